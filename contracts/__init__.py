@@ -1,0 +1,1 @@
+"""What the services agree on: messages, manifests, states, names and errors. Pure types, no I/O."""

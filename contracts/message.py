@@ -1,0 +1,84 @@
+"""The message on topic ``csv-ingestion``: one chunk that waits at the uploader to be fetched."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from contracts.errors import InvalidMessageError
+from contracts.names import check_dataset_name
+
+MESSAGE_VERSION = "1.0"
+
+Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+UploadId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="UUID as 32 hex digits")]
+
+
+class ChunkMessage(BaseModel):
+    """One chunk, announced. JSON, keyed by ``upload_id``; byte and row ranges are places in the source."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    upload_id: UploadId
+    dataset_name: str
+    chunk_id: int = Field(ge=1, description="from 1")
+    total_chunks: int = Field(ge=1)
+    filename: str = Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_.-]+$")
+    chunk_size_mb: float = Field(ge=0, description="size_bytes / 1 048 576, rounded to 6 places")
+    row_count: int = Field(ge=0, description="data rows; the header and blank lines do not count")
+    row_start: int = Field(ge=1, description="first data row, from 1")
+    row_end: int = Field(ge=0, description="last data row; row_start - 1 when the chunk holds none")
+    file_path: str = Field(description="where the chunk will land: s3://{bucket}/{dataset}/{filename}")
+    headers: list[str]
+    header_count: int = Field(ge=0)
+    published_at: datetime
+    api_endpoint: str = Field(description="address of the chunk's bytes at the uploader")
+    source_system: Literal["fastapi"] = "fastapi"
+    version: Literal["1.0"] = MESSAGE_VERSION
+    size_bytes: int = Field(ge=0, description="of the chunk file, header included")
+    sha256: Sha256Hex = Field(description="of the chunk file, header included")
+    byte_start: int = Field(ge=0, description="first byte of the chunk's rows in the source")
+    byte_end: int = Field(ge=0, description="one past the last byte")
+    content_type: str = "text/csv"
+    encoding: str = "utf-8"
+
+    @field_validator("dataset_name")
+    @classmethod
+    def _dataset_name(cls, value: str) -> str:
+        try:
+            return check_dataset_name(value)
+        except Exception as error:
+            raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _ranges(self) -> Self:
+        if self.chunk_id > self.total_chunks:
+            raise ValueError(f"chunk_id {self.chunk_id} is past total_chunks {self.total_chunks}")
+        if self.row_end - self.row_start + 1 != self.row_count:
+            raise ValueError(f"rows {self.row_start}..{self.row_end} are not row_count {self.row_count}")
+        if self.byte_end < self.byte_start:
+            raise ValueError(f"byte_end {self.byte_end} lies before byte_start {self.byte_start}")
+        if self.header_count != len(self.headers):
+            raise ValueError(f"header_count {self.header_count} is not the number of headers {len(self.headers)}")
+        return self
+
+    def to_bytes(self) -> bytes:
+        """Return the message as it stands in the topic (UTF-8 JSON)."""
+        return self.model_dump_json().encode()
+
+
+def parse_message(value: bytes | None) -> ChunkMessage:
+    """Parse the value of a Kafka record.
+
+    Raises:
+        InvalidMessageError: not JSON, or not of the form above; the text names every wrong field.
+    """
+    if value is None:
+        raise InvalidMessageError("the record has no value")
+    try:
+        return ChunkMessage.model_validate_json(value)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in error.errors())
+        raise InvalidMessageError(faults) from error

@@ -1,0 +1,64 @@
+"""Names that several services must form in the same way: datasets, chunk files, objects, topics, DAGs."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from contracts.errors import InvalidDatasetNameError
+
+BYTES_PER_MB = 1024 * 1024
+"""What "MB" means everywhere in this project, as in NiFi and Kafka settings."""
+
+TOPIC_INGEST = "csv-ingestion"
+TOPIC_DEAD_LETTER = "csv-ingestion-dlq"
+BUCKET_RAW = "raw"
+DAG_LISTENER = "csv-ingestion-listener"
+DAG_CHUNK_INGESTION = "csv-chunk-ingestion"
+NIFI_PROCESS_GROUP = "csv-ingestion-raw-to-minio"
+NIFI_PARAMETER_CONTEXT = "csv-ingestion"
+
+METADATA_SHA256 = "sha256"
+"""Name of an object's S3 user metadata that holds its SHA-256, as 64 hex digits."""
+METADATA_UPLOAD_ID = "upload-id"
+"""Name of an object's S3 user metadata that holds the id of its upload."""
+
+DATASET_NAME_RULE = "1 to 128 characters, each a letter A-Z or a-z, a digit, '_', '.' or '-', and not only dots"
+_DATASET_NAME = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.-]{1,128}\Z")
+RESERVED_PREFIX = "_manifests"
+
+
+def check_dataset_name(name: str) -> str:
+    """Return ``name``.
+
+    Raises:
+        InvalidDatasetNameError: the name would not be safe as a directory, an object key and a URL part.
+    """
+    if not _DATASET_NAME.match(name):
+        raise InvalidDatasetNameError(f"dataset_name {name[:140]!r} is not allowed: {DATASET_NAME_RULE}", field="dataset_name")
+    return name
+
+
+def timestamp(moment: datetime) -> str:
+    """Format ``moment`` (aware) as it stands in chunk names: UTC, ``20260131T235959123456Z``."""
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+
+
+def chunk_filename(dataset_name: str, chunk_id: int, stamp: str) -> str:
+    """Return ``{dataset}_chunk_{001}_{timestamp}.csv``; ``chunk_id`` counts from 1."""
+    return f"{dataset_name}_chunk_{chunk_id:03d}_{stamp}.csv"
+
+
+def object_key(dataset_name: str, filename: str) -> str:
+    """Return the key of a chunk's object in the bucket."""
+    return f"{dataset_name}/{filename}"
+
+
+def manifest_key(dataset_name: str, upload_id: str) -> str:
+    """Return the key of the manifest that marks an upload as complete."""
+    return f"{dataset_name}/{RESERVED_PREFIX}/{upload_id}.json"
+
+
+def object_url(bucket: str, key: str) -> str:
+    """Return ``s3://{bucket}/{key}``."""
+    return f"s3://{bucket}/{key}"

@@ -1,0 +1,73 @@
+"""What the uploader's parts hand to each other: how to cut, and what was cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+TranscodedFrom = Literal["utf-16-le", "utf-16-be"]
+
+
+class ChunkType(StrEnum):
+    """What ``chunk_size`` counts."""
+
+    SIZE = "size"
+    """Megabytes (of 1 048 576 bytes): a chunk ends at the first record end at or past that many body bytes."""
+    ROWS = "rows"
+    """Data rows: each chunk holds exactly that many, the last one the rest."""
+    COUNT = "count"
+    """Number of chunks: the rows are spread so evenly that two chunks differ by one row at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutOptions:
+    """How one upload is to be cut; ``None`` means: find out from the file."""
+
+    dataset_name: str
+    chunk_type: ChunkType
+    chunk_size: int
+    delimiter: bytes | None = None
+    encoding: str | None = None
+    strict: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutChunk:
+    """One chunk file on disk: the header prefix and whole records, verbatim.
+
+    Rows count from 1 without header and blank lines, both ends included (``row_end = row_start - 1`` where there is
+    none). Bytes are the half-open range of the body in the content (see :class:`contracts.manifest.Manifest`).
+    """
+
+    chunk_id: int
+    filename: str
+    size_bytes: int
+    sha256: str
+    row_start: int
+    row_end: int
+    byte_start: int
+    byte_end: int
+
+    @property
+    def row_count(self) -> int:
+        """Number of data rows in the chunk."""
+        return self.row_end - self.row_start + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutResult:
+    """A whole upload after the cut: every chunk file is written and fsynced, nothing is committed yet."""
+
+    source_filename: str
+    source_bytes: int
+    source_sha256: str
+    content_bytes: int
+    content_sha256: str
+    encoding: str
+    transcoded_from: TranscodedFrom | None
+    delimiter: str
+    headers: list[str]
+    header_bytes: int
+    row_count: int
+    chunks: list[CutChunk]
