@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.message import Sha256Hex, UploadId
 
-MANIFEST_VERSION = "1.0"
+MANIFEST_VERSION: Literal["1.0"] = "1.0"
 
 
 class ManifestChunk(BaseModel):

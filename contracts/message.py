@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from contracts.errors import InvalidMessageError
 from contracts.names import check_dataset_name
 
-MESSAGE_VERSION = "1.0"
+MESSAGE_VERSION: Literal["1.0"] = "1.0"
 
 Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 UploadId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="UUID as 32 hex digits")]

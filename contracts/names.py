@@ -35,7 +35,9 @@ def check_dataset_name(name: str) -> str:
         InvalidDatasetNameError: the name would not be safe as a directory, an object key and a URL part.
     """
     if not _DATASET_NAME.match(name):
-        raise InvalidDatasetNameError(f"dataset_name {name[:140]!r} is not allowed: {DATASET_NAME_RULE}", field="dataset_name")
+        raise InvalidDatasetNameError(
+            f"dataset_name {name[:140]!r} is not allowed: {DATASET_NAME_RULE}", field="dataset_name"
+        )
     return name
 
 

@@ -1,0 +1,65 @@
+# `make help` lists what can be done. Every target installs what it needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+UV := $(shell command -v uv 2>/dev/null || echo .stack/tools/bin/uv)
+RUN := $(UV) run --no-sync
+SERVICE_TESTS := $(wildcard tests/integration tests/e2e tests/browser)
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-9s %s\n", $$1, $$2}'
+
+.stack/tools/bin/uv:
+	python3 -m venv .stack/tools
+	.stack/tools/bin/pip install --quiet --disable-pip-version-check uv
+
+.PHONY: setup
+setup: $(if $(filter .stack/%,$(UV)),$(UV)) ## Install Python packages into .venv (and uv, where it is missing)
+	@$(UV) sync --locked --all-extras --group bench --quiet
+
+.PHONY: demo
+demo: setup ## Start the local stack, upload a real CSV, show its objects and the proof
+	@$(RUN) csvpipe demo
+
+.PHONY: up
+up: setup ## Start the local stack: Kafka, MinIO, NiFi, Airflow, uploader
+	@$(RUN) csvpipe stack up
+
+.PHONY: down
+down: setup ## Stop the local stack; data stays
+	@$(RUN) csvpipe stack down
+
+.PHONY: lint
+lint: setup ## ruff, mypy --strict, import-linter
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) lint-imports --no-cache
+	$(RUN) mypy
+
+.PHONY: format
+format: setup ## Format the code and mend what ruff can mend
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+.PHONY: check
+check: lint ## Everything that needs no service, in under two minutes
+	$(RUN) pytest tests/unit tests/property $(wildcard tests/dags)
+
+.PHONY: test
+test: lint ## Everything: check, and the tests on the real services
+	$(RUN) csvpipe stack prepare
+	$(RUN) pytest tests/unit tests/property $(wildcard tests/dags) $(SERVICE_TESTS)
+
+.PHONY: bench
+bench: setup ## Benchmarks; they print tables and take their time
+	$(RUN) python -m benchmarks.scan
+	$(RUN) python -m benchmarks.upload
+	$(RUN) python -m benchmarks.landing
+
+.PHONY: openapi
+openapi: setup ## Write docs/openapi.json and the message schemas anew
+	$(RUN) csvpipe openapi --write

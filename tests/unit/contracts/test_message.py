@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from contracts.errors import InvalidMessageError
+from contracts.message import ChunkMessage, parse_message
+
+
+def fields(**changes: Any) -> dict[str, Any]:
+    return {
+        "upload_id": "0" * 32,
+        "dataset_name": "flights",
+        "chunk_id": 1,
+        "total_chunks": 2,
+        "filename": "flights_chunk_001_20260101T000000000000Z.csv",
+        "chunk_size_mb": 0.000005,
+        "row_count": 1,
+        "row_start": 1,
+        "row_end": 1,
+        "file_path": "s3://raw/flights/flights_chunk_001_20260101T000000000000Z.csv",
+        "headers": ["a", "b"],
+        "header_count": 2,
+        "published_at": datetime(2026, 1, 1, tzinfo=UTC),
+        "api_endpoint": "http://uploader:8000/chunks/" + "0" * 32 + "/1/download",
+        "size_bytes": 8,
+        "sha256": "a" * 64,
+        "byte_start": 4,
+        "byte_end": 8,
+        **changes,
+    }
+
+
+def test_message_survives_the_topic() -> None:
+    message = ChunkMessage(**fields())
+    assert parse_message(message.to_bytes()) == message
+
+
+def test_unknown_fields_are_passed_over_so_that_producers_may_add_some() -> None:
+    assert parse_message(ChunkMessage(**fields()).to_bytes()[:-1] + b',"new_field":1}').chunk_id == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"upload_id": "../etc"}, "upload_id"),
+        ({"dataset_name": "a/b"}, "dataset_name"),
+        ({"dataset_name": ".."}, "dataset_name"),
+        ({"filename": "../x.csv"}, "filename"),
+        ({"chunk_id": 3}, "past total_chunks"),
+        ({"row_end": 2}, "row_count"),
+        ({"byte_end": 3}, "before byte_start"),
+        ({"header_count": 3}, "header_count"),
+        ({"sha256": "A" * 64}, "sha256"),
+        ({"version": "2.0"}, "version"),
+        ({"source_system": "ftp"}, "source_system"),
+    ],
+)
+def test_a_wrong_field_is_named(changes: dict[str, Any], named: str) -> None:
+    value = ChunkMessage.model_construct(**fields(**changes)).to_bytes()
+    with pytest.raises(InvalidMessageError, match=named):
+        parse_message(value)
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b"\xff", b"null"])
+def test_what_is_no_message_is_refused(value: bytes | None) -> None:
+    with pytest.raises(InvalidMessageError):
+        parse_message(value)
