@@ -1,0 +1,56 @@
+"""Settings of the local stack: ports, sizes and credentials, from ``STACK_*`` variables or ``.env``."""
+
+from __future__ import annotations
+
+import socket
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class StackSettings(BaseSettings):
+    """Settings of one local stack. A port of 0 stands for any free port."""
+
+    model_config = SettingsConfigDict(env_prefix="STACK_", env_file=".env", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address that everything binds to")
+    kafka_port: Port = 9092
+    kafka_controller_port: Port = 9093
+    kafka_heap_mb: int = Field(512, ge=128)
+    minio_port: Port = 9000
+    minio_console_port: Port = 9001
+    minio_root_user: str = Field("csvpipe", min_length=3)
+    minio_root_password: SecretStr | None = Field(None, description="made for each stack where it is not given")
+    nifi_port: Port = Field(8081, description="NiFi's API and UI")
+    nifi_ingest_port: Port = Field(10000, description="the flow's ListenHTTP")
+    nifi_heap_mb: int = Field(1024, ge=256)
+    airflow_port: Port = 8080
+    airflow_worker_log_port: Port = 8793
+    airflow_trigger_log_port: Port = 8794
+    airflow_parallelism: int = Field(6, ge=2, description="task processes at the same time")
+    uploader_port: Port = 8000
+    uploader_workers: int = Field(2, ge=1, description="worker processes of the uploader")
+
+    def with_free_ports(self) -> Self:
+        """Return these settings with a free port in the place of each 0."""
+        zeros = [name for name, value in self if name.endswith("_port") and value == 0]
+        return self.model_copy(update=dict(zip(zeros, free_ports(len(zeros), host=self.host), strict=True)))
+
+    def ports(self) -> dict[str, int]:
+        """Return every port by the name of its setting."""
+        return {name: value for name, value in self if name.endswith("_port")}
+
+
+def free_ports(count: int, *, host: str = "127.0.0.1") -> list[int]:
+    """Return ``count`` different ports that nobody listens on at ``host`` right now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind((host, 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
