@@ -1,0 +1,170 @@
+"""One bit a byte: masks of a block as little-endian 64-bit words, bit ``i`` of the mask standing for byte ``i``."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Block = NDArray[np.uint8]
+Words = NDArray[np.uint64]
+WORD = np.dtype("<u8")
+WORD_BITS = 64
+_ALL = 0xFFFF_FFFF_FFFF_FFFF
+_ONE = np.uint64(1)
+_TOP = np.uint64(63)
+_PREFIX_STEPS = tuple(np.uint64(1 << power) for power in range(6))
+
+
+def as_block(data: bytes | bytearray | memoryview) -> Block:
+    """View ``data`` as unsigned bytes, without a copy."""
+    return np.frombuffer(data, dtype=np.uint8)
+
+
+class MaskMaker:
+    """Compares blocks with single bytes; the byte-wide buffer between is kept, as fresh pages cost more than the work."""
+
+    def __init__(self) -> None:
+        self._equal = np.zeros(0, dtype=np.bool_)
+
+    def mask(self, block: Block, byte: int) -> Words | None:
+        """Return where ``block`` holds ``byte``, or None where it nowhere does."""
+        size = block.size
+        padded = -(-size // WORD_BITS) * WORD_BITS
+        if self._equal.size < padded:
+            self._equal = np.zeros(padded, dtype=np.bool_)
+        equal = self._equal[:padded]
+        np.equal(block, byte, out=equal[:size])
+        equal[size:] = False
+        if not equal.any():
+            return None
+        return np.packbits(equal, bitorder="little").view(WORD)
+
+    def any_of(self, block: Block, some: bytes) -> Words | None:
+        """Return where ``block`` holds one of the bytes ``some``, or None where it nowhere does."""
+        union: Words | None = None
+        for byte in some:
+            found = self.mask(block, byte)
+            union = found if union is None else union if found is None else union | found
+        return union
+
+
+def zeros(size: int) -> Words:
+    """Return an empty mask for a block of ``size`` bytes."""
+    return np.zeros(-(-size // WORD_BITS), dtype=WORD)
+
+
+def shift_up(words: Words, carry: bool) -> Words:
+    """Move every bit one byte onwards; ``carry`` becomes bit 0."""
+    moved = words << _ONE
+    moved[1:] |= words[:-1] >> _TOP
+    if carry:
+        moved[0] |= _ONE
+    return moved
+
+
+def shift_down(words: Words) -> Words:
+    """Move every bit one byte back."""
+    moved = words >> _ONE
+    moved[:-1] |= words[1:] << _TOP
+    return moved
+
+
+def prefix_xor(words: Words, carry: bool) -> Words:
+    """Return the parity of the set bits up to and with each bit; ``carry`` is the parity before bit 0.
+
+    Six shifts do it inside each word. The parities of whole words are bits again, so the same function carries them
+    over the words (for 1 MiB: 16 384 words, then 256, then 4).
+    """
+    parity = words.copy()
+    moved = np.empty_like(parity)
+    for step in _PREFIX_STEPS:
+        np.left_shift(parity, step, out=moved)
+        np.bitwise_xor(parity, moved, out=parity)
+    if words.size == 1:
+        return ~parity if carry else parity
+    odd = np.zeros(-(-words.size // WORD_BITS) * WORD_BITS, dtype=np.uint8)
+    odd[: words.size] = parity >> _TOP
+    upto = prefix_xor(np.packbits(odd, bitorder="little").view(WORD), carry)
+    before = np.unpackbits(shift_up(upto, carry).view(np.uint8), count=words.size, bitorder="little")
+    np.bitwise_xor(parity, np.negative(before.astype(WORD)), out=parity)
+    return parity
+
+
+def count(words: Words) -> int:
+    """Return the number of set bits."""
+    return int(np.bitwise_count(words).sum())
+
+
+def test(words: Words, bit: int) -> bool:
+    """Return whether ``bit`` is set."""
+    return bool(int(words[bit // WORD_BITS]) >> (bit % WORD_BITS) & 1)
+
+
+def positions(words: Words) -> NDArray[np.int64]:
+    """Return the set bits in order. This costs more than everything else here: ask late, or not at all."""
+    return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little")).astype(np.int64, copy=False)
+
+
+def first(words: Words, start: int = 0) -> int | None:
+    """Return the first set bit at or after ``start``."""
+    index = start // WORD_BITS
+    if index >= words.size:
+        return None
+    head = int(words[index]) & (_ALL << (start % WORD_BITS))
+    if head:
+        return index * WORD_BITS + _lowest(head)
+    return _first_from_word(words, index + 1)
+
+
+def last(words: Words) -> int | None:
+    """Return the last set bit."""
+    stop, stride = words.size, 16
+    while stop > 0:
+        begin = max(0, stop - stride)
+        filled = np.flatnonzero(words[begin:stop])
+        if filled.size:
+            index = begin + int(filled[-1])
+            return index * WORD_BITS + int(words[index]).bit_length() - 1
+        stop, stride = begin, stride * 4
+    return None
+
+
+def last_below(words: Words, bit: int) -> int | None:
+    """Return the last set bit before ``bit``."""
+    index = min(bit // WORD_BITS, words.size)
+    if index < words.size:
+        head = int(words[index]) & ((1 << bit % WORD_BITS) - 1)
+        if head:
+            return index * WORD_BITS + head.bit_length() - 1
+    return last(words[:index])
+
+
+def count_below(words: Words, bit: int) -> int:
+    """Return the number of set bits before ``bit``."""
+    index = min(bit // WORD_BITS, words.size)
+    whole = count(words[:index])
+    if index == words.size:
+        return whole
+    return whole + (int(words[index]) & ((1 << bit % WORD_BITS) - 1)).bit_count()
+
+
+def nth_in_word(word: int, rank: int) -> int:
+    """Return the place of the set bit number ``rank`` (from 1) in ``word``."""
+    for _ in range(rank - 1):
+        word &= word - 1
+    return _lowest(word)
+
+
+def _first_from_word(words: Words, begin: int) -> int | None:
+    stride = 16
+    while begin < words.size:
+        filled = np.flatnonzero(words[begin : begin + stride])
+        if filled.size:
+            index = begin + int(filled[0])
+            return index * WORD_BITS + _lowest(int(words[index]))
+        begin, stride = begin + stride, stride * 4
+    return None
+
+
+def _lowest(word: int) -> int:
+    return (word & -word).bit_length() - 1

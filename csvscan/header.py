@@ -1,0 +1,167 @@
+"""Finds the header record at the start of a content, and with it the dialect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from csvscan.bits import as_block
+from csvscan.dialect import BOM, DELIMITERS, Dialect
+from csvscan.encoding import EncodingCheck
+from csvscan.errors import CsvFormatError
+from csvscan.fields import split_record
+from csvscan.scanner import RecordFinder, Scanner
+from csvscan.scan import Scan
+from csvscan.sniff import sniff_delimiter
+
+MAX_HEADER_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Header:
+    """The start of a content, up to and with the line end of the first record.
+
+    Attributes:
+        prefix: these bytes, verbatim: the UTF-8 BOM and blank lines where there are any, the record, its line end.
+        dialect: the dialect as given or sniffed.
+        fields: the fields of the header record.
+        encoding: the declared encoding; else ``utf-8`` if the header is valid UTF-8, or ``unknown-8bit``.
+        encoding_declared: whether an encoding was declared.
+    """
+
+    prefix: bytes
+    dialect: Dialect
+    fields: tuple[bytes, ...]
+    encoding: str
+    encoding_declared: bool
+
+    @property
+    def has_bom(self) -> bool:
+        """Whether the content starts with a UTF-8 BOM."""
+        return self.prefix.startswith(BOM)
+
+    def scanner(self, *, strict: bool = True) -> Scanner:
+        """Return a scanner for the body that follows."""
+        return Scanner(
+            dialect=self.dialect,
+            expected_fields=len(self.fields),
+            strict=strict,
+            encoding=self.encoding if self.encoding_declared else None,
+            byte_offset=len(self.prefix),
+            detected_so_far=self.encoding,
+        )
+
+
+class HeaderFinder:
+    """Takes blocks until the header record is complete, which is at most :data:`MAX_HEADER_BYTES` long.
+
+    Args:
+        delimiter: None: it is sniffed from the header.
+        encoding: what the bytes must be valid in, or None.
+
+    Raises:
+        ValueError: for a delimiter or an encoding that cannot be.
+    """
+
+    def __init__(self, *, delimiter: bytes | None = None, encoding: str | None = None) -> None:
+        self._dialect = None if delimiter is None else Dialect(delimiter)
+        self._encoding = encoding
+        EncodingCheck(encoding)
+        self._seen = bytearray()
+        self._header: Header | None = None
+        self._finder: RecordFinder | None = None
+        self._found_upto = 0
+
+    @property
+    def remainder(self) -> bytes:
+        """The bytes fed so far that lie behind the header."""
+        return b"" if self._header is None else bytes(memoryview(self._seen)[len(self._header.prefix) :])
+
+    def feed(self, block: bytes | bytearray | memoryview) -> Header | None:
+        """Take the next block; return the header when it is complete. Do not feed on after that.
+
+        A header that ends in a CR as the last byte of a block is complete with the next block only.
+
+        Raises:
+            CsvFormatError: ``header_too_long``, ``nul_byte`` or ``invalid_encoding``.
+        """
+        self._seen += block
+        return self._search(final=False)
+
+    def finish(self) -> Header:
+        """Take all bytes fed so far for the whole content.
+
+        Raises:
+            CsvFormatError: ``empty_file``, ``unterminated_quote``, or as :meth:`feed` does.
+        """
+        header = self._search(final=True)
+        if header is None:
+            self._check(bytes(self._seen), final=True)
+            raise self._error("empty_file", 0, "a header record", "nothing but blank lines" if self._seen else "nothing")
+        return header
+
+    def _search(self, *, final: bool) -> Header | None:
+        if not final and len(self._seen) < len(BOM) and BOM.startswith(self._seen):
+            return None
+        end = self._record_end(final=final)
+        if end is None:
+            return None
+        if self._dialect is None:
+            self._dialect = Dialect(sniff_delimiter(bytes(memoryview(self._seen)[:end])))
+            self._finder = None
+            return self._search(final=final)
+        prefix = bytes(memoryview(self._seen)[:end])
+        declared = self._encoding is not None
+        self._header = Header(
+            prefix=prefix,
+            dialect=self._dialect,
+            fields=tuple(split_record(prefix, self._dialect)),
+            encoding=self._check(prefix, final=True),
+            encoding_declared=declared,
+        )
+        return self._header
+
+    def _record_end(self, *, final: bool) -> int | None:
+        """Return the end of the first record in what was seen, as far as it is there."""
+        if self._finder is None:
+            delimiters = DELIMITERS if self._dialect is None else self._dialect.delimiter
+            self._found_upto = len(BOM) if self._seen.startswith(BOM) else 0
+            self._finder = RecordFinder(delimiters=delimiters, quote=b'"', base_byte=self._found_upto)
+        begin, news = self._found_upto, bytes(memoryview(self._seen)[self._found_upto :])
+        self._found_upto = len(self._seen)
+        ends = self._finder.feed(as_block(news))[0] if news else None
+        scan = Scan(ends.rows, at_zero=ends.row_at_zero) if ends is not None else Scan(None, at_zero=False)
+        end = begin + scan.end_of_row(1) if scan.rows else None
+        if len(self._seen) > MAX_HEADER_BYTES and (end is None or end > MAX_HEADER_BYTES):
+            self._check(bytes(memoryview(self._seen)[:MAX_HEADER_BYTES]), final=False)
+            limit = f"a header record of at most {MAX_HEADER_BYTES} bytes"
+            raise self._error("header_too_long", 0, limit, "a longer one")
+        if end is None and final:
+            end = self._end_of_last(self._finder)
+        return end
+
+    def _end_of_last(self, finder: RecordFinder) -> int | None:
+        opened = finder.open_quote_byte
+        if opened is not None:
+            self._check(bytes(self._seen), final=True)
+            expected = "a closing quote for the one that opens here"
+            raise self._error("unterminated_quote", opened, expected, "the end of the content")
+        return len(self._seen) if finder.finish().row_at_zero else None
+
+    def _check(self, data: bytes, *, final: bool) -> str:
+        """Return the encoding of ``data``, or raise for the first byte that may not be."""
+        check = EncodingCheck(self._encoding)
+        invalid = check.feed(as_block(data))
+        if invalid is None and final:
+            cut_off = check.finish()
+            invalid = None if cut_off is None else len(data) + cut_off
+        nul = data.find(b"\0")
+        if nul >= 0 and (invalid is None or nul < invalid):
+            raise self._error("nul_byte", nul, "text", "a NUL byte")
+        if invalid is not None:
+            raise self._error("invalid_encoding", invalid, f"text in {check.detected}", "bytes that are none")
+        return check.detected
+
+    def _error(self, code: str, byte: int, expected: str, found: str) -> CsvFormatError:
+        return CsvFormatError(code, row=0, byte=byte, expected=expected, found=found)
+
+

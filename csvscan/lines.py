@@ -1,0 +1,85 @@
+"""Where lines end, LF, CRLF and CR alike, and which of them are blank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from csvscan import bits
+from csvscan.bits import Words
+
+LF, CR = 0x0A, 0x0D
+
+
+@dataclass(frozen=True)
+class LineEnds:
+    """The line ends of one block; the bit is that of a line end's last byte.
+
+    Attributes:
+        all: every line end, also those of blank lines; None where there is none.
+        rows: those that end a record; None where there is none.
+        line_at_zero: the block before ended in a CR, and that was a line end by itself.
+        row_at_zero: the same, and the line was a record.
+    """
+
+    all: Words | None
+    rows: Words | None
+    line_at_zero: bool
+    row_at_zero: bool
+
+
+class LineTracker:
+    """Carries from block to block what the end of a line depends on.
+
+    A CR that is the last byte of a block waits: only the next byte tells whether the line ends before or after it.
+    """
+
+    def __init__(self) -> None:
+        self._at_line_start = True
+        self._cr_waits = False
+        self._cr_line_blank = False
+
+    @property
+    def at_line_start(self) -> bool:
+        """Whether the next byte starts a line, as far as can be told without it."""
+        return self._at_line_start or self._cr_waits
+
+    def feed(self, lf: Words | None, cr: Words | None, *, size: int) -> LineEnds:
+        """Find the line ends of a block of ``size`` bytes from its LF and CR outside of quotes."""
+        waiting_blank, waited = self._cr_line_blank, self._cr_waits
+        joined = waited and lf is not None and bits.test(lf, 0)
+        line_at_zero = waited and not joined
+        at_start = line_at_zero or (self._at_line_start and not waited)
+        self._cr_waits = False
+        if lf is None and cr is None:
+            self._at_line_start = False
+            return LineEnds(None, None, line_at_zero, line_at_zero and not waiting_blank)
+        if cr is None:
+            assert lf is not None
+            ends, after_end = lf, bits.shift_up(lf, at_start)
+            before_blank = after_end
+            if joined and waiting_blank:
+                before_blank[0] |= 1
+        else:
+            ends = self._ends(lf, cr, size)
+            after_end = bits.shift_up(ends, at_start)
+            before_blank = after_end | bits.shift_up(cr & after_end, joined and waiting_blank)
+            self._cr_line_blank = self._cr_waits and bits.test(after_end, size - 1)
+        self._at_line_start = bits.test(ends, size - 1)
+        blank = ends & before_blank
+        rows = ends & ~blank if blank.any() else ends
+        return LineEnds(ends, rows, line_at_zero, line_at_zero and not waiting_blank)
+
+    def finish(self) -> LineEnds:
+        """Take the end of the content for a line end where one is missing."""
+        row = not self._cr_line_blank if self._cr_waits else not self._at_line_start
+        line = self._cr_waits or row
+        self._cr_waits, self._at_line_start = False, True
+        return LineEnds(None, None, line, row)
+
+    def _ends(self, lf: Words | None, cr: Words, size: int) -> Words:
+        lone = cr if lf is None else cr & ~bits.shift_down(lf)
+        self._cr_waits = bits.test(lone, size - 1)
+        if self._cr_waits:
+            lone = lone.copy()
+            lone[-1] ^= bits.WORD.type(1 << (size - 1) % bits.WORD_BITS)
+        return lone if lf is None else lf | lone

@@ -1,0 +1,71 @@
+"""What a block was found to hold."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csvscan import bits
+from csvscan.bits import Words
+
+
+class Scan:
+    """The ends of the data rows in one block, as offsets one past the line end, relative to the block.
+
+    Blank lines are no rows. An end may be 0: the block before ended in a CR which turned out to be a line end by
+    itself. Counting is cheap; offsets are worked out when asked for.
+    """
+
+    __slots__ = ("_at_zero", "_counts", "_words", "rows")
+
+    rows: int
+    """Number of rows that end in this block."""
+
+    def __init__(self, words: Words | None, *, at_zero: bool) -> None:
+        self._words = words if words is not None else bits.zeros(0)
+        self._at_zero = int(at_zero)
+        self._counts: NDArray[np.int64] | None = None
+        self.rows = bits.count(self._words) + self._at_zero
+
+    @property
+    def last_end(self) -> int | None:
+        """The end of the last row that ends in this block."""
+        last = bits.last(self._words)
+        if last is not None:
+            return last + 1
+        return 0 if self._at_zero else None
+
+    def row_ends(self) -> NDArray[np.int64]:
+        """Return the end of every row. Slow beside everything else here."""
+        ends = bits.positions(self._words) + 1
+        return np.insert(ends, 0, 0) if self._at_zero else ends
+
+    def first_end_at_or_after(self, offset: int) -> int | None:
+        """Return the first end of a row that is not before ``offset``."""
+        if offset <= 0 and self._at_zero:
+            return 0
+        bit = bits.first(self._words, max(offset - 1, 0))
+        return None if bit is None else bit + 1
+
+    def rows_before(self, offset: int) -> int:
+        """Return how many rows end at or before ``offset``."""
+        if offset < 0:
+            return 0
+        return self._at_zero + bits.count_below(self._words, offset)
+
+    def end_of_row(self, number: int) -> int:
+        """Return the end of the row that ends as number ``number`` (from 1) in this block.
+
+        Raises:
+            IndexError: where fewer rows end in this block.
+        """
+        if not 1 <= number <= self.rows:
+            raise IndexError(f"row {number} of a block with {self.rows} row ends")
+        if number <= self._at_zero:
+            return 0
+        rank = number - self._at_zero
+        if self._counts is None:
+            self._counts = np.cumsum(np.bitwise_count(self._words), dtype=np.int64)
+        index = int(np.searchsorted(self._counts, rank))
+        before = int(self._counts[index - 1]) if index else 0
+        return index * bits.WORD_BITS + bits.nth_in_word(int(self._words[index]), rank - before) + 1

@@ -1,0 +1,87 @@
+"""UTF-16 with a BOM to UTF-8, as it streams in."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+
+from csvscan.errors import CsvFormatError
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+BOM_PROBE_BYTES = 3
+"""That many first bytes tell which BOM there is."""
+
+
+def detect_bom(start: bytes) -> tuple[str, int] | None:
+    """Return the encoding that the BOM at the start of a content tells, and the BOM's length.
+
+    The encoding is ``utf-8``, ``utf-16-le`` or ``utf-16-be``; None: there is no BOM.
+    """
+    return next(((name, len(bom)) for bom, name in _BOMS if start.startswith(bom)), None)
+
+
+class Utf16Transcoder:
+    """Turns UTF-16 with a BOM into UTF-8 without one, block by block.
+
+    Encoding the result again, with the BOM in front, gives the source: a second U+FEFF is text and stays. What is valid
+    before an invalid sequence is returned first, and the error comes with the next call, so that faults which lie
+    before it are found before it.
+
+    Args:
+        encoding: ``utf-16-le`` or ``utf-16-be``, as :func:`detect_bom` tells.
+        current_row: asked for the row that an error names, once all text returned so far was scanned.
+    """
+
+    def __init__(self, encoding: str, *, current_row: Callable[[], int] = lambda: 0) -> None:
+        if encoding not in ("utf-16-le", "utf-16-be"):
+            raise ValueError(f"no byte order in {encoding!r}")
+        self._encoding = encoding
+        self._decode = codecs.utf_16_le_decode if encoding == "utf-16-le" else codecs.utf_16_be_decode
+        self._current_row = current_row
+        self._pending = b""
+        self._pending_byte = 0
+        self._bom_ahead = True
+        self._fault_byte: int | None = None
+
+    def feed(self, block: bytes | bytearray | memoryview) -> bytes:
+        """Return the UTF-8 of what is complete with this block; the BOM belongs to what is fed.
+
+        Raises:
+            CsvFormatError: ``invalid_encoding``, for a sequence in what was fed before; its byte is one of the source.
+        """
+        return self._convert(bytes(block), final=False)
+
+    def finish(self) -> bytes:
+        """End the content and return what is left, which is nothing.
+
+        Raises:
+            CsvFormatError: ``invalid_encoding``, also where the content ends within a character.
+        """
+        text = self._convert(b"", final=True)
+        self._raise_fault()
+        return text
+
+    def _convert(self, data: bytes, *, final: bool) -> bytes:
+        self._raise_fault()
+        source = self._pending + data
+        try:
+            text, consumed = self._decode(source, "strict", final)
+        except UnicodeDecodeError as error:
+            text, consumed = self._decode(source[: error.start], "strict", True)
+            self._fault_byte = self._pending_byte + error.start
+        self._pending = source[consumed:]
+        self._pending_byte += consumed
+        if self._bom_ahead and text:
+            self._bom_ahead = False
+            text = text.removeprefix("\ufeff")
+        return text.encode("utf-8")
+
+    def _raise_fault(self) -> None:
+        if self._fault_byte is not None:
+            raise CsvFormatError(
+                "invalid_encoding",
+                row=self._current_row(),
+                byte=self._fault_byte,
+                expected=f"text in {self._encoding}",
+                found="bytes that are none",
+            )
