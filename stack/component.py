@@ -1,7 +1,7 @@
 """What a component of the local stack is: how it is prepared, configured, run and completed.
 
 The order for each component is ``prepare`` (any time, in parallel with others), then, once all it ``needs`` are ready:
-``configure``, start of ``processes`` one after the other with a wait for each, ``after_start``.
+``configure``, start of all ``processes``, a wait until each is ready, ``after_start``.
 """
 
 from __future__ import annotations

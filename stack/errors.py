@@ -45,3 +45,17 @@ class PortTakenError(StackError):
 
     code = "port_taken"
     title = "Port taken"
+
+
+class StackBusyError(StackError):
+    """Another command starts or stops the same stack at this moment."""
+
+    code = "stack_busy"
+    title = "Stack busy"
+
+
+class UnknownNameError(StackError):
+    """No component or process of that name."""
+
+    code = "unknown_name"
+    title = "Unknown name"

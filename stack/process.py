@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from pydantic import BaseModel, ValidationError
 
-from stack.errors import NotReadyError, ProcessDiedError
+from stack.errors import NotReadyError, PortTakenError, ProcessDiedError
+from stack.ports import holder_of, is_free
 
 _INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER")
+_FAMILY_VARIABLE = "CSVPIPE_STACK_FAMILY"
 _LOG_TAIL_LINES = 40
 _POLL_S = 0.2
+_START_TIME_TOLERANCE_S = 2.0
+"""psutil derives the start time from the boot time, which moves a little when the clock is set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,7 @@ class ProcessSpec:
         cwd: working directory, made if missing.
         ready: returns None once the process does its work, else one line that says what is still missing. It asks the
             process itself (an API call, a metadata request), never its log. May raise OSError for "no answer yet".
+        ports: local TCP ports that must be free before the start; so a taken one is named at once.
         deadline_s: time to become ready.
         stop_timeout_s: time between TERM and KILL.
     """
@@ -41,5 +46,213 @@ class ProcessSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path
     ready: Callable[[], str | None]
+    ports: tuple[int, ...] = ()
     deadline_s: float = 60.0
     stop_timeout_s: float = 20.0
+
+
+class _PidFile(BaseModel):
+    """What is kept of a started process. The token stands in the environment of all its descendants."""
+
+    pid: int
+    started_at: float
+    token: str
+    log_offset: int
+    stop_timeout_s: float
+
+
+class ManagedProcess:
+    """A process that outlives us, found again by its pid file.
+
+    ``spec`` is needed for a start alone: to look at or to stop a process, its name is enough.
+    """
+
+    def __init__(self, name: str, *, pid_dir: Path, log_dir: Path) -> None:
+        self.name = name
+        self.log = log_dir / f"{name}.log"
+        self._pid_file = pid_dir / f"{name}.json"
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Return the pid of the running process, or None."""
+        record = self._record()
+        return record.pid if record and self._find(record) else None
+
+    @property
+    def started(self) -> bool:
+        """Return whether it was started and not stopped since, be it alive or dead."""
+        return self._record() is not None
+
+    def start(self, spec: ProcessSpec) -> int:
+        """Start the process and return its pid; what a dead predecessor left behind is stopped first.
+
+        Raises:
+            PortTakenError: somebody else listens on one of its ports.
+        """
+        self.stop()
+        for port in spec.ports:
+            if not is_free(port):
+                raise PortTakenError(
+                    f"{self.name} needs port {port}, which is taken by {holder_of(port)}. "
+                    "Stop that program, or choose another port (STACK_*_PORT)",
+                    port=port,
+                )
+        for directory in (spec.cwd, self.log.parent, self._pid_file.parent):
+            directory.mkdir(parents=True, exist_ok=True)
+        token = uuid.uuid4().hex
+        with self.log.open("ab") as log:
+            offset = log.tell()
+            self._child = subprocess.Popen(
+                list(spec.argv),
+                env={**_base_environment(), **spec.env, _FAMILY_VARIABLE: token},
+                cwd=spec.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        record = _PidFile(
+            pid=self._child.pid,
+            started_at=psutil.Process(self._child.pid).create_time(),
+            token=token,
+            log_offset=offset,
+            stop_timeout_s=spec.stop_timeout_s,
+        )
+        self._pid_file.write_text(record.model_dump_json())
+        return record.pid
+
+    def wait_ready(self, spec: ProcessSpec) -> None:
+        """Wait until ``spec.ready`` is content, with an eye on the process.
+
+        Raises:
+            ProcessDiedError: it ended before.
+            NotReadyError: its deadline passed.
+        """
+        deadline = time.monotonic() + spec.deadline_s
+        while True:
+            missing = _ask(spec.ready)
+            if missing is None:
+                return
+            if self.pid is None:
+                raise ProcessDiedError(f"{self.name} ended{self._exit_code()}. {self._log_note()}")
+            if time.monotonic() > deadline:
+                raise NotReadyError(f"{self.name}: {missing} (after {spec.deadline_s:.0f} s). {self._log_note()}")
+            time.sleep(_POLL_S)
+
+    def stop(self, say: Callable[[str], None] = lambda _: None) -> bool:
+        """Stop it with all its descendants: TERM, wait, KILL. Return whether anything was there to stop."""
+        record = self._record()
+        if record is None:
+            return False
+        leader = self._find(record)
+        if leader is not None:
+            _signal(leader, signal.SIGTERM)
+            if not self._gone(leader, record.stop_timeout_s):
+                say(f"{self.name} did not stop within {record.stop_timeout_s:.0f} s of TERM: KILL")
+                _signal(leader, signal.SIGKILL)
+                self._gone(leader, record.stop_timeout_s)
+        left = _family(record.token)
+        for process in left:
+            _signal(process, signal.SIGKILL)
+        psutil.wait_procs(left, timeout=5)
+        self._reap()
+        self._pid_file.unlink(missing_ok=True)
+        return leader is not None or bool(left)
+
+    def kill(self, number: signal.Signals = signal.SIGKILL, *, family: bool = False) -> None:
+        """Send a signal to the process, or with ``family`` to all its descendants too, as a container's end does.
+
+        The pid file stays: the process counts as started, and dead. Returns once it is gone if the signal is KILL.
+
+        Raises:
+            ProcessDiedError: it is not running.
+        """
+        record = self._record()
+        leader = self._find(record) if record else None
+        if record is None or leader is None:
+            raise ProcessDiedError(f"{self.name} is not running")
+        targets = [leader, *(p for p in _family(record.token) if p.pid != leader.pid)] if family else [leader]
+        for process in targets:
+            _signal(process, number)
+        if number == signal.SIGKILL:
+            psutil.wait_procs(targets[1:], timeout=5)
+            self._gone(leader, 5)
+
+    def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
+        """Return the last lines that it logged since its last start."""
+        if not self.log.exists():
+            return ""
+        record = self._record()
+        with self.log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(record.log_offset if record else 0, size - 64 * 1024))
+            return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+
+    def _record(self) -> _PidFile | None:
+        try:
+            return _PidFile.model_validate_json(self._pid_file.read_text())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def _find(self, record: _PidFile) -> psutil.Process | None:
+        """Return the recorded process if it is alive and truly that one, not another with a reused pid."""
+        self._reap()
+        try:
+            process = psutil.Process(record.pid)
+            same = abs(process.create_time() - record.started_at) < _START_TIME_TOLERANCE_S
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.NoSuchProcess:
+            return None
+
+    def _gone(self, leader: psutil.Process, timeout_s: float) -> bool:
+        try:
+            if self._child is not None and self._child.pid == leader.pid:
+                self._child.wait(timeout_s)
+            else:
+                leader.wait(timeout_s)
+        except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
+            return False
+        return True
+
+    def _reap(self) -> None:
+        if self._child is not None:
+            self._child.poll()
+
+    def _exit_code(self) -> str:
+        return "" if self._child is None or self._child.returncode is None else f" with code {self._child.returncode}"
+
+    def _log_note(self) -> str:
+        return f"The end of {self.log}:\n{self.log_tail()}"
+
+
+def _ask(ready: Callable[[], str | None]) -> str | None:
+    try:
+        return ready()
+    except OSError as error:
+        return f"no answer yet: {error}"
+
+
+def _base_environment() -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    # setproctitle (Airflow) would write the title over the environment, and with it over our token.
+    return {**inherited, "SPT_NOENV": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def _family(token: str) -> list[psutil.Process]:
+    """Return every process that was started under ``token``, however it was orphaned since."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(_FAMILY_VARIABLE) == token:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return found
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stack.ports import free_ports
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -26,6 +27,7 @@ class StackSettings(BaseSettings):
     minio_root_password: SecretStr | None = Field(None, description="made for each stack where it is not given")
     nifi_port: Port = Field(8081, description="NiFi's API and UI")
     nifi_ingest_port: Port = Field(10000, description="the flow's ListenHTTP")
+    nifi_management_port: Port = Field(52020, description="NiFi's own health and shutdown port")
     nifi_heap_mb: int = Field(1024, ge=256)
     airflow_port: Port = 8080
     airflow_worker_log_port: Port = 8793
@@ -37,20 +39,8 @@ class StackSettings(BaseSettings):
     def with_free_ports(self) -> Self:
         """Return these settings with a free port in the place of each 0."""
         zeros = [name for name, value in self if name.endswith("_port") and value == 0]
-        return self.model_copy(update=dict(zip(zeros, free_ports(len(zeros), host=self.host), strict=True)))
+        return self.model_copy(update=dict(zip(zeros, free_ports(len(zeros)), strict=True)))
 
     def ports(self) -> dict[str, int]:
         """Return every port by the name of its setting."""
         return {name: value for name, value in self if name.endswith("_port")}
-
-
-def free_ports(count: int, *, host: str = "127.0.0.1") -> list[int]:
-    """Return ``count`` different ports that nobody listens on at ``host`` right now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((host, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -53,12 +53,16 @@ def go() -> Path:
     Raises:
         MissingToolError: it is not on the PATH, or too old.
     """
-    hint = "Install Go 1.21 or newer from https://go.dev/dl and put `go` on the PATH (Debian 13: apt install golang-go)."
+    hint = (
+        "Install Go 1.21 or newer from https://go.dev/dl and put `go` on the PATH (Debian 13: apt install golang-go)."
+    )
     found = _on_path("go", "Go", hint)
     text = subprocess.run([found, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
     match = re.match(r"go1\.(\d+)", text)
     if match is None or int(match[1]) < 21:
-        raise MissingToolError(f"{found} is {text.strip() or 'older than 1.16'}, which cannot build MinIO. {hint}", tool="go")
+        raise MissingToolError(
+            f"{found} is {text.strip() or 'older than 1.16'}, which cannot build MinIO. {hint}", tool="go"
+        )
     return found
 
 
@@ -107,7 +111,9 @@ def _install(packages: tuple[str, ...], report: Callable[[str], None]) -> bool:
 
 def _apt(*arguments: str) -> int:
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    return subprocess.run(["apt-get", *arguments], env=env, capture_output=True, check=False).returncode
+    return subprocess.run(
+        [shutil.which("apt-get") or "apt-get", *arguments], env=env, capture_output=True, check=False
+    ).returncode
 
 
 def _jdk_major(home: Path) -> int:

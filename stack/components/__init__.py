@@ -1,0 +1,15 @@
+"""The components of the local stack, one module each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stack.component import Component, StackContext
+
+
+def component_classes() -> list[Callable[[StackContext], Component]]:
+    """Return what makes each component, in an order in which each comes after what it needs."""
+    from stack.components.kafka import Kafka
+    from stack.components.minio import Minio
+
+    return [Minio, Kafka]

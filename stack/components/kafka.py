@@ -1,0 +1,163 @@
+"""Kafka: one KRaft node, put together from the jars on Maven Central."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+from subprocess import run
+from typing import TYPE_CHECKING
+
+from contracts.names import TOPIC_DEAD_LETTER, TOPIC_INGEST
+from stack.component import ProcessSpec, Report, StackContext
+from stack.dist import build_once, run_tool
+from stack.errors import PrepareError
+from stack.tools import provide_java, provide_maven
+from stack.versions import version
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
+
+_SOURCES = Path(__file__).parent.parent / "kafka_dist"
+_TOPICS = {TOPIC_INGEST: 3, TOPIC_DEAD_LETTER: 1}
+
+
+class Kafka:
+    """A broker and controller in one process, with the pipeline's topics."""
+
+    name = "kafka"
+    needs: tuple[str, ...] = ()
+
+    def __init__(self, context: StackContext) -> None:
+        self._context = context
+        self._dist_name = f"kafka-{version('kafka')}"
+
+    @property
+    def bootstrap(self) -> str:
+        """Return ``host:port`` for clients."""
+        return f"{self._context.settings.host}:{self._context.settings.kafka_port}"
+
+    def prepare(self, report: Report) -> None:
+        """Download the jars."""
+        provide_java(report)
+        pom = (_SOURCES / "pom.xml").read_bytes()
+        versions = (version("kafka"), version("kafka", "scala"), version("kafka", "log4j-slf4j-impl"))
+        stamp = " ".join((*versions, hashlib.sha256(pom).hexdigest()))
+
+        def download(into: Path) -> None:
+            report(f"downloading the jars of Kafka {versions[0]} (54 MB)")
+            (into / "pom.xml").write_bytes(pom)
+            names = ("kafka.version", "kafka.scala", "log4j.version")
+            properties = [f"-D{name}={value}" for name, value in zip(names, versions, strict=True)]
+            goal = ["dependency:copy-dependencies", f"-DoutputDirectory={into / 'libs'}"]
+            run_tool([provide_maven(report), "-B", "-q", *properties, *goal], cwd=into, report=report, what="mvn")
+
+        build_once(self._context.dist, self._dist_name, stamp, download)
+
+    def configure(self) -> None:
+        """Write ``server.properties`` and format the log directory where it is new."""
+        self._properties.write_text("".join(f"{key}={value}\n" for key, value in self._server_properties().items()))
+        if (self._data / "meta.properties").exists():
+            return
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        argv = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties))
+        done = run(argv, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise PrepareError(f"kafka.tools.StorageTool failed: {done.stdout}{done.stderr}")
+
+    def processes(self) -> list[ProcessSpec]:
+        """Return the one node."""
+        settings = self._context.settings
+        return [
+            ProcessSpec(
+                name="kafka",
+                argv=self._java("kafka.Kafka", str(self._properties), heap_mb=settings.kafka_heap_mb),
+                cwd=self._context.data_dir(self.name),
+                ready=self._missing,
+                ports=(settings.kafka_port, settings.kafka_controller_port),
+                deadline_s=60,
+                stop_timeout_s=30,
+            )
+        ]
+
+    def after_start(self, report: Report) -> None:
+        """Create the topics that are not there."""
+        from confluent_kafka import KafkaError, KafkaException
+        from confluent_kafka.cimpl import NewTopic
+
+        admin = self._admin()
+        missing = _TOPICS.keys() - admin.list_topics(timeout=10).topics.keys()
+        if not missing:
+            return
+        futures = admin.create_topics([NewTopic(t, num_partitions=_TOPICS[t], replication_factor=1) for t in missing])
+        for topic, future in futures.items():
+            try:
+                future.result(timeout=20)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
+            report(f"topic {topic} with {_TOPICS[topic]} partition(s)")
+
+    def addresses(self) -> dict[str, str]:
+        """Return the bootstrap address."""
+        return {"bootstrap": self.bootstrap}
+
+    def note(self) -> str | None:
+        """Return the version."""
+        return f"Kafka {version('kafka')}, KRaft, 1 node"
+
+    @property
+    def _data(self) -> Path:
+        return self._context.data_dir(self.name) / "log"
+
+    @property
+    def _properties(self) -> Path:
+        return self._context.config_dir(self.name) / "server.properties"
+
+    def _java(self, main: str, *arguments: str, heap_mb: int = 256) -> list[str]:
+        java = provide_java(lambda _: None) / "bin" / "java"
+        libs = self._context.dist / self._dist_name / "libs"
+        log4j = f"-Dlog4j2.configurationFile={_SOURCES / 'log4j2.yaml'}"
+        return [str(java), f"-Xmx{heap_mb}m", "-XX:+UseG1GC", log4j, "-cp", f"{libs}/*", main, *arguments]
+
+    def _server_properties(self) -> dict[str, object]:
+        settings = self._context.settings
+        controller = f"{settings.host}:{settings.kafka_controller_port}"
+        return {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@{controller}",
+            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "log.dirs": self._data,
+            "num.partitions": 3,
+            "offsets.topic.replication.factor": 1,
+            "offsets.topic.num.partitions": 3,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "transaction.state.log.num.partitions": 3,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            # A topic made by accident would have the wrong number of partitions.
+            "auto.create.topics.enable": "false",
+        }
+
+    def _admin(self) -> AdminClient:
+        from confluent_kafka.admin import AdminClient
+
+        # librdkafka would write each refused connection to stderr while the broker starts.
+        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+
+    def _missing(self) -> str | None:
+        from confluent_kafka import KafkaException
+
+        try:
+            self._admin().list_topics(timeout=2)
+        except KafkaException as error:
+            return f"no metadata from {self.bootstrap} yet ({error.args[0].str()})"
+        return None

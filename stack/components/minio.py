@@ -1,0 +1,100 @@
+"""MinIO: one server on one directory, built from its source at a pinned version."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from contracts.names import BUCKET_RAW
+from stack.component import ProcessSpec, Report, StackContext
+from stack.dist import build_once, run_tool
+from stack.probes import http_ok
+from stack.tools import provide_go
+from stack.versions import version
+
+_MODULE = "github.com/minio/minio"
+_NICENESS = 5
+"""The compile takes every core for minutes; what waits for answers beside it must not time out."""
+
+
+class Minio:
+    """An S3 server with the bucket ``raw``."""
+
+    name = "minio"
+    needs: tuple[str, ...] = ()
+
+    def __init__(self, context: StackContext) -> None:
+        self._context = context
+        self._dist_name = f"minio-{version('minio')}"
+
+    @property
+    def endpoint(self) -> str:
+        """Return the address of the S3 API."""
+        return f"http://{self._context.settings.host}:{self._context.settings.minio_port}"
+
+    def prepare(self, report: Report) -> None:
+        """Compile the server, which takes minutes the first time."""
+
+        def compile_server(into: Path) -> None:
+            report("compiling MinIO: 4 to 8 minutes on two cores, once")
+            argv = ["nice", "-n", str(_NICENESS), str(provide_go(report)), "install", f"{_MODULE}@{version('minio')}"]
+            env = {"GOBIN": str(into), "CGO_ENABLED": "0"}
+            run_tool(argv, cwd=into, env=env, report=report, what="go install")
+
+        build_once(self._context.dist, self._dist_name, version("minio"), compile_server)
+
+    def configure(self) -> None:
+        """Need nothing on disk: MinIO is configured by its environment."""
+
+    def processes(self) -> list[ProcessSpec]:
+        """Return the one server."""
+        settings, secrets = self._context.settings, self._context.secrets
+        data = self._context.data_dir(self.name)
+        return [
+            ProcessSpec(
+                name="minio",
+                argv=[
+                    str(self._context.dist / self._dist_name / "minio"),
+                    "server",
+                    f"--address={settings.host}:{settings.minio_port}",
+                    f"--console-address={settings.host}:{settings.minio_console_port}",
+                    str(data),
+                ],
+                env={
+                    "MINIO_ROOT_USER": secrets.minio_root_user,
+                    "MINIO_ROOT_PASSWORD": secrets.minio_root_password.get_secret_value(),
+                    # Its home would be ~/.minio; neither that nor a call home is wanted.
+                    "HOME": str(self._context.config_dir(self.name)),
+                    "MINIO_UPDATE": "off",
+                    "PATH": os.environ.get("PATH", ""),
+                },
+                cwd=data,
+                ready=lambda: http_ok(f"{self.endpoint}/minio/health/ready"),
+                ports=(settings.minio_port, settings.minio_console_port),
+                deadline_s=60,
+            )
+        ]
+
+    def after_start(self, report: Report) -> None:
+        """Create the bucket where it is not there."""
+        from botocore.exceptions import ClientError
+
+        from stack.s3 import s3_client
+
+        client = s3_client(self._context, self.endpoint)
+        try:
+            client.head_bucket(Bucket=BUCKET_RAW)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
+            client.create_bucket(Bucket=BUCKET_RAW)
+            report(f"bucket {BUCKET_RAW}")
+
+    def addresses(self) -> dict[str, str]:
+        """Return the S3 endpoint and the console."""
+        settings = self._context.settings
+        return {"s3": self.endpoint, "console": f"http://{settings.host}:{settings.minio_console_port}"}
+
+    def note(self) -> str | None:
+        """Return the version and where the credentials are."""
+        return f"MinIO {version('minio')}, credentials in {self._context.root / 'secrets.json'}"

@@ -1,0 +1,187 @@
+"""NiFi: a home put together from Maven Central, the NAR with PutS3Object, and the flow of the pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from string import Template
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
+from stack.components.nifi_nar import Nar, assemble_nar
+from stack.dist import build_once, run_tool
+from stack.errors import PrepareError
+from stack.tools import provide_java, provide_maven
+from stack.versions import version
+
+_SOURCES = Path(__file__).parent.parent / "nifi_home"
+_STANDIN_SOURCES = REPOSITORY / "nifi" / "s3-standin"
+_S3_NARS = ("nifi-aws-service-api-nar", "nifi-aws-nar")
+_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+_NOT_SERVED = ("Could not find artifact", "Forbidden", "status code: 403", "status code: 404")
+_START_DEADLINE_S = 240
+
+
+class NiFi:
+    """One NiFi node with the process group ``csv-ingestion-raw-to-minio``."""
+
+    name = "nifi"
+    needs: tuple[str, ...] = ()
+
+    def __init__(self, context: StackContext) -> None:
+        self._context = context
+        self._version = version("nifi")
+        self._home = context.dist / f"nifi-{self._version}"
+        self._s3_nar = context.dist / f"nifi-s3-nar-{self._version}"
+
+    @property
+    def url(self) -> str:
+        """Return the address of the API, without ``/nifi-api``."""
+        return f"http://{self._context.settings.host}:{self._context.settings.nifi_port}"
+
+    @property
+    def app_log(self) -> Path:
+        """Return the file that NiFi and the flow log to."""
+        return self._context.log_dir(self.name) / "nifi-app.log"
+
+    def prepare(self, report: Report) -> None:
+        """Put the home together, and the NAR with PutS3Object."""
+        provide_java(report)
+        build_once(self._context.dist, self._home.name, self._stamp(_SOURCES), lambda d: self._build_home(d, report))
+        stamp = self._stamp(_STANDIN_SOURCES)
+        build_once(self._context.dist, self._s3_nar.name, stamp, lambda d: self._build_s3_nar(d, report))
+
+    def configure(self) -> None:
+        """Write NiFi's configuration. The flow lies with the data and is not touched."""
+        config = self._context.config_dir(self.name)
+        config.chmod(0o700)  # nifi.properties holds the key of the sensitive parameters
+        names = {
+            "config": config,
+            "data": self._context.data_dir(self.name),
+            "home": self._home,
+            "s3_nar": self._s3_nar,
+            "host": self._context.settings.host,
+            "port": self._context.settings.nifi_port,
+            "sensitive_props_key": self._context.secrets.nifi_sensitive_props_key.get_secret_value(),
+        }
+        for source in (_SOURCES / "conf").iterdir():
+            (config / source.name).write_text(Template(source.read_text()).safe_substitute(names))
+
+    def processes(self) -> list[ProcessSpec]:
+        """Return the one node: without nifi-bootstrap, which Maven Central does not hold for NiFi 2."""
+        settings = self._context.settings
+        config = self._context.config_dir(self.name)
+        argv = [
+            str(provide_java(lambda _: None) / "bin" / "java"),
+            "-Xms256m",
+            f"-Xmx{settings.nifi_heap_mb}m",
+            "-Djava.awt.headless=true",
+            "--enable-native-access=ALL-UNNAMED",
+            f"-Dnifi.properties.file.path={config / 'nifi.properties'}",
+            f"-Dnifi.log.dir={self._context.log_dir(self.name)}",
+            f"-Dorg.apache.nifi.management.server.address={settings.host}:{settings.nifi_management_port}",
+            "-cp",
+            f"{config}:{self._home}/lib/*",
+            "org.apache.nifi.NiFi",
+        ]
+        spec = ProcessSpec(
+            name="nifi",
+            argv=argv,
+            cwd=self._context.data_dir(self.name),
+            ready=self._missing,
+            ports=(settings.nifi_port, settings.nifi_ingest_port, settings.nifi_management_port),
+            deadline_s=_START_DEADLINE_S,
+            stop_timeout_s=30,
+        )
+        return [spec]
+
+    def after_start(self, report: Report) -> None:
+        """Deploy the flow with the parameters of this stack."""
+        from nifi.deploy import deploy
+
+        settings, secrets = self._context.settings, self._context.secrets
+        deploy(
+            url=self.url,
+            parameters={
+                "listen.port": str(settings.nifi_ingest_port),
+                "s3.endpoint": f"http://{settings.host}:{settings.minio_port}",
+                "s3.access.key": secrets.minio_root_user,
+                "s3.secret.key": secrets.minio_root_password.get_secret_value(),
+            },
+            report=report,
+        )
+
+    def addresses(self) -> dict[str, str]:
+        """Return the UI, and where chunk messages are posted to."""
+        settings = self._context.settings
+        return {"UI": f"{self.url}/nifi", "ingest": f"http://{settings.host}:{settings.nifi_ingest_port}/csv-ingest"}
+
+    def note(self) -> str | None:
+        """Return the version, and whose PutS3Object runs."""
+        origin = self._s3_nar / "origin"
+        whose = origin.read_text().strip() if origin.exists() else "not built"
+        return f"NiFi {self._version}, nifi-aws-nar: {whose}"
+
+    def _missing(self) -> str | None:
+        try:
+            with urlopen(f"{self.url}/nifi-api/flow/about", timeout=5):
+                return None
+        except HTTPError as error:
+            return f"{error.url} answers {error.code}"
+
+    def _stamp(self, sources: Path) -> str:
+        files = sorted(path for path in sources.rglob("*") if path.is_file())
+        digest = hashlib.sha256(b"".join(str(p.relative_to(sources)).encode() + p.read_bytes() for p in files))
+        return f"{self._version} {digest.hexdigest()}"
+
+    def _build_home(self, into: Path, report: Report) -> None:
+        report(f"downloading the parts of NiFi {self._version} (180 MB)")
+        work = into / "build"
+        shutil.copytree(_SOURCES, work)
+        self._maven(work, report, "package")
+        library = into / "lib"
+        (work / "home" / "target" / "lib").rename(library)
+        for name, parent in (
+            ("nifi-standard-nar", "nifi-standard-shared-nar"),
+            ("nifi-update-attribute-nar", "nifi-jetty-nar"),
+        ):
+            jars = work / name.removeprefix("nifi-") / "target" / "jars"
+            assemble_nar(Nar(name=name, version=self._version, parent=parent), jars, library, library=library)
+        shutil.rmtree(work)
+
+    def _build_s3_nar(self, into: Path, report: Report) -> None:
+        library = into / "lib"
+        library.mkdir()
+        if self._fetch_s3_nars(library, report):
+            (into / "origin").write_text("Apache's")
+            return
+        report("nifi-aws-nar is not served here: building the stand-in from nifi/s3-standin")
+        work = into / "build"
+        shutil.copytree(_STANDIN_SOURCES, work)
+        self._maven(work, report, "package")
+        service_api = Nar(name=_S3_NARS[0], version=self._version, parent="nifi-standard-shared-nar")
+        processors = Nar(name=_S3_NARS[1], version=self._version, parent=_S3_NARS[0])
+        home_library = self._home / "lib"
+        assemble_nar(service_api, work / "target" / "service-api", library, library=home_library)
+        assemble_nar(processors, work / "target", library, library=home_library)
+        (into / "origin").write_text("stand-in")
+        shutil.rmtree(work)
+
+    def _fetch_s3_nars(self, library: Path, report: Report) -> bool:
+        """Return whether Apache's own NARs could be had."""
+        for name in _S3_NARS:
+            artifact = f"-Dartifact=org.apache.nifi:{name}:{self._version}:nar"
+            try:
+                self._maven(library.parent, report, _COPY, artifact, f"-DoutputDirectory={library}")
+            except PrepareError as error:
+                if not any(sign in error.detail for sign in _NOT_SERVED):
+                    raise
+                return False
+        return True
+
+    def _maven(self, cwd: Path, report: Report, *arguments: str) -> None:
+        argv = [provide_maven(report), "-B", "-q", f"-Dnifi.version={self._version}", *arguments]
+        java_home = {"JAVA_HOME": str(provide_java(report))}
+        run_tool(argv, cwd=cwd, env=java_home, report=report, what=f"mvn {arguments[0].rsplit(':', 1)[-1]}")

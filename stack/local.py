@@ -1,0 +1,234 @@
+"""The local stack as a whole: what is prepared and started beside what, and the order of the stop."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+
+from stack.component import REPOSITORY, Component, Report, StackContext
+from stack.components import component_classes
+from stack.errors import StackBusyError, StackError, UnknownNameError
+from stack.process import ManagedProcess
+from stack.report import StackReport, silent
+from stack.secrets import Secrets
+from stack.settings import StackSettings
+
+DEFAULT_ROOT = REPOSITORY / ".stack" / "run"
+DEFAULT_DIST = REPOSITORY / ".stack" / "dist"
+
+
+class LocalStack:
+    """Kafka, MinIO, NiFi, Airflow and the uploader as processes of this machine.
+
+    Several may run side by side: ``root`` holds the state, data, logs and pid files of one, ``dist`` the downloads
+    and builds of all. Another ``LocalStack`` on the same ``root`` finds what this one has started.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: Path = DEFAULT_ROOT,
+        dist: Path = DEFAULT_DIST,
+        settings: StackSettings | None = None,
+        report: StackReport = silent,
+    ) -> None:
+        self.root = root.resolve()
+        self.dist = dist.resolve()
+        self._settings = settings or StackSettings()
+        self._report = report
+        self._processes: dict[tuple[str, str], ManagedProcess] = {}
+        self._processes_lock = threading.Lock()
+
+    @cached_property
+    def context(self) -> StackContext:
+        """Return where this stack keeps its things; free ports and secrets are chosen on first use, and kept."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        settings = _with_kept_ports(self._settings, self.root / "ports.json")
+        secrets = Secrets.load_or_make(self.root / "secrets.json", settings)
+        return StackContext(root=self.root, dist=self.dist, settings=settings, secrets=secrets)
+
+    @cached_property
+    def components(self) -> dict[str, Component]:
+        """Return every component by its name, in an order in which they can be started."""
+        made: list[Component] = [make(self.context) for make in component_classes()]
+        return {component.name: component for component in made}
+
+    def prepare(self, names: Sequence[str] | None = None) -> None:
+        """Download and build what ``names`` (default: all) and what they need run on, in parallel.
+
+        Raises:
+            StackError: a preparation failed; the others have been completed.
+        """
+        self._in_parallel(names, lambda component, _: component.prepare(self._reporter(component.name)))
+
+    def start(self, names: Sequence[str] | None = None) -> None:
+        """Prepare and start ``names`` (default: all) and what they need; what runs already is left alone.
+
+        Raises:
+            StackError: something did not start. What does run keeps running: see ``stop``.
+        """
+        with self._alone():
+            self._in_parallel(names, self._bring_up)
+
+    def stop(self, names: Sequence[str] | None = None) -> None:
+        """Stop ``names`` (default: all) in the reverse order of the start; nothing of them is left running."""
+        with self._alone():
+            for name in reversed(self._known(names or list(self.components))):
+                self._stop_component(name)
+
+    def restart(self, name: str) -> None:
+        """Stop one component and start it again."""
+        self.stop([name])
+        self.start([name])
+
+    def kill(self, process: str, number: signal.Signals = signal.SIGKILL, *, family: bool = False) -> None:
+        """Send a signal to one process (see :meth:`ManagedProcess.kill`); ``start`` brings a dead one back.
+
+        Raises:
+            UnknownNameError: no process of that name was ever started.
+            ProcessDiedError: it is not running.
+        """
+        self.process(process).kill(number, family=family)
+
+    def reset(self) -> None:
+        """Stop all and delete data, logs and configuration. Downloads and builds stay."""
+        self.stop()
+        shutil.rmtree(self.root, ignore_errors=True)
+        for name in ("context", "components"):
+            self.__dict__.pop(name, None)
+
+    def process(self, name: str) -> ManagedProcess:
+        """Return a process by its name, such as ``airflow-scheduler``.
+
+        Raises:
+            UnknownNameError: no process of that name was ever started.
+        """
+        for process in self.all_processes():
+            if process.name == name:
+                return process
+        known = ", ".join(p.name for p in self.all_processes()) or "none"
+        raise UnknownNameError(f"no process {name!r} has been started here (known: {known})")
+
+    def all_processes(self) -> list[ManagedProcess]:
+        """Return the processes that were started and not stopped since, dead ones included."""
+        return [process for name in self.components for process in self.processes_of(name)]
+
+    def processes_of(self, component: str) -> list[ManagedProcess]:
+        """Return the processes of one component, as far as they were started."""
+        files = sorted((self.root / "pids" / component).glob("*.json"))
+        return [self._managed(component, file.stem) for file in files]
+
+    def _managed(self, component: str, name: str) -> ManagedProcess:
+        with self._processes_lock:
+            key = (component, name)
+            if key not in self._processes:
+                pids = self.root / "pids" / component
+                self._processes[key] = ManagedProcess(name, pid_dir=pids, log_dir=self.root / "logs")
+            return self._processes[key]
+
+    def _bring_up(self, component: Component, wait_for_needs: Callable[[], None]) -> None:
+        report = self._reporter(component.name)
+        component.prepare(report)
+        wait_for_needs()
+        running = {process.name for process in self.processes_of(component.name) if process.pid}
+        specs = component.processes()
+        if running >= {spec.name for spec in specs}:
+            report("already running")
+        else:
+            component.configure()
+            specs = component.processes()
+        for spec in specs:
+            if spec.name not in running:
+                report(f"starting {spec.name} (pid {self._managed(component.name, spec.name).start(spec)})")
+        for spec in specs:
+            self._managed(component.name, spec.name).wait_ready(spec)
+        component.after_start(report)
+        report("ready" + "".join(f", {label} {address}" for label, address in component.addresses().items()))
+
+    def _stop_component(self, name: str) -> None:
+        report = self._reporter(name)
+        processes = self.processes_of(name)
+        if not processes:
+            return
+        with ThreadPoolExecutor(len(processes)) as pool:
+            stopped = list(pool.map(lambda process: process.stop(report), processes))
+        report("stopped" if any(stopped) else "was dead already")
+
+    def _in_parallel(self, names: Sequence[str] | None, work: Callable[[Component, Callable[[], None]], None]) -> None:
+        """Run ``work`` for each component in a thread; each gets a function that waits for what it needs."""
+        chosen = self._with_needs(names or list(self.components))
+        futures: dict[str, Future[None]] = {}
+
+        def wait_for(needs: tuple[str, ...]) -> None:
+            for need in needs:
+                if futures[need].exception() is not None:
+                    raise _NeedFailedError(f"not started, because {need} failed")
+
+        with ThreadPoolExecutor(len(chosen)) as pool:
+            for name in chosen:
+                component = self.components[name]
+                futures[name] = pool.submit(work, component, partial(wait_for, component.needs))
+        faults = {name: error for name, future in futures.items() if (error := future.exception())}
+        causes = {name: error for name, error in faults.items() if not isinstance(error, _NeedFailedError)}
+        for name, error in faults.items():
+            self._report(name, f"FAILED: {str(error).splitlines()[0]}")
+        if causes:
+            raise next(iter(causes.values()))
+
+    def _with_needs(self, names: Sequence[str]) -> list[str]:
+        wanted: set[str] = set()
+
+        def add(name: str) -> None:
+            wanted.add(name)
+            for need in self.components[name].needs:
+                add(need)
+
+        for name in self._known(names):
+            add(name)
+        return [name for name in self.components if name in wanted]
+
+    def _known(self, names: Sequence[str]) -> list[str]:
+        unknown = set(names) - self.components.keys()
+        if unknown:
+            raise UnknownNameError(
+                f"no component {', '.join(sorted(unknown))} in the stack (there are: {', '.join(self.components)})"
+            )
+        return [name for name in self.components if name in names]
+
+    def _reporter(self, component: str) -> Report:
+        return partial(self._report, component)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep two commands from starting or stopping the same stack at the same time."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StackBusyError(f"another command is starting or stopping the stack in {self.root}") from error
+            yield
+
+
+class _NeedFailedError(StackError):
+    """A component was not started, because one that it needs failed."""
+
+
+def _with_kept_ports(settings: StackSettings, file: Path) -> StackSettings:
+    """Replace each port 0 by the one chosen the last time, or by a free one that is kept for the next."""
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    open_ports = [name for name, port in settings.ports().items() if port == 0]
+    if not open_ports:
+        return settings
+    known = {name: kept[name] for name in open_ports if name in kept}
+    settled = settings.model_copy(update=known).with_free_ports()
+    file.write_text(json.dumps({name: settled.ports()[name] for name in open_ports}))
+    return settled

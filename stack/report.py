@@ -1,0 +1,32 @@
+"""What the stack tells the user: one line a step, with the elapsed time and the component."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+
+class ConsoleReport:
+    """Writes ``[ 12.3 s] kafka     ready`` lines; safe to call from several threads."""
+
+    def __init__(self, output: TextIO | None = None) -> None:
+        self._output = output
+        self._started = time.monotonic()
+        self._lock = threading.Lock()
+
+    def __call__(self, component: str, text: str) -> None:
+        """Write one line."""
+        with self._lock:
+            elapsed_s = time.monotonic() - self._started
+            print(f"[{elapsed_s:6.1f} s] {component:<9} {text}", file=self._output or sys.stdout, flush=True)
+
+
+StackReport = Callable[[str, str], None]
+"""Called with a component's name and one line of text."""
+
+
+def silent(_component: str, _text: str) -> None:
+    """Report nothing."""
