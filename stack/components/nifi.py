@@ -20,7 +20,7 @@ _SOURCES = Path(__file__).parent.parent / "nifi_home"
 _STANDIN_SOURCES = REPOSITORY / "nifi" / "s3-standin"
 _S3_NARS = ("nifi-aws-service-api-nar", "nifi-aws-nar")
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
-_NOT_SERVED = ("Could not find artifact", "Forbidden", "status code: 403", "status code: 404")
+_NOT_SERVED = ("Could not find artifact", "was not found in", "Forbidden", "status code: 403", "status code: 404")
 _START_DEADLINE_S = 240
 
 
