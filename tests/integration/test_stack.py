@@ -1,0 +1,136 @@
+"""The local stack itself: what it starts, it finds again, brings back and takes away."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stack.errors import PortTakenError, ProcessDiedError, UnknownNameError
+from stack.local import LocalStack
+from stack.process import ManagedProcess, ProcessSpec
+from tests.support.services import KafkaBroker, MinioServer, running_stack, settings_on_free_ports
+from tests.support.waiting import wait_until
+
+
+def test_broker_and_bucket_are_there(kafka_broker: KafkaBroker, minio: MinioServer) -> None:
+    from confluent_kafka.admin import AdminClient
+
+    topics = AdminClient({"bootstrap.servers": kafka_broker.bootstrap}).list_topics(timeout=10).topics
+    assert len(topics["csv-ingestion"].partitions) == 3
+    assert [bucket["Name"] for bucket in minio.client().list_buckets()["Buckets"]] == ["raw"]
+
+
+def test_second_start_leaves_running_process_alone(minio: MinioServer) -> None:
+    pid = minio.stack.process("minio").pid
+    other = LocalStack(root=minio.stack.root, settings=settings_on_free_ports())
+    other.start(["minio"])
+    assert other.process("minio").pid == pid
+
+
+def test_killed_process_is_started_again_with_its_data(tmp_path: Path) -> None:
+    with running_stack(tmp_path, ["minio"]) as stack:
+        server = MinioServer(stack, "minio")
+        server.client().put_object(Bucket="raw", Key="a", Body=b"1")
+        server.kill()
+        assert stack.process("minio").pid is None
+        server.start()
+        assert server.client().get_object(Bucket="raw", Key="a")["Body"].read() == b"1"
+    assert stack.all_processes() == []
+
+
+def test_unknown_component_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="no component redis"):
+        LocalStack(root=tmp_path, settings=settings_on_free_ports()).start(["redis"])
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[ManagedProcess]:
+    managed = ManagedProcess("sample", pid_dir=tmp_path / "pids", log_dir=tmp_path / "logs")
+    yield managed
+    managed.stop()
+
+
+def _spec(tmp_path: Path, code: str, *, marker: Path | None = None, ports: tuple[int, ...] = ()) -> ProcessSpec:
+    return ProcessSpec(
+        name="sample",
+        argv=[sys.executable, "-c", code],
+        cwd=tmp_path,
+        ready=lambda: None if marker is not None and marker.exists() else "no marker yet",
+        ports=ports,
+        deadline_s=20,
+        stop_timeout_s=1,
+    )
+
+
+def test_death_before_readiness_shows_end_of_log(tmp_path: Path, process: ManagedProcess) -> None:
+    spec = _spec(tmp_path, "print('cannot open the vault'); raise SystemExit(3)")
+    process.start(spec)
+    with pytest.raises(ProcessDiedError, match=r"(?s)with code 3.*cannot open the vault"):
+        process.wait_ready(spec)
+
+
+def test_process_that_ignores_term_is_killed_and_said(tmp_path: Path, process: ManagedProcess) -> None:
+    marker = tmp_path / "deaf"
+    code = f"import signal, pathlib; signal.signal(15, signal.SIG_IGN); pathlib.Path({str(marker)!r}).touch(); signal.pause()"
+    spec = _spec(tmp_path, code, marker=marker)
+    pid = process.start(spec)
+    process.wait_ready(spec)
+    said: list[str] = []
+    assert process.stop(said.append)
+    assert said == ["sample did not stop within 1 s of TERM: KILL"]
+    assert not psutil.pid_exists(pid)
+
+
+def test_stop_takes_orphaned_descendants_along(tmp_path: Path, process: ManagedProcess) -> None:
+    marker = tmp_path / "grandchild"
+    code = (
+        "import subprocess, sys, pathlib, signal; "
+        "child = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'], start_new_session=True); "
+        f"path = pathlib.Path({str(marker)!r}); (tmp := path.with_suffix('.tmp')).write_text(str(child.pid)); "
+        "tmp.rename(path); signal.pause()"
+    )
+    spec = _spec(tmp_path, code, marker=marker)
+    process.start(spec)
+    process.wait_ready(spec)
+    grandchild = int(marker.read_text())
+    process.kill(signal.SIGKILL)
+    assert psutil.pid_exists(grandchild)
+    process.stop()
+    wait_until(lambda: not psutil.pid_exists(grandchild), what="the orphan is gone", deadline_s=10)
+
+
+def test_reused_pid_is_never_touched(tmp_path: Path, process: ManagedProcess) -> None:
+    marker = tmp_path / "up"
+    spec = _spec(
+        tmp_path, f"import pathlib, signal; pathlib.Path({str(marker)!r}).touch(); signal.pause()", marker=marker
+    )
+    pid = process.start(spec)
+    process.wait_ready(spec)
+    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as stranger:
+        try:
+            file = tmp_path / "pids" / "sample.json"
+            record = file.read_text()
+            file.write_text(
+                record.replace(f'"pid":{pid}', f'"pid":{stranger.pid}').replace('"started_at":1', '"started_at":2')
+            )
+            assert process.pid is None
+            process.stop()
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
+
+
+def test_taken_port_is_named_with_its_holder(tmp_path: Path, process: ManagedProcess) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(PortTakenError, match=rf"port {port}, which is taken by pid \d+ \(python"):
+            process.start(_spec(tmp_path, "", ports=(port,)))

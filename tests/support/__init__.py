@@ -1,0 +1,1 @@
+"""What the tests on real services share: the services themselves, waiting, and data."""

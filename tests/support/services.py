@@ -1,0 +1,93 @@
+"""Real services for tests: each a small stack of its own, on free ports, with its data in a directory of the test."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stack.local import LocalStack
+from stack.report import StackReport, silent
+from stack.s3 import s3_client
+from stack.settings import StackSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+
+def settings_on_free_ports(**given: Any) -> StackSettings:
+    """Return settings with every port 0 (free), whatever stands in the environment and in ``.env``."""
+    ports = {name: 0 for name in StackSettings.model_fields if name.endswith("_port")}
+    return StackSettings(_env_file=None, **{**ports, **given})
+
+
+@contextmanager
+def running_stack(
+    root: Path, names: Sequence[str] | None, *, report: StackReport = silent, **settings: Any
+) -> Iterator[LocalStack]:
+    """Start ``names`` (None: all) under ``root``; stop them in the end, also when the test fails."""
+    stack = LocalStack(root=root, settings=settings_on_free_ports(**settings), report=report)
+    try:
+        stack.start(names)
+        yield stack
+    finally:
+        stack.stop()
+
+
+class Service:
+    """A component that a test may stop, start and kill."""
+
+    def __init__(self, stack: LocalStack, name: str) -> None:
+        self.stack = stack
+        self.name = name
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        self.stack.stop([self.name])
+
+    def start(self) -> None:
+        """Start it again, on the same port and with its data."""
+        self.stack.start([self.name])
+
+    def kill(self) -> None:
+        """Take it away as a power cut does."""
+        for process in self.stack.processes_of(self.name):
+            process.kill(signal.SIGKILL, family=True)
+
+    def log_tail(self) -> str:
+        """Return the end of its logs."""
+        return "\n".join(f"--- {p.name}\n{p.log_tail()}" for p in self.stack.processes_of(self.name))
+
+
+class KafkaBroker(Service):
+    """A real broker."""
+
+    @property
+    def bootstrap(self) -> str:
+        """Return ``host:port``."""
+        return f"{self.stack.context.settings.host}:{self.stack.context.settings.kafka_port}"
+
+
+class MinioServer(Service):
+    """A real S3 server with the bucket ``raw``."""
+
+    @property
+    def endpoint(self) -> str:
+        """Return its address."""
+        return f"http://{self.stack.context.settings.host}:{self.stack.context.settings.minio_port}"
+
+    @property
+    def access_key(self) -> str:
+        """Return the root user."""
+        return self.stack.context.secrets.minio_root_user
+
+    @property
+    def secret_key(self) -> str:
+        """Return the root user's password."""
+        return self.stack.context.secrets.minio_root_password.get_secret_value()
+
+    def client(self) -> S3Client:
+        """Return a boto3 client."""
+        return s3_client(self.stack.context, self.endpoint)

@@ -1,0 +1,32 @@
+"""Waiting for a condition, never for a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+
+def wait_until(
+    condition: Callable[[], _T | None],
+    *,
+    what: str,
+    deadline_s: float,
+    poll_s: float = 0.25,
+    explain: Callable[[], str] = lambda: "",
+) -> _T:
+    """Return the first answer of ``condition`` that is true.
+
+    Raises:
+        AssertionError: the deadline passed; the text holds the last answer and what ``explain`` has to say.
+    """
+    end = time.monotonic() + deadline_s
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {deadline_s:.0f} s: {what} (last: {answer!r})\n{explain()}")
+        time.sleep(poll_s)
