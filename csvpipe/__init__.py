@@ -1,1 +1,1 @@
-""""""
+"""The command line: upload, follow and prove, and run the local stack."""

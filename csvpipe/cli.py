@@ -1,0 +1,28 @@
+"""Entry point of ``csvpipe``: runs the one command that is called, and turns its errors into exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from contracts.errors import CsvPipeError
+from csvpipe.exits import exit_code_of
+from csvpipe.extras import import_with_hint
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``csvpipe`` with ``arguments`` (default: the process's own) and exit."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        application = import_with_hint("csvpipe.app", extra="cli", what="csvpipe")
+        wanted = next((word for word in words if not word.startswith("-")), None)
+        application.build_app(wanted=wanted)(args=words, prog_name="csvpipe")
+    except CsvPipeError as error:
+        print_error(error)
+        sys.exit(exit_code_of(error))
+
+
+def print_error(error: CsvPipeError) -> None:
+    """Print ``error`` to stderr: what happened, what to do, then its stable code and the place."""
+    places = "".join(f", {name} {value}" for name, value in error.extra.items() if value is not None)
+    print(f"csvpipe: {error.title}: {error.detail}\n         [{error.code}{places}]", file=sys.stderr)

@@ -1,0 +1,169 @@
+"""The uploader's HTTP interface, from the client's side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, BinaryIO, Self, TypeVar
+from urllib.parse import urlsplit
+
+import httpcore
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from contracts.manifest import Manifest
+from csvpipe.answers import UploadAccepted, UploadPage, UploadStatus
+from csvpipe.exits import CommandError, RefusedError, TryAgainError, UnavailableError
+from csvpipe.multipart import FormUpload
+
+ANSWER_TIMEOUT_S = 900.0
+"""How long the uploader may take after the last byte: ``count`` cuts then, and fsync of gigabytes takes its time."""
+
+_STANDARD = frozenset({"type", "title", "status", "detail", "instance", "code"})
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class UploaderClient:
+    """Talks to one uploader. Every method raises a :class:`CommandError` that says what to do."""
+
+    def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        """Connect to nothing yet; ``transport`` is for tests."""
+        self.base_url = base_url.rstrip("/")
+        timeout = httpx.Timeout(30.0, connect=10.0)
+        self._http = httpx.Client(
+            base_url=self.base_url, timeout=timeout, transport=transport, trust_env=not _is_local(base_url)
+        )
+
+    def __enter__(self) -> Self:
+        """Return the client; its connections are closed at the end of the block."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def upload(
+        self,
+        *,
+        file: BinaryIO,
+        filename: str,
+        size_bytes: int | None,
+        fields: Mapping[str, str],
+        idempotency_key: str | None = None,
+        on_sent: Callable[[int], None] = lambda _: None,
+    ) -> UploadAccepted:
+        """Send one CSV file and return what the uploader made of it.
+
+        Raises:
+            RefusedError: the file or a field is not accepted; the text says where and why.
+            TryAgainError: the uploader is too busy or its disk is too full.
+            UnavailableError: it does not answer, or the connection broke.
+            CommandError: it received other bytes than were sent.
+        """
+        line = _Line()
+        form = FormUpload(
+            file=file, filename=filename, size_bytes=size_bytes, fields=fields, on_sent=on_sent, may_go_on=line.check
+        )
+        headers = {"Content-Type": form.content_type}
+        if form.content_length is not None:
+            headers["Content-Length"] = str(form.content_length)
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        answer = self._request(
+            "POST",
+            "/upload/csv",
+            content=iter(form),
+            headers=headers,
+            timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=10.0),
+            extensions={"trace": line.trace},
+        )
+        accepted = _parse(UploadAccepted, answer)
+        if accepted.sha256 != form.sha256:
+            raise CommandError(
+                f"the uploader holds other bytes than were sent: it says SHA-256 {accepted.sha256}, sent was "
+                f"{form.sha256}. Delete upload {accepted.upload_id} and send the file again",
+                upload_id=accepted.upload_id,
+            )
+        return accepted
+
+    def status(self, upload_id: str) -> UploadStatus:
+        """Return where the upload and its chunks stand."""
+        return _parse(UploadStatus, self.status_document(upload_id))
+
+    def status_document(self, upload_id: str) -> httpx.Response:
+        """Return the same as it came, for ``--json``."""
+        return self._request("GET", f"/uploads/{upload_id}/status")
+
+    def manifest(self, upload_id: str) -> Manifest:
+        """Return the manifest as the uploader holds it."""
+        return _parse(Manifest, self._request("GET", f"/uploads/{upload_id}/manifest"))
+
+    def list_uploads(self, parameters: Mapping[str, str | int]) -> UploadPage:
+        """Return one page of uploads, the newest first."""
+        return _parse(UploadPage, self._request("GET", "/uploads", params=dict(parameters)))
+
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  httpx checks them
+        try:
+            answer = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise UnavailableError(
+                f"no answer from {self.base_url} ({type(error).__name__}: {error}). Is the uploader running, and is "
+                "CSVPIPE_URL (or --url) its address?"
+            ) from error
+        if answer.is_error:
+            raise problem_of(answer)
+        return answer
+
+
+class _Line:
+    """The connection of one request, watched for an answer that comes before all has been sent."""
+
+    def __init__(self) -> None:
+        self._stream: Any = None
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Keep the stream that httpcore opens (its ``trace`` extension)."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._stream = info["return_value"]
+
+    def check(self) -> None:
+        """Stop sending where the uploader has answered already: with gigabytes to go, that answer is a refusal.
+
+        httpcore takes a write error as the sign to stop sending and to read the answer that is there.
+        """
+        if self._stream is not None and self._stream.get_extra_info("is_readable"):
+            raise httpcore.WriteError("answered before the end of the body")
+
+
+def problem_of(answer: httpx.Response) -> CommandError:
+    """Turn an error answer into an error of ours; understands RFC 9457 problem documents."""
+    problem: dict[str, Any] = {}
+    if "json" in answer.headers.get("Content-Type", ""):
+        body = answer.json()
+        problem = body if isinstance(body, dict) else {}
+    said = str(problem.get("detail") or answer.text[:500] or answer.reason_phrase).rstrip(". ")
+    detail = f"{problem.get('title') or answer.reason_phrase}: {said}"
+    places = {name: value for name, value in problem.items() if name not in _STANDARD and name.isidentifier()}
+    places = {"problem": problem.get("code") or f"http_{answer.status_code}", **places}
+    if answer.status_code in {429, 503, 507}:
+        retry_after = answer.headers.get("Retry-After")
+        return TryAgainError(f"{detail}. Try again {f'in {retry_after} s' if retry_after else 'later'}", **places)
+    if answer.status_code < 500:
+        return RefusedError(detail, **places)
+    return CommandError(f"the uploader failed: {detail}. Its log has the reason", **places)
+
+
+def _parse(model: type[_Model], answer: httpx.Response) -> _Model:
+    try:
+        return model.model_validate_json(answer.content)
+    except ValidationError as error:
+        raise CommandError(
+            f"{answer.request.url} answered something that is not of version {version('csvpipe')}: "
+            f"{error.error_count()} fields differ, first {error.errors()[0]['loc']}. Is CSVPIPE_URL an uploader's?"
+        ) from error
+
+
+def _is_local(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host == "localhost" or host.startswith("127.") or host == "::1"

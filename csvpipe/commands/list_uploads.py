@@ -1,0 +1,39 @@
+"""``csvpipe list``: the uploads that the uploader knows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from csvpipe.client import UploaderClient
+from csvpipe.console import format_bytes, format_count, output
+from csvpipe.settings import load_settings
+
+
+def command(
+    *,
+    dataset: Annotated[str | None, typer.Option(help="Only uploads of this dataset.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only uploads in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 20,
+    url: Annotated[str | None, typer.Option(help="The uploader (default: CSVPIPE_URL).")] = None,
+) -> None:
+    """List uploads, the newest first."""
+    given = {"dataset_name": dataset, "status": status, "limit": limit}
+    with UploaderClient(load_settings(csvpipe_url=url).csvpipe_url) as client:
+        page = client.list_uploads({name: value for name, value in given.items() if value is not None})
+    table = Table(box=None, pad_edge=False)
+    for name in ("upload", "dataset", "status", "rows", "size", "chunks", "created"):
+        table.add_column(name, justify="right" if name in {"rows", "size", "chunks"} else "left", no_wrap=True)
+    for upload in page.uploads:
+        table.add_row(
+            upload.upload_id,
+            upload.dataset_name,
+            upload.status,
+            format_count(upload.row_count),
+            format_bytes(upload.size_bytes),
+            str(upload.total_chunks),
+            f"{upload.created_at:%Y-%m-%d %H:%M:%S}",
+        )
+    output().print(table)

@@ -1,0 +1,54 @@
+"""``csvpipe serve``: run the uploader."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+import uvicorn
+from dotenv import dotenv_values
+
+from csvpipe.exits import ConfigurationError
+from uploader.settings import Settings, SettingsError, load_settings
+
+
+def command(
+    *,
+    workers: Annotated[int, typer.Option(min=1, help="Number of worker processes.")] = 1,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (default: API_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on (default: API_PORT).")] = None,
+    grace: Annotated[int, typer.Option(min=0, help="Seconds that running requests get at a stop.")] = 30,
+) -> None:
+    """Run the uploader with the settings of the environment and .env (see .env.example).
+
+    TERM or Ctrl-C stops it. An upload that does not end within --grace seconds is given up; nothing remains of it.
+    """
+    settings = read_settings(host=host, port=port)
+    uvicorn.run(
+        "uploader.app:create_app",
+        factory=True,
+        host=settings.api_host,
+        port=settings.api_port,
+        workers=workers,
+        timeout_graceful_shutdown=grace,
+        log_config=None,
+    )
+
+
+def read_settings(*, host: str | None = None, port: int | None = None) -> Settings:
+    """Put the options and ``.env`` into the environment, where every worker process reads them, and check them.
+
+    Raises:
+        ConfigurationError: a setting is wrong; the text names each one.
+    """
+    for name, value in (("API_HOST", host), ("API_PORT", port)):
+        if value is not None:
+            os.environ[name] = str(value)
+    for name, value in dotenv_values(".env").items():
+        if value is not None:
+            os.environ.setdefault(name, value)
+    try:
+        return load_settings()
+    except SettingsError as error:
+        raise ConfigurationError(error.detail) from error

@@ -1,0 +1,74 @@
+"""``csvpipe status``: where an upload and each of its chunks stand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from contracts.states import ChunkState
+from csvpipe.answers import ChunkStatus, UploadStatus
+from csvpipe.client import UploaderClient
+from csvpipe.console import format_bytes, format_count, messages, output
+from csvpipe.landing import check_landed, describe_states, wait_until_landed
+from csvpipe.settings import load_settings
+
+_STYLES = {ChunkState.LANDED: "green", ChunkState.CLEANED: "green", ChunkState.FAILED: "red"}
+
+
+def command(
+    *,
+    upload_id: Annotated[str, typer.Argument(help="Id of the upload, as csvpipe upload prints it.")],
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it until it is decided.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds that --watch follows.")] = 1800.0,
+    json: Annotated[bool, typer.Option("--json", help="Print the uploader's answer as it is.")] = False,
+    url: Annotated[str | None, typer.Option(help="The uploader (default: CSVPIPE_URL).")] = None,
+) -> None:
+    """Show where an upload and each of its chunks stand.
+
+    With --watch the exit code is 0 when all chunks have landed, and 1 when that has become impossible.
+    """
+    with UploaderClient(load_settings(csvpipe_url=url).csvpipe_url) as client:
+        if watch:
+            wait_until_landed(client, upload_id, timeout_s=timeout, console=messages())
+        if json:
+            print(client.status_document(upload_id).text)
+            return
+        status = client.status(upload_id)
+    output().print(_summary(status))
+    output().print(_table(status.chunks))
+    if watch:
+        check_landed(status)
+
+
+def _summary(status: UploadStatus) -> str:
+    lines = [
+        f"upload   {status.upload_id}",
+        f"dataset  {status.dataset_name}",
+        f"status   {status.status} ({describe_states(status)})",
+        f"source   {format_count(status.row_count)} rows, {format_bytes(status.size_bytes)}, sha256 {status.sha256}",
+        f"created  {status.created_at:%Y-%m-%d %H:%M:%S %Z}",
+    ]
+    if status.landed_at is not None:
+        took_s = (status.landed_at - status.created_at).total_seconds()
+        lines.append(f"landed   {status.landed_at:%Y-%m-%d %H:%M:%S %Z}, {took_s:.1f} s after it was created")
+    if status.error:
+        lines.append(f"error    {status.error}")
+    return "\n".join(lines)
+
+
+def _table(chunks: list[ChunkStatus]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("chunk", "state", "rows", "size", "file", "error"):
+        table.add_column(name, justify="right" if name in {"chunk", "rows", "size"} else "left", overflow="fold")
+    for chunk in chunks:
+        table.add_row(
+            str(chunk.chunk_id),
+            f"[{_STYLES.get(chunk.state, 'yellow')}]{chunk.state}[/]",
+            f"{chunk.row_start}-{chunk.row_end}",
+            format_bytes(chunk.size_bytes),
+            chunk.filename,
+            chunk.error or "",
+        )
+    return table

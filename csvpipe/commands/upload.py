@@ -1,0 +1,94 @@
+"""``csvpipe upload``: send one CSV file."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from csvpipe.answers import UploadAccepted
+from csvpipe.client import UploaderClient
+from csvpipe.console import byte_progress, format_bytes, format_count, messages, output
+from csvpipe.exits import RefusedError
+from csvpipe.landing import wait_until_landed
+from csvpipe.settings import load_settings
+from uploader.model import ChunkType
+
+STDIN = Path("-")
+
+
+def command(
+    *,
+    file: Annotated[Path, typer.Argument(help="The CSV file; '-' reads standard input.")],
+    dataset: Annotated[str, typer.Option(help="Dataset it belongs to; becomes the folder in the bucket.")],
+    chunk_type: Annotated[ChunkType | None, typer.Option(help="What --chunk-size counts.")] = None,
+    chunk_size: Annotated[int | None, typer.Option(min=1, help="MB, rows, or number of chunks.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="One of , ; | or tab; found in the header if not given.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Checked if given; found by the BOM if not.")] = None,
+    strict: Annotated[bool, typer.Option(help="Refuse records whose number of fields is not the header's.")] = True,
+    idempotency_key: Annotated[str | None, typer.Option(help="The same key and file again: no second upload.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when every chunk lies in the bucket.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds that --wait waits.")] = 1800.0,
+    url: Annotated[str | None, typer.Option(help="The uploader (default: CSVPIPE_URL).")] = None,
+) -> None:
+    """Upload a CSV file, and with --wait see it land.
+
+    The SHA-256 of what was sent is compared with what the uploader received. Prints the upload's id on stdout.
+    """
+    fields = {"dataset_name": dataset, "strict": "true" if strict else "false"}
+    optional = {"chunk_type": chunk_type, "chunk_size": chunk_size, "delimiter": delimiter, "encoding": encoding}
+    fields |= {name: str(value) for name, value in optional.items() if value is not None}
+    with UploaderClient(load_settings(csvpipe_url=url).csvpipe_url) as client:
+        accepted = send(client, file, fields=fields, idempotency_key=idempotency_key)
+        describe(accepted)
+        if wait:
+            wait_until_landed(client, accepted.upload_id, timeout_s=timeout, console=messages())
+    output().print(accepted.upload_id)
+
+
+def send(
+    client: UploaderClient, path: Path, *, fields: dict[str, str], idempotency_key: str | None = None
+) -> UploadAccepted:
+    """Send the file at ``path`` (``-``: standard input) with a progress bar.
+
+    Raises:
+        RefusedError: there is no such file, or it is not readable.
+        CommandError: see :meth:`UploaderClient.upload`.
+    """
+    with _open(path) as file, byte_progress(messages()) as bar:
+        name = "stdin.csv" if path == STDIN else path.name
+        size_bytes = _size_bytes(file)
+        task = bar.add_task(name, total=size_bytes)
+        return client.upload(
+            file=file,
+            filename=name,
+            size_bytes=size_bytes,
+            fields=fields,
+            idempotency_key=idempotency_key,
+            on_sent=lambda count: bar.advance(task, count),
+        )
+
+
+def describe(accepted: UploadAccepted) -> None:
+    """Say on stderr what the uploader made of the file."""
+    rows, size = format_count(accepted.row_count), format_bytes(accepted.size_bytes)
+    messages().print(f"{rows} rows, {size}, sha256 {accepted.sha256}")
+    messages().print(f"{accepted.total_chunks} chunks, {accepted.status}; follow it at {accepted.tracking_url}")
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return sys.stdin.buffer if path == STDIN else path.open("rb")
+    except OSError as error:
+        raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _size_bytes(file: BinaryIO) -> int | None:
+    status = os.fstat(file.fileno())
+    return status.st_size - file.tell() if stat.S_ISREG(status.st_mode) else None

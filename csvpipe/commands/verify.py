@@ -1,0 +1,131 @@
+"""``csvpipe verify``: the proof from the bucket."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.table import Table
+
+from contracts.manifest import Manifest
+from contracts.names import check_dataset_name, manifest_key
+from csvpipe.client import UploaderClient
+from csvpipe.console import byte_progress, format_bytes, format_count, messages, output
+from csvpipe.exits import CommandError, ExitCode
+from csvpipe.objects import S3Objects, connect
+from csvpipe.proof import Proof
+from csvpipe.settings import ClientSettings, load_settings
+from csvpipe.verify import verify
+
+
+class ManifestNotFoundError(CommandError):
+    """There is no manifest of that upload in the bucket."""
+
+    code = "manifest_not_found"
+    title = "No manifest"
+
+
+def command(
+    *,
+    upload_id: Annotated[str, typer.Argument(help="Id of the upload.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="Its dataset; looked for in the whole bucket if not given.")
+    ] = None,
+    from_uploader: Annotated[
+        bool, typer.Option("--from-uploader", help="Take the manifest from the uploader and not from the bucket.")
+    ] = False,
+    url: Annotated[str | None, typer.Option(help="The uploader (default: CSVPIPE_URL).")] = None,
+) -> None:
+    """Prove from the bucket that every byte of an upload arrived, once and in order.
+
+    Reads the manifest, then every object: its size, SHA-256, header and rows. Puts the source together again and
+    compares its SHA-256 and its number of rows with those of the file as it was uploaded. Needs no service but the
+    object store. Exit code 0: proven. 1: something differs; the first difference is named.
+    """
+    settings = load_settings(csvpipe_url=url)
+    objects = connect(settings)
+    manifest = _manifest(settings, objects, upload_id, dataset=dataset, from_uploader=from_uploader)
+    if not prove(manifest, objects):
+        raise typer.Exit(ExitCode.DIFFERENT)
+
+
+def prove(manifest: Manifest, objects: S3Objects) -> bool:
+    """Verify with a progress bar, print what was found, and return whether the proof holds."""
+    with byte_progress(messages()) as bar:
+        task = bar.add_task("verifying", total=sum(chunk.size_bytes for chunk in manifest.chunks))
+        proof = verify(manifest, objects, on_bytes=lambda count: bar.advance(task, count))
+    output().print(_table(proof))
+    output().print(conclusion(proof))
+    return proof.holds
+
+
+def load_manifest(objects: S3Objects, upload_id: str, *, dataset: str | None) -> Manifest:
+    """Read the manifest of an upload from the bucket.
+
+    Raises:
+        ManifestNotFoundError: it is not there.
+        CommandError: what is there is no manifest of this upload.
+    """
+    datasets = [check_dataset_name(dataset)] if dataset else [name.rstrip("/") for name in objects.folders()]
+    keys = [manifest_key(name, upload_id) for name in datasets]
+    key = next((key for key in keys if objects.stat(key) is not None), None)
+    if key is None:
+        where = f"dataset {dataset!r}" if dataset else f"any of the bucket's {len(datasets)} datasets"
+        raise ManifestNotFoundError(
+            f"upload {upload_id} has no manifest in {where}. It is written when the last chunk has landed: see "
+            f"csvpipe status {upload_id}, or verify what is there with --from-uploader",
+            upload_id=upload_id,
+        )
+    try:
+        return Manifest.model_validate_json(b"".join(objects.read(key)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CommandError(f"{key} is no manifest: {first['loc']}: {first['msg']}", key=key) from error
+
+
+def conclusion(proof: Proof) -> str:
+    """Return the outcome in words: the proof, or the first difference and how many more there are."""
+    manifest = proof.manifest
+    if proof.holds:
+        rows, size = format_count(manifest.row_count), format_bytes(manifest.source_bytes)
+        return (
+            f"[green]PROVEN[/] {manifest.source_filename}: {rows} rows, {size} in {manifest.total_chunks} chunks\n"
+            f"sha256 of the source as uploaded  {manifest.source_sha256}\n"
+            f"sha256 rebuilt from the bucket    {proof.source.sha256 if proof.source else ''}"
+        )
+    more = len(proof.differences) - 1
+    rest = "".join(f"\n  {difference}" for difference in proof.differences[1:11])
+    unnamed = f"\n  ... and {more - 10} more" if more > 10 else ""
+    return f"[red]DIFFERENT[/] {proof.differences[0]}{rest}{unnamed}"
+
+
+def _manifest(
+    settings: ClientSettings, objects: S3Objects, upload_id: str, *, dataset: str | None, from_uploader: bool
+) -> Manifest:
+    if from_uploader:
+        with UploaderClient(settings.csvpipe_url) as client:
+            manifest = client.manifest(upload_id)
+    else:
+        manifest = load_manifest(objects, upload_id, dataset=dataset)
+    if manifest.upload_id != upload_id:
+        raise CommandError(f"the manifest found is that of upload {manifest.upload_id}", upload_id=upload_id)
+    return manifest
+
+
+def _table(proof: Proof) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("chunk", "rows", "bytes of the source", "size", "sha256", "object", ""):
+        table.add_column(name, justify="right" if name in {"chunk", "rows", "size"} else "left", overflow="fold")
+    for found in proof.chunks:
+        chunk = found.chunk
+        table.add_row(
+            str(chunk.chunk_id),
+            f"{chunk.row_start}-{chunk.row_end}",
+            f"{chunk.byte_start}-{chunk.byte_end}",
+            format_bytes(chunk.size_bytes),
+            chunk.sha256[:12],
+            chunk.key,
+            "[red]differs[/]" if found.differences else "[green]ok[/]",
+        )
+    return table

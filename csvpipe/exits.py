@@ -1,0 +1,78 @@
+"""The exit codes of ``csvpipe``, and the errors that lead to them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+from contracts.errors import CsvPipeError
+
+
+class ExitCode(IntEnum):
+    """What a script may branch on. The numbers from 64 up are those of BSD's ``sysexits.h``."""
+
+    OK = 0
+    DIFFERENT = 1
+    USAGE = 2
+    REFUSED = 65
+    UNAVAILABLE = 69
+    TRY_AGAIN = 75
+    CONFIGURATION = 78
+
+
+EXIT_CODES_HELP = """\
+Exit codes: 0 done · 1 the answer is no (a chunk failed, verify found a difference, a step failed) · 2 wrong usage ·
+65 refused (the file or a field is not accepted) · 69 a service cannot be reached · 75 not now or not in time, try
+again · 78 a setting is wrong."""
+
+
+class CommandError(CsvPipeError):
+    """Base of the command line's own errors; ``exit_code`` is what the process ends with."""
+
+    code = "command_failed"
+    title = "Command failed"
+    exit_code: ClassVar[ExitCode] = ExitCode.DIFFERENT
+
+
+class UnavailableError(CommandError):
+    """A service does not answer, or the answer broke off."""
+
+    code = "service_unreachable"
+    title = "Service not reachable"
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class RefusedError(CommandError):
+    """The uploader said no, and will say no again: the request has to change."""
+
+    code = "refused"
+    title = "Refused"
+    exit_code = ExitCode.REFUSED
+
+
+class TryAgainError(CommandError):
+    """Not now, or not in time; the same command may succeed later."""
+
+    code = "try_again"
+    title = "Not now"
+    exit_code = ExitCode.TRY_AGAIN
+
+
+class ConfigurationError(CommandError):
+    """A setting is missing or wrong; the text names it."""
+
+    code = "configuration"
+    title = "Wrong setting"
+    exit_code = ExitCode.CONFIGURATION
+
+
+class NotLandedError(CommandError):
+    """An upload ended in a state other than landed."""
+
+    code = "not_landed"
+    title = "Not landed"
+
+
+def exit_code_of(error: CsvPipeError) -> ExitCode:
+    """Return what a command that ends in ``error`` exits with."""
+    return error.exit_code if isinstance(error, CommandError) else ExitCode.DIFFERENT

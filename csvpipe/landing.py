@@ -1,0 +1,86 @@
+"""Follows an upload from its announcement until its chunks have landed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+
+from contracts.states import ChunkState, UploadState
+from csvpipe.answers import UploadStatus
+from csvpipe.client import UploaderClient
+from csvpipe.console import chunk_progress
+from csvpipe.exits import NotLandedError, TryAgainError
+
+POLL_INTERVAL_S = 0.5
+
+
+def follow(
+    client: UploaderClient,
+    upload_id: str,
+    *,
+    timeout_s: float,
+    on_status: Callable[[UploadStatus], None] = lambda _: None,
+    interval_s: float = POLL_INTERVAL_S,
+) -> UploadStatus:
+    """Ask for the status until nothing more happens by itself, and return the last one.
+
+    Raises:
+        TryAgainError: ``timeout_s`` went by first; the upload itself goes on.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        status = client.status(upload_id)
+        on_status(status)
+        if status.is_final:
+            return status
+        if time.monotonic() >= deadline_s:
+            raise TryAgainError(
+                f"{status.landed_chunks} of {status.total_chunks} chunks have landed after {timeout_s:.0f} s "
+                f"({describe_states(status)}). It goes on by itself; look again with: csvpipe status {upload_id}"
+            )
+        time.sleep(interval_s)
+
+
+def wait_until_landed(client: UploaderClient, upload_id: str, *, timeout_s: float, console: Console) -> UploadStatus:
+    """Show how the chunks land, and return when all have.
+
+    Raises:
+        NotLandedError: the upload ended otherwise; the text names the first chunk that failed.
+        TryAgainError: not within ``timeout_s``.
+    """
+    with chunk_progress(console) as bar:
+        task = bar.add_task("landing", total=None, states="")
+
+        def show(status: UploadStatus) -> None:
+            bar.update(task, total=status.total_chunks, completed=status.landed_chunks, states=describe_states(status))
+
+        status = follow(client, upload_id, timeout_s=timeout_s, on_status=show)
+    check_landed(status)
+    return status
+
+
+def check_landed(status: UploadStatus) -> None:
+    """Do nothing where all chunks have landed.
+
+    Raises:
+        NotLandedError: the upload ended otherwise.
+    """
+    if status.state is UploadState.LANDED:
+        return
+    failed = next((chunk for chunk in status.chunks if chunk.state is ChunkState.FAILED), None)
+    why = (
+        f"chunk {failed.chunk_id} ({failed.filename}): {failed.error}" if failed else status.error or "no reason given"
+    )
+    raise NotLandedError(
+        f"upload {status.upload_id} is {status.state}: {why}. When the cause is gone, "
+        f"POST /uploads/{status.upload_id}/announce sends what is missing again",
+        upload_id=status.upload_id,
+    )
+
+
+def describe_states(status: UploadStatus) -> str:
+    """Return the number of chunks by state, in the order of a chunk's life: ``3 announced, 1 landed``."""
+    counts = [(state, status.chunk_counts.get(state, 0)) for state in ChunkState]
+    return ", ".join(f"{count} {state}" for state, count in counts if count)

@@ -1,0 +1,24 @@
+"""What the local stack, where one runs in this checkout, means for the client's settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def client_values(root: Path | None = None) -> dict[str, object]:
+    """Return the settings that reach the stack under ``root`` (default: this checkout's); empty where none runs."""
+    from stack.local import DEFAULT_ROOT, LocalStack
+
+    root = root or DEFAULT_ROOT
+    if not (root / "secrets.json").exists():
+        return {}
+    stack = LocalStack(root=root)
+    if not any(process.pid for process in stack.all_processes()):
+        return {}
+    settings, secrets = stack.context.settings, stack.context.secrets
+    return {
+        "csvpipe_url": f"http://{settings.host}:{settings.uploader_port}",
+        "s3_endpoint": f"http://{settings.host}:{settings.minio_port}",
+        "aws_access_key_id": secrets.minio_root_user,
+        "aws_secret_access_key": secrets.minio_root_password.get_secret_value(),
+    }

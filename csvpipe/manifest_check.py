@@ -1,0 +1,64 @@
+"""Whether a manifest agrees with itself: numbers, order, and ranges without gap or overlap."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from contracts.manifest import Manifest, ManifestChunk
+from contracts.names import object_key
+from csvpipe.proof import Difference
+
+
+def check_manifest(manifest: Manifest) -> list[Difference]:
+    """Return everything in which ``manifest`` contradicts itself; empty where it does not."""
+    return [*_check_totals(manifest), *_check_names(manifest), *_check_order(manifest)]
+
+
+def _check_totals(manifest: Manifest) -> Iterator[Difference]:
+    if len(manifest.chunks) != manifest.total_chunks:
+        yield Difference("manifest", f"lists {len(manifest.chunks)} chunks, total_chunks is {manifest.total_chunks}")
+    if manifest.transcoded_from is None:
+        if manifest.content_sha256 != manifest.source_sha256:
+            yield Difference("manifest", "content_sha256 is not source_sha256, though nothing was transcoded")
+        if manifest.content_bytes != manifest.source_bytes:
+            yield Difference("manifest", "content_bytes is not source_bytes, though nothing was transcoded")
+
+
+def _check_names(manifest: Manifest) -> Iterator[Difference]:
+    counts = Counter(chunk.key for chunk in manifest.chunks)
+    for key, count in counts.items():
+        if count > 1:
+            yield Difference("manifest", f"{count} chunks have the key {key}")
+    for chunk in manifest.chunks:
+        if chunk.key != object_key(manifest.dataset_name, chunk.filename):
+            yield Difference(place_of(chunk), f"its file name is {chunk.filename}, which has another key")
+
+
+def _check_order(manifest: Manifest) -> Iterator[Difference]:
+    next_byte, next_row = manifest.header_bytes, 1
+    for number, chunk in enumerate(manifest.chunks, start=1):
+        place = place_of(chunk)
+        if chunk.chunk_id != number:
+            yield Difference(place, f"stands in place {number} of the manifest")
+        if chunk.byte_start != next_byte:
+            yield Difference(place, f"begins at byte {chunk.byte_start} of the source; {next_byte} comes next")
+        if chunk.row_start != next_row:
+            yield Difference(place, f"begins at row {chunk.row_start}; {next_row} comes next")
+        if chunk.row_end - chunk.row_start + 1 != chunk.row_count:
+            yield Difference(place, f"rows {chunk.row_start} to {chunk.row_end} are not {chunk.row_count} rows")
+        body_bytes = chunk.byte_end - chunk.byte_start
+        if chunk.size_bytes != manifest.header_bytes + body_bytes:
+            yield Difference(
+                place, f"{chunk.size_bytes} bytes are not {manifest.header_bytes} of header and {body_bytes} of rows"
+            )
+        next_byte, next_row = chunk.byte_end, chunk.row_end + 1
+    if next_byte != manifest.content_bytes:
+        yield Difference("manifest", f"the chunks end at byte {next_byte} of {manifest.content_bytes}")
+    if next_row - 1 != manifest.row_count:
+        yield Difference("manifest", f"the chunks end at row {next_row - 1} of {manifest.row_count}")
+
+
+def place_of(chunk: ManifestChunk) -> str:
+    """Return how a chunk is named in a difference."""
+    return f"chunk {chunk.chunk_id} ({chunk.key})"

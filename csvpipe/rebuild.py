@@ -1,0 +1,77 @@
+"""Puts the source together again from chunk files, as a stream: sizes and hashes, no file."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+from dataclasses import dataclass
+
+from contracts.manifest import Manifest
+
+_BOM = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
+
+
+@dataclass(frozen=True)
+class Digest:
+    """Size and SHA-256 of a run of bytes."""
+
+    size_bytes: int
+    sha256: str
+
+
+class SourceRebuilder:
+    """Takes the content (prefix once, then the bodies in order) and digests it and the source it came from.
+
+    The source is the content itself, but for UTF-16: that was stored as UTF-8 without a BOM, and is encoded again
+    here, with its BOM.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        """Begin with no bytes."""
+        self._content = _Sum()
+        self._encode = _Utf16(manifest.transcoded_from) if manifest.transcoded_from else None
+        self._source = _Sum() if self._encode else self._content
+
+    def feed(self, block: bytes) -> None:
+        """Take the next bytes of the content."""
+        self._content.add(block)
+        if self._encode:
+            self._source.add(self._encode.feed(block))
+
+    def finish(self) -> tuple[Digest, Digest]:
+        """Return the digest of the content, and that of the source."""
+        if self._encode:
+            self._source.add(self._encode.finish())
+        return self._content.digest(), self._source.digest()
+
+
+class _Sum:
+    def __init__(self) -> None:
+        self._size_bytes = 0
+        self._hash = hashlib.sha256()
+
+    def add(self, block: bytes) -> None:
+        self._size_bytes += len(block)
+        self._hash.update(block)
+
+    def digest(self) -> Digest:
+        return Digest(self._size_bytes, self._hash.hexdigest())
+
+
+class _Utf16:
+    """UTF-8 in, UTF-16 with a BOM out; a character may lie across two blocks.
+
+    Invalid UTF-8 is replaced and not refused: the digest of the content tells it apart anyway.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._bom = _BOM[encoding]
+
+    def feed(self, block: bytes) -> bytes:
+        bom, self._bom = self._bom, b""
+        return bom + self._decoder.decode(block).encode(self._encoding)
+
+    def finish(self) -> bytes:
+        return self._bom + self._decoder.decode(b"", final=True).encode(self._encoding)

@@ -1,0 +1,85 @@
+"""Settings of the command line: which uploader, which object store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from contracts.names import BUCKET_RAW
+from csvpipe.exits import ConfigurationError
+
+
+class ClientSettings(BaseSettings):
+    """Where the client finds the services.
+
+    A value comes from the first of: the environment, ``.env``, the local stack where one runs, the default.
+    """
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
+
+    csvpipe_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://", description="Address of the uploader.")
+    s3_endpoint: str | None = Field(
+        None, pattern=r"^https?://", description="Address of the object store; empty for Amazon's own."
+    )
+    s3_bucket: str = Field(BUCKET_RAW, min_length=1, description="Bucket that the chunks land in.")
+    s3_region: str = Field("us-east-1", description="Region of the bucket; MinIO takes any.")
+    aws_access_key_id: str | None = Field(
+        None, description="Access key; empty for boto3's own search (profile, role of the machine)."
+    )
+    aws_secret_access_key: SecretStr | None = Field(None, description="Secret to the access key.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the base class names it
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Ask the local stack last, so that whatever the user says wins."""
+        return init_settings, env_settings, dotenv_settings, LocalStackSource(settings_cls)
+
+
+class LocalStackSource(PydanticBaseSettingsSource):
+    """The addresses and credentials of the local stack, where one runs in this checkout."""
+
+    def get_field_value(
+        self,
+        field: FieldInfo,  # noqa: ARG002  the base class names it
+        field_name: str,
+    ) -> tuple[Any, str, bool]:
+        """Not used: :meth:`__call__` gives all values at once."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the settings that the running stack implies; empty where none runs."""
+        from csvpipe.local_stack import client_values
+
+        return client_values()
+
+
+def load_settings(**overrides: str | None) -> ClientSettings:
+    """Return the settings; an override that is not None wins over every other source.
+
+    Raises:
+        ConfigurationError: a value is not usable; the text names its variable.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return ClientSettings(**given)  # type: ignore[arg-type]  # names are checked by pydantic
+    except ValidationError as error:
+        raise ConfigurationError(describe_faults(error)) from error
+
+
+def describe_faults(error: ValidationError) -> str:
+    """Return one line for each wrong setting: its variable, its value, and what is wrong with it."""
+    lines = []
+    for fault in error.errors(include_url=False):
+        name = ".".join(map(str, fault["loc"])).upper() or "settings"
+        value = "" if "input" not in fault or isinstance(fault["input"], dict) else f" (is {str(fault['input'])!r})"
+        lines.append(f"{name}: {fault['msg']}{value}")
+    return "; ".join(lines)
