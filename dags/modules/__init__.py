@@ -1,1 +1,1 @@
-""""""
+"""What the DAGs call: no DAG is defined here."""

@@ -1,0 +1,92 @@
+"""Brings chunks of one upload from the uploader into the bucket, through NiFi, and proves that they are there.
+
+A run is started by `csv-ingestion-listener` and carries in its conf all chunks of an upload that came in one batch; its
+note says which. Four tasks, however many chunks: find out what is missing in the bucket, **relay** these to NiFi,
+**watch** the objects until each has the announced size and SHA-256, and **publish** the upload's manifest when the last
+one is there. Every step can be repeated: what lies in the bucket is not sent again.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, get_current_context, task
+
+from contracts.names import DAG_CHUNK_INGESTION
+from dags.modules import settings
+from dags.modules.alerts import alert_and_pause_listener
+from dags.modules.landing_operator import LandingOperator
+
+SETTINGS = settings.load_settings()
+
+with DAG(
+    dag_id=DAG_CHUNK_INGESTION,
+    description="Chunks of one upload: relay to NiFi, watch them land, publish the manifest",
+    doc_md=__doc__,
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=SETTINGS.max_active_runs,
+    is_paused_upon_creation=False,
+    tags=["csv-ingestion", "nifi", "s3"],
+    default_args={
+        "owner": "csv-ingestion",
+        "retries": SETTINGS.retries,
+        "retry_delay": SETTINGS.retry_delay,
+        "on_failure_callback": alert_and_pause_listener,
+    },
+):
+
+    @task(execution_timeout=timedelta(minutes=15))
+    def prepare_nifi_request() -> list[int]:
+        """Returns the chunks that do not lie in the bucket yet, right in size and checksum.
+
+        Skips the run when its upload has been deleted.
+        """
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from dags.modules.chunk_run import find_missing, is_wanted, load_run, open_uploader
+        from dags.modules.object_store import open_store
+
+        run = load_run(get_current_context())
+        if not is_wanted(open_uploader(run)):
+            raise AirflowSkipException(f"upload {run.upload_id} was deleted: nothing to bring")
+        return find_missing(run, open_store())
+
+    @task(execution_timeout=timedelta(minutes=30))
+    def trigger_nifi_ingestion(chunk_ids: list[int]) -> None:
+        """Posts the messages of the missing chunks to NiFi's ListenHTTP, and tells the uploader `relayed` for each.
+
+        Before that it asks NiFi's REST API whether the process group runs and nothing in it is invalid.
+        """
+        from dags.modules.chunk_run import find_missing, load_run, open_uploader, relay
+        from dags.modules.nifi_api_client import open_nifi
+        from dags.modules.object_store import open_store
+
+        context = get_current_context()
+        run = load_run(context)
+        if context["ti"].try_number > 1:
+            chunk_ids = find_missing(run, open_store())  # an earlier try may have sent some
+        relay(run, chunk_ids, nifi=open_nifi(), uploader=open_uploader(run))
+
+    @task(execution_timeout=timedelta(minutes=15))
+    def publish_manifest() -> str | None:
+        """Writes the upload's manifest object when the uploader says that all of its chunks have landed.
+
+        While other runs of the upload still have chunks under way, it leaves that to the last of them.
+        """
+        from dags.modules.chunk_run import load_run, open_uploader, publish
+        from dags.modules.object_store import open_store
+
+        return publish(open_uploader(load_run(get_current_context())), open_store())
+
+    monitor = LandingOperator(
+        task_id="monitor_nifi_status",
+        doc_md=(
+            "Waits, deferred, until every chunk lies in the bucket with the announced size and SHA-256, and tells the "
+            "uploader chunk by chunk. When none lands for 10 minutes, those missing are reported as failed, by name."
+        ),
+        deadline_s=SETTINGS.landing_deadline_s,
+        pool=settings.POOL_MONITORING,
+    )
+    trigger_nifi_ingestion(prepare_nifi_request()) >> monitor >> publish_manifest()

@@ -1,0 +1,146 @@
+"""From drained records to chunk runs: which runs to start, and which offsets that settles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts.errors import InvalidMessageError
+from contracts.message import ChunkMessage
+from contracts.names import BYTES_PER_MB
+from dags.modules.validators import AllowedHosts, validate_value
+
+SHARED_FIELDS = (
+    "upload_id",
+    "dataset_name",
+    "total_chunks",
+    "headers",
+    "header_count",
+    "source_system",
+    "version",
+    "content_type",
+    "encoding",
+)
+"""The same in every message of an upload; a run's conf holds them once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A record of the topic as it was drained."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """A record that goes to the dead-letter topic."""
+
+    record: Record
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkRun:
+    """A run of ``csv-chunk-ingestion`` to start."""
+
+    run_id: str
+    note: str
+    conf: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What one drain comes to. ``offsets`` are the next ones to read, by partition."""
+
+    runs: list[ChunkRun] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    offsets: dict[int, int] = field(default_factory=dict)
+
+
+def group_records(records: Iterable[Record], *, allowed: AllowedHosts, bucket: str) -> Batch:
+    """Validate records and form one run for each upload and partition among them."""
+    groups: dict[tuple[str, int], list[tuple[int, ChunkMessage]]] = {}
+    batch = Batch()
+    for record in records:
+        batch.offsets[record.partition] = max(batch.offsets.get(record.partition, 0), record.offset + 1)
+        try:
+            message = validate_value(record.value, allowed=allowed, bucket=bucket)
+        except InvalidMessageError as error:
+            batch.rejected.append(Rejected(record=record, code=error.code, reason=error.detail))
+            continue
+        groups.setdefault((message.upload_id, record.partition), []).append((record.offset, message))
+    batch.runs.extend(_form_run(upload_id, partition, group) for (upload_id, partition), group in groups.items())
+    return batch
+
+
+def pack_messages(messages: Iterable[ChunkMessage]) -> dict[str, Any]:
+    """Return the conf of a run; :func:`unpack_messages` gives the messages back."""
+    dumps = [message.model_dump(mode="json") for message in messages]
+    common = {name: dumps[0][name] for name in SHARED_FIELDS}
+    chunks = [{k: v for k, v in dump.items() if k not in common or common[k] != v} for dump in dumps]
+    return {
+        "upload_id": common["upload_id"],
+        "dataset_name": common["dataset_name"],
+        "common": common,
+        "chunks": chunks,
+    }
+
+
+def unpack_messages(conf: Mapping[str, Any]) -> list[ChunkMessage]:
+    """Return the messages of a run from its conf.
+
+    Raises:
+        InvalidMessageError: the conf (of a run started by hand) is not of that form.
+    """
+    try:
+        messages = [ChunkMessage.model_validate({**conf["common"], **chunk}) for chunk in conf["chunks"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidMessageError(
+            f"the run's conf must have upload_id, common and chunks as the listener writes them: {error}"
+        ) from error
+    if not messages or {message.upload_id for message in messages} != {conf.get("upload_id")}:
+        raise InvalidMessageError("the run's conf must hold the chunks of exactly the upload that it names")
+    return messages
+
+
+def describe_chunks(ids: Iterable[int]) -> str:
+    """Write chunk ids as ranges: ``1-3, 7``."""
+    parts: list[list[int]] = []
+    for number in sorted(ids):
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ", ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in parts)
+
+
+def _form_run(upload_id: str, partition: int, group: list[tuple[int, ChunkMessage]]) -> ChunkRun:
+    offsets = [offset for offset, _ in group]
+    # A chunk announced twice within one batch is one chunk: the later message counts.
+    messages = sorted(
+        {message.chunk_id: message for _, message in group}.values(), key=lambda message: message.chunk_id
+    )
+    return ChunkRun(
+        # Chunk numbers would not do: two different batches of one upload can have the same first and last chunk.
+        run_id=f"{upload_id}-{partition}-{min(offsets)}-{max(offsets)}",
+        note=_describe_run(messages),
+        conf=pack_messages(messages),
+    )
+
+
+def _describe_run(messages: list[ChunkMessage]) -> str:
+    first = messages[0]
+    size_mb = sum(message.size_bytes for message in messages) / BYTES_PER_MB
+    rows = sum(message.row_count for message in messages)
+    chunks = describe_chunks(message.chunk_id for message in messages)
+    return (
+        f"Dataset {first.dataset_name}, chunks {chunks} of {first.total_chunks}: {rows} rows, {size_mb:.1f} MB. "
+        f"Upload {first.upload_id}"
+    )[:1000]

@@ -1,0 +1,130 @@
+"""The steps of a chunk run, as functions that its tasks call."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.message import ChunkMessage
+from contracts.states import UploadState
+from dags.modules.batch import describe_chunks, unpack_messages
+from dags.modules.errors import UploadGoneError
+from dags.modules.nifi_api_client import NifiClient
+from dags.modules.object_store import ExpectedChunk, ObjectStore
+from dags.modules.uploader_client import UploaderClient
+from dags.modules.validators import AllowedHosts, base_url, check_message
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkRun:
+    """What a run carries: chunks of one upload, checked."""
+
+    upload_id: str
+    base_url: str
+    messages: list[ChunkMessage]
+
+    @property
+    def expected(self) -> list[ExpectedChunk]:
+        """What must lie in the bucket at the end."""
+        return [ExpectedChunk.of(message) for message in self.messages]
+
+
+def read_run(conf: Mapping[str, Any], *, allowed: AllowedHosts, bucket: str) -> ChunkRun:
+    """Read a run's conf. It is checked again: runs can be started by hand.
+
+    Raises:
+        InvalidMessageError: the conf has another form, or a message of it is not allowed.
+    """
+    messages = unpack_messages(conf)
+    for message in messages:
+        check_message(message, allowed=allowed, bucket=bucket)
+    return ChunkRun(upload_id=messages[0].upload_id, base_url=base_url(messages[0]), messages=messages)
+
+
+def load_run(context: Mapping[str, Any]) -> ChunkRun:
+    """Read the run of a task's context, against the configured allow-list and bucket.
+
+    Raises:
+        InvalidMessageError: the conf has another form, or a message of it is not allowed.
+        ConfigurationError: the allow-list is not set.
+    """
+    from dags.modules.allow_list import load_allowed_hosts
+    from dags.modules.object_store import load_bucket
+
+    return read_run(context["dag_run"].conf or {}, allowed=load_allowed_hosts(), bucket=load_bucket())
+
+
+def open_uploader(run: ChunkRun) -> UploaderClient:
+    """Return the client for the run's upload."""
+    return UploaderClient(base_url=run.base_url, upload_id=run.upload_id)
+
+
+def find_missing(run: ChunkRun, store: ObjectStore) -> list[int]:
+    """Return the ids of the chunks that do not lie in the bucket as announced.
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+    missing = [look.chunk.chunk_id for look in store.look_at_all(run.expected) if look.fault is not None]
+    log.info(
+        "to send: chunks %s of %s",
+        describe_chunks(missing) or "none",
+        describe_chunks(m.chunk_id for m in run.messages),
+    )
+    return missing
+
+
+def is_wanted(uploader: UploaderClient) -> bool:
+    """Return whether the upload still exists; after a DELETE its messages are without an object.
+
+    Raises:
+        UploaderError: no answer, or not as agreed.
+    """
+    try:
+        return uploader.fetch_state() is not UploadState.ABORTED
+    except UploadGoneError:
+        return False
+
+
+def relay(run: ChunkRun, chunk_ids: list[int], *, nifi: NifiClient, uploader: UploaderClient) -> None:
+    """Send the messages of ``chunk_ids`` to NiFi, and report each as relayed.
+
+    Raises:
+        NifiError: NiFi cannot take them; those sent before stay sent.
+        UploaderError: a report was not taken.
+    """
+    if not chunk_ids:
+        return
+    wanted = set(chunk_ids)
+    nifi.check_ready()
+    for message in run.messages:
+        if message.chunk_id in wanted:
+            # What was validated is what is sent, byte for byte as we write it: NiFi's parser gets nothing that ours
+            # may have read in another way (a field twice, say).
+            nifi.send(message.to_bytes())
+            uploader.report_relayed(message.chunk_id)
+            log.info("chunk %d of %d relayed: %s", message.chunk_id, message.total_chunks, message.filename)
+
+
+def publish(uploader: UploaderClient, store: ObjectStore) -> str | None:
+    """Write the manifest's object when the whole upload has landed; return its key, or None.
+
+    Several runs may carry chunks of one upload. Each has reported its own as landed before it looks here, and the
+    uploader puts these reports in an order: so the run whose report was the last sees all landed, and "both see the
+    other unfinished" cannot happen. Two that both see all landed write the same bytes.
+
+    Raises:
+        UploaderError: no answer, or not as agreed.
+        StoreError: the manifest could not be written.
+    """
+    state = uploader.fetch_state()
+    if state is not UploadState.LANDED:
+        log.info("the upload is %s: the run that sees its last chunk land publishes the manifest", state)
+        return None
+    key = store.put_manifest(uploader.fetch_manifest())
+    log.info("manifest written: %s/%s", store.bucket, key)
+    return key

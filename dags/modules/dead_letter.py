@@ -1,0 +1,90 @@
+"""The dead-letter topic: records that are not valid, as they were, with the reason in their headers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from dags.modules.batch import Rejected
+from dags.modules.errors import DeadLetterError
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError, Message
+
+log = logging.getLogger(__name__)
+
+MAX_VALUE_BYTES = 512 * 1024
+"""Longer values are cut: a record just below the broker's limit would pass it with our headers, and block the topic for
+ever. A valid message is never that long, and the source offset stands in the headers."""
+_CLIENT_PROPERTIES = (
+    "bootstrap.servers",
+    "client.",
+    "security.",
+    "sasl.",
+    "ssl.",
+    "oauth",
+    "broker.address",
+    "message.max",
+)
+
+
+def write_dead_letters(
+    config: Mapping[str, Any], topic: str, rejected: Sequence[Rejected], *, deadline_s: float = 30.0
+) -> None:
+    """Write ``rejected`` to ``topic`` and wait until the broker has acknowledged all of it.
+
+    A batch that is delivered again is written again: the topic holds each at least once, told apart by the headers
+    ``csv-ingestion.partition`` and ``csv-ingestion.offset``.
+
+    Raises:
+        DeadLetterError: a record was not acknowledged.
+    """
+    if not rejected:
+        return
+    from confluent_kafka import KafkaException, Producer
+
+    faults: list[str] = []
+
+    def on_delivery(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            faults.append(str(error))
+
+    producer = Producer({**_client_config(config), "acks": "all", "enable.idempotence": True})
+    try:
+        for item in rejected:
+            log.error(
+                "%s[%d]@%d is not valid: %s", item.record.topic, item.record.partition, item.record.offset, item.reason
+            )
+            producer.produce(
+                topic, value=_cut(item), key=item.record.key, headers=_headers(item), on_delivery=on_delivery
+            )
+        left = producer.flush(deadline_s)
+    except (BufferError, KafkaException) as error:
+        raise DeadLetterError(f"topic {topic}: {error}") from error
+    if left or faults:
+        why = ", ".join(faults) or f"no answer within {deadline_s:.0f} s"
+        raise DeadLetterError(f"topic {topic}: {left + len(faults)} of {len(rejected)} not acknowledged ({why})")
+
+
+def _client_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name.startswith(_CLIENT_PROPERTIES)}
+
+
+def _cut(item: Rejected) -> bytes | None:
+    return None if item.record.value is None else item.record.value[:MAX_VALUE_BYTES]
+
+
+def _headers(item: Rejected) -> list[tuple[str, str | bytes | None]]:
+    record = item.record
+    ours: dict[str, str] = {
+        "code": item.code,
+        "reason": item.reason[:4000],
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
+        "rejected-at": datetime.now(UTC).isoformat(),
+        "size-bytes": str(len(record.value or b"")),
+    }
+    return [*record.headers, *((f"csv-ingestion.{name}", value) for name, value in ours.items())]

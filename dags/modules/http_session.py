@@ -1,0 +1,35 @@
+"""The one way in which the DAGs speak HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from requests import Session
+
+TIMEOUT_S = (5.0, 30.0)
+"""Time to connect and time between bytes."""
+IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "PATCH"})
+
+
+def open_session(*, retries: int = 4, methods: frozenset[str] = IDEMPOTENT) -> Session:
+    """Return a session that bridges a restart of the other side: some 8 s of connection errors and 502, 503, 504."""
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util.retry import Retry
+
+    retry = Retry(
+        total=retries,
+        backoff_factor=0.5,
+        status_forcelist=(502, 503, 504),
+        allowed_methods=methods,
+        raise_on_status=False,
+        respect_retry_after_header=False,
+    )
+    session = requests.Session()
+    session.trust_env = (
+        False  # these are services inside the cluster: a proxy from the environment is never meant for them
+    )
+    session.mount("http://", HTTPAdapter(max_retries=retry))
+    session.mount("https://", HTTPAdapter(max_retries=retry))
+    return session

@@ -1,0 +1,53 @@
+"""The operator behind ``monitor_nifi_status``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from dags.modules.landing import raise_not_landed
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class LandingOperator(BaseOperator):
+    """Waits, deferred, until every chunk of the run has landed.
+
+    Small chunks have landed before this task has started, so it looks once itself: that saves the way through the
+    triggerer.
+    """
+
+    def __init__(self, *, deadline_s: float, **kwargs: Any) -> None:  # noqa: ANN401 - those of BaseOperator
+        super().__init__(**kwargs)
+        self.deadline_s = deadline_s
+
+    def execute(self, context: Context) -> None:
+        """Look once, and defer for what is still to come.
+
+        Raises:
+            StateRefusedError: the uploader refuses the evidence.
+        """
+        from dags.modules.chunk_run import load_run
+        from dags.modules.landing_trigger import LandingTrigger, open_watch
+
+        run = load_run(context)
+        watch = open_watch(upload_id=run.upload_id, base_url=run.base_url, chunks=run.expected)
+        watch.look()
+        if watch.pending:
+            trigger = LandingTrigger.of(
+                upload_id=run.upload_id, base_url=run.base_url, chunks=watch.pending, deadline_s=self.deadline_s
+            )
+            self.defer(trigger=trigger, method_name="execute_complete")
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:  # noqa: ARG002 - Airflow's call
+        """Take the trigger's event.
+
+        Raises:
+            ChunksNotLandedError: chunks are missing; each is named.
+            RuntimeError: the trigger could not look.
+        """
+        if "error" in event:
+            raise RuntimeError(event["error"])
+        raise_not_landed(event["missing"], self.deadline_s)

@@ -1,0 +1,107 @@
+"""The uploader's HTTP interface, as far as the DAGs use it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from contracts.manifest import Manifest
+from contracts.states import ChunkState, UploadState
+from dags.modules.errors import StateRefusedError, UploaderError, UploadGoneError
+from dags.modules.http_session import TIMEOUT_S, open_session
+
+if TYPE_CHECKING:
+    from requests import Response
+
+log = logging.getLogger(__name__)
+
+
+class UploaderClient:
+    """One upload at the uploader whose address (checked against the allow-list) is ``base_url``."""
+
+    def __init__(self, *, base_url: str, upload_id: str) -> None:
+        self._base_url = base_url
+        self._upload_id = upload_id
+        self._session = open_session()
+
+    def fetch_state(self) -> UploadState:
+        """Return where the upload stands.
+
+        Raises:
+            UploadGoneError: it was deleted.
+            UploaderError: no answer, or not as agreed.
+        """
+        body = self._call("GET", f"/uploads/{self._upload_id}/status").json()
+        try:
+            return UploadState(body["state"])
+        except (KeyError, ValueError) as error:
+            raise UploaderError(
+                f"{self._base_url} answers the status of {self._upload_id} in an unknown form: {error!r}"
+            ) from error
+
+    def fetch_manifest(self) -> Manifest:
+        """Return the upload's manifest.
+
+        Raises:
+            UploadGoneError: it was deleted.
+            UploaderError: no answer, or not as agreed.
+        """
+        response = self._call("GET", f"/uploads/{self._upload_id}/manifest")
+        try:
+            return Manifest.model_validate_json(response.content)
+        except ValueError as error:
+            raise UploaderError(
+                f"{self._base_url} answers the manifest of {self._upload_id} in an unknown form: {error}"
+            ) from error
+
+    def report(
+        self, chunk_id: int, state: ChunkState, *, evidence: Mapping[str, Any] | None = None, reason: str | None = None
+    ) -> None:
+        """Tell the uploader where a chunk stands; telling it again is no error.
+
+        Raises:
+            StateRefusedError: its table of states, or its check of the evidence, says no.
+            UploadGoneError: the upload was deleted.
+            UploaderError: no answer, or not as agreed.
+        """
+        body = {"state": state.value, "evidence": dict(evidence or {}), "reason": reason}
+        self._call("PUT", f"/chunks/{self._upload_id}/{chunk_id}/state", json=body)
+
+    def report_relayed(self, chunk_id: int) -> None:
+        """Report that NiFi has accepted a chunk; one that counts as landed already stays so.
+
+        Raises:
+            UploaderError: as :meth:`report`.
+        """
+        try:
+            self.report(chunk_id, ChunkState.RELAYED)
+        except StateRefusedError as error:
+            if error.problem != "illegal_state_change":
+                raise
+            log.info("chunk %d: relayed is no news to the uploader (%s)", chunk_id, error)
+
+    def _call(self, method: str, path: str, *, json: Mapping[str, Any] | None = None) -> Response:
+        import requests
+
+        try:
+            response = self._session.request(
+                method, self._base_url + path, json=json, timeout=TIMEOUT_S, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            raise UploaderError(f"{method} {self._base_url}{path}: {error}") from error
+        if response.status_code == 200:
+            return response
+        detail = f"{method} {self._base_url}{path} answered {response.status_code}: {response.text[:500]}"
+        if response.status_code in (404, 410):
+            raise UploadGoneError(detail)
+        if response.status_code == 409:
+            raise StateRefusedError(detail, problem=_problem_code(response))
+        raise UploaderError(detail)
+
+
+def _problem_code(response: Response) -> str:
+    try:
+        return str(response.json().get("code", ""))
+    except (ValueError, AttributeError):
+        return ""
