@@ -1,0 +1,116 @@
+"""An HTTP server on a free port that takes an upload and answers as it is told: no CSV, no disk, no Kafka."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import python_multipart.multipart as multipart
+
+PROBLEM = "application/problem+json"
+
+
+@dataclass
+class FakeUploader:
+    """What was received, and what is answered. An ``early`` answer is given before the body is read."""
+
+    url: str = ""
+    status: int = 202
+    answer: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    early: bool = False
+    request_headers: dict[str, str] = field(default_factory=dict)
+    parts: list[tuple[str, bytes]] = field(default_factory=list)
+    received_bytes: int = 0
+    statuses: list[dict[str, Any]] = field(default_factory=list)
+
+    def accept(self, content: bytes) -> None:
+        """Answer 202 as for an upload of ``content``."""
+        self.answer = {
+            "upload_id": "a" * 32,
+            "dataset_name": "flights",
+            "total_chunks": 1,
+            "status": "announced",
+            "tracking_url": f"{self.url}/uploads/{'a' * 32}/status",
+            "row_count": 1,
+            "size_bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+
+
+@contextmanager
+def run_fake_uploader() -> Iterator[FakeUploader]:
+    """Serve on a free port until the block ends."""
+    fake = FakeUploader()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            fake.request_headers = dict(self.headers)
+            if not fake.early:
+                fake.parts = list(_parse(self.headers["Content-Type"], self._body()))
+            self.close_connection = True
+            self._answer(fake.status, fake.answer)
+
+        def do_GET(self) -> None:
+            self._answer(200, fake.statuses.pop(0) if len(fake.statuses) > 1 else fake.statuses[0])
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+        def _body(self) -> bytes:
+            if "Content-Length" in self.headers:
+                return self.rfile.read(int(self.headers["Content-Length"]))
+            blocks = []
+            while size := int(self.rfile.readline(), 16):
+                blocks.append(self.rfile.read(size))
+                self.rfile.readline()
+            return b"".join(blocks)
+
+        def _answer(self, status: int, document: dict[str, Any]) -> None:
+            body = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json" if status < 400 else PROBLEM)
+            self.send_header("Content-Length", str(len(body)))
+            for name, value in fake.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = False
+    fake.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield fake
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _parse(content_type: str, body: bytes) -> Iterator[tuple[str, bytes]]:
+    """Take a multipart body apart with the parser that the uploader uses: (disposition, bytes) for each part."""
+    boundary = multipart.parse_options_header(content_type)[1][b"boundary"]
+    parts: list[tuple[str, bytearray]] = []
+    dispositions: list[bytearray] = []
+    parser = multipart.MultipartParser(
+        boundary,
+        {
+            "on_part_begin": lambda: dispositions.append(bytearray()),
+            "on_header_value": lambda data, start, end: dispositions[-1].extend(data[start:end] + b";"),
+            "on_headers_finished": lambda: parts.append((dispositions[-1].decode(), bytearray())),
+            "on_part_data": lambda data, start, end: parts[-1][1].extend(data[start:end]),
+        },
+    )
+    parser.write(body)
+    parser.finalize()
+    return ((disposition, bytes(data)) for disposition, data in parts)

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from csvpipe.client import UploaderClient
+from csvpipe.exits import CommandError, NotLandedError, RefusedError, TryAgainError, UnavailableError
+from csvpipe.landing import follow, wait_until_landed
+from csvpipe.multipart import SourceChangedError
+from tests.unit.csvpipe.fake_uploader import FakeUploader, run_fake_uploader
+
+CONTENT = b'a,b\r\n1,"x\r\ny"\r\n'
+UPLOAD_ID = "a" * 32
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeUploader]:
+    with run_fake_uploader() as fake:
+        yield fake
+
+
+def send(fake: FakeUploader, content: bytes, **options: Any) -> Any:
+    given = {"filename": "x.csv", "size_bytes": len(content), "fields": {"dataset_name": "flights"}, **options}
+    with UploaderClient(fake.url) as client:
+        return client.upload(file=io.BytesIO(content), **given)
+
+
+def test_fields_come_before_the_file_and_the_length_is_exact(fake: FakeUploader) -> None:
+    fake.accept(CONTENT)
+    sent: list[int] = []
+
+    accepted = send(fake, CONTENT, idempotency_key="k1", on_sent=sent.append)
+
+    assert accepted.total_chunks == 1
+    assert fake.request_headers["Content-Length"]
+    assert fake.request_headers["Idempotency-Key"] == "k1"
+    assert [data for _, data in fake.parts] == [b"flights", CONTENT]
+    assert fake.parts[1][0].startswith('form-data; name="file"; filename="x.csv"')
+    assert sum(sent) == len(CONTENT)
+
+
+def test_file_name_cannot_break_out_of_its_header(fake: FakeUploader) -> None:
+    fake.accept(CONTENT)
+    send(fake, CONTENT, filename='a"; name="dataset_name\r\nX: y.csv')
+    assert len(fake.parts) == 2
+    assert 'filename="a%22; name=%22dataset_name%0D%0AX: y.csv"' in fake.parts[1][0]
+
+
+def test_pipe_of_unknown_length_is_sent_in_chunks(fake: FakeUploader) -> None:
+    fake.accept(CONTENT)
+    send(fake, CONTENT, size_bytes=None)
+    assert "Content-Length" not in fake.request_headers
+    assert fake.parts[1][1] == CONTENT
+
+
+def test_other_bytes_at_the_uploader_than_were_sent_are_an_error(fake: FakeUploader) -> None:
+    fake.accept(b"something else")
+    with pytest.raises(CommandError, match="holds other bytes than were sent"):
+        send(fake, CONTENT)
+
+
+@pytest.mark.parametrize("said_bytes", [len(CONTENT) + 1, len(CONTENT) - 1])
+def test_file_that_changes_while_it_is_sent_is_given_up(fake: FakeUploader, said_bytes: int) -> None:
+    with pytest.raises(SourceChangedError, match="now gives"):
+        send(fake, CONTENT, size_bytes=said_bytes)
+
+
+def test_refusal_shows_what_where_and_the_code(fake: FakeUploader) -> None:
+    fake.status = 400
+    fake.answer = {
+        "type": "about:blank",
+        "title": "Invalid CSV",
+        "status": 400,
+        "code": "invalid_csv",
+        "detail": "row 7, byte 120: expected 3 fields, found 2 fields",
+        "row": 7,
+        "byte": 120,
+    }
+    with pytest.raises(RefusedError) as caught:
+        send(fake, CONTENT)
+    assert caught.value.detail == "Invalid CSV: row 7, byte 120: expected 3 fields, found 2 fields"
+    assert caught.value.extra == {"problem": "invalid_csv", "row": 7, "byte": 120}
+
+
+def test_refusal_before_the_end_of_the_body_stops_the_sending(fake: FakeUploader) -> None:
+    fake.status, fake.early = 413, True
+    fake.answer = {"title": "File too large", "detail": "at most 10 MB are taken", "code": "file_too_large"}
+    content = b"a,b\n" + b"1,2\n" * (16 * 1024 * 1024)
+    sent: list[int] = []
+    with pytest.raises(RefusedError, match="File too large: at most 10 MB are taken"):
+        send(fake, content, on_sent=sent.append)
+    assert sum(sent) < len(content)
+
+
+@pytest.mark.parametrize("status", [429, 503, 507])
+def test_busy_uploader_says_when_to_try_again(fake: FakeUploader, status: int) -> None:
+    fake.status, fake.answer, fake.headers = (
+        status,
+        {"title": "Busy", "detail": "too many uploads"},
+        {"Retry-After": "7"},
+    )
+    with pytest.raises(TryAgainError, match="too many uploads. Try again in 7 s"):
+        send(fake, CONTENT)
+
+
+def test_answer_of_something_else_than_an_uploader_is_said_so(fake: FakeUploader) -> None:
+    fake.answer = {"hello": "world"}
+    with pytest.raises(CommandError, match="Is CSVPIPE_URL an uploader's"):
+        send(fake, CONTENT)
+
+
+def test_nobody_at_the_address_names_the_setting() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        with UploaderClient(url) as client, pytest.raises(UnavailableError, match="CSVPIPE_URL"):
+            client.status(UPLOAD_ID)
+
+
+def status_document(state: str, **counts: int) -> dict[str, Any]:
+    states = [name for name, count in counts.items() for _ in range(count)]
+    return {
+        "upload_id": UPLOAD_ID,
+        "dataset_name": "flights",
+        "status": state,
+        "state": state,
+        "created_at": "2026-01-31T12:00:00Z",
+        "row_count": 2,
+        "size_bytes": 20,
+        "sha256": "0" * 64,
+        "total_chunks": len(states),
+        "chunk_counts": counts,
+        "chunks": [
+            {
+                "chunk_id": number,
+                "filename": f"flights_chunk_{number:03d}_x.csv",
+                "state": name,
+                "row_count": 1,
+                "row_start": number,
+                "row_end": number,
+                "size_bytes": 10,
+                "sha256": "0" * 64,
+                "error": "not there after 600 s" if name == "failed" else None,
+            }
+            for number, name in enumerate(states, start=1)
+        ],
+        "error": None,
+    }
+
+
+def test_waiting_ends_when_every_chunk_has_landed(fake: FakeUploader) -> None:
+    fake.statuses = [
+        status_document("announced", announced=2),
+        status_document("landing", relayed=1, landed=1),
+        status_document("landed", landed=1, cleaned=1),
+    ]
+    seen: list[int] = []
+    with UploaderClient(fake.url) as client:
+        status = follow(
+            client, UPLOAD_ID, timeout_s=30, interval_s=0, on_status=lambda status: seen.append(status.landed_chunks)
+        )
+    assert seen == [0, 1, 2]
+    assert status.is_final
+
+
+def test_waiting_for_a_failed_chunk_names_it(fake: FakeUploader) -> None:
+    fake.statuses = [status_document("failed", landed=1, failed=1)]
+    with UploaderClient(fake.url) as client, pytest.raises(NotLandedError, match=r"chunk 2 .* not there after 600 s"):
+        wait_until_landed(client, UPLOAD_ID, timeout_s=30, console=Console(file=io.StringIO()))
+
+
+def test_waiting_too_long_says_that_it_goes_on(fake: FakeUploader) -> None:
+    fake.statuses = [status_document("landing", relayed=1, landed=1)]
+    with UploaderClient(fake.url) as client, pytest.raises(TryAgainError, match="1 of 2 chunks have landed"):
+        follow(client, UPLOAD_ID, timeout_s=0)
