@@ -1,0 +1,189 @@
+"""The content of an upload, read block by block: transcoded where it is UTF-16, its header found, its rows scanned."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from csvscan.encoding import UNKNOWN_8BIT, UnsupportedEncodingError
+from csvscan.errors import CsvFormatError
+from csvscan.header import Header, HeaderFinder
+from csvscan.scan import Scan
+from csvscan.scanner import Scanner
+from csvscan.transcode import BOM_PROBE_BYTES, Utf16Transcoder, detect_bom
+from uploader.chunking.plan import Place
+from uploader.errors import InvalidCsvError, InvalidFieldError
+from uploader.model import CutOptions, TranscodedFrom
+
+_HINTS = {
+    "ragged_row": "strict=false takes rows of any number of fields; delimiter=... if it was sniffed wrongly",
+    "unterminated_quote": "close the quote, or double the quotes that belong to the text",
+    "nul_byte": "this is no text; UTF-16 needs a byte order mark",
+    "invalid_encoding": "encoding=... says what the bytes are; without it they are copied as they are",
+    "header_too_long": "the first record holds the names of the columns",
+    "empty_file": "send a CSV with a header record",
+}
+
+
+class Transcoder:
+    """Passes bytes through, or turns UTF-16 with a BOM into UTF-8 and hashes what came in."""
+
+    def __init__(self) -> None:
+        self._start: bytes | None = b""
+        self._utf16: Utf16Transcoder | None = None
+        self._source = hashlib.sha256()
+        self.transcoded_from: TranscodedFrom | None = None
+
+    @property
+    def source_sha256(self) -> str | None:
+        """Of the bytes as they came in; None: the content is these bytes."""
+        return None if self._utf16 is None else self._source.hexdigest()
+
+    def feed(self, data: memoryview) -> memoryview:
+        """Return the content that ``data`` gives; a view into ``data`` where nothing has to be done.
+
+        Raises:
+            InvalidCsvError: the UTF-16 is not valid.
+        """
+        if self._start is not None:
+            data = self._probe(data)
+        if self._utf16 is None or not data:
+            return data
+        self._source.update(data)
+        with csv_errors():
+            return memoryview(self._utf16.feed(data))
+
+    def finish(self) -> memoryview:
+        """Return the rest.
+
+        Raises:
+            InvalidCsvError: the UTF-16 ends within a character.
+        """
+        if self._start is not None:
+            return memoryview(self._start)
+        with csv_errors():
+            return memoryview(b"" if self._utf16 is None else self._utf16.finish())
+
+    def _probe(self, data: memoryview) -> memoryview:
+        """Hold the first bytes back until they tell which BOM there is."""
+        if self._start:
+            data = memoryview(self._start + bytes(data))
+        if len(data) < BOM_PROBE_BYTES:
+            self._start = bytes(data)
+            return data[:0]
+        self._start = None
+        bom = detect_bom(bytes(data[:BOM_PROBE_BYTES]))
+        if bom is not None and bom[0] == "utf-16-le":
+            self.transcoded_from = "utf-16-le"
+        elif bom is not None and bom[0] == "utf-16-be":
+            self.transcoded_from = "utf-16-be"
+        if self.transcoded_from is not None:
+            self._utf16 = Utf16Transcoder(self.transcoded_from)
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedBlock:
+    """A piece of body and the row ends in it; ``place`` is where it starts, with the rows that ended before it."""
+
+    data: memoryview
+    scan: Scan
+    place: Place
+
+
+class ContentScanner:
+    """Finds the header, then scans the body block by block."""
+
+    def __init__(self, *, options: CutOptions, transcoded: bool) -> None:
+        self._strict = options.strict
+        # What was transcoded is valid UTF-8; a declared encoding was said of the source.
+        encoding = None if transcoded else options.encoding
+        try:
+            self._header_finder = HeaderFinder(delimiter=options.delimiter, encoding=encoding)
+        except UnsupportedEncodingError as error:
+            raise InvalidFieldError(f"encoding: {error}", field="encoding") from error
+        self._header: Header | None = None
+        self._scanner: Scanner | None = None
+
+    @property
+    def header(self) -> Header:
+        """The header; there is one as soon as a block was scanned."""
+        assert self._header is not None  # noqa: S101  feed and finish give nothing before
+        return self._header
+
+    @property
+    def headers(self) -> list[str]:
+        """The names of the columns; bytes of an unknown encoding are read as Latin-1."""
+        encoding = "latin-1" if self.header.encoding == UNKNOWN_8BIT else self.header.encoding
+        return [field.decode(encoding, errors="replace") for field in self.header.fields]
+
+    @property
+    def encoding(self) -> str:
+        """What the content was declared, or found, to be."""
+        assert self._scanner is not None  # noqa: S101  as above
+        return self._scanner.encoding
+
+    @property
+    def end(self) -> Place:
+        """The place up to which the content was scanned."""
+        assert self._scanner is not None  # noqa: S101  as above
+        return Place(offset=len(self.header.prefix) + self._scanner.bytes_scanned, rows=self._scanner.rows)
+
+    def feed(self, data: memoryview) -> ScannedBlock | None:
+        """Scan the next block; None while the header is not complete.
+
+        Raises:
+            InvalidCsvError: the content is no CSV.
+        """
+        with csv_errors():
+            if self._scanner is None:
+                header = self._header_finder.feed(data)
+                return None if header is None else self._start_body(header)
+            return self._scan(self._scanner, data)
+
+    def finish(self) -> ScannedBlock | None:
+        """End the content. The block, if any, is body that was held back with the header.
+
+        Raises:
+            InvalidCsvError: the content is no CSV.
+        """
+        with csv_errors():
+            block = None
+            if self._scanner is None:
+                block = self._start_body(self._header_finder.finish())
+            assert self._scanner is not None  # noqa: S101  just made
+            self._scanner.finish()
+            return block
+
+    def _start_body(self, header: Header) -> ScannedBlock:
+        self._header = header
+        self._scanner = header.scanner(strict=self._strict)
+        return self._scan(self._scanner, memoryview(self._header_finder.remainder))
+
+    def _scan(self, scanner: Scanner, data: memoryview) -> ScannedBlock:
+        place = self.end
+        return ScannedBlock(data=data, scan=scanner.feed(data), place=place)
+
+
+@contextmanager
+def csv_errors() -> Iterator[None]:
+    """Turn the scanner's errors into ours.
+
+    Raises:
+        InvalidCsvError: with the row, the byte, what was expected and found, and what may help.
+    """
+    try:
+        yield
+    except CsvFormatError as error:
+        hint = _HINTS.get(error.code, "")
+        raise InvalidCsvError(
+            f"{error.message}{f' ({hint})' if hint else ''}",
+            reason=error.code,
+            row=error.row,
+            byte=error.byte,
+            expected=error.expected,
+            found=error.found,
+            hint=hint,
+        ) from error

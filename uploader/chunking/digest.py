@@ -1,0 +1,80 @@
+"""SHA-256 of every chunk and of the whole content, on threads of their own (hashlib works without the GIL)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from uploader.chunking.blocks import Block
+from uploader.chunking.worker import Worker
+
+
+class ChunkDigests:
+    """Hashes chunk after chunk, and the content that they make up.
+
+    Chunk 1 is the start of the content, so the content's hash goes on from a copy of chunk 1's: a file of one chunk
+    is hashed once, any other ``2 - 1/n`` times.
+    """
+
+    def __init__(self, *, on_failure: Callable[[BaseException], None]) -> None:
+        self._chunk_worker = Worker(name="digest-chunk", on_failure=on_failure)
+        self._content_worker = Worker(name="digest-content", on_failure=on_failure)
+        self._chunk = hashlib.sha256()
+        self._content = hashlib.sha256()
+        self._first: Future[None] = Future()
+        self._chunk_id = 0
+        self.chunk_sha256: list[str] = []
+
+    def begin(self, prefix: bytes) -> None:
+        """Start the next chunk, whose file starts with ``prefix``."""
+        self._chunk_id += 1
+        if self._chunk_id == 2:
+            self._content_worker.submit(self._first.result)
+        self._chunk_worker.submit(lambda: self._begin(prefix))
+
+    def update(self, data: memoryview, block: Block | None) -> None:
+        """Add body bytes; ``block`` is held until they have been read."""
+        self._chunk_worker.submit(self._reading(block, lambda: self._chunk.update(data)))
+        if self._chunk_id > 1:
+            self._content_worker.submit(self._reading(block, lambda: self._content.update(data)))
+
+    def end(self) -> None:
+        """Finish the chunk."""
+        self._chunk_worker.submit(self._end)
+
+    async def finish(self) -> str:
+        """Wait for all hashes and return that of the content; ``chunk_sha256`` is complete then."""
+        await self._chunk_worker.join()
+        await self._content_worker.join()
+        return self._content.hexdigest()
+
+    async def drop(self) -> None:
+        """Give up, and end the threads."""
+        self._chunk_worker.drop()
+        self._content_worker.drop()
+        await self._chunk_worker.join()
+        if not self._first.done():
+            self._first.set_result(None)
+        await self._content_worker.join()
+
+    def _begin(self, prefix: bytes) -> None:
+        self._chunk = hashlib.sha256(prefix)
+
+    def _end(self) -> None:
+        self.chunk_sha256.append(self._chunk.hexdigest())
+        if not self._first.done():
+            self._content = self._chunk.copy()
+            self._first.set_result(None)
+
+    @staticmethod
+    def _reading(block: Block | None, job: Callable[[], None]) -> Callable[[], None]:
+        if block is None:
+            return job
+        block.hold()
+
+        def read_and_release() -> None:
+            job()
+            block.release()
+
+        return read_and_release

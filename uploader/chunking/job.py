@@ -1,0 +1,83 @@
+"""What is the same for an upload whichever way it takes: its names, limits, log, and the shape of its result."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from contracts.names import chunk_filename
+from uploader.chunking.content import ContentScanner, Transcoder
+from uploader.chunking.cutter import Span
+from uploader.model import CutChunk, CutResult
+from uploader.receiving import fsync_directory
+
+_T = TypeVar("_T")
+
+
+@dataclass(kw_only=True)
+class CutJob:
+    """One upload to be cut. ``dataset_name`` may come late, in form fields after the file."""
+
+    directory: Path
+    stamp: str
+    max_chunks: int
+    expected_bytes: int | None
+    log: logging.LoggerAdapter[logging.Logger]
+    dataset_name: str = ""
+    source_filename: str = ""
+    source_bytes: int = 0
+
+    def chunk_path(self, chunk_id: int) -> Path:
+        """Return where chunk ``chunk_id`` (from 1) lies."""
+        return self.directory / chunk_filename(self.dataset_name, chunk_id, self.stamp)
+
+    def result(
+        self,
+        *,
+        scanner: ContentScanner,
+        transcoder: Transcoder,
+        content_sha256: str,
+        spans: list[Span],
+        sha256: list[str],
+    ) -> CutResult:
+        """Describe the chunks, log one line for each, and make their names durable."""
+        header_bytes = len(scanner.header.prefix)
+        chunks = [
+            CutChunk(
+                chunk_id=number,
+                filename=self.chunk_path(number).name,
+                size_bytes=header_bytes + span.end.offset - span.start.offset,
+                sha256=digest,
+                row_start=span.start.rows + 1,
+                row_end=span.end.rows,
+                byte_start=span.start.offset,
+                byte_end=span.end.offset,
+            )
+            for number, (span, digest) in enumerate(zip(spans, sha256, strict=True), start=1)
+        ]
+        fsync_directory(self.directory)
+        for chunk in chunks:
+            self.log.info("Chunk %d/%d: %s processed", chunk.chunk_id, len(chunks), chunk.filename)
+        return CutResult(
+            source_filename=self.source_filename,
+            source_bytes=self.source_bytes,
+            source_sha256=transcoder.source_sha256 or content_sha256,
+            content_bytes=scanner.end.offset,
+            content_sha256=content_sha256,
+            encoding=scanner.encoding,
+            transcoded_from=transcoder.transcoded_from,
+            delimiter=scanner.header.dialect.delimiter.decode("ascii"),
+            headers=scanner.headers,
+            header_bytes=header_bytes,
+            row_count=scanner.end.rows,
+            chunks=chunks,
+        )
+
+    @staticmethod
+    async def in_thread(work: Callable[[], _T]) -> _T:
+        """Run short blocking work off the event loop."""
+        return await asyncio.to_thread(work)

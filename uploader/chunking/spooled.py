@@ -1,0 +1,227 @@
+"""The way of an upload that cannot be cut while it comes in: kept once on disk, cut when all is known.
+
+That is so where the file comes before ``dataset_name``, and for ``chunk_type=count``, which needs the number of rows.
+The chunk files are then copied out of the spool inside the kernel (``copy_file_range``), several at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import threading
+from bisect import bisect_right
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from csvscan.dialect import Dialect
+from csvscan.scanner import Scanner
+from uploader.chunking.blocks import DEFAULT_BLOCK_BYTES, Block
+from uploader.chunking.content import ContentScanner, ScannedBlock, Transcoder
+from uploader.chunking.cutter import Cutter, NoSink, Span, join_blank_tail, too_many_chunks
+from uploader.chunking.files import FILE_MODE, copy_range, hash_file, read_blocks, write_all
+from uploader.chunking.job import CutJob
+from uploader.chunking.plan import Place, plan_for, spread
+from uploader.chunking.worker import Worker
+from uploader.model import ChunkType, CutOptions, CutResult
+
+SPOOL_FILE = ".spool"
+_BUILDERS = 2
+
+
+class StoppedError(Exception):
+    """The upload was given up while threads were at work on it; nobody sees this."""
+
+
+class RowIndex:
+    """A place between two rows for each block, so that any row is found by scanning one block again."""
+
+    def __init__(self) -> None:
+        self._places: list[Place] = []
+
+    def feed(self, scanned: ScannedBlock) -> None:
+        """Note the first row end of a block."""
+        if not self._places:
+            self._places.append(scanned.place)
+        first = scanned.scan.first_end_at_or_after(0)
+        if first is not None:
+            rows = scanned.place.rows + scanned.scan.rows_before(first)
+            self._places.append(Place(scanned.place.offset + first, rows))
+
+    def end_of_row(self, row: int, *, spool_fd: int, buffer: memoryview, dialect: Dialect) -> Place:
+        """Return the end of ``row`` (from 1), which must not be the last row."""
+        near = self._places[bisect_right(self._places, row, key=lambda place: place.rows) - 1]
+        if near.rows == row:
+            return near
+        scanner = Scanner(dialect=dialect, expected_fields=None)
+        for data in read_blocks(spool_fd, buffer, start=near.offset):
+            before = Place(near.offset + scanner.bytes_scanned, near.rows + scanner.rows)
+            scan = scanner.feed(data)
+            if before.rows + scan.rows >= row:
+                return Place(before.offset + scan.end_of_row(row - before.rows), row)
+        raise ValueError(f"row {row} is not in the spool")
+
+
+class SpooledCut:
+    """Takes blocks into a spool file, and has made chunk files of them when :meth:`finish` returns.
+
+    ``options`` given (by count) are used to scan while the file comes in; else the scan is a pass of its own.
+    """
+
+    def __init__(self, *, options: CutOptions | None, job: CutJob, on_failure: Callable[[BaseException], None]) -> None:
+        self.options = options
+        self._job = job
+        self._path = job.directory / SPOOL_FILE
+        self._fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
+        self._transcoder = Transcoder()
+        self._scanner: ContentScanner | None = None
+        self._index = RowIndex()
+        self._content = hashlib.sha256()
+        self._stopped = threading.Event()
+        self._worker = Worker(name="spool", on_failure=on_failure)
+        self._digest_worker = Worker(name="digest-content", on_failure=on_failure)
+        self._passes: asyncio.Task[CutResult] | None = None
+
+    def submit(self, block: Block) -> None:
+        """Keep ``block`` when its turn comes, and release it."""
+        self._worker.submit(lambda: self._take(block))
+
+    async def finish(self, *, options: CutOptions, check: Callable[[], None]) -> CutResult:
+        """Cut the spool and wait until all chunks are durable and hashed.
+
+        Raises:
+            InvalidCsvError: the content is no CSV.
+            BaseException: what ``check`` raises: the failure of a thread.
+        """
+        self._worker.submit(self._take_rest)
+        await self._worker.join()
+        await self._digest_worker.join()
+        check()
+        self._passes = asyncio.create_task(asyncio.to_thread(self._cut, options))
+        return await asyncio.shield(self._passes)
+
+    async def stop(self) -> None:
+        """Give up; when this returns no thread touches a file any more."""
+        self._stopped.set()
+        for worker in (self._worker, self._digest_worker):
+            worker.drop()
+            await worker.join()
+        if self._passes is not None:
+            await asyncio.gather(self._passes, return_exceptions=True)
+        os.close(self._fd)
+
+    def _take(self, block: Block) -> None:
+        self._keep(self._transcoder.feed(block.content), block)
+        block.release()
+
+    def _take_rest(self) -> None:
+        self._keep(self._transcoder.finish(), None)
+
+    def _keep(self, data: memoryview, block: Block | None) -> None:
+        if not data:
+            return
+        if block is not None:
+            block.hold()
+        self._digest_worker.submit(lambda: self._hash(data, block))
+        write_all(self._fd, data)
+        if self.options is not None:
+            self._scan(data, self.options)
+
+    def _hash(self, data: memoryview, block: Block | None) -> None:
+        self._content.update(data)
+        if block is not None:
+            block.release()
+
+    def _scan(self, data: memoryview, options: CutOptions) -> None:
+        if self._scanner is None:
+            self._scanner = ContentScanner(options=options, transcoded=self._transcoder.transcoded_from is not None)
+        scanned = self._scanner.feed(data)
+        if scanned is not None:
+            self._index.feed(scanned)
+
+    def _cut(self, options: CutOptions) -> CutResult:
+        """Find the places, and build the chunks (in a thread)."""
+        buffer = memoryview(bytearray(DEFAULT_BLOCK_BYTES))
+        if options.chunk_type is ChunkType.COUNT:
+            spans = self._spans_by_count(options, buffer)
+        else:
+            spans = self._spans_by_plan(options, buffer)
+        assert self._scanner is not None  # noqa: S101  the pass has made it
+        sha256 = self._build_all(spans, self._scanner.header.prefix)
+        self._path.unlink()
+        return self._job.result(
+            scanner=self._scanner,
+            transcoder=self._transcoder,
+            content_sha256=self._content.hexdigest(),
+            spans=spans,
+            sha256=sha256,
+        )
+
+    def _spans_by_plan(self, options: CutOptions, buffer: memoryview) -> list[Span]:
+        scanner = self._new_scanner(options)
+        size_bytes = os.fstat(self._fd).st_size
+        cutter = Cutter(
+            plan=plan_for(options),
+            sink=NoSink(),
+            max_chunks=self._job.max_chunks,
+            on_too_many=too_many_chunks(options=options, max_chunks=self._job.max_chunks, expected_bytes=size_bytes),
+        )
+        for data in read_blocks(self._fd, buffer):
+            self._check_stopped()
+            scanned = scanner.feed(data)
+            if scanned is not None:
+                cutter.feed(scanned, None)
+        scanned = scanner.finish()
+        if scanned is not None:
+            cutter.feed(scanned, None)
+        cutter.finish(scanner.end)
+        return join_blank_tail(cutter.spans)
+
+    def _spans_by_count(self, options: CutOptions, buffer: memoryview) -> list[Span]:
+        if self.options != options or self._scanner is None:
+            self._index = RowIndex()
+            self._new_scanner(options)
+            for data in read_blocks(self._fd, buffer):
+                self._check_stopped()
+                self._scan(data, options)
+        assert self._scanner is not None  # noqa: S101  made above or while receiving
+        scanned = self._scanner.finish()
+        if scanned is not None:
+            self._index.feed(scanned)
+        header, end = self._scanner.header, self._scanner.end
+        places = [Place(len(header.prefix), 0)]
+        for row in spread(rows=end.rows, chunks=options.chunk_size):
+            self._check_stopped()
+            places.append(self._index.end_of_row(row, spool_fd=self._fd, buffer=buffer, dialect=header.dialect))
+        return [Span(start, stop) for start, stop in zip(places, [*places[1:], end], strict=True)]
+
+    def _new_scanner(self, options: CutOptions) -> ContentScanner:
+        transcoded = self._transcoder.transcoded_from is not None
+        self._scanner = ContentScanner(options=options, transcoded=transcoded)
+        return self._scanner
+
+    def _build_all(self, spans: list[Span], prefix: bytes) -> list[str]:
+        paths = [self._job.chunk_path(number) for number in range(1, len(spans) + 1)]
+        with ThreadPoolExecutor(max_workers=_BUILDERS, thread_name_prefix="build") as pool:
+            futures = [pool.submit(self._build, path, span, prefix) for path, span in zip(paths, spans, strict=True)]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                self._stopped.set()
+                raise
+
+    def _build(self, path: Path, span: Span, prefix: bytes) -> str:
+        self._check_stopped()
+        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
+        try:
+            write_all(fd, prefix)
+            copy_range(self._fd, fd, start=span.start.offset, end=span.end.offset)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        return hash_file(path)
+
+    def _check_stopped(self) -> None:
+        if self._stopped.is_set():
+            raise StoppedError

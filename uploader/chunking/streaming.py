@@ -1,0 +1,151 @@
+"""The way of an upload whose fields are known before its file: cut while it is received, each byte written once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from uploader.chunking.blocks import Block
+from uploader.chunking.content import ContentScanner, Transcoder
+from uploader.chunking.cutter import Cutter, has_blank_tail, join_blank_tail, too_many_chunks
+from uploader.chunking.digest import ChunkDigests
+from uploader.chunking.files import GrowingFile, Syncer, copy_range, hash_file
+from uploader.chunking.job import CutJob
+from uploader.chunking.plan import plan_for
+from uploader.chunking.worker import Worker
+from uploader.model import CutOptions, CutResult
+
+
+class ChunkWriter:
+    """Writes the bodies of chunks to their files, the prefix in front, and has them hashed and synced."""
+
+    def __init__(self, *, job: CutJob, digests: ChunkDigests, syncer: Syncer) -> None:
+        self._job = job
+        self._digests = digests
+        self._syncer = syncer
+        self._file: GrowingFile | None = None
+        self.paths: list[Path] = []
+        self.prefix = b""
+
+    def begin(self) -> None:
+        """Make the next file."""
+        path = self._job.chunk_path(len(self.paths) + 1)
+        self.paths.append(path)
+        self._file = GrowingFile(path, syncer=self._syncer)
+        self._file.write(self.prefix)
+        self._digests.begin(self.prefix)
+
+    def write(self, data: memoryview, block: Block | None) -> None:
+        """Append ``data``; ``block`` is held until it has been hashed."""
+        assert self._file is not None  # noqa: S101  begin comes first
+        self._digests.update(data, block)
+        self._file.write(data)
+
+    def end(self) -> None:
+        """Hand the file on to be synced."""
+        assert self._file is not None  # noqa: S101  begin comes first
+        self._file.close()
+        self._digests.end()
+        self._job.log.debug("Chunk %d: %s cut", len(self.paths), self.paths[-1].name)
+
+    def abandon(self) -> None:
+        """Close what is open."""
+        if self._file is not None:
+            self._file.abandon()
+
+
+class StreamingCut:
+    """Takes blocks, and has made chunk files of them when :meth:`finish` returns.
+
+    One thread scans and writes, two hash, one syncs; the event loop only hands blocks over.
+    """
+
+    def __init__(self, *, options: CutOptions, job: CutJob, on_failure: Callable[[BaseException], None]) -> None:
+        self.options = options
+        self._job = job
+        self._transcoder = Transcoder()
+        self._scanner: ContentScanner | None = None
+        self._digests = ChunkDigests(on_failure=on_failure)
+        self._syncer = Syncer(on_failure=on_failure)
+        self._writer = ChunkWriter(job=job, digests=self._digests, syncer=self._syncer)
+        self._cutter = Cutter(
+            plan=plan_for(options),
+            sink=self._writer,
+            max_chunks=job.max_chunks,
+            on_too_many=too_many_chunks(options=options, max_chunks=job.max_chunks, expected_bytes=job.expected_bytes),
+        )
+        self._worker = Worker(name="cut", on_failure=on_failure)
+
+    def submit(self, block: Block) -> None:
+        """Cut ``block`` when its turn comes, and release it."""
+        self._worker.submit(lambda: self._take(block))
+
+    async def finish(self, *, options: CutOptions, check: Callable[[], None]) -> CutResult:
+        """Cut what is left and wait until all is hashed and durable.
+
+        Raises:
+            BaseException: what ``check`` raises: the failure of a thread.
+        """
+        self._worker.submit(self._finish)
+        await self._worker.join()
+        content_sha256 = await self._digests.finish()
+        await self._syncer.finish()
+        check()
+        return await self._job.in_thread(lambda: self._result(content_sha256))
+
+    async def stop(self) -> None:
+        """Give up; when this returns no thread touches a file any more."""
+        self._worker.drop()
+        await self._worker.join()
+        await self._digests.drop()
+        await self._syncer.finish()
+        self._writer.abandon()
+
+    def _take(self, block: Block) -> None:
+        data = self._transcoder.feed(block.content)
+        if data:
+            self._cut(data, block)
+        block.release()
+
+    def _cut(self, data: memoryview, block: Block | None) -> None:
+        if self._scanner is None:
+            transcoded = self._transcoder.transcoded_from is not None
+            self._scanner = ContentScanner(options=self.options, transcoded=transcoded)
+        scanned = self._scanner.feed(data)
+        if scanned is not None:
+            self._writer.prefix = self._scanner.header.prefix
+            self._cutter.feed(scanned, block)
+
+    def _finish(self) -> None:
+        self._cut(self._transcoder.finish(), None)
+        assert self._scanner is not None  # noqa: S101  _cut has made it
+        scanned = self._scanner.finish()
+        self._writer.prefix = self._scanner.header.prefix
+        if scanned is not None:
+            self._cutter.feed(scanned, None)
+        self._cutter.finish(self._scanner.end)
+
+    def _result(self, content_sha256: str) -> CutResult:
+        assert self._scanner is not None  # noqa: S101  _finish has made it
+        sha256 = self._digests.chunk_sha256
+        if has_blank_tail(self._cutter.spans):
+            sha256 = [*sha256[:-2], self._append_blank_tail()]
+        return self._job.result(
+            scanner=self._scanner,
+            transcoder=self._transcoder,
+            content_sha256=content_sha256,
+            spans=join_blank_tail(self._cutter.spans),
+            sha256=sha256,
+        )
+
+    def _append_blank_tail(self) -> str:
+        """Move the blank lines of the last file to the one before it."""
+        last, tail = self._writer.paths[-2:]
+        with tail.open("rb") as source, last.open("r+b") as target:
+            size_bytes = os.fstat(source.fileno()).st_size
+            os.lseek(target.fileno(), 0, os.SEEK_END)
+            copy_range(source.fileno(), target.fileno(), start=len(self._writer.prefix), end=size_bytes)
+            os.fsync(target.fileno())
+        tail.unlink()
+        return hash_file(last)

@@ -1,0 +1,256 @@
+"""Receives one upload: multipart body in, durable chunk files and their description out.
+
+Which way the bytes take:
+
+- ``dataset_name`` is known before the file part starts (a field in front of it, or in the query), and the chunks are
+  by size or rows: the file is **cut while it is received**, and every byte is written once. A field that comes after
+  the file must then not change anything.
+- else (``curl -F file=@x -F dataset_name=y``, or chunks by count): the file is **kept once on disk**, and the chunks
+  are copied out of it, inside the kernel, when all is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import fields as dataclass_fields
+from datetime import datetime
+from pathlib import Path
+
+from contracts.names import BYTES_PER_MB, timestamp
+from uploader.chunking.blocks import Block, BlockPool
+from uploader.chunking.job import CutJob
+from uploader.chunking.spooled import SpooledCut
+from uploader.chunking.streaming import StreamingCut
+from uploader.errors import (
+    DiskFullError,
+    FileTooLargeError,
+    InvalidFieldError,
+    MalformedMultipartError,
+    UnsupportedMediaTypeError,
+)
+from uploader.fields import FILE_FIELD, MAX_FIELD_BYTES, UploadFields
+from uploader.logging import UploadLog
+from uploader.model import ChunkType, CutOptions, CutResult
+from uploader.multipart import MultipartReader, PartBegin, PartData, PartEnd, boundary_of
+from uploader.settings import Settings
+
+_log = logging.getLogger(__name__)
+_MULTIPART_OVERHEAD_BYTES = 64 * 1024
+"""How much longer than the file a body may be before its Content-Length alone is reason to refuse it."""
+_DISK_CHECK_BYTES = 64 * BYTES_PER_MB
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+async def receive_upload(
+    *,
+    body: AsyncIterator[bytes],
+    headers: Mapping[str, str],
+    query: Iterable[tuple[str, str]],
+    settings: Settings,
+    directory: Path,
+    upload_id: str,
+    clock: Callable[[], datetime],
+) -> tuple[CutOptions, CutResult]:
+    """Receive and cut one upload into ``directory`` (see :func:`uploader.receiving.receiving_directory`).
+
+    When this raises, or is cancelled, no thread of it is left; the directory is for the caller to remove.
+
+    Args:
+        body: the request's body as it comes in.
+        headers: the request's headers, names in lower case.
+        query: the parameters of the query string.
+        settings: limits and defaults.
+        directory: where the chunk files go; exists and is empty but for its lock.
+        upload_id: for the log.
+        clock: gives the time that stands in the names of the chunks.
+
+    Raises:
+        CsvPipeError: the upload is refused; the subclass says why.
+    """
+    length = _declared_length(headers)
+    check_length(length, settings=settings)
+    boundary = boundary_of(headers.get("content-type"))
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise UnsupportedMediaTypeError(f"Content-Encoding {encoding!r} is not taken: send the file uncompressed")
+    await check_disk(directory, needed_bytes=length or 0, settings=settings)
+    intake = _Intake(
+        boundary=boundary,
+        settings=settings,
+        fields=UploadFields(query=query, defaults=settings),
+        job=CutJob(
+            directory=directory,
+            stamp=timestamp(clock()),
+            max_chunks=settings.max_chunks,
+            expected_bytes=length,
+            log=UploadLog(_log, upload_id),
+        ),
+    )
+    try:
+        return await intake.receive(body)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFullError(
+                "the disk of TEMP_DIR ran full while the file came in; nothing of it was kept"
+            ) from error
+        raise
+    finally:
+        # Shielded: the threads must be gone before the directory is, whatever happens to this task.
+        await asyncio.shield(asyncio.create_task(intake.stop()))
+
+
+def _declared_length(headers: Mapping[str, str]) -> int | None:
+    value = headers.get("content-length", "")
+    return int(value) if value.isascii() and value.isdigit() else None
+
+
+def check_length(body_bytes: int | None, *, settings: Settings) -> None:
+    """Refuse a body whose Content-Length is too much for the largest file.
+
+    Raises:
+        FileTooLargeError: see above.
+    """
+    if body_bytes is not None and body_bytes > settings.max_file_size_bytes + _MULTIPART_OVERHEAD_BYTES:
+        raise _too_large(settings, f"the body has {body_bytes} bytes")
+
+
+def _too_large(settings: Settings, what: str) -> FileTooLargeError:
+    return FileTooLargeError(
+        f"{what}; a file may have {settings.max_file_size_mb} MB (MAX_FILE_SIZE_MB), that is "
+        f"{settings.max_file_size_bytes} bytes",
+        max_file_size_bytes=settings.max_file_size_bytes,
+    )
+
+
+async def check_disk(directory: Path, *, needed_bytes: int, settings: Settings) -> None:
+    """Refuse an upload that would leave less than ``MIN_FREE_DISK_MB``.
+
+    Raises:
+        DiskFullError: see above.
+    """
+    free = (await asyncio.to_thread(shutil.disk_usage, directory)).free
+    if free - needed_bytes < settings.min_free_disk_bytes:
+        raise DiskFullError(
+            f"the upload needs {needed_bytes} bytes, and {settings.min_free_disk_mb} MB are to stay free "
+            f"(MIN_FREE_DISK_MB), but the disk of TEMP_DIR has {free} bytes left; try again when chunks have landed",
+            free_bytes=free,
+            needed_bytes=needed_bytes,
+        )
+
+
+class _Intake:
+    """The state of one upload between two pieces of its body."""
+
+    def __init__(self, *, boundary: bytes, settings: Settings, fields: UploadFields, job: CutJob) -> None:
+        self._settings = settings
+        self._fields = fields
+        self._job = job
+        self._reader = MultipartReader(boundary=boundary)
+        self._pool = BlockPool()
+        self._block: Block | None = None
+        self._part: PartBegin | None = None
+        self._value = bytearray()
+        self._cut: StreamingCut | SpooledCut | None = None
+        self._next_disk_check = _DISK_CHECK_BYTES
+
+    async def receive(self, body: AsyncIterator[bytes]) -> tuple[CutOptions, CutResult]:
+        async for piece in body:
+            for event in self._reader.feed(piece):
+                match event:
+                    case PartData(view):
+                        await self._take_data(view)
+                    case PartBegin():
+                        self._begin_part(event)
+                    case PartEnd():
+                        self._end_part()
+        self._reader.finish()
+        if self._cut is None:
+            raise InvalidFieldError("the part 'file' is missing: it holds the CSV", field=FILE_FIELD)
+        options = self._fields.options()
+        _check_late_fields(self._cut, options)
+        self._job.dataset_name = options.dataset_name
+        return options, await self._cut.finish(options=options, check=self._pool.check)
+
+    async def stop(self) -> None:
+        if self._cut is not None:
+            await self._cut.stop()
+
+    def _begin_part(self, part: PartBegin) -> None:
+        self._part = part
+        if part.name == FILE_FIELD:
+            self._begin_file(part)
+        elif part.filename is not None:
+            raise InvalidFieldError(
+                f"the file is expected in part 'file', not in {part.name[:64]!r}", field=part.name[:64]
+            )
+
+    def _begin_file(self, part: PartBegin) -> None:
+        if self._cut is not None:
+            raise InvalidFieldError("there is more than one part 'file': an upload is one file", field=FILE_FIELD)
+        self._job.source_filename = Path(part.filename or "").name
+        options = self._fields.options() if self._fields.named else None
+        if options is None or options.chunk_type is ChunkType.COUNT:
+            self._cut = SpooledCut(options=options, job=self._job, on_failure=self._pool.fail)
+        else:
+            self._job.dataset_name = options.dataset_name
+            self._cut = StreamingCut(options=options, job=self._job, on_failure=self._pool.fail)
+
+    async def _take_data(self, view: memoryview) -> None:
+        assert self._part is not None  # noqa: S101  data follows the start of a part
+        if self._part.name == FILE_FIELD:
+            await self._take_file_data(view)
+            return
+        self._value += view
+        if len(self._value) > MAX_FIELD_BYTES:
+            name = self._part.name[:64]
+            raise InvalidFieldError(f"field {name!r} is longer than {MAX_FIELD_BYTES} bytes", field=name)
+
+    async def _take_file_data(self, view: memoryview) -> None:
+        self._job.source_bytes += len(view)
+        if self._job.source_bytes > self._settings.max_file_size_bytes:
+            raise _too_large(self._settings, "the file goes on")
+        if self._job.source_bytes >= self._next_disk_check:
+            self._next_disk_check += _DISK_CHECK_BYTES
+            await check_disk(self._job.directory, needed_bytes=0, settings=self._settings)
+        while view:
+            if self._block is None:
+                self._block = await self._pool.acquire()
+            view = view[self._block.append(view) :]
+            if self._block.full:
+                self._submit()
+
+    def _submit(self) -> None:
+        block, self._block = self._block, None
+        if block is not None and self._cut is not None:
+            self._cut.submit(block)
+
+    def _end_part(self) -> None:
+        assert self._part is not None  # noqa: S101  the end follows the start of a part
+        if self._part.name == FILE_FIELD:
+            self._submit()
+            return
+        value, self._value = bytes(self._value), bytearray()
+        try:
+            self._fields.add(self._part.name, value.decode())
+        except UnicodeDecodeError as error:
+            raise MalformedMultipartError(f"field {self._part.name[:64]!r} is not UTF-8") from error
+
+
+def _check_late_fields(cut: StreamingCut | SpooledCut, options: CutOptions) -> None:
+    """Refuse fields that came after the file and say something else than what it was cut by."""
+    if isinstance(cut, SpooledCut) or cut.options == options:
+        return
+    late = [
+        field.name
+        for field in dataclass_fields(options)
+        if getattr(options, field.name) != getattr(cut.options, field.name)
+    ]
+    raise InvalidFieldError(
+        f"{', '.join(late)} came after the file, which was cut as it came in because dataset_name was known; "
+        "send the fields before the file, or in the query",
+        field=late[0],
+    )

@@ -1,0 +1,122 @@
+"""The directory of an upload that is coming in: locked while it grows, gone if anything goes wrong.
+
+``TEMP_DIR/.receiving/{upload_id}/`` becomes ``TEMP_DIR/{upload_id}/`` by one rename, just before the manifest is
+committed. The lock travels with the directory and is given up once the manifest is committed, so a directory that
+no manifest knows and whose lock nobody holds was left by a process that died; :func:`is_abandoned` tells it from
+one that another worker is filling or committing right now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+RECEIVING = ".receiving"
+LOCK_FILE = ".lock"
+_UNLOCKED_GRACE_S = 60.0
+"""How long a directory may exist before its lock file does: mkdir and flock are two steps."""
+
+
+class ReceivingDirectory:
+    """A locked directory for one upload; :meth:`commit` hands it over to the caller for good."""
+
+    def __init__(self, *, temp_dir: Path, upload_id: str) -> None:
+        self.path = temp_dir / RECEIVING / upload_id
+        self.final_path = temp_dir / upload_id
+        self._lock_fd = -1
+        self._committed = False
+
+    def create(self) -> None:
+        """Make the directory and take its lock (blocking calls)."""
+        self.path.mkdir(parents=True, mode=0o750)
+        self._lock_fd = os.open(self.path / LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
+        fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    async def commit(self) -> Path:
+        """Rename to ``TEMP_DIR/{upload_id}``, make the rename durable, and return the new path.
+
+        From then on the files are the caller's: leaving the context no longer removes them. When the manifest is
+        committed, call :meth:`release`; when it cannot be, :meth:`discard`.
+        """
+        await asyncio.to_thread(self._commit)
+        return self.final_path
+
+    async def release(self) -> None:
+        """Give up the lock: the manifest now says whose the directory is."""
+        await asyncio.to_thread(self._release)
+
+    async def discard(self) -> None:
+        """Remove all files, before or after the rename."""
+        await asyncio.to_thread(self._discard)
+
+    def _commit(self) -> None:
+        fsync_directory(self.path)
+        self.path.rename(self.final_path)
+        self._committed = True
+        fsync_directory(self.final_path.parent)
+
+    def _release(self) -> None:
+        (self.final_path / LOCK_FILE).unlink(missing_ok=True)
+        self._unlock()
+
+    def _discard(self) -> None:
+        for path in (self.path, self.final_path):
+            shutil.rmtree(path, ignore_errors=True)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        fd, self._lock_fd = self._lock_fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    @property
+    def committed(self) -> bool:
+        """Whether the rename has happened."""
+        return self._committed
+
+
+@asynccontextmanager
+async def receiving_directory(temp_dir: Path, upload_id: str) -> AsyncIterator[ReceivingDirectory]:
+    """Give a locked directory to receive into; remove it, however the block ends, unless it was committed."""
+    directory = ReceivingDirectory(temp_dir=temp_dir, upload_id=upload_id)
+    try:
+        await asyncio.to_thread(directory.create)
+        yield directory
+    finally:
+        if not directory.committed:
+            # Shielded: a second cancellation (shutdown) must not leave gigabytes behind.
+            await asyncio.shield(asyncio.create_task(directory.discard()))
+
+
+def is_abandoned(path: Path) -> bool:
+    """Return whether ``path`` (a directory under ``.receiving``) belongs to no living process."""
+    try:
+        fd = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        try:
+            return time.time() - path.stat().st_mtime > _UNLOCKED_GRACE_S
+        except FileNotFoundError:
+            return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(fd)
+
+
+def fsync_directory(path: Path) -> None:
+    """Make names created in, or renamed into, ``path`` durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
