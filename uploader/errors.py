@@ -1,0 +1,157 @@
+"""The errors of the uploader: what a client may get to see, each with its stable code and HTTP status."""
+
+from __future__ import annotations
+
+from contracts.errors import CsvPipeError
+
+
+class FileTooLargeError(CsvPipeError):
+    """The file is larger than ``MAX_FILE_SIZE_MB``."""
+
+    code = "file_too_large"
+    status = 413
+    title = "File too large"
+
+
+class InvalidCsvError(CsvPipeError):
+    """The content is not a valid CSV; ``row`` and ``byte`` say where, ``expected`` and ``found`` what."""
+
+    code = "invalid_csv"
+    status = 400
+    title = "Invalid CSV"
+
+
+class MalformedMultipartError(CsvPipeError):
+    """The body is not multipart/form-data as RFC 7578 has it, or it was cut off."""
+
+    code = "malformed_multipart"
+    status = 400
+    title = "Malformed multipart body"
+
+
+class UnsupportedMediaTypeError(CsvPipeError):
+    """The body, or a part of it, is of a type or encoding that is not taken."""
+
+    code = "unsupported_media_type"
+    status = 415
+    title = "Unsupported media type"
+
+
+class InvalidFieldError(CsvPipeError):
+    """A form field or query parameter is missing or breaks its rule; ``field`` names it."""
+
+    code = "invalid_field"
+    status = 422
+    title = "Invalid field"
+
+
+class TooManyChunksError(CsvPipeError):
+    """The chunk size asked for gives more than ``MAX_CHUNKS`` chunks."""
+
+    code = "too_many_chunks"
+    status = 422
+    title = "Too many chunks"
+
+
+class UploadAbortedError(CsvPipeError):
+    """The client broke off; nobody reads this answer, but the log does."""
+
+    code = "upload_aborted"
+    status = 499
+    title = "Upload aborted by the client"
+
+
+class TooManyUploadsError(CsvPipeError):
+    """As many uploads as this process takes are running; ``retry_after_s`` says when to come again."""
+
+    code = "too_many_uploads"
+    status = 503
+    title = "Too many uploads"
+
+
+class DiskFullError(CsvPipeError):
+    """The volume of ``TEMP_DIR`` has not enough room for the upload."""
+
+    code = "disk_full"
+    status = 507
+    title = "Disk full"
+
+
+class UploadNotFoundError(CsvPipeError):
+    """No upload has this id."""
+
+    code = "upload_not_found"
+    status = 404
+    title = "Upload not found"
+
+
+class ChunkNotFoundError(CsvPipeError):
+    """The upload has no chunk of this number."""
+
+    code = "chunk_not_found"
+    status = 404
+    title = "Chunk not found"
+
+
+class UploadGoneError(CsvPipeError):
+    """The upload was deleted; its row is kept to say so."""
+
+    code = "upload_gone"
+    status = 410
+    title = "Upload deleted"
+
+
+class ChunkGoneError(CsvPipeError):
+    """The chunk's file is no longer here: it has landed and was cleaned up, or it was lost."""
+
+    code = "chunk_gone"
+    status = 410
+    title = "Chunk no longer here"
+
+
+class IdempotencyConflictError(CsvPipeError):
+    """The Idempotency-Key was used for other content or other options."""
+
+    code = "idempotency_conflict"
+    status = 409
+    title = "Idempotency-Key used for another upload"
+
+
+class EvidenceMismatchError(CsvPipeError):
+    """What is said to have landed is not the chunk that was announced."""
+
+    code = "evidence_mismatch"
+    status = 409
+    title = "Evidence does not match the chunk"
+
+
+class UploadOnItsWayError(CsvPipeError):
+    """Chunks of the upload are announced and have neither landed nor failed."""
+
+    code = "upload_on_its_way"
+    status = 409
+    title = "Upload on its way"
+
+
+class RangeNotSatisfiableError(CsvPipeError):
+    """The Range asked for lies outside the chunk; ``size_bytes`` is the chunk's size."""
+
+    code = "range_not_satisfiable"
+    status = 416
+    title = "Range not satisfiable"
+
+
+class ManifestUnavailableError(CsvPipeError):
+    """The database of manifests does not answer."""
+
+    code = "manifest_unavailable"
+    status = 503
+    title = "Manifest not available"
+
+
+class AnnounceError(CsvPipeError):
+    """Kafka did not acknowledge every message; the outbox goes on trying."""
+
+    code = "kafka_unavailable"
+    status = 503
+    title = "Kafka not available"
