@@ -1,19 +1,23 @@
-"""``csvpipe openapi``: the uploader's OpenAPI document."""
+"""``csvpipe openapi``: the uploader's OpenAPI document, and the schemas of messages and manifests."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Annotated
 
-from uploader.app import create_app
+import typer
 
-
-def command() -> None:
-    """Print the uploader's OpenAPI document, as docs/openapi.json holds it."""
-    print(render_openapi(), end="")
+from csvpipe.documents import OPENAPI, render_openapi, render_schemas
 
 
-def render_openapi() -> str:
-    """Return the document as JSON, sorted, so that a change of the code is a change of few lines."""
-    document: dict[str, Any] = create_app().openapi()
-    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+def command(
+    *,
+    write: Annotated[bool, typer.Option("--write", help="Write docs/openapi.json and docs/schemas/ anew.")] = False,
+) -> None:
+    """Print the uploader's OpenAPI document; with --write, renew it and the JSON Schemas in docs/."""
+    if not write:
+        print(render_openapi(), end="")
+        return
+    for path, text in {OPENAPI: render_openapi(), **render_schemas()}.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(path)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import python_multipart.multipart as multipart
+from python_multipart import multipart
 
 PROBLEM = "application/problem+json"
 
@@ -62,7 +62,7 @@ def run_fake_uploader() -> Iterator[FakeUploader]:
         def do_GET(self) -> None:
             self._answer(200, fake.statuses.pop(0) if len(fake.statuses) > 1 else fake.statuses[0])
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
         def _body(self) -> bytes:

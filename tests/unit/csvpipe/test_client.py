@@ -104,7 +104,7 @@ def test_busy_uploader_says_when_to_try_again(fake: FakeUploader, status: int) -
         {"title": "Busy", "detail": "too many uploads"},
         {"Retry-After": "7"},
     )
-    with pytest.raises(TryAgainError, match="too many uploads. Try again in 7 s"):
+    with pytest.raises(TryAgainError, match=r"too many uploads\. Try again in 7 s"):
         send(fake, CONTENT)
 
 
