@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from csvscan import bits
 from csvscan.bits import Words
+
+_MOST = 1 << 30
+"""Sums run in 32 bits, for speed; they may overflow behind the first fault, which nobody looks at."""
+_ONE = np.uint64(1)
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,17 @@ class RaggedRow:
 class FieldCounter:
     """Counts the separators of each row without asking where they are.
 
-    With ``n`` fields a row, the ``k``-th row end is separator number ``n * k``. So per word the sum of separators minus
-    ``n`` times row ends is carried along, and must be 0 at every row end: looked at for the first row end of all words
-    at once, then for the second where there is one, and so on.
+    With ``n`` fields a row, the ``k``-th row end is separator number ``n * k``. So the sum of separators minus ``n``
+    times row ends is carried from word to word, and has to be 0 at every row end: looked at for the first row end of
+    all words at once, then for the second of those that have one, and so on.
+
+    Raises:
+        ValueError: for a number of fields out of all reason.
     """
 
     def __init__(self, expected: int) -> None:
+        if not 0 < expected < _MOST:
+            raise ValueError(f"a row cannot have {expected} fields")
         self._expected = expected
         self._open_separators = 0
 
@@ -39,15 +47,18 @@ class FieldCounter:
             if found != self._expected:
                 return RaggedRow(number=1, end=0, found=found)
         if rows is None:
-            self._open_separators += 0 if delimiters is None else bits.count(delimiters)
+            more = 0 if delimiters is None else bits.count(delimiters)
+            self._open_separators = min(self._open_separators + more, _MOST)
             return None
         separators = rows if delimiters is None else rows | delimiters
-        surplus = np.bitwise_count(separators) - np.bitwise_count(rows) * np.int64(self._expected)
-        before = np.cumsum(surplus)
-        before += self._open_separators
-        self._open_separators = int(before[-1])
-        before -= surplus
-        fault = self._first_fault(separators, rows, before)
+        sums = np.empty(rows.size + 1, dtype=np.int32)
+        surplus = np.multiply(np.bitwise_count(rows), np.int32(-self._expected))
+        surplus += np.bitwise_count(separators)
+        surplus[0] += self._open_separators
+        sums[0] = self._open_separators
+        np.cumsum(surplus, out=sums[1:])
+        self._open_separators = int(sums[-1])
+        fault = self._first_fault(separators, rows, sums[:-1])
         if fault is None:
             return None
         bit, difference = fault
@@ -55,25 +66,25 @@ class FieldCounter:
         return RaggedRow(number=number, end=bit + 1, found=self._expected + difference)
 
     def _first_fault(
-        self, separators: Words, rows: Words, before: NDArray[np.int64]
+        self, separators: Words, rows: Words, before: np.ndarray[tuple[int], np.dtype[np.int32]]
     ) -> tuple[int, int] | None:
-        index = np.flatnonzero(rows)
-        separators, rest, before = separators[index], rows[index], before[index]
+        """Return the first row end at which the sum is not 0, and the sum."""
         fault: tuple[int, int] | None = None
-        rank = 0
-        while rest.size:
-            rank += 1
-            without = rest & (rest - np.uint64(1))
-            upto = rest ^ without
-            upto |= upto - np.uint64(1)
-            difference = before + np.bitwise_count(separators & upto)
-            difference -= self._expected * rank
-            wrong = np.flatnonzero(difference)
-            if wrong.size:
-                place = int(wrong[0])
+        index = np.arange(rows.size)
+        due = 0
+        while rows.size:
+            due += self._expected
+            below = rows - _ONE
+            upto = rows ^ below
+            sums = np.bitwise_count(separators & upto) + before
+            wrong = np.logical_and(sums != due, rows)
+            rows = rows & below
+            if wrong.any():
+                place = int(wrong.argmax())
                 bit = int(index[place]) * bits.WORD_BITS + int(upto[place]).bit_length() - 1
-                if fault is None or bit < fault[0]:
-                    fault = bit, int(difference[place])
-            more = np.flatnonzero(without)
-            index, separators, rest, before = index[more], separators[more], without[more], before[more]
+                fault = bit, int(sums[place]) - due
+                index, separators, rows, before = index[:place], separators[:place], rows[:place], before[:place]
+            left = np.flatnonzero(rows)
+            if left.size * 2 < rows.size:
+                index, separators, rows, before = index[left], separators[left], rows[left], before[left]
         return fault

@@ -12,7 +12,9 @@ BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Dialect:
-    """A delimiter and a quote, one ASCII byte each. Quotes within a quoted field are doubled; LF, CRLF and CR end lines.
+    """A delimiter and a quote, one ASCII byte each.
+
+    Quotes within a quoted field are doubled; LF, CRLF and CR end lines.
 
     Raises:
         ValueError: for anything but two different single ASCII bytes that are neither NUL, LF nor CR.

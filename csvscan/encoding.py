@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import codecs
+import importlib
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from csvscan.bits import Block
+from csvscan.bits import Bytes
 
 UTF_8 = "utf-8"
 UNKNOWN_8BIT = "unknown-8bit"
 """RFC 1428's name for text of which only the ASCII part is known."""
+_UNDEFINED = "\ufffe"
+"""How Python's tables mark a byte that means nothing."""
 
 
 class UnsupportedEncodingError(ValueError):
     """An encoding that is unknown, or in which the bytes of delimiters and line ends may mean something else."""
+
+
+class EncodingCheck(Protocol):
+    """Looks at block after block."""
+
+    @property
+    def encoding(self) -> str:
+        """The declared encoding; else ``utf-8`` while everything was valid UTF-8, and ``unknown-8bit`` otherwise."""
+
+    def feed(self, data: Bytes) -> int | None:
+        """Return where in the block the first invalid sequence starts; below 0: in the block before."""
+
+    def finish(self) -> int | None:
+        """Return the place, below 0, of a sequence that the end of the content cuts off."""
 
 
 def check_encoding(name: str) -> str:
@@ -23,93 +42,105 @@ def check_encoding(name: str) -> str:
     Raises:
         UnsupportedEncodingError: for every other encoding.
     """
+    return encoding_check(name).encoding
+
+
+def encoding_check(declared: str | None) -> EncodingCheck:
+    """Return the check for an encoding; for None one that accepts every byte, and tells UTF-8 from the rest.
+
+    Raises:
+        UnsupportedEncodingError: as :func:`check_encoding`.
+    """
+    if declared is None:
+        return Utf8Check(required=False)
     try:
-        canonical = codecs.lookup(name).name
+        name = codecs.lookup(declared).name
     except LookupError as error:
-        raise UnsupportedEncodingError(f"unknown encoding {name!r}") from error
-    if canonical in ("utf-8", "utf-8-sig"):
-        return UTF_8
-    _undefined_bytes(canonical)
-    return canonical
+        raise UnsupportedEncodingError(f"unknown encoding {declared!r}") from error
+    if name in ("utf-8", "utf-8-sig"):
+        return Utf8Check(required=True)
+    return SingleByteCheck(name)
 
 
-class EncodingCheck:
-    """Checks block after block; ``declared`` None means: look what it is, and accept everything."""
+class Utf8Check:
+    """UTF-8, where a sequence may lie across blocks."""
 
-    def __init__(self, declared: str | None) -> None:
-        self._declared = None if declared is None else check_encoding(declared)
-        self._utf8_so_far = self._declared in (None, UTF_8)
+    def __init__(self, *, required: bool) -> None:
+        self._required = required
+        self._valid = True
         self._pending = b""
-        self._undefined = None if self._utf8_so_far else _undefined_bytes(str(self._declared))
 
     @property
-    def detected(self) -> str:
-        """The declared encoding; else ``utf-8`` while everything was valid UTF-8, and ``unknown-8bit`` otherwise."""
-        if self._declared is not None:
-            return self._declared
-        return UTF_8 if self._utf8_so_far else UNKNOWN_8BIT
+    def encoding(self) -> str:
+        """``utf-8``, or ``unknown-8bit`` where it is not and need not be."""
+        return UTF_8 if self._valid else UNKNOWN_8BIT
 
-    def feed(self, block: Block) -> int | None:
-        """Return the offset in the block of the first invalid byte; below 0 for a sequence begun in the block before."""
-        if self._undefined is not None:
-            return self._first_undefined(block)
-        if not self._utf8_so_far or (not self._pending and block.max(initial=0) < 0x80):
+    def feed(self, data: Bytes) -> int | None:
+        """Return where the first invalid sequence starts, if UTF-8 is required."""
+        if not self._valid or (not self._pending and data.max(initial=0) < 0x80):
             return None
-        return self._decode(block.tobytes(), final=False)
+        return self._decode(data.tobytes(), final=False)
 
     def finish(self) -> int | None:
-        """Return the offset, below 0, of a sequence that the end of the content cuts off."""
-        if not self._pending:
-            return None
-        return self._decode(b"", final=True)
+        """Return where a sequence starts that the end of the content cuts off, if UTF-8 is required."""
+        return self._decode(b"", final=True) if self._pending else None
 
     def _decode(self, data: bytes, *, final: bool) -> int | None:
         held = len(self._pending)
         joined = self._pending + data if held else data
+        self._pending = b""
         try:
             consumed = codecs.utf_8_decode(joined, "strict", final)[1]
         except UnicodeDecodeError as error:
-            self._pending = b""
-            if self._declared is not None:
+            if self._required:
                 return error.start - held
-            self._utf8_so_far = False
+            self._valid = False
             return None
         self._pending = joined[consumed:]
         return None
 
-    def _first_undefined(self, block: Block) -> int | None:
-        assert self._undefined is not None
-        if not self._undefined.any() or block.max(initial=0) < 0x80:
+
+class SingleByteCheck:
+    """An encoding with one byte a character, like Windows-1252, in which some bytes may mean nothing.
+
+    Raises:
+        UnsupportedEncodingError: for one with more bytes a character, or in which ASCII is not ASCII.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        table = _decoding_table(encoding)
+        if table[:0x80] != bytes(range(0x80)).decode("ascii"):
+            raise UnsupportedEncodingError(f"{encoding} is no superset of ASCII, so line ends cannot be told in it")
+        self._encoding = encoding
+        self._undefined: NDArray[np.bool_] = np.array([character == _UNDEFINED for character in table])
+        self._complete = not self._undefined.any()
+
+    @property
+    def encoding(self) -> str:
+        """The encoding, by its name in Python."""
+        return self._encoding
+
+    def feed(self, data: Bytes) -> int | None:
+        """Return the place of the first byte that means nothing."""
+        if self._complete or data.max(initial=0) < 0x80:
             return None
-        wrong = self._undefined[block]
+        wrong = self._undefined[data]
         place = int(wrong.argmax())
         return place if wrong[place] else None
 
-
-def _undefined_bytes(encoding: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    undefined = np.zeros(256, dtype=np.bool_)
-    for value in range(256):
-        try:
-            character = bytes([value]).decode(encoding)
-        except UnicodeDecodeError:
-            character = ""
-        except LookupError as error:
-            raise UnsupportedEncodingError(f"{encoding} is no encoding of text") from error
-        undefined[value] = not character
-        if value < 0x80 and character != chr(value):
-            raise UnsupportedEncodingError(f"{encoding} is no superset of ASCII, so line ends cannot be told in it")
-    if _holds_sequences(encoding):
-        raise UnsupportedEncodingError(f"{encoding} is neither UTF-8 nor a single-byte encoding")
-    return undefined
+    def finish(self) -> None:
+        """Return None: nothing can be cut off."""
+        return
 
 
-def _holds_sequences(encoding: str) -> bool:
-    """Whether some character takes two bytes: then some byte is refused alone and accepted in company."""
-    decoder = codecs.getincrementaldecoder(encoding)
-    for value in range(0x80, 0x100):
-        try:
-            if not decoder().decode(bytes([value])):
-                return True
-        except UnicodeDecodeError:
-            continue
-    return False
+def _decoding_table(encoding: str) -> str:
+    if encoding == "ascii":
+        return bytes(range(0x80)).decode("ascii") + _UNDEFINED * 0x80
+    try:
+        module = importlib.import_module(f"encodings.{encoding.replace('-', '_')}")
+    except ImportError:
+        module = None
+    table = getattr(module, "decoding_table", None)
+    if not isinstance(table, str):
+        raise UnsupportedEncodingError(f"{encoding} is neither UTF-8 nor a single-byte encoding of text")
+    return table.ljust(0x100, _UNDEFINED)

@@ -30,3 +30,41 @@ class CsvFormatError(Exception):
         place = "header" if row == 0 else f"row {row}"
         self.message = f"{place}, byte {byte}: expected {expected}, found {found}"
         super().__init__(self.message)
+
+
+def nul_byte(row: int, byte: int) -> CsvFormatError:
+    """A NUL byte, which no encoding that can be declared uses in a CSV."""
+    return CsvFormatError("nul_byte", row=row, byte=byte, expected="text", found="a NUL byte")
+
+
+def invalid_encoding(row: int, byte: int, encoding: str) -> CsvFormatError:
+    """Bytes that are no text in the encoding, or only the start of one at the end of the content."""
+    return CsvFormatError(
+        "invalid_encoding", row=row, byte=byte, expected=f"text in {encoding}", found="bytes that are not"
+    )
+
+
+def unterminated_quote(row: int, byte: int) -> CsvFormatError:
+    """A quoted field that nothing closes."""
+    expected = "a closing quote for the one that opens here"
+    return CsvFormatError("unterminated_quote", row=row, byte=byte, expected=expected, found="the end of the content")
+
+
+def ragged_row(row: int, byte: int, *, expected: int, found: int) -> CsvFormatError:
+    """A row with another number of fields than the header."""
+    return CsvFormatError("ragged_row", row=row, byte=byte, expected=_fields(expected), found=_fields(found))
+
+
+def empty_file(found: str) -> CsvFormatError:
+    """A content without a single record."""
+    return CsvFormatError("empty_file", row=0, byte=0, expected="a header record", found=found)
+
+
+def header_too_long(limit_bytes: int) -> CsvFormatError:
+    """A first record that does not end in time, as in a file that is no CSV at all."""
+    expected = f"a header record of at most {limit_bytes} bytes"
+    return CsvFormatError("header_too_long", row=0, byte=0, expected=expected, found="a longer one")
+
+
+def _fields(number: int) -> str:
+    return "1 field" if number == 1 else f"{number} fields"

@@ -17,20 +17,17 @@ def split_record(record: bytes, dialect: Dialect) -> list[bytes]:
     """
     text = record.removeprefix(BOM).lstrip(b"\r\n")
     text = text.removesuffix(b"\n").removesuffix(b"\r")
-    quote, doubled = dialect.quote, dialect.quote * 2
     fields: list[bytes] = []
-    start = 0
-    while True:
-        match = _field(dialect).match(text, start)
-        assert match is not None
-        quoted, plain = match.groups()
-        fields.append(plain if quoted is None else quoted.replace(doubled, quote) + plain)
-        if match.end() == len(text):
-            return fields
-        start = match.end() + 1
+    for match in _field(dialect).finditer(text):
+        quoted, plain, delimiter = match.groups()
+        fields.append(plain if quoted is None else quoted.replace(dialect.quote * 2, dialect.quote) + plain)
+        if not delimiter:
+            break
+    return fields
 
 
 @lru_cache(maxsize=16)
 def _field(dialect: Dialect) -> re.Pattern[bytes]:
-    quote, delimiter = re.escape(dialect.quote), re.escape(dialect.delimiter)
-    return re.compile(rb"(?:%b((?:[^%b]++|%b%b)*+)%b?)?([^%b]*+)" % (quote, quote, quote, quote, quote, delimiter))
+    """Match a quoted part at the field's start, a plain part, and the delimiter unless it is the last field."""
+    names = {b"q": re.escape(dialect.quote), b"d": re.escape(dialect.delimiter)}
+    return re.compile(rb"(?:%(q)b((?:[^%(q)b]++|%(q)b%(q)b)*+)%(q)b?)?([^%(d)b]*+)(%(d)b?)" % names)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from csvscan.bits import as_block
+from csvscan.bits import Block
 from csvscan.dialect import BOM, DELIMITERS, Dialect
-from csvscan.encoding import EncodingCheck
-from csvscan.errors import CsvFormatError
+from csvscan.encoding import encoding_check
+from csvscan.errors import empty_file, header_too_long, invalid_encoding, nul_byte, unterminated_quote
 from csvscan.fields import split_record
-from csvscan.scanner import RecordFinder, Scanner
+from csvscan.records import RecordFinder
 from csvscan.scan import Scan
+from csvscan.scanner import Scanner
 from csvscan.sniff import sniff_delimiter
 
 MAX_HEADER_BYTES = 1024 * 1024
@@ -65,7 +66,7 @@ class HeaderFinder:
     def __init__(self, *, delimiter: bytes | None = None, encoding: str | None = None) -> None:
         self._dialect = None if delimiter is None else Dialect(delimiter)
         self._encoding = encoding
-        EncodingCheck(encoding)
+        encoding_check(encoding)
         self._seen = bytearray()
         self._header: Header | None = None
         self._finder: RecordFinder | None = None
@@ -96,7 +97,7 @@ class HeaderFinder:
         header = self._search(final=True)
         if header is None:
             self._check(bytes(self._seen), final=True)
-            raise self._error("empty_file", 0, "a header record", "nothing but blank lines" if self._seen else "nothing")
+            raise empty_file("nothing but blank lines" if self._seen else "nothing")
         return header
 
     def _search(self, *, final: bool) -> Header | None:
@@ -128,13 +129,12 @@ class HeaderFinder:
             self._finder = RecordFinder(delimiters=delimiters, quote=b'"', base_byte=self._found_upto)
         begin, news = self._found_upto, bytes(memoryview(self._seen)[self._found_upto :])
         self._found_upto = len(self._seen)
-        ends = self._finder.feed(as_block(news))[0] if news else None
+        ends = self._finder.feed(Block(news))[0] if news else None
         scan = Scan(ends.rows, at_zero=ends.row_at_zero) if ends is not None else Scan(None, at_zero=False)
         end = begin + scan.end_of_row(1) if scan.rows else None
         if len(self._seen) > MAX_HEADER_BYTES and (end is None or end > MAX_HEADER_BYTES):
             self._check(bytes(memoryview(self._seen)[:MAX_HEADER_BYTES]), final=False)
-            limit = f"a header record of at most {MAX_HEADER_BYTES} bytes"
-            raise self._error("header_too_long", 0, limit, "a longer one")
+            raise header_too_long(MAX_HEADER_BYTES)
         if end is None and final:
             end = self._end_of_last(self._finder)
         return end
@@ -143,25 +143,19 @@ class HeaderFinder:
         opened = finder.open_quote_byte
         if opened is not None:
             self._check(bytes(self._seen), final=True)
-            expected = "a closing quote for the one that opens here"
-            raise self._error("unterminated_quote", opened, expected, "the end of the content")
+            raise unterminated_quote(0, opened)
         return len(self._seen) if finder.finish().row_at_zero else None
 
     def _check(self, data: bytes, *, final: bool) -> str:
         """Return the encoding of ``data``, or raise for the first byte that may not be."""
-        check = EncodingCheck(self._encoding)
-        invalid = check.feed(as_block(data))
+        check = encoding_check(self._encoding)
+        invalid = check.feed(Block(data).data)
         if invalid is None and final:
             cut_off = check.finish()
             invalid = None if cut_off is None else len(data) + cut_off
         nul = data.find(b"\0")
         if nul >= 0 and (invalid is None or nul < invalid):
-            raise self._error("nul_byte", nul, "text", "a NUL byte")
+            raise nul_byte(0, nul)
         if invalid is not None:
-            raise self._error("invalid_encoding", invalid, f"text in {check.detected}", "bytes that are none")
-        return check.detected
-
-    def _error(self, code: str, byte: int, expected: str, found: str) -> CsvFormatError:
-        return CsvFormatError(code, row=0, byte=byte, expected=expected, found=found)
-
-
+            raise invalid_encoding(0, invalid, check.encoding)
+        return check.encoding

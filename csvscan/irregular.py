@@ -15,7 +15,7 @@ from csvscan import bits
 from csvscan.bits import WORD, Words
 
 PLAIN, QUOTED, CLOSED = 0, 1, 2
-"""State after a quote: it was a plain byte of an unquoted field, it opened (or was the first of a doubled one), it closed."""
+"""State after a quote: it was a plain byte of an unquoted field; it opened, maybe again after another; it closed."""
 
 _AT_START, _ADJACENT, _OTHER, _PADDING = 0, 3, 6, 9
 _NEXT = np.zeros(12, dtype=np.uint8)

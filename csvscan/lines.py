@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from csvscan import bits
 from csvscan.bits import Words
 
 LF, CR = 0x0A, 0x0D
+_FIRST = np.uint64(1)
 
 
 @dataclass(frozen=True)
@@ -50,24 +53,22 @@ class LineTracker:
         line_at_zero = waited and not joined
         at_start = line_at_zero or (self._at_line_start and not waited)
         self._cr_waits = False
-        if lf is None and cr is None:
+        row_at_zero = line_at_zero and not waiting_blank
+        ends = self._ends(lf, cr, size)
+        if ends is None:
             self._at_line_start = False
-            return LineEnds(None, None, line_at_zero, line_at_zero and not waiting_blank)
-        if cr is None:
-            assert lf is not None
-            ends, after_end = lf, bits.shift_up(lf, at_start)
-            before_blank = after_end
-            if joined and waiting_blank:
-                before_blank[0] |= 1
-        else:
-            ends = self._ends(lf, cr, size)
-            after_end = bits.shift_up(ends, at_start)
-            before_blank = after_end | bits.shift_up(cr & after_end, joined and waiting_blank)
-            self._cr_line_blank = self._cr_waits and bits.test(after_end, size - 1)
+            return LineEnds(None, None, line_at_zero, row_at_zero)
+        after_end = bits.shift_up(ends, at_start)
+        before_blank = after_end
+        if cr is not None:
+            before_blank = after_end | bits.shift_up(cr & after_end, carry=False)
+            self._cr_line_blank = bits.test(after_end, size - 1)
+        if joined and waiting_blank:
+            before_blank[0] |= _FIRST
         self._at_line_start = bits.test(ends, size - 1)
         blank = ends & before_blank
         rows = ends & ~blank if blank.any() else ends
-        return LineEnds(ends, rows, line_at_zero, line_at_zero and not waiting_blank)
+        return LineEnds(ends, rows, line_at_zero, row_at_zero)
 
     def finish(self) -> LineEnds:
         """Take the end of the content for a line end where one is missing."""
@@ -76,7 +77,9 @@ class LineTracker:
         self._cr_waits, self._at_line_start = False, True
         return LineEnds(None, None, line, row)
 
-    def _ends(self, lf: Words | None, cr: Words, size: int) -> Words:
+    def _ends(self, lf: Words | None, cr: Words | None, size: int) -> Words | None:
+        if cr is None:
+            return lf
         lone = cr if lf is None else cr & ~bits.shift_down(lf)
         self._cr_waits = bits.test(lone, size - 1)
         if self._cr_waits:

@@ -2,60 +2,17 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from csvscan import bits
-from csvscan.bits import Block, MaskMaker, Words, as_block
+from csvscan.bits import Block, Bytes, Words
 from csvscan.columns import FieldCounter, RaggedRow
 from csvscan.dialect import Dialect
-from csvscan.encoding import UTF_8, EncodingCheck
-from csvscan.errors import CsvFormatError
-from csvscan.lines import CR, LF, LineEnds, LineTracker
-from csvscan.quotes import QuoteTracker
+from csvscan.encoding import UTF_8, encoding_check
+from csvscan.errors import CsvFormatError, invalid_encoding, nul_byte, ragged_row, unterminated_quote
+from csvscan.lines import LineEnds
+from csvscan.records import RecordFinder
 from csvscan.scan import Scan
-
-
-class RecordFinder:
-    """The bare search for record ends, with state carried over the blocks. ``delimiters`` may be several bytes."""
-
-    def __init__(self, *, delimiters: bytes, quote: bytes, base_byte: int = 0) -> None:
-        self._delimiters = delimiters
-        self._quote = quote[0]
-        self._starters = frozenset(delimiters + bytes((LF, CR)))
-        self._masks = MaskMaker()
-        self._quotes = QuoteTracker()
-        self._lines = LineTracker()
-        self._field_starts = True
-        self._base_byte = base_byte
-
-    @property
-    def open_quote_byte(self) -> int | None:
-        """Offset in the content of the opening quote that has no closing one so far."""
-        return self._quotes.opened_byte if self._quotes.inside else None
-
-    def feed(self, block: Block, *, want_delimiters: bool = False) -> tuple[LineEnds, Words | None]:
-        """Return the line ends of a block that is not empty, and its delimiters outside of quotes where wanted."""
-        size, last_byte = block.size, int(block[-1])
-        quotes = self._masks.mask(block, self._quote)
-        if quotes is None and self._quotes.inside:
-            lf = cr = delimiters = None
-        else:
-            lf, cr = self._masks.mask(block, LF), self._masks.mask(block, CR)
-            delimiters = self._masks.any_of(block, self._delimiters) if want_delimiters or quotes is not None else None
-        if quotes is None:
-            self._quotes.pass_block()
-        else:
-            starters = _union(_union(lf, cr), delimiters)
-            at_start = bits.shift_up(bits.zeros(size) if starters is None else starters, self._field_starts)
-            outside = ~self._quotes.mask_inside(
-                quotes, at_start, ends_in_quote=last_byte == self._quote, base_byte=self._base_byte
-            )
-            lf, cr, delimiters = _common(lf, outside), _common(cr, outside), _common(delimiters, outside)
-        self._field_starts = last_byte in self._starters
-        self._base_byte += size
-        return self._lines.feed(lf, cr, size=size), delimiters
-
-    def finish(self) -> LineEnds:
-        """Take the end of the content for the line end of the last record, where that is missing."""
-        return self._lines.finish()
 
 
 class Scanner:
@@ -91,17 +48,17 @@ class Scanner:
         self.bytes_scanned = 0
         """Number of bytes fed so far."""
         self._finder = RecordFinder(delimiters=dialect.delimiter, quote=dialect.quote, base_byte=byte_offset)
-        self._encoding = EncodingCheck(encoding)
+        self._encoding = encoding_check(encoding)
         self._detected_so_far = detected_so_far if encoding is None else UTF_8
         self._counter = FieldCounter(expected_fields) if strict and expected_fields is not None else None
-        self._expected_fields = expected_fields
+        self._expected_fields = expected_fields or 0
         self._base_byte = byte_offset
         self._record_start = byte_offset
 
     @property
     def encoding(self) -> str:
         """The declared encoding; else ``utf-8`` if all bytes so far were valid UTF-8, or ``unknown-8bit``."""
-        return self._encoding.detected if self._detected_so_far == UTF_8 else self._detected_so_far
+        return self._encoding.encoding if self._detected_so_far == UTF_8 else self._detected_so_far
 
     def feed(self, block: bytes | bytearray | memoryview) -> Scan:
         """Scan the next block of the body.
@@ -109,14 +66,13 @@ class Scanner:
         Raises:
             CsvFormatError: for the first violation that the content up to here shows. The scanner is of no use then.
         """
-        data = as_block(block)
-        if not data.size:
+        viewed = Block(block)
+        if not viewed.size:
             return Scan(None, at_zero=False)
-        ends, delimiters = self._finder.feed(data, want_delimiters=self._counter is not None)
+        ends, delimiters = self._finder.feed(viewed, want_delimiters=self._counter is not None)
         scan = Scan(ends.rows, at_zero=ends.row_at_zero)
-        ragged = self._count_fields(delimiters, ends)
-        self._raise_first(data, scan, ends, ragged)
-        self._advance(data.size, scan, ends)
+        self._raise_first(viewed.data, scan, ends, self._first_ragged(delimiters, ends))
+        self._advance(viewed.size, scan, ends)
         return scan
 
     def finish(self) -> Scan:
@@ -127,74 +83,49 @@ class Scanner:
         """
         cut_off = self._encoding.finish()
         if cut_off is not None:
-            raise self._invalid_encoding(self.rows + 1, cut_off, "the end of the content within a sequence")
+            raise invalid_encoding(self.rows + 1, self._base_byte + cut_off, self.encoding)
         opened = self._finder.open_quote_byte
         if opened is not None:
-            raise CsvFormatError(
-                "unterminated_quote",
-                row=self.rows + 1,
-                byte=opened,
-                expected="a closing quote for the one that opens here",
-                found="the end of the content",
-            )
+            raise unterminated_quote(self.rows + 1, opened)
         ends = self._finder.finish()
         scan = Scan(None, at_zero=ends.row_at_zero)
-        ragged = self._count_fields(None, ends)
+        ragged = self._first_ragged(None, ends)
         if ragged is not None:
-            raise self._ragged(ragged, ends)
+            raise self._ragged_row(ragged, ends)
         self._advance(0, scan, ends)
         return scan
 
-    def _count_fields(self, delimiters: Words | None, ends: LineEnds) -> RaggedRow | None:
+    def _first_ragged(self, delimiters: Words | None, ends: LineEnds) -> RaggedRow | None:
         if self._counter is None:
             return None
         return self._counter.feed(delimiters, ends.rows, row_at_zero=ends.row_at_zero)
 
-    def _raise_first(self, data: Block, scan: Scan, ends: LineEnds, ragged: RaggedRow | None) -> None:
-        nul = int(data.argmin()) if data.min() == 0 else None
+    def _raise_first(self, data: Bytes, scan: Scan, ends: LineEnds, ragged: RaggedRow | None) -> None:
+        """Raise for the violation whose deciding byte comes first in the block."""
+        faults: list[tuple[int, CsvFormatError]] = []
+        if ragged is not None:
+            faults.append((ragged.end - 1, self._ragged_row(ragged, ends)))
         invalid = self._encoding.feed(data)
-        places = {
-            "nul": nul,
-            "invalid": invalid,
-            "ragged": None if ragged is None else ragged.end - 1,
-        }
-        found = {name: place for name, place in places.items() if place is not None}
-        if not found:
-            return
-        name = min(found, key=lambda key: found[key])
-        row = self.rows + scan.rows_before(found[name]) + 1
-        if name == "ragged":
-            assert ragged is not None
-            raise self._ragged(ragged, ends)
-        if name == "invalid":
-            raise self._invalid_encoding(row, found[name], "bytes that are none")
-        raise CsvFormatError(
-            "nul_byte", row=row, byte=self._base_byte + found[name], expected="text", found="a NUL byte"
-        )
+        if invalid is not None:
+            row, byte = self.rows + scan.rows_before(invalid) + 1, self._base_byte + invalid
+            faults.append((invalid, invalid_encoding(row, byte, self.encoding)))
+        if data.min() == 0:
+            nul = int(data.argmin())
+            faults.append((nul, nul_byte(self.rows + scan.rows_before(nul) + 1, self._base_byte + nul)))
+        if faults:
+            raise min(faults, key=itemgetter(0))[1]
 
-    def _ragged(self, ragged: RaggedRow, ends: LineEnds) -> CsvFormatError:
+    def _ragged_row(self, ragged: RaggedRow, ends: LineEnds) -> CsvFormatError:
+        """Work out where the row starts: behind the line end before, be it that of a blank line."""
         start = self._record_start
-        if ends.line_at_zero and ragged.end > 0:
-            start = self._base_byte
-        if ends.all is not None and ragged.end > 0:
-            before = bits.last_below(ends.all, ragged.end - 1)
-            start = start if before is None else self._base_byte + before + 1
-        return CsvFormatError(
-            "ragged_row",
-            row=self.rows + ragged.number,
-            byte=start,
-            expected=_fields(self._expected_fields or 0),
-            found=_fields(ragged.found),
-        )
-
-    def _invalid_encoding(self, row: int, place: int, found: str) -> CsvFormatError:
-        return CsvFormatError(
-            "invalid_encoding",
-            row=row,
-            byte=self._base_byte + place,
-            expected=f"text in {self.encoding}",
-            found=found,
-        )
+        if ragged.end > 0:
+            before = None if ends.all is None else bits.last_below(ends.all, ragged.end - 1)
+            if before is not None:
+                start = self._base_byte + before + 1
+            elif ends.line_at_zero:
+                start = self._base_byte
+        row = self.rows + ragged.number
+        return ragged_row(row, start, expected=self._expected_fields, found=ragged.found)
 
     def _advance(self, size: int, scan: Scan, ends: LineEnds) -> None:
         last = None if ends.all is None else bits.last(ends.all)
@@ -205,20 +136,3 @@ class Scanner:
         self.rows += scan.rows
         self.bytes_scanned += size
         self._base_byte += size
-
-
-def _union(left: Words | None, right: Words | None) -> Words | None:
-    if left is None or right is None:
-        return right if left is None else left
-    return left | right
-
-
-def _common(mask: Words | None, other: Words) -> Words | None:
-    if mask is None:
-        return None
-    both = mask & other
-    return both if both.any() else None
-
-
-def _fields(number: int) -> str:
-    return "1 field" if number == 1 else f"{number} fields"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from csvscan.bits import MaskMaker, Words, as_block, count
+from csvscan.bits import Block, MaskMaker, Words, count
 from csvscan.dialect import BOM, DELIMITERS
-from csvscan.scanner import RecordFinder
+from csvscan.records import RecordFinder
 
 
 def sniff_delimiter(header: bytes) -> bytes:
@@ -12,7 +12,7 @@ def sniff_delimiter(header: bytes) -> bytes:
 
     The first of them wins a tie, and is the answer where there is none of them at all.
     """
-    record = as_block(header.removeprefix(BOM))
+    record = Block(header.removeprefix(BOM))
     if not record.size:
         return DELIMITERS[:1]
     finder = RecordFinder(delimiters=DELIMITERS, quote=b'"')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable
 
-from csvscan.errors import CsvFormatError
+from csvscan.errors import invalid_encoding
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 BOM_PROBE_BYTES = 3
@@ -78,10 +78,4 @@ class Utf16Transcoder:
 
     def _raise_fault(self) -> None:
         if self._fault_byte is not None:
-            raise CsvFormatError(
-                "invalid_encoding",
-                row=self._current_row(),
-                byte=self._fault_byte,
-                expected=f"text in {self._encoding}",
-                found="bytes that are none",
-            )
+            raise invalid_encoding(self._current_row(), self._fault_byte, self._encoding)

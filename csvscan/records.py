@@ -1,0 +1,66 @@
+"""Finds record ends and nothing else."""
+
+from __future__ import annotations
+
+from csvscan import bits
+from csvscan.bits import Block, MaskMaker, Words
+from csvscan.lines import CR, LF, LineEnds, LineTracker
+from csvscan.quotes import QuoteTracker
+
+
+class RecordFinder:
+    """The bare search for record ends, with state carried over the blocks. ``delimiters`` may be several bytes."""
+
+    def __init__(self, *, delimiters: bytes, quote: bytes, base_byte: int = 0) -> None:
+        self._delimiters = delimiters
+        self._quote = quote[0]
+        self._starters = frozenset(delimiters + bytes((LF, CR)))
+        self._masks = MaskMaker()
+        self._quotes = QuoteTracker()
+        self._lines = LineTracker()
+        self._field_starts = True
+        self._base_byte = base_byte
+
+    @property
+    def open_quote_byte(self) -> int | None:
+        """Offset in the content of the opening quote that has no closing one so far."""
+        return self._quotes.opened_byte if self._quotes.inside else None
+
+    def feed(self, block: Block, *, want_delimiters: bool = False) -> tuple[LineEnds, Words | None]:
+        """Return the line ends of a block that is not empty, and its delimiters outside of quotes where wanted."""
+        size, last_byte = block.size, int(block.data[-1])
+        quotes = self._masks.mask(block, self._quote)
+        if quotes is None and self._quotes.inside:
+            lf = cr = delimiters = None
+        else:
+            lf, cr = self._masks.mask(block, LF), self._masks.mask(block, CR)
+            delimiters = self._masks.any_of(block, self._delimiters) if want_delimiters or quotes is not None else None
+        if quotes is None:
+            self._quotes.pass_block()
+        else:
+            starters = _union(_union(lf, cr), delimiters)
+            at_start = bits.shift_up(bits.zeros(size) if starters is None else starters, self._field_starts)
+            outside = ~self._quotes.mask_inside(
+                quotes, at_start, ends_in_quote=last_byte == self._quote, base_byte=self._base_byte
+            )
+            lf, cr, delimiters = _common(lf, outside), _common(cr, outside), _common(delimiters, outside)
+        self._field_starts = last_byte in self._starters
+        self._base_byte += size
+        return self._lines.feed(lf, cr, size=size), delimiters
+
+    def finish(self) -> LineEnds:
+        """Take the end of the content for the line end of the last record, where that is missing."""
+        return self._lines.finish()
+
+
+def _union(left: Words | None, right: Words | None) -> Words | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return left | right
+
+
+def _common(mask: Words | None, other: Words) -> Words | None:
+    if mask is None:
+        return None
+    both = mask & other
+    return both if both.any() else None
