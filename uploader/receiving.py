@@ -29,56 +29,47 @@ class ReceivingDirectory:
     def __init__(self, *, temp_dir: Path, upload_id: str) -> None:
         self.path = temp_dir / RECEIVING / upload_id
         self.final_path = temp_dir / upload_id
+        self.committed = False
+        """Whether the rename was begun: from then on the files are the caller's."""
         self._lock_fd = -1
-        self._committed = False
 
     def create(self) -> None:
-        """Make the directory and take its lock (blocking calls)."""
+        """Make the directory and take its lock (blocks)."""
         self.path.mkdir(parents=True, mode=0o750)
         self._lock_fd = os.open(self.path / LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     async def commit(self) -> Path:
-        """Rename to ``TEMP_DIR/{upload_id}``, make the rename durable, and return the new path.
+        """Rename to ``TEMP_DIR/{upload_id}``, make that durable, and return the new path.
 
-        From then on the files are the caller's: leaving the context no longer removes them. When the manifest is
-        committed, call :meth:`release`; when it cannot be, :meth:`discard`.
+        From then on leaving the context no longer removes the files, as the manifest may know them. The lock is held
+        until the context ends, so that no other process takes them for left over before the manifest is committed.
+        When that fails for certain, call :meth:`discard`.
         """
+        self.committed = True
         await asyncio.to_thread(self._commit)
         return self.final_path
-
-    async def release(self) -> None:
-        """Give up the lock: the manifest now says whose the directory is."""
-        await asyncio.to_thread(self._release)
 
     async def discard(self) -> None:
         """Remove all files, before or after the rename."""
         await asyncio.to_thread(self._discard)
 
-    def _commit(self) -> None:
-        fsync_directory(self.path)
-        self.path.rename(self.final_path)
-        self._committed = True
-        fsync_directory(self.final_path.parent)
+    def release(self) -> None:
+        """Give the lock up (blocks)."""
+        fd, self._lock_fd = self._lock_fd, -1
+        if fd >= 0:
+            (self.final_path / LOCK_FILE).unlink(missing_ok=True)
+            os.close(fd)
 
-    def _release(self) -> None:
-        (self.final_path / LOCK_FILE).unlink(missing_ok=True)
-        self._unlock()
+    def _commit(self) -> None:
+        self.path.rename(self.final_path)
+        fsync_directory(self.path.parent)
+        fsync_directory(self.final_path.parent)
 
     def _discard(self) -> None:
         for path in (self.path, self.final_path):
             shutil.rmtree(path, ignore_errors=True)
-        self._unlock()
-
-    def _unlock(self) -> None:
-        fd, self._lock_fd = self._lock_fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-    @property
-    def committed(self) -> bool:
-        """Whether the rename has happened."""
-        return self._committed
+        self.release()
 
 
 @asynccontextmanager
@@ -89,9 +80,9 @@ async def receiving_directory(temp_dir: Path, upload_id: str) -> AsyncIterator[R
         await asyncio.to_thread(directory.create)
         yield directory
     finally:
-        if not directory.committed:
-            # Shielded: a second cancellation (shutdown) must not leave gigabytes behind.
-            await asyncio.shield(asyncio.create_task(directory.discard()))
+        end = asyncio.to_thread(directory.release) if directory.committed else directory.discard()
+        # Shielded: a second cancellation (shutdown) must not leave gigabytes behind.
+        await asyncio.shield(asyncio.create_task(end))
 
 
 def is_abandoned(path: Path) -> bool:

@@ -1,0 +1,115 @@
+"""``POST /upload/csv``: a CSV comes in."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from starlette.requests import ClientDisconnect
+
+from uploader.answers import UploadAccepted
+from uploader.errors import (
+    DiskFullError,
+    FileTooLargeError,
+    IdempotencyConflictError,
+    InvalidCsvError,
+    InvalidFieldError,
+    MalformedMultipartError,
+    TooManyChunksError,
+    TooManyUploadsError,
+    UnsupportedMediaTypeError,
+    UploadAbortedError,
+)
+from uploader.intake import receive_upload
+from uploader.problems import problem_responses
+from uploader.receiving import receiving_directory
+
+_FIELDS: dict[str, dict[str, Any]] = {
+    "dataset_name": {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,128}$", "description": "where the rows belong"},
+    "chunk_type": {"type": "string", "enum": ["size", "rows", "count"], "description": "what chunk_size counts"},
+    "chunk_size": {"type": "integer", "minimum": 1, "description": "megabytes, rows, or the number of chunks"},
+    "delimiter": {"type": "string", "description": "one of , ; | tab; found out from the header where not given"},
+    "encoding": {"type": "string", "description": "what the bytes must be valid in; not checked where not given"},
+    "strict": {"type": "boolean", "description": "refuse rows with another number of fields than the header's"},
+}
+_OPENAPI = {
+    "parameters": [
+        {"name": name, "in": "query", "required": False, "schema": schema} for name, schema in _FIELDS.items()
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {**_FIELDS, "file": {"type": "string", "format": "binary"}},
+                }
+            }
+        },
+    },
+}
+
+router = APIRouter(tags=["uploads"])
+
+
+@router.post(
+    "/upload/csv",
+    status_code=202,
+    response_model=UploadAccepted,
+    openapi_extra=_OPENAPI,
+    responses=problem_responses(
+        InvalidCsvError,
+        MalformedMultipartError,
+        IdempotencyConflictError,
+        FileTooLargeError,
+        UnsupportedMediaTypeError,
+        InvalidFieldError,
+        TooManyChunksError,
+        TooManyUploadsError,
+        DiskFullError,
+    ),
+)
+async def upload_csv(
+    request: Request,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> UploadAccepted:
+    """Take a CSV as multipart/form-data, cut it into chunks and announce them.
+
+    Fields may stand in the form, in front of the file or behind it, or in the query. With ``dataset_name`` in front or
+    in the query the file is cut while it comes in; that is the fastest way.
+    """
+    state = request.app.state
+    upload_id = uuid.uuid4().hex
+    with state.upload_slots.take():
+        async with receiving_directory(state.settings.temp_dir, upload_id) as directory:
+            options, result = await receive_upload(
+                body=_body(request),
+                headers=request.headers,
+                query=request.query_params.multi_items(),
+                settings=state.settings,
+                directory=directory.path,
+                upload_id=upload_id,
+                clock=state.clock,
+            )
+            accepted: UploadAccepted = await state.service.accept(
+                directory=directory, options=options, result=result, idempotency_key=idempotency_key
+            )
+    response.headers["Location"] = accepted.tracking_url
+    return accepted
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    """Yield the body's pieces.
+
+    Raises:
+        UploadAbortedError: the client broke off.
+    """
+    try:
+        async for piece in request.stream():
+            yield piece
+    except ClientDisconnect as error:
+        raise UploadAbortedError("the client broke off before the file was complete; nothing of it was kept") from error
