@@ -51,7 +51,8 @@ with DAG(
         timeout=timedelta(days=1),
     )
 
-    @task(execution_timeout=timedelta(minutes=10))
+    # Not multiple_outputs, which Airflow concludes from the return type: the XComs `runs` and `offsets` are pushed apart.
+    @task(multiple_outputs=False, execution_timeout=timedelta(minutes=10))
     def extract_message_data() -> dict[str, int]:
         """Reads what waits (up to 500 messages or 4 MB), sorts it by upload, and dead-letters what is not valid."""
         from dags.modules.listener_run import extract_batch

@@ -1,0 +1,213 @@
+"""Fakes of what the DAGs talk to. Each is a real HTTP server on a free port, with a little of the real one's behaviour."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from contracts.manifest import Manifest, ManifestChunk
+from contracts.message import ChunkMessage
+from contracts.names import chunk_filename, object_key, object_url
+from contracts.states import ChunkState, UploadState, check_chunk_change, summarise_chunks
+
+Answer = tuple[int, Any]
+_PREFIX = b"a,b\n"
+
+
+class FakeServer:
+    """Hands every request to :meth:`answer`; what it returns is sent as JSON, or as it is when it is bytes."""
+
+    def __init__(self, port: int = 0) -> None:
+        answer = self._answer_safely
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _any(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                status, content = answer(self.command, self.path, body)
+                data = content if isinstance(content, bytes) else json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = do_PUT = do_PATCH = _any
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self.requests: list[tuple[str, str, bytes]] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    @property
+    def host_port(self) -> str:
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host_port}"
+
+    def answer(self, method: str, path: str, body: bytes) -> Answer:
+        raise NotImplementedError
+
+    @contextmanager
+    def running(self) -> Iterator[Any]:
+        self._thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join()
+
+    def _answer_safely(self, method: str, path: str, body: bytes) -> Answer:
+        self.requests.append((method, path, body))
+        return self.answer(method, path, body)
+
+
+class FakeUploader(FakeServer):
+    """Knows uploads by heart, checks states by the real table, and serves chunks of two columns."""
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(port)
+        self.lock = threading.Lock()
+        self.contents: dict[tuple[str, int], bytes] = {}
+        self.messages: dict[tuple[str, int], ChunkMessage] = {}
+        self.states: dict[tuple[str, int], ChunkState] = {}
+        self.reasons: dict[tuple[str, int], str | None] = {}
+        self.aborted: set[str] = set()
+
+    def add_upload(self, upload_id: str, *, dataset: str = "flights", chunks: int = 1, rows: int = 2) -> list[ChunkMessage]:
+        stamp = "20260131T235959123456Z"
+        body = b"".join(b"%d,x\n" % (row % 10) for row in range(rows))
+        for chunk_id in range(1, chunks + 1):
+            content = _PREFIX + body
+            filename = chunk_filename(dataset, chunk_id, stamp)
+            start = len(_PREFIX) + (chunk_id - 1) * len(body)
+            self.contents[upload_id, chunk_id] = content
+            self.states[upload_id, chunk_id] = ChunkState.ANNOUNCED
+            self.messages[upload_id, chunk_id] = ChunkMessage(
+                upload_id=upload_id,
+                dataset_name=dataset,
+                chunk_id=chunk_id,
+                total_chunks=chunks,
+                filename=filename,
+                chunk_size_mb=round(len(content) / 1048576, 6),
+                row_count=rows,
+                row_start=(chunk_id - 1) * rows + 1,
+                row_end=chunk_id * rows,
+                file_path=object_url("raw", object_key(dataset, filename)),
+                headers=["a", "b"],
+                header_count=2,
+                published_at=datetime(2026, 1, 31, tzinfo=UTC),
+                api_endpoint=f"{self.url}/chunks/{upload_id}/{chunk_id}/download",
+                size_bytes=len(content),
+                sha256=sha256(content).hexdigest(),
+                byte_start=start,
+                byte_end=start + len(body),
+            )
+        return self.messages_of(upload_id)
+
+    def messages_of(self, upload_id: str) -> list[ChunkMessage]:
+        return [message for (upload, _), message in self.messages.items() if upload == upload_id]
+
+    def states_of(self, upload_id: str) -> list[ChunkState]:
+        return [state for (upload, _), state in self.states.items() if upload == upload_id]
+
+    def upload_state(self, upload_id: str) -> UploadState:
+        if upload_id in self.aborted:
+            return UploadState.ABORTED
+        counts: dict[ChunkState, int] = {}
+        for state in self.states_of(upload_id):
+            counts[state] = counts.get(state, 0) + 1
+        return summarise_chunks(counts)
+
+    def manifest(self, upload_id: str) -> Manifest:
+        messages = self.messages_of(upload_id)
+        content = _PREFIX + b"".join(self.contents[upload_id, m.chunk_id][len(_PREFIX) :] for m in messages)
+        fields = set(ManifestChunk.model_fields) - {"key"}
+        return Manifest(
+            upload_id=upload_id,
+            dataset_name=messages[0].dataset_name,
+            source_filename="source.csv",
+            source_bytes=len(content),
+            source_sha256=sha256(content).hexdigest(),
+            content_bytes=len(content),
+            content_sha256=sha256(content).hexdigest(),
+            encoding="utf-8",
+            delimiter=",",
+            headers=["a", "b"],
+            header_bytes=len(_PREFIX),
+            row_count=sum(m.row_count for m in messages),
+            total_chunks=len(messages),
+            bucket="raw",
+            created_at=datetime(2026, 1, 31, tzinfo=UTC),
+            chunks=[
+                ManifestChunk(key=object_key(m.dataset_name, m.filename), **m.model_dump(include=fields)) for m in messages
+            ],
+        )
+
+    def answer(self, method: str, path: str, body: bytes) -> Answer:
+        match (method, path.strip("/").split("/")):
+            case ("GET", ["uploads", upload_id, what]) if self.states_of(upload_id):
+                if what == "status":
+                    return 200, {"upload_id": upload_id, "state": self.upload_state(upload_id)}
+                return 200, self.manifest(upload_id).model_dump_json().encode()
+            case ("GET", ["chunks", upload_id, chunk_id, "download"]) if (upload_id, int(chunk_id)) in self.contents:
+                return 200, self.contents[upload_id, int(chunk_id)]
+            case ("PUT", ["chunks", upload_id, chunk_id, "state"]) if (upload_id, int(chunk_id)) in self.states:
+                return self._change((upload_id, int(chunk_id)), json.loads(body))
+        return 404, {"code": "not_found"}
+
+    def _change(self, chunk: tuple[str, int], report: dict[str, Any]) -> Answer:
+        message, new = self.messages[chunk], ChunkState(report["state"])
+        evidence = report.get("evidence") or {}
+        seen = (evidence.get("size_bytes"), evidence.get("sha256"))
+        if new is ChunkState.LANDED and seen != (message.size_bytes, message.sha256):
+            return 409, {"code": "evidence_mismatch"}
+        with self.lock:
+            try:
+                check_chunk_change(self.states[chunk], new)
+            except Exception as error:
+                return 409, {"code": getattr(error, "code", ""), "detail": str(error)}
+            self.states[chunk] = new
+            self.reasons[chunk] = report.get("reason")
+        return 200, {"chunk_id": chunk[1], "state": new}
+
+
+class FakeNifi(FakeServer):
+    """Answers the two calls of the REST API, and takes messages; ``on_message`` stands for the flow behind."""
+
+    def __init__(self, port: int = 0, *, on_message: Callable[[ChunkMessage], None] = lambda _: None) -> None:
+        super().__init__(port)
+        self.on_message = on_message
+        self.received: list[ChunkMessage] = []
+        self.counts = {"runningCount": 7, "stoppedCount": 0, "invalidCount": 0}
+        self.group_name = "csv-ingestion-raw-to-minio"
+        self.listen_answers: list[int] = []
+        """Statuses that ListenHTTP gives before it takes messages again."""
+
+    @property
+    def listen_url(self) -> str:
+        return f"{self.url}/csv-ingest"
+
+    def answer(self, method: str, path: str, body: bytes) -> Answer:
+        if (method, path) == ("GET", "/nifi-api/process-groups/root/process-groups"):
+            return 200, {"processGroups": [{"id": "g-1", "component": {"name": self.group_name}, **self.counts}]}
+        if (method, path) == ("POST", "/csv-ingest"):
+            if self.listen_answers:
+                return self.listen_answers.pop(0), {}
+            message = ChunkMessage.model_validate_json(body)
+            self.received.append(message)
+            self.on_message(message)
+            return 200, {}
+        return 404, {}
