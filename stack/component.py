@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from stack.process import ProcessSpec
+from stack.process import ManagedProcess, ProcessSpec
 from stack.secrets import Secrets
 from stack.settings import StackSettings
 
@@ -35,6 +35,14 @@ class StackContext:
     dist: Path
     settings: StackSettings
     secrets: Secrets
+
+    def process(self, component: str, name: str) -> ManagedProcess:
+        """Return a process of a component, whether it runs or not."""
+        return ManagedProcess(name, pid_dir=self.pid_dir(component), log_dir=self.root / "logs")
+
+    def pid_dir(self, component: str) -> Path:
+        """Return the directory of the pid files of a component's processes; it may not be there yet."""
+        return self.root / "pids" / component
 
     def config_dir(self, component: str) -> Path:
         """Return (and make) the directory for a component's configuration."""

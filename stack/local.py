@@ -123,15 +123,14 @@ class LocalStack:
 
     def processes_of(self, component: str) -> list[ManagedProcess]:
         """Return the processes of one component, as far as they were started."""
-        files = sorted((self.root / "pids" / component).glob("*.json"))
+        files = sorted(self.context.pid_dir(component).glob("*.json"))
         return [self._managed(component, file.stem) for file in files]
 
     def _managed(self, component: str, name: str) -> ManagedProcess:
         with self._processes_lock:
             key = (component, name)
             if key not in self._processes:
-                pids = self.root / "pids" / component
-                self._processes[key] = ManagedProcess(name, pid_dir=pids, log_dir=self.root / "logs")
+                self._processes[key] = self.context.process(component, name)
             return self._processes[key]
 
     def _bring_up(self, component: Component, wait_for_needs: Callable[[], None]) -> None:

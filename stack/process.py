@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -80,9 +81,10 @@ class ManagedProcess:
         return record.pid if record and self._find(record) else None
 
     @property
-    def started(self) -> bool:
-        """Return whether it was started and not stopped since, be it alive or dead."""
-        return self._record() is not None
+    def started_at(self) -> datetime | None:
+        """Return when it was started, be it alive or dead by now; None where it was not, or was stopped since."""
+        record = self._record()
+        return datetime.fromtimestamp(record.started_at, UTC) if record else None
 
     def start(self, spec: ProcessSpec) -> int:
         """Start the process and return its pid; what a dead predecessor left behind is stopped first.

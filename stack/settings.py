@@ -33,8 +33,10 @@ class StackSettings(BaseSettings):
     airflow_worker_log_port: Port = 8793
     airflow_trigger_log_port: Port = 8794
     airflow_parallelism: int = Field(6, ge=2, description="task processes at the same time")
+    airflow_environment: dict[str, str] = Field({}, description="more variables for Airflow, as a JSON object")
     uploader_port: Port = 8000
     uploader_workers: int = Field(2, ge=1, description="worker processes of the uploader")
+    uploader_environment: dict[str, str] = Field({}, description="more variables for the uploader, as a JSON object")
 
     def with_free_ports(self) -> Self:
         """Return these settings with a free port in the place of each 0."""

@@ -9,7 +9,10 @@ from stack.component import Component, StackContext
 
 def component_classes() -> list[Callable[[StackContext], Component]]:
     """Return what makes each component, in an order in which each comes after what it needs."""
+    from stack.components.airflow import Airflow
     from stack.components.kafka import Kafka
     from stack.components.minio import Minio
+    from stack.components.nifi import NiFi
+    from stack.components.uploader import Uploader
 
-    return [Minio, Kafka]
+    return [Minio, Kafka, NiFi, Airflow, Uploader]

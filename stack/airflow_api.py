@@ -1,0 +1,88 @@
+"""The few calls of Airflow's REST API that the stack and its tests make."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from stack.errors import StackError
+
+_TIMEOUT_S = 20.0
+
+
+class AirflowApiError(StackError):
+    """Airflow's API gave an answer that was not asked for."""
+
+    code = "airflow_api"
+    title = "Airflow API"
+
+
+class AirflowApi:
+    """Airflow at ``url`` under the simple auth manager with all users as admins."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._token: str | None = None
+
+    def last_heartbeat(self, part: str) -> datetime | None:
+        """Return when ``scheduler``, ``triggerer`` or ``dag_processor`` last gave a sign of life.
+
+        Raises:
+            OSError: the API does not answer.
+        """
+        try:
+            response = httpx.get(f"{self._url}/api/v2/monitor/health", timeout=_TIMEOUT_S, trust_env=False)
+            text = response.raise_for_status().json()[part][f"latest_{part}_heartbeat"]
+        except httpx.HTTPError as error:
+            raise ConnectionError(str(error)) from error
+        return datetime.fromisoformat(text) if text else None
+
+    def set_pool(self, name: str, slots: int, description: str) -> None:
+        """Create a pool that counts deferred tasks too, or set its size."""
+        body = {"slots": slots, "description": description, "include_deferred": True}
+        if self._call("POST", "/pools", json={**body, "name": name}, accept=(201, 409)).status_code == 409:
+            self._call("PATCH", f"/pools/{name}", json={**body, "pool": name})
+
+    def dag_ids(self) -> set[str]:
+        """Return the ids of the DAGs that have been parsed."""
+        return {dag["dag_id"] for dag in self._call("GET", "/dags?exclude_stale=true").json()["dags"]}
+
+    def import_errors(self) -> list[str]:
+        """Return the stack trace of each DAG file that cannot be imported."""
+        errors = self._call("GET", "/importErrors").json()["import_errors"]
+        return [f"{error['filename']}: {error['stack_trace']}" for error in errors]
+
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG run."""
+        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+
+    def runs(self, dag_id: str, *, limit: int = 100) -> list[dict[str, Any]]:
+        """Return the newest runs of a DAG, the newest first."""
+        path = f"/dags/{dag_id}/dagRuns?order_by=-run_after&limit={limit}"
+        return list(self._call("GET", path).json()["dag_runs"])
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the task instances of a run (``~`` as ``run_id``: of all runs)."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=1000"
+        return list(self._call("GET", path).json()["task_instances"])
+
+    def _call(self, method: str, path: str, *, json: object = None, accept: tuple[int, ...] = (200,)) -> httpx.Response:
+        response = self._send(method, path, json)
+        if response.status_code == 401:
+            self._token = None
+            response = self._send(method, path, json)
+        if response.status_code not in accept:
+            raise AirflowApiError(f"{method} {path} answered {response.status_code}: {response.text[:500]}")
+        return response
+
+    def _send(self, method: str, path: str, json: object) -> httpx.Response:
+        try:
+            with httpx.Client(base_url=self._url, timeout=_TIMEOUT_S, trust_env=False) as client:
+                if self._token is None:
+                    self._token = client.get("/auth/token").raise_for_status().json()["access_token"]
+                headers = {"Authorization": f"Bearer {self._token}"}
+                return client.request(method, f"/api/v2{path}", json=json, headers=headers)
+        except httpx.HTTPError as error:
+            raise AirflowApiError(f"{method} {path}: {error}") from error

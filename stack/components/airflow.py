@@ -1,0 +1,215 @@
+"""Airflow: four processes on SQLite with the LocalExecutor, from this project's own environment."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version as package_version
+from pathlib import Path
+
+from contracts.names import BUCKET_RAW, DAG_CHUNK_INGESTION, DAG_LISTENER
+from stack.airflow_api import AirflowApi, AirflowApiError
+from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
+from stack.dist import build_once, run_tool
+from stack.errors import NotReadyError
+from stack.probes import http_ok
+
+CONSUMER_GROUP = "airflow-csv-ingestion"
+POOL = "nifi_monitoring"
+_POOL_SLOTS = 128
+_DAGS = frozenset({DAG_LISTENER, DAG_CHUNK_INGESTION})
+_PARTS = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
+_DAGS_DEADLINE_S = 120
+_POLL_S = 1.0
+
+
+class Airflow:
+    """api-server, scheduler, dag-processor and triggerer, with the pipeline's DAGs, pool and connections."""
+
+    name = "airflow"
+    needs: tuple[str, ...] = ("kafka",)
+
+    def __init__(self, context: StackContext) -> None:
+        self._context = context
+        self._template = f"airflow-db-{package_version('apache-airflow')}"
+
+    @property
+    def url(self) -> str:
+        """Return the address of the UI and the API."""
+        return f"http://{self._context.settings.host}:{self._context.settings.airflow_port}"
+
+    @property
+    def api(self) -> AirflowApi:
+        """Return a client of the API."""
+        return AirflowApi(self.url)
+
+    def prepare(self, report: Report) -> None:
+        """Migrate an empty database once; each stack starts from a copy of it."""
+
+        def migrate(into: Path) -> None:
+            report("making the database")
+            argv = [sys.executable, "-m", "airflow", "db", "migrate"]
+            run_tool(argv, cwd=into, env=self._core(into), report=report, what="airflow db migrate")
+            (into / "logs").rename(into / ".logs")
+
+        build_once(self._context.dist, self._template, self._template, migrate)
+
+    def configure(self) -> None:
+        """Put the database there where it is missing. The rest of the configuration is the environment."""
+        database = self._home / "airflow.db"
+        if not database.exists():
+            fresh = database.with_suffix(".new")
+            shutil.copyfile(self._context.dist / self._template / "airflow.db", fresh)
+            fresh.rename(database)
+
+    def processes(self) -> list[ProcessSpec]:
+        """Return the four, the API server first."""
+        settings = self._context.settings
+        ports = {
+            "api-server": (settings.airflow_port,),
+            "scheduler": (settings.airflow_worker_log_port,),
+            "triggerer": (settings.airflow_trigger_log_port,),
+        }
+        environment = self._environment()
+        return [
+            ProcessSpec(
+                name=f"airflow-{part}",
+                argv=[sys.executable, "-m", "airflow", part],
+                env=environment,
+                cwd=self._home,
+                ready=self._question(part),
+                ports=ports.get(part, ()),
+                deadline_s=180,
+                stop_timeout_s=30,
+            )
+            for part in ("api-server", *_PARTS)
+        ]
+
+    def after_start(self, report: Report) -> None:
+        """Set the pool, and wait until the DAGs are there."""
+        self.api.set_pool(POOL, _POOL_SLOTS, "Monitors of chunks on their way into the bucket; deferred ones count.")
+        deadline = time.monotonic() + _DAGS_DEADLINE_S
+        while missing := self._missing_dags():
+            if time.monotonic() > deadline:
+                raise NotReadyError(f"airflow: {missing} after {_DAGS_DEADLINE_S} s")
+            time.sleep(_POLL_S)
+        report(f"DAGs {', '.join(sorted(_DAGS))}")
+
+    def addresses(self) -> dict[str, str]:
+        """Return the UI."""
+        return {"UI": self.url}
+
+    def note(self) -> str | None:
+        """Return the version and how it runs."""
+        return f"Airflow {package_version('apache-airflow')}, SQLite, LocalExecutor, every visitor is an admin"
+
+    @property
+    def _home(self) -> Path:
+        return self._context.data_dir(self.name)
+
+    def _question(self, part: str) -> Callable[[], str | None]:
+        if part == "api-server":
+            return lambda: http_ok(f"{self.url}/api/v2/monitor/health")
+        return lambda: self._missing_heartbeat(part)
+
+    def _missing_heartbeat(self, part: str) -> str | None:
+        """Ask for a sign of life since the start: one from before is a predecessor's."""
+        started_at = self._context.process(self.name, f"airflow-{part}").started_at
+        seen = self.api.last_heartbeat(_PARTS[part])
+        return None if seen and started_at and seen > started_at else "no heartbeat yet"
+
+    def _missing_dags(self) -> str | None:
+        try:
+            faults = self.api.import_errors()
+            missing = _DAGS - self.api.dag_ids()
+        except AirflowApiError as error:
+            return error.detail
+        if faults:
+            return "DAG files that cannot be imported:\n" + "\n".join(faults)
+        return f"not parsed yet: {', '.join(sorted(missing))}" if missing else None
+
+    def _core(self, home: Path) -> dict[str, str]:
+        return {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__FERNET_KEY": self._context.secrets.airflow_fernet_key.get_secret_value(),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        }
+
+    def _environment(self) -> dict[str, str]:
+        settings, secrets = self._context.settings, self._context.secrets
+        jwt_secret = secrets.airflow_jwt_secret.get_secret_value()
+        return {
+            **self._core(self._home),
+            **self._connections(),
+            **_FAST_RECOVERY,
+            "PYTHONPATH": str(REPOSITORY),
+            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": str(settings.airflow_parallelism),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            # No passwords, so it must not be reachable from elsewhere: API__HOST below.
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__API__HOST": settings.host,
+            "AIRFLOW__API__PORT": str(settings.airflow_port),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API__SECRET_KEY": jwt_secret,
+            "AIRFLOW__API_AUTH__JWT_SECRET": jwt_secret,
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
+            "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self._context.log_dir(self.name)),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(settings.airflow_worker_log_port),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(settings.airflow_trigger_log_port),
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            **settings.airflow_environment,
+        }
+
+    def _connections(self) -> dict[str, str]:
+        settings, secrets = self._context.settings, self._context.secrets
+        host = settings.host
+        kafka = {
+            "bootstrap.servers": f"{host}:{settings.kafka_port}",
+            "group.id": CONSUMER_GROUP,
+            "auto.offset.reset": "earliest",
+            # librdkafka's default commits what was polled; then a crash would lose it.
+            "enable.auto.commit": False,
+            # A killed triggerer's member blocks the group for this long.
+            "session.timeout.ms": 6000,
+        }
+        connections = {
+            "kafka_csv_ingestion": {"conn_type": "kafka", "extra": kafka},
+            "nifi_rest_api": {
+                "conn_type": "http",
+                "schema": "http",
+                "host": host,
+                "port": settings.nifi_port,
+                "extra": {"listen_url": f"http://{host}:{settings.nifi_ingest_port}/csv-ingest"},
+            },
+            "s3_raw": {
+                "conn_type": "aws",
+                "login": secrets.minio_root_user,
+                "password": secrets.minio_root_password.get_secret_value(),
+                "extra": {"endpoint_url": f"http://{host}:{settings.minio_port}", "bucket": BUCKET_RAW},
+            },
+            "airflow_api": {"conn_type": "http", "schema": "http", "host": host, "port": settings.airflow_port},
+        }
+        variables = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()}
+        return {**variables, "AIRFLOW_VAR_CSV_INGESTION_ALLOWED_HOSTS": f"{host}:{settings.uploader_port}"}
+
+
+_FAST_RECOVERY = {
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
+}
+"""The defaults notice a killed process after minutes; with these it takes seconds."""

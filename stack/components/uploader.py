@@ -1,0 +1,71 @@
+"""The uploader: this project's own service, from this checkout."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from contracts.names import BUCKET_RAW, TOPIC_INGEST
+from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
+from stack.probes import http_ok
+
+
+class Uploader:
+    """``csvpipe serve`` with the addresses of this stack. It needs nobody: it takes uploads while Kafka is away."""
+
+    name = "uploader"
+    needs: tuple[str, ...] = ()
+
+    def __init__(self, context: StackContext) -> None:
+        self._context = context
+
+    @property
+    def url(self) -> str:
+        """Return the address of the API."""
+        return f"http://{self._context.settings.host}:{self._context.settings.uploader_port}"
+
+    def prepare(self, report: Report) -> None:
+        """Need nothing: it is part of this project's environment."""
+
+    def configure(self) -> None:
+        """Need nothing on disk: the uploader is configured by its environment."""
+
+    def processes(self) -> list[ProcessSpec]:
+        """Return the server; its workers are its children."""
+        settings = self._context.settings
+        data = self._context.data_dir(self.name)
+        csvpipe = Path(sys.executable).with_name("csvpipe")
+        environment = {
+            "PYTHONPATH": str(REPOSITORY),
+            "KAFKA_BROKER": f"{settings.host}:{settings.kafka_port}",
+            "KAFKA_TOPIC_INGEST": TOPIC_INGEST,
+            "S3_BUCKET": BUCKET_RAW,
+            "TEMP_DIR": str(data),
+            "API_HOST": settings.host,
+            "API_PORT": str(settings.uploader_port),
+            "REPLICA_NAME": "local",
+            **settings.uploader_environment,
+        }
+        return [
+            ProcessSpec(
+                name="uploader",
+                argv=[str(csvpipe), "serve", "--workers", str(settings.uploader_workers)],
+                env=environment,
+                cwd=data,
+                ready=lambda: http_ok(f"{self.url}/health"),
+                ports=(settings.uploader_port,),
+                deadline_s=60,
+                stop_timeout_s=40,
+            )
+        ]
+
+    def after_start(self, report: Report) -> None:
+        """Need nothing more."""
+
+    def addresses(self) -> dict[str, str]:
+        """Return the API and its documentation."""
+        return {"API": self.url, "docs": f"{self.url}/docs"}
+
+    def note(self) -> str | None:
+        """Return the number of workers."""
+        return f"{self._context.settings.uploader_workers} worker process(es)"
