@@ -18,23 +18,23 @@ class StackSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="STACK_", env_file=".env", extra="ignore", frozen=True)
 
     host: str = Field("127.0.0.1", description="address that everything binds to")
-    kafka_port: Port = 9092
-    kafka_controller_port: Port = 9093
-    kafka_heap_mb: int = Field(512, ge=128)
-    minio_port: Port = 9000
-    minio_console_port: Port = 9001
-    minio_root_user: str = Field("csvpipe", min_length=3)
+    kafka_port: Port = Field(9092, description="Kafka's clients")
+    kafka_controller_port: Port = Field(9093, description="Kafka's own controller")
+    kafka_heap_mb: int = Field(512, ge=128, description="heap of Kafka in megabytes")
+    minio_port: Port = Field(9000, description="MinIO's S3 API")
+    minio_console_port: Port = Field(9001, description="MinIO's console")
+    minio_root_user: str = Field("csvpipe", min_length=3, description="MinIO's user, also the S3 access key")
     minio_root_password: SecretStr | None = Field(None, description="made for each stack where it is not given")
     nifi_port: Port = Field(8081, description="NiFi's API and UI")
     nifi_ingest_port: Port = Field(10000, description="the flow's ListenHTTP")
     nifi_management_port: Port = Field(52020, description="NiFi's own health and shutdown port")
-    nifi_heap_mb: int = Field(1024, ge=256)
-    airflow_port: Port = 8080
-    airflow_worker_log_port: Port = 8793
-    airflow_trigger_log_port: Port = 8794
+    nifi_heap_mb: int = Field(1024, ge=256, description="heap of NiFi in megabytes")
+    airflow_port: Port = Field(8080, description="Airflow's API and UI")
+    airflow_worker_log_port: Port = Field(8793, description="logs of running tasks, for the UI")
+    airflow_trigger_log_port: Port = Field(8794, description="logs of running triggers, for the UI")
     airflow_parallelism: int = Field(6, ge=2, description="task processes at the same time")
     airflow_environment: dict[str, str] = Field({}, description="more variables for Airflow, as a JSON object")
-    uploader_port: Port = 8000
+    uploader_port: Port = Field(8000, description="the uploader's API")
     uploader_workers: int = Field(2, ge=1, description="worker processes of the uploader")
     uploader_environment: dict[str, str] = Field({}, description="more variables for the uploader, as a JSON object")
 
