@@ -1,0 +1,316 @@
+"""The one module that knows nipyapi: everything that we ask of a NiFi, in our own types and errors.
+
+nipyapi has no type hints and keeps one configuration for the whole process. Here each client has its own address,
+credentials and connections, so that two NiFis can be talked to side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from nifi.definition import Json
+from nifi.errors import NiFiApiError, NiFiTimeoutError, NiFiUnreachableError
+
+_REQUEST_TIMEOUT_S = (5, 60)
+_POLL_S = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """How to reach a secured NiFi: all None for one that listens on the local host without TLS.
+
+    Attributes:
+        token: bearer token; or ``username`` and ``password``, which get one.
+        ca_file: certificates to trust (PEM), where the system's are not enough.
+        cert_file: client certificate (PEM), with ``key_file``.
+    """
+
+    token: str | None = None
+    username: str | None = None
+    password: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Access:
+        """Read ``NIFI_TOKEN``, ``NIFI_USERNAME``, ``NIFI_PASSWORD``, ``NIFI_CA_FILE``, ``NIFI_CERT_FILE``, ``NIFI_KEY_FILE``."""
+        names = ("token", "username", "password", "ca_file", "cert_file", "key_file")
+        return cls(**{name: environ.get(f"NIFI_{name.upper()}") or None for name in names})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processor:
+    """A processor of the group as it runs. ``state`` is RUNNING, STOPPED, DISABLED ..."""
+
+    name: str
+    state: str
+    validation: str
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A controller service of the group. ``state`` is ENABLED, DISABLED ..."""
+
+    name: str
+    state: str
+    validation: str
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """A connection with what waits in it."""
+
+    source: str
+    destination: str
+    count: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A parameter of a context. ``value`` is None where none is set; a sensitive one reads as asterisks."""
+
+    name: str
+    value: str | None
+    sensitive: bool
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """A parameter context."""
+
+    id: str
+    parameters: Mapping[str, Parameter]
+
+
+class NiFiClient:
+    """Talks to the NiFi at ``url`` (``http://host:port``, without ``/nifi-api``)."""
+
+    def __init__(self, url: str, *, access: Access | None = None) -> None:
+        access = access or Access()
+        self.url = url.rstrip("/").removesuffix("/nifi-api")
+        self._client = _api_client(f"{self.url}/nifi-api", access)
+        if access.token is None and access.username is not None:
+            self._log_in(access)
+
+    def version(self) -> str:
+        """Return the version of NiFi.
+
+        Raises:
+            NiFiUnreachableError: nobody answers there.
+        """
+        return str(self._flow().get_about_info().about.version)
+
+    def find_group(self, name: str) -> str | None:
+        """Return the id of the process group ``name`` at the top level, or None."""
+        groups = self._groups().get_process_groups("root").process_groups or []
+        return next((str(group.id) for group in groups if group.component.name == name), None)
+
+    def create_group(self, name: str, flow: Json) -> str:
+        """Import a flow definition as a process group, stopped, and return its id."""
+        entity = self._groups().upload_process_group(
+            "root",
+            file=("flow.json", json.dumps(flow).encode(), "application/json"),
+            group_name=name,
+            position_x="0",  # nipyapi hands form fields to urllib3 as they are, which takes text
+            position_y="0",
+            client_id="csvpipe",
+        )
+        return str(entity.id)
+
+    def replace_group(self, group_id: str, flow: Json) -> None:
+        """Change a group into ``flow``. What runs and is not touched keeps running; queued FlowFiles stay.
+
+        Raises:
+            NiFiApiError: NiFi would have to drop FlowFiles for it (a connection with FlowFiles in it is gone).
+        """
+        revision = self._groups().get_process_group(group_id).revision
+        body = {
+            "processGroupRevision": self._plain(revision),
+            "versionedFlowSnapshot": flow,
+            "disconnectedNodeAcknowledged": False,
+        }
+        started = self._groups().initiate_replace_process_group(body=body, id=group_id)
+        request_id = started.request.request_id
+        try:
+            self._await_request(lambda: self._groups().get_replace_process_group_request(request_id).request)
+        finally:
+            self._groups().delete_replace_process_group_request(request_id)
+
+    def export_group(self, group_id: str) -> Json:
+        """Return the group's flow definition as NiFi exports it."""
+        text = self._groups().export_process_group(group_id, include_referenced_services=True)
+        exported: Json = json.loads(text)
+        return exported
+
+    def set_running(self, group_id: str, *, running: bool) -> None:
+        """Start or stop all processors of the group."""
+        body = {"id": group_id, "state": "RUNNING" if running else "STOPPED", "disconnectedNodeAcknowledged": False}
+        self._flow().schedule_components(body=body, id=group_id)
+
+    def set_services_enabled(self, group_id: str, *, enabled: bool) -> None:
+        """Enable or disable all controller services of the group; does not wait for it."""
+        body = {"id": group_id, "state": "ENABLED" if enabled else "DISABLED", "disconnectedNodeAcknowledged": False}
+        self._flow().activate_controller_services(body=body, id=group_id)
+
+    def processors(self, group_id: str) -> list[Processor]:
+        """Return the group's processors by name."""
+        entities = self._groups().get_processors(group_id).processors or []
+        return sorted((Processor(**_state_of(e.component)) for e in entities), key=lambda p: p.name)
+
+    def services(self, group_id: str) -> list[Service]:
+        """Return the group's controller services by name."""
+        found = self._flow().get_controller_services_from_group(
+            group_id, include_ancestor_groups=False, include_descendant_groups=True
+        )
+        entities = found.controller_services or []
+        return sorted((Service(**_state_of(e.component)) for e in entities), key=lambda s: s.name)
+
+    def queues(self, group_id: str) -> list[Queue]:
+        """Return the connections in which something waits."""
+        snapshot = self._flow().get_process_group_status(group_id, recursive=True).process_group_status
+        snapshots = [e.connection_status_snapshot for e in snapshot.aggregate_snapshot.connection_status_snapshots]
+        return [
+            Queue(source=s.source_name, destination=s.destination_name, count=s.flow_files_queued, size_bytes=s.bytes_queued)
+            for s in snapshots
+            if s.flow_files_queued
+        ]
+
+    def find_context(self, name: str) -> Context | None:
+        """Return the parameter context ``name``, or None."""
+        contexts = self._flow().get_parameter_contexts().parameter_contexts or []
+        found = next((context for context in contexts if context.component.name == name), None)
+        if found is None:
+            return None
+        parameters = (entity.parameter for entity in found.component.parameters or [])
+        return Context(
+            id=found.id,
+            parameters={
+                p.name: Parameter(
+                    name=p.name, value=p.value, sensitive=bool(p.sensitive), description=p.description or ""
+                )
+                for p in parameters
+            },
+        )
+
+    def create_context(self, name: str, description: str, parameters: list[Parameter]) -> None:
+        """Make a parameter context."""
+        component = {"name": name, "description": description, "parameters": [_parameter(p) for p in parameters]}
+        body = {"revision": {"version": 0}, "component": component}
+        self._contexts().create_parameter_context(body=body)
+
+    def update_context(self, context: Context, parameters: list[Parameter]) -> None:
+        """Set the parameters given and keep all others. NiFi restarts what refers to a value that changes."""
+        entity = self._contexts().get_parameter_context(context.id)
+        component = {"id": context.id, "parameters": [_parameter(p) for p in parameters]}
+        body = {"id": context.id, "revision": self._plain(entity.revision), "component": component}
+        started = self._contexts().submit_parameter_context_update(body=body, context_id=context.id)
+        request_id = started.request.request_id
+        try:
+            self._await_request(
+                lambda: self._contexts().get_parameter_context_update(context.id, request_id).request
+            )
+        finally:
+            self._contexts().delete_update_request(context.id, request_id)
+
+    def describe_type(self, processor_type: str) -> tuple[str, str] | None:
+        """Return ``(bundle, description)`` of a processor type, or None where no NAR holds it."""
+        types = self._flow().get_processor_types(type=processor_type).processor_types or []
+        if not types:
+            return None
+        bundle = types[0].bundle
+        return f"{bundle.group}:{bundle.artifact}:{bundle.version}", types[0].description or ""
+
+    def _await_request(self, ask: Callable[[], Any], timeout_s: float = 120.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            request = ask()
+            if request.failure_reason:
+                raise NiFiApiError(f"{self.url}: {request.failure_reason}")
+            if request.complete:
+                return
+            if time.monotonic() > deadline:
+                raise NiFiTimeoutError(f"{self.url}: not complete after {timeout_s:.0f} s, at: {request.state}")
+            time.sleep(_POLL_S)
+
+    def _log_in(self, access: Access) -> None:
+        from nipyapi.nifi import AccessApi
+
+        token = AccessApi(self._client).create_access_token(username=access.username, password=access.password)
+        self._client.set_default_header("Authorization", f"Bearer {token}")
+
+    def _plain(self, model: object) -> object:
+        return self._client.sanitize_for_serialization(model)
+
+    def _flow(self) -> Any:
+        from nipyapi.nifi import FlowApi
+
+        return FlowApi(self._client)
+
+    def _groups(self) -> Any:
+        from nipyapi.nifi import ProcessGroupsApi
+
+        return ProcessGroupsApi(self._client)
+
+    def _contexts(self) -> Any:
+        from nipyapi.nifi import ParameterContextsApi
+
+        return ParameterContextsApi(self._client)
+
+
+def _api_client(host: str, access: Access) -> Any:
+    import urllib3
+    from nipyapi.nifi import ApiClient
+
+    class Client(ApiClient):  # type: ignore[misc]  # nipyapi has no types
+        def call_api(self, *args: Any, **kwargs: Any) -> Any:
+            kwargs["_request_timeout"] = kwargs.get("_request_timeout") or _REQUEST_TIMEOUT_S
+            with _our_errors(host):
+                return super().call_api(*args, **kwargs)
+
+    client = Client(host=host)
+    client.rest_client.pool_manager = urllib3.PoolManager(
+        ca_certs=access.ca_file, cert_file=access.cert_file, key_file=access.key_file, retries=False
+    )
+    if access.token:
+        client.set_default_header("Authorization", f"Bearer {access.token}")
+    return client
+
+
+@contextmanager
+def _our_errors(host: str) -> Iterator[None]:
+    import urllib3
+    from nipyapi.nifi.rest import ApiException
+
+    try:
+        yield
+    except ApiException as error:
+        body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else error.body
+        said = (body or error.reason or "").strip()
+        raise NiFiApiError(f"{host} answered {error.status}: {said[:2000]}", status=error.status) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise NiFiUnreachableError(f"{host} does not answer: {error}", url=host) from error
+
+
+def _state_of(component: Any) -> dict[str, Any]:
+    return {
+        "name": component.name,
+        "state": component.state,
+        "validation": component.validation_status,
+        "errors": tuple(component.validation_errors or ()),
+    }
+
+
+def _parameter(parameter: Parameter) -> Json:
+    described = {"name": parameter.name, "sensitive": parameter.sensitive, "description": parameter.description}
+    return {"parameter": described if parameter.value is None else {**described, "value": parameter.value}}

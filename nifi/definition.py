@@ -1,0 +1,201 @@
+"""The flow definition: the file in git, what differs between two of them, and what parameters one refers to."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from nifi.errors import FlowFileError
+
+FLOW_FILE = Path(__file__).parent / "flow" / "csv-ingestion-raw-to-minio.json"
+
+Json = dict[str, Any]
+
+_PARAMETER = re.compile(r"#\{\s*(?:'([^']+)'|([^}']+?))\s*\}")
+_COMPONENTS = ("processors", "controllerServices", "connections", "funnels", "labels", "inputPorts", "outputPorts")
+_OF_ONE_PLACE = frozenset({"instanceIdentifier", "scheduledState"})
+"""What differs between two NiFis that run the same flow."""
+_OF_ONE_VERSION = frozenset({"propertyDescriptors", "bundle", "controllerServiceApis", "properties"})
+"""What a newer NiFi fills in by itself; properties are compared one by one."""
+
+
+def load_flow(path: Path = FLOW_FILE) -> Json:
+    """Read a flow definition.
+
+    Raises:
+        FlowFileError: it is not there, or not one that NiFi exported.
+    """
+    try:
+        flow = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FlowFileError(f"there is no flow definition {path}", path=str(path)) from error
+    except ValueError as error:
+        raise FlowFileError(f"{path} is not JSON: {error}", path=str(path)) from error
+    if not isinstance(flow, dict) or "flowContents" not in flow:
+        raise FlowFileError(f"{path} is not a flow definition: it has no 'flowContents'", path=str(path))
+    return flow
+
+
+def save_flow(flow: Mapping[str, Any], path: Path = FLOW_FILE) -> bool:
+    """Write a flow definition so that a diff shows what was changed and nothing else; return whether it differs."""
+    text = json.dumps(flow, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.write_text(text, encoding="utf-8")
+    return True
+
+
+def group_name(flow: Mapping[str, Any]) -> str:
+    """Return the name of the process group that the definition holds."""
+    return str(flow["flowContents"]["name"])
+
+
+def context_name(flow: Mapping[str, Any]) -> str:
+    """Return the name of the parameter context that the group uses.
+
+    Raises:
+        FlowFileError: it uses none.
+    """
+    name = flow["flowContents"].get("parameterContextName")
+    if not name:
+        raise FlowFileError(f"the process group {group_name(flow)} of the flow definition has no parameter context")
+    return str(name)
+
+
+def context_parameters(flow: Mapping[str, Any]) -> list[Json]:
+    """Return the parameters of the group's context: ``name``, ``description``, ``sensitive`` and maybe ``value``."""
+    parameters: list[Json] = flow["parameterContexts"][context_name(flow)]["parameters"]
+    return parameters
+
+
+def referenced_parameters(flow: Mapping[str, Any]) -> set[str]:
+    """Return the names of all parameters that some property refers to, as ``#{name}``."""
+    contents = flow["flowContents"]
+    values = [
+        value
+        for kind in ("processors", "controllerServices")
+        for component in contents.get(kind, [])
+        for value in component["properties"].values()
+    ]
+    return {a or b for value in values if value for a, b in _PARAMETER.findall(value)}
+
+
+def normalise_export(export: Mapping[str, Any], *, defaults: Mapping[str, str]) -> Json:
+    """Return what NiFi exported in the form that is kept in git.
+
+    Ids of one NiFi go, lists get a stable order, properties without a value go, and the parameters' values are
+    ``defaults`` instead of those of the environment that it was exported from.
+    """
+    flow = deepcopy(dict(export))
+    contents = flow["flowContents"]
+    _drop(contents, _OF_ONE_PLACE - {"scheduledState"})
+    contents["position"] = {"x": 0.0, "y": 0.0}
+    for kind in _COMPONENTS:
+        contents[kind] = sorted(contents.get(kind, []), key=_order)
+        for component in contents[kind]:
+            _sort_plain_lists(component)
+            if "properties" in component:
+                _drop_unset(component)
+    for context in flow["parameterContexts"].values():
+        context["parameters"] = sorted(context["parameters"], key=lambda parameter: parameter["name"])
+        for parameter in context["parameters"]:
+            parameter.pop("value", None)
+            if parameter["name"] in defaults:
+                parameter["value"] = defaults[parameter["name"]]
+    return flow
+
+
+def with_scheduling(flow: Mapping[str, Any], scheduling: Mapping[str, Mapping[str, Any]]) -> Json:
+    """Return the flow with other ``retryCount``, ``penaltyDuration`` ... for the processors named.
+
+    Raises:
+        FlowFileError: no processor has such a name or setting.
+    """
+    changed = deepcopy(dict(flow))
+    processors = {processor["name"]: processor for processor in changed["flowContents"]["processors"]}
+    for name, settings in scheduling.items():
+        if name not in processors:
+            raise FlowFileError(f"the flow has no processor {name!r}; it has {', '.join(sorted(processors))}")
+        unknown = settings.keys() - processors[name].keys()
+        if unknown:
+            raise FlowFileError(f"a processor has no setting {', '.join(sorted(unknown))} (for {name!r})")
+        processors[name].update(settings)
+    return changed
+
+
+def differences(wanted: Mapping[str, Any], deployed: Mapping[str, Any]) -> list[str]:
+    """Return what would have to change in NiFi for it to run ``wanted``; one line each, empty when nothing would.
+
+    Properties that only the deployed side lists do not count unless they are dynamic: another version of a NAR may
+    know more of them, at their defaults.
+    """
+    found = []
+    for kind in _COMPONENTS:
+        ours = {c["identifier"]: c for c in wanted["flowContents"].get(kind, [])}
+        theirs = {c["identifier"]: c for c in deployed["flowContents"].get(kind, [])}
+        found += [f"new: {_label(ours[i])}" for i in sorted(ours.keys() - theirs.keys())]
+        found += [f"gone: {_label(theirs[i])}" for i in sorted(theirs.keys() - ours.keys())]
+        for identifier in sorted(ours.keys() & theirs.keys()):
+            changes = sorted(_changes(ours[identifier], theirs[identifier]))
+            found += [f"{_label(ours[identifier])}: {', '.join(changes)}"] if changes else []
+    return found
+
+
+def _changes(wanted: Json, deployed: Json) -> Iterator[str]:
+    _, wanted, deployed = None, _comparable(wanted), _comparable(deployed)
+    for name in wanted.keys() - _OF_ONE_VERSION:
+        if wanted[name] != deployed.get(name):
+            yield name
+    ours, theirs = wanted.get("properties", {}), deployed.get("properties", {})
+    for name in ours.keys() | theirs.keys():
+        dynamic = deployed.get("propertyDescriptors", {}).get(name, {}).get("dynamic", False)
+        if ours.get(name) != theirs.get(name) and (name in ours or dynamic):
+            yield name
+
+
+def _comparable(component: Json) -> Json:
+    copied = deepcopy(component)
+    _drop(copied, _OF_ONE_PLACE | {"groupIdentifier", "groupId", "comments"} if "source" in copied else _OF_ONE_PLACE)
+    copied.pop("groupIdentifier", None)
+    _sort_plain_lists(copied)
+    return copied
+
+
+def _drop(node: object, names: frozenset[str]) -> None:
+    if isinstance(node, dict):
+        for name in names & node.keys():
+            del node[name]
+        for value in node.values():
+            _drop(value, names)
+    elif isinstance(node, list):
+        for value in node:
+            _drop(value, names)
+
+
+def _drop_unset(component: Json) -> None:
+    unset = [name for name, value in component["properties"].items() if value is None]
+    for name in unset:
+        del component["properties"][name]
+        component["propertyDescriptors"].pop(name, None)
+
+
+def _sort_plain_lists(component: Json) -> None:
+    for name, value in component.items():
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            component[name] = sorted(value)
+
+
+def _order(component: Json) -> tuple[str, ...]:
+    ends = (component[end]["name"] for end in ("source", "destination") if end in component)
+    return (component.get("name") or "", *ends, component["identifier"])
+
+
+def _label(component: Json) -> str:
+    kind = str(component["componentType"]).lower().replace("_", " ")
+    if "source" in component:
+        return f"{kind} from {component['source']['name']!r} to {component['destination']['name']!r}"
+    return f"{kind} {component.get('name')!r}"

@@ -1,0 +1,210 @@
+"""Deploying the flow: whatever state a NiFi is in, afterwards it runs the flow of the file, or says why it cannot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nifi.client import Access, Context, NiFiClient, Parameter, Processor, Service
+from nifi.definition import (
+    FLOW_FILE,
+    Json,
+    context_name,
+    context_parameters,
+    differences,
+    group_name,
+    load_flow,
+    referenced_parameters,
+    with_scheduling,
+)
+from nifi.environment import Environment, load_environment
+from nifi.errors import InvalidFlowError, MissingParameterError, NiFiTimeoutError
+
+Report = Callable[[str], None]
+
+_C = TypeVar("_C", Processor, Service)
+_CONTEXT_DESCRIPTION = "What the flow csv-ingestion-raw-to-minio needs to know of its surroundings."
+_SETTLE_DEADLINE_S = 60.0
+_POLL_S = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What a deployment did.
+
+    Attributes:
+        group_id: the process group.
+        created: the group is new.
+        flow_changes: what was changed in a group that was there, one line each.
+        parameters_set: names of the parameters that got a new value. A secret counts only where it had none: NiFi
+            does not tell what value one has.
+        started: something had to be enabled or started.
+    """
+
+    group_id: str
+    created: bool
+    flow_changes: tuple[str, ...]
+    parameters_set: tuple[str, ...]
+    started: bool
+
+    @property
+    def changed(self) -> bool:
+        """Return whether NiFi was in another state before."""
+        return self.created or self.started or bool(self.flow_changes) or bool(self.parameters_set)
+
+
+def deploy(
+    *,
+    url: str | None = None,
+    environment: str = "local",
+    parameters: Mapping[str, str] | None = None,
+    scheduling: Mapping[str, Mapping[str, Any]] | None = None,
+    flow_file: Path = FLOW_FILE,
+    access: Access | None = None,
+    report: Report = lambda _: None,
+) -> Deployment:
+    """Make the NiFi at ``url`` run the flow: parameter context, process group, services, start.
+
+    A parameter's value comes from the first of: ``parameters``, the environment's file, what NiFi has, the default in
+    the flow definition. ``scheduling`` changes processors by name (``{"Fetch the chunk": {"retryCount": 3}}``).
+
+    Raises:
+        MissingParameterError: a parameter that the flow needs has no value. Nothing was changed.
+        InvalidFlowError: a processor or service is invalid; those that are valid do not run either.
+        NiFiApiError: NiFi refused, for example to remove a connection that holds FlowFiles.
+        NiFiUnreachableError: NiFi does not answer.
+    """
+    known = load_environment(environment)
+    flow = with_scheduling(load_flow(flow_file), {**known.scheduling, **(scheduling or {})})
+    client = NiFiClient(url or known.url, access=access or Access.from_environment())
+    report(f"NiFi {client.version()} at {client.url}")
+    context = client.find_context(context_name(flow))
+    wanted = _parameters(flow, {**known.parameters, **(parameters or {})}, context)
+    _check_values(flow, wanted, known)
+    parameters_set = _put_context(client, flow, wanted, context, report)
+    group_id, created, changes = _put_group(client, flow, report)
+    started = _start(client, group_id, report)
+    if not (created or changes or parameters_set or started):
+        report("nothing to change")
+    return Deployment(
+        group_id=group_id,
+        created=created,
+        flow_changes=tuple(changes),
+        parameters_set=tuple(parameters_set),
+        started=started,
+    )
+
+
+def _parameters(flow: Json, given: Mapping[str, str], context: Context | None) -> list[Parameter]:
+    """Return every parameter of the flow with the value that it is to have; that of a secret may be asterisks."""
+    present = context.parameters if context else {}
+    declared = {parameter["name"]: parameter for parameter in context_parameters(flow)}
+    unknown = given.keys() - declared.keys()
+    if unknown:
+        raise MissingParameterError(
+            f"the flow has no parameter {', '.join(sorted(unknown))}; it has {', '.join(sorted(declared))}"
+        )
+    found = []
+    for name, parameter in sorted(declared.items()):
+        had = present[name].value if name in present else None
+        value = given.get(name, had if had is not None else parameter.get("value"))
+        found.append(
+            Parameter(
+                name=name, value=value, sensitive=parameter["sensitive"], description=parameter.get("description", "")
+            )
+        )
+    return found
+
+
+def _check_values(flow: Json, wanted: Sequence[Parameter], environment: Environment) -> None:
+    needed = referenced_parameters(flow)
+    unset = [parameter.name for parameter in wanted if parameter.value is None and parameter.name in needed]
+    unset += sorted(needed - {parameter.name for parameter in wanted})
+    if unset:
+        ways = [
+            f"{name} (set the environment variable {environment.secret_variables[name]})"
+            if name in environment.secret_variables
+            else f"{name} (give it with --set {name}=VALUE or in nifi/parameters)"
+            for name in unset
+        ]
+        raise MissingParameterError(f"these parameters have no value: {', '.join(ways)}", parameters=unset)
+
+
+def _put_context(
+    client: NiFiClient, flow: Json, wanted: list[Parameter], context: Context | None, report: Report
+) -> list[str]:
+    name = context_name(flow)
+    if context is None:
+        client.create_context(name, _CONTEXT_DESCRIPTION, wanted)
+        report(f"parameter context {name} created with {len(wanted)} parameters")
+        return [parameter.name for parameter in wanted]
+    changed = [parameter for parameter in wanted if _differs(parameter, context)]
+    if not changed:
+        return []
+    client.update_context(context, changed)
+    new = [p.name for p in changed if not (p.sensitive and p.name in context.parameters and context.parameters[p.name].value)]
+    if new:
+        report(f"parameters set: {', '.join(new)}")
+    return new
+
+
+def _differs(parameter: Parameter, context: Context) -> bool:
+    """Return whether ``parameter`` is to be sent. A secret that was given is always: NiFi alone can compare it."""
+    present = context.parameters.get(parameter.name)
+    return present is None or present.value != parameter.value
+
+
+def _put_group(client: NiFiClient, flow: Json, report: Report) -> tuple[str, bool, list[str]]:
+    name = group_name(flow)
+    group_id = client.find_group(name)
+    if group_id is None:
+        group_id = client.create_group(name, flow)
+        report(f"process group {name} created")
+        return group_id, True, []
+    changes = differences(flow, client.export_group(group_id))
+    for change in changes:
+        report(f"changing {change}")
+    if changes:
+        client.replace_group(group_id, flow)
+    return group_id, False, changes
+
+
+def _start(client: NiFiClient, group_id: str, report: Report) -> bool:
+    services = _settled(lambda: client.services(group_id))
+    idle_services = [service for service in services if service.state != "ENABLED"]
+    _check_valid(services)
+    if idle_services:
+        client.set_services_enabled(group_id, enabled=True)
+        _wait_until(lambda: all(s.state == "ENABLED" for s in client.services(group_id)), "controller services enabled")
+    processors = _settled(lambda: client.processors(group_id))
+    _check_valid(processors)
+    idle = [processor.name for processor in processors if processor.state != "RUNNING"]
+    if idle:
+        client.set_running(group_id, running=True)
+        _wait_until(lambda: all(p.state == "RUNNING" for p in client.processors(group_id)), "processors running")
+        report(f"{len(idle)} processors started")
+    return bool(idle or idle_services)
+
+
+def _settled(ask: Callable[[], list[_C]]) -> list[_C]:
+    """Return the components once NiFi has validated them all."""
+    _wait_until(lambda: all(c.validation != "VALIDATING" for c in ask()), "validation done")
+    return ask()
+
+
+def _check_valid(components: Sequence[Processor | Service]) -> None:
+    invalid = [component for component in components if component.validation != "VALID"]
+    if invalid:
+        reasons = "; ".join(f"{c.name!r}: {' '.join(c.errors) or c.validation}" for c in invalid)
+        raise InvalidFlowError(f"NiFi does not accept the flow: {reasons}", components=[c.name for c in invalid])
+
+
+def _wait_until(condition: Callable[[], bool], what: str, timeout_s: float = _SETTLE_DEADLINE_S) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise NiFiTimeoutError(f"after {timeout_s:.0f} s still not: {what}")
+        time.sleep(_POLL_S)
