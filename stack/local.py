@@ -19,7 +19,7 @@ from stack.errors import StackBusyError, StackError, UnknownNameError
 from stack.process import ManagedProcess
 from stack.report import StackReport, silent
 from stack.secrets import Secrets
-from stack.settings import StackSettings
+from stack.settings import StackSettings, load_settings
 
 DEFAULT_ROOT = REPOSITORY / ".stack" / "run"
 DEFAULT_DIST = REPOSITORY / ".stack" / "dist"
@@ -42,7 +42,7 @@ class LocalStack:
     ) -> None:
         self.root = root.resolve()
         self.dist = dist.resolve()
-        self._settings = settings or StackSettings()
+        self._settings = settings or load_settings()
         self._report = report
         self._processes: dict[tuple[str, str], ManagedProcess] = {}
         self._processes_lock = threading.Lock()

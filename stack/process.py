@@ -133,7 +133,7 @@ class ManagedProcess:
         """
         deadline = time.monotonic() + spec.deadline_s
         while True:
-            missing = _ask(spec.ready)
+            missing = ask(spec.ready)
             if missing is None:
                 return
             if self.pid is None:
@@ -228,7 +228,8 @@ class ManagedProcess:
         return f"The end of {self.log}:\n{self.log_tail()}"
 
 
-def _ask(ready: Callable[[], str | None]) -> str | None:
+def ask(ready: Callable[[], str | None]) -> str | None:
+    """Return the answer of ``ready``; that nobody answers is an answer too."""
     try:
         return ready()
     except OSError as error:

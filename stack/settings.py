@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from stack.errors import WrongSettingError
 from stack.ports import free_ports
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -46,3 +47,16 @@ class StackSettings(BaseSettings):
     def ports(self) -> dict[str, int]:
         """Return every port by the name of its setting."""
         return {name: value for name, value in self if name.endswith("_port")}
+
+
+def load_settings() -> StackSettings:
+    """Read the settings from the environment and ``.env``.
+
+    Raises:
+        WrongSettingError: a value breaks its rule; every such variable is named.
+    """
+    try:
+        return StackSettings()
+    except ValidationError as error:
+        faults = (f"STACK_{'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors())
+        raise WrongSettingError("; ".join(faults)) from error

@@ -1,0 +1,143 @@
+"""``csvpipe stack``: Kafka, MinIO, NiFi, Airflow and the uploader as processes of this machine."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from csvpipe.console import output
+from csvpipe.exits import ConfigurationError, ExitCode
+from stack.errors import WrongSettingError
+from stack.local import LocalStack
+from stack.process import ManagedProcess, ask
+from stack.report import ConsoleReport
+from stack.settings import load_settings
+
+app = typer.Typer(
+    no_args_is_help=True, help="Run Kafka, MinIO, NiFi, Airflow and the uploader here, without containers."
+)
+
+_FOLLOW_POLL_S = 0.3
+Components = Annotated[
+    list[str] | None, typer.Argument(help="minio, kafka, nifi, airflow, uploader (default: all).", show_default=False)
+]
+
+
+@app.command()
+def up(components: Components = None) -> None:
+    """Download, build and start what is not there yet, and wait until it is ready. Safe to repeat."""
+    stack = _stack()
+    stack.start(components)
+    _show_status(stack)
+
+
+@app.command()
+def prepare(components: Components = None) -> None:
+    """Download and build only; start nothing."""
+    _stack().prepare(components)
+
+
+@app.command()
+def status() -> None:
+    """Show what runs and where. Exit code 1 when something is not running or not ready."""
+    raise typer.Exit(ExitCode.OK if _show_status(_stack()) else ExitCode.DIFFERENT)
+
+
+@app.command()
+def logs(
+    process: Annotated[str | None, typer.Argument(help="Such as kafka or airflow-scheduler (default: all).")] = None,
+    lines: Annotated[int, typer.Option("-n", min=1, help="Lines from the end.")] = 40,
+    follow: Annotated[bool, typer.Option("-f", help="Go on with what is logged from now.")] = False,
+) -> None:
+    """Print the end of the processes' logs."""
+    stack = _stack()
+    chosen = [stack.process(process)] if process else stack.all_processes()
+    for each in chosen:
+        output().print(f"[bold]== {each.log}[/]")
+        output().print(each.log_tail(lines), markup=False)
+    if follow:
+        _follow(chosen)
+
+
+@app.command()
+def restart(component: Annotated[str, typer.Argument(help="minio, kafka, nifi, airflow or uploader.")]) -> None:
+    """Stop one component and start it again."""
+    _stack().restart(component)
+
+
+@app.command()
+def down(components: Components = None) -> None:
+    """Stop everything (or the named components), in the reverse order of the start. Data stays."""
+    _stack().stop(components)
+
+
+@app.command()
+def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Stop everything and delete its data, logs and configuration. Downloads and builds stay."""
+    stack = _stack()
+    if not yes:
+        typer.confirm(f"Delete all data, logs and configuration in {stack.root}?", abort=True)
+    stack.reset()
+
+
+def _stack() -> LocalStack:
+    try:
+        return LocalStack(settings=load_settings(), report=ConsoleReport())
+    except WrongSettingError as error:
+        raise ConfigurationError(error.detail) from error
+
+
+def _show_status(stack: LocalStack) -> bool:
+    """Print a line for each process, then each component's addresses; return whether all do their work."""
+    table = Table("process", "state", "pid", "up for", box=None, pad_edge=False, header_style="bold")
+    all_ready = True
+    for component in stack.components.values():
+        for spec in component.processes():
+            process = stack.context.process(component.name, spec.name)
+            state = _state(process, ask(spec.ready) if process.pid else None)
+            all_ready &= state == "ready"
+            table.add_row(spec.name, state, str(process.pid or ""), _age(process))
+    output().print(table)
+    output().print()
+    for component in stack.components.values():
+        facts = [f"{label} {address}" for label, address in component.addresses().items()]
+        output().print(f"{component.name:<9} {' · '.join([*facts, component.note() or ''])}")
+    return all_ready
+
+
+def _state(process: ManagedProcess, missing: str | None) -> str:
+    if process.started_at is None:
+        return "stopped"
+    if process.pid is None:
+        return "DEAD"
+    return "ready" if missing is None else f"not ready: {missing}"
+
+
+def _age(process: ManagedProcess) -> str:
+    if process.started_at is None:
+        return ""
+    minutes = int((datetime.now(UTC) - process.started_at).total_seconds() // 60)
+    return f"{minutes // 60} h {minutes % 60:02d}" if minutes >= 60 else f"{minutes} min"
+
+
+def _follow(processes: list[ManagedProcess]) -> None:
+    width = max((len(process.name) for process in processes), default=0)
+    files = [(process.name, process.log.open(errors="replace")) for process in processes if process.log.exists()]
+    for _, file in files:
+        deque(file, maxlen=0)
+    try:
+        while True:
+            for name, file in files:
+                for line in file:
+                    output().print(f"{name:<{width}} | {line.rstrip()}", markup=False)
+            time.sleep(_FOLLOW_POLL_S)
+    except KeyboardInterrupt:
+        return
+    finally:
+        for _, file in files:
+            file.close()
