@@ -15,7 +15,7 @@ import asyncio
 import errno
 import logging
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import fields as dataclass_fields
 from datetime import datetime
 from pathlib import Path
@@ -53,7 +53,7 @@ async def receive_upload(
     settings: Settings,
     directory: Path,
     upload_id: str,
-    clock: Callable[[], datetime],
+    created_at: datetime,
 ) -> tuple[CutOptions, CutResult]:
     """Receive and cut one upload into ``directory`` (see :func:`uploader.receiving.receiving_directory`).
 
@@ -66,7 +66,7 @@ async def receive_upload(
         settings: limits and defaults.
         directory: where the chunk files go; exists and is empty but for its lock.
         upload_id: for the log.
-        clock: gives the time that stands in the names of the chunks.
+        created_at: stands in the names of the chunks.
 
     Raises:
         CsvPipeError: the upload is refused; the subclass says why.
@@ -84,7 +84,7 @@ async def receive_upload(
         fields=UploadFields(query=query, defaults=settings),
         job=CutJob(
             directory=directory,
-            stamp=timestamp(clock()),
+            stamp=timestamp(created_at),
             max_chunks=settings.max_chunks,
             expected_bytes=length,
             log=UploadLog(_log, upload_id),

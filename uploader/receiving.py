@@ -42,9 +42,9 @@ class ReceivingDirectory:
     async def commit(self) -> Path:
         """Rename to ``TEMP_DIR/{upload_id}``, make that durable, and return the new path.
 
-        From then on leaving the context no longer removes the files, as the manifest may know them. The lock is held
-        until the context ends, so that no other process takes them for left over before the manifest is committed.
-        When that fails for certain, call :meth:`discard`.
+        From then on leaving the context no longer removes the files, as the manifest may know them: where it could
+        not be committed, call :meth:`discard`. The lock is held until :meth:`release` or the end of the context, so
+        that no other process takes the files for left over in between.
         """
         self.committed = True
         await asyncio.to_thread(self._commit)
@@ -54,8 +54,11 @@ class ReceivingDirectory:
         """Remove all files, before or after the rename."""
         await asyncio.to_thread(self._discard)
 
-    def release(self) -> None:
-        """Give the lock up (blocks)."""
+    async def release(self) -> None:
+        """Give the lock up: the manifest says now whose the files are."""
+        await asyncio.to_thread(self._release)
+
+    def _release(self) -> None:
         fd, self._lock_fd = self._lock_fd, -1
         if fd >= 0:
             (self.final_path / LOCK_FILE).unlink(missing_ok=True)
@@ -69,7 +72,7 @@ class ReceivingDirectory:
     def _discard(self) -> None:
         for path in (self.path, self.final_path):
             shutil.rmtree(path, ignore_errors=True)
-        self.release()
+        self._release()
 
 
 @asynccontextmanager
@@ -80,7 +83,7 @@ async def receiving_directory(temp_dir: Path, upload_id: str) -> AsyncIterator[R
         await asyncio.to_thread(directory.create)
         yield directory
     finally:
-        end = asyncio.to_thread(directory.release) if directory.committed else directory.discard()
+        end = directory.release() if directory.committed else directory.discard()
         # Shielded: a second cancellation (shutdown) must not leave gigabytes behind.
         await asyncio.shield(asyncio.create_task(end))
 

@@ -25,6 +25,7 @@ from uploader.errors import (
 from uploader.intake import receive_upload
 from uploader.problems import problem_responses
 from uploader.receiving import receiving_directory
+from uploader.service import check_idempotency_key
 
 _FIELDS: dict[str, dict[str, Any]] = {
     "dataset_name": {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,128}$", "description": "where the rows belong"},
@@ -75,7 +76,7 @@ router = APIRouter(tags=["uploads"])
 async def upload_csv(
     request: Request,
     response: Response,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    idempotency_key: Annotated[str | None, Header()] = None,
 ) -> UploadAccepted:
     """Take a CSV as multipart/form-data, cut it into chunks and announce them.
 
@@ -83,7 +84,8 @@ async def upload_csv(
     in the query the file is cut while it comes in; that is the fastest way.
     """
     state = request.app.state
-    upload_id = uuid.uuid4().hex
+    check_idempotency_key(idempotency_key)
+    upload_id, created_at = uuid.uuid4().hex, state.clock()
     with state.upload_slots.take():
         async with receiving_directory(state.settings.temp_dir, upload_id) as directory:
             options, result = await receive_upload(
@@ -93,10 +95,10 @@ async def upload_csv(
                 settings=state.settings,
                 directory=directory.path,
                 upload_id=upload_id,
-                clock=state.clock,
+                created_at=created_at,
             )
             accepted: UploadAccepted = await state.service.accept(
-                directory=directory, options=options, result=result, idempotency_key=idempotency_key
+                upload_id, options, result, directory, idempotency_key, created_at=created_at
             )
     response.headers["Location"] = accepted.tracking_url
     return accepted

@@ -1,0 +1,133 @@
+"""Any records, any options, any reads, any order of parts: the chunks are the source, and every row is in one."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import csv
+import hashlib
+import io
+import math
+import tempfile
+from pathlib import Path
+from unittest.mock import patch
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.ingest import Received, cut_up, form, receive, settings_for, stream
+from uploader.chunking import blocks, plan
+from uploader.model import ChunkType
+
+_FIELDS = st.text(alphabet=st.sampled_from('ab",;\r\n é'), max_size=6)
+_LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
+
+
+@st.composite
+def csv_texts(draw: st.DrawFn) -> str:
+    """A header and rows of as many fields, with any quoting and mixed line ends, blank lines and maybe no last end."""
+    width = draw(st.integers(1, 3))
+    rows = draw(st.lists(st.lists(_FIELDS, min_size=width, max_size=width), max_size=12))
+    text = ",".join(f"h{number}" for number in range(width)) + draw(_LINE_ENDS)
+    for row in rows:
+        text += ",".join(_quote(field, alone=width == 1) for field in row) + draw(_LINE_ENDS)
+        text += draw(st.sampled_from(["", "", "", "\n", "\r\n\r\n"]))
+    return text.rstrip("\r\n") if rows and draw(st.booleans()) and not text.rstrip("\r\n").endswith('"') else text
+
+
+def _quote(field: str, *, alone: bool) -> str:
+    needs = any(character in field for character in '",;\r\n') or (alone and not field)
+    return '"' + field.replace('"', '""') + '"' if needs else field
+
+
+def _rows(content: bytes) -> list[list[str]]:
+    """What Python's ``csv`` reads, without blank lines and header."""
+    reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    return [row for row in reader if row][1:]
+
+
+_OPTIONS = st.tuples(st.sampled_from(["size", "rows", "count"]), st.integers(1, 9))
+_SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
+
+
+@settings(max_examples=150)
+@given(
+    text=csv_texts(),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    option=_OPTIONS,
+    read_sizes=_SIZES,
+    block_bytes=st.integers(1, 50),
+    file_at=st.integers(0, 3),
+)
+def test_chunks_put_together_are_the_source_and_hold_each_row_once(
+    text: str,
+    encoding: str,
+    option: tuple[str, int],
+    read_sizes: list[int],
+    block_bytes: int,
+    file_at: int,
+) -> None:
+    source = text.encode(encoding)
+    chunk_type, chunk_size = option
+    parts = [
+        ("dataset_name", b"d"),
+        ("chunk_type", chunk_type.encode()),
+        ("chunk_size", str(chunk_size).encode()),
+    ]
+    # In front of dataset_name, or behind all fields: in between a field would come too late to be heeded.
+    file_at = 0 if file_at < 3 else 3
+    parts.insert(file_at, ("file", source))
+    received = _receive(parts, read_sizes, block_bytes)
+    _check(received, source, ChunkType(chunk_type), chunk_size)
+
+
+def _receive(parts: list[tuple[str, bytes]], read_sizes: list[int], block_bytes: int) -> Received:
+    """Receive with blocks and "megabytes" of a few bytes, so that everything happens in small files."""
+    with (
+        tempfile.TemporaryDirectory() as temp_dir,
+        patch.object(blocks.BlockPool.__init__, "__kwdefaults__", {"count": 3, "size_bytes": block_bytes}),
+        patch("uploader.chunking.spooled.DEFAULT_BLOCK_BYTES", block_bytes),
+        patch.object(plan, "BYTES_PER_MB", 3),
+    ):
+        pieces = cut_up(form(parts), read_sizes)
+        return asyncio.run(receive(stream(pieces), temp_dir=Path(temp_dir), settings=settings_for(Path(temp_dir))))
+
+
+def _check(received: Received, source: bytes, chunk_type: ChunkType, chunk_size: int) -> None:
+    result, chunks = received.result, received.result.chunks
+    content = source
+    if result.transcoded_from is not None:
+        content = source.decode("utf-16").encode()
+        bom = codecs.BOM_UTF16_LE if result.transcoded_from == "utf-16-le" else codecs.BOM_UTF16_BE
+        assert bom + received.content.decode().encode(result.transcoded_from) == source
+    assert received.content == content
+    assert received.left_over == []
+    assert (result.source_bytes, result.content_bytes) == (len(source), len(content))
+    assert result.source_sha256 == hashlib.sha256(source).hexdigest()
+    assert result.content_sha256 == hashlib.sha256(content).hexdigest()
+    assert [chunk.sha256 for chunk in chunks] == [hashlib.sha256(file).hexdigest() for file in received.files]
+    assert [chunk.size_bytes for chunk in chunks] == [len(file) for file in received.files]
+    assert [chunk.chunk_id for chunk in chunks] == list(range(1, len(chunks) + 1))
+
+    ends = [(result.header_bytes, 0), *((chunk.byte_end, chunk.row_end) for chunk in chunks)]
+    assert [(chunk.byte_start, chunk.row_start - 1) for chunk in chunks] == ends[:-1]
+    assert ends[-1] == (len(content), result.row_count)
+
+    rows = _rows(content)
+    assert [row for file in received.files for row in _rows(file)] == rows
+    assert [chunk.row_count for chunk in chunks] == [len(_rows(file)) for file in received.files]
+    _check_sizes(received, chunk_type, chunk_size, len(rows))
+
+
+def _check_sizes(received: Received, chunk_type: ChunkType, chunk_size: int, rows: int) -> None:
+    counts = [chunk.row_count for chunk in received.result.chunks]
+    if chunk_type is ChunkType.ROWS:
+        assert len(counts) == max(1, math.ceil(rows / chunk_size))
+        assert set(counts[:-1]) <= {chunk_size}
+    elif chunk_type is ChunkType.COUNT:
+        assert len(counts) == max(1, min(rows, chunk_size))
+        assert max(counts) - min(counts) <= 1
+    else:
+        bodies = [chunk.byte_end - chunk.byte_start for chunk in received.result.chunks]
+        assert all(body >= 3 * chunk_size for body in bodies[:-1])
+        assert 0 not in counts or len(counts) == 1
