@@ -1,0 +1,199 @@
+"""The bodies that the uploader answers with."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.manifest import Manifest, ManifestChunk
+from contracts.names import object_key
+from contracts.states import ChunkState, UploadState
+from uploader.model import ChunkType
+from uploader.store.records import ChunkRecord, UploadRecord
+
+AWAITING_KAFKA: Literal["awaiting_kafka"] = "awaiting_kafka"
+_UNITS: dict[ChunkType, Literal["MB", "rows", "chunks"]] = {
+    ChunkType.SIZE: "MB",
+    ChunkType.ROWS: "rows",
+    ChunkType.COUNT: "chunks",
+}
+
+Status = UploadState | Literal["awaiting_kafka"]
+
+
+def status_of(upload: UploadRecord) -> Status:
+    """Return the state as people see it: cut and not yet announced in full means that Kafka is waited for."""
+    return AWAITING_KAFKA if upload.state is UploadState.CHUNKED else upload.state
+
+
+class UploadAccepted(BaseModel):
+    """The upload is safe on disk; its chunks are announced, or will be."""
+
+    upload_id: str
+    dataset_name: str
+    status: Status = Field(
+        description="`announced`, or `awaiting_kafka` where Kafka is away: nothing is to be sent again"
+    )
+    total_chunks: int
+    chunk_size: int
+    chunk_unit: Literal["MB", "rows", "chunks"]
+    tracking_url: str
+    created_at: datetime
+    row_count: int
+    size_bytes: int = Field(description="of the file as it was sent")
+    sha256: str = Field(description="of the file as it was sent")
+    headers: list[str]
+    replayed: bool = Field(False, exclude=True, description="whether the Idempotency-Key was known")
+
+    @classmethod
+    def of(cls, upload: UploadRecord, *, base_url: str, replayed: bool) -> Self:
+        """Return the answer for ``upload``."""
+        return cls(
+            upload_id=upload.upload_id,
+            dataset_name=upload.dataset_name,
+            status=status_of(upload),
+            total_chunks=upload.total_chunks,
+            chunk_size=upload.chunk_size,
+            chunk_unit=_UNITS[upload.chunk_type],
+            tracking_url=f"{base_url}/uploads/{upload.upload_id}/status",
+            created_at=upload.created_at,
+            row_count=upload.row_count,
+            size_bytes=upload.source_bytes,
+            sha256=upload.source_sha256,
+            headers=upload.headers,
+            replayed=replayed,
+        )
+
+
+class ChunkStatus(BaseModel):
+    """Where a chunk stands."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    chunk_id: int
+    filename: str
+    state: ChunkState
+    row_count: int
+    row_start: int
+    row_end: int
+    size_bytes: int
+    sha256: str
+    attempts: int = Field(description="announcements that Kafka acknowledged")
+    announced_at: datetime | None
+    relayed_at: datetime | None
+    landed_at: datetime | None
+    error: str | None
+
+
+class UploadSummary(BaseModel):
+    """Where an upload stands."""
+
+    upload_id: str
+    dataset_name: str
+    status: Status
+    state: UploadState
+    created_at: datetime
+    chunked_at: datetime
+    announced_at: datetime | None
+    landed_at: datetime | None
+    row_count: int
+    size_bytes: int
+    sha256: str
+    total_chunks: int
+    chunk_counts: dict[ChunkState, int]
+    error: str | None
+
+    @classmethod
+    def of(cls, upload: UploadRecord, counts: dict[ChunkState, int]) -> Self:
+        """Return the summary of ``upload``."""
+        return cls(**_summary(upload, counts))
+
+
+class UploadStatus(UploadSummary):
+    """Where an upload and each of its chunks stand."""
+
+    chunks: list[ChunkStatus]
+
+    @classmethod
+    def with_chunks(cls, upload: UploadRecord, chunks: list[ChunkRecord]) -> Self:
+        """Return the status of ``upload``."""
+        counts: dict[ChunkState, int] = {}
+        for chunk in chunks:
+            counts[chunk.state] = counts.get(chunk.state, 0) + 1
+        return cls(**_summary(upload, counts), chunks=[ChunkStatus.model_validate(chunk) for chunk in chunks])
+
+
+class UploadPage(BaseModel):
+    """A page of uploads, the newest first."""
+
+    uploads: list[UploadSummary]
+    next_cursor: str | None = Field(description="send it as `cursor` for the next page; null on the last")
+
+
+class StateChange(BaseModel):
+    """What the relay has to say of a chunk."""
+
+    state: Literal[ChunkState.RELAYED, ChunkState.LANDED, ChunkState.FAILED]
+    evidence: dict[str, object] = Field(
+        default_factory=dict, max_length=50, description="what was seen; `landed` needs size_bytes and sha256"
+    )
+    reason: str | None = Field(None, max_length=4_000, description="why it failed")
+
+
+def manifest_of(upload: UploadRecord, chunks: list[ChunkRecord]) -> Manifest:
+    """Return the manifest of ``upload``."""
+    return Manifest(
+        upload_id=upload.upload_id,
+        dataset_name=upload.dataset_name,
+        source_filename=upload.source_filename,
+        source_bytes=upload.source_bytes,
+        source_sha256=upload.source_sha256,
+        content_bytes=upload.content_bytes,
+        content_sha256=upload.content_sha256,
+        encoding=upload.encoding,
+        transcoded_from=upload.transcoded_from,
+        delimiter=upload.delimiter,
+        headers=upload.headers,
+        header_bytes=upload.header_bytes,
+        row_count=upload.row_count,
+        total_chunks=upload.total_chunks,
+        bucket=upload.bucket,
+        created_at=upload.created_at,
+        chunks=[_manifest_chunk(upload, chunk) for chunk in chunks],
+    )
+
+
+def _manifest_chunk(upload: UploadRecord, chunk: ChunkRecord) -> ManifestChunk:
+    return ManifestChunk(
+        chunk_id=chunk.chunk_id,
+        filename=chunk.filename,
+        key=object_key(upload.dataset_name, chunk.filename),
+        size_bytes=chunk.size_bytes,
+        sha256=chunk.sha256,
+        row_count=chunk.row_count,
+        row_start=chunk.row_start,
+        row_end=chunk.row_end,
+        byte_start=chunk.byte_start,
+        byte_end=chunk.byte_end,
+    )
+
+
+def _summary(upload: UploadRecord, counts: dict[ChunkState, int]) -> dict[str, object]:
+    return {
+        "upload_id": upload.upload_id,
+        "dataset_name": upload.dataset_name,
+        "status": status_of(upload),
+        "state": upload.state,
+        "created_at": upload.created_at,
+        "chunked_at": upload.chunked_at,
+        "announced_at": upload.announced_at,
+        "landed_at": upload.landed_at,
+        "row_count": upload.row_count,
+        "size_bytes": upload.source_bytes,
+        "sha256": upload.source_sha256,
+        "total_chunks": upload.total_chunks,
+        "chunk_counts": counts,
+        "error": upload.error,
+    }

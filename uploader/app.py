@@ -1,0 +1,202 @@
+"""Puts the uploader together: settings in, an application out. Adapters are chosen here and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from uploader.announcer import Announcer, KafkaAnnouncer
+from uploader.cleaner import Cleaner
+from uploader.clock import Clock, utc_now
+from uploader.files import ChunkFiles
+from uploader.logging import configure_logging
+from uploader.loops import Loop
+from uploader.outbox import Outbox
+from uploader.problems import add_problem_handlers
+from uploader.readiness import KafkaProbe, Readiness
+from uploader.reconcile import Reconciler
+from uploader.recovery import recover
+from uploader.routes import chunks, health, upload, uploads
+from uploader.service import UploadService
+from uploader.settings import Settings, SettingsError, load_settings
+from uploader.slots import UploadSlots
+from uploader.store.protocol import Store
+from uploader.store.sql import open_store
+from uploader.threads import Threads
+
+ROUTERS = (upload.router, uploads.router, chunks.router, health.router)
+_STOP_S = 15.0
+"""How long the background work may take to stop; a publish that waits for Kafka has 10 of them."""
+_FLUSH_S = 3.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intervals:
+    """Seconds between two passes of the background work; tests make them short."""
+
+    outbox_s: float = 2.0
+    probe_s: float = 5.0
+    reconcile_s: float = 15.0
+    clean_s: float = 30.0
+    longest_s: float = 30.0
+
+
+def create_app(
+    *,
+    settings: Settings | None = None,
+    announcer: Announcer | None = None,
+    clock: Clock = utc_now,
+    intervals: Intervals = Intervals(),
+) -> FastAPI:
+    """Return the application, for ``uvicorn uploader.app:create_app --factory``.
+
+    Without ``settings`` they come from the environment and ``.env``. Nothing is opened before the server starts it.
+
+    Raises:
+        SystemExit: a setting is wrong; the text names it. (Not where ``settings`` are given.)
+    """
+    settings = settings or _settings_or_exit()
+    configure_logging(level=settings.log_level, form=settings.log_format)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await _start(app, stack, settings=settings, announcer=announcer, clock=clock, intervals=intervals)
+            yield
+            _log.info("Stopping")
+
+    app = FastAPI(
+        title="CSV ingestion: uploader",
+        summary="Huge CSV files in; complete and provably intact objects out.",
+        version=version("csvpipe"),
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.clock = clock
+    app.state.upload_slots = UploadSlots(limit=settings.max_concurrent_uploads)
+    add_problem_handlers(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app
+
+
+async def _start(
+    app: FastAPI,
+    stack: AsyncExitStack,
+    *,
+    settings: Settings,
+    announcer: Announcer | None,
+    clock: Clock,
+    intervals: Intervals,
+) -> None:
+    """Open what the uploader needs; ``stack`` closes it in the opposite order."""
+    holder = settings.replica_name
+    worker = f"{holder}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+    files = ChunkFiles(settings.temp_dir)
+    # One thread for each upload that is announced, and one for each loop: none waits for another.
+    threads = Threads(name="uploader", size=settings.max_concurrent_uploads + 4)
+    stack.push_async_callback(threads.close)
+    await threads.run(files.make_root)
+    store = await threads.run(open_store, settings.store_url)
+    stack.push_async_callback(threads.run, store.close)
+    announcer = announcer or _kafka(settings, worker)
+    stack.push_async_callback(threads.run, announcer.close, timeout_s=_FLUSH_S)
+
+    outbox = Outbox(store=store, announcer=announcer, holder=holder, base_url=settings.base_url, clock=clock)
+    cleaner = _cleaner(settings, store=store, files=files, worker=worker, clock=clock)
+    await threads.run(recover, store=store, files=files, cleaner=cleaner, holder=holder, clock=clock)
+    event_loop = asyncio.get_running_loop()
+
+    def loop(name: str, step: Callable[[], bool], interval_s: float) -> Loop:
+        return Loop(name=name, step=step, threads=threads, interval_s=interval_s, longest_s=intervals.longest_s)
+
+    announcing = loop("outbox", outbox.run_pass, intervals.outbox_s)
+
+    def poke_outbox() -> None:
+        event_loop.call_soon_threadsafe(announcing.poke)
+
+    probe = KafkaProbe(announcer, on_return=poke_outbox)
+    reconciler = Reconciler(
+        store=store,
+        holder=holder,
+        owner=worker,
+        after=timedelta(minutes=settings.reannounce_after_minutes),
+        limit=settings.reannounce_limit,
+        clock=clock,
+    )
+    app.state.poke_outbox = poke_outbox
+    app.state.readiness = Readiness(
+        kafka=probe, store=store, files=files, min_free_disk_bytes=settings.min_free_disk_bytes
+    )
+    app.state.service = UploadService(
+        store=store,
+        files=files,
+        outbox=outbox,
+        threads=threads,
+        holder=holder,
+        bucket=settings.s3_bucket,
+        base_url=settings.base_url,
+        clock=clock,
+    )
+    await stack.enter_async_context(
+        _running(
+            loop("kafka probe", probe.run_pass, intervals.probe_s),
+            announcing,
+            loop("reconciliation", reconciler.run_pass, intervals.reconcile_s),
+            loop("cleaner", cleaner.run_pass, intervals.clean_s),
+        )
+    )
+    _log.info("Replica %s serves %s from %s", holder, settings.base_url, settings.temp_dir)
+
+
+def _kafka(settings: Settings, worker: str) -> KafkaAnnouncer:
+    return KafkaAnnouncer(
+        brokers=settings.kafka_brokers,
+        topic=settings.kafka_topic_ingest,
+        partitions=settings.kafka_partitions,
+        client_id=f"csvpipe-uploader/{worker}",
+    )
+
+
+def _cleaner(settings: Settings, *, store: Store, files: ChunkFiles, worker: str, clock: Clock) -> Cleaner:
+    return Cleaner(
+        store=store,
+        files=files,
+        holder=settings.replica_name,
+        owner=worker,
+        after=timedelta(hours=settings.cleanup_after_hours),
+        low_disk_bytes=settings.low_disk_bytes,
+        clock=clock,
+    )
+
+
+@asynccontextmanager
+async def _running(*loops: Loop) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(loop.run()) for loop in loops]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.stop()
+        _, late = await asyncio.wait(tasks, timeout=_STOP_S)
+        for task in late:
+            task.cancel()
+
+
+def _settings_or_exit() -> Settings:
+    try:
+        return load_settings(env_file=Path(".env"))
+    except SettingsError as error:
+        # A server that starts this factory would print a traceback of anything else.
+        raise SystemExit(f"csvpipe uploader: {error.detail}") from error

@@ -1,0 +1,109 @@
+"""Cleaning: files of landed chunks go after a time, or sooner when the disk runs low; leftovers of crashes go always.
+
+A chunk that has not landed is never removed. A file is removed first, durably, and then marked: a crash between the
+two leaves a landed chunk without a file, which the next pass marks.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from datetime import datetime, timedelta
+from functools import partial
+
+from contracts.names import BYTES_PER_MB
+from contracts.states import UploadState
+from uploader.clock import Clock
+from uploader.errors import UploadGoneError
+from uploader.files import ChunkFiles
+from uploader.logging import UploadLog
+from uploader.store.protocol import Store
+from uploader.store.records import ChunkRecord
+from uploader.transitions import cleaned
+
+LEASE_FOR = timedelta(seconds=60)
+_CHUNKS_AT_ONCE = 100
+_CHUNKS_AT_ONCE_LOW = 10
+"""Few, as the disk is looked at between two batches."""
+_log = logging.getLogger(__name__)
+
+
+class Cleaner:
+    """Removes files of one holder. Calls block."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        files: ChunkFiles,
+        holder: str,
+        owner: str,
+        after: timedelta,
+        low_disk_bytes: int,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._files = files
+        self._holder = holder
+        self._owner = owner
+        self._after = after
+        self._low_disk_bytes = low_disk_bytes
+        self._clock = clock
+
+    def run_pass(self) -> bool:
+        """Remove what may go, unless another worker does."""
+        name = f"clean/{self._holder}"
+        if self._store.take_lease(name, owner=self._owner, lease_for=LEASE_FOR, now=self._clock()):
+            self.sweep()
+            self._clean_old()
+            self._clean_for_room()
+        return True
+
+    def sweep(self) -> None:
+        """Remove what crashes left: half-received files, directories without a manifest or of deleted uploads."""
+        for upload_id in self._files.remove_half_received():
+            UploadLog(_log, upload_id).info("Removed what had been received of it when its process ended")
+        # In this order: a directory given up by its process has its manifest committed, or never will.
+        abandoned = [upload_id for upload_id in self._files.upload_ids() if self._files.is_abandoned(upload_id)]
+        known = self._store.find_many(abandoned)
+        for upload_id in abandoned:
+            upload = known.get(upload_id)
+            if upload is None:
+                self._files.remove_upload(upload_id)
+                UploadLog(_log, upload_id).info("Removed files without a manifest: its process ended before the commit")
+            elif upload.state is UploadState.ABORTED:
+                self._files.remove_upload(upload_id)
+                UploadLog(_log, upload_id).info("Removed the files of a deleted upload")
+            else:
+                self._files.forget_lock(upload_id)
+
+    def _clean_old(self) -> None:
+        before = self._clock() - self._after
+        while chunks := self._store.landed(holder=self._holder, before=before, limit=_CHUNKS_AT_ONCE):
+            self._clean(chunks)
+
+    def _clean_for_room(self) -> None:
+        while (free := self._files.free_bytes()) < self._low_disk_bytes:
+            chunks = self._store.landed(holder=self._holder, before=None, limit=_CHUNKS_AT_ONCE_LOW)
+            if not chunks:
+                _log.warning("The disk is low (%d MB free) and no landed chunk is left to remove", free // BYTES_PER_MB)
+                return
+            self._clean(chunks)
+
+    def _clean(self, chunks: list[ChunkRecord]) -> None:
+        at = self._clock()
+        for upload_id, group in itertools.groupby(
+            sorted(chunks, key=lambda chunk: (chunk.upload_id, chunk.chunk_id)), key=lambda chunk: chunk.upload_id
+        ):
+            self._clean_upload(upload_id, list(group), at)
+
+    def _clean_upload(self, upload_id: str, chunks: list[ChunkRecord], at: datetime) -> None:
+        self._files.remove_chunks(upload_id, chunks)
+        try:
+            ids = [chunk.chunk_id for chunk in chunks]
+            upload, _ = self._store.edit_chunks(upload_id, ids, partial(cleaned, at=at), at=at)
+        except UploadGoneError:
+            return  # deleted meanwhile: its directory goes as a whole
+        log = UploadLog(_log, upload_id)
+        for chunk in chunks:
+            log.info("Chunk %d/%d: %s cleaned up", chunk.chunk_id, upload.total_chunks, chunk.filename)

@@ -1,0 +1,26 @@
+"""What routes ask for; :mod:`uploader.app` puts it there when the application starts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+
+from uploader.readiness import Readiness
+from uploader.service import UploadService
+
+
+def _service(request: Request) -> UploadService:
+    service: UploadService = request.app.state.service
+    return service
+
+
+def _readiness(request: Request) -> Readiness:
+    readiness: Readiness = request.app.state.readiness
+    return readiness
+
+
+ServiceDep = Annotated[UploadService, Depends(_service)]
+ReadinessDep = Annotated[Readiness, Depends(_readiness)]
+UploadIdPath = Annotated[str, Path(description="as `POST /upload/csv` answered it")]
+ChunkIdPath = Annotated[int, Path(ge=1, le=2**31 - 1, description="from 1")]

@@ -1,0 +1,81 @@
+"""The chunk files on this replica's disk."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from uploader.receiving import LOCK_FILE, RECEIVING, fsync_directory, is_abandoned
+from uploader.store.records import ChunkRecord
+
+_UPLOAD_DIRECTORY = re.compile(r"[0-9a-f]{32}")
+
+
+class ChunkFiles:
+    """``TEMP_DIR/{upload_id}/{filename}``. All calls block."""
+
+    def __init__(self, temp_dir: Path) -> None:
+        self._temp_dir = temp_dir
+
+    def make_root(self) -> None:
+        """Make ``TEMP_DIR`` where it is missing."""
+        self._temp_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+
+    def path(self, chunk: ChunkRecord) -> Path:
+        """Return where the file of ``chunk`` lies, or lay."""
+        return self._temp_dir / chunk.upload_id / chunk.filename
+
+    def fault(self, chunk: ChunkRecord) -> str | None:
+        """Return what is wrong with the file of ``chunk``; None where it is there, in its size."""
+        try:
+            size_bytes = self.path(chunk).stat().st_size
+        except FileNotFoundError:
+            return "its file is gone from the uploader's disk"
+        if size_bytes != chunk.size_bytes:
+            return f"its file has {size_bytes} bytes on the uploader's disk instead of {chunk.size_bytes}"
+        return None
+
+    def remove_chunks(self, upload_id: str, chunks: Iterable[ChunkRecord]) -> None:
+        """Remove files for good: when this returns, a power cut does not bring them back."""
+        directory = self._temp_dir / upload_id
+        for chunk in chunks:
+            self.path(chunk).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            fsync_directory(directory)
+        with suppress(OSError):  # other chunks' files are still there
+            directory.rmdir()
+
+    def remove_upload(self, upload_id: str) -> None:
+        """Remove the directory of an upload with all that is in it."""
+        shutil.rmtree(self._temp_dir / upload_id, ignore_errors=True)
+
+    def upload_ids(self) -> list[str]:
+        """Return the ids of the uploads that have a directory."""
+        with os.scandir(self._temp_dir) as entries:
+            return sorted(entry.name for entry in entries if _UPLOAD_DIRECTORY.fullmatch(entry.name))
+
+    def is_abandoned(self, upload_id: str) -> bool:
+        """Return whether no living process is about to commit the directory of an upload."""
+        return is_abandoned(self._temp_dir / upload_id)
+
+    def forget_lock(self, upload_id: str) -> None:
+        """Remove the lock file that a process left that died right after its commit."""
+        (self._temp_dir / upload_id / LOCK_FILE).unlink(missing_ok=True)
+
+    def remove_half_received(self) -> list[str]:
+        """Remove what dead processes left under ``.receiving``; return the upload ids."""
+        receiving = self._temp_dir / RECEIVING
+        if not receiving.is_dir():
+            return []
+        abandoned = [path for path in sorted(receiving.iterdir()) if is_abandoned(path)]
+        for path in abandoned:
+            shutil.rmtree(path, ignore_errors=True)
+        return [path.name for path in abandoned]
+
+    def free_bytes(self) -> int:
+        """Return how much the disk still takes."""
+        return shutil.disk_usage(self._temp_dir).free

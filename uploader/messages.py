@@ -1,0 +1,34 @@
+"""Chunk messages, from what the manifest holds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from contracts.message import ChunkMessage
+from contracts.names import BYTES_PER_MB, object_key, object_url
+from uploader.store.records import ChunkRecord, UploadRecord
+
+
+def message_of(upload: UploadRecord, chunk: ChunkRecord, *, base_url: str, published_at: datetime) -> ChunkMessage:
+    """Return the message that announces ``chunk``; ``base_url`` is the address of the replica that holds its file."""
+    return ChunkMessage(
+        upload_id=upload.upload_id,
+        dataset_name=upload.dataset_name,
+        chunk_id=chunk.chunk_id,
+        total_chunks=upload.total_chunks,
+        filename=chunk.filename,
+        chunk_size_mb=round(chunk.size_bytes / BYTES_PER_MB, 6),
+        row_count=chunk.row_count,
+        row_start=chunk.row_start,
+        row_end=chunk.row_end,
+        file_path=object_url(upload.bucket, object_key(upload.dataset_name, chunk.filename)),
+        headers=upload.headers,
+        header_count=len(upload.headers),
+        published_at=published_at,
+        api_endpoint=f"{base_url}/chunks/{upload.upload_id}/{chunk.chunk_id}/download",
+        size_bytes=chunk.size_bytes,
+        sha256=chunk.sha256,
+        byte_start=chunk.byte_start,
+        byte_end=chunk.byte_end,
+        encoding=upload.encoding,
+    )

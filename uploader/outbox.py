@@ -1,0 +1,134 @@
+"""The outbox: what the manifests hold as not yet announced is announced, at once or when Kafka is back.
+
+An upload is announced under a claim, so that of several workers one does it. A worker that dies between Kafka's
+acknowledgement and the mark in the manifest leaves the claim to run out, and another announces again: a message comes
+at least once, and in normal operation once.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+
+from uploader.announcer import Announcer, Outcome
+from uploader.clock import Clock
+from uploader.errors import UploadGoneError
+from uploader.logging import UploadLog
+from uploader.messages import message_of
+from uploader.store.protocol import Claim, Store
+from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.transitions import announced, failed
+
+CLAIM_FOR = timedelta(seconds=20)
+"""Longer than a publish may take: twice its deadline, so that a live claim is never lost."""
+_PUBLISH_TIMEOUT_S = 10.0
+_MESSAGES_AT_ONCE = 500
+_RETRY_AFTER = timedelta(seconds=5)
+_IN_REQUEST_S = 5.0
+_IN_REQUEST_WAITS_S = (0.2, 0.8)
+"""Pauses between the tries while the client waits for its answer; after the last one the outbox goes on."""
+_log = logging.getLogger(__name__)
+
+
+class Outbox:
+    """Announces uploads. All calls block."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        announcer: Announcer,
+        holder: str,
+        base_url: str,
+        clock: Clock,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._announcer = announcer
+        self._holder = holder
+        self._base_url = base_url
+        self._clock = clock
+        self._pause = pause
+
+    def announce_now(self, upload: UploadRecord, claim: Claim) -> None:
+        """Announce an upload that was created under ``claim`` in a few tries, some seconds in all.
+
+        Where that fails, the claim is given up and :meth:`run_pass` goes on.
+        """
+        deadline = time.monotonic() + _IN_REQUEST_S
+        for pause_s in (*_IN_REQUEST_WAITS_S, None):
+            failure = self._announce(upload, claim, timeout_s=deadline - time.monotonic())
+            if failure is None:
+                return
+            if pause_s is None or time.monotonic() + pause_s >= deadline:
+                break
+            self._pause(pause_s)
+        UploadLog(_log, upload.upload_id).warning("Not announced yet, the outbox goes on: %s", failure)
+        self._store.release_claim(claim, until=self._clock())
+
+    def run_pass(self) -> bool:
+        """Announce all that waits; return False where Kafka does not take it, so that one comes back later."""
+        while True:
+            owner = uuid.uuid4().hex
+            claim = self._store.claim_unannounced(
+                holder=self._holder, owner=owner, claim_for=CLAIM_FOR, now=self._clock()
+            )
+            if claim is None:
+                return True
+            upload = self._store.find(claim.upload_id)
+            assert upload is not None  # noqa: S101  rows are never deleted, and this one was just claimed
+            failure = self._announce(upload, claim, timeout_s=_PUBLISH_TIMEOUT_S)
+            if failure is not None:
+                # Later than the others that wait: one upload that Kafka does not take must not hold them up.
+                self._store.release_claim(claim, until=self._clock() + _RETRY_AFTER)
+                UploadLog(_log, upload.upload_id).warning("Not announced, will be tried again: %s", failure)
+                return False
+
+    def _announce(self, upload: UploadRecord, claim: Claim, *, timeout_s: float) -> str | None:
+        """Announce what is left of ``upload``; return why that did not succeed."""
+        first = True
+        while chunks := self._store.unannounced(upload.upload_id, limit=_MESSAGES_AT_ONCE):
+            now = self._clock()
+            if not first and not self._store.renew_claim(claim, claim_for=CLAIM_FOR, now=now):
+                return None  # this took so long that another worker has taken over
+            first = False
+            messages = [message_of(upload, chunk, base_url=self._base_url, published_at=now) for chunk in chunks]
+            outcome = self._announcer.publish(messages, timeout_s=timeout_s)
+            self._mark(upload, chunks, outcome)
+            if outcome.failure is not None:
+                return outcome.failure
+        return None
+
+    def _mark(self, upload: UploadRecord, chunks: list[ChunkRecord], outcome: Outcome) -> None:
+        log = UploadLog(_log, upload.upload_id)
+        at = self._clock()
+        told = [*outcome.acknowledged, *outcome.refused]
+        if not told:
+            return
+
+        def edit(chunk: ChunkRecord) -> ChunkRecord:
+            refusal = outcome.refused.get(chunk.chunk_id)
+            if refusal is not None:
+                return failed(chunk, reason=f"Kafka refuses its message: {refusal}")
+            return announced(chunk, at=at)
+
+        try:
+            self._store.edit_chunks(upload.upload_id, told, edit, at=at)
+        except UploadGoneError:
+            log.info("Deleted while it was announced; downloads answer 410")
+            return
+        acknowledged = set(outcome.acknowledged)
+        for chunk in chunks:
+            place = (chunk.chunk_id, upload.total_chunks, chunk.filename)
+            if chunk.chunk_id in acknowledged:
+                log.info("Chunk %d/%d: %s announced", *place)
+            elif chunk.chunk_id in outcome.refused:
+                log.error("Chunk %d/%d: %s refused: %s", *place, outcome.refused[chunk.chunk_id])
+
+
+def new_claim(upload_id: str) -> Claim:
+    """Return a claim that no other has, for an upload that is about to be created."""
+    return Claim(upload_id=upload_id, owner=uuid.uuid4().hex)

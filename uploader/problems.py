@@ -1,0 +1,99 @@
+"""Errors as HTTP answers: one handler each for ours, the framework's, and the unforeseen (RFC 9457)."""
+
+from __future__ import annotations
+
+import http
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from contracts.errors import CsvPipeError
+
+PROBLEM_JSON = "application/problem+json"
+_log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """A problem document; further members say where the fault lies (``row``, ``byte``, ``field`` ...)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="urn:csvpipe:problem:{code}")
+    title: str
+    status: int
+    detail: str = Field(description="for people: what is wrong, where, and what to do")
+    code: str = Field(description="for programs: never changes")
+    instance: str = Field(description="path of the request")
+
+
+def problem_responses(*errors: type[CsvPipeError]) -> dict[int | str, dict[str, Any]]:
+    """Describe ``errors`` for the OpenAPI document of a route."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        known = responses.setdefault(error.status, {"model": Problem, "content": {PROBLEM_JSON: {}}})
+        known["description"] = "; ".join(filter(None, [known.get("description"), f"{error.title} (`{error.code}`)"]))
+    return responses
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every error of ``app`` as ``application/problem+json``."""
+    app.add_exception_handler(CsvPipeError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def _answer(  # the members of a problem document
+    request: Request, *, status: int, code: str, title: str, detail: str, extra: dict[str, object] | None = None
+) -> JSONResponse:
+    body = {**(extra or {}), "type": f"urn:csvpipe:problem:{code}", "title": title, "status": status}
+    body |= {"detail": detail, "code": code, "instance": request.url.path}
+    return JSONResponse(body, status_code=status, media_type=PROBLEM_JSON)
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, CsvPipeError)  # noqa: S101  registered for this class
+    if error.status >= 500:
+        _log.warning("%s %s: %s: %s", request.method, request.url.path, error.code, error.detail)
+    answer = _answer(
+        request, status=error.status, code=error.code, title=error.title, detail=error.detail, extra=error.extra
+    )
+    if "retry_after_s" in error.extra:
+        answer.headers["Retry-After"] = str(error.extra["retry_after_s"])
+    if error.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        answer.headers["Content-Range"] = f"bytes */{error.extra['size_bytes']}"
+    return answer
+
+
+async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  registered for this class
+    faults = [{"field": ".".join(map(str, fault["loc"])), "rule": fault["msg"]} for fault in error.errors()]
+    detail = "; ".join(f"{fault['field']}: {fault['rule']}" for fault in faults)
+    return _answer(
+        request, status=422, code="invalid_request", title="Invalid request", detail=detail, extra={"faults": faults}
+    )
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for this class
+    title = http.HTTPStatus(error.status_code).phrase
+    code = title.lower().replace(" ", "_").replace("-", "_")
+    answer = _answer(request, status=error.status_code, code=code, title=title, detail=str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    _log.error("%s %s: unforeseen %s", request.method, request.url.path, type(error).__name__, exc_info=error)
+    return _answer(
+        request,
+        status=500,
+        code="internal_error",
+        title="Internal error",
+        detail="the uploader failed in a way that nobody foresaw; its log has the reason",
+    )

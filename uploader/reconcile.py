@@ -1,0 +1,70 @@
+"""Reconciliation: what was announced and has not landed for too long is announced again, and at last given up."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from contracts.states import ChunkState
+from uploader.clock import Clock
+from uploader.errors import UploadGoneError
+from uploader.logging import UploadLog
+from uploader.store.protocol import Store
+from uploader.store.records import ChunkRecord
+from uploader.transitions import failed, is_overdue, renewed
+
+LEASE_FOR = timedelta(seconds=60)
+_CHUNKS_AT_ONCE = 1_000
+_log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Looks for overdue chunks of one holder. Calls block."""
+
+    def __init__(self, *, store: Store, holder: str, owner: str, after: timedelta, limit: int, clock: Clock) -> None:
+        self._store = store
+        self._holder = holder
+        self._owner = owner
+        self._after = after
+        self._limit = limit
+        self._clock = clock
+
+    def run_pass(self) -> bool:
+        """Treat all overdue chunks, unless another worker does; the outbox then announces them."""
+        now = self._clock()
+        if not self._store.take_lease(f"reconcile/{self._holder}", owner=self._owner, lease_for=LEASE_FOR, now=now):
+            return True
+        before = now - self._after
+        while overdue := self._store.overdue(holder=self._holder, before=before, limit=_CHUNKS_AT_ONCE):
+            for upload_id, chunk_ids in overdue.items():
+                self._treat(upload_id, chunk_ids)
+        return True
+
+    def _treat(self, upload_id: str, chunk_ids: list[int]) -> None:
+        now = self._clock()
+        log = UploadLog(_log, upload_id)
+
+        def edit(chunk: ChunkRecord) -> ChunkRecord:
+            if not is_overdue(chunk, before=now - self._after):
+                return chunk  # it has landed since the query
+            if chunk.attempts > self._limit:
+                return failed(chunk, reason=self._verdict(chunk))
+            return renewed(chunk, by_hand=False)
+
+        try:
+            upload, chunks = self._store.edit_chunks(upload_id, chunk_ids, edit, at=now)
+        except UploadGoneError:
+            return
+        for chunk in chunks:
+            place = (chunk.chunk_id, upload.total_chunks, chunk.filename)
+            if chunk.state is ChunkState.FAILED:
+                log.error("Chunk %d/%d: %s failed: %s", *place, chunk.error)
+            elif chunk.state is ChunkState.STORED:
+                log.warning("Chunk %d/%d: %s has not landed in time, it will be announced again", *place)
+
+    def _verdict(self, chunk: ChunkRecord) -> str:
+        minutes = self._after.total_seconds() / 60
+        return (
+            f"announced {chunk.attempts} times and not landed within {minutes:g} minutes of the last; look at Airflow "
+            "and NiFi, then POST /uploads/{id}/announce"
+        )

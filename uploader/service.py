@@ -1,0 +1,319 @@
+"""What the uploader does with uploads once their bytes are on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import logging
+import re
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from contracts.manifest import Manifest
+from contracts.states import ChunkState, UploadState
+from uploader.answers import (
+    ChunkStatus,
+    StateChange,
+    UploadAccepted,
+    UploadPage,
+    UploadStatus,
+    UploadSummary,
+    manifest_of,
+)
+from uploader.clock import Clock
+from uploader.errors import (
+    ChunkGoneError,
+    IdempotencyConflictError,
+    InvalidFieldError,
+    ManifestUnavailableError,
+    UploadGoneError,
+)
+from uploader.files import ChunkFiles
+from uploader.logging import UploadLog
+from uploader.model import CutOptions, CutResult
+from uploader.outbox import CLAIM_FOR, Outbox, new_claim
+from uploader.store.protocol import Claim, Page, Store
+from uploader.store.records import ChunkRecord, UploadRecord, new_upload
+from uploader.threads import Threads
+from uploader.transitions import SAFE_IN_BUCKET, failed, landed, relayed, renewed
+
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_MAX_EVIDENCE_CHARS = 16_384
+_log = logging.getLogger(__name__)
+
+
+class Receiving(Protocol):
+    """The directory of an upload that has been received, under the lock of this process."""
+
+    async def commit(self) -> Path:
+        """Rename it to its final place, durably; the lock stays."""
+
+    async def release(self) -> None:
+        """Give up the lock: the manifest now says whose it is."""
+
+    async def discard(self) -> None:
+        """Remove it, wherever it is, and give up the lock."""
+
+
+class UploadService:
+    """Uploads, from the moment that their files are complete. ``accept`` is awaited; all other calls block."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        files: ChunkFiles,
+        outbox: Outbox,
+        threads: Threads,
+        holder: str,
+        bucket: str,
+        base_url: str,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._files = files
+        self._outbox = outbox
+        self._threads = threads
+        self._holder = holder
+        self._bucket = bucket
+        self._base_url = base_url
+        self._clock = clock
+
+    async def accept(
+        self,
+        upload_id: str,
+        options: CutOptions,
+        result: CutResult,
+        receiving: Receiving,
+        idempotency_key: str | None = None,
+        *,
+        created_at: datetime | None = None,
+    ) -> UploadAccepted:
+        """Make an upload exist: files to their place, manifest committed, chunks announced where Kafka answers.
+
+        ``created_at`` is when its first byte came. Where this raises, nothing of the upload remains (at once, or when
+        the cleaner has come by); where the idempotency key is known, neither, and the answer is that of the first
+        upload (``replayed``).
+
+        Raises:
+            InvalidFieldError: the idempotency key breaks its rule.
+            IdempotencyConflictError: the key was used for other content or options.
+            ManifestUnavailableError: the manifest could not be committed.
+        """
+        check_idempotency_key(idempotency_key)
+        upload, chunks = new_upload(
+            upload_id=upload_id,
+            options=options,
+            result=replace(result, source_filename=_storable(result.source_filename)),
+            holder=self._holder,
+            bucket=self._bucket,
+            idempotency_key=idempotency_key,
+            created_at=created_at or self._clock(),
+            chunked_at=self._clock(),
+        )
+        # In a task that runs to its end: a request that is cancelled half-way (shutdown) must not leave a manifest
+        # without files, and the directory is the task's until it is done.
+        task = asyncio.create_task(self._accept(upload, chunks, receiving))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task})
+            raise
+
+    def status(self, upload_id: str) -> UploadStatus:
+        """Return where an upload and its chunks stand.
+
+        Raises:
+            UploadNotFoundError: there is none of this id.
+        """
+        return UploadStatus.with_chunks(*self._store.read(upload_id))
+
+    def manifest(self, upload_id: str) -> Manifest:
+        """Return the manifest of an upload.
+
+        Raises:
+            UploadNotFoundError: there is none of this id.
+            UploadGoneError: it was deleted.
+        """
+        upload, chunks = self._store.read(upload_id)
+        _check_not_deleted(upload)
+        return manifest_of(upload, chunks)
+
+    def list_uploads(
+        self, *, limit: int, cursor: str | None, dataset_name: str | None, state: UploadState | None
+    ) -> UploadPage:
+        """Return a page of uploads, the newest first.
+
+        Raises:
+            InvalidFieldError: the cursor is not one that a page gave out.
+        """
+        after = None if cursor is None else _read_cursor(cursor)
+        found = self._store.list_uploads(Page(limit=limit + 1, after=after, dataset_name=dataset_name, state=state))
+        page = found[:limit]
+        next_cursor = _write_cursor(page[-1][0]) if len(found) > limit else None
+        return UploadPage(uploads=[UploadSummary.of(*each) for each in page], next_cursor=next_cursor)
+
+    def locate_chunk(self, upload_id: str, chunk_id: int) -> tuple[Path, ChunkRecord]:
+        """Return where the file of a chunk lies.
+
+        Raises:
+            UploadNotFoundError: there is no upload of this id.
+            ChunkNotFoundError: it has no such chunk.
+            UploadGoneError: it was deleted.
+            ChunkGoneError: the file has been cleaned up after landing, or is damaged.
+        """
+        upload, chunk = self._store.read_chunk(upload_id, chunk_id)
+        _check_not_deleted(upload)
+        fault = "its file was removed after it had landed" if chunk.state is ChunkState.CLEANED else None
+        if fault is None:
+            fault = self._files.fault(chunk)
+            if fault is not None and chunk.state is not ChunkState.LANDED:
+                UploadLog(_log, upload_id).error("Chunk %d/%d: %s", chunk_id, upload.total_chunks, fault)
+        if fault is not None:
+            raise ChunkGoneError(f"chunk {chunk_id} of upload {upload_id} cannot be downloaded: {fault}")
+        return self._files.path(chunk), chunk
+
+    def change_chunk_state(self, upload_id: str, chunk_id: int, change: StateChange) -> ChunkStatus:
+        """Take note of what the relay says of a chunk; the same once more changes nothing.
+
+        Raises:
+            UploadNotFoundError: there is no upload of this id.
+            ChunkNotFoundError: it has no such chunk.
+            UploadGoneError: it was deleted.
+            EvidenceMismatchError: the object seen in the bucket is not this chunk.
+            IllegalStateChangeError: the table of states forbids the change.
+        """
+        if len(json.dumps(change.evidence)) > _MAX_EVIDENCE_CHARS:
+            raise InvalidFieldError(f"evidence is larger than {_MAX_EVIDENCE_CHARS} characters", field="evidence")
+        now = self._clock()
+        reason = (change.reason or "no reason was given").replace("\x00", "")
+        edit = {
+            ChunkState.RELAYED: partial(relayed, evidence=change.evidence, at=now),
+            ChunkState.LANDED: partial(landed, evidence=change.evidence, at=now),
+            ChunkState.FAILED: partial(failed, reason=reason, evidence=change.evidence),
+        }[change.state]
+        upload, [chunk] = self._store.edit_chunks(upload_id, [chunk_id], edit, at=now)
+        self._log_change(upload, chunk)
+        return ChunkStatus.model_validate(chunk)
+
+    def announce_again(self, upload_id: str) -> UploadStatus:
+        """Let the outbox announce everything that has not landed, also what has failed; attempts count from 0.
+
+        Raises:
+            UploadNotFoundError: there is none of this id.
+            UploadGoneError: it was deleted.
+        """
+
+        def edit(chunk: ChunkRecord) -> ChunkRecord:
+            if chunk.state in SAFE_IN_BUCKET:
+                return chunk
+            fault = self._files.fault(chunk)
+            return renewed(chunk, by_hand=True) if fault is None else failed(chunk, reason=fault)
+
+        upload, chunks = self._store.edit_chunks(upload_id, None, edit, at=self._clock())
+        waiting = sum(chunk.state is ChunkState.STORED for chunk in chunks)
+        UploadLog(_log, upload_id).info("Asked to announce again: %d of %d chunks", waiting, upload.total_chunks)
+        return UploadStatus.with_chunks(upload, chunks)
+
+    def delete(self, upload_id: str, *, force: bool) -> UploadStatus:
+        """Give an upload up: no more announcements and downloads, files removed. Its row stays and says so.
+
+        What lies in the bucket already stays there. The idempotency key is free again.
+
+        Raises:
+            UploadNotFoundError: there is none of this id.
+            UploadOnItsWayError: chunks are announced or relayed, and ``force`` is not set.
+        """
+        upload = self._store.abort(upload_id, force=force, at=self._clock())
+        # In this order: a crash between the two leaves files that the cleaner finds by the upload's state.
+        if upload.holder == self._holder:
+            self._files.remove_upload(upload_id)
+        UploadLog(_log, upload_id).info("Deleted")
+        return self.status(upload_id)
+
+    async def _accept(self, upload: UploadRecord, chunks: list[ChunkRecord], receiving: Receiving) -> UploadAccepted:
+        claim = new_claim(upload.upload_id)
+        try:
+            await receiving.commit()
+            first = await self._threads.run(self._store.create, upload, chunks, claim=claim, claim_for=CLAIM_FOR)
+        except ManifestUnavailableError:
+            # The database may have committed and not been able to say so: the cleaner sees which, and acts.
+            await receiving.release()
+            raise
+        except BaseException:
+            await receiving.discard()
+            raise
+        if first is not None:
+            await receiving.discard()
+            return self._replay(first, upload)
+        await receiving.release()
+        return await self._threads.run(self._announce, upload, claim)
+
+    def _announce(self, upload: UploadRecord, claim: Claim) -> UploadAccepted:
+        log = UploadLog(_log, upload.upload_id)
+        log.info("Accepted: dataset %s, %d chunks, %d rows", upload.dataset_name, upload.total_chunks, upload.row_count)
+        self._outbox.announce_now(upload, claim)
+        return UploadAccepted.of(self._store.find(upload.upload_id) or upload, base_url=self._base_url, replayed=False)
+
+    def _replay(self, first: UploadRecord, second: UploadRecord) -> UploadAccepted:
+        if (first.source_sha256, first.requested) != (second.source_sha256, second.requested):
+            raise IdempotencyConflictError(
+                f"this Idempotency-Key belongs to upload {first.upload_id}, which has other content or other options; "
+                "use a new key for a new upload",
+                upload_id=first.upload_id,
+            )
+        UploadLog(_log, first.upload_id).info("The same upload came again; answered with the first")
+        return UploadAccepted.of(first, base_url=self._base_url, replayed=True)
+
+    def _log_change(self, upload: UploadRecord, chunk: ChunkRecord) -> None:
+        log = UploadLog(_log, upload.upload_id)
+        place = (chunk.chunk_id, upload.total_chunks, chunk.filename, chunk.state)
+        if chunk.state is ChunkState.FAILED:
+            log.error("Chunk %d/%d: %s %s: %s", *place, chunk.error)
+        else:
+            log.info("Chunk %d/%d: %s %s", *place)
+        if upload.state is UploadState.LANDED:
+            log.info("Landed: all %d chunks", upload.total_chunks)
+
+
+def check_idempotency_key(key: str | None) -> None:
+    """Check an Idempotency-Key before the bytes are received.
+
+    Raises:
+        InvalidFieldError: it breaks its rule.
+    """
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidFieldError(
+            "Idempotency-Key must be 1 to 255 visible ASCII characters, such as a UUID", field="Idempotency-Key"
+        )
+
+
+def _check_not_deleted(upload: UploadRecord) -> None:
+    if upload.state is UploadState.ABORTED:
+        raise UploadGoneError(f"upload {upload.upload_id} was deleted at {upload.aborted_at}")
+
+
+def _storable(name: str) -> str:
+    """Return ``name`` without what PostgreSQL cannot hold: NUL, and surrogates that stand for undecodable bytes."""
+    return name.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _write_cursor(upload: UploadRecord) -> str:
+    place = json.dumps([upload.created_at.isoformat(), upload.upload_id])
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        moment, upload_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        after = datetime.fromisoformat(moment)
+        if after.tzinfo is None or not str(upload_id).isalnum():
+            raise ValueError(cursor)
+    except (ValueError, TypeError, binascii.Error) as error:
+        raise InvalidFieldError("cursor is not one that a page of uploads gave out", field="cursor") from error
+    return after, str(upload_id)

@@ -1,0 +1,197 @@
+"""The uploader's settings: read once from the environment, checked, and then never changed."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.errors import CsvPipeError
+from contracts.names import BUCKET_RAW, BYTES_PER_MB, TOPIC_INGEST
+from uploader.model import ChunkType
+
+DATABASE_FILENAME = "manifest.sqlite3"
+_WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104  recognised, not bound
+_BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
+
+
+class SettingsError(CsvPipeError):
+    """A setting is missing or breaks its rule; the text names each one and the rule."""
+
+    code = "invalid_settings"
+    status = 500
+    title = "Invalid settings"
+
+
+class Settings(BaseSettings):
+    """Every setting of the uploader. The environment variable is the field's name in capitals."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True)
+
+    kafka_broker: str = Field(
+        "openhouse-kafka:9092", description="Kafka brokers to start from, host:port, separated by commas."
+    )
+    kafka_topic_ingest: str = Field(
+        TOPIC_INGEST, pattern=r"^[A-Za-z0-9._-]{1,249}$", description="Topic on which chunks are announced."
+    )
+    kafka_partitions: int = Field(
+        3, ge=1, le=10_000, description="Partitions that the topic is created with where it is missing."
+    )
+
+    chunk_type: ChunkType = Field(ChunkType.SIZE, description="How files are cut where an upload does not say.")
+    chunk_size_mb: int = Field(
+        50, ge=1, le=10_240, description="Megabytes a chunk, for uploads by size that do not say."
+    )
+    chunk_rows: int = Field(
+        100_000, ge=1, le=1_000_000_000, description="Rows a chunk, for uploads by rows that do not say."
+    )
+    max_chunks: int = Field(1_000, ge=1, le=100_000, description="Most chunks that one upload may have.")
+    max_file_size_mb: int = Field(10_240, ge=1, description="Largest file that is taken, in megabytes.")
+    max_concurrent_uploads: int = Field(
+        8, ge=1, le=1_000, description="Uploads that one worker process receives at a time; more get 503."
+    )
+
+    temp_dir: Path = Field(
+        Path("/tmp/csv-chunks"),  # noqa: S108  the published default; the directory is made for us alone
+        description="Directory of the chunk files; needs room for what has not landed yet.",
+    )
+    cleanup_after_hours: float = Field(
+        24.0, ge=0, description="Hours after which the file of a landed chunk is removed."
+    )
+    low_disk_mb: int = Field(
+        5_120, ge=0, description="Free megabytes below which landed chunks are removed at once, the oldest first."
+    )
+    min_free_disk_mb: int = Field(
+        1_024, ge=0, description="Megabytes that stay free: an upload that would need them gets 507."
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        description="Database of the manifests: sqlite:///path or postgresql://user:password@host/name; "
+        f"empty for {DATABASE_FILENAME} in TEMP_DIR.",
+    )
+
+    api_host: str = Field("127.0.0.1", min_length=1, description="Address that the uploader listens on.")
+    api_port: int = Field(8000, ge=1, le=65_535, description="Port that the uploader listens on.")
+    api_base_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/\s?#]+[^\s?#]*$",
+        description="Address under which NiFi and clients reach this uploader; "
+        "empty for http://API_HOST:API_PORT (the machine's name where API_HOST is a wildcard).",
+    )
+    replica_name: str = Field(
+        default_factory=socket.gethostname,
+        pattern=r"^[A-Za-z0-9_.-]{1,128}$",
+        description="Name of this replica, the same after a restart; empty for the host's name.",
+    )
+    s3_bucket: str = Field(
+        BUCKET_RAW,
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        description="Bucket that the chunks land in, as it stands in messages and manifests.",
+    )
+
+    reannounce_after_minutes: float = Field(
+        30.0, gt=0, description="Minutes after which a chunk that was announced and has not landed is announced again."
+    )
+    reannounce_limit: int = Field(
+        3, ge=0, le=1_000, description="How often a chunk is announced again before it counts as failed."
+    )
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
+    log_format: Literal["text", "json"] = Field("text", description="One line of text, or of JSON, for each record.")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _level_in_any_case(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("kafka_broker")
+    @classmethod
+    def _brokers(cls, value: str) -> str:
+        for broker in value.split(","):
+            if not _BROKER.fullmatch(broker.strip()):
+                raise ValueError(f"{broker.strip()!r} is not of the form host:port")
+        return value
+
+    @field_validator("temp_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        if not value.is_absolute():
+            raise ValueError("must be an absolute path")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"(sqlite|postgresql(\+psycopg)?)://", value.get_secret_value()):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return value
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.low_disk_mb < self.min_free_disk_mb:
+            raise ValueError(
+                f"LOW_DISK_MB ({self.low_disk_mb}) must not be below MIN_FREE_DISK_MB ({self.min_free_disk_mb}): "
+                "cleaning would start only when uploads are refused already"
+            )
+        if self.chunk_size_mb > self.max_file_size_mb:
+            raise ValueError(
+                f"CHUNK_SIZE_MB ({self.chunk_size_mb}) must not be above MAX_FILE_SIZE_MB ({self.max_file_size_mb})"
+            )
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """Address of this uploader for others, without a slash at the end."""
+        if self.api_base_url is not None:
+            return self.api_base_url.rstrip("/")
+        host = socket.gethostname() if self.api_host in _WILDCARD_HOSTS else self.api_host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.api_port}"
+
+    @property
+    def store_url(self) -> str:
+        """Address of the database of manifests; may hold a password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.temp_dir / DATABASE_FILENAME}"
+
+    @property
+    def kafka_brokers(self) -> list[str]:
+        """The brokers to start from, one by one."""
+        return [broker.strip() for broker in self.kafka_broker.split(",")]
+
+    @property
+    def max_file_size_bytes(self) -> int:
+        """``MAX_FILE_SIZE_MB`` in bytes."""
+        return self.max_file_size_mb * BYTES_PER_MB
+
+    @property
+    def low_disk_bytes(self) -> int:
+        """``LOW_DISK_MB`` in bytes."""
+        return self.low_disk_mb * BYTES_PER_MB
+
+    @property
+    def min_free_disk_bytes(self) -> int:
+        """``MIN_FREE_DISK_MB`` in bytes."""
+        return self.min_free_disk_mb * BYTES_PER_MB
+
+
+def load_settings(*, env_file: Path | None = None, **given: Any) -> Settings:  # noqa: ANN401  any field of Settings
+    """Read the settings from the environment, then ``env_file``; what is ``given`` by name goes before both.
+
+    Raises:
+        SettingsError: a value breaks its rule. All faults are named at once, values are not (they may be secrets).
+    """
+    try:
+        return Settings(_env_file=env_file, **given)
+    except ValidationError as error:
+        faults = [_fault(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False)]
+        raise SettingsError("wrong settings: " + "; ".join(faults)) from error
+
+
+def _fault(place: tuple[int | str, ...], rule: str) -> str:
+    rule = rule.removeprefix("Value error, ")
+    return f"{str(place[0]).upper()}: {rule}" if place else rule

@@ -1,0 +1,137 @@
+"""Connections to the database: SQLite with a write-ahead log, or PostgreSQL, behind one kind of transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from uploader.errors import ManifestUnavailableError
+
+_BUSY_TIMEOUT_S = 30
+_MIGRATION_LOCK = 0x6373_7670  # "csvp": a number that no other program's advisory lock is likely to use
+_READ_ONLY = "csvpipe_read_only"
+
+
+def open_engine(url: str) -> Engine:
+    """Connect to ``url`` and bring the database to the newest schema.
+
+    Raises:
+        ManifestUnavailableError: the database does not answer.
+    """
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(parsed, connect_args={"timeout": _BUSY_TIMEOUT_S})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        engine = create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    try:
+        with answering():
+            _migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn the failure of a database to answer into our error; anything else passes.
+
+    Raises:
+        ManifestUnavailableError: the database is away, locked for too long, or has no connection left.
+    """
+    try:
+        yield
+    except (OperationalError, PoolTimeoutError) as error:
+        raise ManifestUnavailableError(f"the database of manifests does not answer: {_reason(error)}") from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise ManifestUnavailableError("the connection to the database of manifests broke") from error
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that writes: on SQLite it has the write lock from its first statement on."""
+    with answering(), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that reads, all of it as of one moment."""
+    options: dict[str, Any] = {_READ_ONLY: True}
+    if engine.dialect.name == "postgresql":
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with answering(), engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  a DB-API connection
+    # Python's sqlite3 would open transactions by itself, and too late: _begin_sqlite does it instead.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=ON")
+    # A commit is on the disk when it returns: an upload that was answered with 202 outlives a power cut.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that comes to write later can fail at once with SQLITE_BUSY, whatever the timeout.
+    read_only = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _migrate(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        _use_write_ahead_log(engine)
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # Several processes start at once: one migrates, the others wait and then find nothing to do.
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _use_write_ahead_log(engine: Engine) -> None:
+    # The switch needs the database for itself and does not wait for it as other statements do.
+    deadline = time.monotonic() + _BUSY_TIMEOUT_S
+    connection = engine.raw_connection()
+    try:
+        while True:
+            try:
+                mode = connection.cursor().execute("PRAGMA journal_mode=WAL").fetchone()
+            except Exception as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+                continue
+            if mode is not None and mode[0] not in {"wal", "memory"}:
+                raise ManifestUnavailableError(
+                    f"SQLite keeps journal_mode={mode[0]}: its file must lie on a local disk"
+                )
+            return
+    finally:
+        connection.close()
+
+
+def _reason(error: OperationalError | PoolTimeoutError) -> str:
+    cause = error.orig if isinstance(error, OperationalError) else error
+    return " ".join(str(cause).split())

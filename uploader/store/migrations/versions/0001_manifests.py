@@ -1,0 +1,95 @@
+"""Manifests of uploads and their chunks, and leases."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create the tables."""
+    op.create_table(
+        "leases",
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("owner", sa.String(length=255), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
+    )
+    op.create_table(
+        "uploads",
+        sa.Column("upload_id", sa.String(length=32), nullable=False),
+        sa.Column("dataset_name", sa.String(length=128), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("holder", sa.String(length=128), nullable=False),
+        sa.Column("idempotency_key", sa.String(length=255), nullable=True),
+        sa.Column("chunk_type", sa.String(length=8), nullable=False),
+        sa.Column("chunk_size", sa.BigInteger(), nullable=False),
+        sa.Column("requested", sa.JSON(), nullable=False),
+        sa.Column("source_filename", sa.Text(), nullable=False),
+        sa.Column("source_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("source_sha256", sa.String(length=64), nullable=False),
+        sa.Column("content_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("content_sha256", sa.String(length=64), nullable=False),
+        sa.Column("encoding", sa.String(length=64), nullable=False),
+        sa.Column("transcoded_from", sa.String(length=16), nullable=True),
+        sa.Column("delimiter", sa.String(length=8), nullable=False),
+        sa.Column("headers", sa.JSON(), nullable=False),
+        sa.Column("header_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("row_count", sa.BigInteger(), nullable=False),
+        sa.Column("total_chunks", sa.Integer(), nullable=False),
+        sa.Column("bucket", sa.String(length=63), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("chunked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("announced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("landed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("aborted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("claim_owner", sa.String(length=255), nullable=True),
+        sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("total_chunks >= 1", name=op.f("ck_uploads_has_chunks")),
+        sa.PrimaryKeyConstraint("upload_id", name=op.f("pk_uploads")),
+        sa.UniqueConstraint("idempotency_key", name=op.f("uq_uploads_idempotency_key")),
+    )
+    op.create_index("ix_uploads_created_at", "uploads", ["created_at", "upload_id"], unique=False)
+    op.create_index("ix_uploads_dataset_name", "uploads", ["dataset_name", "created_at"], unique=False)
+    op.create_index("ix_uploads_state", "uploads", ["state", "created_at"], unique=False)
+    op.create_table(
+        "chunks",
+        sa.Column("upload_id", sa.String(length=32), nullable=False),
+        sa.Column("chunk_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("filename", sa.String(length=255), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("row_start", sa.BigInteger(), nullable=False),
+        sa.Column("row_end", sa.BigInteger(), nullable=False),
+        sa.Column("byte_start", sa.BigInteger(), nullable=False),
+        sa.Column("byte_end", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("announced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("relayed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("landed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cleaned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("evidence", sa.JSON(), nullable=False),
+        sa.CheckConstraint("chunk_id >= 1", name=op.f("ck_chunks_counted_from_1")),
+        sa.ForeignKeyConstraint(["upload_id"], ["uploads.upload_id"], name=op.f("fk_chunks_upload_id")),
+        sa.PrimaryKeyConstraint("upload_id", "chunk_id", name=op.f("pk_chunks")),
+    )
+    op.create_index("ix_chunks_state", "chunks", ["state", "landed_at"], unique=False)
+
+
+def downgrade() -> None:
+    """Drop them."""
+    op.drop_index("ix_chunks_state", table_name="chunks")
+    op.drop_table("chunks")
+    op.drop_index("ix_uploads_state", table_name="uploads")
+    op.drop_index("ix_uploads_dataset_name", table_name="uploads")
+    op.drop_index("ix_uploads_created_at", table_name="uploads")
+    op.drop_table("uploads")
+    op.drop_table("leases")

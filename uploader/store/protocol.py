@@ -1,0 +1,126 @@
+"""What the service needs of a database. All calls block: they are made from threads, never on the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from contracts.states import ChunkState, UploadState
+from uploader.store.records import ChunkRecord, UploadRecord
+
+ChunkEdit = Callable[[ChunkRecord], ChunkRecord]
+"""Returns the chunk as it shall be, or the same chunk; what it raises rolls the transaction back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The sole right to announce one upload, until it runs out."""
+
+    upload_id: str
+    owner: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Which uploads to list: newest first, those that come after the place ``(created_at, upload_id)``."""
+
+    limit: int
+    after: tuple[datetime, str] | None = None
+    dataset_name: str | None = None
+    state: UploadState | None = None
+
+
+class Store(Protocol):
+    """Manifests, the outbox that they are, and leases. Every method is one transaction.
+
+    Each raises :class:`uploader.errors.ManifestUnavailableError` where the database does not answer.
+    """
+
+    def create(
+        self, upload: UploadRecord, chunks: Sequence[ChunkRecord], *, claim: Claim, claim_for: timedelta
+    ) -> UploadRecord | None:
+        """Store an upload with all its chunks, already claimed, or return the upload that holds its key."""
+
+    def find(self, upload_id: str) -> UploadRecord | None:
+        """Return one upload without its chunks."""
+
+    def find_many(self, upload_ids: Collection[str]) -> dict[str, UploadRecord]:
+        """Return those of the uploads that are known."""
+
+    def read(self, upload_id: str) -> tuple[UploadRecord, list[ChunkRecord]]:
+        """Return an upload and its chunks in order, as of one moment.
+
+        Raises:
+            UploadNotFoundError: there is none of this id.
+        """
+
+    def read_chunk(self, upload_id: str, chunk_id: int) -> tuple[UploadRecord, ChunkRecord]:
+        """Return one chunk and its upload.
+
+        Raises:
+            UploadNotFoundError: there is no upload of this id.
+            ChunkNotFoundError: it has no such chunk.
+        """
+
+    def list_uploads(self, page: Page) -> list[tuple[UploadRecord, dict[ChunkState, int]]]:
+        """Return a page of uploads, each with the number of its chunks by state."""
+
+    def edit_chunks(
+        self, upload_id: str, chunk_ids: Collection[int] | None, edit: ChunkEdit, *, at: datetime
+    ) -> tuple[UploadRecord, list[ChunkRecord]]:
+        """Apply ``edit`` to the chunks (None: all), alone with the upload, and derive the upload's state anew.
+
+        Returns the upload and the chunks asked for, after the change.
+
+        Raises:
+            UploadNotFoundError: there is no upload of this id.
+            ChunkNotFoundError: it has no such chunk.
+            UploadGoneError: it was deleted.
+            IllegalStateChangeError: the table does not allow a change.
+        """
+
+    def abort(self, upload_id: str, *, force: bool, at: datetime) -> UploadRecord:
+        """Mark an upload as given up and free its idempotency key; once more changes nothing.
+
+        Raises:
+            UploadNotFoundError: there is no upload of this id.
+            UploadOnItsWayError: chunks are announced or relayed, and ``force`` is not set.
+        """
+
+    def claim_unannounced(self, *, holder: str, owner: str, claim_for: timedelta, now: datetime) -> Claim | None:
+        """Claim the oldest upload of ``holder`` that has chunks to announce and that nobody works on."""
+
+    def renew_claim(self, claim: Claim, *, claim_for: timedelta, now: datetime) -> bool:
+        """Prolong a claim; False where another has taken it since."""
+
+    def release_claim(self, claim: Claim, *, until: datetime) -> None:
+        """Let others have the upload after ``until``, if the claim is still ours."""
+
+    def unannounced(self, upload_id: str, *, limit: int) -> list[ChunkRecord]:
+        """Return the first chunks that wait to be announced; none where the upload was deleted."""
+
+    def overdue(self, *, holder: str, before: datetime, limit: int) -> dict[str, list[int]]:
+        """Return ids of chunks by upload that were announced or relayed ``before``, and have not landed."""
+
+    def landed(self, *, holder: str, before: datetime | None, limit: int) -> list[ChunkRecord]:
+        """Return chunks whose files may go, those that landed first first (None: whenever they landed)."""
+
+    def adopt(self, upload_ids: Collection[str], *, holder: str) -> list[str]:
+        """Make ``holder`` the holder of uploads that name another one; return their ids."""
+
+    def unlanded(self, *, holder: str) -> list[UploadRecord]:
+        """Return the uploads of ``holder`` that are neither landed nor deleted."""
+
+    def take_lease(self, name: str, *, owner: str, lease_for: timedelta, now: datetime) -> bool:
+        """Take or prolong a lease; False where another owner holds it."""
+
+    def drop_lease(self, name: str, *, owner: str) -> None:
+        """Give a lease back, if it is ours."""
+
+    def ping(self) -> None:
+        """Return if the database answers."""
+
+    def close(self) -> None:
+        """Close all connections."""

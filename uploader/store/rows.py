@@ -1,0 +1,44 @@
+"""Records to rows and back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from sqlalchemy import Column, Row
+
+from contracts.states import ChunkState, UploadState
+from uploader.model import ChunkType
+from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.tables import chunks, uploads
+
+UPLOAD_COLUMNS: list[Column[Any]] = [uploads.c[field.name] for field in fields(UploadRecord)]
+CHUNK_COLUMNS: list[Column[Any]] = [chunks.c[field.name] for field in fields(ChunkRecord)]
+
+
+def upload_of(row: Row[Any]) -> UploadRecord:
+    """Return the upload that ``row`` of :data:`UPLOAD_COLUMNS` holds."""
+    values = dict(row._mapping)
+    values |= {"state": UploadState(values["state"]), "chunk_type": ChunkType(values["chunk_type"])}
+    return UploadRecord(**values)
+
+
+def chunk_of(row: Row[Any]) -> ChunkRecord:
+    """Return the chunk that ``row`` of :data:`CHUNK_COLUMNS` holds."""
+    values = dict(row._mapping)
+    return ChunkRecord(**{**values, "state": ChunkState(values["state"])})
+
+
+def values_of(record: UploadRecord | ChunkRecord) -> dict[str, Any]:
+    """Return what to write for ``record``."""
+    values = asdict(record)
+    values["state"] = record.state.value
+    if isinstance(record, UploadRecord):
+        values["chunk_type"] = record.chunk_type.value
+    return values
+
+
+def changes(old: UploadRecord | ChunkRecord, new: UploadRecord | ChunkRecord) -> dict[str, Any]:
+    """Return the columns that differ, with their new values."""
+    before, after = values_of(old), values_of(new)
+    return {name: value for name, value in after.items() if before[name] != value}

@@ -1,0 +1,319 @@
+"""The store on SQLAlchemy: the same statements for SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, and_, func, insert, or_, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from contracts.states import ChunkState, UploadState, check_upload_change
+from uploader.errors import ChunkNotFoundError, UploadGoneError, UploadNotFoundError, UploadOnItsWayError
+from uploader.store.engine import open_engine, reading, writing
+from uploader.store.leases import LeaseTable
+from uploader.store.protocol import ChunkEdit, Claim, Page
+from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.rows import CHUNK_COLUMNS, UPLOAD_COLUMNS, changes, chunk_of, upload_of, values_of
+from uploader.store.tables import chunks, uploads
+from uploader.transitions import ON_THEIR_WAY, summarised
+
+_T = TypeVar("_T", int, str)
+_IDS_AT_ONCE = 500
+"""How many ids one statement takes; SQLite has a limit, and PostgreSQL plans better below it."""
+
+
+class SqlStore(LeaseTable):
+    """See :class:`uploader.store.protocol.Store`."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._engine = engine
+
+    def create(
+        self, upload: UploadRecord, chunks_: Sequence[ChunkRecord], *, claim: Claim, claim_for: timedelta
+    ) -> UploadRecord | None:
+        """Store an upload with all its chunks, already claimed, or return the upload that holds its key."""
+        claimed = {"claim_owner": claim.owner, "claimed_until": upload.chunked_at + claim_for}
+        while True:
+            try:
+                with writing(self._engine) as connection:
+                    connection.execute(insert(uploads), {**values_of(upload), **claimed})
+                    connection.execute(insert(chunks), [values_of(chunk) for chunk in chunks_])
+            except IntegrityError:
+                first = self._find_by_key(upload.idempotency_key)
+                if first is not None:
+                    return first
+                if upload.idempotency_key is None or self.find(upload.upload_id) is not None:
+                    raise
+                # The key was given free between the two transactions: try again.
+            else:
+                return None
+
+    def find(self, upload_id: str) -> UploadRecord | None:
+        """Return one upload without its chunks."""
+        with reading(self._engine) as connection:
+            return _find(connection, upload_id)
+
+    def find_many(self, upload_ids: Collection[str]) -> dict[str, UploadRecord]:
+        """Return those of the uploads that are known."""
+        found: dict[str, UploadRecord] = {}
+        with reading(self._engine) as connection:
+            for ids in _batches(sorted(upload_ids)):
+                rows = connection.execute(select(*UPLOAD_COLUMNS).where(uploads.c.upload_id.in_(ids)))
+                found |= {upload.upload_id: upload for upload in map(upload_of, rows)}
+        return found
+
+    def read(self, upload_id: str) -> tuple[UploadRecord, list[ChunkRecord]]:
+        """Return an upload and its chunks in order, as of one moment."""
+        with reading(self._engine) as connection:
+            return _existing(connection, upload_id), _chunks(connection, upload_id, None)
+
+    def read_chunk(self, upload_id: str, chunk_id: int) -> tuple[UploadRecord, ChunkRecord]:
+        """Return one chunk and its upload."""
+        with reading(self._engine) as connection:
+            return _existing(connection, upload_id), _chunks(connection, upload_id, [chunk_id])[0]
+
+    def list_uploads(self, page: Page) -> list[tuple[UploadRecord, dict[ChunkState, int]]]:
+        """Return a page of uploads, each with the number of its chunks by state."""
+        query = select(*UPLOAD_COLUMNS).order_by(uploads.c.created_at.desc(), uploads.c.upload_id.desc())
+        if page.after is not None:
+            moment, upload_id = page.after
+            older = uploads.c.created_at < moment
+            query = query.where(or_(older, and_(uploads.c.created_at == moment, uploads.c.upload_id < upload_id)))
+        if page.dataset_name is not None:
+            query = query.where(uploads.c.dataset_name == page.dataset_name)
+        if page.state is not None:
+            query = query.where(uploads.c.state == page.state.value)
+        with reading(self._engine) as connection:
+            found = [upload_of(row) for row in connection.execute(query.limit(page.limit))]
+            counts = _counts(connection, [upload.upload_id for upload in found])
+        return [(upload, counts.get(upload.upload_id, {})) for upload in found]
+
+    def edit_chunks(
+        self, upload_id: str, chunk_ids: Collection[int] | None, edit: ChunkEdit, *, at: datetime
+    ) -> tuple[UploadRecord, list[ChunkRecord]]:
+        """Apply ``edit`` to the chunks, alone with the upload, and derive the upload's state anew."""
+        with writing(self._engine) as connection:
+            upload = _locked(connection, upload_id)
+            if upload.state is UploadState.ABORTED:
+                raise UploadGoneError(f"upload {upload_id} was deleted at {upload.aborted_at}", upload_id=upload_id)
+            before = _chunks(connection, upload_id, chunk_ids)
+            after = [edit(chunk) for chunk in before]
+            if before == after:
+                return upload, after
+            for old, new in zip(before, after, strict=True):
+                _write_chunk(connection, old, new)
+            return _summarise(connection, upload, at=at), after
+
+    def abort(self, upload_id: str, *, force: bool, at: datetime) -> UploadRecord:
+        """Mark an upload as given up and free its idempotency key; once more changes nothing."""
+        with writing(self._engine) as connection:
+            upload = _locked(connection, upload_id)
+            if not check_upload_change(upload.state, UploadState.ABORTED):
+                return upload
+            counts = _counts(connection, [upload_id]).get(upload_id, {})
+            on_their_way = sum(counts.get(state, 0) for state in ON_THEIR_WAY)
+            if on_their_way and not force:
+                raise UploadOnItsWayError(
+                    f"{on_their_way} of {upload.total_chunks} chunks are on their way to the bucket; wait until they "
+                    "have landed or failed, or delete with force=true (what has landed stays in the bucket)",
+                    upload_id=upload_id,
+                )
+            after = replace(upload, state=UploadState.ABORTED, aborted_at=at, idempotency_key=None)
+            _write_upload(connection, upload, after)
+            return after
+
+    def claim_unannounced(self, *, holder: str, owner: str, claim_for: timedelta, now: datetime) -> Claim | None:
+        """Claim the oldest upload of ``holder`` that has chunks to announce and that nobody works on."""
+        free = or_(uploads.c.claimed_until.is_(None), uploads.c.claimed_until <= now)
+        waiting = and_(uploads.c.holder == holder, uploads.c.state == UploadState.CHUNKED.value, free)
+        with reading(self._engine) as connection:
+            query = select(uploads.c.upload_id).where(waiting).order_by(uploads.c.created_at).limit(1)
+            upload_id = connection.execute(query).scalar_one_or_none()
+        if upload_id is None:
+            return None
+        values = {"claim_owner": owner, "claimed_until": now + claim_for}
+        with writing(self._engine) as connection:
+            # Asked again in the update: where another worker was faster, no row matches.
+            taken = connection.execute(update(uploads).where(uploads.c.upload_id == upload_id, waiting).values(values))
+            return Claim(upload_id=upload_id, owner=owner) if taken.rowcount else None
+
+    def renew_claim(self, claim: Claim, *, claim_for: timedelta, now: datetime) -> bool:
+        """Prolong a claim; False where another has taken it since."""
+        return self._set_claim(claim, until=now + claim_for)
+
+    def release_claim(self, claim: Claim, *, until: datetime) -> None:
+        """Let others have the upload after ``until``, if the claim is still ours."""
+        self._set_claim(claim, until=until)
+
+    def unannounced(self, upload_id: str, *, limit: int) -> list[ChunkRecord]:
+        """Return the first chunks that wait to be announced; none where the upload was deleted."""
+        query = (
+            select(*CHUNK_COLUMNS)
+            .join(uploads)
+            .where(uploads.c.upload_id == upload_id, uploads.c.state == UploadState.CHUNKED.value)
+            .where(chunks.c.state == ChunkState.STORED.value)
+            .order_by(chunks.c.chunk_id)
+            .limit(limit)
+        )
+        with reading(self._engine) as connection:
+            return [chunk_of(row) for row in connection.execute(query)]
+
+    def overdue(self, *, holder: str, before: datetime, limit: int) -> dict[str, list[int]]:
+        """Return ids of chunks by upload that were announced or relayed ``before``, and have not landed."""
+        query = (
+            select(chunks.c.upload_id, chunks.c.chunk_id)
+            .join(uploads)
+            .where(uploads.c.holder == holder, uploads.c.state != UploadState.ABORTED.value)
+            .where(chunks.c.state.in_([state.value for state in ON_THEIR_WAY]))
+            .where(func.coalesce(chunks.c.relayed_at, chunks.c.announced_at) < before)
+            .order_by(chunks.c.upload_id, chunks.c.chunk_id)
+            .limit(limit)
+        )
+        found: dict[str, list[int]] = {}
+        with reading(self._engine) as connection:
+            for upload_id, chunk_id in connection.execute(query):
+                found.setdefault(upload_id, []).append(chunk_id)
+        return found
+
+    def landed(self, *, holder: str, before: datetime | None, limit: int) -> list[ChunkRecord]:
+        """Return chunks whose files may go, those that landed first first (None: whenever they landed)."""
+        query = (
+            select(*CHUNK_COLUMNS)
+            .join(uploads)
+            .where(uploads.c.holder == holder, uploads.c.state != UploadState.ABORTED.value)
+            .where(chunks.c.state == ChunkState.LANDED.value)
+            .order_by(chunks.c.landed_at, chunks.c.upload_id, chunks.c.chunk_id)
+            .limit(limit)
+        )
+        if before is not None:
+            query = query.where(chunks.c.landed_at <= before)
+        with reading(self._engine) as connection:
+            return [chunk_of(row) for row in connection.execute(query)]
+
+    def adopt(self, upload_ids: Collection[str], *, holder: str) -> list[str]:
+        """Make ``holder`` the holder of uploads that name another one; return their ids."""
+        adopted: list[str] = []
+        with writing(self._engine) as connection:
+            for ids in _batches(sorted(upload_ids)):
+                strangers = and_(uploads.c.upload_id.in_(ids), uploads.c.holder != holder)
+                adopted += connection.execute(select(uploads.c.upload_id).where(strangers)).scalars()
+                connection.execute(update(uploads).where(strangers).values(holder=holder))
+        return adopted
+
+    def unlanded(self, *, holder: str) -> list[UploadRecord]:
+        """Return the uploads of ``holder`` that are neither landed nor deleted."""
+        done = [UploadState.LANDED.value, UploadState.ABORTED.value]
+        query = select(*UPLOAD_COLUMNS).where(uploads.c.holder == holder, uploads.c.state.not_in(done))
+        with reading(self._engine) as connection:
+            return [upload_of(row) for row in connection.execute(query.order_by(uploads.c.created_at))]
+
+    def ping(self) -> None:
+        """Return if the database answers."""
+        with reading(self._engine) as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def _find_by_key(self, key: str | None) -> UploadRecord | None:
+        if key is None:
+            return None
+        with reading(self._engine) as connection:
+            row = connection.execute(select(*UPLOAD_COLUMNS).where(uploads.c.idempotency_key == key)).one_or_none()
+        return None if row is None else upload_of(row)
+
+    def _set_claim(self, claim: Claim, *, until: datetime) -> bool:
+        ours = and_(uploads.c.upload_id == claim.upload_id, uploads.c.claim_owner == claim.owner)
+        with writing(self._engine) as connection:
+            return connection.execute(update(uploads).where(ours).values(claimed_until=until)).rowcount > 0
+
+
+def open_store(url: str) -> SqlStore:
+    """Open the store at ``url`` and bring its schema up to date.
+
+    Raises:
+        ManifestUnavailableError: the database does not answer.
+    """
+    return SqlStore(open_engine(url))
+
+
+def _find(connection: Connection, upload_id: str, *, lock: bool = False) -> UploadRecord | None:
+    query = select(*UPLOAD_COLUMNS).where(uploads.c.upload_id == upload_id)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    return None if row is None else upload_of(row)
+
+
+def _existing(connection: Connection, upload_id: str, *, lock: bool = False) -> UploadRecord:
+    upload = _find(connection, upload_id, lock=lock)
+    if upload is None:
+        raise UploadNotFoundError(f"there is no upload {upload_id[:64]!r}", upload_id=upload_id[:64])
+    return upload
+
+
+def _locked(connection: Connection, upload_id: str) -> UploadRecord:
+    """Read an upload that nobody else changes until this transaction ends.
+
+    PostgreSQL locks the row; SQLite renders no FOR UPDATE and needs none, as the whole database is locked.
+    """
+    return _existing(connection, upload_id, lock=True)
+
+
+def _chunks(connection: Connection, upload_id: str, chunk_ids: Collection[int] | None) -> list[ChunkRecord]:
+    query = select(*CHUNK_COLUMNS).where(chunks.c.upload_id == upload_id).order_by(chunks.c.chunk_id)
+    if chunk_ids is None:
+        return [chunk_of(row) for row in connection.execute(query)]
+    found = [
+        chunk_of(row)
+        for ids in _batches(sorted(set(chunk_ids)))
+        for row in connection.execute(query.where(chunks.c.chunk_id.in_(ids)))
+    ]
+    missing = set(chunk_ids) - {chunk.chunk_id for chunk in found}
+    if missing:
+        raise ChunkNotFoundError(f"upload {upload_id} has no chunk {min(missing)}", upload_id=upload_id)
+    return found
+
+
+def _counts(connection: Connection, upload_ids: Sequence[str]) -> dict[str, dict[ChunkState, int]]:
+    query = select(chunks.c.upload_id, chunks.c.state, func.count()).group_by(chunks.c.upload_id, chunks.c.state)
+    counts: dict[str, dict[ChunkState, int]] = {}
+    for upload_id, state, count in connection.execute(query.where(chunks.c.upload_id.in_(upload_ids))):
+        counts.setdefault(upload_id, {})[ChunkState(state)] = count
+    return counts
+
+
+def _summarise(connection: Connection, upload: UploadRecord, *, at: datetime) -> UploadRecord:
+    counts = _counts(connection, [upload.upload_id])[upload.upload_id]
+    first_error = None
+    if counts.get(ChunkState.FAILED):
+        failures = and_(chunks.c.upload_id == upload.upload_id, chunks.c.state == ChunkState.FAILED.value)
+        query = select(chunks.c.chunk_id, chunks.c.error).where(failures).order_by(chunks.c.chunk_id).limit(1)
+        chunk_id, error = connection.execute(query).one()
+        first_error = f"chunk {chunk_id}: {error}"
+    after = summarised(upload, counts, first_error=first_error, at=at)
+    # Nothing is left to announce: the claim goes with it, so that a renewed announcement need not wait it out.
+    unclaimed = {} if after.state is UploadState.CHUNKED else {"claimed_until": None}
+    _write(connection, uploads.c.upload_id == upload.upload_id, uploads, changes(upload, after) | unclaimed)
+    return after
+
+
+def _write_upload(connection: Connection, old: UploadRecord, new: UploadRecord) -> None:
+    _write(connection, uploads.c.upload_id == old.upload_id, uploads, changes(old, new))
+
+
+def _write_chunk(connection: Connection, old: ChunkRecord, new: ChunkRecord) -> None:
+    place = and_(chunks.c.upload_id == old.upload_id, chunks.c.chunk_id == old.chunk_id)
+    _write(connection, place, chunks, changes(old, new))
+
+
+def _write(connection: Connection, place: Any, table: Any, values: dict[str, Any]) -> None:  # noqa: ANN401  SQLAlchemy's expressions
+    if values:
+        connection.execute(update(table).where(place).values(values))
+
+
+def _batches(items: Sequence[_T]) -> list[Sequence[_T]]:
+    return [items[start : start + _IDS_AT_ONCE] for start in range(0, len(items), _IDS_AT_ONCE)]

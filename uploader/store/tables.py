@@ -1,0 +1,122 @@
+"""The tables, as SQLAlchemy knows them; the migrations bring a database to this."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime in UTC, on databases with time zones (PostgreSQL) and without (SQLite)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Hand ``value`` to the database in UTC."""
+        if value is None:
+            return None
+        in_utc = value.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  as in the base
+        """Return what the database holds as an aware datetime in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("upload_id", String(32), primary_key=True),
+    Column("dataset_name", String(128), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("holder", String(128), nullable=False),
+    Column("idempotency_key", String(255), unique=True),
+    Column("chunk_type", String(8), nullable=False),
+    Column("chunk_size", BigInteger, nullable=False),
+    Column("requested", JSON, nullable=False),
+    Column("source_filename", Text, nullable=False),
+    Column("source_bytes", BigInteger, nullable=False),
+    Column("source_sha256", String(64), nullable=False),
+    Column("content_bytes", BigInteger, nullable=False),
+    Column("content_sha256", String(64), nullable=False),
+    Column("encoding", String(64), nullable=False),
+    Column("transcoded_from", String(16)),
+    Column("delimiter", String(8), nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("header_bytes", BigInteger, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("total_chunks", Integer, nullable=False),
+    Column("bucket", String(63), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("chunked_at", Moment, nullable=False),
+    Column("announced_at", Moment),
+    Column("landed_at", Moment),
+    Column("aborted_at", Moment),
+    Column("error", Text),
+    Column("claim_owner", String(255)),
+    Column("claimed_until", Moment),
+    CheckConstraint("total_chunks >= 1", name="has_chunks"),
+    Index("ix_uploads_created_at", "created_at", "upload_id"),
+    Index("ix_uploads_dataset_name", "dataset_name", "created_at"),
+    Index("ix_uploads_state", "state", "created_at"),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("upload_id", String(32), ForeignKey("uploads.upload_id"), primary_key=True),
+    Column("chunk_id", Integer, primary_key=True, autoincrement=False),
+    Column("filename", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("row_start", BigInteger, nullable=False),
+    Column("row_end", BigInteger, nullable=False),
+    Column("byte_start", BigInteger, nullable=False),
+    Column("byte_end", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("announced_at", Moment),
+    Column("relayed_at", Moment),
+    Column("landed_at", Moment),
+    Column("cleaned_at", Moment),
+    Column("error", Text),
+    Column("evidence", JSON, nullable=False),
+    CheckConstraint("chunk_id >= 1", name="counted_from_1"),
+    Index("ix_chunks_state", "state", "landed_at"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("owner", String(255), nullable=False),
+    Column("until", Moment, nullable=False),
+)

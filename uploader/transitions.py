@@ -1,0 +1,122 @@
+"""What a change of state does to a chunk and to its upload. Pure: the store runs these inside its transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from contracts.states import ChunkState, UploadState, check_chunk_change, check_upload_change, summarise_chunks
+from uploader.errors import EvidenceMismatchError
+from uploader.store.records import ChunkRecord, UploadRecord
+
+ON_THEIR_WAY = frozenset({ChunkState.ANNOUNCED, ChunkState.RELAYED})
+SAFE_IN_BUCKET = frozenset({ChunkState.LANDED, ChunkState.CLEANED})
+
+
+def announced(chunk: ChunkRecord, *, at: datetime) -> ChunkRecord:
+    """Return ``chunk`` after Kafka's acknowledgement; a consumer that was faster than the mark keeps its word."""
+    chunk = replace(chunk, attempts=chunk.attempts + 1, announced_at=at)
+    return replace(chunk, state=ChunkState.ANNOUNCED) if chunk.state is ChunkState.STORED else chunk
+
+
+def relayed(chunk: ChunkRecord, *, evidence: Mapping[str, object], at: datetime) -> ChunkRecord:
+    """Return ``chunk`` after NiFi has accepted its message.
+
+    Raises:
+        IllegalStateChangeError: it has landed already.
+    """
+    if not check_chunk_change(chunk.state, ChunkState.RELAYED):
+        return chunk
+    return replace(chunk, state=ChunkState.RELAYED, relayed_at=at, error=None, evidence=dict(evidence))
+
+
+def landed(chunk: ChunkRecord, *, evidence: Mapping[str, object], at: datetime) -> ChunkRecord:
+    """Return ``chunk`` after its object has been seen in the bucket.
+
+    Raises:
+        EvidenceMismatchError: the object seen is not this chunk.
+    """
+    check_evidence(chunk, evidence)
+    if chunk.state in SAFE_IN_BUCKET:
+        return chunk
+    check_chunk_change(chunk.state, ChunkState.LANDED)
+    return replace(chunk, state=ChunkState.LANDED, landed_at=at, error=None, evidence=dict(evidence))
+
+
+def failed(chunk: ChunkRecord, *, reason: str, evidence: Mapping[str, object] | None = None) -> ChunkRecord:
+    """Return ``chunk`` given up.
+
+    Raises:
+        IllegalStateChangeError: it has landed.
+    """
+    if not check_chunk_change(chunk.state, ChunkState.FAILED):
+        return chunk
+    return replace(chunk, state=ChunkState.FAILED, error=reason, evidence=dict(evidence or {}))
+
+
+def renewed(chunk: ChunkRecord, *, by_hand: bool) -> ChunkRecord:
+    """Return ``chunk`` waiting for another announcement; one that is safe in the bucket stays as it is.
+
+    ``by_hand`` starts counting the attempts anew and takes back a failure.
+    """
+    if chunk.state in SAFE_IN_BUCKET or (chunk.state is ChunkState.FAILED and not by_hand):
+        return chunk
+    check_chunk_change(chunk.state, ChunkState.STORED)
+    attempts = 0 if by_hand else chunk.attempts
+    return replace(
+        chunk, state=ChunkState.STORED, attempts=attempts, announced_at=None, relayed_at=None, error=None, evidence={}
+    )
+
+
+def cleaned(chunk: ChunkRecord, *, at: datetime) -> ChunkRecord:
+    """Return ``chunk`` after its file has been removed.
+
+    Raises:
+        IllegalStateChangeError: it has not landed.
+    """
+    if not check_chunk_change(chunk.state, ChunkState.CLEANED):
+        return chunk
+    return replace(chunk, state=ChunkState.CLEANED, cleaned_at=at)
+
+
+def is_overdue(chunk: ChunkRecord, *, before: datetime) -> bool:
+    """Return whether nothing has been heard of an announced chunk since ``before``."""
+    last_heard = chunk.relayed_at or chunk.announced_at
+    return chunk.state in ON_THEIR_WAY and last_heard is not None and last_heard < before
+
+
+def check_evidence(chunk: ChunkRecord, evidence: Mapping[str, object]) -> None:
+    """Compare what was seen in the bucket with what was announced.
+
+    Raises:
+        EvidenceMismatchError: size or SHA-256 is missing or differs.
+    """
+    for name, expected in (("size_bytes", chunk.size_bytes), ("sha256", chunk.sha256)):
+        seen = evidence.get(name)
+        if seen != expected:
+            raise EvidenceMismatchError(
+                f"chunk {chunk.chunk_id} has {name} {expected}, the evidence says "
+                f"{'nothing' if seen is None else repr(seen)[:80]}",
+                field=f"evidence.{name}",
+                expected=expected,
+                found=None if seen is None else str(seen)[:80],
+            )
+
+
+def summarised(
+    upload: UploadRecord, counts: Mapping[ChunkState, int], *, first_error: str | None, at: datetime
+) -> UploadRecord:
+    """Return ``upload`` with the state, moments and error that follow from its chunks."""
+    state = summarise_chunks(dict(counts))
+    check_upload_change(upload.state, state)
+    failures = counts.get(ChunkState.FAILED, 0)
+    error = f"{failures} of {upload.total_chunks} chunks failed; the first: {first_error}" if failures else None
+    announced_at = upload.announced_at or (None if state is UploadState.FAILED else at)
+    return replace(
+        upload,
+        state=state,
+        error=error,
+        announced_at=None if state is UploadState.CHUNKED else announced_at,
+        landed_at=(upload.landed_at or at) if state is UploadState.LANDED else None,
+    )
