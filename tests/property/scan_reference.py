@@ -1,0 +1,147 @@
+"""An oracle for the scanner: one byte at a time, one rule a line. And the strategies that feed both."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+
+from csvscan import CsvFormatError, Dialect, Scanner
+
+csv.field_size_limit(1 << 30)
+
+Violation = tuple[str, int, int, str, str]
+
+PIECES = (
+    "a", ",", '"', "\n", "\r", "\r\n", '""', '",', ',"', '"\n', '\n"', '"\r\n"', "\n\n", "\r\r", 'x"y', "a,b\n",
+    'a,"b\r\nc"\r\n', "é", "x" * 61, '"' * 63, "," * 64, "\n" * 65, '5" pipe,', "ab,cd\r\n" * 30,
+    '"a ""b"" c",d\n' * 20,
+)  # fmt: skip
+
+
+def texts(delimiter: str = ",", quote: str = '"') -> st.SearchStrategy[str]:
+    """Any text, mostly of what makes trouble in a CSV, and long enough to fill several machine words."""
+    table = str.maketrans({",": delimiter, '"': quote})
+    pieces = st.lists(st.sampled_from(PIECES), max_size=40)
+    return pieces.map(lambda parts: "".join(parts).translate(table))
+
+
+def cut_points(length: int) -> st.SearchStrategy[list[int]]:
+    """Places to cut at, in order; a place may come twice, which makes an empty block."""
+    return st.lists(st.integers(0, length), max_size=8).map(sorted)
+
+
+def blocks(content: bytes, cuts: list[int]) -> list[bytes]:
+    """Cut ``content`` at ``cuts``."""
+    return [content[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(content)], strict=True)]
+
+
+def every_byte(content: bytes) -> list[int]:
+    """The cuts that leave one byte a block."""
+    return list(range(1, len(content)))
+
+
+@dataclass
+class Found:
+    """What a scan gave: row ends in the body, the fault that ended it, and what the bytes were taken for."""
+
+    ends: list[int] = field(default_factory=list)
+    violation: Violation | None = None
+    encoding: str = ""
+
+
+def scan_in_blocks(scanner: Scanner, parts: list[bytes]) -> Found:
+    """Feed ``parts`` one by one."""
+    found, base = Found(), 0
+    try:
+        for part in parts:
+            found.ends += [base + int(end) for end in scanner.feed(part).row_ends()]
+            base += len(part)
+        found.ends += [base + int(end) for end in scanner.finish().row_ends()]
+    except CsvFormatError as error:
+        found.violation = (error.code, error.row, error.byte, error.expected, error.found)
+    found.encoding = scanner.encoding
+    return found
+
+
+def rows_of_python(text: str, dialect: Dialect) -> tuple[list[int], list[list[str]]]:
+    """Where Python's ``csv`` has consumed each record that is no blank line, in characters, and its fields."""
+    consumed = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal consumed
+        for line in io.StringIO(text, newline=""):
+            consumed += len(line)
+            yield line
+
+    ends, rows = [], []
+    for row in csv.reader(lines(), delimiter=dialect.delimiter.decode(), quotechar=dialect.quote.decode()):
+        if row:
+            ends.append(consumed)
+            rows.append(row)
+    return ends, rows
+
+
+def scan_by_hand(body: bytes, dialect: Dialect, expected: int | None, encoding: str | None) -> Found:
+    """What the scanner must find, slowly."""
+    separators, opened = _separators(body, dialect)
+    ends: list[int] = []
+    faults: list[tuple[int, Violation]] = []
+    start, fields = 0, 1
+    for at, kind in separators:
+        if kind == "delimiter":
+            fields += 1
+            continue
+        if body[start : at + 1].strip(b"\r\n"):
+            ends.append(at + 1)
+            if expected not in (None, fields):
+                faults.append((at, ("ragged_row", len(ends), start, _fields(expected or 0), _fields(fields))))
+        start, fields = at + 1, 1
+    if opened is not None:
+        wanted = "a closing quote for the one that opens here"
+        faults.append((len(body), ("unterminated_quote", len(ends) + 1, opened, wanted, "the end of the content")))
+    nul = body.find(b"\0")
+    if nul >= 0:
+        faults.append((nul, ("nul_byte", sum(end <= nul for end in ends) + 1, nul, "text", "a NUL byte")))
+    faults += _encoding_fault(body, ends, encoding)
+    return Found([], min(faults)[1]) if faults else Found(ends)
+
+
+def _separators(body: bytes, dialect: Dialect) -> tuple[list[tuple[int, str]], int | None]:
+    """Return delimiters and line ends outside of quotes, and the opening quote that is never closed."""
+    found: list[tuple[int, str]] = []
+    state, opened = "field start", 0
+    for at in range(len(body)):
+        byte = body[at : at + 1]
+        if byte == dialect.quote and state != "plain":
+            opened = at if state == "field start" else opened
+            state = "closed" if state == "quoted" else "quoted"
+        elif state == "quoted" or (byte == b"\r" and body[at + 1 : at + 2] == b"\n"):
+            continue
+        elif byte in (dialect.delimiter, b"\n", b"\r"):
+            found.append((at, "delimiter" if byte == dialect.delimiter else "line end"))
+            state = "field start"
+        else:
+            state = "plain"
+    if state != "quoted" and body and (not found or found[-1] != (len(body) - 1, "line end")):
+        found.append((len(body) - 1, "line end"))
+    return found, opened if state == "quoted" else None
+
+
+def _encoding_fault(body: bytes, ends: list[int], encoding: str | None) -> list[tuple[int, Violation]]:
+    if encoding is None:
+        return []
+    try:
+        body.decode(encoding)
+    except UnicodeDecodeError as error:
+        row = sum(end <= error.start for end in ends) + 1
+        fault = ("invalid_encoding", row, error.start, f"text in {encoding}", "bytes that are not")
+        return [(error.start, fault)]
+    return []
+
+
+def _fields(number: int) -> str:
+    return "1 field" if number == 1 else f"{number} fields"
