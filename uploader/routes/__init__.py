@@ -1,0 +1,1 @@
+"""The HTTP surface: each module is one router, thin over the service."""
