@@ -1,4 +1,4 @@
-"""The machine-readable documents under ``docs/``, made from the code; a test holds the committed ones to it."""
+"""The documents that are made from the code; a test holds the committed ones to it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from contracts.manifest import Manifest
 from contracts.message import ChunkMessage
+from csvpipe import env_example
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 OPENAPI = DOCS / "openapi.json"
@@ -28,6 +29,11 @@ def render_schemas() -> dict[Path, str]:
         MESSAGE_SCHEMA: _render(_schema(ChunkMessage, "message")),
         MANIFEST_SCHEMA: _render(_schema(Manifest, "manifest")),
     }
+
+
+def render_all() -> dict[Path, str]:
+    """Return every document by the file it belongs in."""
+    return {OPENAPI: render_openapi(), **render_schemas(), env_example.FILE: env_example.render_env_example()}
 
 
 def _schema(model: type[ChunkMessage | Manifest], name: str) -> dict[str, Any]:

@@ -22,3 +22,18 @@ def client_values(root: Path | None = None) -> dict[str, object]:
         "aws_access_key_id": secrets.minio_root_user,
         "aws_secret_access_key": secrets.minio_root_password.get_secret_value(),
     }
+
+
+def nifi_values(root: Path | None = None) -> tuple[str | None, dict[str, str]]:
+    """Return the address of the local stack's NiFi and the parameters of its flow; ``(None, {})`` where none runs."""
+    from stack.components.nifi import NiFi
+    from stack.local import DEFAULT_ROOT, LocalStack
+
+    root = root or DEFAULT_ROOT
+    if not (root / "secrets.json").exists():
+        return None, {}
+    stack = LocalStack(root=root)
+    if not any(process.pid for process in stack.all_processes()):
+        return None, {}
+    nifi = NiFi(stack.context)
+    return nifi.url, nifi.flow_parameters()

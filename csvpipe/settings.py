@@ -18,7 +18,7 @@ class ClientSettings(BaseSettings):
     A value comes from the first of: the environment, ``.env``, the local stack where one runs, the default.
     """
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
 
     csvpipe_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://", description="Address of the uploader.")
     s3_endpoint: str | None = Field(

@@ -1,4 +1,4 @@
-"""``csvpipe openapi``: the uploader's OpenAPI document, and the schemas of messages and manifests."""
+"""``csvpipe openapi``: the documents that are made from the code."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Annotated
 
 import typer
 
-from csvpipe.documents import OPENAPI, render_openapi, render_schemas
+from csvpipe.documents import render_all, render_openapi
 
 
 def command(
     *,
-    write: Annotated[bool, typer.Option("--write", help="Write docs/openapi.json and docs/schemas/ anew.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write the committed documents anew.")] = False,
 ) -> None:
-    """Print the uploader's OpenAPI document; with --write, renew it and the JSON Schemas in docs/."""
+    """Print the uploader's OpenAPI document; with --write, renew docs/openapi.json, docs/schemas/ and .env.example."""
     if not write:
         print(render_openapi(), end="")
         return
-    for path, text in {OPENAPI: render_openapi(), **render_schemas()}.items():
+    for path, text in render_all().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         print(path)
