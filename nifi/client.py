@@ -1,48 +1,20 @@
-"""The one module that knows nipyapi: everything that we ask of a NiFi, in our own types and errors.
+"""Everything that we ask of a NiFi, in our own types and errors. Only this module and `connection` know nipyapi."""
 
-nipyapi has no type hints and keeps one configuration for the whole process. Here each client has its own address,
-credentials and connections, so that two NiFis can be talked to side by side.
-"""
+# ruff: noqa: ANN401  nipyapi has no types
 
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nifi.connection import Access, open_connection
 from nifi.definition import Json
-from nifi.errors import NiFiApiError, NiFiTimeoutError, NiFiUnreachableError
+from nifi.errors import NiFiApiError, NiFiTimeoutError
 
-_REQUEST_TIMEOUT_S = (5, 60)
 _POLL_S = 0.25
-
-
-@dataclass(frozen=True, kw_only=True)
-class Access:
-    """How to reach a secured NiFi: all None for one that listens on the local host without TLS.
-
-    Attributes:
-        token: bearer token; or ``username`` and ``password``, which get one.
-        ca_file: certificates to trust (PEM), where the system's are not enough.
-        cert_file: client certificate (PEM), with ``key_file``.
-    """
-
-    token: str | None = None
-    username: str | None = None
-    password: str | None = None
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Access:
-        """Read ``NIFI_TOKEN``, ``NIFI_USERNAME``, ``NIFI_PASSWORD``, ``NIFI_CA_FILE``, ``NIFI_CERT_FILE``, ``NIFI_KEY_FILE``."""
-        names = ("token", "username", "password", "ca_file", "cert_file", "key_file")
-        return cls(**{name: environ.get(f"NIFI_{name.upper()}") or None for name in names})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +69,8 @@ class NiFiClient:
     """Talks to the NiFi at ``url`` (``http://host:port``, without ``/nifi-api``)."""
 
     def __init__(self, url: str, *, access: Access | None = None) -> None:
-        access = access or Access()
         self.url = url.rstrip("/").removesuffix("/nifi-api")
-        self._client = _api_client(f"{self.url}/nifi-api", access)
-        if access.token is None and access.username is not None:
-            self._log_in(access)
+        self._client = open_connection(f"{self.url}/nifi-api", access or Access())
 
     def version(self) -> str:
         """Return the version of NiFi.
@@ -179,11 +148,16 @@ class NiFiClient:
     def queues(self, group_id: str) -> list[Queue]:
         """Return the connections in which something waits."""
         snapshot = self._flow().get_process_group_status(group_id, recursive=True).process_group_status
-        snapshots = [e.connection_status_snapshot for e in snapshot.aggregate_snapshot.connection_status_snapshots]
+        entities = snapshot.aggregate_snapshot.connection_status_snapshots
+        waiting = [e.connection_status_snapshot for e in entities if e.connection_status_snapshot.flow_files_queued]
         return [
-            Queue(source=s.source_name, destination=s.destination_name, count=s.flow_files_queued, size_bytes=s.bytes_queued)
-            for s in snapshots
-            if s.flow_files_queued
+            Queue(
+                source=each.source_name,
+                destination=each.destination_name,
+                count=each.flow_files_queued,
+                size_bytes=each.bytes_queued,
+            )
+            for each in waiting
         ]
 
     def find_context(self, name: str) -> Context | None:
@@ -217,9 +191,7 @@ class NiFiClient:
         started = self._contexts().submit_parameter_context_update(body=body, context_id=context.id)
         request_id = started.request.request_id
         try:
-            self._await_request(
-                lambda: self._contexts().get_parameter_context_update(context.id, request_id).request
-            )
+            self._await_request(lambda: self._contexts().get_parameter_context_update(context.id, request_id).request)
         finally:
             self._contexts().delete_update_request(context.id, request_id)
 
@@ -243,12 +215,6 @@ class NiFiClient:
                 raise NiFiTimeoutError(f"{self.url}: not complete after {timeout_s:.0f} s, at: {request.state}")
             time.sleep(_POLL_S)
 
-    def _log_in(self, access: Access) -> None:
-        from nipyapi.nifi import AccessApi
-
-        token = AccessApi(self._client).create_access_token(username=access.username, password=access.password)
-        self._client.set_default_header("Authorization", f"Bearer {token}")
-
     def _plain(self, model: object) -> object:
         return self._client.sanitize_for_serialization(model)
 
@@ -266,40 +232,6 @@ class NiFiClient:
         from nipyapi.nifi import ParameterContextsApi
 
         return ParameterContextsApi(self._client)
-
-
-def _api_client(host: str, access: Access) -> Any:
-    import urllib3
-    from nipyapi.nifi import ApiClient
-
-    class Client(ApiClient):  # type: ignore[misc]  # nipyapi has no types
-        def call_api(self, *args: Any, **kwargs: Any) -> Any:
-            kwargs["_request_timeout"] = kwargs.get("_request_timeout") or _REQUEST_TIMEOUT_S
-            with _our_errors(host):
-                return super().call_api(*args, **kwargs)
-
-    client = Client(host=host)
-    client.rest_client.pool_manager = urllib3.PoolManager(
-        ca_certs=access.ca_file, cert_file=access.cert_file, key_file=access.key_file, retries=False
-    )
-    if access.token:
-        client.set_default_header("Authorization", f"Bearer {access.token}")
-    return client
-
-
-@contextmanager
-def _our_errors(host: str) -> Iterator[None]:
-    import urllib3
-    from nipyapi.nifi.rest import ApiException
-
-    try:
-        yield
-    except ApiException as error:
-        body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else error.body
-        said = (body or error.reason or "").strip()
-        raise NiFiApiError(f"{host} answered {error.status}: {said[:2000]}", status=error.status) from error
-    except urllib3.exceptions.HTTPError as error:
-        raise NiFiUnreachableError(f"{host} does not answer: {error}", url=host) from error
 
 
 def _state_of(component: Any) -> dict[str, Any]:

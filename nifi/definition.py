@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from nifi.errors import FlowFileError
 
@@ -17,7 +18,7 @@ Json = dict[str, Any]
 
 _PARAMETER = re.compile(r"#\{\s*(?:'([^']+)'|([^}']+?))\s*\}")
 _COMPONENTS = ("processors", "controllerServices", "connections", "funnels", "labels", "inputPorts", "outputPorts")
-_OF_ONE_PLACE = frozenset({"instanceIdentifier", "scheduledState"})
+_OF_ONE_PLACE = frozenset({"instanceIdentifier", "scheduledState", "groupIdentifier", "groupId"})
 """What differs between two NiFis that run the same flow."""
 _OF_ONE_VERSION = frozenset({"propertyDescriptors", "bundle", "controllerServiceApis", "properties"})
 """What a newer NiFi fills in by itself; properties are compared one by one."""
@@ -90,9 +91,9 @@ def normalise_export(export: Mapping[str, Any], *, defaults: Mapping[str, str]) 
     Ids of one NiFi go, lists get a stable order, properties without a value go, and the parameters' values are
     ``defaults`` instead of those of the environment that it was exported from.
     """
-    flow = deepcopy(dict(export))
+    flow = _renamed(dict(export))
     contents = flow["flowContents"]
-    _drop(contents, _OF_ONE_PLACE - {"scheduledState"})
+    _drop(contents, frozenset({"instanceIdentifier"}))
     contents["position"] = {"x": 0.0, "y": 0.0}
     for kind in _COMPONENTS:
         contents[kind] = sorted(contents.get(kind, []), key=_order)
@@ -145,8 +146,15 @@ def differences(wanted: Mapping[str, Any], deployed: Mapping[str, Any]) -> list[
     return found
 
 
+def _renamed(flow: Json) -> Json:
+    """Return the flow with an id of the group that depends on its name alone; NiFi makes a new one at each import."""
+    old = flow["flowContents"]["identifier"]
+    renamed: Json = json.loads(json.dumps(flow).replace(old, str(uuid5(NAMESPACE_URL, group_name(flow)))))
+    return renamed
+
+
 def _changes(wanted: Json, deployed: Json) -> Iterator[str]:
-    _, wanted, deployed = None, _comparable(wanted), _comparable(deployed)
+    wanted, deployed = _comparable(wanted), _comparable(deployed)
     for name in wanted.keys() - _OF_ONE_VERSION:
         if wanted[name] != deployed.get(name):
             yield name
@@ -159,8 +167,10 @@ def _changes(wanted: Json, deployed: Json) -> Iterator[str]:
 
 def _comparable(component: Json) -> Json:
     copied = deepcopy(component)
-    _drop(copied, _OF_ONE_PLACE | {"groupIdentifier", "groupId", "comments"} if "source" in copied else _OF_ONE_PLACE)
-    copied.pop("groupIdentifier", None)
+    _drop(copied, _OF_ONE_PLACE)
+    for end in ("source", "destination"):  # a connection repeats its ends' comments
+        if end in copied:
+            copied[end] = copied[end]["id"]
     _sort_plain_lists(copied)
     return copied
 

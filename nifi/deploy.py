@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nifi.client import Access, Context, NiFiClient, Parameter, Processor, Service
+from nifi.client import Context, NiFiClient, Parameter, Processor, Service
+from nifi.connection import Access
 from nifi.definition import (
     FLOW_FILE,
     Json,
@@ -145,10 +146,18 @@ def _put_context(
     if not changed:
         return []
     client.update_context(context, changed)
-    new = [p.name for p in changed if not (p.sensitive and p.name in context.parameters and context.parameters[p.name].value)]
+    new = [
+        p.name
+        for p in changed
+        if not (p.sensitive and p.name in context.parameters and context.parameters[p.name].value)
+    ]
     if new:
         report(f"parameters set: {', '.join(new)}")
     return new
+
+
+def _has_value(context: Context, name: str) -> bool:
+    return name in context.parameters and context.parameters[name].value is not None
 
 
 def _differs(parameter: Parameter, context: Context) -> bool:

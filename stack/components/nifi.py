@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import socket
+import time
 from pathlib import Path
 from string import Template
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
 from stack.components.nifi_nar import Nar, assemble_nar
 from stack.dist import build_once, run_tool
-from stack.errors import PrepareError
+from stack.errors import NotReadyError, PrepareError
+from stack.probes import http_ok
 from stack.tools import provide_java, provide_maven
 from stack.versions import version
 
@@ -22,6 +23,7 @@ _S3_NARS = ("nifi-aws-service-api-nar", "nifi-aws-nar")
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _NOT_SERVED = ("Could not find artifact", "was not found in", "Forbidden", "status code: 403", "status code: 404")
 _START_DEADLINE_S = 240
+_INGEST_DEADLINE_S = 30
 
 
 class NiFi:
@@ -90,7 +92,7 @@ class NiFi:
             name="nifi",
             argv=argv,
             cwd=self._context.data_dir(self.name),
-            ready=self._missing,
+            ready=lambda: http_ok(f"{self.url}/nifi-api/flow/about"),
             ports=(settings.nifi_port, settings.nifi_ingest_port, settings.nifi_management_port),
             deadline_s=_START_DEADLINE_S,
             stop_timeout_s=30,
@@ -98,20 +100,21 @@ class NiFi:
         return [spec]
 
     def after_start(self, report: Report) -> None:
-        """Deploy the flow with the parameters of this stack."""
+        """Deploy the flow with the parameters of this stack, and wait until it takes messages."""
         from nifi.deploy import deploy
 
+        deploy(url=self.url, parameters=self.flow_parameters(), report=report)
+        self._await_ingest()
+
+    def flow_parameters(self) -> dict[str, str]:
+        """Return what the flow's parameters are in this stack; the others are as in nifi/parameters/local.yaml."""
         settings, secrets = self._context.settings, self._context.secrets
-        deploy(
-            url=self.url,
-            parameters={
-                "listen.port": str(settings.nifi_ingest_port),
-                "s3.endpoint": f"http://{settings.host}:{settings.minio_port}",
-                "s3.access.key": secrets.minio_root_user,
-                "s3.secret.key": secrets.minio_root_password.get_secret_value(),
-            },
-            report=report,
-        )
+        return {
+            "listen.port": str(settings.nifi_ingest_port),
+            "s3.endpoint": f"http://{settings.host}:{settings.minio_port}",
+            "s3.access.key": secrets.minio_root_user,
+            "s3.secret.key": secrets.minio_root_password.get_secret_value(),
+        }
 
     def addresses(self) -> dict[str, str]:
         """Return the UI, and where chunk messages are posted to."""
@@ -124,12 +127,18 @@ class NiFi:
         whose = origin.read_text().strip() if origin.exists() else "not built"
         return f"NiFi {self._version}, nifi-aws-nar: {whose}"
 
-    def _missing(self) -> str | None:
-        try:
-            with urlopen(f"{self.url}/nifi-api/flow/about", timeout=5):
-                return None
-        except HTTPError as error:
-            return f"{error.url} answers {error.code}"
+    def _await_ingest(self) -> None:
+        address = (self._context.settings.host, self._context.settings.nifi_ingest_port)
+        deadline = time.monotonic() + _INGEST_DEADLINE_S
+        while True:
+            try:
+                return socket.create_connection(address, timeout=1).close()
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise NotReadyError(
+                        f"the flow's ListenHTTP does not answer at port {address[1]}: {error}. See {self.app_log}"
+                    ) from error
+            time.sleep(0.2)
 
     def _stamp(self, sources: Path) -> str:
         files = sorted(path for path in sources.rglob("*") if path.is_file())
@@ -182,6 +191,6 @@ class NiFi:
         return True
 
     def _maven(self, cwd: Path, report: Report, *arguments: str) -> None:
-        argv = [provide_maven(report), "-B", "-q", f"-Dnifi.version={self._version}", *arguments]
+        argv: list[str | Path] = [provide_maven(report), "-B", "-q", f"-Dnifi.version={self._version}", *arguments]
         java_home = {"JAVA_HOME": str(provide_java(report))}
         run_tool(argv, cwd=cwd, env=java_home, report=report, what=f"mvn {arguments[0].rsplit(':', 1)[-1]}")

@@ -1,0 +1,104 @@
+"""``csvpipe nifi``: the flow in NiFi. Deploy it, export it, see how it does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from csvpipe.console import format_bytes, format_count, output
+from csvpipe.exits import ConfigurationError, ExitCode
+from csvpipe.local_stack import nifi_values
+from nifi.definition import FLOW_FILE
+from nifi.deploy import deploy as deploy_flow
+from nifi.environment import load_environment
+from nifi.export import export as export_flow
+from nifi.status import FlowStatus
+from nifi.status import status as flow_status
+
+app = typer.Typer(no_args_is_help=True, help="Deploy, export and inspect the NiFi flow.")
+
+Environment = Annotated[str, typer.Option("--environment", "-e", help="Name of a file in nifi/parameters.")]
+Url = Annotated[str | None, typer.Option(help="NiFi, such as http://127.0.0.1:8081 (default: the environment's).")]
+FlowPath = Annotated[Path, typer.Option("--flow", help="The flow definition.", show_default=False)]
+
+
+@app.command()
+def deploy(
+    environment: Environment = "local",
+    url: Url = None,
+    flow: FlowPath = FLOW_FILE,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter. Repeatable.")
+    ] = None,
+) -> None:
+    """Make NiFi run the flow of this checkout. Safe to repeat.
+
+    Parameters that are given nowhere keep the value that NiFi has. Secrets come from environment variables (see
+    nifi/parameters). Fails when a processor is invalid or a parameter has no value.
+    """
+    console = output()
+    found_url, parameters = nifi_values() if environment == "local" else (None, {})
+    deploy_flow(
+        url=url or found_url,
+        environment=environment,
+        parameters={**parameters, **_assigned(assignments or [])},
+        flow_file=flow,
+        report=console.print,
+    )
+    console.print("the flow runs")
+
+
+@app.command()
+def export(environment: Environment = "local", url: Url = None, flow: FlowPath = FLOW_FILE) -> None:
+    """Write the flow as it stands in NiFi to the flow definition of this checkout."""
+    changes = export_flow(url=_url(environment, url), flow_file=flow)
+    for change in changes:
+        output().print(change)
+    output().print(f"{flow}: {'written' if changes else 'no change'}")
+
+
+@app.command()
+def status(environment: Environment = "local", url: Url = None, flow: FlowPath = FLOW_FILE) -> None:
+    """Show whether the flow runs, what waits in it, and which S3 NAR it uses. Exit code 1 when something is wrong."""
+    found = flow_status(url=_url(environment, url), flow_file=flow)
+    _show(found)
+    raise typer.Exit(ExitCode.DIFFERENT if found.faults else ExitCode.OK)
+
+
+def _show(found: FlowStatus) -> None:
+    console = output()
+    running = sum(processor.state == "RUNNING" for processor in found.processors)
+    invalid = sum(processor.validation == "INVALID" for processor in found.processors)
+    console.print(f"NiFi {found.version} at {found.url}")
+    console.print(f"processors  {running} of {len(found.processors)} running, {invalid} invalid")
+    console.print(f"S3 NAR      {found.s3_nar}")
+    console.print(f"queued      {format_count(found.queued_count)}")
+    if found.queues:
+        table = Table(box=None, pad_edge=False)
+        for name in ("from", "to", "count", "size"):
+            table.add_column(name, justify="right" if name in {"count", "size"} else "left")
+        for queue in found.queues:
+            table.add_row(queue.source, queue.destination, format_count(queue.count), format_bytes(queue.size_bytes))
+        console.print(table)
+    for change in found.changes:
+        console.print(f"differs from the flow definition: {change}")
+    for fault in found.faults:
+        console.print(f"[red]{fault}[/]")
+
+
+def _url(environment: str, url: str | None) -> str:
+    found = nifi_values()[0] if environment == "local" else None
+    return url or found or load_environment(environment).url
+
+
+def _assigned(assignments: list[str]) -> dict[str, str]:
+    pairs = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--set takes NAME=VALUE, not {assignment!r}")
+        pairs[name] = value
+    return pairs

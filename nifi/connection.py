@@ -1,0 +1,81 @@
+"""A connection to one NiFi through nipyapi, with nothing left in nipyapi's global configuration."""
+
+# ruff: noqa: ANN401  nipyapi has no types
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from nifi.errors import NiFiApiError, NiFiUnreachableError
+
+_REQUEST_TIMEOUT_S = (5, 60)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """How to reach a secured NiFi: all None for one that listens on the local host without TLS.
+
+    Attributes:
+        token: bearer token; or ``username`` and ``password``, which get one.
+        ca_file: certificates to trust (PEM), where the system's are not enough.
+        cert_file: client certificate (PEM), with ``key_file``.
+    """
+
+    token: str | None = None
+    username: str | None = None
+    password: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Access:
+        """Read ``NIFI_TOKEN``, ``NIFI_USERNAME``, ``NIFI_PASSWORD`` and ``NIFI_CA_FILE``, ``..CERT..``, ``..KEY..``."""
+        names = ("token", "username", "password", "ca_file", "cert_file", "key_file")
+        return cls(**{name: environ.get(f"NIFI_{name.upper()}") or None for name in names})
+
+
+def open_connection(host: str, access: Access) -> Any:
+    """Return an ``ApiClient`` of nipyapi for the API at ``host``; its errors are ours.
+
+    Raises:
+        NiFiUnreachableError: to log in, and nobody answers.
+    """
+    import urllib3
+    from nipyapi.nifi import AccessApi, ApiClient
+
+    class Client(ApiClient):  # type: ignore[misc]  # nipyapi has no types
+        def call_api(self, *args: Any, **kwargs: Any) -> Any:
+            kwargs["_request_timeout"] = kwargs.get("_request_timeout") or _REQUEST_TIMEOUT_S
+            with _our_errors(host):
+                return super().call_api(*args, **kwargs)
+
+    client = Client(host=host)
+    client.rest_client.pool_manager = urllib3.PoolManager(
+        ca_certs=access.ca_file, cert_file=access.cert_file, key_file=access.key_file, retries=False
+    )
+    if access.token:
+        client.set_default_header("Authorization", f"Bearer {access.token}")
+    if access.token is None and access.username is not None:
+        token = AccessApi(client).create_access_token(username=access.username, password=access.password)
+        client.set_default_header("Authorization", f"Bearer {token}")
+    return client
+
+
+@contextmanager
+def _our_errors(host: str) -> Iterator[None]:
+    import urllib3
+    from nipyapi.nifi.rest import ApiException
+
+    try:
+        yield
+    except ApiException as error:
+        body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else error.body
+        said = (body or error.reason or "").strip()
+        raise NiFiApiError(f"{host} answered {error.status}: {said[:2000]}", status=error.status) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise NiFiUnreachableError(f"{host} does not answer: {error}", url=host) from error

@@ -1,0 +1,40 @@
+"""Exporting the flow: what was edited in NiFi becomes the file in git."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nifi.client import NiFiClient
+from nifi.connection import Access
+from nifi.definition import (
+    FLOW_FILE,
+    context_parameters,
+    differences,
+    group_name,
+    load_flow,
+    normalise_export,
+    save_flow,
+)
+from nifi.errors import NotDeployedError
+
+
+def export(*, url: str, flow_file: Path = FLOW_FILE, access: Access | None = None) -> list[str]:
+    """Write the flow that the NiFi at ``url`` holds to ``flow_file``; return what it changes, one line each.
+
+    The parameters' values in the file stay: those in NiFi belong to its environment.
+
+    Raises:
+        NotDeployedError: this NiFi has no such process group.
+        NiFiUnreachableError: NiFi does not answer.
+    """
+    kept = load_flow(flow_file)
+    client = NiFiClient(url, access=access or Access.from_environment())
+    group_id = client.find_group(group_name(kept))
+    if group_id is None:
+        raise NotDeployedError(f"{client.url} has no process group {group_name(kept)}: deploy it first")
+    defaults = {p["name"]: p["value"] for p in context_parameters(kept) if "value" in p}
+    exported = normalise_export(client.export_group(group_id), defaults=defaults)
+    changes = differences(exported, kept)
+    if save_flow(exported, flow_file) and not changes:
+        return ["parameters or descriptions"]
+    return changes
