@@ -16,11 +16,11 @@ def command(
     *,
     dataset: Annotated[str | None, typer.Option(help="Only uploads of this dataset.")] = None,
     status: Annotated[str | None, typer.Option(help="Only uploads in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 20,
     url: Annotated[str | None, typer.Option(help="The uploader (default: CSVPIPE_URL).")] = None,
 ) -> None:
     """List uploads, the newest first."""
-    given = {"dataset_name": dataset, "status": status, "limit": limit}
+    given = {"dataset": dataset, "status": status, "limit": limit}
     with UploaderClient(load_settings(csvpipe_url=url).csvpipe_url) as client:
         page = client.list_uploads({name: value for name, value in given.items() if value is not None})
     table = Table(box=None, pad_edge=False)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
-from dotenv import dotenv_values
 
 from csvpipe.exits import ConfigurationError
 from uploader.settings import Settings, SettingsError, load_settings
@@ -37,7 +37,7 @@ def command(
 
 
 def read_settings(*, host: str | None = None, port: int | None = None) -> Settings:
-    """Put the options and ``.env`` into the environment, where every worker process reads them, and check them.
+    """Check the settings; the options go into the environment, where every worker process reads them too.
 
     Raises:
         ConfigurationError: a setting is wrong; the text names each one.
@@ -45,10 +45,7 @@ def read_settings(*, host: str | None = None, port: int | None = None) -> Settin
     for name, value in (("API_HOST", host), ("API_PORT", port)):
         if value is not None:
             os.environ[name] = str(value)
-    for name, value in dotenv_values(".env").items():
-        if value is not None:
-            os.environ.setdefault(name, value)
     try:
-        return load_settings()
+        return load_settings(env_file=Path(".env"))
     except SettingsError as error:
         raise ConfigurationError(error.detail) from error

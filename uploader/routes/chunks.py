@@ -23,6 +23,8 @@ _GONE = (UploadNotFoundError, ChunkNotFoundError, UploadGoneError, ChunkGoneErro
 
 @router.get(
     "/download",
+    # Named here, as FastAPI finds no default in ChunkResponse to document.
+    status_code=200,
     summary="Download a chunk",
     response_class=ChunkResponse,
     responses=problem_responses(*_GONE, RangeNotSatisfiableError)
