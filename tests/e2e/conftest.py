@@ -1,0 +1,35 @@
+"""The full stack, started once for all end-to-end tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from stack.report import ConsoleReport
+from tests.support.pipeline import Pipeline
+from tests.support.services import running_stack
+
+_AIRFLOW = {
+    # The waits between tries are minutes in operation: long enough for an outage, too long for a test.
+    "CSV_INGESTION_RETRIES": "40",
+    "CSV_INGESTION_RETRY_DELAY_S": "3",
+    "CSV_INGESTION_LISTENER_RETRIES": "40",
+    "CSV_INGESTION_LISTENER_RETRY_DELAY_S": "3",
+}
+
+
+@pytest.fixture(scope="session")
+def running_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """Give Kafka, MinIO, NiFi, Airflow and the uploader, each real and each a process of its own."""
+    root = tmp_path_factory.mktemp("stack")
+    with running_stack(root, None, report=ConsoleReport(), airflow_environment=_AIRFLOW) as stack:
+        yield Pipeline(stack)
+
+
+@pytest.fixture
+def pipeline(running_pipeline: Pipeline) -> Iterator[Pipeline]:
+    """Give the pipeline with all its processes running, and bring back what a test that failed left dead."""
+    running_pipeline.stack.start()
+    yield running_pipeline
+    running_pipeline.stack.start()

@@ -1,0 +1,167 @@
+"""Services stop, start and are killed while data is on its way, and still every row arrives exactly once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from contracts.names import BYTES_PER_MB
+from tests.support.csv_data import CsvFile, write_csv
+from tests.support.pipeline import Pipeline, accepted
+from tests.support.waiting import wait_until
+
+
+def test_kafka_stopped_and_started_during_upload(pipeline: Pipeline, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "data.csv", size_bytes=8 * BYTES_PER_MB)
+    with _upload_held_in_the_middle(pipeline, file, "kafka-away") as (response, go_on):
+        pipeline.stack.stop(["kafka"])
+        go_on()
+        answer = accepted(response.result())
+
+    assert answer["status"] == "awaiting_kafka"
+    wait_until(lambda: pipeline.ready_status() == 503, what="/ready says that Kafka is away", deadline_s=30)
+    pipeline.stack.start(["kafka"])
+    pipeline.wait_until_landed(answer["upload_id"])
+    pipeline.check_landed_exactly_once(answer["upload_id"], "kafka-away", file)
+    wait_until(lambda: pipeline.ready_status() == 200, what="/ready says that Kafka is back", deadline_s=30)
+    pipeline.check_nothing_left_over()
+
+
+def test_nifi_away_when_chunks_are_to_be_relayed(pipeline: Pipeline, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "data.csv", size_bytes=4 * BYTES_PER_MB)
+    pipeline.stack.stop(["nifi"])
+    answer = pipeline.upload(file, "nifi-away", "size", 1)
+    _wait_for_task(pipeline, answer["upload_id"], lambda task: task["state"] == "up_for_retry")
+    assert pipeline.keys("nifi-away") == []
+
+    pipeline.stack.start(["nifi"])
+
+    pipeline.wait_until_landed(answer["upload_id"])
+    pipeline.check_landed_exactly_once(answer["upload_id"], "nifi-away", file)
+    pipeline.check_nothing_left_over()
+
+
+def test_nifi_stopped_and_started_while_chunks_wait_in_it(pipeline: Pipeline, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "data.csv", size_bytes=120 * BYTES_PER_MB)
+    answer = pipeline.upload(file, "nifi-stops", "size", 3)
+    wait_until(lambda: pipeline.queued_in_nifi() > 0, what="chunks wait in NiFi", deadline_s=60, poll_s=0.05)
+
+    pipeline.stack.restart("nifi")
+
+    pipeline.wait_until_landed(answer["upload_id"])
+    pipeline.check_landed_exactly_once(answer["upload_id"], "nifi-stops", file)
+    pipeline.check_nothing_left_over()
+
+
+def test_uploader_killed_in_the_middle_of_an_upload(pipeline: Pipeline, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "data.csv", size_bytes=8 * BYTES_PER_MB)
+    messages_before = pipeline.end_offsets()
+    with _upload_held_in_the_middle(pipeline, file, "killed-receiving") as (response, go_on):
+        wait_until(pipeline.half_received, what="chunk files are being written", deadline_s=30)
+        pipeline.stack.kill("uploader", signal.SIGKILL, family=True)
+        go_on()
+        with pytest.raises(httpx.TransportError):
+            response.result()
+
+    pipeline.stack.start(["uploader"])
+
+    wait_until(lambda: not pipeline.half_received(), what="what was half received is removed", deadline_s=30)
+    assert pipeline.uploads_of("killed-receiving") == []
+    assert pipeline.end_offsets() == messages_before
+    answer = pipeline.upload(file, "killed-receiving", "size", 1)
+    pipeline.wait_until_landed(answer["upload_id"])
+    pipeline.check_landed_exactly_once(answer["upload_id"], "killed-receiving", file)
+    pipeline.check_nothing_left_over()
+
+
+def test_uploader_killed_between_manifest_and_announcement(pipeline: Pipeline, tmp_path: Path) -> None:
+    """Kafka is away, so the announcement hangs with the manifest committed: that is when the uploader dies."""
+    file = write_csv(tmp_path / "data.csv", size_bytes=4 * BYTES_PER_MB)
+    messages_before = pipeline.end_offsets()
+    pipeline.stack.stop(["kafka"])
+    with ThreadPoolExecutor(1) as pool:
+        response = pool.submit(pipeline.upload, file, "killed-announcing", "size", 1)
+        (upload,) = wait_until(
+            lambda: pipeline.uploads_of("killed-announcing"),
+            what="the manifest is committed",
+            deadline_s=30,
+            poll_s=0.02,
+        )
+        assert not response.done(), "the client has its answer already: that is too late for this test"
+        pipeline.stack.kill("uploader", signal.SIGKILL, family=True)
+        with pytest.raises(httpx.TransportError):
+            response.result()
+
+    pipeline.stack.start(["kafka"])
+    assert pipeline.end_offsets() == messages_before
+    pipeline.stack.start(["uploader"])
+
+    pipeline.wait_until_landed(upload["upload_id"])
+    pipeline.check_landed_exactly_once(upload["upload_id"], "killed-announcing", file)
+    assert pipeline.end_offsets() == messages_before + 4
+    pipeline.check_nothing_left_over()
+
+
+@pytest.mark.parametrize("process", ["airflow-triggerer", "airflow-scheduler"])
+def test_airflow_killed_while_messages_flow(pipeline: Pipeline, tmp_path: Path, process: str) -> None:
+    names = [f"{process}-{number}" for number in range(12)]
+    files = [write_csv(tmp_path / name, size_bytes=BYTES_PER_MB, salt=name) for name in names]
+    first = pipeline.upload(files[0], names[0], "count", 3)
+    with ThreadPoolExecutor(1) as pool:
+        rest = [
+            pool.submit(pipeline.upload, file, name, "count", 3)
+            for file, name in zip(files[1:], names[1:], strict=True)
+        ]
+        pipeline.wait_for_landed_chunks(first["upload_id"], 1)
+        pipeline.stack.kill(process, signal.SIGKILL, family=True)
+        answers = [first, *(future.result() for future in rest)]
+
+    pipeline.stack.start(["airflow"])
+
+    for answer, name, file in zip(answers, names, files, strict=True):
+        pipeline.wait_until_landed(answer["upload_id"])
+        pipeline.check_landed_exactly_once(answer["upload_id"], name, file)
+    pipeline.check_nothing_left_over(deadline_s=120)
+
+
+@contextmanager
+def _upload_held_in_the_middle(
+    pipeline: Pipeline, file: CsvFile, dataset: str
+) -> Iterator[tuple[Future[httpx.Response], Callable[[], None]]]:
+    """Send half of ``file`` and hold; give the response to come, and what lets the other half go."""
+    half_sent, go_on = threading.Event(), threading.Event()
+
+    def content() -> Iterator[bytes]:
+        data = file.path.read_bytes()
+        middle = len(data) // 2
+        for start in range(0, middle, BYTES_PER_MB):
+            yield data[start : min(start + BYTES_PER_MB, middle)]
+        half_sent.set()
+        go_on.wait(60)
+        yield data[middle:]
+
+    fields = {"dataset_name": dataset, "chunk_type": "size", "chunk_size": "1"}
+    with ThreadPoolExecutor(1) as pool:
+        response = pool.submit(pipeline.post, fields, content())
+        try:
+            assert half_sent.wait(60), "half of the file could not be sent"
+            yield response, go_on.set
+        finally:
+            go_on.set()
+
+
+def _wait_for_task(pipeline: Pipeline, upload_id: str, condition: Callable[[dict[str, object]], bool]) -> None:
+    """Wait until one task of the upload's run fulfils ``condition``."""
+
+    def found() -> bool:
+        runs = [run["dag_run_id"] for run in pipeline.chunk_runs(upload_id)]
+        return any(condition(task) for run in runs for task in pipeline.tasks(run))
+
+    wait_until(found, what="the task is there", deadline_s=90, explain=pipeline.describe)

@@ -1,0 +1,82 @@
+"""Files of every kind go through the whole pipeline, and every row arrives exactly once."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from contracts.names import BYTES_PER_MB
+from tests.support.csv_data import CsvFile, write_csv
+from tests.support.pipeline import Pipeline
+
+_SIZES_MB = (1, 100, 500)
+
+
+@pytest.fixture(scope="module", params=_SIZES_MB, ids=lambda size_mb: f"{size_mb}MB")
+def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CsvFile:
+    """Give a file of each size, once for all kinds of cut."""
+    path = tmp_path_factory.mktemp("files") / "data.csv"
+    return write_csv(path, size_bytes=request.param * BYTES_PER_MB)
+
+
+@pytest.mark.parametrize("chunk_type", ["size", "rows", "count"])
+def test_file_lands_exactly_once(pipeline: Pipeline, file: CsvFile, chunk_type: str) -> None:
+    size_mb = file.size_bytes // BYTES_PER_MB
+    chunk_size = {"size": max(1, size_mb // 10), "rows": file.rows // 8 + 1, "count": 7}[chunk_type]
+    dataset = f"file-{size_mb}-{chunk_type}"
+
+    answer = pipeline.upload(file, dataset, chunk_type, chunk_size)
+
+    expected = {"size": None, "rows": math.ceil(file.rows / chunk_size), "count": 7}[chunk_type]
+    assert answer["total_chunks"] == (expected or answer["total_chunks"])
+    assert (answer["row_count"], answer["size_bytes"], answer["sha256"]) == (file.rows, file.size_bytes, file.sha256)
+    pipeline.wait_until_landed(answer["upload_id"])
+    pipeline.check_landed_exactly_once(answer["upload_id"], dataset, file)
+    pipeline.check_nothing_left_over()
+
+
+def test_quoted_newlines_stay_in_their_record(pipeline: Pipeline, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "quoted.csv", size_bytes=5 * BYTES_PER_MB, quoted=True)
+    answer = pipeline.upload(file, "quoted", "size", 1)
+    assert answer["total_chunks"] == 5
+    pipeline.wait_until_landed(answer["upload_id"])
+    pipeline.check_landed_exactly_once(answer["upload_id"], "quoted", file)
+    pipeline.check_nothing_left_over()
+
+
+def test_five_uploads_at_once_do_not_mix(pipeline: Pipeline, tmp_path: Path) -> None:
+    names = [f"parallel-{number}" for number in range(5)]
+    files = [write_csv(tmp_path / name, size_bytes=12 * BYTES_PER_MB, salt=name) for name in names]
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda file, name: pipeline.upload(file, name, "size", 3), files, names))
+    for answer, name, file in zip(answers, names, files, strict=True):
+        pipeline.wait_until_landed(answer["upload_id"])
+        pipeline.check_landed_exactly_once(answer["upload_id"], name, file)
+    pipeline.check_nothing_left_over()
+
+
+def test_airflow_costs_no_more_tasks_for_many_chunks_than_for_one(pipeline: Pipeline, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "many.csv", size_bytes=2 * BYTES_PER_MB)
+    answer = pipeline.upload(file, "many", "count", 100)
+    pipeline.wait_until_landed(answer["upload_id"])
+    pipeline.check_landed_exactly_once(answer["upload_id"], "many", file)
+    assert len(pipeline.chunk_runs(answer["upload_id"])) == 1
+    pipeline.check_nothing_left_over()
+
+
+def test_invalid_file_leaves_nothing_behind(pipeline: Pipeline) -> None:
+    messages_before = pipeline.end_offsets()
+
+    response = pipeline.post({"dataset_name": "invalid"}, iter([b"a,b\n1,2\n", b'3,"never closed\n']))
+
+    assert response.status_code == 400
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert (problem["code"], problem["row"]) == ("invalid_csv", 2), problem
+    assert pipeline.uploads_of("invalid") == []
+    assert pipeline.end_offsets() == messages_before
+    assert pipeline.keys("invalid") == []
+    pipeline.check_nothing_left_over()
