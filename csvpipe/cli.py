@@ -24,5 +24,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def print_error(error: CsvPipeError) -> None:
     """Print ``error`` to stderr: what happened, what to do, then its stable code and the place."""
-    places = "".join(f", {name} {value}" for name, value in error.extra.items() if value is not None)
+    short = {name: value for name, value in error.extra.items() if value is not None and len(str(value)) <= 40}
+    places = "".join(f", {name} {value}" for name, value in short.items())
     print(f"csvpipe: {error.title}: {error.detail}\n         [{error.code}{places}]", file=sys.stderr)

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TextIO
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
+from rich.text import Text
 
 from contracts.names import BYTES_PER_MB
+
+PIPE_WIDTH = 200
+"""Columns where nobody looks at a terminal: wide enough that no table is cut."""
 
 
 def output() -> Console:
     """Return the console for results (stdout)."""
-    return Console(highlight=False, soft_wrap=True)
+    return _console(sys.stdout, stderr=False)
 
 
 def messages() -> Console:
     """Return the console for progress and remarks (stderr), so that results can be piped."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return _console(sys.stderr, stderr=True)
 
 
 def format_bytes(size_bytes: int) -> str:
@@ -46,8 +53,8 @@ def byte_progress(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
+        _BytesColumn(),
+        _RateColumn(),
         TimeRemainingColumn(),
         console=console,
         transient=False,
@@ -65,3 +72,24 @@ def chunk_progress(console: Console) -> Progress:
         console=console,
         transient=False,
     )
+
+
+class _BytesColumn(ProgressColumn):
+    """``12.0 MB of 29.6 MB``: rich's own column would mix units."""
+
+    def render(self, task: Task) -> Text:
+        done = format_bytes(int(task.completed))
+        return Text(done if task.total is None else f"{done} of {format_bytes(int(task.total))}")
+
+
+class _RateColumn(ProgressColumn):
+    """``61.6 MB/s``."""
+
+    def render(self, task: Task) -> Text:
+        rate = task.finished_speed or task.speed
+        return Text("" if rate is None else f"{rate / BYTES_PER_MB:.1f} MB/s")
+
+
+def _console(stream: TextIO, *, stderr: bool) -> Console:
+    width = None if stream.isatty() else PIPE_WIDTH
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)

@@ -27,7 +27,6 @@ class FakeUploader:
     early: bool = False
     request_headers: dict[str, str] = field(default_factory=dict)
     parts: list[tuple[str, bytes]] = field(default_factory=list)
-    received_bytes: int = 0
     statuses: list[dict[str, Any]] = field(default_factory=list)
 
     def accept(self, content: bytes) -> None:
@@ -44,54 +43,62 @@ class FakeUploader:
         }
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False
+
+    def __init__(self, fake: FakeUploader) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.fake = fake
+        fake.url = f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing: some tests break off."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_POST(self) -> None:
+        fake = self.server.fake
+        fake.request_headers = dict(self.headers)
+        if not fake.early:
+            fake.parts = list(_parse(self.headers["Content-Type"], self._body()))
+        self.close_connection = True
+        self._answer(fake.status, fake.answer)
+
+    def do_GET(self) -> None:
+        statuses = self.server.fake.statuses
+        self._answer(200, statuses.pop(0) if len(statuses) > 1 else statuses[0])
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+    def _body(self) -> bytes:
+        if "Content-Length" in self.headers:
+            return self.rfile.read(int(self.headers["Content-Length"]))
+        blocks = []
+        while size := int(self.rfile.readline(), 16):
+            blocks.append(self.rfile.read(size))
+            self.rfile.readline()
+        return b"".join(blocks)
+
+    def _answer(self, status: int, document: dict[str, Any]) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json" if status < 400 else PROBLEM)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in self.server.fake.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
 @contextmanager
 def run_fake_uploader() -> Iterator[FakeUploader]:
     """Serve on a free port until the block ends."""
     fake = FakeUploader()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            fake.request_headers = dict(self.headers)
-            if not fake.early:
-                fake.parts = list(_parse(self.headers["Content-Type"], self._body()))
-            self.close_connection = True
-            self._answer(fake.status, fake.answer)
-
-        def do_GET(self) -> None:
-            self._answer(200, fake.statuses.pop(0) if len(fake.statuses) > 1 else fake.statuses[0])
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-        def _body(self) -> bytes:
-            if "Content-Length" in self.headers:
-                return self.rfile.read(int(self.headers["Content-Length"]))
-            blocks = []
-            while size := int(self.rfile.readline(), 16):
-                blocks.append(self.rfile.read(size))
-                self.rfile.readline()
-            return b"".join(blocks)
-
-        def _answer(self, status: int, document: dict[str, Any]) -> None:
-            body = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json" if status < 400 else PROBLEM)
-            self.send_header("Content-Length", str(len(body)))
-            for name, value in fake.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = False
-
-        def handle_error(self, *_: Any) -> None:
-            """Say nothing: some tests break off."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    fake.url = f"http://127.0.0.1:{server.server_port}"
+    server = _Server(fake)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
