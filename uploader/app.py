@@ -15,10 +15,11 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from uploader.announcer import Announcer, KafkaAnnouncer
+from uploader.announcer import Announcer
 from uploader.cleaner import Cleaner
 from uploader.clock import Clock, utc_now
 from uploader.files import ChunkFiles
+from uploader.kafka_announcer import KafkaAnnouncer
 from uploader.logging import configure_logging
 from uploader.loops import Loop
 from uploader.outbox import Outbox

@@ -127,8 +127,3 @@ class Outbox:
                 log.info("Chunk %d/%d: %s announced", *place)
             elif chunk.chunk_id in outcome.refused:
                 log.error("Chunk %d/%d: %s refused: %s", *place, outcome.refused[chunk.chunk_id])
-
-
-def new_claim(upload_id: str) -> Claim:
-    """Return a claim that no other has, for an upload that is about to be created."""
-    return Claim(upload_id=upload_id, owner=uuid.uuid4().hex)

@@ -36,7 +36,7 @@ from uploader.errors import (
 from uploader.files import ChunkFiles
 from uploader.logging import UploadLog
 from uploader.model import CutOptions, CutResult
-from uploader.outbox import CLAIM_FOR, Outbox, new_claim
+from uploader.outbox import CLAIM_FOR, Outbox
 from uploader.store.protocol import Claim, Page, Store
 from uploader.store.records import ChunkRecord, UploadRecord, new_upload
 from uploader.threads import Threads
@@ -237,7 +237,7 @@ class UploadService:
         return self.status(upload_id)
 
     async def _accept(self, upload: UploadRecord, chunks: list[ChunkRecord], receiving: Receiving) -> UploadAccepted:
-        claim = new_claim(upload.upload_id)
+        claim = Claim.new(upload.upload_id)
         try:
             await receiving.commit()
             first = await self._threads.run(self._store.create, upload, chunks, claim=claim, claim_for=CLAIM_FOR)

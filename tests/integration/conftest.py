@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.services import KafkaBroker, MinioServer, running_stack
 
 
@@ -21,3 +22,10 @@ def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MinioServer]:
     """Give a real S3 server with the bucket ``raw``."""
     with running_stack(tmp_path_factory.mktemp("minio"), ["minio"]) as stack:
         yield MinioServer(stack, "minio")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Give a real PostgreSQL."""
+    with running_postgres() as server:
+        yield server

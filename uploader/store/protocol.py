@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, Self
 
 from contracts.states import ChunkState, UploadState
 from uploader.store.records import ChunkRecord, UploadRecord
@@ -20,6 +21,11 @@ class Claim:
 
     upload_id: str
     owner: str
+
+    @classmethod
+    def new(cls, upload_id: str) -> Self:
+        """Return a claim that no other has."""
+        return cls(upload_id=upload_id, owner=uuid.uuid4().hex)
 
 
 @dataclass(frozen=True, kw_only=True)

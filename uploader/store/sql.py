@@ -243,6 +243,8 @@ def open_store(url: str) -> SqlStore:
 
 
 def _find(connection: Connection, upload_id: str, *, lock: bool = False) -> UploadRecord | None:
+    if "\x00" in upload_id:
+        return None  # PostgreSQL would not even look
     query = select(*UPLOAD_COLUMNS).where(uploads.c.upload_id == upload_id)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     return None if row is None else upload_of(row)

@@ -1,0 +1,105 @@
+"""Uploads for tests of the service: cut results with real files, and the time of day in the test's hands."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from uploader.model import ChunkType, CutChunk, CutOptions, CutResult
+from uploader.store.records import ChunkRecord, UploadRecord, new_upload
+
+HEADER = b"id,name\n"
+
+
+@dataclass
+class SettableClock:
+    """A clock that stands still until the test moves it."""
+
+    now: datetime = field(default_factory=lambda: datetime(2026, 1, 31, 12, 0, tzinfo=UTC))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **amount: float) -> None:
+        """Move on, for instance by ``minutes=30``."""
+        self.now += timedelta(**amount)
+
+
+def chunk_bytes(chunk_id: int) -> bytes:
+    """Return what stands in the file of a chunk: the header and one row."""
+    return HEADER + b"%d,row of chunk %d\n" % (chunk_id, chunk_id)
+
+
+def cut_result(*, chunks: int = 3, filename: str = "source.csv", stamp: str = "stamp") -> CutResult:
+    """Return the description of a source of one row a chunk."""
+    bodies = [chunk_bytes(chunk_id)[len(HEADER) :] for chunk_id in range(1, chunks + 1)]
+    source = HEADER + b"".join(bodies)
+    cut, start = [], len(HEADER)
+    for chunk_id, body in enumerate(bodies, start=1):
+        content = HEADER + body
+        cut.append(
+            CutChunk(
+                chunk_id=chunk_id,
+                filename=f"people_chunk_{chunk_id:03d}_{stamp}.csv",
+                size_bytes=len(content),
+                sha256=hashlib.sha256(content).hexdigest(),
+                row_start=chunk_id,
+                row_end=chunk_id,
+                byte_start=start,
+                byte_end=start + len(body),
+            )
+        )
+        start += len(body)
+    sha256 = hashlib.sha256(source).hexdigest()
+    return CutResult(
+        source_filename=filename,
+        source_bytes=len(source),
+        source_sha256=sha256,
+        content_bytes=len(source),
+        content_sha256=sha256,
+        encoding="utf-8",
+        transcoded_from=None,
+        delimiter=",",
+        headers=["id", "name"],
+        header_bytes=len(HEADER),
+        row_count=chunks,
+        chunks=cut,
+    )
+
+
+def cut_options(**given: object) -> CutOptions:
+    """Return options for dataset ``people``."""
+    values = {"dataset_name": "people", "chunk_type": ChunkType.ROWS, "chunk_size": 1, **given}
+    return CutOptions(**values)  # type: ignore[arg-type]  # any field of CutOptions
+
+
+def upload_records(
+    *,
+    at: datetime,
+    chunks: int = 3,
+    holder: str = "replica-0",
+    key: str | None = None,
+    upload_id: str | None = None,
+    dataset_name: str = "people",
+) -> tuple[UploadRecord, list[ChunkRecord]]:
+    """Return the records of a new upload."""
+    return new_upload(
+        upload_id=upload_id or uuid.uuid4().hex,
+        options=cut_options(dataset_name=dataset_name),
+        result=cut_result(chunks=chunks),
+        holder=holder,
+        bucket="raw",
+        idempotency_key=key,
+        created_at=at,
+        chunked_at=at,
+    )
+
+
+def write_chunks(directory: Path, result: CutResult) -> None:
+    """Write the chunk files that ``result`` describes."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for chunk in result.chunks:
+        (directory / chunk.filename).write_bytes(chunk_bytes(chunk.chunk_id))

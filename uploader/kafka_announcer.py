@@ -1,0 +1,180 @@
+"""Announcing chunks on Kafka: durable, idempotent, keyed by upload. All calls block."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, TopicAlreadyExistsError, for_code
+
+from contracts.message import ChunkMessage
+from uploader.announcer import Outcome
+from uploader.errors import AnnounceError
+from uploader.kafka_clients import KAFKA_FAILURES, connect, reason
+
+_REQUEST_TIMEOUT_MS = 5_000
+_DELIVERY_TIMEOUT_MS = 10_000
+_log = logging.getLogger(__name__)
+
+
+class KafkaAnnouncer:
+    """An :class:`uploader.announcer.Announcer` on kafka-python. It connects when first needed: Kafka may come later.
+
+    After a failure the connection is given up, and the next call makes a new one: so no message waits in a buffer to
+    be sent when the outbox has announced it again already, and no producer lives on in a state that it cannot leave.
+    """
+
+    def __init__(self, *, brokers: Sequence[str], topic: str, partitions: int, client_id: str) -> None:
+        self._brokers = brokers
+        self._topic = topic
+        self._partitions = partitions
+        self._client_id = client_id
+        self._lock = threading.Lock()
+        self._producer: KafkaProducer | None = None
+        self._admin_lock = threading.Lock()
+        self._admin: KafkaAdminClient | None = None
+        self._topic_exists = False
+
+    def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float) -> Outcome:
+        """Publish ``messages`` in order and wait for the acknowledgements, at most ``timeout_s``."""
+        deadline = time.monotonic() + timeout_s
+        try:
+            with _held(self._lock, deadline):
+                outcome = self._publish(messages, deadline)
+                if outcome.failure is not None:
+                    self._drop_producer()
+                return outcome
+        except AnnounceError as error:
+            return Outcome(failure=error.detail)
+
+    def check(self, *, timeout_s: float) -> None:
+        """Return if Kafka answers and has the topic, which is created where it is missing."""
+        deadline = time.monotonic() + timeout_s
+        with _held(self._admin_lock, deadline):
+            try:
+                self._ensure_topic(deadline)
+            except BaseException as error:
+                self._drop_admin()
+                if isinstance(error, KAFKA_FAILURES):
+                    raise AnnounceError(f"Kafka does not answer: {reason(error)}") from error
+                raise
+
+    def close(self, *, timeout_s: float) -> None:
+        """Send what is buffered and disconnect."""
+        with self._admin_lock:
+            self._drop_admin()
+        with self._lock:
+            self._drop_producer(timeout_s=timeout_s)
+
+    def _publish(self, messages: Sequence[ChunkMessage], deadline: float) -> Outcome:
+        if not self._topic_exists:
+            self.check(timeout_s=deadline - time.monotonic())
+        producer = self._connected(deadline)
+        sent: list[tuple[int, Any]] = []
+        refused: dict[int, str] = {}
+        acknowledged: list[int] = []
+        try:
+            for message in messages:
+                try:
+                    future = producer.send(self._topic, key=message.upload_id.encode(), value=message.to_bytes())
+                except MessageSizeTooLargeError as error:
+                    refused[message.chunk_id] = reason(error)
+                else:
+                    sent.append((message.chunk_id, future))
+            for chunk_id, future in sent:
+                _wait(future, deadline)
+                acknowledged.append(chunk_id)
+        except KAFKA_FAILURES as error:
+            self._topic_exists = False
+            acknowledged = [chunk_id for chunk_id, future in sent if future.succeeded()]
+            return Outcome(acknowledged=acknowledged, refused=refused, failure=f"Kafka took not all: {reason(error)}")
+        return Outcome(acknowledged=acknowledged, refused=refused)
+
+    def _connected(self, deadline: float) -> KafkaProducer:
+        if self._producer is None:
+            self._producer = connect(
+                KafkaProducer,
+                brokers=self._brokers,
+                deadline=deadline,
+                client_id=self._client_id,
+                acks="all",
+                enable_idempotence=True,
+                # Made by check() with the partitions that the settings say, never by a broker's default.
+                allow_auto_create_topics=False,
+                max_block_ms=_REQUEST_TIMEOUT_MS,
+                request_timeout_ms=_REQUEST_TIMEOUT_MS,
+                delivery_timeout_ms=_DELIVERY_TIMEOUT_MS,
+                linger_ms=0,
+            )
+        return self._producer
+
+    def _ensure_topic(self, deadline: float) -> None:
+        if self._admin is None:
+            self._admin = connect(
+                KafkaAdminClient,
+                brokers=self._brokers,
+                deadline=deadline,
+                client_id=f"{self._client_id}-admin",
+                request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            )
+        if not self._described():
+            self._create_topic(self._admin)
+            while not self._described():
+                if time.monotonic() > deadline:
+                    raise AnnounceError(f"topic {self._topic} was created and has no leader yet")
+                time.sleep(0.1)
+        self._topic_exists = True
+
+    def _described(self) -> bool:
+        """Return whether the topic exists and can be written to."""
+        assert self._admin is not None  # noqa: S101  for the type checker; _ensure_topic made it
+        [topic] = self._admin.describe_topics([self._topic])
+        fault = for_code(topic["error_code"])
+        if fault.__name__ == "UnknownTopicOrPartitionError":
+            return False
+        if topic["error_code"]:
+            raise AnnounceError(f"Kafka says of topic {self._topic}: {fault.__name__}")
+        return all(partition["leader_id"] >= 0 for partition in topic["partitions"])
+
+    def _create_topic(self, admin: KafkaAdminClient) -> None:
+        try:
+            # -1: as many replicas as the brokers' default says.
+            admin.create_topics({self._topic: {"num_partitions": self._partitions, "replication_factor": -1}})
+        except TopicAlreadyExistsError:
+            return  # another worker was faster
+        _log.info("Created topic %s with %d partitions", self._topic, self._partitions)
+
+    def _drop_producer(self, *, timeout_s: float = 0.0) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(*KAFKA_FAILURES):
+                producer.close(timeout=timeout_s)
+
+    def _drop_admin(self) -> None:
+        admin, self._admin = self._admin, None
+        self._topic_exists = False
+        if admin is not None:
+            with suppress(*KAFKA_FAILURES):
+                admin.close()
+
+
+@contextmanager
+def _held(lock: threading.Lock, deadline: float) -> Iterator[None]:
+    if not lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        raise AnnounceError("Kafka is slow: others have waited for it all the time")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _wait(future: Any, deadline: float) -> None:  # noqa: ANN401  kafka-python is not typed
+    remaining_s = deadline - time.monotonic()
+    if remaining_s <= 0 and not future.is_done:
+        raise KafkaTimeoutError("no acknowledgement in time")
+    future.get(timeout=max(0.001, remaining_s))
