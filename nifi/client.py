@@ -122,6 +122,16 @@ class NiFiClient:
         exported: Json = json.loads(text)
         return exported
 
+    def property_defaults(self, group_id: str) -> dict[str, dict[str, str | None]]:
+        """Return the defaults of all properties, by id of the processor or service and by name."""
+        processors = self._groups().get_processors(group_id).processors or []
+        found = {entity.id: entity.component.config.descriptors for entity in processors}
+        found |= {entity.id: entity.component.descriptors for entity in self._service_entities(group_id)}
+        return {
+            identifier: {name: descriptor.default_value for name, descriptor in descriptors.items()}
+            for identifier, descriptors in found.items()
+        }
+
     def set_running(self, group_id: str, *, running: bool) -> None:
         """Start or stop all processors of the group."""
         body = {"id": group_id, "state": "RUNNING" if running else "STOPPED", "disconnectedNodeAcknowledged": False}
@@ -139,11 +149,9 @@ class NiFiClient:
 
     def services(self, group_id: str) -> list[Service]:
         """Return the group's controller services by name."""
-        found = self._flow().get_controller_services_from_group(
-            group_id, include_ancestor_groups=False, include_descendant_groups=True
+        return sorted(
+            (Service(**_state_of(e.component)) for e in self._service_entities(group_id)), key=lambda s: s.name
         )
-        entities = found.controller_services or []
-        return sorted((Service(**_state_of(e.component)) for e in entities), key=lambda s: s.name)
 
     def queues(self, group_id: str) -> list[Queue]:
         """Return the connections in which something waits."""
@@ -214,6 +222,12 @@ class NiFiClient:
             if time.monotonic() > deadline:
                 raise NiFiTimeoutError(f"{self.url}: not complete after {timeout_s:.0f} s, at: {request.state}")
             time.sleep(_POLL_S)
+
+    def _service_entities(self, group_id: str) -> list[Any]:
+        found = self._flow().get_controller_services_from_group(
+            group_id, include_ancestor_groups=False, include_descendant_groups=True
+        )
+        return found.controller_services or []
 
     def _plain(self, model: object) -> object:
         return self._client.sanitize_for_serialization(model)

@@ -128,12 +128,18 @@ def with_scheduling(flow: Mapping[str, Any], scheduling: Mapping[str, Mapping[st
     return changed
 
 
-def differences(wanted: Mapping[str, Any], deployed: Mapping[str, Any]) -> list[str]:
+def differences(
+    wanted: Mapping[str, Any],
+    deployed: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Mapping[str, str | None]] | None = None,
+) -> list[str]:
     """Return what would have to change in NiFi for it to run ``wanted``; one line each, empty when nothing would.
 
-    Properties that only the deployed side lists do not count unless they are dynamic: another version of a NAR may
-    know more of them, at their defaults.
+    Properties that only the deployed side lists do not count at their ``defaults`` (by instance id and name): another
+    version of a NAR may know more of them.
     """
+    known = defaults or {}
     found = []
     for kind in _COMPONENTS:
         ours = {c["identifier"]: c for c in wanted["flowContents"].get(kind, [])}
@@ -141,7 +147,8 @@ def differences(wanted: Mapping[str, Any], deployed: Mapping[str, Any]) -> list[
         found += [f"new: {_label(ours[i])}" for i in sorted(ours.keys() - theirs.keys())]
         found += [f"gone: {_label(theirs[i])}" for i in sorted(theirs.keys() - ours.keys())]
         for identifier in sorted(ours.keys() & theirs.keys()):
-            changes = sorted(_changes(ours[identifier], theirs[identifier]))
+            at_default = known.get(theirs[identifier].get("instanceIdentifier", ""), {})
+            changes = sorted(_changes(ours[identifier], theirs[identifier], at_default))
             found += [f"{_label(ours[identifier])}: {', '.join(changes)}"] if changes else []
     return found
 
@@ -153,15 +160,14 @@ def _renamed(flow: Json) -> Json:
     return renamed
 
 
-def _changes(wanted: Json, deployed: Json) -> Iterator[str]:
+def _changes(wanted: Json, deployed: Json, defaults: Mapping[str, str | None]) -> Iterator[str]:
     wanted, deployed = _comparable(wanted), _comparable(deployed)
     for name in wanted.keys() - _OF_ONE_VERSION:
         if wanted[name] != deployed.get(name):
             yield name
     ours, theirs = wanted.get("properties", {}), deployed.get("properties", {})
     for name in ours.keys() | theirs.keys():
-        dynamic = deployed.get("propertyDescriptors", {}).get(name, {}).get("dynamic", False)
-        if ours.get(name) != theirs.get(name) and (name in ours or dynamic):
+        if ours.get(name, defaults.get(name)) != theirs.get(name):
             yield name
 
 

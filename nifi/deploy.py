@@ -173,7 +173,7 @@ def _put_group(client: NiFiClient, flow: Json, report: Report) -> tuple[str, boo
         group_id = client.create_group(name, flow)
         report(f"process group {name} created")
         return group_id, True, []
-    changes = differences(flow, client.export_group(group_id))
+    changes = differences(flow, client.export_group(group_id), defaults=client.property_defaults(group_id))
     for change in changes:
         report(f"changing {change}")
     if changes:

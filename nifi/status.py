@@ -77,7 +77,7 @@ def status(*, url: str, flow_file: Path = FLOW_FILE, access: Access | None = Non
         queues=client.queues(group_id),
         unset_parameters=sorted(referenced_parameters(flow) - valued),
         s3_nar=s3_nar_origin(client),
-        changes=differences(flow, client.export_group(group_id)),
+        changes=differences(flow, client.export_group(group_id), defaults=client.property_defaults(group_id)),
     )
 
 
