@@ -37,6 +37,9 @@ with DAG(
         "retries": SETTINGS.listener_retries,
         "retry_delay": SETTINGS.listener_retry_delay,
         "on_failure_callback": alert_failure,
+        # The one listener goes before the tasks of many chunk runs, whose work it brings.
+        "priority_weight": 100,
+        "weight_rule": "absolute",
     },
 ):
     listen = WakeUpSensor(
