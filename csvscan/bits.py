@@ -12,6 +12,7 @@ WORD_BITS = 64
 _ALL = 0xFFFF_FFFF_FFFF_FFFF
 _ONE = np.uint64(1)
 _TOP = np.uint64(63)
+_ACCUMULATED_WORDS = 512
 _PREFIX_STEPS = tuple(np.uint64(1 << power) for power in range(6))
 
 
@@ -93,21 +94,27 @@ def prefix_xor(words: Words, carry: bool) -> Words:
     """Return the parity of the set bits up to and with each bit; ``carry`` is the parity before bit 0.
 
     Six shifts do it inside each word. The parities of whole words are bits again, so the same function carries them
-    over the words (for 1 MiB: 16 384 words, then 256, then 4).
+    over the words of a large mask (for 1 MiB: 16 384 words, then 256), which beats accumulating them one by one.
     """
     parity = words.copy()
     moved = np.empty_like(parity)
     for step in _PREFIX_STEPS:
         np.left_shift(parity, step, out=moved)
         np.bitwise_xor(parity, moved, out=parity)
-    if words.size == 1:
-        return ~parity if carry else parity
-    odd = np.zeros(-(-words.size // WORD_BITS) * WORD_BITS, dtype=np.uint8)
-    odd[: words.size] = parity >> _TOP
-    upto = prefix_xor(np.packbits(odd, bitorder="little").view(WORD), carry)
-    before = np.unpackbits(shift_up(upto, carry).view(np.uint8), count=words.size, bitorder="little")
-    np.bitwise_xor(parity, np.negative(before.astype(WORD)), out=parity)
-    return parity
+    odd = np.right_shift(parity, _TOP, out=moved)
+    if words.size > _ACCUMULATED_WORDS:
+        padded = np.zeros(-(-words.size // WORD_BITS) * WORD_BITS, dtype=np.uint8)
+        padded[: words.size] = odd
+        upto = prefix_xor(np.packbits(padded, bitorder="little").view(WORD), carry)
+        before = np.unpackbits(shift_up(upto, carry).view(np.uint8), count=words.size, bitorder="little")
+        moved[:] = before
+    else:
+        np.bitwise_xor.accumulate(odd[:-1], out=moved[1:])
+        moved[0] = 0
+        if carry:
+            moved ^= _ONE
+    np.negative(moved, out=moved)
+    return np.bitwise_xor(parity, moved, out=parity)
 
 
 def count(words: Words) -> int:

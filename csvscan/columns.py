@@ -70,21 +70,23 @@ class FieldCounter:
     ) -> tuple[int, int] | None:
         """Return the first row end at which the sum is not 0, and the sum."""
         fault: tuple[int, int] | None = None
-        index = np.arange(rows.size)
+        index = None
         due = 0
         while rows.size:
             due += self._expected
             below = rows - _ONE
             upto = rows ^ below
             sums = np.bitwise_count(separators & upto) + before
-            wrong = np.logical_and(sums != due, rows)
+            wrong = (sums != due) & (rows != 0)
             rows = rows & below
             if wrong.any():
                 place = int(wrong.argmax())
-                bit = int(index[place]) * bits.WORD_BITS + int(upto[place]).bit_length() - 1
+                word = place if index is None else int(index[place])
+                bit = word * bits.WORD_BITS + int(upto[place]).bit_length() - 1
                 fault = bit, int(sums[place]) - due
-                index, separators, rows, before = index[:place], separators[:place], rows[:place], before[:place]
-            left = np.flatnonzero(rows)
+                separators, rows, before = separators[:place], rows[:place], before[:place]
+            left = np.flatnonzero(rows != 0)
             if left.size * 2 < rows.size:
-                index, separators, rows, before = index[left], separators[left], rows[left], before[left]
+                index = left if index is None else index[left]
+                separators, rows, before = separators[left], rows[left], before[left]
         return fault

@@ -18,7 +18,7 @@ class RecordFinder:
         self._masks = MaskMaker()
         self._quotes = QuoteTracker()
         self._lines = LineTracker()
-        self._field_starts = True
+        self._at_field_start = True
         self._base_byte = base_byte
 
     @property
@@ -28,25 +28,25 @@ class RecordFinder:
 
     def feed(self, block: Block, *, want_delimiters: bool = False) -> tuple[LineEnds, Words | None]:
         """Return the line ends of a block that is not empty, and its delimiters outside of quotes where wanted."""
-        size, last_byte = block.size, int(block.data[-1])
         quotes = self._masks.mask(block, self._quote)
-        if quotes is None and self._quotes.inside:
-            lf = cr = delimiters = None
-        else:
+        lf = cr = delimiters = None
+        if quotes is not None or not self._quotes.inside:
             lf, cr = self._masks.mask(block, LF), self._masks.mask(block, CR)
-            delimiters = self._masks.any_of(block, self._delimiters) if want_delimiters or quotes is not None else None
-        if quotes is None:
-            self._quotes.pass_block()
-        else:
+            if want_delimiters or quotes is not None:
+                delimiters = self._masks.any_of(block, self._delimiters)
+        if quotes is not None:
             starters = _union(_union(lf, cr), delimiters)
-            at_start = bits.shift_up(bits.zeros(size) if starters is None else starters, self._field_starts)
+            if starters is None:
+                starters = bits.zeros(block.size)
             outside = ~self._quotes.mask_inside(
-                quotes, at_start, ends_in_quote=last_byte == self._quote, base_byte=self._base_byte
+                quotes, starters, at_start=self._at_field_start, base_byte=self._base_byte
             )
             lf, cr, delimiters = _common(lf, outside), _common(cr, outside), _common(delimiters, outside)
-        self._field_starts = last_byte in self._starters
-        self._base_byte += size
-        return self._lines.feed(lf, cr, size=size), delimiters
+        last_byte = int(block.data[-1])
+        self._quotes.after_quote = last_byte == self._quote
+        self._at_field_start = last_byte in self._starters
+        self._base_byte += block.size
+        return self._lines.feed(lf, cr, size=block.size), delimiters
 
     def finish(self) -> LineEnds:
         """Take the end of the content for the line end of the last record, where that is missing."""
