@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -38,6 +38,12 @@ class StackSettings(BaseSettings):
     uploader_port: Port = Field(8000, description="the uploader's API")
     uploader_workers: int = Field(2, ge=1, description="worker processes of the uploader")
     uploader_environment: dict[str, str] = Field({}, description="more variables for the uploader, as a JSON object")
+
+    @classmethod
+    def on_free_ports(cls, **given: Any) -> Self:  # noqa: ANN401 - any field of this class
+        """Return settings with a free port for everything, whatever the environment and ``.env`` say of ports."""
+        ports: dict[str, Any] = {name: 0 for name in cls.model_fields if name.endswith("_port")}
+        return cls(**{**ports, **given})
 
     def with_free_ports(self) -> Self:
         """Return these settings with a free port in the place of each 0."""

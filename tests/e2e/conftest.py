@@ -28,8 +28,7 @@ def running_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipel
 
 
 @pytest.fixture
-def pipeline(running_pipeline: Pipeline) -> Iterator[Pipeline]:
-    """Give the pipeline with all its processes running, and bring back what a test that failed left dead."""
-    running_pipeline.stack.start()
-    yield running_pipeline
-    running_pipeline.stack.start()
+def pipeline(running_pipeline: Pipeline) -> Pipeline:
+    """Give the pipeline with all its processes running, whatever the test before has left dead or stopped."""
+    running_pipeline.bring_back()
+    return running_pipeline

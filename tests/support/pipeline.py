@@ -37,7 +37,13 @@ class Pipeline:
         self._nifi_api = f"http://{settings.host}:{settings.nifi_port}/nifi-api"
         self._bootstrap = f"{settings.host}:{settings.kafka_port}"
         self._temp_dir = stack.context.data_dir("uploader")
+        self._complete = self._running()
         self.s3 = s3_client(stack.context, f"http://{settings.host}:{settings.minio_port}")
+
+    def bring_back(self) -> None:
+        """Start every process that was there in the beginning and is not now."""
+        if self._running() != self._complete:
+            self.stack.start()
 
     def upload(self, file: CsvFile, dataset: str, chunk_type: str, chunk_size: int) -> dict[str, Any]:
         """Upload ``file`` and return the answer, which must be 202."""
@@ -173,6 +179,9 @@ class Pipeline:
         states = [f"{p.name}: {'runs' if p.pid else 'DEAD'}" for p in self.stack.all_processes()]
         tails = [f"--- {p.name}\n{p.log_tail(25)}" for p in self.stack.all_processes()]
         return "\n".join([", ".join(states), *tails])
+
+    def _running(self) -> set[str]:
+        return {process.name for process in self.stack.all_processes() if process.pid}
 
     def _manifest(self, dataset: str, upload_id: str) -> Manifest | None:
         try:

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 
 def settings_on_free_ports(**given: Any) -> StackSettings:
-    """Return settings with every port 0 (free), whatever stands in the environment and in ``.env``."""
-    ports = {name: 0 for name in StackSettings.model_fields if name.endswith("_port")}
-    return StackSettings(_env_file=None, **{**ports, **given})
+    """Return settings with a free port for everything, and nothing from a developer's ``.env``."""
+    return StackSettings.on_free_ports(_env_file=None, **given)
 
 
 @contextmanager
