@@ -1,0 +1,1 @@
+"""What the uploader is measured against, each a small ASGI application for the same server."""

@@ -1,0 +1,48 @@
+"""The uploader's receiving half by itself: cut, hashed, fsynced and renamed, but no database and no Kafka."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+
+from uploader.intake import receive_upload
+from uploader.receiving import receiving_directory
+from uploader.settings import Settings
+
+app = FastAPI()
+
+
+@app.post("/upload/csv", status_code=202)
+async def receive(request: Request) -> dict[str, object]:
+    """Receive, and throw the result away."""
+    settings = Settings(temp_dir=Path(os.environ["BENCH_DIR"]) / "chunks")
+    upload_id = uuid.uuid4().hex
+    async with receiving_directory(settings.temp_dir, upload_id) as directory:
+        _, result = await receive_upload(
+            body=request.stream(),
+            headers=request.headers,
+            query=request.query_params.multi_items(),
+            settings=settings,
+            directory=directory.path,
+            upload_id=upload_id,
+            created_at=datetime.now(UTC),
+        )
+        await directory.commit()
+    return {"total_chunks": len(result.chunks), "row_count": result.row_count, "sha256": result.source_sha256}
+
+
+@app.delete("/upload/csv")
+def remove() -> None:
+    """Remove what was received."""
+    shutil.rmtree(Path(os.environ["BENCH_DIR"]) / "chunks", ignore_errors=True)
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    """Answer at once."""
+    return {"status": "ok"}
