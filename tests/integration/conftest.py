@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.chunk_source import FakeChunkSource, fake_chunk_source
+from tests.support.nifi import NiFiServer
 from tests.support.services import KafkaBroker, MinioServer, running_stack
 
 
@@ -28,4 +30,20 @@ def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MinioServer]:
 def postgres() -> Iterator[PostgresServer]:
     """Give a real PostgreSQL."""
     with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nifi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NiFiServer]:
+    """Give a real NiFi that runs the flow, with a real S3 server of its own."""
+    with running_stack(tmp_path_factory.mktemp("nifi"), ["minio", "nifi"]) as stack:
+        server = NiFiServer(stack)
+        server.deploy()
+        yield server
+
+
+@pytest.fixture
+def source() -> Iterator[FakeChunkSource]:
+    """Give a fake of the uploader's download route."""
+    with fake_chunk_source() as server:
         yield server

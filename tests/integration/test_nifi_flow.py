@@ -1,0 +1,216 @@
+"""Chunks through the real flow: a real NiFi, a real S3 server, and a fake of the uploader's download route."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from http import HTTPStatus
+
+import pytest
+
+from contracts.names import BUCKET_RAW, BYTES_PER_MB, METADATA_SHA256, METADATA_UPLOAD_ID, object_key
+from tests.support.chunk_source import FakeChunkSource
+from tests.support.nifi import NiFiServer
+from tests.support.waiting import wait_until
+
+HEADER = b"id,text\r\n"
+
+
+def _content(size_bytes: int, seed: int = 1) -> bytes:
+    return HEADER + random.Random(seed).randbytes(size_bytes - len(HEADER))
+
+
+def test_chunk_lands_byte_identical_with_its_proof(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    content = b'\xef\xbb\xbfid,text\r\n1,"two\r\nlines, ""quoted"""\r\n2,caf\xe9\r\n'
+    message = source.offer(content, dataset="proof")
+
+    nifi.send(message)
+
+    assert nifi.wait_landed(message) == content
+    head = nifi.minio.client().head_object(Bucket=BUCKET_RAW, Key=object_key("proof", message.filename))
+    assert head["Metadata"] == {METADATA_SHA256: message.sha256, METADATA_UPLOAD_ID: message.upload_id}
+    assert head["ContentType"] == "text/csv"
+    nifi.wait_logged("s3.etag=", f"chunk.upload_id={message.upload_id}")
+
+
+def test_chunk_without_rows_and_even_without_bytes_lands(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    messages = {content: source.offer(content, dataset="empty") for content in (HEADER, b"")}
+    for message in messages.values():
+        nifi.send(message)
+
+    assert {nifi.wait_landed(message) for message in messages.values()} == {HEADER, b""}
+
+
+def test_chunk_above_the_threshold_goes_in_parts(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    content = _content(101 * BYTES_PER_MB)
+    message = source.offer(content, dataset="parts")
+
+    nifi.send(message)
+
+    assert hashlib.sha256(nifi.wait_landed(message)).hexdigest() == message.sha256
+    key = object_key("parts", message.filename)
+    head = nifi.minio.client().head_object(Bucket=BUCKET_RAW, Key=key)
+    assert head["ETag"].strip('"').endswith("-3"), "100 MB threshold, parts of 50 MB"
+    assert head["Metadata"][METADATA_SHA256] == message.sha256
+    assert not nifi.minio.client().list_multipart_uploads(Bucket=BUCKET_RAW).get("Uploads")
+
+
+def test_many_chunks_land_each_once(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    messages = [source.offer(_content(BYTES_PER_MB, seed=i), dataset="many") for i in range(30)]
+    for message in messages:
+        nifi.send(message)
+
+    for message in messages:
+        assert hashlib.sha256(nifi.wait_landed(message)).hexdigest() == message.sha256
+    assert all(source.hits[source.path_of(message)] == 1 for message in messages)
+
+
+def test_same_message_again_leaves_the_same_object(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    message = source.offer(HEADER + b"1,x\r\n", dataset="twice")
+
+    for times in (1, 2):
+        nifi.send(message)
+        landings = ("s3.etag=", f"chunk.upload_id={message.upload_id}")
+        wait_until(lambda n=times: len(nifi.logged(*landings)) == n, what=f"landing {times}", deadline_s=30)  # type: ignore[misc]  # a default argument binds the loop's value
+
+    assert nifi.wait_landed(message) == HEADER + b"1,x\r\n"
+
+
+def test_content_that_differs_is_fetched_again_and_never_stored(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    message = source.offer(HEADER + b"1,x\r\n", dataset="tampered")
+    source.contents[source.path_of(message)] = HEADER + b"1,y\r\n"
+
+    nifi.send(message)
+
+    line = nifi.wait_failed(message, "sha256_mismatch")
+    assert message.sha256 in line
+    assert source.hits[source.path_of(message)] == 1 + 3, "source.mismatch.retries is 3"
+    assert not nifi.has_object(message)
+
+
+def test_content_that_was_damaged_once_lands_whole(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    content = HEADER + b"1,x\r\n"
+    message = source.offer(content, dataset="damaged")
+    path = source.path_of(message)
+    source.contents[path] = content[:-1]
+    nifi.send(message)
+    wait_until(lambda: source.hits[path], what="a first fetch", deadline_s=20, poll_s=0.01)
+    source.contents[path] = content
+
+    assert nifi.wait_landed(message) == content
+
+
+@pytest.mark.parametrize("status", [HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.INTERNAL_SERVER_ERROR])
+def test_source_that_refuses_is_asked_again_then_given_up(
+    nifi: NiFiServer, source: FakeChunkSource, status: HTTPStatus
+) -> None:
+    message = source.offer(HEADER, dataset="refused")
+    source.failures[source.path_of(message)] = (99, status)
+
+    nifi.send(message)
+
+    assert f"failure.detail={status.value}" in nifi.wait_failed(message, "source_failed")
+    assert source.hits[source.path_of(message)] == 1 + 2, "the tests' retryCount is 2"
+    assert not nifi.has_object(message)
+
+
+def test_source_that_recovers_is_fetched(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    message = source.offer(HEADER, dataset="recovers")
+    source.failures[source.path_of(message)] = (2, HTTPStatus.NOT_FOUND)
+
+    nifi.send(message)
+
+    assert nifi.wait_landed(message) == HEADER
+
+
+def test_redirect_is_not_followed(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    message = source.offer(HEADER, dataset="redirected")
+    elsewhere = source.offer(HEADER, dataset="elsewhere")
+    source.redirects[source.path_of(message)] = elsewhere.api_endpoint
+
+    nifi.send(message)
+
+    assert "failure.detail=302" in nifi.wait_failed(message, "source_failed")
+    assert source.hits[source.path_of(elsewhere)] == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"api_endpoint": "http://169.254.169.254/latest/meta-data"},
+        {"api_endpoint": "http://127.0.0.1:1@example.org/chunks/{upload_id}/1/download"},
+        {"dataset_name": ".."},
+        {"dataset_name": "../other"},
+        {"filename": "a/b.csv"},
+        {"sha256": "0" * 63},
+        {"sha256": None},
+    ],
+    ids=str,
+)
+def test_message_that_the_pipeline_never_sends_is_refused(
+    nifi: NiFiServer, source: FakeChunkSource, wrong: dict[str, str | None]
+) -> None:
+    message = source.offer(HEADER)
+    body = {**json.loads(message.to_bytes()), **wrong}
+
+    nifi.post(json.dumps(body).encode())
+
+    nifi.wait_failed(message, "invalid_message")
+    assert not source.hits
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b'{"upload_id": 1}', b"id,text\r\n1,x\r\n"])
+def test_body_that_is_no_message_goes_to_the_failure_path(nifi: NiFiServer, body: bytes) -> None:
+    before = len(nifi.logged("failure.reason=invalid_message"))
+
+    nifi.post(body)
+
+    wait_until(lambda: len(nifi.logged("failure.reason=invalid_message")) > before, what="the failure", deadline_s=20)
+    assert nifi.status().queued_count == 0
+
+
+def test_chunks_wait_while_s3_is_down_and_land_when_it_is_back(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    messages = [source.offer(_content(10_000, seed=i), dataset="patient") for i in range(5)]
+    nifi.minio.stop()
+    try:
+        for message in messages:
+            nifi.send(message)
+        wait_until(
+            lambda: nifi.queued_before("Put the object") == len(messages), what="all chunks queued", deadline_s=30
+        )
+        nifi.wait_logged("ERROR", "Failed to put")
+    finally:
+        nifi.minio.start()
+
+    for message in messages:
+        assert hashlib.sha256(nifi.wait_landed(message)).hexdigest() == message.sha256
+
+
+def test_chunk_outlives_a_kill_of_nifi_while_s3_is_down(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    message = source.offer(_content(10_000), dataset="survivor")
+    nifi.minio.stop()
+    try:
+        nifi.send(message)
+        wait_until(lambda: nifi.queued_before("Put the object"), what="the chunk queued", deadline_s=30)
+        nifi.kill()
+    finally:
+        nifi.minio.start()
+        nifi.start()
+        nifi.deploy()
+
+    assert hashlib.sha256(nifi.wait_landed(message)).hexdigest() == message.sha256
+
+
+def test_wrong_credentials_are_loud_and_lose_nothing(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    message = source.offer(_content(10_000), dataset="locked-out")
+    right = nifi.component.flow_parameters()
+    nifi.deploy(parameters={**right, "s3.secret.key": "wrong"})
+    try:
+        nifi.send(message)
+        nifi.wait_logged("ERROR", "Failed to put", "SignatureDoesNotMatch", message.filename)
+        assert nifi.queued_before("Put the object") == 1
+    finally:
+        nifi.deploy(parameters=right)
+
+    assert hashlib.sha256(nifi.wait_landed(message)).hexdigest() == message.sha256

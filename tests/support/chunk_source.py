@@ -1,0 +1,113 @@
+"""A fake of the uploader's download route: serves bytes, and fails on demand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from contracts.message import ChunkMessage
+from contracts.names import BYTES_PER_MB, chunk_filename, object_key, object_url
+
+
+@dataclass
+class FakeChunkSource:
+    """An HTTP server at ``base`` with chunks by path.
+
+    Attributes:
+        contents: what is served, by path.
+        failures: how many more times a path answers with which status before it serves.
+        hits: requests so far by path.
+    """
+
+    base: str
+    contents: dict[str, bytes] = field(default_factory=dict)
+    failures: dict[str, tuple[int, HTTPStatus]] = field(default_factory=dict)
+    redirects: dict[str, str] = field(default_factory=dict)
+    hits: Counter[str] = field(default_factory=Counter)
+
+    def offer(self, content: bytes, *, dataset: str = "flights", chunk_id: int = 1, total: int = 1) -> ChunkMessage:
+        """Serve ``content`` as a chunk of a new upload, and return its message."""
+        upload_id = uuid.uuid4().hex
+        path = f"/chunks/{upload_id}/{chunk_id}/download"
+        self.contents[path] = content
+        filename = chunk_filename(dataset, chunk_id, f"{upload_id[:12]}Z")
+        return ChunkMessage.model_validate(
+            {
+                "upload_id": upload_id,
+                "dataset_name": dataset,
+                "chunk_id": chunk_id,
+                "total_chunks": total,
+                "filename": filename,
+                "chunk_size_mb": round(len(content) / BYTES_PER_MB, 6),
+                "row_count": 1,
+                "row_start": 1,
+                "row_end": 1,
+                "file_path": object_url("raw", object_key(dataset, filename)),
+                "headers": ["a"],
+                "header_count": 1,
+                "published_at": "2026-01-31T12:00:00Z",
+                "api_endpoint": self.base + path,
+                "size_bytes": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "byte_start": 0,
+                "byte_end": len(content),
+            }
+        )
+
+    def path_of(self, message: ChunkMessage) -> str:
+        """Return the path at which a message's chunk is served."""
+        return message.api_endpoint.removeprefix(self.base)
+
+    def answer(self, path: str) -> tuple[HTTPStatus, bytes]:
+        """Return what one GET of ``path`` gets."""
+        self.hits[path] += 1
+        left, status = self.failures.get(path, (0, HTTPStatus.OK))
+        if left:
+            self.failures[path] = (left - 1, status)
+            return status, json.dumps({"code": "told_to_fail"}).encode()
+        if path in self.redirects:
+            return HTTPStatus.FOUND, b""
+        if path not in self.contents:
+            return HTTPStatus.NOT_FOUND, json.dumps({"code": "no_such_chunk"}).encode()
+        return HTTPStatus.OK, self.contents[path]
+
+
+@contextmanager
+def fake_chunk_source() -> Iterator[FakeChunkSource]:
+    """Run one on a free port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            status, body = source.answer(self.path)
+            self.send_response(status)
+            self.send_header("Content-Type", "text/csv")
+            self.send_header("Content-Length", str(len(body)))
+            if status == HTTPStatus.FOUND:
+                self.send_header("Location", source.redirects[self.path])
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    source = FakeChunkSource(base=f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, name="fake-chunk-source")
+    thread.start()
+    try:
+        yield source
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

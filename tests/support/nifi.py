@@ -1,0 +1,97 @@
+"""A real NiFi with the flow of this checkout, for tests: quick to give up, its log at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from contracts.message import ChunkMessage
+from contracts.names import BUCKET_RAW, object_key
+from nifi.client import NiFiClient
+from nifi.deploy import Deployment, deploy
+from nifi.status import FlowStatus
+from nifi.status import status as flow_status
+from stack.components.nifi import NiFi
+from stack.local import LocalStack
+from tests.support.services import MinioServer, Service
+from tests.support.waiting import wait_until
+
+QUICK: Mapping[str, Mapping[str, Any]] = {
+    "Fetch the chunk": {"retryCount": 2, "penaltyDuration": "100 ms", "maxBackoffPeriod": "200 ms"},
+    "Fetch again, or give up": {"penaltyDuration": "100 ms"},
+    "Put the object": {"penaltyDuration": "200 ms", "maxBackoffPeriod": "500 ms"},
+}
+"""The flow's own retries, in a hurry."""
+
+
+class NiFiServer(Service):
+    """NiFi, and the S3 server that its flow writes to."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        super().__init__(stack, "nifi")
+        self.component = NiFi(stack.context)
+        self.minio = MinioServer(stack, "minio")
+
+    @property
+    def url(self) -> str:
+        """Return NiFi's address."""
+        return self.component.url
+
+    def client(self) -> NiFiClient:
+        """Return a client of its API."""
+        return NiFiClient(self.url)
+
+    def deploy(self, **given: Any) -> Deployment:
+        """Deploy the flow with this stack's parameters and quick retries, or with what is given instead."""
+        return deploy(**{"url": self.url, "parameters": self.component.flow_parameters(), "scheduling": QUICK, **given})
+
+    def status(self) -> FlowStatus:
+        """Return the state of the flow."""
+        return flow_status(url=self.url)
+
+    def post(self, body: bytes) -> httpx.Response:
+        """Post a message as the DAG does."""
+        return httpx.post(self.component.addresses()["ingest"], content=body, timeout=10, trust_env=False)
+
+    def send(self, message: ChunkMessage) -> None:
+        """Post a message that is in order."""
+        assert self.post(message.to_bytes()).status_code == 200
+
+    def logged(self, *parts: str) -> list[str]:
+        """Return the lines of the log that hold all of ``parts``."""
+        lines = self.component.app_log.read_text(errors="replace").splitlines()
+        return [line for line in lines if all(part in line for part in parts)]
+
+    def wait_logged(self, *parts: str, deadline_s: float = 30) -> list[str]:
+        """Wait for such a line."""
+        what = f"a log line with {' and '.join(parts)}"
+        return wait_until(lambda: self.logged(*parts), what=what, deadline_s=deadline_s, explain=self.describe)
+
+    def wait_failed(self, message: ChunkMessage, reason: str) -> str:
+        """Wait until the flow has given a chunk up for ``reason`` and return what it logged."""
+        return self.wait_logged(f"failure.reason={reason}", f"chunk.upload_id={message.upload_id}")[0]
+
+    def wait_landed(self, message: ChunkMessage, deadline_s: float = 60) -> bytes:
+        """Wait until a chunk's object is there and return its content."""
+        key = object_key(message.dataset_name, message.filename)
+        s3 = self.minio.client()
+        wait_until(lambda: self.has_object(message), what=f"object {key}", deadline_s=deadline_s, explain=self.describe)
+        return s3.get_object(Bucket=BUCKET_RAW, Key=key)["Body"].read()
+
+    def has_object(self, message: ChunkMessage) -> bool:
+        """Return whether a chunk's object is in the bucket."""
+        key = object_key(message.dataset_name, message.filename)
+        found = self.minio.client().list_objects_v2(Bucket=BUCKET_RAW, Prefix=key)
+        return any(entry["Key"] == key for entry in found.get("Contents", []))
+
+    def queued_before(self, processor: str) -> int:
+        """Return how many FlowFiles wait for ``processor``."""
+        return sum(queue.count for queue in self.status().queues if queue.destination == processor)
+
+    def describe(self) -> str:
+        """Return what one wants to know when a wait was in vain."""
+        found = self.status()
+        tail = self.component.app_log.read_text(errors="replace").splitlines()[-25:]
+        return "\n".join([f"faults: {found.faults}", f"queues: {found.queues}", *tail])
