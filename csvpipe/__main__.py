@@ -1,0 +1,5 @@
+"""``python -m csvpipe``."""
+
+from csvpipe.cli import main
+
+main()

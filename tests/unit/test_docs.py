@@ -1,0 +1,218 @@
+"""The documents are held to the code: what they list is what there is, what they show works."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from pydantic import BaseModel
+
+import contracts.errors
+import uploader.errors
+from contracts.errors import CsvPipeError
+from contracts.manifest import Manifest, ManifestChunk
+from contracts.message import ChunkMessage, parse_message
+from contracts.states import CHUNK_CHANGES, UPLOAD_CHANGES
+from csvpipe.app import COMMANDS
+from csvpipe.documents import MANIFEST_SCHEMA, MESSAGE_SCHEMA, OPENAPI, render_schemas
+from csvpipe.env_example import FILE as ENV_EXAMPLE
+from csvpipe.env_example import render_env_example, settings_variables
+from csvpipe.exits import ExitCode
+from csvpipe.settings import ClientSettings
+from tests.support.readme_blocks import KINDS, README, ROOT, Block, run_block, shell_blocks
+from tests.unit.csvpipe.fake_bucket import lay_out
+from uploader.settings import Settings
+
+DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+API = (ROOT / "docs" / "api.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+MESSAGES = (ROOT / "docs" / "messages.md").read_text()
+RENEW = "run `make openapi` and commit what it writes"
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def section(text: str, title: str) -> str:
+    """Return what stands under the heading ``title``."""
+    return text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def first_cells(text: str) -> list[list[str]]:
+    """Return the names in backticks in the first cell of each row of the tables in ``text``."""
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| ")]
+    return [names for names in (re.findall(r"`([^`]+)`", cell) for cell in rows) if names]
+
+
+def test_openapi_document_is_that_of_the_code() -> None:
+    done = subprocess.run([sys.executable, "-m", "csvpipe", "openapi"], capture_output=True, text=True, check=True)
+    assert done.stdout == OPENAPI.read_text(encoding="utf-8"), RENEW
+
+
+@pytest.mark.parametrize("path", [MESSAGE_SCHEMA, MANIFEST_SCHEMA], ids=lambda path: path.name)
+def test_schema_is_that_of_the_contract(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == render_schemas()[path], RENEW
+
+
+def test_env_example_has_every_setting_with_its_default() -> None:
+    assert ENV_EXAMPLE.read_text(encoding="utf-8") == render_env_example(), RENEW
+
+
+def test_every_setting_says_what_it_means_and_stands_there_once() -> None:
+    paragraphs = render_env_example().split("\n\n")
+    names = [
+        line[1:].partition("=")[0] for p in paragraphs for line in p.splitlines() if re.match(r"#[A-Z_0-9]+=", line)
+    ]
+    assert len(names) == len(set(names))
+    for model in (Settings, ClientSettings):
+        assert {variable.name for variable in settings_variables(model)} <= set(names)
+    assert [p for p in paragraphs if re.search(r"^# \.$", p, re.MULTILINE)] == []
+
+
+def test_env_example_as_it_is_gives_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    uncommented = tmp_path / ".env"
+    uncommented.write_text(re.sub(r"^#(?=[A-Z_0-9]+=)", "", ENV_EXAMPLE.read_text(), flags=re.MULTILINE))
+    assert Settings(_env_file=uncommented) == Settings(_env_file=None)
+
+
+def test_api_lists_every_call() -> None:
+    document = json.loads(OPENAPI.read_text())
+    calls = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
+    assert {name for row in first_cells(section(API, "Calls")) for name in row} == calls
+
+
+def test_api_lists_every_field_of_an_upload() -> None:
+    document = json.loads(OPENAPI.read_text())
+    body = document["paths"]["/upload/csv"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    listed = {name for row in first_cells(section(API, "Sending a file")) for name in row}
+    assert listed == set(body["properties"]) - {"file"}
+
+
+def error_classes(module: object) -> Iterator[type[CsvPipeError]]:
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, CsvPipeError):
+            yield value
+
+
+def test_api_lists_every_error_with_its_status() -> None:
+    raised = {(e.status, e.code) for module in (contracts.errors, uploader.errors) for e in error_classes(module)}
+    rows = re.findall(r"^\| (\d{3}) \| ([^|]+) \|", section(API, "Errors"), re.MULTILINE)
+    listed = {(int(status), code) for status, codes in rows for code in re.findall(r"`([^`]+)`", codes)}
+    of_messages = {(422, "invalid_message")}
+    of_the_framework = {(422, "invalid_request")}
+    of_nobody_who_listens = {(499, "upload_aborted")}
+    assert listed == (raised - of_messages - of_nobody_who_listens) | of_the_framework
+
+
+@pytest.mark.parametrize(("first", "table"), [("`stored`", CHUNK_CHANGES), ("`receiving`", UPLOAD_CHANGES)])
+def test_architecture_shows_the_tables_of_states(first: str, table: dict[str, frozenset[str]]) -> None:
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]*)\|$", section(ARCHITECTURE, "States"), re.MULTILINE)
+    shown = {state: set(re.findall(r"`(\w+)`", changes)) for state, changes in rows}
+    assert first.strip("`") in shown
+    # `landed` and `failed` name a state of both tables: compare as many as there are.
+    for state, changes in table.items():
+        assert (state, set(changes)) in [(s, set(re.findall(r"`(\w+)`", c))) for s, c in rows]
+
+
+def test_message_fields_are_those_of_the_contract() -> None:
+    listed = [name for row in first_cells(section(MESSAGES, "The message")) for name in row]
+    assert listed == list(ChunkMessage.model_fields)
+
+
+@pytest.mark.parametrize("model", [Manifest, ManifestChunk])
+def test_manifest_fields_are_those_of_the_contract(model: type[BaseModel]) -> None:
+    text = section(MESSAGES, "The manifest")
+    if model is Manifest:
+        assert {name for row in first_cells(text) for name in row} == set(model.model_fields)
+    else:
+        (row,) = [line for line in text.splitlines() if line.startswith("| `chunks` |")]
+        assert re.findall(r"`([^`]+)`", row)[1:] == list(model.model_fields)
+
+
+def example() -> bytes:
+    match = re.search(r"```json\n(.*?)```", section(MESSAGES, "The message"), re.DOTALL)
+    assert match is not None
+    return match[1].encode()
+
+
+def test_example_message_is_valid_and_complete() -> None:
+    message = parse_message(example())
+    assert set(json.loads(example())) == set(ChunkMessage.model_fields)
+    assert message.chunk_size_mb == round(message.size_bytes / 1024 / 1024, 6)
+    jsonschema.validate(json.loads(example()), json.loads(MESSAGE_SCHEMA.read_text()))
+
+
+def test_manifest_of_an_upload_is_valid_by_its_schema() -> None:
+    manifest, _ = lay_out("a,b\n", [["1,2\n"], ["3,4\n"]])
+    jsonschema.validate(json.loads(manifest.model_dump_json()), json.loads(MANIFEST_SCHEMA.read_text()))
+
+
+def test_settings_in_the_readme_have_their_defaults() -> None:
+    rows = re.findall(r"^\| `([A-Z0-9_]+)` \| ([^|]*) \|", section(README.read_text(), "Settings"), re.MULTILINE)
+    defaults = {v.name: v.default for model in (Settings, ClientSettings) for v in settings_variables(model)}
+    assert rows
+    assert {name: cell.strip(" `") for name, cell in rows} == {name: defaults[name] for name, _ in rows}
+
+
+def test_exit_codes_in_the_readme_are_those_of_the_command_line() -> None:
+    (sentence,) = re.findall(r"exit codes: ([^.]+)\.", README.read_text())
+    assert [int(number) for number in re.findall(r"\d+", sentence)] == [int(code) for code in ExitCode]
+
+
+def test_commands_that_documents_name_exist() -> None:
+    known = {spec.name for spec in COMMANDS}
+    for document in DOCUMENTS:
+        named = set(re.findall(r"`csvpipe ([a-z]+)", document.read_text()))
+        assert named <= known, document
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+@each_document
+def test_make_targets_that_a_document_names_exist(document: Path) -> None:
+    assert set(re.findall(r"`make ([a-z-]+)`", document.read_text())) <= make_targets()
+
+
+@each_document
+def test_links_lead_somewhere(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (document.parent / path).resolve() if path else document
+        assert linked.exists(), f"{document.name}: {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in headings}, target
+
+
+@each_document
+def test_every_shell_block_says_how_it_is_tested(document: Path) -> None:
+    assert [block.place for block in shell_blocks(document) if block.kind not in KINDS] == []
+
+
+@pytest.mark.parametrize("block", [b for d in DOCUMENTS for b in shell_blocks(d, kind="check")], ids=lambda b: b.place)
+def test_shell_block_runs(block: Block) -> None:
+    assert run_block(block)
+
+
+def test_readme_shows_blocks_that_run_on_the_stack() -> None:
+    assert [block.place for block in shell_blocks(kind="stack")]
+
+
+def test_hooks_run_what_make_lint_runs() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    makefile = (ROOT / "Makefile").read_text()
+    lint = makefile.split("\nlint:", 1)[1].split("\n\n", 1)[0]
+    for command in re.findall(r"\$\(RUN\) (ruff format|ruff check|lint-imports --no-cache|mypy)", lint):
+        assert any(hook["entry"].removeprefix(".venv/bin/").startswith(command) for hook in hooks), command
