@@ -8,7 +8,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -46,6 +46,7 @@ class LocalStack:
         self._report = report
         self._processes: dict[tuple[str, str], ManagedProcess] = {}
         self._processes_lock = threading.Lock()
+        self._given_up = threading.Event()
 
     @cached_property
     def context(self) -> StackContext:
@@ -148,7 +149,7 @@ class LocalStack:
             if spec.name not in running:
                 report(f"starting {spec.name} (pid {self._managed(component.name, spec.name).start(spec)})")
         for spec in specs:
-            self._managed(component.name, spec.name).wait_ready(spec)
+            self._managed(component.name, spec.name).wait_ready(spec, self._given_up.is_set)
         component.after_start(report)
         report("ready" + "".join(f", {label} {address}" for label, address in component.addresses().items()))
 
@@ -174,13 +175,31 @@ class LocalStack:
         with ThreadPoolExecutor(len(chosen)) as pool:
             for name in chosen:
                 component = self.components[name]
-                futures[name] = pool.submit(work, component, partial(wait_for, component.needs))
-        faults = {name: error for name, future in futures.items() if (error := future.exception())}
-        causes = {name: error for name, error in faults.items() if not isinstance(error, _NeedFailedError)}
-        for name, error in faults.items():
-            self._report(name, f"FAILED: {str(error).splitlines()[0]}")
-        if causes:
-            raise next(iter(causes.values()))
+                futures[name] = pool.submit(
+                    self._say_failure, name, work, component, partial(wait_for, component.needs)
+                )
+            try:
+                wait(futures.values())
+            except BaseException:
+                self._given_up.set()
+                raise
+        faults = [error for future in futures.values() if (error := future.exception())]
+        for error in sorted(faults, key=lambda error: isinstance(error, _NeedFailedError)):
+            raise error
+
+    def _say_failure(
+        self,
+        name: str,
+        work: Callable[[Component, Callable[[], None]], None],
+        component: Component,
+        wait_for_needs: Callable[[], None],
+    ) -> None:
+        """Do ``work``; say at once that it failed, as the others may go on for minutes."""
+        try:
+            work(component, wait_for_needs)
+        except Exception as error:
+            self._report(name, f"FAILED: {(str(error) or repr(error)).splitlines()[0]}")
+            raise
 
     def _with_needs(self, names: Sequence[str]) -> list[str]:
         wanted: set[str] = set()

@@ -124,12 +124,12 @@ class ManagedProcess:
         self._pid_file.write_text(record.model_dump_json())
         return record.pid
 
-    def wait_ready(self, spec: ProcessSpec) -> None:
-        """Wait until ``spec.ready`` is content, with an eye on the process.
+    def wait_ready(self, spec: ProcessSpec, given_up: Callable[[], bool] = lambda: False) -> None:
+        """Wait until ``spec.ready`` is content, with an eye on the process, or until ``given_up`` says so.
 
         Raises:
             ProcessDiedError: it ended before.
-            NotReadyError: its deadline passed.
+            NotReadyError: its deadline passed, or the wait was given up.
         """
         deadline = time.monotonic() + spec.deadline_s
         while True:
@@ -138,6 +138,8 @@ class ManagedProcess:
                 return
             if self.pid is None:
                 raise ProcessDiedError(f"{self.name} ended{self._exit_code()}. {self._log_note()}")
+            if given_up():
+                raise NotReadyError(f"{self.name}: {missing}. Nobody waits any more, it goes on by itself")
             if time.monotonic() > deadline:
                 raise NotReadyError(f"{self.name}: {missing} (after {spec.deadline_s:.0f} s). {self._log_note()}")
             time.sleep(_POLL_S)

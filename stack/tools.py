@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from stack.errors import MissingToolError
 from stack.versions import version
 
 _JVM_DIR = Path("/usr/lib/jvm")
+_INSTALLING = threading.Lock()
+"""Components are prepared side by side, and apt lets in one at a time."""
 _JDK_PACKAGES = ("openjdk-25-jdk-headless", "openjdk-21-jdk-headless")
 
 
@@ -74,14 +77,13 @@ def provide(finder: Callable[[], Path], packages: tuple[str, ...], report: Calla
     Raises:
         MissingToolError: still not there.
     """
-    try:
-        return finder()
-    except MissingToolError:
-        if os.geteuid() != 0 or not shutil.which("apt-get"):
-            raise
-        if not _install(packages, report):
-            raise
-        return finder()
+    with _INSTALLING:
+        try:
+            return finder()
+        except MissingToolError:
+            if os.geteuid() != 0 or not shutil.which("apt-get") or not _install(packages, report):
+                raise
+            return finder()
 
 
 def provide_java(report: Callable[[str], None]) -> Path:

@@ -1,0 +1,118 @@
+"""What comes up beside what, and what happens to the rest when one fails; the components here are fakes."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from stack.component import ProcessSpec, Report
+from stack.errors import PrepareError, StackBusyError
+from stack.local import LocalStack
+from stack.settings import StackSettings
+
+
+class FakeComponent:
+    """Notes what is asked of it; has no processes."""
+
+    def __init__(self, name: str, notes: list[str], *, needs: tuple[str, ...] = (), fails: bool = False) -> None:
+        self.name = name
+        self.needs = needs
+        self._notes = notes
+        self._fails = fails
+
+    def prepare(self, report: Report) -> None:
+        if self._fails:
+            raise PrepareError("no network\nsecond line")
+        self._notes.append(f"prepare {self.name}")
+
+    def configure(self) -> None:
+        self._notes.append(f"configure {self.name}")
+
+    def processes(self) -> list[ProcessSpec]:
+        return []
+
+    def after_start(self, report: Report) -> None:
+        self._notes.append(f"complete {self.name}")
+
+    def addresses(self) -> dict[str, str]:
+        return {}
+
+    def note(self) -> str | None:
+        return None
+
+
+def _stack(root: Path, *components: FakeComponent, said: list[str] | None = None) -> LocalStack:
+    def report(name: str, text: str) -> None:
+        (said if said is not None else []).append(f"{name}: {text}")
+
+    stack = LocalStack(root=root, settings=StackSettings.on_free_ports(_env_file=None), report=report)
+    stack.components = {component.name: component for component in components}
+    return stack
+
+
+def test_need_is_started_first_and_unasked(tmp_path: Path) -> None:
+    notes: list[str] = []
+    stack = _stack(tmp_path, FakeComponent("broker", notes), FakeComponent("client", notes, needs=("broker",)))
+    stack.start(["client"])
+    assert notes.index("complete broker") < notes.index("complete client")
+
+
+def test_failure_is_said_at_once_and_stops_dependents_alone(tmp_path: Path) -> None:
+    notes: list[str] = []
+    said: list[str] = []
+    stack = _stack(
+        tmp_path,
+        FakeComponent("broker", notes, fails=True),
+        FakeComponent("client", notes, needs=("broker",)),
+        FakeComponent("store", notes),
+        said=said,
+    )
+    with pytest.raises(PrepareError, match="no network"):
+        stack.start()
+    assert "complete store" in notes
+    assert "complete client" not in notes
+    assert "broker: FAILED: no network" in said
+    assert "client: FAILED: not started, because broker failed" in said
+
+
+def test_components_are_prepared_side_by_side(tmp_path: Path) -> None:
+    both_at_work = threading.Barrier(2, timeout=20)
+
+    class Meeting(FakeComponent):
+        def prepare(self, report: Report) -> None:
+            both_at_work.wait()
+
+    notes: list[str] = []
+    _stack(tmp_path, Meeting("one", notes), Meeting("two", notes, needs=("one",))).prepare()
+    assert not both_at_work.broken
+
+
+def test_second_command_on_the_same_stack_is_refused(tmp_path: Path) -> None:
+    other = _stack(tmp_path)
+
+    class Nosy(FakeComponent):
+        def configure(self) -> None: ...
+
+        def after_start(self, report: Report) -> None:
+            with pytest.raises(StackBusyError, match="another command"):
+                other.stop()
+            self._notes.append("refused")
+
+    notes: list[str] = []
+    _stack(tmp_path, Nosy("one", notes)).start()
+    assert notes == ["prepare one", "refused"]
+
+
+def test_free_ports_stay_the_same_for_the_same_root(tmp_path: Path) -> None:
+    first = _stack(tmp_path).context
+    second = _stack(tmp_path).context
+    assert first.settings.ports() == second.settings.ports()
+    assert len(set(first.settings.ports().values())) == len(first.settings.ports())
+    assert first.secrets == second.secrets
+
+
+def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    root = _stack(tmp_path).context.root
+    assert (root / "secrets.json").stat().st_mode & 0o077 == 0
