@@ -1,0 +1,124 @@
+"""The command ``csvpipe verify`` against a real S3 server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from contracts.manifest import Manifest
+from contracts.names import BUCKET_RAW, manifest_key
+from csvpipe.cli import main
+from csvpipe.exits import ExitCode
+from tests.support.cutting_proxy import cutting_proxy
+from tests.support.services import MinioServer
+from tests.unit.csvpipe.fake_bucket import lay_out
+
+ROWS = [[f"{number},{'x' * 400}\n" for number in range(at, at + 5000)] for at in range(0, 15000, 5000)]
+Verify = Callable[..., int]
+
+
+@pytest.fixture
+def landed(minio: MinioServer) -> Iterator[Manifest]:
+    """Give an upload of three chunks of 2 MB that lies in the bucket, manifest and all."""
+    client = minio.client()
+    manifest, laid_out = lay_out("number,text\n", ROWS)
+    for key, data in laid_out.objects.items():
+        client.put_object(Bucket=BUCKET_RAW, Key=key, Body=data, Metadata=laid_out.metadata[key])
+    key = manifest_key(manifest.dataset_name, manifest.upload_id)
+    client.put_object(Bucket=BUCKET_RAW, Key=key, Body=manifest.model_dump_json().encode())
+    client.put_object(Bucket=BUCKET_RAW, Key="another/thing.csv", Body=b"a\n1\n")
+    yield manifest
+    listed = client.list_objects_v2(Bucket=BUCKET_RAW).get("Contents", [])
+    client.delete_objects(Bucket=BUCKET_RAW, Delete={"Objects": [{"Key": entry["Key"]} for entry in listed]})
+
+
+@pytest.fixture
+def verify(minio: MinioServer, monkeypatch: pytest.MonkeyPatch) -> Verify:
+    """Run the command and return its exit code."""
+    monkeypatch.setenv("S3_ENDPOINT", minio.endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", minio.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", minio.secret_key)
+
+    def verify(*arguments: str) -> int:
+        with pytest.raises(SystemExit) as caught:
+            main(["verify", *arguments])
+        return int(caught.value.code or 0)
+
+    return verify
+
+
+def test_upload_in_the_bucket_is_proven_without_asking_any_other_service(
+    verify: Verify, landed: Manifest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CSVPIPE_URL", "http://127.0.0.1:1")
+    assert verify(landed.upload_id) == 0
+    shown = capsys.readouterr().out
+    assert "PROVEN" in shown
+    assert shown.count(landed.source_sha256) == 2
+    assert "15 000 rows" in shown
+
+
+def test_dataset_may_be_named(verify: Verify, landed: Manifest) -> None:
+    assert verify(landed.upload_id, "--dataset", landed.dataset_name) == 0
+
+
+def test_changed_object_is_named_and_exits_with_1(
+    verify: Verify, landed: Manifest, minio: MinioServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chunk = landed.chunks[1]
+    client = minio.client()
+    data = client.get_object(Bucket=BUCKET_RAW, Key=chunk.key)["Body"].read()
+    client.put_object(Bucket=BUCKET_RAW, Key=chunk.key, Body=data.replace(b",x", b",y", 1))
+    assert verify(landed.upload_id) == ExitCode.DIFFERENT
+    assert f"DIFFERENT chunk 2 ({chunk.key}): its SHA-256 is" in capsys.readouterr().out
+
+
+def test_missing_object_is_named_and_exits_with_1(
+    verify: Verify, landed: Manifest, minio: MinioServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    minio.client().delete_object(Bucket=BUCKET_RAW, Key=landed.chunks[2].key)
+    assert verify(landed.upload_id) == ExitCode.DIFFERENT
+    assert f"DIFFERENT chunk 3 ({landed.chunks[2].key}): there is no such object" in capsys.readouterr().out
+
+
+def test_upload_without_a_manifest_is_not_proven(
+    verify: Verify, landed: Manifest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify("f" * 32) == ExitCode.DIFFERENT
+    assert "manifest_not_found" in capsys.readouterr().err
+
+
+def test_stream_that_breaks_off_is_taken_up_at_its_byte(
+    verify: Verify, landed: Manifest, minio: MinioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = minio.stack.context.settings
+    with cutting_proxy(settings.host, settings.minio_port, cuts=4, cut_after_bytes=700_000) as proxy:
+        monkeypatch.setenv("S3_ENDPOINT", proxy.url)
+        assert verify(landed.upload_id) == 0
+        assert proxy.cuts_made == 4
+
+
+def test_stream_that_breaks_off_every_time_exits_with_69(
+    verify: Verify, landed: Manifest, minio: MinioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = minio.stack.context.settings
+    with cutting_proxy(settings.host, settings.minio_port, cuts=1000, cut_after_bytes=10_000) as proxy:
+        monkeypatch.setenv("S3_ENDPOINT", proxy.url)
+        assert verify(landed.upload_id) == ExitCode.UNAVAILABLE
+
+
+def test_wrong_credentials_are_a_wrong_setting(
+    verify: Verify, landed: Manifest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-this-one")
+    assert verify(landed.upload_id) == ExitCode.CONFIGURATION
+    assert "AWS_SECRET_ACCESS_KEY" in capsys.readouterr().err
+
+
+def test_object_store_that_is_not_there_exits_with_69(
+    verify: Verify, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("S3_ENDPOINT", "http://127.0.0.1:1")
+    assert verify("f" * 32) == ExitCode.UNAVAILABLE
+    assert "S3_ENDPOINT" in capsys.readouterr().err
