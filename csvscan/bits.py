@@ -43,22 +43,26 @@ class MaskMaker:
     """
 
     def __init__(self) -> None:
-        self._equal = np.zeros(0, dtype=np.bool_)
+        self._result = np.zeros(0, dtype=np.bool_)
 
     def mask(self, block: Block, byte: int) -> Words | None:
         """Return where ``block`` holds ``byte``, or None where it nowhere does."""
         if block.lacks(byte):
             return None
+        return self.compare(block, np.equal, byte)
+
+    def compare(self, block: Block, comparison: np.ufunc, byte: int) -> Words | None:
+        """Return where the bytes of ``block`` compare with ``byte`` as asked, or None where they nowhere do."""
         size = block.size
         padded = -(-size // WORD_BITS) * WORD_BITS
-        if self._equal.size < padded:
-            self._equal = np.zeros(padded, dtype=np.bool_)
-        equal = self._equal[:padded]
-        np.equal(block.data, byte, out=equal[:size])
-        equal[size:] = False
-        if not equal.any():
+        if self._result.size < padded:
+            self._result = np.zeros(padded, dtype=np.bool_)
+        result = self._result[:padded]
+        comparison(block.data, byte, out=result[:size])
+        result[size:] = False
+        if not result.any():
             return None
-        return np.packbits(equal, bitorder="little").view(WORD)
+        return np.packbits(result, bitorder="little").view(WORD)
 
     def any_of(self, block: Block, some: bytes) -> Words | None:
         """Return where ``block`` holds one of the bytes ``some``, or None where it nowhere does."""

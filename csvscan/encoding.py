@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from csvscan.bits import Bytes
+from csvscan.bits import Block, MaskMaker
+from csvscan.utf8 import cut_off_bytes, is_utf8
 
 UTF_8 = "utf-8"
 UNKNOWN_8BIT = "unknown-8bit"
@@ -29,7 +30,7 @@ class EncodingCheck(Protocol):
     def encoding(self) -> str:
         """The declared encoding; else ``utf-8`` while everything was valid UTF-8, and ``unknown-8bit`` otherwise."""
 
-    def feed(self, data: Bytes) -> int | None:
+    def feed(self, block: Block) -> int | None:
         """Return where in the block the first invalid sequence starts; below 0: in the block before."""
 
     def finish(self) -> int | None:
@@ -55,7 +56,7 @@ def encoding_check(declared: str | None) -> EncodingCheck:
         return Utf8Check(required=False)
     try:
         name = codecs.lookup(declared).name
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise UnsupportedEncodingError(f"unknown encoding {declared!r}") from error
     if name in ("utf-8", "utf-8-sig"):
         return Utf8Check(required=True)
@@ -69,34 +70,36 @@ class Utf8Check:
         self._required = required
         self._valid = True
         self._pending = b""
+        self._masks = MaskMaker()
 
     @property
     def encoding(self) -> str:
         """``utf-8``, or ``unknown-8bit`` where it is not and need not be."""
         return UTF_8 if self._valid else UNKNOWN_8BIT
 
-    def feed(self, data: Bytes) -> int | None:
+    def feed(self, block: Block) -> int | None:
         """Return where the first invalid sequence starts, if UTF-8 is required."""
-        if not self._valid or (not self._pending and data.max(initial=0) < 0x80):
+        if not self._valid or (not self._pending and block.data.max(initial=0) < 0x80):
             return None
-        return self._decode(data.tobytes(), final=False)
+        held = len(self._pending)
+        if held:
+            block = Block(self._pending + block.data.tobytes())
+        cut_off = cut_off_bytes(block.data[-3:].tobytes())
+        whole = Block(block.data[: block.size - cut_off].data) if cut_off else block
+        self._pending = block.data[block.size - cut_off :].tobytes()
+        return None if is_utf8(whole, self._masks) else self._decode(whole.data.tobytes(), held)
 
     def finish(self) -> int | None:
         """Return where a sequence starts that the end of the content cuts off, if UTF-8 is required."""
-        return self._decode(b"", final=True) if self._pending else None
+        return self._decode(self._pending, len(self._pending)) if self._pending else None
 
-    def _decode(self, data: bytes, *, final: bool) -> int | None:
-        held = len(self._pending)
-        joined = self._pending + data if held else data
-        self._pending = b""
+    def _decode(self, data: bytes, held: int) -> int | None:
+        """Find the place that the masks do not tell; ``held`` bytes of ``data`` came with the block before."""
         try:
-            consumed = codecs.utf_8_decode(joined, "strict", final)[1]
+            codecs.utf_8_decode(data, "strict", True)
         except UnicodeDecodeError as error:
-            if self._required:
-                return error.start - held
-            self._valid = False
-            return None
-        self._pending = joined[consumed:]
+            self._valid, self._pending = self._required, b""
+            return error.start - held if self._required else None
         return None
 
 
@@ -120,11 +123,11 @@ class SingleByteCheck:
         """The encoding, by its name in Python."""
         return self._encoding
 
-    def feed(self, data: Bytes) -> int | None:
+    def feed(self, block: Block) -> int | None:
         """Return the place of the first byte that means nothing."""
-        if self._complete or data.max(initial=0) < 0x80:
+        if self._complete or block.data.max(initial=0) < 0x80:
             return None
-        wrong = self._undefined[data]
+        wrong = self._undefined[block.data]
         place = int(wrong.argmax())
         return place if wrong[place] else None
 

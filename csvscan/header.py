@@ -149,7 +149,7 @@ class HeaderFinder:
     def _check(self, data: bytes, *, final: bool) -> str:
         """Return the encoding of ``data``, or raise for the first byte that may not be."""
         check = encoding_check(self._encoding)
-        invalid = check.feed(Block(data).data)
+        invalid = check.feed(Block(data))
         if invalid is None and final:
             cut_off = check.finish()
             invalid = None if cut_off is None else len(data) + cut_off

@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 from csvscan import bits
-from csvscan.bits import Block, Bytes, Words
+from csvscan.bits import Block, Words
 from csvscan.columns import FieldCounter, RaggedRow
 from csvscan.dialect import Dialect
 from csvscan.encoding import UTF_8, encoding_check
@@ -71,7 +71,7 @@ class Scanner:
             return Scan(None, at_zero=False)
         ends, delimiters = self._finder.feed(viewed, want_delimiters=self._counter is not None)
         scan = Scan(ends.rows, at_zero=ends.row_at_zero)
-        self._raise_first(viewed.data, scan, ends, self._first_ragged(delimiters, ends))
+        self._raise_first(viewed, scan, ends, self._first_ragged(delimiters, ends))
         self._advance(viewed.size, scan, ends)
         return scan
 
@@ -100,17 +100,17 @@ class Scanner:
             return None
         return self._counter.feed(delimiters, ends.rows, row_at_zero=ends.row_at_zero)
 
-    def _raise_first(self, data: Bytes, scan: Scan, ends: LineEnds, ragged: RaggedRow | None) -> None:
+    def _raise_first(self, block: Block, scan: Scan, ends: LineEnds, ragged: RaggedRow | None) -> None:
         """Raise for the violation whose deciding byte comes first in the block."""
         faults: list[tuple[int, CsvFormatError]] = []
         if ragged is not None:
             faults.append((ragged.end - 1, self._ragged_row(ragged, ends)))
-        invalid = self._encoding.feed(data)
+        invalid = self._encoding.feed(block)
         if invalid is not None:
             row, byte = self.rows + scan.rows_before(invalid) + 1, self._base_byte + invalid
             faults.append((invalid, invalid_encoding(row, byte, self.encoding)))
-        if data.min() == 0:
-            nul = int(data.argmin())
+        if block.data.min() == 0:
+            nul = int(block.data.argmin())
             faults.append((nul, nul_byte(self.rows + scan.rows_before(nul) + 1, self._base_byte + nul)))
         if faults:
             raise min(faults, key=itemgetter(0))[1]

@@ -1,0 +1,73 @@
+"""Is a block valid UTF-8? Answered with masks, which is several times as fast as decoding it."""
+
+from __future__ import annotations
+
+import codecs
+
+import numpy as np
+
+from csvscan.bits import Block, MaskMaker, Words, shift_up
+
+_SECOND_BYTES = (
+    (0xE0, np.less, 0xA0),
+    (0xED, np.greater_equal, 0xA0),
+    (0xF0, np.less, 0x90),
+    (0xF4, np.greater_equal, 0x90),
+)
+"""Which second bytes are wrong behind which first bytes: overlong forms, surrogates, and what lies beyond U+10FFFF."""
+
+
+def is_utf8(block: Block, masks: MaskMaker) -> bool:
+    """Return whether a block of whole sequences is valid (RFC 3629)."""
+    highest = int(block.data.max(initial=0))
+    if highest < 0x80:
+        return True
+    if highest > 0xF4 or masks.mask(block, 0xC0) is not None or masks.mask(block, 0xC1) is not None:
+        return False
+    leads = masks.compare(block, np.greater_equal, 0xC2)
+    beyond_ascii = masks.compare(block, np.greater_equal, 0x80)
+    if leads is None or beyond_ascii is None:
+        return False
+    if not np.array_equal(beyond_ascii & ~leads, _continuations(block, masks, leads)):
+        return False
+    return not _has_wrong_second_byte(block, masks)
+
+
+def cut_off_bytes(end: bytes) -> int:
+    """Return how many of the last bytes of ``end``, of which three are enough, begin a sequence that goes on."""
+    for length in range(1, min(3, len(end)) + 1):
+        if end[-length] >= 0xC0:
+            try:
+                consumed = codecs.utf_8_decode(end[-length:], "strict", False)[1]
+            except UnicodeDecodeError:
+                return 0
+            return length - consumed
+    return 0
+
+
+def _continuations(block: Block, masks: MaskMaker, leads: Words) -> Words:
+    """Return where the leading bytes want continuation bytes."""
+    wanted = shift_up(leads, carry=False)
+    for lead, distance in ((0xE0, 2), (0xF0, 3)):
+        longer = masks.compare(block, np.greater_equal, lead)
+        if longer is None:
+            break
+        wanted |= _moved(longer, distance)
+    return wanted
+
+
+def _moved(words: Words, distance: int) -> Words:
+    for _ in range(distance):
+        words = shift_up(words, carry=False)
+    return words
+
+
+def _has_wrong_second_byte(block: Block, masks: MaskMaker) -> bool:
+    for first, comparison, limit in _SECOND_BYTES:
+        leads = masks.mask(block, first)
+        if leads is None:
+            continue
+        wrong = masks.compare(block, comparison, limit)
+        if wrong is not None and (shift_up(leads, carry=False) & wrong).any():
+            return True
+    return False
