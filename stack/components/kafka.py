@@ -61,7 +61,8 @@ class Kafka:
         if (self._data / "meta.properties").exists():
             return
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        argv = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties))
+        # One word: an id that begins with "-" would be taken for an option.
+        argv = self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties))
         done = run(argv, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise PrepareError(f"kafka.tools.StorageTool failed: {done.stdout}{done.stderr}")
