@@ -19,6 +19,7 @@ from uploader.kafka_clients import KAFKA_FAILURES, connect, reason
 
 _REQUEST_TIMEOUT_MS = 5_000
 _DELIVERY_TIMEOUT_MS = 10_000
+_ABANDON_S = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -47,7 +48,7 @@ class KafkaAnnouncer:
             with _held(self._lock, deadline):
                 outcome = self._publish(messages, deadline)
                 if outcome.failure is not None:
-                    self._drop_producer()
+                    self._abandon_producer()
                 return outcome
         except AnnounceError as error:
             return Outcome(failure=error.detail)
@@ -69,7 +70,11 @@ class KafkaAnnouncer:
         with self._admin_lock:
             self._drop_admin()
         with self._lock:
-            self._drop_producer(timeout_s=timeout_s)
+            deadline = time.monotonic() + timeout_s
+            if self._producer is not None:
+                with suppress(*KAFKA_FAILURES):
+                    self._producer.flush(timeout=timeout_s)
+            self._abandon_producer(timeout_s=max(0.1, deadline - time.monotonic()))
 
     def _publish(self, messages: Sequence[ChunkMessage], deadline: float) -> Outcome:
         if not self._topic_exists:
@@ -149,11 +154,15 @@ class KafkaAnnouncer:
             return  # another worker was faster
         _log.info("Created topic %s with %d partitions", self._topic, self._partitions)
 
-    def _drop_producer(self, *, timeout_s: float = 0.0) -> None:
+    def _abandon_producer(self, *, timeout_s: float = _ABANDON_S) -> None:
         producer, self._producer = self._producer, None
-        if producer is not None:
-            with suppress(*KAFKA_FAILURES):
-                producer.close(timeout=timeout_s)
+        if producer is None:
+            return
+        # close() alone waits for what is buffered, and where that times out leaves the sending thread alive
+        # (kafka-python 3.0.12): it would send, when Kafka is back, what the outbox has announced again by then.
+        producer._sender.force_close()
+        with suppress(*KAFKA_FAILURES):
+            producer.close(timeout=timeout_s)
 
     def _drop_admin(self) -> None:
         admin, self._admin = self._admin, None

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
+from kafka.net.inet import KafkaNetSocket
 
 from uploader.errors import AnnounceError
 
@@ -17,6 +18,22 @@ KAFKA_FAILURES = (KafkaError, OSError, RuntimeError)
 """What kafka-python raises where a broker is away, leaves, or answers badly."""
 
 _Client = TypeVar("_Client")
+
+
+class _ClosedOnFailure(KafkaNetSocket):  # type: ignore[misc]  # kafka-python is not typed
+    """A direct connection whose socket is closed where connecting fails; kafka-python 3.0 leaves that to chance.
+
+    Asked for by ``proxy_url``, which is how kafka-python takes other kinds of sockets.
+    """
+
+    SCHEMES = ("direct",)
+
+    async def sock_connect(self, net: Any, sock: socket.socket, sockaddr: Any, timeout_at: float | None = None) -> Any:  # noqa: ANN401  kafka-python is not typed
+        try:
+            return await super().sock_connect(net, sock, sockaddr, timeout_at=timeout_at)
+        except BaseException:
+            sock.close()
+            raise
 
 
 def connect(make: Callable[..., _Client], *, brokers: Sequence[str], deadline: float, **config: Any) -> _Client:  # noqa: ANN401  kafka-python's options
@@ -35,7 +52,13 @@ def connect(make: Callable[..., _Client], *, brokers: Sequence[str], deadline: f
 
     timeout_ms = max(1, int((deadline - time.monotonic()) * 1000))
     try:
-        return make(bootstrap_servers=list(brokers), bootstrap_timeout_ms=timeout_ms, kafka_client=network, **config)
+        return make(
+            bootstrap_servers=list(brokers),
+            bootstrap_timeout_ms=timeout_ms,
+            proxy_url="direct://",
+            kafka_client=network,
+            **config,
+        )
     except KAFKA_FAILURES as error:
         for client in networks:
             with suppress(*KAFKA_FAILURES):

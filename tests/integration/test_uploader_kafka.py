@@ -1,0 +1,178 @@
+"""Announcing on a real broker: it is there, it is away, it goes and comes back."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from contracts.message import ChunkMessage, parse_message
+from stack.ports import free_ports
+from tests.support.services import KafkaBroker
+from tests.support.uploads import SettableClock, upload_records
+from tests.support.waiting import wait_until
+from uploader.errors import AnnounceError
+from uploader.kafka_announcer import KafkaAnnouncer
+from uploader.messages import message_of
+
+
+@pytest.fixture
+def topic() -> str:
+    return f"test-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def announcer(kafka_broker: KafkaBroker, topic: str) -> Iterator[KafkaAnnouncer]:
+    made = KafkaAnnouncer(brokers=[kafka_broker.bootstrap], topic=topic, partitions=3, client_id="test")
+    yield made
+    made.close(timeout_s=5)
+
+
+def messages_of(*, chunks: int) -> list[ChunkMessage]:
+    clock = SettableClock()
+    upload, records = upload_records(at=clock.now, chunks=chunks)
+    return [message_of(upload, chunk, base_url="http://127.0.0.1:8000", published_at=clock.now) for chunk in records]
+
+
+def read_topic(broker: KafkaBroker, topic: str) -> dict[int, list[tuple[bytes, ChunkMessage]]]:
+    """Return all that stands in the topic, by partition."""
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": uuid.uuid4().hex})
+    try:
+        found: dict[int, list[tuple[bytes, ChunkMessage]]] = {}
+        for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
+            place = TopicPartition(topic, partition, 0)
+            _, end = consumer.get_watermark_offsets(place, timeout=10)
+            found[partition] = []
+            consumer.assign([place])
+            while len(found[partition]) < end:
+                record = consumer.poll(10)
+                assert record is not None
+                assert record.error() is None
+                key, value = record.key(), record.value()
+                assert isinstance(key, bytes)
+                assert isinstance(value, bytes)
+                found[partition].append((key, parse_message(value)))
+        return found
+    finally:
+        consumer.close()
+
+
+def test_missing_topic_is_made_with_its_partitions(
+    kafka_broker: KafkaBroker, announcer: KafkaAnnouncer, topic: str
+) -> None:
+    announcer.check(timeout_s=20)
+    announcer.check(timeout_s=20)
+    [found] = AdminClient({"bootstrap.servers": kafka_broker.bootstrap}).list_topics(topic, timeout=10).topics.values()
+    assert sorted(found.partitions) == [0, 1, 2]
+
+
+def test_many_that_find_the_topic_missing_at_once_all_succeed(kafka_broker: KafkaBroker, topic: str) -> None:
+    made = [
+        KafkaAnnouncer(brokers=[kafka_broker.bootstrap], topic=topic, partitions=3, client_id=f"test-{number}")
+        for number in range(4)
+    ]
+    faults: list[AnnounceError] = []
+
+    def check(announcer: KafkaAnnouncer) -> None:
+        try:
+            announcer.check(timeout_s=20)
+        except AnnounceError as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=check, args=(each,)) for each in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for each in made:
+        each.close(timeout_s=5)
+    assert faults == []
+
+
+def test_an_upload_stands_in_one_partition_in_order(
+    kafka_broker: KafkaBroker, announcer: KafkaAnnouncer, topic: str
+) -> None:
+    uploads = [messages_of(chunks=50) for _ in range(5)]
+    for messages in uploads:
+        outcome = announcer.publish(messages, timeout_s=20)
+        assert outcome.failure is None
+        assert outcome.acknowledged == list(range(1, 51))
+    partitions = read_topic(kafka_broker, topic)
+    for messages in uploads:
+        upload_id = messages[0].upload_id
+        places = [[m for key, m in records if key == upload_id.encode()] for records in partitions.values()]
+        assert sorted(map(len, places)) == [0, 0, 50]
+        assert max(places, key=len) == messages
+
+
+def test_message_that_is_too_large_is_refused_and_the_others_go(
+    kafka_broker: KafkaBroker, announcer: KafkaAnnouncer, topic: str
+) -> None:
+    first, second, third = messages_of(chunks=3)
+    huge = second.model_copy(update={"headers": ["x" * 2_000_000], "header_count": 1})
+    outcome = announcer.publish([first, huge, third], timeout_s=20)
+    assert outcome.failure is None
+    assert outcome.acknowledged == [1, 3]
+    assert list(outcome.refused) == [2]
+    assert "MessageSizeTooLarge" in outcome.refused[2]
+
+
+def test_broker_that_is_away_is_said_in_time_and_costs_no_sockets_or_threads() -> None:
+    [port] = free_ports(1)
+    announcer = KafkaAnnouncer(brokers=[f"127.0.0.1:{port}"], topic="t", partitions=1, client_id="test")
+    process = psutil.Process()
+    before = (process.num_fds(), threading.active_count())
+    for _ in range(3):
+        outcome = announcer.publish(messages_of(chunks=2), timeout_s=2)
+        assert outcome.acknowledged == []
+        assert outcome.failure is not None
+        assert f"127.0.0.1:{port}" in outcome.failure
+        with pytest.raises(AnnounceError, match="no Kafka broker takes connections"):
+            announcer.check(timeout_s=2)
+    assert (process.num_fds(), threading.active_count()) == before
+
+
+def test_broker_that_takes_connections_and_says_nothing_costs_no_sockets_or_threads() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        broker = f"127.0.0.1:{silent.getsockname()[1]}"
+        announcer = KafkaAnnouncer(brokers=[broker], topic="t", partitions=1, client_id="test")
+        process = psutil.Process()
+        before = (process.num_fds(), threading.active_count())
+        for _ in range(2):
+            with pytest.raises(AnnounceError, match="does not answer"):
+                announcer.check(timeout_s=1)
+            assert announcer.publish(messages_of(chunks=2), timeout_s=1).failure is not None
+        assert (process.num_fds(), threading.active_count()) == before
+
+
+def test_broker_that_goes_and_comes_back_gets_the_rest(
+    kafka_broker: KafkaBroker, announcer: KafkaAnnouncer, topic: str
+) -> None:
+    messages = messages_of(chunks=3)
+    assert announcer.publish(messages[:1], timeout_s=20).acknowledged == [1]
+    kafka_broker.stop()
+    try:
+        started = time.monotonic()
+        outcome = announcer.publish(messages[1:], timeout_s=3)
+        assert outcome.acknowledged == []
+        assert outcome.failure is not None
+        assert time.monotonic() - started < 30, "it hung"
+        with pytest.raises(AnnounceError):
+            announcer.check(timeout_s=3)
+    finally:
+        kafka_broker.start()
+
+    def rest() -> list[int]:
+        return announcer.publish(messages[1:], timeout_s=10).acknowledged
+
+    assert wait_until(rest, what="the rest is acknowledged", deadline_s=60) == [2, 3]
+    ids = [m.chunk_id for records in read_topic(kafka_broker, topic).values() for _, m in records]
+    assert ids == [1, 2, 3], "what was given up is not sent later"
