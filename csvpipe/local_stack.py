@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stack.local import LocalStack
 
 
 def client_values(root: Path | None = None) -> dict[str, object]:
     """Return the settings that reach the stack under ``root`` (default: this checkout's); empty where none runs."""
-    from stack.local import DEFAULT_ROOT, LocalStack
-
-    root = root or DEFAULT_ROOT
-    if not (root / "secrets.json").exists():
-        return {}
-    stack = LocalStack(root=root)
-    if not any(process.pid for process in stack.all_processes()):
+    stack = _running_stack(root)
+    if stack is None:
         return {}
     settings, secrets = stack.context.settings, stack.context.secrets
     return {
@@ -27,13 +26,20 @@ def client_values(root: Path | None = None) -> dict[str, object]:
 def nifi_values(root: Path | None = None) -> tuple[str | None, dict[str, str]]:
     """Return the address of the local stack's NiFi and the parameters of its flow; ``(None, {})`` where none runs."""
     from stack.components.nifi import NiFi
+
+    stack = _running_stack(root)
+    if stack is None:
+        return None, {}
+    nifi = NiFi(stack.context)
+    return nifi.url, nifi.flow_parameters()
+
+
+def _running_stack(root: Path | None) -> LocalStack | None:
+    """Return the stack where some process of it runs; looking makes no files."""
     from stack.local import DEFAULT_ROOT, LocalStack
 
     root = root or DEFAULT_ROOT
     if not (root / "secrets.json").exists():
-        return None, {}
+        return None
     stack = LocalStack(root=root)
-    if not any(process.pid for process in stack.all_processes()):
-        return None, {}
-    nifi = NiFi(stack.context)
-    return nifi.url, nifi.flow_parameters()
+    return stack if any(process.pid for process in stack.all_processes()) else None

@@ -1,0 +1,18 @@
+"""The README's commands, typed as they stand there, on the whole stack."""
+
+from __future__ import annotations
+
+from tests.support.pipeline import Pipeline
+from tests.support.readme_blocks import run_stack_blocks
+
+
+def test_commands_of_the_readme_work_and_end_in_the_proof(pipeline: Pipeline) -> None:
+    context = pipeline.stack.context
+    shown = run_stack_blocks(
+        uploader_url=pipeline.uploader_url,
+        s3_endpoint=f"http://{context.settings.host}:{context.settings.minio_port}",
+        access_key=context.secrets.minio_root_user,
+        secret_key=context.secrets.minio_root_password.get_secret_value(),
+    )
+    assert any('"upload_id"' in text for text in shown.values())
+    assert any("PROVEN flights.csv: 336 776 rows" in text for text in shown.values())
