@@ -6,10 +6,12 @@ import hashlib
 import shutil
 import socket
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from string import Template
 
 from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
+from stack.components import nifi_nar
 from stack.components.nifi_nar import Nar, assemble_nar
 from stack.dist import build_once, run_tool
 from stack.errors import NotReadyError, PrepareError
@@ -51,9 +53,11 @@ class NiFi:
     def prepare(self, report: Report) -> None:
         """Put the home together, and the NAR with PutS3Object."""
         provide_java(report)
-        build_once(self._context.dist, self._home.name, self._stamp(_SOURCES), lambda d: self._build_home(d, report))
-        stamp = self._stamp(_STANDIN_SOURCES)
-        build_once(self._context.dist, self._s3_nar.name, stamp, lambda d: self._build_s3_nar(d, report))
+        assembly = Path(nifi_nar.__file__)
+        home_stamp = self._stamp([*_SOURCES.rglob("pom.xml"), assembly])
+        build_once(self._context.dist, self._home.name, home_stamp, lambda d: self._build_home(d, report))
+        nar_stamp = self._stamp([*(path for path in _STANDIN_SOURCES.rglob("*") if path.is_file()), assembly])
+        build_once(self._context.dist, self._s3_nar.name, nar_stamp, lambda d: self._build_s3_nar(d, report))
 
     def configure(self) -> None:
         """Write NiFi's configuration. The flow lies with the data and is not touched."""
@@ -140,9 +144,8 @@ class NiFi:
                     ) from error
             time.sleep(0.2)
 
-    def _stamp(self, sources: Path) -> str:
-        files = sorted(path for path in sources.rglob("*") if path.is_file())
-        digest = hashlib.sha256(b"".join(str(p.relative_to(sources)).encode() + p.read_bytes() for p in files))
+    def _stamp(self, sources: Iterable[Path]) -> str:
+        digest = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in sorted(sources)))
         return f"{self._version} {digest.hexdigest()}"
 
     def _build_home(self, into: Path, report: Report) -> None:
