@@ -1,0 +1,49 @@
+"""A fake Kafka for tests of what surrounds the announcer; the announcer itself is tested on a real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from contracts.message import ChunkMessage
+from uploader.announcer import Outcome
+from uploader.errors import AnnounceError
+
+
+@dataclass
+class FakeAnnouncer:
+    """Keeps what is published; away while ``away`` is set."""
+
+    away: bool = False
+    messages: list[ChunkMessage] = field(default_factory=list)
+    takes: int | None = None
+    """How many messages it takes of a batch before it fails."""
+    refuses: set[int] = field(default_factory=set)
+    before_publish: Callable[[], None] = lambda: None
+    calls: int = 0
+    closed: bool = False
+
+    def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float) -> Outcome:
+        self.calls += 1
+        self.before_publish()
+        if self.away:
+            return Outcome(failure="the fake is away")
+        taken = [message for message in messages[: self.takes] if message.chunk_id not in self.refuses]
+        self.messages += taken
+        return Outcome(
+            acknowledged=[message.chunk_id for message in taken],
+            refused={message.chunk_id: "too large" for message in messages if message.chunk_id in self.refuses},
+            failure=None if self.takes is None or len(messages) <= self.takes else "the fake left half-way",
+        )
+
+    def check(self, *, timeout_s: float) -> None:
+        if self.away:
+            raise AnnounceError("the fake is away")
+
+    def close(self, *, timeout_s: float) -> None:
+        self.closed = True
+
+    @property
+    def announced(self) -> list[tuple[str, int]]:
+        """Return upload and chunk of each message."""
+        return [(message.upload_id, message.chunk_id) for message in self.messages]
