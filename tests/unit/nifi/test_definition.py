@@ -1,0 +1,135 @@
+"""What counts as a change of a flow, and what an export keeps."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+
+from nifi.definition import (
+    Json,
+    context_name,
+    differences,
+    load_flow,
+    normalise_export,
+    referenced_parameters,
+    save_flow,
+    with_scheduling,
+)
+from nifi.errors import FlowFileError
+
+
+@pytest.fixture
+def flow() -> Json:
+    return load_flow()
+
+
+def _processor(flow: Json, name: str) -> Json:
+    found: Json = next(p for p in flow["flowContents"]["processors"] if p["name"] == name)
+    return found
+
+
+def test_same_flow_from_another_nifi_is_no_change(flow: Json) -> None:
+    elsewhere = deepcopy(flow)
+    for processor in elsewhere["flowContents"]["processors"]:
+        processor.update(instanceIdentifier="of that NiFi", groupIdentifier="another", scheduledState="RUNNING")
+        processor["bundle"]["version"] = "2.4.0"
+    elsewhere["flowContents"]["processors"].reverse()
+    assert differences(flow, elsewhere) == []
+
+
+def test_changed_property_is_named(flow: Json) -> None:
+    deployed = deepcopy(flow)
+    _processor(deployed, "Fetch the chunk")["properties"]["HTTP Method"] = "POST"
+    assert differences(flow, deployed) == ["processor 'Fetch the chunk': HTTP Method"]
+
+
+def test_property_that_another_nar_knows_is_no_change_at_its_default(flow: Json) -> None:
+    deployed = deepcopy(flow)
+    put = _processor(deployed, "Put the object")
+    put.update(instanceIdentifier="i")
+    put["properties"]["Expiration"] = "never"
+    assert differences(flow, deployed, defaults={"i": {"Expiration": "never"}}) == []
+    assert differences(flow, deployed, defaults={"i": {"Expiration": "soon"}}) == [
+        "processor 'Put the object': Expiration"
+    ]
+
+
+def test_property_that_the_file_no_longer_sets_is_a_change(flow: Json) -> None:
+    wanted = deepcopy(flow)
+    del _processor(wanted, "Put the object")["properties"]["upload-id"]
+    assert differences(wanted, flow) == ["processor 'Put the object': upload-id"]
+
+
+def test_new_and_gone_components_are_named(flow: Json) -> None:
+    smaller = deepcopy(flow)
+    contents = smaller["flowContents"]
+    contents["processors"] = [p for p in contents["processors"] if p["name"] != "Log the landing"]
+    contents["connections"] = [c for c in contents["connections"] if c["destination"]["name"] != "Log the landing"]
+    assert differences(flow, smaller) == [
+        "new: processor 'Log the landing'",
+        "new: connection from 'Put the object' to 'Log the landing'",
+    ]
+    assert [line.partition(":")[0] for line in differences(smaller, flow)] == ["gone", "gone"]
+
+
+def test_comment_of_a_processor_is_not_a_change_of_its_connections(flow: Json) -> None:
+    deployed = deepcopy(flow)
+    _processor(deployed, "Put the object")["comments"] = "new"
+    for connection in deployed["flowContents"]["connections"]:
+        connection["source"]["comments"] = connection["destination"]["comments"] = "new"
+    assert differences(flow, deployed) == ["processor 'Put the object': comments"]
+
+
+def test_export_loses_ids_values_and_order_of_its_nifi(flow: Json) -> None:
+    export = deepcopy(flow)
+    contents = export["flowContents"]
+    for number, processor in enumerate(contents["processors"]):
+        processor.update(instanceIdentifier=str(number))
+        processor["properties"]["Unset"] = None
+        processor["propertyDescriptors"]["Unset"] = {"name": "Unset"}
+    contents["processors"].reverse()
+    contents["connections"].reverse()
+    contents["position"] = {"x": 7.0, "y": 8.0}
+    for parameter in export["parameterContexts"][context_name(flow)]["parameters"]:
+        parameter["value"] = "of that environment"
+    defaults = {"s3.bucket": "raw"}
+
+    normal = normalise_export(export, defaults=defaults)
+
+    assert normal == normalise_export(flow, defaults=defaults)
+    assert "of that environment" not in str(normal)
+
+
+def test_parameters_are_found_in_expressions_too() -> None:
+    properties = {"a": "#{one}", "b": "${x:matches(#{two.three})} #{ 'four 4' }", "c": None, "d": "# {no}"}
+    flow: Json = {"flowContents": {"processors": [{"properties": properties}]}}
+    assert referenced_parameters(flow) == {"one", "two.three", "four 4"}
+
+
+def test_scheduling_changes_the_named_processor_alone(flow: Json) -> None:
+    quick = with_scheduling(flow, {"Put the object": {"retryCount": 1}})
+    assert differences(quick, flow) == ["processor 'Put the object': retryCount"]
+
+
+@pytest.mark.parametrize("scheduling", [{"No such": {"retryCount": 1}}, {"Put the object": {"retries": 1}}])
+def test_scheduling_of_what_is_not_there_is_refused(flow: Json, scheduling: dict[str, dict[str, int]]) -> None:
+    with pytest.raises(FlowFileError, match=r"No such|retries"):
+        with_scheduling(flow, scheduling)
+
+
+def test_saving_the_same_flow_writes_nothing(flow: Json, tmp_path: Path) -> None:
+    path = tmp_path / "flow.json"
+    assert save_flow(flow, path)
+    assert not save_flow(flow, path)
+    assert load_flow(path) == flow
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", "{}"])
+def test_file_that_is_no_flow_is_named(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "flow.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(FlowFileError, match=r"flow\.json"):
+        load_flow(path)

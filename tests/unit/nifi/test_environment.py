@@ -1,0 +1,83 @@
+"""Environments: values from the file, secrets from variables, and patterns that let the right addresses through."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nifi.definition import context_parameters, load_flow, with_scheduling
+from nifi.environment import environment_names, load_environment
+from nifi.errors import EnvironmentFileError
+
+PATH = f"/chunks/{'0' * 32}/17/download"
+
+
+@pytest.mark.parametrize("name", environment_names())
+def test_environment_gives_every_parameter_of_the_flow(name: str) -> None:
+    environment = load_environment(name, environ={})
+    declared = {p["name"]: p["sensitive"] for p in context_parameters(load_flow())}
+    assert environment.parameters.keys() == {name for name, sensitive in declared.items() if not sensitive}
+    assert environment.secret_variables.keys() == {name for name, sensitive in declared.items() if sensitive}
+    with_scheduling(load_flow(), environment.scheduling)
+
+
+def test_secret_comes_from_its_variable() -> None:
+    environment = load_environment("local", environ={"AWS_SECRET_ACCESS_KEY": "s3cret", "AWS_ACCESS_KEY_ID": ""})
+    assert environment.parameters["s3.secret.key"] == "s3cret"
+    assert "s3.access.key" not in environment.parameters, "an empty variable is not a value"
+    assert "s3cret" not in repr(environment)
+
+
+def test_numbers_in_the_file_are_text_for_nifi() -> None:
+    assert load_environment("local", environ={}).parameters["listen.port"] == "10000"
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("local", [f"http://127.0.0.1:8000{PATH}", f"http://localhost{PATH}"]),
+        (
+            "hanoi",
+            [
+                f"http://csv-uploader-0.csv-uploader.ingest.svc.cluster.local:8000{PATH}",
+                f"http://csv-uploader:8000{PATH}",
+            ],
+        ),
+    ],
+)
+def test_source_pattern_allows_the_uploader(name: str, good: list[str]) -> None:
+    pattern = re.compile(load_environment(name, environ={}).parameters["source.url.pattern"])
+    assert [address for address in good if not pattern.fullmatch(address)] == []
+
+
+@pytest.mark.parametrize("name", environment_names())
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"http://example.org{PATH}",
+        f"http://127.0.0.1:8000@example.org{PATH}",
+        f"http://csv-uploader@example.org{PATH}",
+        f"http://example.org/?http://127.0.0.1{PATH}",
+        "http://127.0.0.1:8000/chunks/../../nifi-api/flow/about",
+        f"http://127.0.0.1:8000{PATH}?x=/../",
+        f"file:///etc/passwd#{PATH}",
+        "http://169.254.169.254/latest/meta-data/",
+    ],
+)
+def test_source_pattern_allows_nothing_else(name: str, address: str) -> None:
+    pattern = re.compile(load_environment(name, environ={}).parameters["source.url.pattern"])
+    assert not pattern.fullmatch(address)
+
+
+def test_unknown_environment_names_the_known_ones() -> None:
+    with pytest.raises(EnvironmentFileError, match="hanoi, local"):
+        load_environment("mars")
+
+
+@pytest.mark.parametrize("text", ["url: ftp://x", "url: http://x\nparametres: {}", "url: [", "- a"])
+def test_wrong_file_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "odd.yaml").write_text(text)
+    with pytest.raises(EnvironmentFileError, match=r"odd\.yaml"):
+        load_environment("odd", directory=tmp_path)

@@ -1,0 +1,173 @@
+"""What the committed flow definition promises, read from the file itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from contracts.names import METADATA_SHA256, METADATA_UPLOAD_ID, NIFI_PARAMETER_CONTEXT, NIFI_PROCESS_GROUP, object_key
+from nifi.definition import (
+    FLOW_FILE,
+    Json,
+    context_name,
+    context_parameters,
+    group_name,
+    load_flow,
+    normalise_export,
+    referenced_parameters,
+)
+
+PLAN = {
+    "ListenHTTP",
+    "EvaluateJsonPath",
+    "InvokeHTTP",
+    "CryptographicHashContent",
+    "RouteOnAttribute",
+    "UpdateAttribute",
+    "PutS3Object",
+    "LogAttribute",
+    "RetryFlowFile",
+}
+RELATIONSHIPS = {
+    "ListenHTTP": {"success"},
+    "EvaluateJsonPath": {"failure", "matched", "unmatched"},
+    "InvokeHTTP": {"Failure", "No Retry", "Original", "Response", "Retry"},
+    "CryptographicHashContent": {"failure", "success"},
+    "RouteOnAttribute": {"matched", "unmatched"},
+    "UpdateAttribute": {"success"},
+    "PutS3Object": {"failure", "success"},
+    "LogAttribute": {"success"},
+    "RetryFlowFile": {"failure", "retries_exceeded", "retry"},
+}
+
+
+@pytest.fixture(scope="module")
+def flow() -> Json:
+    return load_flow()
+
+
+def _processors(flow: Json, kind: str) -> list[Json]:
+    return [p for p in flow["flowContents"]["processors"] if p["type"].endswith(f".{kind}")]
+
+
+def _one(flow: Json, kind: str) -> Json:
+    (found,) = _processors(flow, kind)
+    return found
+
+
+def _leads_to(flow: Json, name: str) -> dict[str, str]:
+    """Return the destination of each relationship of the processor ``name``."""
+    return {
+        relationship: connection["destination"]["name"]
+        for connection in flow["flowContents"]["connections"]
+        if connection["source"]["name"] == name
+        for relationship in connection["selectedRelationships"]
+    }
+
+
+def test_names_are_those_of_the_contracts(flow: Json) -> None:
+    assert group_name(flow) == NIFI_PROCESS_GROUP
+    assert context_name(flow) == NIFI_PARAMETER_CONTEXT
+    assert _one(flow, "ListenHTTP")["properties"]["Base Path"] == "csv-ingest"
+
+
+def test_flow_has_the_processors_of_the_plan(flow: Json) -> None:
+    assert {p["type"].rsplit(".", 1)[1] for p in flow["flowContents"]["processors"]} == PLAN
+
+
+def test_no_relationship_ends_by_accident(flow: Json) -> None:
+    for processor in flow["flowContents"]["processors"]:
+        kind = processor["type"].rsplit(".", 1)[1]
+        ended = set(processor["autoTerminatedRelationships"])
+        assert ended | _leads_to(flow, processor["name"]).keys() == RELATIONSHIPS[kind], processor["name"]
+        assert ended <= {"Original"} or kind == "LogAttribute", processor["name"]
+
+
+def test_every_way_out_is_logged_and_failures_as_errors(flow: Json) -> None:
+    levels = {p["name"]: p["properties"]["Log Level"] for p in _processors(flow, "LogAttribute")}
+    assert levels == {"Log the landing": "info", "Log the failure": "error"}
+    reasons = [p for p in _processors(flow, "UpdateAttribute") if "failure.reason" in p["properties"]]
+    assert {p["properties"]["failure.reason"] for p in reasons} == {
+        "invalid_message",
+        "source_failed",
+        "sha256_mismatch",
+        "s3_failed",
+    }
+    assert {_leads_to(flow, p["name"])["success"] for p in reasons} == {"Log the failure"}
+
+
+def test_only_content_that_was_compared_reaches_s3(flow: Json) -> None:
+    put = _one(flow, "PutS3Object")["name"]
+    into_put = [c["source"]["name"] for c in flow["flowContents"]["connections"] if c["destination"]["name"] == put]
+    assert into_put == ["Name the object"]
+    into_name = [
+        (c["source"]["name"], c["selectedRelationships"])
+        for c in flow["flowContents"]["connections"]
+        if c["destination"]["name"] == "Name the object"
+    ]
+    assert into_name == [("Compare with the announced SHA-256", ["matched"])]
+
+
+def test_s3_is_tried_for_ever_with_backoff(flow: Json) -> None:
+    put = _one(flow, "PutS3Object")
+    assert put["retriedRelationships"] == ["failure"]
+    assert put["retryCount"] == 2**31 - 1
+    assert put["backoffMechanism"] == "PENALIZE_FLOWFILE"
+    assert (put["penaltyDuration"], put["maxBackoffPeriod"]) == ("2 sec", "30 sec")
+
+
+def test_source_is_asked_again_and_never_followed_elsewhere(flow: Json) -> None:
+    fetch = _one(flow, "InvokeHTTP")
+    assert set(fetch["retriedRelationships"]) == {"Failure", "No Retry", "Retry"}
+    assert fetch["retryCount"] == 10
+    assert fetch["properties"]["Response Redirects Enabled"] == "False"
+    assert fetch["properties"]["HTTP Method"] == "GET"
+
+
+def test_object_is_as_the_contracts_say(flow: Json) -> None:
+    put = _one(flow, "PutS3Object")["properties"]
+    assert (put["Multipart Threshold"], put["Multipart Part Size"]) == ("100 MB", "50 MB")
+    assert put[METADATA_SHA256] == "${chunk.sha256}"
+    assert put[METADATA_UPLOAD_ID] == "${chunk.upload_id}"
+    name = next(p for p in flow["flowContents"]["processors"] if p["name"] == "Name the object")["properties"]
+    assert name["s3.key"] == object_key("${chunk.dataset_name}", "${chunk.filename}")
+
+
+def test_every_parameter_is_declared_and_used(flow: Json) -> None:
+    assert {p["name"] for p in context_parameters(flow)} == referenced_parameters(flow)
+
+
+def test_secrets_are_sensitive_and_no_value_is_in_the_file(flow: Json) -> None:
+    secrets = [p for p in context_parameters(flow) if p["sensitive"]]
+    assert {p["name"] for p in secrets} == {"s3.access.key", "s3.secret.key"}
+    assert not [p for p in secrets if "value" in p]
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("dataset name", ["flights", "a.b-c_D9", ".hidden"], ["", ".", "..", "a/b", "a b", "x" * 129]),
+        ("filename", ["f_chunk_001_20260131T120000000000Z.csv"], ["", "..", "a/b.csv", "a\\b", "x" * 256]),
+        ("sha256", ["0" * 64], ["", "0" * 63, "G" * 64]),
+        ("upload id", ["f" * 32], ["", "f" * 33, "f" * 31 + "/"]),
+    ],
+)
+def test_check_of_the_message_has_the_rules_of_the_contracts(
+    flow: Json, field: str, good: list[str], bad: list[str]
+) -> None:
+    check: dict[str, Any] = next(p for p in _processors(flow, "RouteOnAttribute") if p["name"] == "Check the message")
+    expression = check["properties"][field]
+    pattern = re.search(r":matches\('(.*)'\)\}$", expression)
+    assert pattern is not None
+    rule = re.compile(pattern[1].replace("\\\\", "\\"))
+    assert [text for text in good if not rule.fullmatch(text)] == []
+    assert [text for text in bad if rule.fullmatch(text)] == []
+
+
+def test_file_is_in_the_form_that_export_writes(flow: Json) -> None:
+    values = {p["name"]: p["value"] for p in context_parameters(flow) if "value" in p}
+    text = json.dumps(normalise_export(flow, defaults=values), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    assert text == FLOW_FILE.read_text(encoding="utf-8")
