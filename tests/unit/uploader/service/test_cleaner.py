@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from contracts.states import ChunkState, UploadState
+from tests.support.uploads import SettableClock, cut_result, write_chunks
+from tests.unit.uploader.service.test_reconcile import land
+from uploader.cleaner import Cleaner
+from uploader.files import ChunkFiles
+from uploader.outbox import Outbox
+from uploader.receiving import LOCK_FILE, RECEIVING, ReceivingDirectory
+from uploader.recovery import recover
+from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.sql import SqlStore
+
+NOBODY = "0" * 31
+
+
+class FakeDisk(ChunkFiles):
+    """The real files, with free space as the test says: so much, and what was removed."""
+
+    free = 1_000_000
+    given_back_per_chunk = 0
+
+    def free_bytes(self) -> int:
+        return self.free
+
+    def remove_chunks(self, upload_id: str, chunks: Iterable[ChunkRecord]) -> None:
+        removed = list(chunks)
+        super().remove_chunks(upload_id, removed)
+        self.free += self.given_back_per_chunk * len(removed)
+
+
+@pytest.fixture
+def disk(temp_dir: Path) -> FakeDisk:
+    return FakeDisk(temp_dir)
+
+
+@pytest.fixture
+def cleaner(store: SqlStore, disk: FakeDisk, clock: SettableClock) -> Cleaner:
+    return Cleaner(
+        store=store,
+        files=disk,
+        holder="replica-0",
+        owner="worker",
+        after=timedelta(hours=24),
+        low_disk_bytes=1_000,
+        clock=clock,
+    )
+
+
+def names(temp_dir: Path, upload: UploadRecord) -> list[str]:
+    directory = temp_dir / upload.upload_id
+    return sorted(path.name for path in directory.iterdir()) if directory.exists() else []
+
+
+def age(path: Path, *, minutes: float) -> None:
+    then = time.time() - minutes * 60
+    os.utime(path, (then, then))
+
+
+class TestLandedChunks:
+    def test_files_go_after_the_hours_and_only_then_the_chunk_counts_as_cleaned(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        land(store, upload, 1, 2, clock=clock)
+        clock.advance(hours=23)
+        cleaner.run_pass()
+        assert len(names(temp_dir, upload)) == 3
+        clock.advance(hours=1)
+        cleaner.run_pass()
+        assert names(temp_dir, upload) == ["people_chunk_003_stamp.csv"]
+        states = [chunk.state for chunk in store.read(upload.upload_id)[1]]
+        assert states == [ChunkState.CLEANED, ChunkState.CLEANED, ChunkState.STORED]
+        land(store, upload, 3, clock=clock)
+        clock.advance(hours=24)
+        cleaner.run_pass()
+        assert not (temp_dir / upload.upload_id).exists()
+        assert store.read(upload.upload_id)[0].state is UploadState.LANDED
+
+    def test_what_has_not_landed_stays_however_old_and_full_the_disk(
+        self,
+        cleaner: Cleaner,
+        disk: FakeDisk,
+        outbox: Outbox,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        outbox.run_pass()
+        clock.advance(days=365)
+        disk.free = 0
+        cleaner.run_pass()
+        assert len(names(temp_dir, upload)) == 3
+
+    def test_low_disk_takes_the_oldest_landed_first_and_no_more_than_needed(
+        self,
+        cleaner: Cleaner,
+        disk: FakeDisk,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        younger, older = create(chunks=10), create(chunks=10)
+        land(store, older, *range(1, 11), clock=clock)
+        clock.advance(minutes=1)
+        land(store, younger, *range(1, 11), clock=clock)
+        disk.free, disk.given_back_per_chunk = 900, 10
+        cleaner.run_pass()
+        assert (len(names(temp_dir, older)), len(names(temp_dir, younger))) == (0, 10)
+
+    def test_crash_between_file_and_mark_is_made_good(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create(chunks=2)
+        land(store, upload, 1, 2, clock=clock)
+        (temp_dir / upload.upload_id / "people_chunk_001_stamp.csv").unlink()
+        clock.advance(hours=24)
+        cleaner.run_pass()
+        assert {chunk.state for chunk in store.read(upload.upload_id)[1]} == {ChunkState.CLEANED}
+
+    def test_one_worker_cleans_at_a_time(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create(chunks=1)
+        land(store, upload, 1, clock=clock)
+        clock.advance(hours=25)
+        store.take_lease("clean/replica-0", owner="another", lease_for=timedelta(minutes=1), now=clock.now)
+        cleaner.run_pass()
+        assert len(names(temp_dir, upload)) == 1
+
+
+class TestLeftovers:
+    def test_half_received_files_of_dead_processes_go_and_those_of_living_ones_stay(
+        self, cleaner: Cleaner, temp_dir: Path
+    ) -> None:
+        living = ReceivingDirectory(temp_dir=temp_dir, upload_id="a" * 32)
+        living.create()
+        dead = temp_dir / RECEIVING / ("b" * 32)
+        dead.mkdir()
+        (dead / LOCK_FILE).touch()
+        (dead / "x.csv").touch()
+        cleaner.sweep()
+        assert living.path.exists()
+        assert not dead.exists()
+        living._discard()
+
+    def test_directory_between_rename_and_commit_stays_while_its_process_lives(
+        self, cleaner: Cleaner, temp_dir: Path
+    ) -> None:
+        living = ReceivingDirectory(temp_dir=temp_dir, upload_id="a" * 32)
+        living.create()
+        living._commit()
+        age(living.final_path, minutes=60)
+        cleaner.sweep()
+        assert living.final_path.exists()
+        living._discard()
+
+    def test_directory_without_a_manifest_goes_when_its_process_is_dead(self, cleaner: Cleaner, temp_dir: Path) -> None:
+        locked, unlocked, young = (temp_dir / f"{NOBODY}{digit}" for digit in "123")
+        for path in (locked, unlocked, young):
+            write_chunks(path, cut_result())
+        (locked / LOCK_FILE).touch()
+        age(unlocked, minutes=2)
+        cleaner.sweep()
+        assert [path.exists() for path in (locked, unlocked, young)] == [False, False, True]
+
+    def test_crash_right_after_the_commit_leaves_an_upload_with_all_its_files(
+        self, cleaner: Cleaner, temp_dir: Path, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create()
+        (temp_dir / upload.upload_id / LOCK_FILE).touch()
+        cleaner.sweep()
+        assert names(temp_dir, upload) == [f"people_chunk_{n:03d}_stamp.csv" for n in (1, 2, 3)]
+
+    def test_files_of_a_deleted_upload_go(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        store.abort(upload.upload_id, force=False, at=clock.now)
+        age(temp_dir / upload.upload_id, minutes=2)
+        cleaner.sweep()
+        assert not (temp_dir / upload.upload_id).exists()
+
+    def test_other_things_in_the_directory_are_not_ours(self, cleaner: Cleaner, temp_dir: Path) -> None:
+        stranger = temp_dir / "lost+found"
+        stranger.mkdir()
+        age(stranger, minutes=60)
+        cleaner.sweep()
+        assert stranger.exists()
+        assert (temp_dir / "manifest.sqlite3").exists()
+
+
+class TestRecovery:
+    def test_lost_file_fails_its_chunk_and_no_other(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        disk: FakeDisk,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        (temp_dir / upload.upload_id / "people_chunk_002_stamp.csv").unlink()
+        (temp_dir / upload.upload_id / "people_chunk_003_stamp.csv").write_bytes(b"cut off")
+        recover(store=store, files=disk, cleaner=cleaner, holder="replica-0", clock=clock)
+        _, chunks = store.read(upload.upload_id)
+        assert [chunk.state for chunk in chunks] == [ChunkState.STORED, ChunkState.FAILED, ChunkState.FAILED]
+        assert chunks[1].error == "its file is gone from the uploader's disk"
+        assert chunks[2].error is not None
+        assert "has 7 bytes" in chunks[2].error
+
+    def test_replica_with_a_new_name_takes_over_what_lies_on_its_disk_and_nothing_else(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        disk: FakeDisk,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        here, elsewhere = create(holder="old-name"), create(holder="replica-1", with_files=False)
+        recover(store=store, files=disk, cleaner=cleaner, holder="replica-0", clock=clock)
+        assert store.read(here.upload_id)[0].holder == "replica-0"
+        assert store.read(elsewhere.upload_id)[0].holder == "replica-1"
+        assert {chunk.state for chunk in store.read(elsewhere.upload_id)[1]} == {ChunkState.STORED}

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from contracts.states import ChunkState, UploadState
+from tests.support.fake_kafka import FakeAnnouncer
+from tests.support.uploads import SettableClock
+from uploader.outbox import Outbox
+from uploader.reconcile import Reconciler
+from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.sql import SqlStore
+from uploader.transitions import landed
+
+AFTER = timedelta(minutes=30)
+
+
+@pytest.fixture
+def reconciler(store: SqlStore, clock: SettableClock) -> Reconciler:
+    return Reconciler(store=store, holder="replica-0", owner="worker", after=AFTER, limit=2, clock=clock)
+
+
+def land(store: SqlStore, upload: UploadRecord, *chunk_ids: int, clock: SettableClock) -> None:
+    def edit(chunk: ChunkRecord) -> ChunkRecord:
+        evidence = {"size_bytes": chunk.size_bytes, "sha256": chunk.sha256}
+        return landed(chunk, evidence=evidence, at=clock.now)
+
+    store.edit_chunks(upload.upload_id, chunk_ids, edit, at=clock.now)
+
+
+def test_only_what_is_overdue_is_announced_again(
+    reconciler: Reconciler,
+    outbox: Outbox,
+    store: SqlStore,
+    kafka: FakeAnnouncer,
+    clock: SettableClock,
+    create: Callable[..., UploadRecord],
+) -> None:
+    upload = create()
+    outbox.run_pass()
+    land(store, upload, 2, clock=clock)
+    clock.advance(minutes=30)
+    reconciler.run_pass()
+    outbox.run_pass()
+    assert len(kafka.messages) == 3, "exactly at the limit is not yet too late"
+    clock.advance(minutes=1)
+    reconciler.run_pass()
+    outbox.run_pass()
+    assert kafka.announced[3:] == [(upload.upload_id, 1), (upload.upload_id, 3)]
+
+
+def test_after_the_limit_the_chunk_fails_and_the_log_says_so(
+    reconciler: Reconciler,
+    outbox: Outbox,
+    store: SqlStore,
+    kafka: FakeAnnouncer,
+    clock: SettableClock,
+    create: Callable[..., UploadRecord],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    upload = create(chunks=1)
+    for announcements in (1, 2, 3):
+        outbox.run_pass()
+        assert len(kafka.messages) == announcements
+        clock.advance(minutes=31)
+        reconciler.run_pass()
+    outbox.run_pass()
+    assert len(kafka.messages) == 3, "announced, and twice again: REANNOUNCE_LIMIT=2"
+    after, [chunk] = store.read(upload.upload_id)
+    assert (after.state, chunk.state) == (UploadState.FAILED, ChunkState.FAILED)
+    assert chunk.error is not None
+    assert "announced 3 times and not landed within 30 minutes" in chunk.error
+    [error] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert error.getMessage().startswith(f"[{upload.upload_id}] Chunk 1/1: people_chunk_001_stamp.csv failed")
+
+
+def test_failed_chunk_is_not_touched_again(
+    reconciler: Reconciler, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+) -> None:
+    from uploader.transitions import failed
+
+    upload = create(chunks=1)
+    store.edit_chunks(upload.upload_id, None, partial(failed, reason="NiFi says no"), at=clock.now)
+    clock.advance(days=1)
+    reconciler.run_pass()
+    assert store.read(upload.upload_id)[1][0].error == "NiFi says no"
+
+
+def test_one_worker_reconciles_at_a_time(
+    reconciler: Reconciler,
+    outbox: Outbox,
+    store: SqlStore,
+    clock: SettableClock,
+    create: Callable[..., UploadRecord],
+) -> None:
+    upload = create(chunks=1)
+    outbox.run_pass()
+    clock.advance(minutes=31)
+    name = "reconcile/replica-0"
+    assert store.take_lease(name, owner="another worker", lease_for=timedelta(seconds=60), now=clock.now)
+    reconciler.run_pass()
+    assert store.read(upload.upload_id)[1][0].state is ChunkState.ANNOUNCED
+    clock.advance(seconds=60)
+    reconciler.run_pass()
+    assert store.read(upload.upload_id)[1][0].state is ChunkState.STORED
