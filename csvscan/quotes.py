@@ -12,12 +12,11 @@ class QuoteTracker:
 
     Attributes:
         opened_byte: offset in the content of the quote that opened the last field still open at the end of a block.
-        after_quote: whether the block before ended in a quote.
     """
 
     def __init__(self) -> None:
         self._state = PLAIN
-        self.after_quote = False
+        self._after_quote = False
         self.opened_byte = 0
 
     @property
@@ -25,29 +24,37 @@ class QuoteTracker:
         """Whether a quoted field is open."""
         return self._state == QUOTED
 
-    def mask_inside(self, quotes: Words, starters: Words, *, at_start: bool, base_byte: int) -> Words:
+    def mask_inside(
+        self, quotes: Words, starters: Words, *, at_start: bool, ends_in_quote: bool, base_byte: int
+    ) -> Words:
         """Return the bytes within quotes: opening quotes belong to them, closing ones do not.
 
         Args:
             quotes: all quotes of the block; at least one.
             starters: the bytes behind which a field starts, that is, delimiters and line ends.
             at_start: whether the block's first byte starts a field.
+            ends_in_quote: whether the block's last byte is a quote.
             base_byte: offset of the block in the content.
         """
         inside, opening = self._parity(quotes)
-        may_open = bits.shift_up(quotes | starters, at_start or (self.after_quote and self._state == CLOSED))
+        may_open = bits.shift_up(quotes | starters, at_start or (self._after_quote and self._state == CLOSED))
         if (opening & ~may_open).any():
-            before = bits.shift_up(starters, at_start), bits.shift_up(quotes, self.after_quote)
+            before = bits.shift_up(starters, at_start), bits.shift_up(quotes, self._after_quote)
             quotes, state = structural_quotes(quotes, *before, self._state)
             inside, opening = self._parity(quotes)
         else:
             state = QUOTED if int(inside[-1]) >> (bits.WORD_BITS - 1) else CLOSED
-        if state == QUOTED:
+        # A closing quote as the last byte may prove to be the first of two, and the field to be still open.
+        if state == QUOTED or ends_in_quote:
             opened = bits.last(opening & bits.shift_up(starters, at_start))
             if opened is not None:
                 self.opened_byte = base_byte + opened
-        self._state = state
+        self._state, self._after_quote = state, ends_in_quote
         return inside
+
+    def pass_block(self) -> None:
+        """Note a block without any quote."""
+        self._after_quote = False
 
     def _parity(self, quotes: Words) -> tuple[Words, Words]:
         inside = bits.prefix_xor(quotes, self.inside)

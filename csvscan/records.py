@@ -28,22 +28,26 @@ class RecordFinder:
 
     def feed(self, block: Block, *, want_delimiters: bool = False) -> tuple[LineEnds, Words | None]:
         """Return the line ends of a block that is not empty, and its delimiters outside of quotes where wanted."""
-        quotes = self._masks.mask(block, self._quote)
+        quotes, last_byte = self._masks.mask(block, self._quote), int(block.data[-1])
         lf = cr = delimiters = None
         if quotes is not None or not self._quotes.inside:
             lf, cr = self._masks.mask(block, LF), self._masks.mask(block, CR)
             if want_delimiters or quotes is not None:
                 delimiters = self._masks.any_of(block, self._delimiters)
-        if quotes is not None:
+        if quotes is None:
+            self._quotes.pass_block()
+        else:
             starters = _union(_union(lf, cr), delimiters)
             if starters is None:
                 starters = bits.zeros(block.size)
             outside = ~self._quotes.mask_inside(
-                quotes, starters, at_start=self._at_field_start, base_byte=self._base_byte
+                quotes,
+                starters,
+                at_start=self._at_field_start,
+                ends_in_quote=last_byte == self._quote,
+                base_byte=self._base_byte,
             )
             lf, cr, delimiters = _common(lf, outside), _common(cr, outside), _common(delimiters, outside)
-        last_byte = int(block.data[-1])
-        self._quotes.after_quote = last_byte == self._quote
         self._at_field_start = last_byte in self._starters
         self._base_byte += block.size
         return self._lines.feed(lf, cr, size=block.size), delimiters

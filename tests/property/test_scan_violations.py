@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from csvscan import Dialect, Scanner
@@ -17,6 +17,7 @@ BODIES = st.one_of(TROUBLE, st.tuples(MOSTLY_FINE, TROUBLE).map(b"".join), texts
 ENCODINGS = st.sampled_from([None, "utf-8", "cp1252", "ascii"])
 
 
+@settings(max_examples=200)
 @given(st.data(), BODIES, st.sampled_from([None, 1, 2, 3]), ENCODINGS)
 def test_first_violation_is_that_of_a_scan_by_hand(
     data: st.DataObject, body: bytes, expected: int | None, encoding: str | None
@@ -29,6 +30,7 @@ def test_first_violation_is_that_of_a_scan_by_hand(
         assert found.ends == wanted.ends
 
 
+@settings(max_examples=200)
 @given(BODIES, ENCODINGS)
 def test_first_violation_does_not_depend_on_the_cuts(body: bytes, encoding: str | None) -> None:
     def violation(cuts: list[int]) -> object:

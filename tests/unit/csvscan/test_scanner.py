@@ -70,6 +70,17 @@ def test_ragged_row_is_named_wherever_it_stands(row: int, wrong: bytes) -> None:
     assert (raised.value.code, raised.value.row, raised.value.byte) == ("ragged_row", row + 1, 4 * row)
 
 
+@pytest.mark.parametrize("cut", range(14))
+def test_quote_that_opens_is_named_when_a_doubled_one_lies_across_blocks(cut: int) -> None:
+    content = b'"x",y\n"a""b\n'
+    scanner = Scanner(dialect=Dialect(), expected_fields=None)
+    scanner.feed(content[:cut])
+    scanner.feed(content[cut:])
+    with pytest.raises(CsvFormatError) as raised:
+        scanner.finish()
+    assert (raised.value.code, raised.value.row, raised.value.byte) == ("unterminated_quote", 2, 6)
+
+
 def test_first_of_many_ragged_rows_is_named() -> None:
     with pytest.raises(CsvFormatError, match=r"^row 3, byte 8: expected 2 fields, found 1 field$"):
         scan(b"1,2\n" * 2 + b"1\n1,2,3\n" * 1000, expected_fields=2)
