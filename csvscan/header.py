@@ -141,6 +141,8 @@ class HeaderFinder:
 
     def _end_of_last(self, finder: RecordFinder) -> int | None:
         opened = finder.open_quote_byte
+        if opened is not None and self._dialect is None:
+            return len(self._seen)  # maybe it opens nothing once the delimiter is known
         if opened is not None:
             self._check(bytes(self._seen), final=True)
             raise unterminated_quote(0, opened)

@@ -41,11 +41,6 @@ class LineTracker:
         self._cr_waits = False
         self._cr_line_blank = False
 
-    @property
-    def at_line_start(self) -> bool:
-        """Whether the next byte starts a line, as far as can be told without it."""
-        return self._at_line_start or self._cr_waits
-
     def feed(self, lf: Words | None, cr: Words | None, *, size: int) -> LineEnds:
         """Find the line ends of a block of ``size`` bytes from its LF and CR outside of quotes."""
         waiting_blank, waited = self._cr_line_blank, self._cr_waits

@@ -45,6 +45,12 @@ def test_header_that_ends_in_cr_waits_for_the_next_byte() -> None:
     assert (header.prefix, finder.remainder) == (b"a,b\r\n", b"1,2")
 
 
+def test_quote_behind_a_byte_that_is_no_delimiter_opens_nothing() -> None:
+    finder = HeaderFinder()
+    assert finder.feed(b'a,b,5|"x\n1,2,3\n') is None
+    assert finder.finish().fields == (b"a", b"b", b'5|"x')
+
+
 def test_faults_in_the_body_are_placed_in_the_whole_content() -> None:
     header = HeaderFinder().feed(b"\xef\xbb\xbf\na,b\r\n1,2")
     assert header is not None
