@@ -13,7 +13,7 @@ from rich.table import Table
 from contracts.names import manifest_key
 from csvpipe.client import UploaderClient
 from csvpipe.commands.upload import describe, send
-from csvpipe.commands.verify import load_manifest, prove
+from csvpipe.commands.verify import prove, wait_for_manifest
 from csvpipe.console import format_bytes, messages, output
 from csvpipe.exits import ExitCode
 from csvpipe.flights import write_flights
@@ -25,6 +25,7 @@ from stack.report import ConsoleReport
 
 DATASET = "flights"
 LANDING_TIMEOUT_S = 600.0
+MANIFEST_TIMEOUT_S = 60.0
 
 
 def command(
@@ -48,8 +49,8 @@ def command(
             describe(accepted)
         with _step("Kafka, Airflow and NiFi take the chunks to the bucket"):
             wait_until_landed(client, accepted.upload_id, timeout_s=LANDING_TIMEOUT_S, console=messages())
-    objects = connect(settings)
-    manifest = load_manifest(objects, accepted.upload_id, dataset=DATASET)
+            objects = connect(settings)
+            manifest = wait_for_manifest(objects, accepted.upload_id, dataset=DATASET, timeout_s=MANIFEST_TIMEOUT_S)
     with _step(f"What lies in the bucket {settings.s3_bucket!r} now"):
         output().print(
             _objects(objects, [*(chunk.key for chunk in manifest.chunks), manifest_key(DATASET, accepted.upload_id)])

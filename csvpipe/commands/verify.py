@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
@@ -15,8 +16,10 @@ from csvpipe.console import byte_progress, format_bytes, format_count, messages,
 from csvpipe.exits import CommandError, ExitCode
 from csvpipe.objects import S3Objects, connect
 from csvpipe.proof import Proof
-from csvpipe.settings import ClientSettings, load_settings
+from csvpipe.settings import load_settings
 from csvpipe.verify import verify
+
+_POLL_INTERVAL_S = 0.5
 
 
 class ManifestNotFoundError(CommandError):
@@ -35,6 +38,7 @@ def command(
     from_uploader: Annotated[
         bool, typer.Option("--from-uploader", help="Take the manifest from the uploader and not from the bucket.")
     ] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the manifest, which comes last.")] = 20.0,
     url: Annotated[str | None, typer.Option(help="The uploader (default: CSVPIPE_URL).")] = None,
 ) -> None:
     """Prove from the bucket that every byte of an upload arrived, once and in order.
@@ -45,7 +49,11 @@ def command(
     """
     settings = load_settings(csvpipe_url=url)
     objects = connect(settings)
-    manifest = _manifest(settings, objects, upload_id, dataset=dataset, from_uploader=from_uploader)
+    if from_uploader:
+        with UploaderClient(settings.csvpipe_url) as client:
+            manifest = client.manifest(upload_id)
+    else:
+        manifest = wait_for_manifest(objects, upload_id, dataset=dataset, timeout_s=timeout)
     if not prove(manifest, objects):
         raise typer.Exit(ExitCode.DIFFERENT)
 
@@ -60,28 +68,46 @@ def prove(manifest: Manifest, objects: S3Objects) -> bool:
     return proof.holds
 
 
-def load_manifest(objects: S3Objects, upload_id: str, *, dataset: str | None) -> Manifest:
-    """Read the manifest of an upload from the bucket.
+def wait_for_manifest(objects: S3Objects, upload_id: str, *, dataset: str | None, timeout_s: float) -> Manifest:
+    """Return the manifest of an upload as soon as it is in the bucket: some seconds after its last chunk.
 
     Raises:
-        ManifestNotFoundError: it is not there.
+        ManifestNotFoundError: it is not there within ``timeout_s``.
+        CommandError: what is there is no manifest of this upload.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    with messages().status("waiting for the manifest"):
+        while (manifest := find_manifest(objects, upload_id, dataset=dataset)) is None:
+            if time.monotonic() >= deadline_s:
+                where = f"dataset {dataset!r}" if dataset else "any dataset of the bucket"
+                raise ManifestNotFoundError(
+                    f"upload {upload_id} has no manifest in {where}. It is written when the last chunk has landed: see "
+                    f"csvpipe status {upload_id}, or verify what is there with --from-uploader",
+                    upload_id=upload_id,
+                )
+            time.sleep(_POLL_INTERVAL_S)
+    return manifest
+
+
+def find_manifest(objects: S3Objects, upload_id: str, *, dataset: str | None) -> Manifest | None:
+    """Read the manifest of an upload from the bucket, or return None where there is none.
+
+    Raises:
         CommandError: what is there is no manifest of this upload.
     """
     datasets = [check_dataset_name(dataset)] if dataset else [name.rstrip("/") for name in objects.folders()]
     keys = [manifest_key(name, upload_id) for name in datasets]
     key = next((key for key in keys if objects.stat(key) is not None), None)
     if key is None:
-        where = f"dataset {dataset!r}" if dataset else f"any of the bucket's {len(datasets)} datasets"
-        raise ManifestNotFoundError(
-            f"upload {upload_id} has no manifest in {where}. It is written when the last chunk has landed: see "
-            f"csvpipe status {upload_id}, or verify what is there with --from-uploader",
-            upload_id=upload_id,
-        )
+        return None
     try:
-        return Manifest.model_validate_json(b"".join(objects.read(key)))
+        manifest = Manifest.model_validate_json(b"".join(objects.read(key)))
     except ValidationError as error:
         first = error.errors()[0]
         raise CommandError(f"{key} is no manifest: {first['loc']}: {first['msg']}", key=key) from error
+    if manifest.upload_id != upload_id:
+        raise CommandError(f"{key} is the manifest of upload {manifest.upload_id}", key=key)
+    return manifest
 
 
 def conclusion(proof: Proof) -> str:
@@ -98,19 +124,6 @@ def conclusion(proof: Proof) -> str:
     rest = "".join(f"\n  {difference}" for difference in proof.differences[1:11])
     unnamed = f"\n  ... and {more - 10} more" if more > 10 else ""
     return f"[red]DIFFERENT[/] {proof.differences[0]}{rest}{unnamed}"
-
-
-def _manifest(
-    settings: ClientSettings, objects: S3Objects, upload_id: str, *, dataset: str | None, from_uploader: bool
-) -> Manifest:
-    if from_uploader:
-        with UploaderClient(settings.csvpipe_url) as client:
-            manifest = client.manifest(upload_id)
-    else:
-        manifest = load_manifest(objects, upload_id, dataset=dataset)
-    if manifest.upload_id != upload_id:
-        raise CommandError(f"the manifest found is that of upload {manifest.upload_id}", upload_id=upload_id)
-    return manifest
 
 
 def _table(proof: Proof) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -85,8 +86,18 @@ def test_missing_object_is_named_and_exits_with_1(
 def test_upload_without_a_manifest_is_not_proven(
     verify: Verify, landed: Manifest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert verify("f" * 32) == ExitCode.DIFFERENT
+    assert verify("f" * 32, "--timeout", "0") == ExitCode.DIFFERENT
     assert "manifest_not_found" in capsys.readouterr().err
+
+
+def test_manifest_that_comes_late_is_waited_for(verify: Verify, landed: Manifest, minio: MinioServer) -> None:
+    client, key = minio.client(), manifest_key(landed.dataset_name, landed.upload_id)
+    client.delete_object(Bucket=BUCKET_RAW, Key=key)
+    body = landed.model_dump_json().encode()
+    late = threading.Timer(1, lambda: client.put_object(Bucket=BUCKET_RAW, Key=key, Body=body))
+    late.start()
+    assert verify(landed.upload_id, "--timeout", "60") == 0
+    late.join()
 
 
 def test_stream_that_breaks_off_is_taken_up_at_its_byte(
