@@ -54,7 +54,7 @@ with DAG(
         timeout=timedelta(days=1),
     )
 
-    # Not multiple_outputs, which Airflow concludes from the return type: the XComs `runs` and `offsets` are pushed apart.
+    # Not multiple_outputs, which Airflow concludes from the return type: `runs` and `offsets` are pushed on their own.
     @task(multiple_outputs=False, execution_timeout=timedelta(minutes=10))
     def extract_message_data() -> dict[str, int]:
         """Reads what waits (up to 500 messages or 4 MB), sorts it by upload, and dead-letters what is not valid."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = (5.0, 30.0)
 """Time to connect and time between bytes."""
+BACKOFF_FACTOR = 0.5
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "PATCH"})
 
 
@@ -20,7 +21,7 @@ def open_session(*, retries: int = 4, methods: frozenset[str] = IDEMPOTENT) -> S
 
     retry = Retry(
         total=retries,
-        backoff_factor=0.5,
+        backoff_factor=BACKOFF_FACTOR,
         status_forcelist=(502, 503, 504),
         allowed_methods=methods,
         raise_on_status=False,

@@ -101,10 +101,10 @@ def _check_endpoint(message: ChunkMessage, allowed: AllowedHosts) -> None:
         raise refuse("has characters that do not belong into an address")
     try:
         url = urlsplit(message.api_endpoint)
-        port = url.port or _DEFAULT_PORTS.get(url.scheme)
+        port = url.port or _DEFAULT_PORTS.get(url.scheme, 0)
     except ValueError as error:
         raise refuse(f"is not an address ({error})") from error
-    if port is None or not url.hostname:
+    if url.scheme not in _DEFAULT_PORTS or not url.hostname:
         raise refuse("must be an http or https address")
     _check_url_parts(url, message, refuse)
     if not allowed.allow(url.hostname, port):

@@ -1,4 +1,4 @@
-"""Fakes of what the DAGs talk to. Each is a real HTTP server on a free port, with a little of the real one's behaviour."""
+"""Fakes of what the DAGs talk to: HTTP servers on free ports, with a little of the real ones' behaviour."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from contracts.errors import IllegalStateChangeError
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.message import ChunkMessage
 from contracts.names import chunk_filename, object_key, object_url
@@ -38,9 +39,9 @@ class FakeServer:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = do_PUT = do_PATCH = _any
+            do_GET = do_POST = do_PUT = do_PATCH = _any  # noqa: N815 - the names that http.server calls
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named so by http.server
                 pass
 
         self.requests: list[tuple[str, str, bytes]] = []
@@ -86,7 +87,9 @@ class FakeUploader(FakeServer):
         self.reasons: dict[tuple[str, int], str | None] = {}
         self.aborted: set[str] = set()
 
-    def add_upload(self, upload_id: str, *, dataset: str = "flights", chunks: int = 1, rows: int = 2) -> list[ChunkMessage]:
+    def add_upload(
+        self, upload_id: str, *, dataset: str = "flights", chunks: int = 1, rows: int = 2
+    ) -> list[ChunkMessage]:
         stamp = "20260131T235959123456Z"
         body = b"".join(b"%d,x\n" % (row % 10) for row in range(rows))
         for chunk_id in range(1, chunks + 1):
@@ -152,7 +155,8 @@ class FakeUploader(FakeServer):
             bucket="raw",
             created_at=datetime(2026, 1, 31, tzinfo=UTC),
             chunks=[
-                ManifestChunk(key=object_key(m.dataset_name, m.filename), **m.model_dump(include=fields)) for m in messages
+                ManifestChunk(key=object_key(m.dataset_name, m.filename), **m.model_dump(include=fields))
+                for m in messages
             ],
         )
 
@@ -177,8 +181,8 @@ class FakeUploader(FakeServer):
         with self.lock:
             try:
                 check_chunk_change(self.states[chunk], new)
-            except Exception as error:
-                return 409, {"code": getattr(error, "code", ""), "detail": str(error)}
+            except IllegalStateChangeError as error:
+                return 409, {"code": error.code, "detail": error.detail}
             self.states[chunk] = new
             self.reasons[chunk] = report.get("reason")
         return 200, {"chunk_id": chunk[1], "state": new}

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from contracts.errors import InvalidMessageError
+from contracts.message import ChunkMessage
+from dags.modules.batch import Record, describe_chunks, group_records, pack_messages, unpack_messages
+from dags.modules.validators import AllowedHosts, parse_allowed_hosts
+from tests.dags.fakes import FakeUploader
+
+A, B = "a" * 32, "b" * 32
+
+
+@pytest.fixture
+def allowed(fake_uploader: FakeUploader) -> AllowedHosts:
+    return parse_allowed_hosts(fake_uploader.host_port)
+
+
+def records_of(messages: list[ChunkMessage], *, partition: int = 0, offset: int = 0) -> list[Record]:
+    return [
+        Record(topic="t", partition=partition, offset=offset + n, key=m.upload_id.encode(), value=m.to_bytes())
+        for n, m in enumerate(messages)
+    ]
+
+
+def test_one_run_for_each_upload_and_partition(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
+    a, b = fake_uploader.add_upload(A, chunks=3), fake_uploader.add_upload(B, chunks=1)
+    records = [*records_of(a[:2], offset=10), *records_of(b, offset=12), *records_of(a[2:], partition=1, offset=7)]
+    batch = group_records(records, allowed=allowed, bucket="raw")
+    assert [run.run_id for run in batch.runs] == [f"{A}-0-10-11", f"{B}-0-12-12", f"{A}-1-7-7"]
+    assert batch.offsets == {0: 13, 1: 8}
+    assert not batch.rejected
+
+
+def test_batches_with_the_same_first_and_last_chunk_have_different_run_ids(
+    fake_uploader: FakeUploader, allowed: AllowedHosts
+) -> None:
+    one, two, three = fake_uploader.add_upload(A, chunks=3)
+    first = group_records(records_of([one, three]), allowed=allowed, bucket="raw")
+    again = group_records(records_of([one, two, three], offset=2), allowed=allowed, bucket="raw")
+    assert first.runs[0].run_id != again.runs[0].run_id
+
+
+def test_same_batch_delivered_again_has_the_same_run_ids(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
+    records = records_of(fake_uploader.add_upload(A, chunks=3), offset=4)
+    runs = [group_records(records, allowed=allowed, bucket="raw").runs for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_invalid_message_does_not_hold_up_the_others(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
+    good = records_of(fake_uploader.add_upload(A), offset=6)
+    bad = Record(topic="t", partition=0, offset=5, key=None, value=b"\x00")
+    last = Record(topic="t", partition=2, offset=9, key=None, value=None)
+    batch = group_records([bad, *good, last], allowed=allowed, bucket="raw")
+    assert [run.run_id for run in batch.runs] == [f"{A}-0-6-6"]
+    assert [(item.record, item.code) for item in batch.rejected] == [
+        (bad, "invalid_message"),
+        (last, "invalid_message"),
+    ]
+    assert batch.offsets == {0: 7, 2: 10}
+
+
+def test_chunk_announced_twice_in_a_batch_is_carried_once(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
+    messages = fake_uploader.add_upload(A, chunks=2)
+    batch = group_records(records_of([*messages, messages[0]]), allowed=allowed, bucket="raw")
+    assert batch.runs[0].run_id == f"{A}-0-0-2"
+    assert [m.chunk_id for m in unpack_messages(batch.runs[0].conf)] == [1, 2]
+
+
+def test_note_names_dataset_chunks_and_upload(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
+    messages = fake_uploader.add_upload(A, dataset="flights", chunks=5)
+    batch = group_records(records_of([messages[0], messages[1], messages[3]]), allowed=allowed, bucket="raw")
+    assert batch.runs[0].note == f"Dataset flights, chunks 1-2, 4 of 5: 6 rows, 0.0 MB. Upload {A}"
+
+
+def test_conf_gives_the_messages_back_and_holds_shared_fields_once(fake_uploader: FakeUploader) -> None:
+    messages = fake_uploader.add_upload(A, chunks=40)
+    conf = json.loads(json.dumps(pack_messages(messages)))
+    assert unpack_messages(conf) == messages
+    assert json.dumps(conf).count('"headers"') == 1
+
+
+def test_conf_keeps_a_shared_field_that_differs(fake_uploader: FakeUploader) -> None:
+    one, two = fake_uploader.add_upload(A, chunks=2)
+    two = two.model_copy(update={"encoding": "latin-1"})
+    assert unpack_messages(pack_messages([one, two])) == [one, two]
+
+
+@pytest.mark.parametrize("conf", [{}, {"upload_id": A, "common": {}, "chunks": []}, {"common": {}, "chunks": [{}]}])
+def test_conf_of_another_form_is_refused(conf: dict[str, object]) -> None:
+    with pytest.raises(InvalidMessageError, match="conf"):
+        unpack_messages(conf)
+
+
+def test_conf_that_names_another_upload_is_refused(fake_uploader: FakeUploader) -> None:
+    conf = pack_messages(fake_uploader.add_upload(A)) | {"upload_id": B}
+    with pytest.raises(InvalidMessageError, match="exactly the upload"):
+        unpack_messages(conf)
+
+
+@pytest.mark.parametrize(
+    ("ids", "text"), [([], ""), ([4], "4"), ([1, 2, 3], "1-3"), ([7, 3, 1, 2], "1-3, 7"), ([1, 3, 5], "1, 3, 5")]
+)
+def test_chunk_ids_are_written_as_ranges(ids: list[int], text: str) -> None:
+    assert describe_chunks(ids) == text

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+
+from contracts.errors import InvalidMessageError
+from contracts.message import ChunkMessage
+from contracts.states import ChunkState
+from dags.modules.batch import pack_messages
+from dags.modules.chunk_run import ChunkRun, find_missing, is_wanted, open_uploader, publish, read_run, relay
+from dags.modules.errors import NifiNotReadyError
+from dags.modules.landing import LandingWatch
+from dags.modules.nifi_api_client import NifiClient
+from dags.modules.object_store import ExpectedChunk, ObjectStore
+from dags.modules.validators import parse_allowed_hosts
+from tests.dags.fakes import FakeNifi, FakeUploader
+
+UPLOAD = "f" * 32
+MANIFEST_KEY = f"flights/_manifests/{UPLOAD}.json"
+
+
+def run_of(fake: FakeUploader, messages: list[ChunkMessage]) -> ChunkRun:
+    return read_run(pack_messages(messages), allowed=parse_allowed_hosts(fake.host_port), bucket="raw")
+
+
+def land(store: ObjectStore, fake: FakeUploader, message: ChunkMessage) -> None:
+    content = fake.contents[message.upload_id, message.chunk_id]
+    metadata = {"sha256": message.sha256}
+    store._client.put_object(Bucket="raw", Key=ExpectedChunk.of(message).key, Body=content, Metadata=metadata)
+
+
+def nifi_client(fake: FakeNifi) -> NifiClient:
+    return NifiClient(api_url=f"{fake.url}/nifi-api", listen_url=fake.listen_url)
+
+
+def watch(store: ObjectStore, run: ChunkRun) -> LandingWatch:
+    return LandingWatch(store=store, uploader=open_uploader(run), chunks=run.expected)
+
+
+def test_conf_of_a_run_started_by_hand_is_checked_against_the_allow_list(fake_uploader: FakeUploader) -> None:
+    conf = pack_messages(fake_uploader.add_upload(UPLOAD))
+    with pytest.raises(InvalidMessageError, match="api_endpoint"):
+        read_run(conf, allowed=parse_allowed_hosts("elsewhere:1"), bucket="raw")
+
+
+def test_only_missing_chunks_are_sent_and_reported(
+    fake_uploader: FakeUploader, fake_nifi: FakeNifi, moto_store: ObjectStore
+) -> None:
+    messages = fake_uploader.add_upload(UPLOAD, chunks=3)
+    run = run_of(fake_uploader, messages)
+    land(moto_store, fake_uploader, messages[1])
+    missing = find_missing(run, moto_store)
+    assert missing == [1, 3]
+    relay(run, missing, nifi=nifi_client(fake_nifi), uploader=open_uploader(run))
+    assert fake_nifi.received == [messages[0], messages[2]]
+    assert fake_uploader.states_of(UPLOAD) == [ChunkState.RELAYED, ChunkState.ANNOUNCED, ChunkState.RELAYED]
+
+
+def test_nothing_missing_needs_no_nifi(fake_uploader: FakeUploader, fake_nifi: FakeNifi) -> None:
+    run = run_of(fake_uploader, fake_uploader.add_upload(UPLOAD))
+    fake_nifi.counts["invalidCount"] = 1
+    relay(run, [], nifi=nifi_client(fake_nifi), uploader=open_uploader(run))
+    assert fake_nifi.requests == []
+
+
+def test_nothing_is_sent_to_a_group_that_is_not_ready(fake_uploader: FakeUploader, fake_nifi: FakeNifi) -> None:
+    run = run_of(fake_uploader, fake_uploader.add_upload(UPLOAD))
+    fake_nifi.counts["stoppedCount"] = 1
+    with pytest.raises(NifiNotReadyError):
+        relay(run, [1], nifi=nifi_client(fake_nifi), uploader=open_uploader(run))
+    assert fake_nifi.received == []
+    assert fake_uploader.states_of(UPLOAD) == [ChunkState.ANNOUNCED]
+
+
+def test_deleted_and_aborted_uploads_are_not_wanted(fake_uploader: FakeUploader) -> None:
+    run = run_of(fake_uploader, fake_uploader.add_upload(UPLOAD))
+    assert is_wanted(open_uploader(run))
+    fake_uploader.aborted.add(UPLOAD)
+    assert not is_wanted(open_uploader(run))
+    fake_uploader.states.clear()
+    assert not is_wanted(open_uploader(run))
+
+
+def test_last_of_two_runs_publishes_the_manifest(fake_uploader: FakeUploader, moto_store: ObjectStore) -> None:
+    messages = fake_uploader.add_upload(UPLOAD, chunks=2)
+    first, last = run_of(fake_uploader, messages[:1]), run_of(fake_uploader, messages[1:])
+    published = []
+    for run, message in ((first, messages[0]), (last, messages[1])):
+        land(moto_store, fake_uploader, message)
+        assert watch(moto_store, run).look() == 1
+        published.append(publish(open_uploader(run), moto_store))
+    assert published == [None, MANIFEST_KEY]
+
+
+def test_two_runs_that_end_at_once_both_publish_the_same(fake_uploader: FakeUploader, moto_store: ObjectStore) -> None:
+    messages = fake_uploader.add_upload(UPLOAD, chunks=2)
+    runs = [run_of(fake_uploader, [message]) for message in messages]
+    for run, message in zip(runs, messages, strict=True):
+        land(moto_store, fake_uploader, message)
+        watch(moto_store, run).look()
+    tags = set()
+    for run in runs:
+        assert publish(open_uploader(run), moto_store) == MANIFEST_KEY
+        tags.add(moto_store._client.head_object(Bucket="raw", Key=MANIFEST_KEY)["ETag"])
+    assert len(tags) == 1

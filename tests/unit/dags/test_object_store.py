@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from contracts.manifest import Manifest
+from contracts.message import ChunkMessage
+from dags.modules.errors import StoreError
+from dags.modules.object_store import ExpectedChunk, ObjectStore
+from tests.dags.fakes import FakeUploader
+
+UPLOAD = "e" * 32
+
+
+def put(store: ObjectStore, message: ChunkMessage, content: bytes, sha256: str | None = None) -> None:
+    metadata = {"sha256": sha256 if sha256 is not None else message.sha256}
+    store._client.put_object(Bucket="raw", Key=ExpectedChunk.of(message).key, Body=content, Metadata=metadata)
+
+
+def test_object_as_announced_has_no_fault_and_gives_evidence(
+    moto_store: ObjectStore, fake_uploader: FakeUploader
+) -> None:
+    (message,) = fake_uploader.add_upload(UPLOAD)
+    put(moto_store, message, fake_uploader.contents[UPLOAD, 1])
+    look = moto_store.look(ExpectedChunk.of(message))
+    assert look.fault is None
+    assert look.evidence | {"etag": ""} == {
+        "bucket": "raw",
+        "key": message.file_path.removeprefix("s3://raw/"),
+        "size_bytes": message.size_bytes,
+        "sha256": message.sha256,
+        "etag": "",
+    }
+
+
+def test_missing_short_and_foreign_objects_are_faults(moto_store: ObjectStore, fake_uploader: FakeUploader) -> None:
+    missing, short, foreign, bare = fake_uploader.add_upload(UPLOAD, chunks=4)
+    put(moto_store, short, b"a")
+    put(moto_store, foreign, fake_uploader.contents[UPLOAD, 3], sha256="0" * 64)
+    put(moto_store, bare, fake_uploader.contents[UPLOAD, 4], sha256="")
+    faults = [
+        look.fault or ""
+        for look in moto_store.look_at_all([ExpectedChunk.of(m) for m in (missing, short, foreign, bare)])
+    ]
+    assert "no such object" in faults[0]
+    assert "1 bytes" in faults[1]
+    assert "0000, announced" in faults[2]
+    assert "not given" in faults[3]
+
+
+def test_missing_bucket_is_a_missing_object_and_refusal_an_error(
+    moto_store: ObjectStore, fake_uploader: FakeUploader
+) -> None:
+    (message,) = fake_uploader.add_upload(UPLOAD)
+    store = ObjectStore(client=moto_store._client, bucket="not-there")
+    assert store.look(ExpectedChunk.of(message)).fault == "there is no such object"
+    with pytest.raises(StoreError, match="not-there"):
+        store.put_manifest(fake_uploader.manifest(UPLOAD))
+
+
+def test_manifest_written_twice_is_the_same_object(moto_store: ObjectStore, fake_uploader: FakeUploader) -> None:
+    fake_uploader.add_upload(UPLOAD, chunks=2)
+    manifest = fake_uploader.manifest(UPLOAD)
+    keys, tags = set(), set()
+    for _ in range(2):
+        keys.add(key := moto_store.put_manifest(manifest))
+        answer = moto_store._client.get_object(Bucket="raw", Key=key)
+        tags.add(answer["ETag"])
+        assert Manifest.model_validate(json.loads(answer["Body"].read())) == manifest
+        assert answer["Metadata"]["upload-id"] == UPLOAD
+    assert keys == {f"flights/_manifests/{UPLOAD}.json"}
+    assert len(tags) == 1

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from contracts.states import ChunkState, UploadState
+from dags.modules.errors import StateRefusedError, UploaderError, UploadGoneError
+from dags.modules.uploader_client import UploaderClient
+from tests.dags.fakes import Answer, FakeServer, FakeUploader
+
+UPLOAD = "d" * 32
+
+
+def client_of(fake: FakeServer) -> UploaderClient:
+    return UploaderClient(base_url=fake.url, upload_id=UPLOAD)
+
+
+def test_state_and_manifest_are_read(fake_uploader: FakeUploader) -> None:
+    fake_uploader.add_upload(UPLOAD, chunks=2)
+    client = client_of(fake_uploader)
+    assert client.fetch_state() is UploadState.ANNOUNCED
+    assert client.fetch_manifest() == fake_uploader.manifest(UPLOAD)
+
+
+def test_report_is_taken_once_and_again(fake_uploader: FakeUploader) -> None:
+    (message,) = fake_uploader.add_upload(UPLOAD)
+    evidence = {"size_bytes": message.size_bytes, "sha256": message.sha256}
+    for _ in range(2):
+        client_of(fake_uploader).report(1, ChunkState.LANDED, evidence=evidence)
+    assert fake_uploader.states_of(UPLOAD) == [ChunkState.LANDED]
+
+
+def test_evidence_of_other_bytes_is_refused(fake_uploader: FakeUploader) -> None:
+    fake_uploader.add_upload(UPLOAD)
+    with pytest.raises(StateRefusedError) as caught:
+        client_of(fake_uploader).report(1, ChunkState.LANDED, evidence={"size_bytes": 1, "sha256": "0" * 64})
+    assert caught.value.problem == "evidence_mismatch"
+
+
+def test_relayed_is_no_news_for_a_landed_chunk(fake_uploader: FakeUploader) -> None:
+    fake_uploader.add_upload(UPLOAD)
+    fake_uploader.states[UPLOAD, 1] = ChunkState.LANDED
+    client_of(fake_uploader).report_relayed(1)
+    assert fake_uploader.states_of(UPLOAD) == [ChunkState.LANDED]
+
+
+def test_deleted_upload_is_gone(fake_uploader: FakeUploader) -> None:
+    with pytest.raises(UploadGoneError):
+        client_of(fake_uploader).fetch_state()
+
+
+def test_uploader_that_is_down_is_an_uploader_error() -> None:
+    fake = FakeUploader()
+    fake._server.server_close()
+    with pytest.raises(UploaderError, match="GET"):
+        client_of(fake).fetch_state()
+
+
+class FakeOtherService(FakeServer):
+    def answer(self, method: str, path: str, body: bytes) -> Answer:
+        return 200, {"state": "on fire"}
+
+
+def test_answers_in_another_form_are_uploader_errors() -> None:
+    with FakeOtherService().running() as fake:
+        for ask in (client_of(fake).fetch_state, client_of(fake).fetch_manifest):
+            with pytest.raises(UploaderError, match="unknown form"):
+                ask()

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from contracts.errors import InvalidMessageError
+from dags.modules.errors import ConfigurationError
+from dags.modules.validators import base_url, parse_allowed_hosts, validate_value
+from tests.dags.fakes import FakeUploader
+
+UPLOAD = "0123456789abcdef" * 2
+ALLOWED = parse_allowed_hosts("uploader:8000, 10.0.0.1, *.pods.local:8000, [::1]:8000")
+GOOD_ENDPOINT = f"http://uploader:8000/chunks/{UPLOAD}/1/download"
+
+
+def message_with(**changes: Any) -> bytes:
+    fake = FakeUploader()
+    (message,) = fake.add_upload(UPLOAD)
+    fake._server.server_close()
+    return json.dumps({**message.model_dump(mode="json"), "api_endpoint": GOOD_ENDPOINT, **changes}).encode()
+
+
+def test_good_message_passes_and_tells_the_uploaders_address() -> None:
+    message = validate_value(message_with(), allowed=ALLOWED, bucket="raw")
+    assert base_url(message) == "http://uploader:8000"
+
+
+def test_prefix_of_a_reverse_proxy_stays_in_the_address() -> None:
+    endpoint = f"https://10.0.0.1/csv/chunks/{UPLOAD}/1/download"
+    message = validate_value(message_with(api_endpoint=endpoint), allowed=ALLOWED, bucket="raw")
+    assert base_url(message) == "https://10.0.0.1/csv"
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        f"http://10.0.0.1:9999/chunks/{UPLOAD}/1/download",
+        f"http://uploader-0.pods.local:8000/chunks/{UPLOAD}/1/download",
+        f"http://[::1]:8000/chunks/{UPLOAD}/1/download",
+        f"HTTP://UPLOADER:8000/chunks/{UPLOAD}/1/download",
+    ],
+)
+def test_addresses_on_the_list_pass(endpoint: str) -> None:
+    assert validate_value(message_with(api_endpoint=endpoint), allowed=ALLOWED, bucket="raw").api_endpoint == endpoint
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "why"),
+    [
+        (f"http://169.254.169.254/chunks/{UPLOAD}/1/download", "not in the Variable"),
+        (f"http://uploader:9000/chunks/{UPLOAD}/1/download", "not in the Variable"),
+        (f"http://pods.local:8000/chunks/{UPLOAD}/1/download", "not in the Variable"),
+        (f"http://evilpods.local:8000/chunks/{UPLOAD}/1/download", "not in the Variable"),
+        (f"http://uploader:8000@evil/chunks/{UPLOAD}/1/download", "no user"),
+        (f"http://evil\\@uploader:8000/chunks/{UPLOAD}/1/download", "characters"),
+        (f"http://uploader:8000/chunks/{UPLOAD}/1/download\n", "characters"),
+        (f"file://uploader:8000/chunks/{UPLOAD}/1/download", "http or https"),
+        (f"gopher://uploader/chunks/{UPLOAD}/1/download", "http or https"),
+        (f"http://uploader:8000/chunks/{UPLOAD}/2/download", "must end in"),
+        (f"http://uploader:8000/chunks/{'f' * 32}/1/download", "must end in"),
+        (f"http://uploader:8000/admin?/chunks/{UPLOAD}/1/download", "query"),
+        (f"http://uploader:8000/admin#/chunks/{UPLOAD}/1/download", "fragment"),
+        (f"http://uploader:8000/x/../chunks/{UPLOAD}/1/download", "must end in"),
+        (f"http://uploader:8000/%2e%2e/chunks/{UPLOAD}/1/download", "must end in"),
+        (f"http://uploader:99999/chunks/{UPLOAD}/1/download", "not an address"),
+        (f"//uploader:8000/chunks/{UPLOAD}/1/download", "http or https"),
+        ("", "characters"),
+    ],
+)
+def test_addresses_off_the_list_are_refused_with_the_reason(endpoint: str, why: str) -> None:
+    with pytest.raises(InvalidMessageError, match=why):
+        validate_value(message_with(api_endpoint=endpoint), allowed=ALLOWED, bucket="raw")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"file_path": "s3://raw/other/x.csv"}, "file_path"),
+        ({"file_path": "s3://secrets/flights/flights_chunk_001_20260131T235959123456Z.csv"}, "file_path"),
+        ({"dataset_name": "other"}, "filename"),
+        ({"filename": "..", "file_path": "s3://raw/flights/.."}, "filename"),
+        ({"filename": "flights_chunk_002_20260131T235959123456Z.csv"}, "filename"),
+        ({"sha256": "nothing"}, "sha256"),
+        ({"version": "2.0"}, "version"),
+    ],
+)
+def test_fields_that_disagree_are_refused(changes: dict[str, Any], why: str) -> None:
+    with pytest.raises(InvalidMessageError, match=why):
+        validate_value(message_with(**changes), allowed=ALLOWED, bucket="raw")
+
+
+@pytest.mark.parametrize("value", [None, b"", b"not json", b"[]", b"\xff\xfe", b"null"])
+def test_what_is_no_message_is_refused(value: bytes | None) -> None:
+    with pytest.raises(InvalidMessageError):
+        validate_value(value, allowed=ALLOWED, bucket="raw")
+
+
+@pytest.mark.parametrize("text", [None, "", " , "])
+def test_empty_allow_list_says_what_to_set(text: str | None) -> None:
+    with pytest.raises(ConfigurationError, match="csv_ingestion_allowed_hosts"):
+        parse_allowed_hosts(text)
+
+
+@pytest.mark.parametrize("entry", ["http://uploader:8000", "uploader:port", "*", "*.*.x", "a b", "uploader:8000/x"])
+def test_allow_list_entry_of_another_form_is_named(entry: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_allowed_hosts(f"ok:1,{entry}")
+    assert repr(entry) in str(caught.value)
