@@ -53,6 +53,14 @@ class TooManyChunksError(CsvPipeError):
     title = "Too many chunks"
 
 
+class UploadStalledError(CsvPipeError):
+    """The client has sent nothing for too long; ``idle_s`` says how long that is."""
+
+    code = "upload_stalled"
+    status = 408
+    title = "Upload stalled"
+
+
 class UploadAbortedError(CsvPipeError):
     """The client broke off; nobody reads this answer, but the log does."""
 

@@ -31,17 +31,20 @@ from uploader.errors import (
     InvalidFieldError,
     MalformedMultipartError,
     UnsupportedMediaTypeError,
+    UploadStalledError,
 )
 from uploader.fields import FILE_FIELD, MAX_FIELD_BYTES, UploadFields
 from uploader.logging import UploadLog
 from uploader.model import ChunkType, CutOptions, CutResult
-from uploader.multipart import MultipartReader, PartBegin, PartData, PartEnd, boundary_of
+from uploader.multipart import Event, MultipartReader, PartBegin, PartData, PartEnd, boundary_of
 from uploader.settings import Settings
 
 _log = logging.getLogger(__name__)
 _MULTIPART_OVERHEAD_BYTES = 64 * 1024
 """How much longer than the file a body may be before its Content-Length alone is reason to refuse it."""
 _DISK_CHECK_BYTES = 64 * BYTES_PER_MB
+IDLE_S = 60.0
+"""How long a client may send nothing: it holds one of the slots, and buffers."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -158,42 +161,66 @@ class _Intake:
         self._next_disk_check = _DISK_CHECK_BYTES
 
     async def receive(self, body: AsyncIterator[bytes]) -> tuple[CutOptions, CutResult]:
-        async for piece in body:
-            for event in self._reader.feed(piece):
-                match event:
-                    case PartData(view):
-                        await self._take_data(view)
-                    case PartBegin():
-                        self._begin_part(event)
-                    case PartEnd():
-                        self._end_part()
-        self._reader.finish()
+        try:
+            await self._read(body)
+        except TimeoutError as error:
+            raise UploadStalledError(
+                f"nothing has come for {IDLE_S:.0f} seconds: the upload was given up, nothing of it was kept",
+                idle_s=IDLE_S,
+            ) from error
         if self._cut is None:
             raise InvalidFieldError("the part 'file' is missing: it holds the CSV", field=FILE_FIELD)
         options = self._fields.options()
-        _check_late_fields(self._cut, options)
         self._job.dataset_name = options.dataset_name
-        return options, await self._cut.finish(options=options, check=self._pool.check)
+        if isinstance(self._cut, SpooledCut):
+            return options, await self._cut.finish(options=options, check=self._pool.check)
+        _check_late_fields(cut_by=self._cut.options, said=options)
+        return options, await self._cut.finish(check=self._pool.check)
+
+    async def _read(self, body: AsyncIterator[bytes]) -> None:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(IDLE_S) as idle:
+            extend_at = 0.0
+            async for piece in body:
+                if loop.time() > extend_at:  # not for every piece: there are thousands a second
+                    extend_at = loop.time() + IDLE_S / 10
+                    idle.reschedule(loop.time() + IDLE_S)
+                for event in self._reader.feed(piece):
+                    await self._take(event)
+        self._reader.finish()
+
+    async def _take(self, event: Event) -> None:
+        match event:
+            case PartData(view):
+                await self._take_data(view)
+            case PartBegin():
+                await self._begin_part(event)
+            case PartEnd():
+                self._end_part()
 
     async def stop(self) -> None:
         if self._cut is not None:
             await self._cut.stop()
 
-    def _begin_part(self, part: PartBegin) -> None:
+    async def _begin_part(self, part: PartBegin) -> None:
         self._part = part
         if part.name == FILE_FIELD:
-            self._begin_file(part)
+            await self._begin_file(part)
         elif part.filename is not None:
             raise InvalidFieldError(
                 f"the file is expected in part 'file', not in {part.name[:64]!r}", field=part.name[:64]
             )
 
-    def _begin_file(self, part: PartBegin) -> None:
+    async def _begin_file(self, part: PartBegin) -> None:
         if self._cut is not None:
             raise InvalidFieldError("there is more than one part 'file': an upload is one file", field=FILE_FIELD)
         self._job.source_filename = Path(part.filename or "").name
         options = self._fields.options() if self._fields.named else None
         if options is None or options.chunk_type is ChunkType.COUNT:
+            # The spool goes when the chunks are there: for a moment both are.
+            await check_disk(
+                self._job.directory, needed_bytes=2 * (self._job.expected_bytes or 0), settings=self._settings
+            )
             self._cut = SpooledCut(options=options, job=self._job, on_failure=self._pool.fail)
         else:
             self._job.dataset_name = options.dataset_name
@@ -240,17 +267,13 @@ class _Intake:
             raise MalformedMultipartError(f"field {self._part.name[:64]!r} is not UTF-8") from error
 
 
-def _check_late_fields(cut: StreamingCut | SpooledCut, options: CutOptions) -> None:
+def _check_late_fields(*, cut_by: CutOptions, said: CutOptions) -> None:
     """Refuse fields that came after the file and say something else than what it was cut by."""
-    if isinstance(cut, SpooledCut) or cut.options == options:
-        return
-    late = [
-        field.name
-        for field in dataclass_fields(options)
-        if getattr(options, field.name) != getattr(cut.options, field.name)
-    ]
-    raise InvalidFieldError(
-        f"{', '.join(late)} came after the file, which was cut as it came in because dataset_name was known; "
-        "send the fields before the file, or in the query",
-        field=late[0],
-    )
+    names = [field.name for field in dataclass_fields(said)]
+    late = [name for name in names if getattr(said, name) != getattr(cut_by, name)]
+    if late:
+        raise InvalidFieldError(
+            f"{', '.join(late)} came after the file, which was cut as it came in because dataset_name was known; "
+            "send the fields before the file, or in the query",
+            field=late[0],
+        )

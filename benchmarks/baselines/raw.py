@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+
+from starlette.types import Receive, Scope, Send
 
 
-async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401  the ASGI callables
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """Write the request's body to ``BENCH_DIR/raw``; everything else is answered at once."""
-    assert scope["type"] == "http"  # noqa: S101  started without lifespan
     if scope["method"] == "POST":
         with (Path(os.environ["BENCH_DIR"]) / "raw").open("wb", buffering=0) as file:
             more = True

@@ -20,6 +20,7 @@ from uploader.chunking import blocks, plan
 from uploader.model import ChunkType
 
 _FIELDS = st.text(alphabet=st.sampled_from('ab",;\r\n é'), max_size=6)
+_CUT_OFF = st.booleans()
 _LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
 
 
@@ -32,7 +33,8 @@ def csv_texts(draw: st.DrawFn) -> str:
     for row in rows:
         text += ",".join(_quote(field, alone=width == 1) for field in row) + draw(_LINE_ENDS)
         text += draw(st.sampled_from(["", "", "", "\n", "\r\n\r\n"]))
-    return text.rstrip("\r\n") if rows and draw(st.booleans()) and not text.rstrip("\r\n").endswith('"') else text
+    without_end = text.rstrip("\r\n")
+    return without_end if draw(_CUT_OFF) and rows and not without_end.endswith('"') else text
 
 
 def _quote(field: str, *, alone: bool) -> str:
@@ -57,15 +59,16 @@ _SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
     option=_OPTIONS,
     read_sizes=_SIZES,
     block_bytes=st.integers(1, 50),
-    file_at=st.integers(0, 3),
+    file_first=st.booleans(),
 )
 def test_chunks_put_together_are_the_source_and_hold_each_row_once(
+    *,
     text: str,
     encoding: str,
     option: tuple[str, int],
     read_sizes: list[int],
     block_bytes: int,
-    file_at: int,
+    file_first: bool,
 ) -> None:
     source = text.encode(encoding)
     chunk_type, chunk_size = option
@@ -74,9 +77,8 @@ def test_chunks_put_together_are_the_source_and_hold_each_row_once(
         ("chunk_type", chunk_type.encode()),
         ("chunk_size", str(chunk_size).encode()),
     ]
-    # In front of dataset_name, or behind all fields: in between a field would come too late to be heeded.
-    file_at = 0 if file_at < 3 else 3
-    parts.insert(file_at, ("file", source))
+    # Behind all fields, or in front of dataset_name: in between a field would come too late to be heeded.
+    parts.insert(0 if file_first else len(parts), ("file", source))
     received = _receive(parts, read_sizes, block_bytes)
     _check(received, source, ChunkType(chunk_type), chunk_size)
 

@@ -1,4 +1,4 @@
-"""Drives the receiving half of the uploader without HTTP: a multipart body in, chunk files and their description out."""
+"""Drives the receiving half of the uploader without HTTP: a multipart body in, chunk files and a description out."""
 
 from __future__ import annotations
 

@@ -4,37 +4,20 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
-from contracts.message import ChunkMessage
+from tests.support.fake_kafka import FakeAnnouncer
 from tests.support.waiting import wait_until
-from uploader.announcer import Outcome
-from uploader.app import create_app
+from uploader.app import Intervals, create_app
+from uploader.clock import Clock, utc_now
 from uploader.receiving import RECEIVING
 from uploader.settings import Settings
-
-
-@dataclass
-class FakeAnnouncer:
-    """Takes every message at once, and keeps it."""
-
-    messages: list[ChunkMessage] = field(default_factory=list)
-
-    def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float) -> Outcome:  # noqa: ARG002  the protocol's
-        """Acknowledge everything."""
-        self.messages += messages
-        return Outcome(acknowledged=[message.chunk_id for message in messages])
-
-    def check(self, *, timeout_s: float) -> None:
-        """Answer as Kafka does when all is well."""
-
-    def close(self, *, timeout_s: float) -> None:
-        """Have nothing to send."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +27,7 @@ class RunningUploader:
     port: int
     temp_dir: Path
     announcer: FakeAnnouncer
+    app: FastAPI
 
     @property
     def base_url(self) -> str:
@@ -57,21 +41,28 @@ class RunningUploader:
 
 
 @contextmanager
-def running_uploader(temp_dir: Path, **given: object) -> Iterator[RunningUploader]:
+def running_uploader(
+    temp_dir: Path,
+    *,
+    announcer: FakeAnnouncer | None = None,
+    clock: Clock = utc_now,
+    intervals: Intervals = Intervals(),  # noqa: B008  frozen
+    **given: object,
+) -> Iterator[RunningUploader]:
     """Serve the uploader with ``given`` settings; stop it in the end."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         defaults = {"temp_dir": temp_dir, "api_port": port, "min_free_disk_mb": 0, "low_disk_mb": 0}
-        settings = Settings(**{**defaults, **given})  # type: ignore[arg-type]  # the fields of Settings
-        announcer = FakeAnnouncer()
-        app = create_app(settings=settings, announcer=announcer)
+        settings = Settings(**{**defaults, **given})
+        announcer = announcer or FakeAnnouncer()
+        app = create_app(settings=settings, announcer=announcer, clock=clock, intervals=intervals)
         server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http="httptools", log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
         thread.start()
         try:
             wait_until(lambda: server.started, what="the uploader serves", deadline_s=30, poll_s=0.02)
-            yield RunningUploader(port=port, temp_dir=temp_dir, announcer=announcer)
+            yield RunningUploader(port=port, temp_dir=temp_dir, announcer=announcer, app=app)
         finally:
             server.should_exit = True
             thread.join()

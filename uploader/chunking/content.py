@@ -17,6 +17,8 @@ from uploader.chunking.plan import Place
 from uploader.errors import InvalidCsvError, InvalidFieldError
 from uploader.model import CutOptions, TranscodedFrom
 
+MAX_HEADER_BYTES = 256 * 1024
+"""The names of the columns stand in every Kafka message, as JSON, and these are 1 MB at most."""
 _HINTS = {
     "ragged_row": "strict=false takes rows of any number of fields; delimiter=... if it was sniffed wrongly",
     "unterminated_quote": "close the quote, or double the quotes that belong to the text",
@@ -158,6 +160,14 @@ class ContentScanner:
             return block
 
     def _start_body(self, header: Header) -> ScannedBlock:
+        if len(header.prefix) > MAX_HEADER_BYTES:
+            raise CsvFormatError(
+                "header_too_long",
+                row=0,
+                byte=0,
+                expected=f"a header record of at most {MAX_HEADER_BYTES} bytes",
+                found=f"{len(header.prefix)} bytes",
+            )
         self._header = header
         self._scanner = header.scanner(strict=self._strict)
         return self._scan(self._scanner, memoryview(self._header_finder.remainder))

@@ -81,7 +81,7 @@ class StreamingCut:
         """Cut ``block`` when its turn comes, and release it."""
         self._worker.submit(lambda: self._take(block))
 
-    async def finish(self, *, options: CutOptions, check: Callable[[], None]) -> CutResult:
+    async def finish(self, *, check: Callable[[], None]) -> CutResult:
         """Cut what is left and wait until all is hashed and durable.
 
         Raises:

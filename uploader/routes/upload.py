@@ -21,6 +21,7 @@ from uploader.errors import (
     TooManyUploadsError,
     UnsupportedMediaTypeError,
     UploadAbortedError,
+    UploadStalledError,
 )
 from uploader.intake import receive_upload
 from uploader.problems import problem_responses
@@ -64,6 +65,7 @@ router = APIRouter(tags=["uploads"])
     responses=problem_responses(
         InvalidCsvError,
         MalformedMultipartError,
+        UploadStalledError,
         IdempotencyConflictError,
         FileTooLargeError,
         UnsupportedMediaTypeError,
@@ -101,6 +103,8 @@ async def upload_csv(
                 upload_id, options, result, directory, idempotency_key, created_at=created_at
             )
     response.headers["Location"] = accepted.tracking_url
+    if accepted.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
     return accepted
 
 

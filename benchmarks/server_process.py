@@ -1,0 +1,108 @@
+"""A server under measurement: started on a free port, its CPU time and peak memory read from /proc."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_START_S = 60.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process that listens."""
+
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that it has used so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def peak_rss_mb(self) -> float:
+        """Return the high-water mark of its memory since :meth:`reset_peak_rss`."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 1024
+
+    def reset_peak_rss(self) -> None:
+        """Let the high-water mark start anew (proc_pid_clear_refs(5))."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+
+Start = Callable[[Path], AbstractContextManager[Server]]
+"""Starts a server whose files go to a directory."""
+
+
+@contextmanager
+def running(command: list[str], *, port: int, env: dict[str, str], log: Path) -> Iterator[Server]:
+    """Run a server until the context ends; give it once it listens.
+
+    Raises:
+        RuntimeError: it did not start; the text holds the end of its log.
+    """
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, env={**os.environ, **env}, stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + _START_S
+        while not _listens(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{command[0]} did not start: {log.read_text()[-2000:]}")
+            time.sleep(0.05)
+        yield Server(port, process.pid)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def uvicorn(app: str, *options: str, **env: str) -> Start:
+    """Return what starts ``app`` in uvicorn with httptools and uvloop, one worker; ``{directory}`` is put in ``env``."""
+
+    def start(directory: Path) -> AbstractContextManager[Server]:
+        port = free_port()
+        command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--loop", "uvloop", "--http", "httptools"]
+        command += ["--log-level", "warning", *options]
+        given = {name: value.format(directory=directory) for name, value in env.items()}
+        return running(command, port=port, env={"BENCH_DIR": str(directory), **given}, log=directory / "server.log")
+
+    return start
+
+
+def nginx(directory: Path) -> AbstractContextManager[Server]:
+    """Start nginx with one process, which stores a PUT in a file by WebDAV."""
+    port = free_port()
+    config = directory / "nginx.conf"
+    config.write_text(
+        "user root; daemon off; master_process off; worker_processes 1; error_log stderr;\n"
+        f"pid {directory}/nginx.pid;\nevents {{}}\n"
+        f"http {{ access_log off; client_max_body_size 0; client_body_temp_path {directory}/bodies;\n"
+        f"server {{ listen 127.0.0.1:{port}; root {directory}; location / {{ dav_methods PUT; }} }} }}\n"
+    )
+    return running(["nginx", "-c", str(config), "-p", str(directory)], port=port, env={}, log=directory / "server.log")
+
+
+def tusd(directory: Path) -> AbstractContextManager[Server]:
+    """Start tusd, which stores an upload in a file."""
+    port = free_port()
+    command = ["tusd", "-host", "127.0.0.1", "-port", str(port), "-upload-dir", str(directory / "tus"), "-base-path"]
+    return running([*command, "/files/"], port=port, env={}, log=directory / "server.log")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
