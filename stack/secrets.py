@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Self
 
@@ -29,25 +30,31 @@ class Secrets(BaseModel):
 
     @classmethod
     def load_or_make(cls, path: Path, settings: StackSettings) -> Self:
-        """Read the secrets in ``path``, or make them and keep them there, readable by the owner alone."""
-        if path.exists():
-            return cls.model_validate_json(path.read_text())
-        password = settings.minio_root_password or SecretStr(secrets.token_urlsafe(24))
-        made = cls(
-            minio_root_user=settings.minio_root_user,
-            minio_root_password=password,
+        """Read the secrets in ``path``, or make them and keep them there, readable by the owner alone.
+
+        What ``settings`` say of MinIO's root user goes before what was kept.
+        """
+        kept = cls.model_validate_json(path.read_text()) if path.exists() else cls._make()
+        given: dict[str, object] = {"minio_root_user": settings.minio_root_user}
+        if settings.minio_root_password is not None:
+            given["minio_root_password"] = settings.minio_root_password
+        current = kept.model_copy(update=given)
+        if not path.exists() or current != kept:
+            current._keep(path)
+        return current
+
+    @classmethod
+    def _make(cls) -> Self:
+        return cls(
+            minio_root_user="csvpipe",
+            minio_root_password=SecretStr(secrets.token_urlsafe(24)),
             airflow_jwt_secret=SecretStr(secrets.token_urlsafe(64)),
-            airflow_fernet_key=SecretStr(_fernet_key()),
+            airflow_fernet_key=SecretStr(urlsafe_b64encode(os.urandom(32)).decode()),
             nifi_sensitive_props_key=SecretStr(secrets.token_urlsafe(24)),
         )
+
+    def _keep(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(made.model_dump_json(indent=2))
-        return made
-
-
-def _fernet_key() -> str:
-    import base64
-
-    return base64.urlsafe_b64encode(os.urandom(32)).decode()
+            file.write(self.model_dump_json(indent=2))

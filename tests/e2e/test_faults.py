@@ -109,25 +109,29 @@ def test_uploader_killed_between_manifest_and_announcement(pipeline: Pipeline, t
     pipeline.check_nothing_left_over()
 
 
+@pytest.mark.parametrize("family", [False, True], ids=["alone", "with-its-children"])
 @pytest.mark.parametrize("process", ["airflow-triggerer", "airflow-scheduler"])
-def test_airflow_killed_while_messages_flow(pipeline: Pipeline, tmp_path: Path, process: str) -> None:
-    names = [f"{process}-{number}" for number in range(12)]
+def test_airflow_killed_while_messages_flow(pipeline: Pipeline, tmp_path: Path, process: str, family: bool) -> None:
+    """Messages come before the kill, while the process is dead, and after it has been started again."""
+    names = [f"{process}-{family}-{number}" for number in range(12)]
     files = [write_csv(tmp_path / name, size_bytes=BYTES_PER_MB, salt=name) for name in names]
-    first = pipeline.upload(files[0], names[0], "count", 3)
-    with ThreadPoolExecutor(1) as pool:
-        rest = [
-            pool.submit(pipeline.upload, file, name, "count", 3)
-            for file, name in zip(files[1:], names[1:], strict=True)
-        ]
-        pipeline.wait_for_landed_chunks(first["upload_id"], 1)
-        pipeline.stack.kill(process, signal.SIGKILL, family=True)
-        answers = [first, *(future.result() for future in rest)]
 
+    def upload(some: slice) -> list[str]:
+        pairs = zip(files[some], names[some], strict=True)
+        return [pipeline.upload(file, name, "count", 3)["upload_id"] for file, name in pairs]
+
+    upload_ids = upload(slice(0, 1))
+    pipeline.wait_for_landed_chunks(upload_ids[0], 1)
+    upload_ids += upload(slice(1, 6))
+    pipeline.stack.kill(process, signal.SIGKILL, family=family)
+    assert any(pipeline.status(upload_id)["state"] != "landed" for upload_id in upload_ids)
+    upload_ids += upload(slice(6, 9))
     pipeline.stack.start(["airflow"])
+    upload_ids += upload(slice(9, 12))
 
-    for answer, name, file in zip(answers, names, files, strict=True):
-        pipeline.wait_until_landed(answer["upload_id"])
-        pipeline.check_landed_exactly_once(answer["upload_id"], name, file)
+    for upload_id, name, file in zip(upload_ids, names, files, strict=True):
+        pipeline.wait_until_landed(upload_id)
+        pipeline.check_landed_exactly_once(upload_id, name, file)
     pipeline.check_nothing_left_over(deadline_s=120)
 
 

@@ -67,6 +67,16 @@ def test_airflow_costs_no_more_tasks_for_many_chunks_than_for_one(pipeline: Pipe
     pipeline.check_nothing_left_over()
 
 
+def test_command_line_uploads_waits_and_proves(pipeline: Pipeline, tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "cli.csv", size_bytes=3 * BYTES_PER_MB, quoted=True)
+    pipeline.run_csvpipe("upload", str(file.path), "--dataset", "cli", "--chunk-size", "1", "--wait")
+    (upload,) = pipeline.uploads_of("cli")
+    proof = pipeline.run_csvpipe("verify", upload["upload_id"])
+    assert file.sha256 in proof
+    pipeline.check_landed_exactly_once(upload["upload_id"], "cli", file)
+    pipeline.check_nothing_left_over()
+
+
 def test_invalid_file_leaves_nothing_behind(pipeline: Pipeline) -> None:
     messages_before = pipeline.end_offsets()
 

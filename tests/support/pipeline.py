@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -58,6 +62,22 @@ class Pipeline:
                 content=_multipart(fields, content),
                 headers={"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"},
             )
+
+    def run_csvpipe(self, *arguments: str) -> str:
+        """Run the command line against this pipeline and return what it prints; it must exit with 0."""
+        secrets = self.stack.context.secrets
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.stack.root),
+            "CSVPIPE_URL": self.uploader_url,
+            "S3_ENDPOINT": self.s3.meta.endpoint_url,
+            "AWS_ACCESS_KEY_ID": secrets.minio_root_user,
+            "AWS_SECRET_ACCESS_KEY": secrets.minio_root_password.get_secret_value(),
+        }
+        command = [str(Path(sys.executable).with_name("csvpipe")), *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.describe()}"
+        return done.stdout
 
     def get(self, path: str) -> Any:
         """Return the JSON under ``path`` at the uploader."""

@@ -116,3 +116,12 @@ def test_free_ports_stay_the_same_for_the_same_root(tmp_path: Path) -> None:
 def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
     root = _stack(tmp_path).context.root
     assert (root / "secrets.json").stat().st_mode & 0o077 == 0
+
+
+def test_given_password_goes_before_the_one_that_was_made(tmp_path: Path) -> None:
+    made = _stack(tmp_path).context.secrets
+    settings = StackSettings.on_free_ports(_env_file=None, minio_root_password="of my own")
+    given = LocalStack(root=tmp_path, settings=settings).context.secrets
+    assert given.minio_root_password.get_secret_value() == "of my own"
+    assert given.airflow_jwt_secret == made.airflow_jwt_secret
+    assert _stack(tmp_path).context.secrets == given
