@@ -57,11 +57,11 @@ def wait_until_landed(client: UploaderClient, upload_id: str, *, timeout_s: floa
             bar.update(task, total=status.total_chunks, completed=status.landed_chunks, states=describe_states(status))
 
         status = follow(client, upload_id, timeout_s=timeout_s, on_status=show)
-    check_landed(status)
+    check_landed(status, base_url=client.base_url)
     return status
 
 
-def check_landed(status: UploadStatus) -> None:
+def check_landed(status: UploadStatus, *, base_url: str) -> None:
     """Do nothing where all chunks have landed.
 
     Raises:
@@ -75,7 +75,7 @@ def check_landed(status: UploadStatus) -> None:
     )
     raise NotLandedError(
         f"upload {status.upload_id} is {status.state}: {why}. When the cause is gone, "
-        f"POST /uploads/{status.upload_id}/announce sends what is missing again",
+        f"send what is missing again with: curl -X POST {base_url}/uploads/{status.upload_id}/announce",
         upload_id=status.upload_id,
     )
 

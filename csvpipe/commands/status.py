@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from contracts.states import ChunkState
 from csvpipe.answers import ChunkStatus, UploadStatus
 from csvpipe.client import UploaderClient
 from csvpipe.console import format_bytes, format_count, messages, output
-from csvpipe.landing import check_landed, describe_states, wait_until_landed
+from csvpipe.landing import describe_states, wait_until_landed
 from csvpipe.settings import load_settings
 
 _STYLES = {ChunkState.LANDED: "green", ChunkState.CLEANED: "green", ChunkState.FAILED: "red"}
@@ -36,10 +37,8 @@ def command(
             print(client.status_document(upload_id).text)
             return
         status = client.status(upload_id)
-    output().print(_summary(status))
+    output().print(_summary(status), markup=False)
     output().print(_table(status.chunks))
-    if watch:
-        check_landed(status)
 
 
 def _summary(status: UploadStatus) -> str:
@@ -68,7 +67,7 @@ def _table(chunks: list[ChunkStatus]) -> Table:
             f"[{_STYLES.get(chunk.state, 'yellow')}]{chunk.state}[/]",
             f"{chunk.row_start}-{chunk.row_end}",
             format_bytes(chunk.size_bytes),
-            chunk.filename,
-            chunk.error or "",
+            escape(chunk.filename),
+            escape(chunk.error or ""),
         )
     return table

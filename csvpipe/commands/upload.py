@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
+from rich.markup import escape
 
 from csvpipe.answers import UploadAccepted
 from csvpipe.client import UploaderClient
@@ -64,7 +65,7 @@ def send(
     with _open(path) as file, byte_progress(messages()) as bar:
         name = "stdin.csv" if path == STDIN else path.name
         size_bytes = _size_bytes(file)
-        task = bar.add_task(name, total=size_bytes)
+        task = bar.add_task(escape(name), total=size_bytes)
         return client.upload(
             file=file,
             filename=name,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from rich.markup import escape
 from rich.table import Table
 
 from contracts.manifest import Manifest
@@ -111,19 +112,20 @@ def find_manifest(objects: S3Objects, upload_id: str, *, dataset: str | None) ->
 
 
 def conclusion(proof: Proof) -> str:
-    """Return the outcome in words: the proof, or the first difference and how many more there are."""
+    """Return the outcome in words, as rich markup: the proof, or the first difference and how many more there are."""
     manifest = proof.manifest
     if proof.holds:
         rows, size = format_count(manifest.row_count), format_bytes(manifest.source_bytes)
+        name = escape(manifest.source_filename)
         return (
-            f"[green]PROVEN[/] {manifest.source_filename}: {rows} rows, {size} in {manifest.total_chunks} chunks\n"
+            f"[green]PROVEN[/] {name}: {rows} rows, {size} in {manifest.total_chunks} chunks\n"
             f"sha256 of the source as uploaded  {manifest.source_sha256}\n"
             f"sha256 rebuilt from the bucket    {proof.source.sha256 if proof.source else ''}"
         )
     more = len(proof.differences) - 1
-    rest = "".join(f"\n  {difference}" for difference in proof.differences[1:11])
+    rest = "".join(f"\n  {escape(str(difference))}" for difference in proof.differences[1:11])
     unnamed = f"\n  ... and {more - 10} more" if more > 10 else ""
-    return f"[red]DIFFERENT[/] {proof.differences[0]}{rest}{unnamed}"
+    return f"[red]DIFFERENT[/] {escape(str(proof.differences[0]))}{rest}{unnamed}"
 
 
 def _table(proof: Proof) -> Table:
@@ -138,7 +140,7 @@ def _table(proof: Proof) -> Table:
             f"{chunk.byte_start}-{chunk.byte_end}",
             format_bytes(chunk.size_bytes),
             chunk.sha256[:12],
-            chunk.key,
+            escape(chunk.key),
             "[red]differs[/]" if found.differences else "[green]ok[/]",
         )
     return table

@@ -14,6 +14,7 @@ from typing import Any
 from python_multipart import multipart
 
 PROBLEM = "application/problem+json"
+UPLOAD_ID = "a" * 32
 
 
 @dataclass
@@ -27,20 +28,52 @@ class FakeUploader:
     early: bool = False
     request_headers: dict[str, str] = field(default_factory=dict)
     parts: list[tuple[str, bytes]] = field(default_factory=list)
+    path: str = ""
     statuses: list[dict[str, Any]] = field(default_factory=list)
 
     def accept(self, content: bytes) -> None:
         """Answer 202 as for an upload of ``content``."""
         self.answer = {
-            "upload_id": "a" * 32,
+            "upload_id": UPLOAD_ID,
             "dataset_name": "flights",
             "total_chunks": 1,
             "status": "announced",
-            "tracking_url": f"{self.url}/uploads/{'a' * 32}/status",
+            "tracking_url": f"{self.url}/uploads/{UPLOAD_ID}/status",
             "row_count": 1,
             "size_bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
+
+
+def status_document(state: str, **counts: int) -> dict[str, Any]:
+    states = [name for name, count in counts.items() for _ in range(count)]
+    return {
+        "upload_id": UPLOAD_ID,
+        "dataset_name": "flights",
+        "status": state,
+        "state": state,
+        "created_at": "2026-01-31T12:00:00Z",
+        "row_count": 2,
+        "size_bytes": 20,
+        "sha256": "0" * 64,
+        "total_chunks": len(states),
+        "chunk_counts": counts,
+        "chunks": [
+            {
+                "chunk_id": number,
+                "filename": f"flights_chunk_{number:03d}_x.csv",
+                "state": name,
+                "row_count": 1,
+                "row_start": number,
+                "row_end": number,
+                "size_bytes": 10,
+                "sha256": "0" * 64,
+                "error": "not there after 600 s" if name == "failed" else None,
+            }
+            for number, name in enumerate(states, start=1)
+        ],
+        "error": None,
+    }
 
 
 class _Server(ThreadingHTTPServer):
@@ -68,6 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(fake.status, fake.answer)
 
     def do_GET(self) -> None:
+        self.server.fake.path = self.path
         statuses = self.server.fake.statuses
         self._answer(200, statuses.pop(0) if len(statuses) > 1 else statuses[0])
 

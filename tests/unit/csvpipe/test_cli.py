@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from csvpipe.app import COMMANDS, CommandSpec
 from csvpipe.cli import main
+from csvpipe.commands.verify import conclusion
 from csvpipe.exits import ExitCode
-from tests.unit.csvpipe.fake_uploader import run_fake_uploader
+from csvpipe.proof import Difference, Proof, SourceProof
+from tests.unit.csvpipe.fake_bucket import lay_out
+from tests.unit.csvpipe.fake_uploader import UPLOAD_ID, run_fake_uploader, status_document
 
 HEAVY = {"httpx", "boto3", "uvicorn", "fastapi", "nipyapi", "sqlalchemy", "numpy", "airflow"}
 
@@ -93,6 +98,34 @@ def test_upload_prints_the_id_alone_on_stdout(
     assert fields == [b"flights", b"false", b"rows"]
 
 
+def test_brackets_in_names_and_errors_are_shown_as_they_are(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "[red]x[nonsense].csv").write_bytes(b"a\n1\n")
+    document = status_document("failed", failed=1)
+    document["chunks"][0]["error"] = document["error"] = "[Errno 111] refused [/x]"
+    with run_fake_uploader() as fake:
+        fake.accept(b"a\n1\n")
+        assert run("upload", "[red]x[nonsense].csv", "--dataset", "flights", "--url", fake.url) == 0
+        fake.statuses = [document]
+        assert run("status", UPLOAD_ID, "--url", fake.url) == 0
+    shown = capsys.readouterr()
+    assert "[red]x[nonsense].csv" in shown.err
+    assert shown.out.count("[Errno 111] refused [/x]") == 2
+
+
+def test_conclusion_names_files_and_differences_as_they_are() -> None:
+    manifest, _ = lay_out("a\n", [["1\n"]])
+    manifest = manifest.model_copy(update={"source_filename": "[b]x[/i].csv"})
+    proven = Proof(manifest, source=SourceProof(2, "0" * 64, 1))
+    assert "PROVEN [b]x[/i].csv: 1 rows" in Text.from_markup(conclusion(proven)).plain
+    differences = [Difference("[a]", f"[/{number}]") for number in range(13)]
+    shown = Text.from_markup(conclusion(Proof(manifest, differences=differences))).plain.splitlines()
+    assert shown[0] == "DIFFERENT [a]: [/0]"
+    assert len(shown) == 12
+    assert shown[-1] == "  ... and 2 more"
+
+
 def test_refused_upload_exits_with_65(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +141,41 @@ def test_refused_upload_exits_with_65(
 
 def test_file_that_is_not_there_exits_with_65(run: Callable[..., int]) -> None:
     assert run("upload", "nowhere.csv", "--dataset", "flights") == ExitCode.REFUSED
+
+
+def test_status_shows_each_chunk_and_what_failed(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    with run_fake_uploader() as fake:
+        fake.statuses = [status_document("failed", landed=1, failed=1)]
+        assert run("status", UPLOAD_ID, "--url", fake.url) == 0
+    shown = capsys.readouterr().out
+    assert "status   failed (1 landed, 1 failed)" in shown
+    assert "flights_chunk_002_x.csv" in shown
+    assert "not there after 600 s" in shown
+
+
+def test_watched_upload_that_fails_exits_with_1(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    with run_fake_uploader() as fake:
+        fake.statuses = [status_document("announced", announced=2), status_document("failed", landed=1, failed=1)]
+        assert run("status", UPLOAD_ID, "--watch", "--url", fake.url) == ExitCode.DIFFERENT
+    assert f"POST {fake.url}/uploads/{UPLOAD_ID}/announce" in capsys.readouterr().err
+
+
+def test_json_is_the_answer_as_it_came(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    document = status_document("landed", landed=1)
+    with run_fake_uploader() as fake:
+        fake.statuses = [document]
+        assert run("status", UPLOAD_ID, "--json", "--url", fake.url) == 0
+    assert json.loads(capsys.readouterr().out) == document
+
+
+def test_list_shows_a_line_an_upload_and_cuts_no_id(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with run_fake_uploader() as fake:
+        fake.statuses = [{"uploads": [status_document("landed", landed=3)], "next_cursor": None}]
+        assert run("list", "--dataset", "flights", "--url", fake.url) == 0
+        assert fake.path == "/uploads?dataset=flights&limit=20"
+    assert UPLOAD_ID in capsys.readouterr().out.splitlines()[1]
 
 
 def test_unknown_command_is_wrong_usage(run: Callable[..., int]) -> None:

@@ -12,10 +12,9 @@ from csvpipe.client import UploaderClient
 from csvpipe.exits import CommandError, NotLandedError, RefusedError, TryAgainError, UnavailableError
 from csvpipe.landing import follow, wait_until_landed
 from csvpipe.multipart import SourceChangedError
-from tests.unit.csvpipe.fake_uploader import FakeUploader, run_fake_uploader
+from tests.unit.csvpipe.fake_uploader import UPLOAD_ID, FakeUploader, run_fake_uploader, status_document
 
 CONTENT = b'a,b\r\n1,"x\r\ny"\r\n'
-UPLOAD_ID = "a" * 32
 
 
 @pytest.fixture
@@ -120,37 +119,6 @@ def test_nobody_at_the_address_names_the_setting() -> None:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
         with UploaderClient(url) as client, pytest.raises(UnavailableError, match="CSVPIPE_URL"):
             client.status(UPLOAD_ID)
-
-
-def status_document(state: str, **counts: int) -> dict[str, Any]:
-    states = [name for name, count in counts.items() for _ in range(count)]
-    return {
-        "upload_id": UPLOAD_ID,
-        "dataset_name": "flights",
-        "status": state,
-        "state": state,
-        "created_at": "2026-01-31T12:00:00Z",
-        "row_count": 2,
-        "size_bytes": 20,
-        "sha256": "0" * 64,
-        "total_chunks": len(states),
-        "chunk_counts": counts,
-        "chunks": [
-            {
-                "chunk_id": number,
-                "filename": f"flights_chunk_{number:03d}_x.csv",
-                "state": name,
-                "row_count": 1,
-                "row_start": number,
-                "row_end": number,
-                "size_bytes": 10,
-                "sha256": "0" * 64,
-                "error": "not there after 600 s" if name == "failed" else None,
-            }
-            for number, name in enumerate(states, start=1)
-        ],
-        "error": None,
-    }
 
 
 def test_waiting_ends_when_every_chunk_has_landed(fake: FakeUploader) -> None:
