@@ -26,6 +26,9 @@ Exit codes: 0 done · 1 the answer is no (a chunk failed, verify found a differe
 again · 78 a setting is wrong."""
 
 
+_BY_STATUS = {503: ExitCode.UNAVAILABLE, 504: ExitCode.TRY_AGAIN}
+
+
 class CommandError(CsvPipeError):
     """Base of the command line's own errors; ``exit_code`` is what the process ends with."""
 
@@ -75,4 +78,6 @@ class NotLandedError(CommandError):
 
 def exit_code_of(error: CsvPipeError) -> ExitCode:
     """Return what a command that ends in ``error`` exits with."""
-    return error.exit_code if isinstance(error, CommandError) else ExitCode.DIFFERENT
+    if isinstance(error, CommandError):
+        return error.exit_code
+    return _BY_STATUS.get(error.status, ExitCode.DIFFERENT)

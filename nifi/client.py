@@ -64,6 +64,10 @@ class Context:
     id: str
     parameters: Mapping[str, Parameter]
 
+    def value_of(self, name: str) -> str | None:
+        """Return the value of the parameter ``name``; None where there is no such parameter, or none is set."""
+        return self.parameters[name].value if name in self.parameters else None
+
 
 class NiFiClient:
     """Talks to the NiFi at ``url`` (``http://host:port``, without ``/nifi-api``)."""
@@ -191,15 +195,22 @@ class NiFiClient:
         body = {"revision": {"version": 0}, "component": component}
         self._contexts().create_parameter_context(body=body)
 
-    def update_context(self, context: Context, parameters: list[Parameter]) -> None:
-        """Set the parameters given and keep all others. NiFi restarts what refers to a value that changes."""
+    def update_context(self, context: Context, parameters: list[Parameter]) -> bool:
+        """Set the parameters given and keep all others. NiFi restarts what refers to a value that changes.
+
+        Returns:
+            Whether there was such a component: for a sensitive parameter the one sign that its value was another.
+        """
         entity = self._contexts().get_parameter_context(context.id)
         component = {"id": context.id, "parameters": [_parameter(p) for p in parameters]}
         body = {"id": context.id, "revision": self._plain(entity.revision), "component": component}
         started = self._contexts().submit_parameter_context_update(body=body, context_id=context.id)
         request_id = started.request.request_id
         try:
-            self._await_request(lambda: self._contexts().get_parameter_context_update(context.id, request_id).request)
+            done = self._await_request(
+                lambda: self._contexts().get_parameter_context_update(context.id, request_id).request
+            )
+            return bool(done.referencing_components)
         finally:
             self._contexts().delete_update_request(context.id, request_id)
 
@@ -211,14 +222,14 @@ class NiFiClient:
         bundle = types[0].bundle
         return f"{bundle.group}:{bundle.artifact}:{bundle.version}", types[0].description or ""
 
-    def _await_request(self, ask: Callable[[], Any], timeout_s: float = 120.0) -> None:
+    def _await_request(self, ask: Callable[[], Any], timeout_s: float = 120.0) -> Any:
         deadline = time.monotonic() + timeout_s
         while True:
             request = ask()
             if request.failure_reason:
                 raise NiFiApiError(f"{self.url}: {request.failure_reason}")
             if request.complete:
-                return
+                return request
             if time.monotonic() > deadline:
                 raise NiFiTimeoutError(f"{self.url}: not complete after {timeout_s:.0f} s, at: {request.state}")
             time.sleep(_POLL_S)

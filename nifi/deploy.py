@@ -40,8 +40,8 @@ class Deployment:
         group_id: the process group.
         created: the group is new.
         flow_changes: what was changed in a group that was there, one line each.
-        parameters_set: names of the parameters that got a new value. A secret counts only where it had none: NiFi
-            does not tell what value one has.
+        parameters_set: names of the parameters that got a new value. NiFi does not tell the value of a secret: when
+            one of several that were given is new, all are named.
         started: something had to be enabled or started.
     """
 
@@ -101,7 +101,6 @@ def deploy(
 
 def _parameters(flow: Json, given: Mapping[str, str], context: Context | None) -> list[Parameter]:
     """Return every parameter of the flow with the value that it is to have; that of a secret may be asterisks."""
-    present = context.parameters if context else {}
     declared = {parameter["name"]: parameter for parameter in context_parameters(flow)}
     unknown = given.keys() - declared.keys()
     if unknown:
@@ -110,7 +109,7 @@ def _parameters(flow: Json, given: Mapping[str, str], context: Context | None) -
         )
     found = []
     for name, parameter in sorted(declared.items()):
-        had = present[name].value if name in present else None
+        had = context.value_of(name) if context else None
         value = given.get(name, had if had is not None else parameter.get("value"))
         found.append(
             Parameter(
@@ -142,28 +141,17 @@ def _put_context(
         client.create_context(name, _CONTEXT_DESCRIPTION, wanted)
         report(f"parameter context {name} created with {len(wanted)} parameters")
         return [parameter.name for parameter in wanted]
-    changed = [parameter for parameter in wanted if _differs(parameter, context)]
-    if not changed:
-        return []
-    client.update_context(context, changed)
-    new = [
-        p.name
-        for p in changed
-        if not (p.sensitive and p.name in context.parameters and context.parameters[p.name].value)
-    ]
-    if new:
-        report(f"parameters set: {', '.join(new)}")
-    return new
-
-
-def _has_value(context: Context, name: str) -> bool:
-    return name in context.parameters and context.parameters[name].value is not None
-
-
-def _differs(parameter: Parameter, context: Context) -> bool:
-    """Return whether ``parameter`` is to be sent. A secret that was given is always: NiFi alone can compare it."""
-    present = context.parameters.get(parameter.name)
-    return present is None or present.value != parameter.value
+    changed = [p for p in wanted if not p.sensitive and context.value_of(p.name) != p.value]
+    # A secret that was not given is what NiFi showed us: asterisks.
+    secrets = [p for p in wanted if p.sensitive and context.value_of(p.name) != p.value]
+    set_now = [p.name for p in changed]
+    if changed:
+        client.update_context(context, changed)
+    if secrets and client.update_context(context, secrets):
+        set_now += [p.name for p in secrets]
+    if set_now:
+        report(f"parameters set: {', '.join(set_now)}")
+    return set_now
 
 
 def _put_group(client: NiFiClient, flow: Json, report: Report) -> tuple[str, bool, list[str]]:

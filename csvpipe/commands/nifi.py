@@ -40,7 +40,7 @@ def deploy(
     nifi/parameters). Fails when a processor is invalid or a parameter has no value.
     """
     console = output()
-    found_url, parameters = nifi_values() if environment == "local" else (None, {})
+    found_url, parameters = nifi_values() if environment == "local" and url is None else (None, {})
     deploy_flow(
         url=url or found_url,
         environment=environment,

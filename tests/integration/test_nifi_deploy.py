@@ -117,6 +117,16 @@ def test_given_parameter_replaces_its_value_alone(restored: NiFiServer) -> None:
     assert context.parameters["s3.secret.key"].value == "********"
 
 
+def test_new_secret_is_noticed_and_the_same_one_is_not(restored: NiFiServer) -> None:
+    given = restored.component.flow_parameters()
+
+    assert restored.deploy(parameters={**given, "s3.secret.key": "another"}).parameters_set == (
+        "s3.access.key",
+        "s3.secret.key",
+    )
+    assert not restored.deploy(parameters={**given, "s3.secret.key": "another"}).changed
+
+
 def test_missing_secret_is_named_before_anything_changes(
     nifi: NiFiServer, edited: Callable[[Edit], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
