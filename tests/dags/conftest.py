@@ -1,0 +1,73 @@
+"""Airflow without a server: a home of its own for the session, and stand-ins for the supervisor's answers."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dags.modules import http_session
+from tests.dags.fakes import FakeNifi, FakeUploader
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
+
+REPOSITORY = Path(__file__).parents[2]
+_HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
+
+# Before anything imports airflow, which reads them and makes its home at import.
+os.environ.update(
+    AIRFLOW_HOME=_HOME.name,
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__DAGS_FOLDER=str(REPOSITORY / "dags"),
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME.name}/airflow.db",
+)
+
+
+for _name in [name for name in os.environ if name.startswith("CSV_INGESTION_")]:
+    del os.environ[_name]  # the tests hold the DAGs to their defaults
+
+
+@pytest.fixture(scope="session")
+def dag_bag() -> DagBag:
+    """Parse the DAGs folder as Airflow's DAG processor does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Airflow's own: file discovery uses a deprecated pattern class
+        from airflow.dag_processing.dagbag import DagBag
+
+        return DagBag(str(REPOSITORY / "dags"))
+
+
+@pytest.fixture
+def connection() -> Callable[..., Any]:
+    """Make a connection as a task gets it."""
+    import json
+
+    from airflow.sdk import Connection
+
+    def make(conn_id: str, *, extra: dict[str, Any] | None = None, **fields: Any) -> Connection:
+        return Connection(conn_id=conn_id, conn_type="http", extra=json.dumps(extra or {}), **fields)
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _no_waits_between_http_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_session, "BACKOFF_FACTOR", 0)
+
+
+@pytest.fixture
+def fake_uploader() -> Iterator[FakeUploader]:
+    with FakeUploader().running() as server:
+        yield server
+
+
+@pytest.fixture
+def fake_nifi() -> Iterator[FakeNifi]:
+    with FakeNifi().running() as server:
+        yield server

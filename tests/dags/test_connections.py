@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dags.modules.allow_list import load_allowed_hosts
+from dags.modules.errors import ConfigurationError
+from dags.modules.nifi_api_client import connect_nifi
+from dags.modules.object_store import connect_store, load_bucket
+from tests.dags.fakes import FakeNifi
+
+Make = Callable[..., Any]
+
+
+def test_nifi_connection_gives_a_client(fake_nifi: FakeNifi, connection: Make) -> None:
+    host, port = fake_nifi.host_port.split(":")
+    made = connection("nifi_rest_api", host=host, port=int(port), extra={"listen_url": fake_nifi.listen_url})
+    connect_nifi(made).check_ready()
+    assert len(fake_nifi.requests) == 1
+
+
+@pytest.mark.parametrize("fields", [{"extra": {"listen_url": "http://n:1/x"}}, {"host": "n"}])
+def test_nifi_connection_without_host_or_listen_url_is_refused(connection: Make, fields: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="listen_url"):
+        connect_nifi(connection("nifi_rest_api", **fields))
+
+
+def test_s3_connection_gives_a_path_style_client_of_the_endpoint(connection: Make) -> None:
+    extra = {"endpoint_url": "http://minio:9000", "bucket": "b"}
+    store = connect_store(connection("s3_raw", login="k", password="s", extra=extra))
+    url = store._client.generate_presigned_url("head_object", Params={"Bucket": "b", "Key": "x/y"})
+    assert store.bucket == "b"
+    assert url.startswith("http://minio:9000/b/x/y?")
+
+
+def test_s3_key_without_secret_is_refused(connection: Make) -> None:
+    with pytest.raises(ConfigurationError, match="secret key"):
+        connect_store(connection("s3_raw", login="k"))
+
+
+def test_bucket_is_raw_unless_the_connection_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_S3_RAW", '{"conn_type": "aws"}')
+    assert load_bucket() == "raw"
+    monkeypatch.setenv("AIRFLOW_CONN_S3_RAW", '{"conn_type": "aws", "extra": {"bucket": "other"}}')
+    assert load_bucket() == "other"
+
+
+def test_allow_list_is_read_from_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_CSV_INGESTION_ALLOWED_HOSTS", "uploader:8000")
+    assert load_allowed_hosts().allow("uploader", 8000)
+    assert not load_allowed_hosts().allow("uploader", 8001)
+
+
+def test_unset_allow_list_allows_nothing_and_says_so() -> None:
+    with pytest.raises(ConfigurationError, match="csv_ingestion_allowed_hosts"):
+        load_allowed_hosts()

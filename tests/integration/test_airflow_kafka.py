@@ -1,0 +1,218 @@
+"""Drain, commit and dead letters of the listener, on a real broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer, Message, Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from dags.modules.batch import Record, group_records
+from dags.modules.dead_letter import MAX_VALUE_BYTES, write_dead_letters
+from dags.modules.errors import DeadLetterError, KafkaCommitError, KafkaReadError
+from dags.modules.kafka_listener import any_message, check_kafka_config, commit_offsets, drain
+from dags.modules.validators import parse_allowed_hosts
+from tests.dags.fakes import FakeUploader
+from tests.support.services import KafkaBroker
+from tests.support.waiting import wait_until
+
+UPLOAD = "5" * 32
+LIMITS: dict[str, Any] = {"max_messages": 1000, "max_bytes": 1 << 20}
+Produce = Callable[..., None]
+
+
+@pytest.fixture
+def config(kafka_broker: KafkaBroker) -> dict[str, Any]:
+    """A consumer group of the test's own."""
+    return check_kafka_config(
+        {
+            "bootstrap.servers": kafka_broker.bootstrap,
+            "group.id": f"test-{uuid4().hex}",
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "session.timeout.ms": 6000,
+        }
+    )
+
+
+@pytest.fixture
+def new_topic(kafka_broker: KafkaBroker) -> Iterator[Callable[[int], str]]:
+    """Make topics of the test's own, and take them away again."""
+    admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
+    made: list[str] = []
+
+    def make(partitions: int) -> str:
+        made.append(name := f"test-{uuid4().hex}")
+        admin.create_topics([NewTopic(name, partitions, 1)])[name].result(30)
+        # The broker learns of a topic a moment after the controller has made it.
+        wait_until(
+            lambda: admin.list_topics(name, timeout=10).topics[name].error is None,
+            what="the topic is known",
+            deadline_s=30,
+        )
+        return name
+
+    yield make
+    for future in admin.delete_topics(made).values():
+        future.result(30)
+
+
+@pytest.fixture
+def topic(new_topic: Callable[[int], str]) -> str:
+    return new_topic(3)
+
+
+@pytest.fixture
+def produce(kafka_broker: KafkaBroker) -> Produce:
+    producer = Producer({"bootstrap.servers": kafka_broker.bootstrap, "acks": "all"})
+
+    def send(topic: str, partition: int, *values: bytes | None) -> None:
+        for value in values:
+            producer.produce(topic, value=value, key=b"key", partition=partition, headers=[("trace", b"1")])
+        assert producer.flush(30) == 0
+
+    return send
+
+
+def values_of(records: list[Record]) -> dict[int, list[bytes | None]]:
+    found: dict[int, list[bytes | None]] = {}
+    for record in records:
+        found.setdefault(record.partition, []).append(record.value)
+    return found
+
+
+def next_offsets(records: list[Record]) -> dict[int, int]:
+    return {record.partition: record.offset + 1 for record in records}
+
+
+def test_drain_reads_every_partition_to_its_end(config: dict[str, Any], topic: str, produce: Produce) -> None:
+    produce(topic, 0, b"a", b"b", b"c")
+    produce(topic, 2, b"d", None)
+    records = drain(config, topic, **LIMITS)
+    assert values_of(records) == {0: [b"a", b"b", b"c"], 2: [b"d", None]}
+    assert {(record.topic, record.key, record.headers) for record in records} == {(topic, b"key", (("trace", b"1"),))}
+
+
+def test_empty_topic_is_drained_at_once(config: dict[str, Any], topic: str) -> None:
+    assert drain(config, topic, **LIMITS) == []
+
+
+def test_drain_without_commit_gives_the_same_again(config: dict[str, Any], topic: str, produce: Produce) -> None:
+    produce(topic, 1, b"a", b"b")
+    assert drain(config, topic, **LIMITS) == drain(config, topic, **LIMITS) != []
+
+
+def test_committed_messages_never_come_again(config: dict[str, Any], topic: str, produce: Produce) -> None:
+    produce(topic, 0, b"a", b"b")
+    produce(topic, 1, b"c")
+    first = drain(config, topic, **LIMITS)
+    assert commit_offsets(config, topic, next_offsets(first)) == {0: 2, 1: 1}
+    assert drain(config, topic, **LIMITS) == []
+    produce(topic, 1, b"d")
+    assert values_of(drain(config, topic, **LIMITS)) == {1: [b"d"]}
+
+
+def test_small_batches_take_every_message_once(config: dict[str, Any], topic: str, produce: Produce) -> None:
+    for partition in range(3):
+        produce(topic, partition, *(b"%d-%d" % (partition, n) for n in range(40)))
+    seen: list[Record] = []
+    while batch := drain(config, topic, max_messages=7, max_bytes=1 << 20):
+        assert len(batch) <= 7
+        seen.extend(batch)
+        commit_offsets(config, topic, next_offsets(batch))
+    assert values_of(seen) == {p: [b"%d-%d" % (p, n) for n in range(40)] for p in range(3)}
+
+
+def test_message_that_passes_the_byte_limit_is_the_last(config: dict[str, Any], topic: str, produce: Produce) -> None:
+    produce(topic, 0, b"x" * 600, b"y" * 600, b"z" * 600)
+    records = drain(config, topic, max_messages=1000, max_bytes=1000)
+    assert [record.value for record in records] == [b"x" * 600, b"y" * 600]
+
+
+def test_commit_never_goes_back(config: dict[str, Any], topic: str, produce: Produce) -> None:
+    produce(topic, 0, b"a", b"b", b"c")
+    commit_offsets(config, topic, {0: 3})
+    assert commit_offsets(config, topic, {0: 1}) == {}
+    assert drain(config, topic, **LIMITS) == []
+
+
+def test_nothing_to_commit_asks_no_broker(config: dict[str, Any], topic: str) -> None:
+    assert commit_offsets({**config, "bootstrap.servers": "127.0.0.1:1"}, topic, {}) == {}
+
+
+def test_commit_is_refused_while_the_group_has_a_member_and_taken_after(
+    config: dict[str, Any], topic: str, produce: Produce
+) -> None:
+    produce(topic, 0, b"a")
+    member = Consumer(config)
+    member.subscribe([topic])
+    # The sensor's consumer, as it stands when a triggerer is killed. It has looked at the message, and commits nothing.
+    message: Message = wait_until(lambda: member.poll(0.5), what="the member gets the message", deadline_s=30)
+    assert any_message(message) == "partition 0, offset 0"
+    with pytest.raises(KafkaCommitError, match="not committed"):
+        commit_offsets(config, topic, {0: 1})
+    member.close()
+    assert [record.value for record in drain(config, topic, **LIMITS)] == [b"a"]
+    assert commit_offsets(config, topic, {0: 1}) == {0: 1}
+
+
+def test_missing_topic_is_named(config: dict[str, Any]) -> None:
+    with pytest.raises(KafkaReadError, match="no-such-topic"):
+        drain(config, "no-such-topic", **LIMITS)
+
+
+def test_offsets_past_retention_go_on_with_what_is_left(
+    config: dict[str, Any], topic: str, produce: Produce, kafka_broker: KafkaBroker
+) -> None:
+    from confluent_kafka import TopicPartition
+
+    produce(topic, 0, b"a", b"b", b"c", b"d")
+    commit_offsets(config, topic, {0: 1})
+    admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
+    for future in admin.delete_records([TopicPartition(topic, 0, 3)]).values():
+        future.result(30)
+    assert [record.value for record in drain(config, topic, **LIMITS)] == [b"d"]
+
+
+def test_dead_letter_is_the_record_as_it_was_with_the_reason(
+    config: dict[str, Any], topic: str, new_topic: Callable[[int], str], produce: Produce
+) -> None:
+    dead = new_topic(1)
+    with FakeUploader().running() as fake:
+        (good,) = fake.add_upload(UPLOAD)
+        produce(topic, 0, b"\xff not json", good.to_bytes(), None)
+        batch = group_records(drain(config, topic, **LIMITS), allowed=parse_allowed_hosts(fake.host_port), bucket="raw")
+    write_dead_letters(config, dead, batch.rejected)
+    assert [run.run_id for run in batch.runs] == [f"{UPLOAD}-0-1-1"]
+
+    letters = drain(config, dead, **LIMITS)
+    assert [(letter.key, letter.value) for letter in letters] == [(b"key", b"\xff not json"), (b"key", None)]
+    headers = [dict(letter.headers) for letter in letters]
+    assert headers[0]["trace"] == b"1"
+    assert headers[0]["csv-ingestion.topic"] == topic.encode()
+    assert [h["csv-ingestion.offset"] for h in headers] == [b"0", b"2"]
+    assert b"Invalid JSON" in (headers[0]["csv-ingestion.reason"] or b"")
+    assert b"no value" in (headers[1]["csv-ingestion.reason"] or b"")
+
+
+def test_record_at_the_brokers_limit_is_dead_lettered_cut(
+    config: dict[str, Any], topic: str, new_topic: Callable[[int], str], produce: Produce
+) -> None:
+    dead = new_topic(1)
+    produce(topic, 0, b"x" * 999_000)
+    batch = group_records(drain(config, topic, **LIMITS), allowed=parse_allowed_hosts("u"), bucket="raw")
+    write_dead_letters(config, dead, batch.rejected)
+    (letter,) = drain(config, dead, **LIMITS)
+    assert letter.value == b"x" * MAX_VALUE_BYTES
+    assert dict(letter.headers)["csv-ingestion.size-bytes"] == b"999000"
+
+
+def test_dead_letter_that_no_broker_takes_is_an_error(config: dict[str, Any], topic: str, produce: Produce) -> None:
+    produce(topic, 0, b"bad")
+    batch = group_records(drain(config, topic, **LIMITS), allowed=parse_allowed_hosts("u"), bucket="raw")
+    with pytest.raises(DeadLetterError, match="1 of 1"):
+        write_dead_letters(config, "no-such-topic", batch.rejected, deadline_s=3)
