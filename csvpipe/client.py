@@ -21,6 +21,8 @@ ANSWER_TIMEOUT_S = 900.0
 """How long the uploader may take after the last byte: ``count`` cuts then, and fsync of gigabytes takes its time."""
 
 _STANDARD = frozenset({"type", "title", "status", "detail", "instance", "code"})
+_LATER = frozenset({408, 429, 503, 507})
+"""What the same request may find otherwise another time."""
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -146,7 +148,7 @@ def problem_of(answer: httpx.Response) -> CommandError:
     detail = f"{problem.get('title') or answer.reason_phrase}: {said}"
     places = {name: value for name, value in problem.items() if name not in _STANDARD and name.isidentifier()}
     places = {"problem": problem.get("code") or f"http_{answer.status_code}", **places}
-    if answer.status_code in {429, 503, 507}:
+    if answer.status_code in _LATER:
         retry_after = answer.headers.get("Retry-After")
         return TryAgainError(f"{detail}. Try again {f'in {retry_after} s' if retry_after else 'later'}", **places)
     if answer.status_code < 500:
