@@ -22,14 +22,24 @@ class Block:
     Attributes:
         data: the bytes as numbers.
         size: how many they are.
+        is_ascii: whether all of them are below 0x80.
     """
 
-    __slots__ = ("_searchable", "data", "size")
+    __slots__ = ("_lowest", "_searchable", "data", "is_ascii", "size")
 
     def __init__(self, block: bytes | bytearray | memoryview) -> None:
         self.data: Bytes = np.frombuffer(block, dtype=np.uint8)
         self.size = self.data.size
+        # Read as signed, NUL is 0 and what is beyond ASCII is below: one pass answers both questions for most blocks.
+        self._lowest = int(self.data.view(np.int8).min(initial=0x7F))
+        self.is_ascii = self._lowest >= 0
         self._searchable = None if isinstance(block, memoryview) else block
+
+    def first_nul(self) -> int | None:
+        """Return the place of the first NUL byte."""
+        if self._lowest > 0 or (self._lowest < 0 and self.data.min() > 0):
+            return None
+        return int(self.data.argmin())
 
     def lacks(self, byte: int) -> bool:
         """Whether ``byte`` is known not to occur, which memchr tells four times faster than a mask."""

@@ -79,7 +79,7 @@ class Utf8Check:
 
     def feed(self, block: Block) -> int | None:
         """Return where the first invalid sequence starts, if UTF-8 is required."""
-        if not self._valid or (not self._pending and block.data.max(initial=0) < 0x80):
+        if not self._valid or (not self._pending and block.is_ascii):
             return None
         held = len(self._pending)
         if held:
@@ -125,7 +125,7 @@ class SingleByteCheck:
 
     def feed(self, block: Block) -> int | None:
         """Return the place of the first byte that means nothing."""
-        if self._complete or block.data.max(initial=0) < 0x80:
+        if self._complete or block.is_ascii:
             return None
         wrong = self._undefined[block.data]
         place = int(wrong.argmax())

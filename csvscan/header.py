@@ -150,13 +150,12 @@ class HeaderFinder:
 
     def _check(self, data: bytes, *, final: bool) -> str:
         """Return the encoding of ``data``, or raise for the first byte that may not be."""
-        check = encoding_check(self._encoding)
-        invalid = check.feed(Block(data))
+        check, block = encoding_check(self._encoding), Block(data)
+        invalid, nul = check.feed(block), block.first_nul()
         if invalid is None and final:
             cut_off = check.finish()
             invalid = None if cut_off is None else len(data) + cut_off
-        nul = data.find(b"\0")
-        if nul >= 0 and (invalid is None or nul < invalid):
+        if nul is not None and (invalid is None or nul < invalid):
             raise nul_byte(0, nul)
         if invalid is not None:
             raise invalid_encoding(0, invalid, check.encoding)

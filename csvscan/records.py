@@ -64,7 +64,4 @@ def _union(left: Words | None, right: Words | None) -> Words | None:
 
 
 def _common(mask: Words | None, other: Words) -> Words | None:
-    if mask is None:
-        return None
-    both = mask & other
-    return both if both.any() else None
+    return None if mask is None else mask & other

@@ -110,8 +110,8 @@ class Scanner:
         if invalid is not None:
             row, byte = self.rows + scan.rows_before(invalid) + 1, self._base_byte + invalid
             faults.append((invalid, invalid_encoding(row, byte, self.encoding)))
-        if block.data.min() == 0:
-            nul = int(block.data.argmin())
+        nul = block.first_nul()
+        if nul is not None:
             faults.append((nul, nul_byte(self.rows + scan.rows_before(nul) + 1, self._base_byte + nul)))
         if faults:
             raise min(faults, key=itemgetter(0))[1]

@@ -19,10 +19,9 @@ _SECOND_BYTES = (
 
 def is_utf8(block: Block, masks: MaskMaker) -> bool:
     """Return whether a block of whole sequences is valid (RFC 3629)."""
-    highest = int(block.data.max(initial=0))
-    if highest < 0x80:
+    if block.is_ascii:
         return True
-    if highest > 0xF4 or masks.mask(block, 0xC0) is not None or masks.mask(block, 0xC1) is not None:
+    if block.data.max() > 0xF4 or masks.mask(block, 0xC0) is not None or masks.mask(block, 0xC1) is not None:
         return False
     leads = masks.compare(block, np.greater_equal, 0xC2)
     beyond_ascii = masks.compare(block, np.greater_equal, 0x80)
