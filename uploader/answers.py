@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,19 +14,32 @@ from contracts.states import ChunkState, UploadState
 from uploader.model import ChunkType
 from uploader.store.records import ChunkRecord, UploadRecord
 
-AWAITING_KAFKA: Literal["awaiting_kafka"] = "awaiting_kafka"
 _UNITS: dict[ChunkType, Literal["MB", "rows", "chunks"]] = {
     ChunkType.SIZE: "MB",
     ChunkType.ROWS: "rows",
     ChunkType.COUNT: "chunks",
 }
 
-Status = UploadState | Literal["awaiting_kafka"]
 
+class Status(StrEnum):
+    """The state of an upload as people see it: ``chunked`` shows as what is waited for."""
 
-def status_of(upload: UploadRecord) -> Status:
-    """Return the state as people see it: cut and not yet announced in full means that Kafka is waited for."""
-    return AWAITING_KAFKA if upload.state is UploadState.CHUNKED else upload.state
+    AWAITING_KAFKA = "awaiting_kafka"
+    ANNOUNCED = "announced"
+    LANDING = "landing"
+    LANDED = "landed"
+    FAILED = "failed"
+    ABORTED = "aborted"
+
+    @classmethod
+    def of(cls, state: UploadState) -> Status:
+        """Return how ``state`` shows."""
+        return cls.AWAITING_KAFKA if state is UploadState.CHUNKED else cls(state.value)
+
+    @property
+    def state(self) -> UploadState:
+        """The state that shows so."""
+        return UploadState.CHUNKED if self is Status.AWAITING_KAFKA else UploadState(self.value)
 
 
 class UploadAccepted(BaseModel):
@@ -53,7 +67,7 @@ class UploadAccepted(BaseModel):
         return cls(
             upload_id=upload.upload_id,
             dataset_name=upload.dataset_name,
-            status=status_of(upload),
+            status=Status.of(upload.state),
             total_chunks=upload.total_chunks,
             chunk_size=upload.chunk_size,
             chunk_unit=_UNITS[upload.chunk_type],
@@ -184,7 +198,7 @@ def _summary(upload: UploadRecord, counts: dict[ChunkState, int]) -> dict[str, o
     return {
         "upload_id": upload.upload_id,
         "dataset_name": upload.dataset_name,
-        "status": status_of(upload),
+        "status": Status.of(upload.state),
         "state": upload.state,
         "created_at": upload.created_at,
         "chunked_at": upload.chunked_at,

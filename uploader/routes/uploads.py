@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request
 
 from contracts.manifest import Manifest
 from contracts.names import check_dataset_name
-from contracts.states import UploadState
-from uploader.answers import AWAITING_KAFKA, UploadPage, UploadStatus
+from uploader.answers import Status, UploadPage, UploadStatus
 from uploader.dependencies import ServiceDep, UploadIdPath
 from uploader.errors import InvalidFieldError, UploadGoneError, UploadNotFoundError, UploadOnItsWayError
 from uploader.problems import problem_responses
@@ -22,16 +21,14 @@ router = APIRouter(prefix="/uploads", tags=["uploads"])
 def list_uploads(
     service: ServiceDep,
     dataset: Annotated[str | None, Query(description="only this dataset")] = None,
-    status: Annotated[
-        UploadState | Literal["awaiting_kafka"] | None, Query(description="only uploads that stand there")
-    ] = None,
+    status: Annotated[Status | None, Query(description="only uploads that stand there")] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="uploads a page")] = 50,
     cursor: Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before")] = None,
 ) -> UploadPage:
     """Return a page of uploads, the newest first."""
     if dataset is not None:
         check_dataset_name(dataset)
-    state = UploadState.CHUNKED if status == AWAITING_KAFKA else None if status is None else UploadState(status)
+    state = None if status is None else status.state
     return service.list_uploads(limit=limit, cursor=cursor, dataset_name=dataset, state=state)
 
 

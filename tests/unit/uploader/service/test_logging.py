@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from uploader.logging import UploadLog, configure_logging
+
+UPLOAD_ID = "a" * 32
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_text_line_begins_with_the_upload(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="INFO", form="text")
+    UploadLog(logging.getLogger("uploader.test"), UPLOAD_ID).info("Chunk %d/%d: %s processed", 3, 17, "x.csv")
+    line = capsys.readouterr().err
+    assert line.endswith(f"INFO uploader.test: [{UPLOAD_ID}] Chunk 3/17: x.csv processed\n")
+    assert line[10] == "T"
+    assert line.split()[0].endswith("Z")
+
+
+def test_json_line_has_the_upload_as_a_field(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="INFO", form="json")
+    UploadLog(logging.getLogger("uploader.test"), UPLOAD_ID).error('quote " newline \n')
+    logging.getLogger("uvicorn.access").info("GET")
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+    assert first["upload_id"] == UPLOAD_ID
+    assert first["message"] == f'[{UPLOAD_ID}] quote " newline \n'
+    assert (first["level"], first["logger"]) == ("ERROR", "uploader.test")
+    assert "upload_id" not in second
+
+
+def test_exception_is_one_json_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="INFO", form="json")
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        logging.getLogger("uploader.test").exception("failed")
+    [line] = capsys.readouterr().err.splitlines()
+    assert "ValueError: two\nlines" in json.loads(line)["exception"]
+
+
+def test_setting_up_twice_says_everything_once(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="INFO", form="text")
+    configure_logging(level="WARNING", form="text")
+    logging.getLogger("uploader.test").warning("once")
+    logging.getLogger("uploader.test").info("not at this level")
+    assert capsys.readouterr().err.count("\n") == 1
