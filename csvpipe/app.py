@@ -10,29 +10,54 @@ from typing import Annotated
 import typer
 
 from csvpipe.exits import EXIT_CODES_HELP
-from csvpipe.extras import import_with_hint
+from csvpipe.extras import import_with_hint, require_checkout, require_packages
 
 
 @dataclass(frozen=True)
 class CommandSpec:
-    """A command that is not imported yet: its module holds ``command`` (a function) or ``app`` (a group)."""
+    """A command that is not imported yet: its module holds ``command`` (a function) or ``app`` (a group).
+
+    ``late`` are packages that it imports only when it runs; ``extra`` holds what it needs beyond the standard library.
+    """
 
     name: str
     module: str
-    extra: str
     help: str
+    extra: str = "cli"
+    late: tuple[str, ...] = ()
+    in_checkout: bool = False
 
 
 COMMANDS = (
-    CommandSpec("upload", "csvpipe.commands.upload", "cli", "Upload a CSV file, and wait until it has landed."),
-    CommandSpec("status", "csvpipe.commands.status", "cli", "Show where an upload and each of its chunks stand."),
-    CommandSpec("list", "csvpipe.commands.list_uploads", "cli", "List uploads, the newest first."),
-    CommandSpec("verify", "csvpipe.commands.verify", "cli", "Prove from the bucket that every byte arrived."),
-    CommandSpec("serve", "csvpipe.commands.serve", "uploader", "Run the uploader service."),
-    CommandSpec("openapi", "csvpipe.commands.openapi", "uploader", "Print the uploader's OpenAPI document."),
-    CommandSpec("stack", "csvpipe.commands.stack", "cli", "Run Kafka, MinIO, NiFi, Airflow and the uploader here."),
-    CommandSpec("nifi", "csvpipe.commands.nifi", "cli", "Deploy, export and inspect the NiFi flow."),
-    CommandSpec("demo", "csvpipe.commands.demo", "cli", "Start the stack, send a real CSV through it, and prove it."),
+    CommandSpec("upload", "csvpipe.commands.upload", "Upload a CSV file, and wait until it has landed."),
+    CommandSpec("status", "csvpipe.commands.status", "Show where an upload and each of its chunks stand."),
+    CommandSpec("list", "csvpipe.commands.list_uploads", "List uploads, the newest first."),
+    CommandSpec("verify", "csvpipe.commands.verify", "Prove from the bucket that every byte arrived."),
+    CommandSpec("serve", "csvpipe.commands.serve", "Run the uploader service.", extra="uploader", late=("fastapi",)),
+    CommandSpec(
+        "openapi",
+        "csvpipe.commands.openapi",
+        "Print the uploader's OpenAPI document.",
+        extra="uploader",
+        late=("fastapi", "sqlalchemy"),
+    ),
+    CommandSpec(
+        "stack",
+        "csvpipe.commands.stack",
+        "Run Kafka, MinIO, NiFi, Airflow and the uploader here.",
+        extra="cli,uploader,airflow",
+        late=("airflow", "confluent_kafka", "fastapi"),
+        in_checkout=True,
+    ),
+    CommandSpec("nifi", "csvpipe.commands.nifi", "Deploy, export and inspect the NiFi flow."),
+    CommandSpec(
+        "demo",
+        "csvpipe.commands.demo",
+        "Start the stack, send a real CSV through it, and prove it.",
+        extra="cli,uploader,airflow",
+        late=("airflow", "confluent_kafka", "fastapi"),
+        in_checkout=True,
+    ),
 )
 
 
@@ -40,7 +65,7 @@ def build_app(*, wanted: str | None) -> typer.Typer:
     """Return the application with the command ``wanted`` in full and every other one as a line of help.
 
     Raises:
-        ConfigurationError: the command needs a package that is not installed.
+        ConfigurationError: the command needs something that is not there; the text says how to get it.
     """
     app = typer.Typer(
         help="Huge CSV files in; complete, ordered and provably intact objects out.",
@@ -54,10 +79,18 @@ def build_app(*, wanted: str | None) -> typer.Typer:
     app.callback()(_options)
     for spec in COMMANDS:
         if spec.name == wanted:
-            _add(app, spec, import_with_hint(spec.module, extra=spec.extra, what=f"csvpipe {spec.name}"))
+            _add(app, spec, _load(spec))
         else:
             app.command(spec.name, help=spec.help)(_not_loaded)
     return app
+
+
+def _load(spec: CommandSpec) -> ModuleType:
+    what = f"csvpipe {spec.name}"
+    if spec.in_checkout:
+        require_checkout(what=what)
+    require_packages(spec.late, extra=spec.extra, what=what)
+    return import_with_hint(spec.module, extra=spec.extra, what=what)
 
 
 def _add(app: typer.Typer, spec: CommandSpec, module: ModuleType) -> None:

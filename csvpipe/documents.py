@@ -9,8 +9,9 @@ from typing import Any
 from contracts.manifest import Manifest
 from contracts.message import ChunkMessage
 from csvpipe import env_example
+from csvpipe.extras import CHECKOUT
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = CHECKOUT / "docs"
 OPENAPI = DOCS / "openapi.json"
 MESSAGE_SCHEMA = DOCS / "schemas" / "chunk-message.json"
 MANIFEST_SCHEMA = DOCS / "schemas" / "manifest.json"

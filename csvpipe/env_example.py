@@ -6,15 +6,15 @@ import json
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
+from csvpipe.extras import CHECKOUT
 from csvpipe.settings import ClientSettings
 
-FILE = Path(__file__).resolve().parent.parent / ".env.example"
+FILE = CHECKOUT / ".env.example"
 _WIDTH = 110
 _PREAMBLE = """\
 # Every setting, with its default. Copy this file to .env and take the '#' away where you want something else.

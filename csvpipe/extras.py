@@ -1,12 +1,16 @@
-"""Imports that may fail because an extra is not installed, with the remedy in the error."""
+"""What a command needs that may not be there, with the remedy in the error."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 from csvpipe.exits import ConfigurationError
 
+CHECKOUT = Path(__file__).resolve().parent.parent
 OWN_PACKAGES = frozenset({"contracts", "csvpipe", "csvscan", "dags", "nifi", "stack", "uploader"})
 
 
@@ -22,7 +26,35 @@ def import_with_hint(name: str, *, extra: str, what: str) -> ModuleType:
         missing = (error.name or name).partition(".")[0]
         if missing in OWN_PACKAGES:
             raise
+        raise _missing(missing, extra=extra, what=what) from error
+
+
+def require_packages(packages: Iterable[str], *, extra: str, what: str) -> None:
+    """Check that packages are installed which ``what`` imports late; they are not imported here.
+
+    Raises:
+        ConfigurationError: one is missing.
+    """
+    for package in packages:
+        if find_spec(package) is None:
+            raise _missing(package, extra=extra, what=what)
+
+
+def require_checkout(*, what: str, root: Path = CHECKOUT) -> None:
+    """Check that this runs in a checkout of the repository and not from an installed wheel.
+
+    Raises:
+        ConfigurationError: it does not.
+    """
+    if not (root / "pyproject.toml").is_file():
         raise ConfigurationError(
-            f"{what} needs the package '{missing}', which is not installed. Run: pip install 'csvpipe[{extra}]'",
-            package=missing,
-        ) from error
+            f"{what} works in a checkout of the repository, as it keeps its files in .stack/ there"
+        )
+
+
+def _missing(package: str, *, extra: str, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{what} needs the package '{package}', which is not installed. Run: make setup, or pip install "
+        f"'csvpipe[{extra}]'",
+        package=package,
+    )

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from csvpipe.extras import CHECKOUT
+
 if TYPE_CHECKING:
     from stack.local import LocalStack
+
+ROOT = CHECKOUT / ".stack" / "run"
+"""The same as ``stack.local.DEFAULT_ROOT``, without the import: most commands run where there is no stack."""
 
 
 def client_values(root: Path | None = None) -> dict[str, object]:
@@ -25,21 +30,21 @@ def client_values(root: Path | None = None) -> dict[str, object]:
 
 def nifi_values(root: Path | None = None) -> tuple[str | None, dict[str, str]]:
     """Return the address of the local stack's NiFi and the parameters of its flow; ``(None, {})`` where none runs."""
-    from stack.components.nifi import NiFi
-
     stack = _running_stack(root)
     if stack is None:
         return None, {}
+    from stack.components.nifi import NiFi
+
     nifi = NiFi(stack.context)
     return nifi.url, nifi.flow_parameters()
 
 
 def _running_stack(root: Path | None) -> LocalStack | None:
     """Return the stack where some process of it runs; looking makes no files."""
-    from stack.local import DEFAULT_ROOT, LocalStack
-
-    root = root or DEFAULT_ROOT
+    root = root or ROOT
     if not (root / "secrets.json").exists():
         return None
+    from stack.local import LocalStack
+
     stack = LocalStack(root=root)
     return stack if any(process.pid for process in stack.all_processes()) else None

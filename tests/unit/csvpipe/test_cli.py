@@ -12,7 +12,8 @@ from rich.text import Text
 from csvpipe.app import COMMANDS, CommandSpec
 from csvpipe.cli import main
 from csvpipe.commands.verify import conclusion
-from csvpipe.exits import ExitCode
+from csvpipe.exits import ConfigurationError, ExitCode
+from csvpipe.extras import require_checkout
 from csvpipe.proof import Difference, Proof, SourceProof
 from tests.unit.csvpipe.fake_bucket import lay_out
 from tests.unit.csvpipe.fake_uploader import UPLOAD_ID, run_fake_uploader, status_document
@@ -65,6 +66,19 @@ def test_missing_package_names_the_extra(
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert run("serve") == ExitCode.CONFIGURATION
     assert "pip install 'csvpipe[uploader]'" in capsys.readouterr().err
+
+
+def test_package_that_is_imported_late_is_missed_at_once(
+    run: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("csvpipe.extras.find_spec", lambda name: None if name == "airflow" else object())
+    assert run("stack", "status") == ExitCode.CONFIGURATION
+    assert "pip install 'csvpipe[cli,uploader,airflow]'" in capsys.readouterr().err
+
+
+def test_stack_outside_a_checkout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="works in a checkout"):
+        require_checkout(what="csvpipe stack", root=tmp_path)
 
 
 def test_wrong_setting_of_the_uploader_is_named_without_a_traceback(

@@ -7,6 +7,7 @@ import pytest
 from csvpipe import local_stack
 from csvpipe.exits import ConfigurationError
 from csvpipe.settings import load_settings
+from stack.local import DEFAULT_ROOT
 from stack.secrets import Secrets
 from stack.settings import StackSettings
 
@@ -59,6 +60,10 @@ def test_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
 def test_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "open-sesame")
     assert "open-sesame" not in repr(load_settings())
+
+
+def test_stack_is_looked_for_where_it_keeps_its_things() -> None:
+    assert local_stack.ROOT == DEFAULT_ROOT
 
 
 def test_no_stack_gives_nothing_and_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
