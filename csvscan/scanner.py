@@ -18,9 +18,8 @@ from csvscan.scan import Scan
 class Scanner:
     """Scans the body of a CSV, that is, all that follows the header record.
 
-    The result does not depend on how the body is cut into blocks; the fastest are of about 1 MiB, ``bytes`` or
-    ``bytearray`` (in which absent bytes are found out by memchr) rather than ``memoryview``. Records are those that
-    Python's ``csv`` reads. Memory stays flat whatever a record's length.
+    The result does not depend on how the body is cut into blocks; those of about 1 MiB are the fastest. Records are
+    those that Python's ``csv`` reads. Memory stays flat whatever a record's length.
 
     Args:
         dialect: delimiter and quote.

@@ -24,6 +24,16 @@ def test_mask_holds_the_places_of_a_byte(size: int) -> None:
     assert MaskMaker().mask(Block(memoryview(content)), 8) is None
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+def test_byte_beside_the_view_is_not_in_the_block(kind: type[bytes | bytearray]) -> None:
+    content = memoryview(kind(b",ab;"))
+    assert Block(content[1:3]).lacks(0x2C)
+    assert Block(content[1:3]).lacks(0x3B)
+    assert not Block(content[0:3]).lacks(0x2C)
+    assert not Block(content[1:][1:]).lacks(0x3B)
+    assert not Block(np.frombuffer(content, np.uint8).data).lacks(0x2C)
+
+
 def test_mask_of_a_short_block_holds_nothing_of_a_longer_one_before() -> None:
     masks = MaskMaker()
     masks.mask(Block(b"," * 200), 0x2C)
