@@ -63,7 +63,7 @@ def running(command: list[str], *, port: int, env: dict[str, str], log: Path) ->
 
 
 def uvicorn(app: str, *options: str, **env: str) -> Start:
-    """Return what starts ``app`` in uvicorn with httptools and uvloop, one worker; ``{directory}`` is put in ``env``."""
+    """Return what starts ``app`` in uvicorn, one worker; ``{directory}`` in a value of ``env`` is filled in."""
 
     def start(directory: Path) -> AbstractContextManager[Server]:
         port = free_port()

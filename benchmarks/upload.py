@@ -15,11 +15,10 @@ import os
 import platform
 import shutil
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,17 +84,20 @@ def _trial(target: Target, server: Server, path: Path, directory: Path) -> Trial
     for written in directory.rglob("*"):
         if written.is_file() and written.stat().st_size > BYTES_PER_MB:
             written.unlink()
-    subprocess.run(["sync"], check=True)  # what the trial before left is not for this one to write
+    os.sync()  # what the trial before left is not for this one to write
     server.reset_peak_rss()
     cpu_before = server.cpu_seconds()
-    with probing_health(server.port) if target.has_health else nullcontext([]) as latencies_ms:
+    latencies_ms: list[float] = []
+    with ExitStack() as probing:
+        if target.has_health:
+            latencies_ms = probing.enter_context(probing_health(server.port))
         seconds = send(path, port=server.port, request=target.request)
     return Trial(seconds, server.cpu_seconds() - cpu_before, server.peak_rss_mb(), latencies_ms)
 
 
 def put_object(path: Path, *, endpoint: str, trials: int) -> list[Trial]:
     """Put the file into a bucket ``benchmark`` by boto3; credentials come from the environment."""
-    import boto3  # noqa: PLC0415  only where an endpoint is given
+    import boto3  # only where an endpoint is given
 
     client = boto3.client("s3", endpoint_url=endpoint)
     client.create_bucket(Bucket="benchmark")
@@ -171,15 +173,12 @@ def main() -> None:
     parser.add_argument("--line-ends", default="lf,crlf")
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--directory", type=Path, help="where the files go; default: a temporary one")
-    parser.add_argument(
-        "--kafka", help="host:port of a broker: then the whole uploader is measured, else its receiving"
-    )
+    parser.add_argument("--kafka", help="host:port of a broker: measures the whole uploader")
     parser.add_argument("--s3-endpoint", help="of a MinIO, to measure boto3 as well")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="measure only raw and ours")
     args = parser.parse_args()
-    print(
-        f"{platform.platform()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
-    )
+    python = platform.python_version()
+    print(f"{platform.platform()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Python {python}")
     with tempfile.TemporaryDirectory(dir=args.directory, prefix="benchmark-upload-") as root:
         source, work = Path(root) / "source.csv", Path(root) / "work"
         Path(root).chmod(0o755)

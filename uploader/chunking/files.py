@@ -16,41 +16,52 @@ FILE_MODE = 0o640
 
 
 class Syncer:
-    """Makes files durable on a thread of its own, while the next ones are being written."""
+    """Makes files durable on a thread of its own, while the next ones are being written.
+
+    After a failure it goes on closing files, as whoever writes them may wait for that.
+    """
 
     def __init__(self, *, on_failure: Callable[[BaseException], None]) -> None:
         self._worker = Worker(name="fsync", on_failure=on_failure)
-        self._slots = BoundedSemaphore(_MAX_UNSYNCED_FILES)
+        self._on_failure = on_failure
+        self._failed = False
+        self._unsynced = BoundedSemaphore(_MAX_UNSYNCED_FILES)
         self._busy = False
 
     def start_writeback(self, fd: int) -> None:
         """Have what was written so far on its way to the disk, unless the disk is behind anyway."""
         if not self._busy:
             self._busy = True
-            self._worker.submit(lambda: self._flush(os.dup(fd)))
+            own_fd = os.dup(fd)
+            self._worker.submit(lambda: self._flush(own_fd))
 
     def close(self, fd: int) -> None:
-        """Fsync ``fd`` and close it. Waits only when far too many files are unsynced."""
-        self._slots.acquire()
+        """Fsync ``fd`` and close it. Waits only where far too many files are unsynced."""
+        self._unsynced.acquire()
         self._worker.submit(lambda: self._sync_and_close(fd))
 
     async def finish(self) -> None:
-        """Wait until everything is durable."""
+        """Wait until everything is durable and closed."""
         await self._worker.join()
 
     def _flush(self, fd: int) -> None:
-        try:
-            os.fdatasync(fd)
-        finally:
-            os.close(fd)
-            self._busy = False
+        self._sync(os.fdatasync, fd)
+        os.close(fd)
+        self._busy = False
 
     def _sync_and_close(self, fd: int) -> None:
+        self._sync(os.fsync, fd)
+        os.close(fd)
+        self._unsynced.release()
+
+    def _sync(self, sync: Callable[[int], None], fd: int) -> None:
+        if self._failed:
+            return
         try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-            self._slots.release()
+            sync(fd)
+        except OSError as failure:
+            self._failed = True
+            self._on_failure(failure)
 
 
 class GrowingFile:

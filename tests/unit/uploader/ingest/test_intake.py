@@ -1,0 +1,191 @@
+"""What happens to an upload that goes wrong on our side, stalls, or says things late."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from contracts.names import BYTES_PER_MB
+from tests.support.ingest import Part, cut_up, form, receive, settings_for, stream
+from uploader.errors import DiskFullError, FileTooLargeError, InvalidCsvError, InvalidFieldError, UploadStalledError
+from uploader.receiving import RECEIVING
+
+FIELDS: list[Part] = [("dataset_name", b"people"), ("chunk_type", b"rows"), ("chunk_size", b"2")]
+ROWS: Part = ("file", b"id\n1\n2\n3\n4\n5\n")
+BIG: Part = ("file", b"id\n" + b"1\n" * (6 * BYTES_PER_MB))
+BIG_FIELDS: list[Part] = [("dataset_name", b"people"), ("chunk_size", b"1")]
+WAYS = {"cut while it comes": [*BIG_FIELDS, BIG], "kept, then cut": [BIG, *BIG_FIELDS]}
+
+
+def body_of(parts: list[Part], piece_bytes: int = 65536) -> AsyncIterator[bytes]:
+    return stream(cut_up(form(parts), [piece_bytes]))
+
+
+@pytest.fixture
+def nothing_left(tmp_path: Path) -> Iterator[None]:
+    """Check that no file and no thread is left."""
+    threads = threading.active_count()
+    yield
+    assert list((tmp_path / RECEIVING).iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [RECEIVING]
+    assert threading.active_count() <= threads
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("call", ["os.write", "os.fsync"])
+def test_disk_that_runs_full_is_said_and_leaves_nothing(tmp_path: Path, way: str, call: str) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with patch(f"uploader.chunking.files.{call}", side_effect=full), pytest.raises(DiskFullError, match="ran full"):
+        asyncio.run(receive(body_of(WAYS[way]), temp_dir=tmp_path))
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("way", WAYS)
+def test_failing_disk_is_not_called_full(tmp_path: Path, way: str) -> None:
+    broken = OSError(errno.EIO, "Input/output error")
+    with patch("uploader.chunking.files.os.write", side_effect=broken), pytest.raises(OSError, match="Input/output"):
+        asyncio.run(receive(body_of(WAYS[way]), temp_dir=tmp_path))
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("way", WAYS)
+def test_cancelled_upload_leaves_nothing(tmp_path: Path, way: str) -> None:
+    async def cancel_when_it_waits_for_more() -> None:
+        waits = asyncio.Event()
+
+        async def never_ending() -> AsyncIterator[bytes]:
+            async for piece in body_of(WAYS[way]):
+                if len(piece) < 65536:
+                    waits.set()
+                    await asyncio.Event().wait()
+                yield piece
+
+        task = asyncio.create_task(receive(never_ending(), temp_dir=tmp_path))
+        await waits.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel_when_it_waits_for_more())
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_cancelled_cut_of_the_spool_leaves_nothing(tmp_path: Path) -> None:
+    async def cancel_while_chunks_are_built() -> None:
+        loop, building, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+        def copy_range(*_: object, **__: object) -> None:
+            loop.call_soon_threadsafe(building.set)
+            go_on.wait(20)
+
+        with patch("uploader.chunking.spooled.copy_range", copy_range):
+            task = asyncio.create_task(receive(body_of(WAYS["kept, then cut"]), temp_dir=tmp_path))
+            await building.wait()
+            task.cancel()
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(cancel_while_chunks_are_built())
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_client_that_stalls_is_given_up(tmp_path: Path) -> None:
+    async def stalls() -> AsyncIterator[bytes]:
+        yield form([*FIELDS, ROWS])[:-60]
+        await asyncio.Event().wait()
+
+    with patch("uploader.intake.IDLE_S", 0.05), pytest.raises(UploadStalledError):
+        asyncio.run(receive(stalls(), temp_dir=tmp_path))
+
+
+def test_slow_disk_holds_the_client_up_instead_of_filling_memory(tmp_path: Path) -> None:
+    go_on, sent_bytes = threading.Event(), 0
+
+    async def counted() -> AsyncIterator[bytes]:
+        nonlocal sent_bytes
+        async for piece in body_of([*FIELDS[:1], ("file", b"id\n" + b"1\n" * (10 * BYTES_PER_MB))]):
+            sent_bytes += len(piece)
+            yield piece
+
+    def write_all(*_: object) -> None:
+        go_on.wait(60)
+
+    async def watch() -> int:
+        task = asyncio.create_task(receive(counted(), temp_dir=tmp_path))
+        before = -1
+        while sent_bytes != before or not sent_bytes:
+            before = sent_bytes
+            for _ in range(2000):
+                await asyncio.sleep(0)
+        held_at = sent_bytes
+        go_on.set()
+        await task
+        return held_at
+
+    with patch("uploader.chunking.files.write_all", write_all):
+        held_at = asyncio.run(watch())
+    assert held_at <= 9 * BYTES_PER_MB
+    assert sent_bytes > 20 * BYTES_PER_MB
+
+
+def test_field_behind_the_file_that_changes_nothing_is_taken(tmp_path: Path) -> None:
+    parts = [*FIELDS, ROWS, ("chunk_size", b"2"), ("strict", b"true")]
+    received = asyncio.run(receive(body_of(parts), temp_dir=tmp_path))
+    assert [chunk.row_count for chunk in received.result.chunks] == [2, 2, 1]
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_field_behind_a_file_that_was_cut_already_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFieldError, match="strict came after the file"):
+        asyncio.run(receive(body_of([*FIELDS, ROWS, ("strict", b"false")]), temp_dir=tmp_path))
+
+
+def test_strict_behind_the_file_counts_when_the_file_was_kept(tmp_path: Path) -> None:
+    ragged: Part = ("file", b"a,b\n1\n")
+    received = asyncio.run(receive(body_of([ragged, *FIELDS, ("strict", b"false")]), temp_dir=tmp_path))
+    assert received.result.row_count == 1
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_second_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFieldError, match="more than one"):
+        asyncio.run(receive(body_of([*FIELDS, ROWS, ROWS]), temp_dir=tmp_path))
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_one_byte_above_the_largest_file_is_refused_and_the_largest_is_taken(tmp_path: Path) -> None:
+    largest = b"id\n" + b"1\n" * (BYTES_PER_MB // 2 - 2) + b"1"
+    assert len(largest) == BYTES_PER_MB
+    settings = settings_for(tmp_path, max_file_size_mb=1, chunk_size_mb=1)
+    received = asyncio.run(receive(body_of([*FIELDS[:1], ("file", largest)]), temp_dir=tmp_path, settings=settings))
+    assert received.content == largest
+    with pytest.raises(FileTooLargeError):
+        asyncio.run(receive(body_of([*FIELDS[:1], ("file", largest + b"\n")]), temp_dir=tmp_path, settings=settings))
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_header_too_long_for_a_message_is_refused(tmp_path: Path) -> None:
+    header = ",".join(f"column_{number}" for number in range(30_000)).encode()
+    with pytest.raises(InvalidCsvError, match="header record of at most"):
+        asyncio.run(receive(body_of([*FIELDS, ("file", header + b"\n")]), temp_dir=tmp_path))
+
+
+def test_declared_encoding_decides_how_headers_are_read(tmp_path: Path) -> None:
+    source: Part = ("file", "größe\n1\n".encode("latin-1"))
+    declared = asyncio.run(receive(body_of([*FIELDS, ("encoding", b"latin-1"), source]), temp_dir=tmp_path)).result
+    assert (declared.headers, declared.encoding) == (["größe"], "iso8859-1")
+    unknown = asyncio.run(receive(body_of([*FIELDS, source]), temp_dir=tmp_path)).result
+    assert (unknown.headers, unknown.encoding) == (["größe"], "unknown-8bit")
+
+
+def test_directory_part_of_a_file_name_is_dropped(tmp_path: Path) -> None:
+    body = form([*FIELDS, ROWS]).replace(b"data.csv", b"../../etc/data.csv")
+    assert asyncio.run(receive(stream([body]), temp_dir=tmp_path)).result.source_filename == "data.csv"

@@ -1,0 +1,78 @@
+"""The multipart body as events."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.ingest import BOUNDARY, cut_up, form
+from uploader.errors import MalformedMultipartError, UnsupportedMediaTypeError
+from uploader.multipart import MultipartReader, PartBegin, PartData, PartEnd, boundary_of
+
+# Everything that looks like a boundary and is none.
+CONFUSING = (
+    b"\r\n--" + BOUNDARY[:-1].encode() + b"\r\n\r\n--\r\n\r\r\n--" + BOUNDARY[:5].encode() + b"\n--" + BOUNDARY.encode()
+)
+
+
+def parts_of(pieces: list[bytes], boundary: str = BOUNDARY) -> list[tuple[str, str | None, bytes]]:
+    """Return name, file name and content of each part that has ended."""
+    reader = MultipartReader(boundary=boundary.encode())
+    parts: list[tuple[str, str | None, bytes]] = []
+    begun, content = PartBegin("", None), b""
+    for piece in pieces:
+        for event in reader.feed(piece):
+            match event:
+                case PartBegin():
+                    begun, content = event, b""
+                case PartData(view):
+                    content += view
+                case PartEnd():
+                    parts.append((begun.name, begun.filename, content))
+    reader.finish()
+    return parts
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10_000])
+def test_events_do_not_depend_on_the_pieces(size: int) -> None:
+    body = form([("dataset_name", b"people"), ("file", CONFUSING), ("strict", b"")])
+    expected = [("dataset_name", None, b"people"), ("file", "data.csv", CONFUSING), ("strict", None, b"")]
+    assert parts_of(cut_up(body, [size])) == expected
+
+
+def test_events_do_not_depend_on_where_a_body_is_cut_in_two() -> None:
+    body = form([("file", CONFUSING), ("dataset_name", b"people")])
+    expected = [("file", "data.csv", CONFUSING), ("dataset_name", None, b"people")]
+    for place in range(len(body)):
+        assert parts_of([body[:place], body[place:]]) == expected
+
+
+@pytest.mark.parametrize("missing_bytes", [3, 4, 10, 40])
+def test_body_that_is_cut_off_is_malformed(missing_bytes: int) -> None:
+    with pytest.raises(MalformedMultipartError, match="cut off"):
+        parts_of([form([("file", b"a\n1\n")])[:-missing_bytes]])
+
+
+def test_body_that_starts_with_something_else_is_malformed() -> None:
+    with pytest.raises(MalformedMultipartError):
+        parts_of([b"id,name\n1,x\n"])
+
+
+def test_part_without_a_name_is_malformed() -> None:
+    with pytest.raises(MalformedMultipartError, match="Content-Disposition"):
+        parts_of([b"--b\r\nContent-Type: text/csv\r\n\r\na\n\r\n--b--\r\n"], boundary="b")
+
+
+def test_part_in_base64_is_refused_rather_than_stored_as_it_is() -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+    with pytest.raises(UnsupportedMediaTypeError, match="base64"):
+        parts_of([head + b"YQo=\r\n--b--\r\n"], boundary="b")
+
+
+def test_boundary_may_be_quoted() -> None:
+    assert boundary_of('Multipart/Form-Data; charset=utf-8; boundary="a b"') == b"a b"
+
+
+@pytest.mark.parametrize("content_type", [None, "", "text/csv", "multipart/form-data", "multipart/mixed; boundary=b"])
+def test_other_content_types_are_refused(content_type: str | None) -> None:
+    with pytest.raises(UnsupportedMediaTypeError):
+        boundary_of(content_type)

@@ -1,0 +1,74 @@
+"""The directory of an upload that comes in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from uploader.receiving import LOCK_FILE, RECEIVING, is_abandoned, receiving_directory
+
+UPLOAD_ID = "0" * 32
+
+
+def test_committed_files_stay_and_the_lock_goes(tmp_path: Path) -> None:
+    async def commit() -> None:
+        async with receiving_directory(tmp_path, UPLOAD_ID) as directory:
+            (directory.path / "chunk").write_bytes(b"x")
+            assert await directory.commit() == tmp_path / UPLOAD_ID
+            assert not is_abandoned(tmp_path / UPLOAD_ID)
+
+    asyncio.run(commit())
+    assert [path.name for path in (tmp_path / UPLOAD_ID).iterdir()] == ["chunk"]
+
+
+def test_error_before_the_commit_removes_everything(tmp_path: Path) -> None:
+    async def fail() -> None:
+        async with receiving_directory(tmp_path, UPLOAD_ID) as directory:
+            (directory.path / "chunk").write_bytes(b"x")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        asyncio.run(fail())
+    assert list(tmp_path.rglob("*")) == [tmp_path / RECEIVING]
+
+
+def test_error_after_the_commit_leaves_the_files_to_the_caller(tmp_path: Path) -> None:
+    async def fail(*, discard: bool) -> None:
+        async with receiving_directory(tmp_path, UPLOAD_ID) as directory:
+            await directory.commit()
+            if discard:
+                await directory.discard()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        asyncio.run(fail(discard=False))
+    assert (tmp_path / UPLOAD_ID).is_dir()
+    (tmp_path / UPLOAD_ID).rmdir()
+    with pytest.raises(RuntimeError):
+        asyncio.run(fail(discard=True))
+    assert not (tmp_path / UPLOAD_ID).exists()
+
+
+def test_directory_is_abandoned_when_its_process_has_died(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with receiving_directory(tmp_path, UPLOAD_ID) as directory:
+            assert not is_abandoned(directory.path)
+
+    asyncio.run(look())
+    left = tmp_path / RECEIVING / UPLOAD_ID
+    left.mkdir()
+    (left / LOCK_FILE).touch()
+    assert is_abandoned(left)
+
+
+def test_directory_without_a_lock_is_abandoned_when_it_is_old(tmp_path: Path) -> None:
+    left = tmp_path / UPLOAD_ID
+    left.mkdir()
+    assert not is_abandoned(left)
+    os.utime(left, (0, 0))
+    assert is_abandoned(left)
+    left.rmdir()
+    assert not is_abandoned(left)
