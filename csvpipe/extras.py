@@ -14,11 +14,25 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 OWN_PACKAGES = frozenset({"contracts", "csvpipe", "csvscan", "dags", "nifi", "stack", "uploader"})
 
 
+class MissingPackageError(ConfigurationError):
+    """A package that a command needs is not installed."""
+
+    code = "missing_package"
+    title = "Missing package"
+
+
+class NoCheckoutError(ConfigurationError):
+    """A command that works on the repository runs from an installed wheel."""
+
+    code = "no_checkout"
+    title = "No checkout"
+
+
 def import_with_hint(name: str, *, extra: str, what: str) -> ModuleType:
     """Import the module ``name`` of ours.
 
     Raises:
-        ConfigurationError: a package from ``extra`` is missing; the text says how to install it for ``what``.
+        MissingPackageError: a package from ``extra`` is missing; the text says how to install it for ``what``.
     """
     try:
         return import_module(name)
@@ -33,7 +47,7 @@ def require_packages(packages: Iterable[str], *, extra: str, what: str) -> None:
     """Check that packages are installed which ``what`` imports late; they are not imported here.
 
     Raises:
-        ConfigurationError: one is missing.
+        MissingPackageError: one is missing.
     """
     for package in packages:
         if find_spec(package) is None:
@@ -44,7 +58,7 @@ def require_checkout(*, what: str, root: Path = CHECKOUT) -> None:
     """Check that this runs in a checkout of the repository and not from an installed wheel.
 
     Raises:
-        ConfigurationError: it does not.
+        NoCheckoutError: it does not.
     """
     if not (root / "pyproject.toml").is_file():
         raise ConfigurationError(
@@ -52,8 +66,8 @@ def require_checkout(*, what: str, root: Path = CHECKOUT) -> None:
         )
 
 
-def _missing(package: str, *, extra: str, what: str) -> ConfigurationError:
-    return ConfigurationError(
+def _missing(package: str, *, extra: str, what: str) -> MissingPackageError:
+    return MissingPackageError(
         f"{what} needs the package '{package}', which is not installed. Run: make setup, or pip install "
         f"'csvpipe[{extra}]'",
         package=package,

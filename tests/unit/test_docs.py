@@ -30,7 +30,11 @@ from tests.support.readme_blocks import KINDS, README, ROOT, Block, run_block, s
 from tests.unit.csvpipe.fake_bucket import lay_out
 from uploader.settings import Settings
 
-DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    README,
+    *(ROOT / p for p in ("CONTRIBUTING.md", "CHANGELOG.md", "nifi/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 API = (ROOT / "docs" / "api.md").read_text()
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 MESSAGES = (ROOT / "docs" / "messages.md").read_text()
