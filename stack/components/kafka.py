@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from contracts.names import TOPIC_DEAD_LETTER, TOPIC_INGEST
 from stack.component import ProcessSpec, Report, StackContext
-from stack.dist import build_once, run_tool
+from stack.dist import build_once
 from stack.errors import PrepareError
-from stack.tools import provide_java, provide_maven
+from stack.maven import run_maven
+from stack.tools import provide_java
 from stack.versions import version
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Kafka:
             names = ("kafka.version", "kafka.scala", "log4j.version")
             properties = [f"-D{name}={value}" for name, value in zip(names, versions, strict=True)]
             goal = ["dependency:copy-dependencies", f"-DoutputDirectory={into / 'libs'}"]
-            run_tool([provide_maven(report), "-B", "-q", *properties, *goal], cwd=into, report=report, what="mvn")
+            run_maven(*properties, *goal, cwd=into, report=report)
 
         build_once(self._context.dist, self._dist_name, stamp, download)
 

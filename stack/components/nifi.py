@@ -13,10 +13,11 @@ from string import Template
 from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
 from stack.components import nifi_nar
 from stack.components.nifi_nar import Nar, assemble_nar
-from stack.dist import build_once, run_tool
+from stack.dist import build_once
 from stack.errors import NotReadyError, PrepareError
+from stack.maven import run_maven
 from stack.probes import http_ok
-from stack.tools import provide_java, provide_maven
+from stack.tools import provide_java
 from stack.versions import version
 
 _SOURCES = Path(__file__).parent.parent / "nifi_home"
@@ -194,6 +195,4 @@ class NiFi:
         return True
 
     def _maven(self, cwd: Path, report: Report, *arguments: str) -> None:
-        argv: list[str | Path] = [provide_maven(report), "-B", "-q", f"-Dnifi.version={self._version}", *arguments]
-        java_home = {"JAVA_HOME": str(provide_java(report))}
-        run_tool(argv, cwd=cwd, env=java_home, report=report, what=f"mvn {arguments[0].rsplit(':', 1)[-1]}")
+        run_maven(f"-Dnifi.version={self._version}", *arguments, cwd=cwd, report=report)
