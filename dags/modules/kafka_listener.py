@@ -114,7 +114,7 @@ def commit_offsets(config: Mapping[str, Any], topic: str, offsets: Mapping[int, 
 def _commit_ahead(consumer: Consumer, topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
     from confluent_kafka import KafkaException, TopicPartition
 
-    current = consumer.committed([TopicPartition(topic, partition) for partition in offsets], timeout=REQUEST_TIMEOUT_S)
+    current = _fetch_committed(consumer, [TopicPartition(topic, partition) for partition in offsets])
     ahead = {t.partition: offsets[t.partition] for t in current if offsets[t.partition] > t.offset}
     if not ahead:
         return ahead
@@ -132,13 +132,32 @@ def _find_starts(consumer: Consumer, topic: str) -> list[TopicPartition]:
     if metadata.error is not None:
         raise KafkaException(metadata.error)
     wanted = [TopicPartition(topic, partition) for partition in sorted(metadata.partitions)]
-    starts = consumer.committed(wanted, timeout=REQUEST_TIMEOUT_S)
+    starts = _fetch_committed(consumer, wanted)
     for start in starts:
         if start.error is not None:
             raise KafkaException(start.error)
         if start.offset < 0:
             start.offset = OFFSET_BEGINNING
     return starts
+
+
+def _fetch_committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    """Ask again while the group's coordinator is being found: librdkafka hands that on instead of waiting it out."""
+    from confluent_kafka import KafkaError, KafkaException
+
+    passing = {
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    }
+    end = time.monotonic() + REQUEST_TIMEOUT_S
+    while True:
+        try:
+            return consumer.committed(partitions, timeout=REQUEST_TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() not in passing or time.monotonic() > end:
+                raise
+            time.sleep(0.2)
 
 
 def _read(consumer: Consumer, partitions: int, *, max_messages: int, max_bytes: int, deadline_s: float) -> list[Record]:
