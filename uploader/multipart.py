@@ -1,7 +1,8 @@
 """A multipart/form-data body, parsed as it arrives (RFC 7578), without keeping or copying a part's content.
 
 The byte work is python-multipart's push parser, which finds boundaries with ``bytes.find``; this module turns its
-callbacks into a list of events for each piece of the body.
+callbacks into a list of events for each piece of the body. A boundary starts with a CR, so a piece without one, within
+a part, cannot hold any: such pieces, which are all there is in a file with LF line ends, do not go through the parser.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 
 from uploader.errors import MalformedMultipartError, UnsupportedMediaTypeError
 
@@ -87,6 +88,9 @@ class MultipartReader:
             MalformedMultipartError: the body breaks the syntax of RFC 2046.
             UnsupportedMediaTypeError: a part is encoded in a way that a CSV must not be.
         """
+        # index > 0: the piece before ended in what may be the start of a boundary, which the parser holds back.
+        if self._parser.state == MultipartState.PART_DATA and not self._parser.index and b"\r" not in piece:
+            return [PartData(memoryview(piece))]
         try:
             self._parser.write(piece)
         except FormParserError as error:

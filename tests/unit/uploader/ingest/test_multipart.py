@@ -46,6 +46,15 @@ def test_events_do_not_depend_on_where_a_body_is_cut_in_two() -> None:
         assert parts_of([body[:place], body[place:]]) == expected
 
 
+@pytest.mark.parametrize("size", [1, 3, 50, 1000])
+def test_padding_behind_a_boundary_is_no_content(size: int) -> None:
+    body = form([("file", b"a\n1\n"), ("strict", b"true")])
+    padded = body.replace(BOUNDARY.encode() + b"\r\n", BOUNDARY.encode() + b" " * 300 + b"\r\n")
+    padded = padded.removeprefix(b"--" + BOUNDARY.encode() + b" " * 300)
+    padded = b"--" + BOUNDARY.encode() + padded
+    assert parts_of(cut_up(padded, [size])) == [("file", "data.csv", b"a\n1\n"), ("strict", None, b"true")]
+
+
 @pytest.mark.parametrize("missing_bytes", [3, 4, 10, 40])
 def test_body_that_is_cut_off_is_malformed(missing_bytes: int) -> None:
     with pytest.raises(MalformedMultipartError, match="cut off"):
