@@ -20,6 +20,7 @@ from dataclasses import fields as dataclass_fields
 from datetime import datetime
 from pathlib import Path
 
+from contracts.errors import CsvPipeError
 from contracts.names import BYTES_PER_MB, timestamp
 from uploader.chunking.blocks import Block, BlockPool
 from uploader.chunking.job import CutJob
@@ -74,6 +75,7 @@ async def receive_upload(
     Raises:
         CsvPipeError: the upload is refused; the subclass says why.
     """
+    log = UploadLog(_log, upload_id)
     length = _declared_length(headers)
     check_length(length, settings=settings)
     boundary = boundary_of(headers.get("content-type"))
@@ -90,12 +92,16 @@ async def receive_upload(
             stamp=timestamp(created_at),
             max_chunks=settings.max_chunks,
             expected_bytes=length,
-            log=UploadLog(_log, upload_id),
+            log=log,
         ),
     )
     try:
         return await intake.receive(body)
+    except CsvPipeError as error:
+        log.info("Refused: %s: %s", error.code, error.detail)
+        raise
     except OSError as error:
+        log.warning("Failed: %s", error)
         if error.errno in _FULL:
             raise DiskFullError(
                 "the disk of TEMP_DIR ran full while the file came in; nothing of it was kept"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,20 @@ def test_utf16_is_stored_as_utf8_and_says_so(uploader: RunningUploader) -> None:
     assert manifest["transcoded_from"] == "utf-16-le"
     assert manifest["source_sha256"] == hashlib.sha256(source).hexdigest()
     assert chunks_of(uploader, answer.json()["upload_id"]) == ["näme,x\nä,1\n".encode()]
+
+
+def test_uploads_at_once_do_not_mix(uploader: RunningUploader) -> None:
+    header = b"id,name\n"
+    sources = [header + b"".join(b"%d,%d\n" % (number, row) for row in range(50_000)) for number in range(5)]
+    with ThreadPoolExecutor(max_workers=5) as pool:
+        answers = list(
+            pool.map(
+                lambda source: post(uploader, source, params={"chunk_type": "rows", "chunk_size": "20000"}), sources
+            )
+        )
+    for source, answer in zip(sources, answers, strict=True):
+        files = chunks_of(uploader, answer.json()["upload_id"])
+        assert header + b"".join(file.removeprefix(header) for file in files) == source
 
 
 Refusal = tuple[int, str, dict[str, Any], dict[str, Any]]
