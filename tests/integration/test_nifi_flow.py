@@ -124,6 +124,17 @@ def test_source_that_recovers_is_fetched(nifi: NiFiServer, source: FakeChunkSour
     assert nifi.wait_landed(message) == HEADER
 
 
+def test_transfer_that_breaks_off_is_done_again(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    content = _content(3 * BYTES_PER_MB)
+    message = source.offer(content, dataset="broken")
+    source.broken[source.path_of(message)] = 2
+
+    nifi.send(message)
+
+    assert nifi.wait_landed(message) == content
+    assert source.hits[source.path_of(message)] == 3
+
+
 def test_redirect_is_not_followed(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(HEADER, dataset="redirected")
     elsewhere = source.offer(HEADER, dataset="elsewhere")
@@ -179,7 +190,7 @@ def test_chunks_wait_while_s3_is_down_and_land_when_it_is_back(nifi: NiFiServer,
         wait_until(
             lambda: nifi.queued_before("Put the object") == len(messages), what="all chunks queued", deadline_s=30
         )
-        nifi.wait_logged("ERROR", "Failed to put")
+        nifi.wait_logged("ERROR", "PutS3Object", messages[0].filename)
     finally:
         nifi.minio.start()
 
@@ -208,7 +219,8 @@ def test_wrong_credentials_are_loud_and_lose_nothing(nifi: NiFiServer, source: F
     nifi.deploy(parameters={**right, "s3.secret.key": "wrong"})
     try:
         nifi.send(message)
-        nifi.wait_logged("ERROR", "Failed to put", "SignatureDoesNotMatch", message.filename)
+        nifi.wait_logged("ERROR", "PutS3Object", message.filename)
+        nifi.wait_logged("SignatureDoesNotMatch")
         assert nifi.queued_before("Put the object") == 1
     finally:
         nifi.deploy(parameters=right)

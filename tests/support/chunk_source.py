@@ -24,6 +24,8 @@ class FakeChunkSource:
     Attributes:
         contents: what is served, by path.
         failures: how many more times a path answers with which status before it serves.
+        redirects: where a path sends its clients instead.
+        broken: how many more times the connection of a path breaks off in the middle of the content.
         hits: requests so far by path.
     """
 
@@ -31,6 +33,7 @@ class FakeChunkSource:
     contents: dict[str, bytes] = field(default_factory=dict)
     failures: dict[str, tuple[int, HTTPStatus]] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
+    broken: Counter[str] = field(default_factory=Counter)
     hits: Counter[str] = field(default_factory=Counter)
 
     def offer(self, content: bytes, *, dataset: str = "flights", chunk_id: int = 1, total: int = 1) -> ChunkMessage:
@@ -95,6 +98,11 @@ def fake_chunk_source() -> Iterator[FakeChunkSource]:
             if status == HTTPStatus.FOUND:
                 self.send_header("Location", source.redirects[self.path])
             self.end_headers()
+            if source.broken[self.path] > 0:
+                source.broken[self.path] -= 1
+                self.wfile.write(body[: len(body) // 2])
+                self.close_connection = True
+                return
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
