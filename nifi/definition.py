@@ -140,7 +140,9 @@ def differences(
     version of a NAR may know more of them.
     """
     known = defaults or {}
-    found = []
+    found = (
+        [] if context_name(wanted) == deployed["flowContents"].get("parameterContextName") else ["parameter context"]
+    )
     for kind in _COMPONENTS:
         ours = {c["identifier"]: c for c in wanted["flowContents"].get(kind, [])}
         theirs = {c["identifier"]: c for c in deployed["flowContents"].get(kind, [])}

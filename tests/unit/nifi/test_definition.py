@@ -74,6 +74,12 @@ def test_new_and_gone_components_are_named(flow: Json) -> None:
     assert [line.partition(":")[0] for line in differences(smaller, flow)] == ["gone", "gone"]
 
 
+def test_another_parameter_context_is_a_change(flow: Json) -> None:
+    deployed = deepcopy(flow)
+    del deployed["flowContents"]["parameterContextName"]
+    assert differences(flow, deployed) == ["parameter context"]
+
+
 def test_comment_of_a_processor_is_not_a_change_of_its_connections(flow: Json) -> None:
     deployed = deepcopy(flow)
     _processor(deployed, "Put the object")["comments"] = "new"
