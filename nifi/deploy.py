@@ -74,7 +74,7 @@ def deploy(
 
     Raises:
         MissingParameterError: a parameter that the flow needs has no value. Nothing was changed.
-        InvalidFlowError: a processor or service is invalid; those that are valid do not run either.
+        InvalidFlowError: a processor or service is invalid; nothing is started. What ran before goes on.
         NiFiApiError: NiFi refused, for example to remove a connection that holds FlowFiles.
         NiFiUnreachableError: NiFi does not answer.
     """
