@@ -59,7 +59,10 @@ with DAG(
 
         Before that it asks NiFi's REST API whether the process group runs and nothing in it is invalid.
         """
+        from airflow.sdk.exceptions import AirflowSkipException
+
         from dags.modules.chunk_run import find_missing, load_run, open_uploader, relay
+        from dags.modules.errors import UploadGoneError
         from dags.modules.nifi_api_client import open_nifi
         from dags.modules.object_store import open_store
 
@@ -67,7 +70,10 @@ with DAG(
         run = load_run(context)
         if context["ti"].try_number > 1:
             chunk_ids = find_missing(run, open_store())  # an earlier try may have sent some
-        relay(run, chunk_ids, nifi=open_nifi(), uploader=open_uploader(run))
+        try:
+            relay(run, chunk_ids, nifi=open_nifi(), uploader=open_uploader(run))
+        except UploadGoneError as error:
+            raise AirflowSkipException(f"upload {run.upload_id} was deleted meanwhile") from error
 
     @task(execution_timeout=timedelta(minutes=15))
     def publish_manifest() -> str | None:

@@ -1,0 +1,160 @@
+"""The steps of a chunk run against the real uploader, the real NiFi with the flow, and a real S3 server; no Airflow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from contracts.manifest import Manifest
+from contracts.states import ChunkState, UploadState
+from dags.modules.batch import pack_messages
+from dags.modules.chunk_run import ChunkRun, find_missing, is_wanted, open_uploader, publish, read_run, relay
+from dags.modules.errors import NifiNotReadyError, UploadGoneError
+from dags.modules.landing import LandingWatch
+from dags.modules.landing_trigger import watch_landing
+from dags.modules.nifi_api_client import NifiClient
+from dags.modules.object_store import ObjectStore
+from dags.modules.validators import parse_allowed_hosts
+from tests.support.nifi import NiFiServer
+from tests.support.uploader_server import RunningUploader, running_uploader
+from tests.support.waiting import wait_until
+
+SOURCE = b"id,name\n" + b"".join(b'%d,"a name, of\n%d"\n' % (row, row) for row in range(1, 3001))
+Upload = Callable[[], ChunkRun]
+
+
+@pytest.fixture(scope="module")
+def uploader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUploader]:
+    with running_uploader(tmp_path_factory.mktemp("chunks")) as server:
+        yield server
+
+
+@pytest.fixture
+def upload(uploader: RunningUploader) -> Upload:
+    """Upload a file of three chunks, and give the run that the listener would start for it."""
+
+    def send() -> ChunkRun:
+        answer = httpx.post(
+            f"{uploader.base_url}/upload/csv",
+            files={"file": ("source.csv", SOURCE)},
+            data={"dataset_name": "people", "chunk_type": "count", "chunk_size": "3"},
+            timeout=60,
+        )
+        assert answer.status_code == 202, answer.text
+        upload_id = str(answer.json()["upload_id"])
+
+        def announced() -> bool:
+            return [message.upload_id for message in uploader.announcer.messages].count(upload_id) == 3
+
+        wait_until(announced, what="the chunks are announced", deadline_s=30)
+        messages = [message for message in uploader.announcer.messages if message.upload_id == upload_id]
+        allowed = parse_allowed_hosts(urlsplit(messages[0].api_endpoint).netloc)
+        return read_run(pack_messages(messages), allowed=allowed, bucket="raw")
+
+    return send
+
+
+@pytest.fixture
+def nifi_client(nifi: NiFiServer) -> NifiClient:
+    return NifiClient(api_url=f"{nifi.url}/nifi-api", listen_url=nifi.component.addresses()["ingest"])
+
+
+@pytest.fixture
+def store(nifi: NiFiServer) -> ObjectStore:
+    return ObjectStore(client=nifi.minio.client())
+
+
+def wait_landed(run: ChunkRun, store: ObjectStore) -> list[str]:
+    watch = LandingWatch(store=store, uploader=open_uploader(run), chunks=run.expected)
+    return asyncio.run(watch_landing(watch, deadline_s=60))
+
+
+def states_of(run: ChunkRun) -> list[str]:
+    status = httpx.get(f"{run.base_url}/uploads/{run.upload_id}/status", timeout=30).json()
+    return [chunk["state"] for chunk in status["chunks"]]
+
+
+def test_run_brings_an_upload_into_the_bucket_and_publishes_its_manifest(
+    upload: Upload, nifi_client: NifiClient, store: ObjectStore
+) -> None:
+    run = upload()
+    client = open_uploader(run)
+    assert is_wanted(client)
+    assert find_missing(run, store) == [1, 2, 3]
+    relay(run, [1, 2, 3], nifi=nifi_client, uploader=client)
+    assert publish(client, store) in (None, f"people/_manifests/{run.upload_id}.json")
+    assert wait_landed(run, store) == []
+    assert states_of(run) == [ChunkState.LANDED] * 3
+
+    key = publish(client, store)
+    body = store._client.get_object(Bucket="raw", Key=str(key))["Body"].read()
+    manifest = Manifest.model_validate_json(body)
+    parts = [store._client.get_object(Bucket="raw", Key=c.key)["Body"].read() for c in manifest.chunks]
+    head = parts[0][: manifest.header_bytes]
+    assert head + b"".join(part[manifest.header_bytes :] for part in parts) == SOURCE
+
+
+def test_second_run_of_the_same_chunks_sends_nothing_and_ends_alike(
+    upload: Upload, nifi_client: NifiClient, store: ObjectStore
+) -> None:
+    run = upload()
+    client = open_uploader(run)
+    relay(run, [1, 2, 3], nifi=nifi_client, uploader=client)
+    assert wait_landed(run, store) == []
+    assert find_missing(run, store) == []
+    # Sent anyway, as by a run that looked before they were there: nothing becomes of it.
+    relay(run, [1], nifi=nifi_client, uploader=client)
+    assert wait_landed(run, store) == []
+    assert states_of(run) == [ChunkState.LANDED] * 3
+    assert publish(client, store) == publish(client, store) == f"people/_manifests/{run.upload_id}.json"
+
+
+def test_chunks_given_up_are_failed_at_the_uploader_until_they_land(
+    upload: Upload, nifi_client: NifiClient, store: ObjectStore
+) -> None:
+    run = upload()
+    watch = LandingWatch(store=store, uploader=open_uploader(run), chunks=run.expected)
+    assert len(asyncio.run(watch_landing(watch, deadline_s=0))) == 3
+    assert states_of(run) == [ChunkState.FAILED] * 3
+    assert open_uploader(run).fetch_state() is UploadState.FAILED
+    relay(run, [1, 2, 3], nifi=nifi_client, uploader=open_uploader(run))
+    assert wait_landed(run, store) == []
+    assert open_uploader(run).fetch_state() is UploadState.LANDED
+
+
+def test_deleted_upload_is_not_wanted(upload: Upload) -> None:
+    run = upload()
+    assert httpx.delete(f"{run.base_url}/uploads/{run.upload_id}?force=true", timeout=30).is_success
+    assert not is_wanted(open_uploader(run))
+    with pytest.raises(UploadGoneError):
+        open_uploader(run).report_relayed(1)
+
+
+def test_stopped_group_takes_nothing(
+    upload: Upload, nifi: NiFiServer, nifi_client: NifiClient, store: ObjectStore
+) -> None:
+    run = upload()
+    group = next(iter(nifi_client._get("/process-groups/root/process-groups")["processGroups"]))
+    address = f"{nifi.url}/nifi-api/flow/process-groups/{group['id']}"
+    httpx.put(address, json={"id": group["id"], "state": "STOPPED"}, timeout=30).raise_for_status()
+    try:
+        with pytest.raises(NifiNotReadyError, match="stopped"):
+            relay(run, [1, 2, 3], nifi=nifi_client, uploader=open_uploader(run))
+        assert states_of(run) == [ChunkState.ANNOUNCED] * 3
+    finally:
+        httpx.put(address, json={"id": group["id"], "state": "RUNNING"}, timeout=30).raise_for_status()
+    wait_until(lambda: _is_ready(nifi_client), what="the group runs again", deadline_s=60)
+    relay(run, [1, 2, 3], nifi=nifi_client, uploader=open_uploader(run))
+    assert wait_landed(run, store) == []
+
+
+def _is_ready(client: NifiClient) -> bool:
+    try:
+        client.check_ready()
+    except NifiNotReadyError:
+        return False
+    return True
