@@ -53,9 +53,10 @@ class UploadFields:
             raise InvalidFieldError(f"{name} is given twice, as {known!r} and as {value!r}", field=name)
 
     @property
-    def named(self) -> bool:
-        """Whether ``dataset_name`` is known, which is all that is needed to cut with the other fields' defaults."""
-        return "dataset_name" in self._values
+    def sufficient(self) -> bool:
+        """Whether all is known that has no default: ``dataset_name``, and for chunks by count their number."""
+        by_count = self._values.get("chunk_type", self._defaults.chunk_type).lower() == ChunkType.COUNT
+        return "dataset_name" in self._values and (not by_count or "chunk_size" in self._values)
 
     def options(self) -> CutOptions:
         """Check the fields and return what they say.
@@ -64,7 +65,7 @@ class UploadFields:
             InvalidFieldError: a field is missing or breaks its rule, which the message states.
             InvalidDatasetNameError: the dataset's name breaks the rule.
         """
-        if not self.named:
+        if "dataset_name" not in self._values:
             raise InvalidFieldError(
                 "dataset_name is missing: send it as a form field or in the query", field="dataset_name"
             )

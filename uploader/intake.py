@@ -3,8 +3,9 @@
 Which way the bytes take:
 
 - ``dataset_name`` is known before the file part starts (a field in front of it, or in the query), and the chunks are
-  by size or rows: the file is **cut while it is received**, and every byte is written once. A field that comes after
-  the file must then not change anything.
+  by size or rows: the file is **cut while it is received**, and every byte is written once. Should a field behind the
+  file then say something else, the chunks are put together again and cut anew (what is invalid by the fields known
+  so far has been refused by then).
 - else (``curl -F file=@x -F dataset_name=y``, or chunks by count): the file is **kept once on disk**, and the chunks
   are copied out of it, inside the kernel, when all is known.
 """
@@ -16,7 +17,6 @@ import errno
 import logging
 import shutil
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import fields as dataclass_fields
 from datetime import datetime
 from pathlib import Path
 
@@ -180,8 +180,12 @@ class _Intake:
         self._job.dataset_name = options.dataset_name
         if isinstance(self._cut, SpooledCut):
             return options, await self._cut.finish(options=options, check=self._pool.check)
-        _check_late_fields(cut_by=self._cut.options, said=options)
-        return options, await self._cut.finish(check=self._pool.check)
+        result = await self._cut.finish(check=self._pool.check)
+        if options == self._cut.options:
+            return options, result
+        await check_disk(self._job.directory, needed_bytes=result.content_bytes, settings=self._settings)
+        self._job.log.info("A field behind the file changes how it is cut: it is cut again")
+        return options, await self._cut.cut_again(options, result)
 
     async def _read(self, body: AsyncIterator[bytes]) -> None:
         loop = asyncio.get_running_loop()
@@ -221,7 +225,7 @@ class _Intake:
         if self._cut is not None:
             raise InvalidFieldError("there is more than one part 'file': an upload is one file", field=FILE_FIELD)
         self._job.source_filename = Path(part.filename or "").name
-        options = self._fields.options() if self._fields.named else None
+        options = self._fields.options() if self._fields.sufficient else None
         if options is None or options.chunk_type is ChunkType.COUNT:
             # The spool goes when the chunks are there: for a moment both are.
             await check_disk(
@@ -271,15 +275,3 @@ class _Intake:
             self._fields.add(self._part.name, value.decode())
         except UnicodeDecodeError as error:
             raise MalformedMultipartError(f"field {self._part.name[:64]!r} is not UTF-8") from error
-
-
-def _check_late_fields(*, cut_by: CutOptions, said: CutOptions) -> None:
-    """Refuse fields that came after the file and say something else than what it was cut by."""
-    names = [field.name for field in dataclass_fields(said)]
-    late = [name for name in names if getattr(said, name) != getattr(cut_by, name)]
-    if late:
-        raise InvalidFieldError(
-            f"{', '.join(late)} came after the file, which was cut as it came in because dataset_name was known; "
-            "send the fields before the file, or in the query",
-            field=late[0],
-        )

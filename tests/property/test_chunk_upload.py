@@ -59,7 +59,7 @@ _SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
     option=_OPTIONS,
     read_sizes=_SIZES,
     block_bytes=st.integers(1, 50),
-    file_first=st.booleans(),
+    file_at=st.integers(0, 3),
 )
 def test_chunks_put_together_are_the_source_and_hold_each_row_once(
     *,
@@ -68,7 +68,7 @@ def test_chunks_put_together_are_the_source_and_hold_each_row_once(
     option: tuple[str, int],
     read_sizes: list[int],
     block_bytes: int,
-    file_first: bool,
+    file_at: int,
 ) -> None:
     source = text.encode(encoding)
     chunk_type, chunk_size = option
@@ -77,8 +77,7 @@ def test_chunks_put_together_are_the_source_and_hold_each_row_once(
         ("chunk_type", chunk_type.encode()),
         ("chunk_size", str(chunk_size).encode()),
     ]
-    # Behind all fields, or in front of dataset_name: in between a field would come too late to be heeded.
-    parts.insert(0 if file_first else len(parts), ("file", source))
+    parts.insert(file_at, ("file", source))
     received = _receive(parts, read_sizes, block_bytes)
     _check(received, source, ChunkType(chunk_type), chunk_size)
 

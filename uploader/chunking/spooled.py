@@ -63,6 +63,127 @@ class RowIndex:
         raise ValueError(f"row {row} is not in the spool")
 
 
+class SpoolCutter:
+    """Cuts a content that lies in one file. All calls block; when ``stopped`` is set they raise StoppedError soon."""
+
+    def __init__(self, *, job: CutJob, transcoder: Transcoder, stopped: threading.Event) -> None:
+        self._job = job
+        self._path = job.directory / SPOOL_FILE
+        self.fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
+        self._transcoder = transcoder
+        self._scanner: ContentScanner | None = None
+        self._scanned_by: CutOptions | None = None
+        self._index = RowIndex()
+        self._stopped = stopped
+
+    def scan(self, data: memoryview, options: CutOptions) -> None:
+        """Count the rows of the next block while it comes in, so that no pass is needed for that."""
+        if self._scanner is None:
+            self._scanner = self._new_scanner(options)
+            self._scanned_by = options
+        scanned = self._scanner.feed(data)
+        if scanned is not None:
+            self._index.feed(scanned)
+
+    def cut(self, options: CutOptions, *, content_sha256: str) -> CutResult:
+        """Find the places to cut at, build the chunks, and remove the spool.
+
+        Raises:
+            InvalidCsvError: the content is no CSV.
+            StoppedError: the upload was given up.
+        """
+        buffer = memoryview(bytearray(DEFAULT_BLOCK_BYTES))
+        if options.chunk_type is ChunkType.COUNT:
+            scanner, spans = self._spans_by_count(options, buffer)
+        else:
+            scanner, spans = self._spans_by_plan(options, buffer)
+        sha256 = self._build_all(spans, scanner.header.prefix)
+        self._path.unlink()
+        return self._job.result(
+            scanner=scanner, transcoder=self._transcoder, content_sha256=content_sha256, spans=spans, sha256=sha256
+        )
+
+    def close(self) -> None:
+        """Close the spool."""
+        os.close(self.fd)
+
+    def check_stopped(self) -> None:
+        """Go on only if the upload was not given up.
+
+        Raises:
+            StoppedError: it was.
+        """
+        if self._stopped.is_set():
+            raise StoppedError
+
+    def _spans_by_plan(self, options: CutOptions, buffer: memoryview) -> tuple[ContentScanner, list[Span]]:
+        scanner = self._new_scanner(options)
+        size_bytes = os.fstat(self.fd).st_size
+        cutter = Cutter(
+            plan=plan_for(options),
+            sink=NoSink(),
+            max_chunks=self._job.max_chunks,
+            on_too_many=too_many_chunks(options=options, max_chunks=self._job.max_chunks, expected_bytes=size_bytes),
+        )
+        for data in read_blocks(self.fd, buffer):
+            self.check_stopped()
+            scanned = scanner.feed(data)
+            if scanned is not None:
+                cutter.feed(scanned, None)
+        scanned = scanner.finish()
+        if scanned is not None:
+            cutter.feed(scanned, None)
+        cutter.finish(scanner.end)
+        return scanner, join_blank_tail(cutter.spans)
+
+    def _spans_by_count(self, options: CutOptions, buffer: memoryview) -> tuple[ContentScanner, list[Span]]:
+        scanner = self._count_rows(options, buffer)
+        header, end = scanner.header, scanner.end
+        places = [Place(len(header.prefix), 0)]
+        for row in spread(rows=end.rows, chunks=options.chunk_size):
+            self.check_stopped()
+            places.append(self._index.end_of_row(row, spool_fd=self.fd, buffer=buffer, dialect=header.dialect))
+        return scanner, [Span(start, stop) for start, stop in zip(places, [*places[1:], end], strict=True)]
+
+    def _count_rows(self, options: CutOptions, buffer: memoryview) -> ContentScanner:
+        """Finish the scan that went on while the file came in, or make one where there was none."""
+        scanner = self._scanner
+        if scanner is None or self._scanned_by != options:
+            self._index = RowIndex()
+            self._scanner = scanner = self._new_scanner(options)
+            for data in read_blocks(self.fd, buffer):
+                self.check_stopped()
+                self.scan(data, options)
+        scanned = scanner.finish()
+        if scanned is not None:
+            self._index.feed(scanned)
+        return scanner
+
+    def _new_scanner(self, options: CutOptions) -> ContentScanner:
+        return ContentScanner(options=options, transcoded=self._transcoder.transcoded_from is not None)
+
+    def _build_all(self, spans: list[Span], prefix: bytes) -> list[str]:
+        paths = [self._job.chunk_path(number) for number in range(1, len(spans) + 1)]
+        with ThreadPoolExecutor(max_workers=_BUILDERS, thread_name_prefix="build") as pool:
+            futures = [pool.submit(self._build, path, span, prefix) for path, span in zip(paths, spans, strict=True)]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                self._stopped.set()
+                raise
+
+    def _build(self, path: Path, span: Span, prefix: bytes) -> str:
+        self.check_stopped()
+        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
+        try:
+            write_all(fd, prefix)
+            copy_range(self.fd, fd, start=span.start.offset, end=span.end.offset)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        return hash_file(path)
+
+
 class SpooledCut:
     """Takes blocks into a spool file, and has made chunk files of them when :meth:`finish` returns.
 
@@ -70,18 +191,14 @@ class SpooledCut:
     """
 
     def __init__(self, *, options: CutOptions | None, job: CutJob, on_failure: Callable[[BaseException], None]) -> None:
-        self.options = options
-        self._job = job
-        self._path = job.directory / SPOOL_FILE
-        self._fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
+        self._options = options
         self._transcoder = Transcoder()
-        self._scanner: ContentScanner | None = None
-        self._index = RowIndex()
-        self._content = hashlib.sha256()
         self._stopped = threading.Event()
+        self._cutter = SpoolCutter(job=job, transcoder=self._transcoder, stopped=self._stopped)
+        self._content = hashlib.sha256()
         self._worker = Worker(name="spool", on_failure=on_failure)
         self._digest_worker = Worker(name="digest-content", on_failure=on_failure)
-        self._passes: asyncio.Task[CutResult] | None = None
+        self._cutting: asyncio.Task[CutResult] | None = None
 
     def submit(self, block: Block) -> None:
         """Keep ``block`` when its turn comes, and release it."""
@@ -98,8 +215,9 @@ class SpooledCut:
         await self._worker.join()
         await self._digest_worker.join()
         check()
-        self._passes = asyncio.create_task(asyncio.to_thread(self._cut, options))
-        return await asyncio.shield(self._passes)
+        content_sha256 = self._content.hexdigest()
+        self._cutting = asyncio.create_task(asyncio.to_thread(self._cutter.cut, options, content_sha256=content_sha256))
+        return await asyncio.shield(self._cutting)
 
     async def stop(self) -> None:
         """Give up; when this returns no thread touches a file any more."""
@@ -107,9 +225,9 @@ class SpooledCut:
         for worker in (self._worker, self._digest_worker):
             worker.drop()
             await worker.join()
-        if self._passes is not None:
-            await asyncio.gather(self._passes, return_exceptions=True)
-        os.close(self._fd)
+        if self._cutting is not None:
+            await asyncio.gather(self._cutting, return_exceptions=True)
+        self._cutter.close()
 
     def _take(self, block: Block) -> None:
         self._keep(self._transcoder.feed(block.content), block)
@@ -124,104 +242,11 @@ class SpooledCut:
         if block is not None:
             block.hold()
         self._digest_worker.submit(lambda: self._hash(data, block))
-        write_all(self._fd, data)
-        if self.options is not None:
-            self._scan(data, self.options)
+        write_all(self._cutter.fd, data)
+        if self._options is not None:
+            self._cutter.scan(data, self._options)
 
     def _hash(self, data: memoryview, block: Block | None) -> None:
         self._content.update(data)
         if block is not None:
             block.release()
-
-    def _scan(self, data: memoryview, options: CutOptions) -> None:
-        if self._scanner is None:
-            self._scanner = ContentScanner(options=options, transcoded=self._transcoder.transcoded_from is not None)
-        scanned = self._scanner.feed(data)
-        if scanned is not None:
-            self._index.feed(scanned)
-
-    def _cut(self, options: CutOptions) -> CutResult:
-        """Find the places, and build the chunks (in a thread)."""
-        buffer = memoryview(bytearray(DEFAULT_BLOCK_BYTES))
-        if options.chunk_type is ChunkType.COUNT:
-            spans = self._spans_by_count(options, buffer)
-        else:
-            spans = self._spans_by_plan(options, buffer)
-        assert self._scanner is not None  # noqa: S101  the pass has made it
-        sha256 = self._build_all(spans, self._scanner.header.prefix)
-        self._path.unlink()
-        return self._job.result(
-            scanner=self._scanner,
-            transcoder=self._transcoder,
-            content_sha256=self._content.hexdigest(),
-            spans=spans,
-            sha256=sha256,
-        )
-
-    def _spans_by_plan(self, options: CutOptions, buffer: memoryview) -> list[Span]:
-        scanner = self._new_scanner(options)
-        size_bytes = os.fstat(self._fd).st_size
-        cutter = Cutter(
-            plan=plan_for(options),
-            sink=NoSink(),
-            max_chunks=self._job.max_chunks,
-            on_too_many=too_many_chunks(options=options, max_chunks=self._job.max_chunks, expected_bytes=size_bytes),
-        )
-        for data in read_blocks(self._fd, buffer):
-            self._check_stopped()
-            scanned = scanner.feed(data)
-            if scanned is not None:
-                cutter.feed(scanned, None)
-        scanned = scanner.finish()
-        if scanned is not None:
-            cutter.feed(scanned, None)
-        cutter.finish(scanner.end)
-        return join_blank_tail(cutter.spans)
-
-    def _spans_by_count(self, options: CutOptions, buffer: memoryview) -> list[Span]:
-        if self.options != options or self._scanner is None:
-            self._index = RowIndex()
-            self._new_scanner(options)
-            for data in read_blocks(self._fd, buffer):
-                self._check_stopped()
-                self._scan(data, options)
-        assert self._scanner is not None  # noqa: S101  made above or while receiving
-        scanned = self._scanner.finish()
-        if scanned is not None:
-            self._index.feed(scanned)
-        header, end = self._scanner.header, self._scanner.end
-        places = [Place(len(header.prefix), 0)]
-        for row in spread(rows=end.rows, chunks=options.chunk_size):
-            self._check_stopped()
-            places.append(self._index.end_of_row(row, spool_fd=self._fd, buffer=buffer, dialect=header.dialect))
-        return [Span(start, stop) for start, stop in zip(places, [*places[1:], end], strict=True)]
-
-    def _new_scanner(self, options: CutOptions) -> ContentScanner:
-        transcoded = self._transcoder.transcoded_from is not None
-        self._scanner = ContentScanner(options=options, transcoded=transcoded)
-        return self._scanner
-
-    def _build_all(self, spans: list[Span], prefix: bytes) -> list[str]:
-        paths = [self._job.chunk_path(number) for number in range(1, len(spans) + 1)]
-        with ThreadPoolExecutor(max_workers=_BUILDERS, thread_name_prefix="build") as pool:
-            futures = [pool.submit(self._build, path, span, prefix) for path, span in zip(paths, spans, strict=True)]
-            try:
-                return [future.result() for future in futures]
-            except BaseException:
-                self._stopped.set()
-                raise
-
-    def _build(self, path: Path, span: Span, prefix: bytes) -> str:
-        self._check_stopped()
-        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
-        try:
-            write_all(fd, prefix)
-            copy_range(self._fd, fd, start=span.start.offset, end=span.end.offset)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        return hash_file(path)
-
-    def _check_stopped(self) -> None:
-        if self._stopped.is_set():
-            raise StoppedError

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from uploader.chunking.blocks import Block
 from uploader.chunking.content import ContentScanner, Transcoder
 from uploader.chunking.cutter import Cutter, has_blank_tail, join_blank_tail, too_many_chunks
 from uploader.chunking.digest import ChunkDigests
-from uploader.chunking.files import GrowingFile, Syncer, copy_range, hash_file
+from uploader.chunking.files import GrowingFile, Syncer, copy_range, hash_file, write_all
 from uploader.chunking.job import CutJob
 from uploader.chunking.plan import plan_for
+from uploader.chunking.spooled import SpoolCutter
 from uploader.chunking.worker import Worker
 from uploader.model import CutOptions, CutResult
 
@@ -76,6 +80,8 @@ class StreamingCut:
             on_too_many=too_many_chunks(options=options, max_chunks=job.max_chunks, expected_bytes=job.expected_bytes),
         )
         self._worker = Worker(name="cut", on_failure=on_failure)
+        self._again: asyncio.Task[CutResult] | None = None
+        self._stopped = threading.Event()
 
     def submit(self, block: Block) -> None:
         """Cut ``block`` when its turn comes, and release it."""
@@ -94,13 +100,25 @@ class StreamingCut:
         check()
         return await self._job.in_thread(lambda: self._result(content_sha256))
 
+    async def cut_again(self, options: CutOptions, result: CutResult) -> CutResult:
+        """Cut anew what :meth:`finish` has cut, as a field that came behind the file wants it otherwise.
+
+        Raises:
+            InvalidCsvError: the content is no CSV by these options.
+        """
+        self._again = asyncio.create_task(asyncio.to_thread(self._cut_again, options, result))
+        return await asyncio.shield(self._again)
+
     async def stop(self) -> None:
         """Give up; when this returns no thread touches a file any more."""
+        self._stopped.set()
         self._worker.drop()
         await self._worker.join()
         await self._digests.drop()
         await self._syncer.finish()
         self._writer.abandon()
+        if self._again is not None:
+            await asyncio.gather(self._again, return_exceptions=True)
 
     def _take(self, block: Block) -> None:
         data = self._transcoder.feed(block.content)
@@ -149,3 +167,15 @@ class StreamingCut:
             os.fsync(target.fileno())
         tail.unlink()
         return hash_file(last)
+
+    def _cut_again(self, options: CutOptions, result: CutResult) -> CutResult:
+        """Put the content together again out of the chunk files, and cut that."""
+        with closing(SpoolCutter(job=self._job, transcoder=self._transcoder, stopped=self._stopped)) as cutter:
+            write_all(cutter.fd, self._writer.prefix)
+            for chunk in result.chunks:
+                cutter.check_stopped()
+                path = self._job.directory / chunk.filename
+                with path.open("rb") as file:
+                    copy_range(file.fileno(), cutter.fd, start=result.header_bytes, end=chunk.size_bytes)
+                path.unlink()
+            return cutter.cut(options, content_sha256=result.content_sha256)

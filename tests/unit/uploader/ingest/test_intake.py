@@ -142,10 +142,16 @@ def test_field_behind_the_file_that_changes_nothing_is_taken(tmp_path: Path) -> 
     assert [chunk.row_count for chunk in received.result.chunks] == [2, 2, 1]
 
 
-@pytest.mark.usefixtures("nothing_left")
-def test_field_behind_a_file_that_was_cut_already_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(InvalidFieldError, match="strict came after the file"):
-        asyncio.run(receive(body_of([*FIELDS, ROWS, ("strict", b"false")]), temp_dir=tmp_path))
+@pytest.mark.parametrize(
+    ("late", "rows"),
+    [(("chunk_size", b"4"), [4, 1]), (("chunk_type", b"count"), [2, 3]), (("strict", b"false"), [2, 2, 1])],
+)
+def test_field_behind_a_file_that_was_cut_already_has_it_cut_again(tmp_path: Path, late: Part, rows: list[int]) -> None:
+    fields = [field for field in FIELDS if field[0] != late[0]]
+    received = asyncio.run(receive(body_of([*fields, ROWS, late]), temp_dir=tmp_path))
+    assert [chunk.row_count for chunk in received.result.chunks] == rows
+    assert received.content == ROWS[1]
+    assert received.left_over == []
 
 
 def test_strict_behind_the_file_counts_when_the_file_was_kept(tmp_path: Path) -> None:
