@@ -119,8 +119,8 @@ async def _start(
     await threads.run(recover, store=store, files=files, cleaner=cleaner, holder=holder, clock=clock)
     event_loop = asyncio.get_running_loop()
 
-    def loop(name: str, step: Callable[[], bool], interval_s: float) -> Loop:
-        return Loop(name=name, step=step, threads=threads, interval_s=interval_s, longest_s=intervals.longest_s)
+    def loop(name: str, step: Callable[[], bool], interval_s: float, longest_s: float = intervals.longest_s) -> Loop:
+        return Loop(name=name, step=step, threads=threads, interval_s=interval_s, longest_s=longest_s)
 
     announcing = loop("outbox", outbox.run_pass, intervals.outbox_s)
 
@@ -152,7 +152,8 @@ async def _start(
     )
     await stack.enter_async_context(
         _running(
-            loop("kafka probe", probe.run_pass, intervals.probe_s),
+            # Never less often: its finding Kafka back is what wakes the outbox.
+            loop("kafka probe", probe.run_pass, intervals.probe_s, intervals.probe_s),
             announcing,
             loop("reconciliation", reconciler.run_pass, intervals.reconcile_s),
             loop("cleaner", cleaner.run_pass, intervals.clean_s),

@@ -1,0 +1,191 @@
+"""Several worker processes on one database and one disk, with a real broker: together they act as one."""
+
+from __future__ import annotations
+
+import json
+import signal
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from contracts.message import parse_message
+from stack.local import LocalStack
+from tests.support.postgres import PostgresServer
+from tests.support.services import KafkaBroker, running_stack
+from tests.support.waiting import wait_until
+from uploader.receiving import RECEIVING
+
+WORKERS = 3
+CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(1, 11))
+CHUNKS = 5
+
+
+class Workers:
+    """An uploader of several processes."""
+
+    def __init__(self, stack: LocalStack, *, topic: str, broker: KafkaBroker) -> None:
+        self.stack = stack
+        self.topic = topic
+        self.broker = broker
+        settings = stack.context.settings
+        self.url = f"http://{settings.host}:{settings.uploader_port}"
+        self.temp_dir = stack.context.data_dir("uploader")
+
+    def upload(self, *, key: str | None = None, rows: int = 10) -> httpx.Response:
+        headers = {"Idempotency-Key": key} if key else {}
+        # A connection each, so that the kernel spreads them over the workers.
+        return httpx.post(
+            f"{self.url}/upload/csv?dataset_name=people&chunk_type=rows&chunk_size={rows // CHUNKS}",
+            files={"file": ("people.csv", CSV)},
+            headers=headers,
+            timeout=60,
+            trust_env=False,
+        )
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", timeout=30, trust_env=False)
+
+    def uploads(self) -> dict[str, str]:
+        """Return the status of every upload."""
+        page = self.get("/uploads?limit=200").json()
+        assert page["next_cursor"] is None
+        return {each["upload_id"]: each["status"] for each in page["uploads"]}
+
+    def directories(self) -> set[str]:
+        """Return what lies on the disk, but for the database."""
+        found = {path.name for path in self.temp_dir.iterdir() if path.is_dir() and path.name != RECEIVING}
+        receiving = self.temp_dir / RECEIVING
+        return found | ({f"{RECEIVING}/{path.name}" for path in receiving.iterdir()} if receiving.exists() else set())
+
+    def messages(self) -> Counter[tuple[str, int]]:
+        """Return how often each chunk stands in the topic."""
+        consumer = Consumer({"bootstrap.servers": self.broker.bootstrap, "group.id": uuid.uuid4().hex})
+        found: Counter[tuple[str, int]] = Counter()
+        for partition in consumer.list_topics(self.topic, timeout=10).topics[self.topic].partitions:
+            place = TopicPartition(self.topic, partition, 0)
+            _, end = consumer.get_watermark_offsets(place, timeout=10)
+            consumer.assign([place])
+            for _ in range(end):
+                record = consumer.poll(10)
+                assert record is not None
+                value = record.value()
+                assert isinstance(value, bytes)
+                message = parse_message(value)
+                found[message.upload_id, message.chunk_id] += 1
+        consumer.close()
+        return found
+
+    def processes(self) -> list[psutil.Process]:
+        [managed] = self.stack.processes_of("uploader")
+        assert managed.pid is not None
+        parent = psutil.Process(managed.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def kill(self) -> None:
+        """Take all processes away at once."""
+        for process in self.processes():
+            process.send_signal(signal.SIGSTOP)
+        [managed] = self.stack.processes_of("uploader")
+        managed.kill(signal.SIGKILL, family=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def workers(request: pytest.FixtureRequest, tmp_path: Path, kafka_broker: KafkaBroker) -> Iterator[Workers]:
+    topic = f"test-{uuid.uuid4().hex}"
+    environment = {"KAFKA_BROKER": kafka_broker.bootstrap, "KAFKA_TOPIC_INGEST": topic, "MIN_FREE_DISK_MB": "1"}
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        environment["DATABASE_URL"] = server.new_database()
+    with running_stack(tmp_path, ["uploader"], uploader_workers=WORKERS, uploader_environment=environment) as stack:
+        yield Workers(stack, topic=topic, broker=kafka_broker)
+
+
+def test_every_chunk_is_announced_once_whoever_took_it(workers: Workers) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: workers.upload(), range(36)))
+    assert {answer.status_code for answer in answers} == {202}
+    ids = {answer.json()["upload_id"] for answer in answers}
+    wait_until(lambda: set(workers.uploads().values()) == {"announced"}, what="all are announced", deadline_s=60)
+    expected = Counter({(upload_id, chunk_id): 1 for upload_id in ids for chunk_id in range(1, CHUNKS + 1)})
+    assert workers.messages() == expected
+    assert workers.directories() == ids
+
+
+def test_same_key_to_several_workers_gives_one_upload(workers: Workers) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: workers.upload(key="the-key"), range(12)))
+    assert {answer.status_code for answer in answers} <= {200, 202}
+    [upload_id] = {answer.json()["upload_id"] for answer in answers}
+    assert workers.upload(key="the-key", rows=5).status_code == 409
+    assert set(workers.uploads()) == workers.directories() == {upload_id}
+    assert set(workers.messages().values()) == {1}
+
+
+def test_chunks_that_land_through_all_workers_are_all_counted(workers: Workers) -> None:
+    upload_id = workers.upload().json()["upload_id"]
+    chunks = workers.get(f"/uploads/{upload_id}/status").json()["chunks"]
+
+    def land(chunk: dict[str, object]) -> int:
+        evidence = {"size_bytes": chunk["size_bytes"], "sha256": chunk["sha256"]}
+        return httpx.put(
+            f"{workers.url}/chunks/{upload_id}/{chunk['chunk_id']}/state",
+            content=json.dumps({"state": "landed", "evidence": evidence}),
+            headers={"Content-Type": "application/json"},
+            timeout=60,
+            trust_env=False,
+        ).status_code
+
+    with ThreadPoolExecutor(10) as pool:
+        assert set(pool.map(land, chunks * 2)) == {200}
+    status = workers.get(f"/uploads/{upload_id}/status").json()
+    assert (status["status"], status["chunk_counts"]) == ("landed", {"landed": CHUNKS})
+
+
+def test_killed_in_the_middle_nothing_accepted_is_lost_and_nothing_else_is_left(workers: Workers) -> None:
+    accepted: set[str] = set()
+
+    def upload_until_killed(_: int) -> None:
+        while True:
+            try:
+                answer = workers.upload()
+            except httpx.TransportError:
+                return
+            accepted.add(answer.json()["upload_id"])
+
+    with ThreadPoolExecutor(6) as pool:
+        running = [pool.submit(upload_until_killed, number) for number in range(6)]
+        wait_until(lambda: len(accepted) > 10, what="uploads are accepted", deadline_s=60, poll_s=0.01)
+        workers.kill()
+        for each in running:
+            each.result(timeout=120)
+    workers.stack.start(["uploader"])
+    found = workers.uploads()
+    assert accepted <= set(found)
+    wait_until(lambda: set(workers.uploads().values()) == {"announced"}, what="all are announced", deadline_s=90)
+    announced = workers.messages()
+    assert {(u, c) for u in found for c in range(1, CHUNKS + 1)} == set(announced)
+    assert workers.directories() == set(found)
+    for upload_id in found:
+        for path in (workers.temp_dir / upload_id).iterdir():
+            assert path.suffix == ".csv", f"{path} is left"
+
+
+def test_database_that_drops_its_connections_costs_no_restart(
+    tmp_path: Path, kafka_broker: KafkaBroker, postgres: PostgresServer
+) -> None:
+    url = postgres.new_database()
+    environment = {"KAFKA_BROKER": kafka_broker.bootstrap, "DATABASE_URL": url, "MIN_FREE_DISK_MB": "1"}
+    with running_stack(tmp_path, ["uploader"], uploader_workers=1, uploader_environment=environment) as stack:
+        workers = Workers(stack, topic="csv-ingestion", broker=kafka_broker)
+        upload_id = workers.upload().json()["upload_id"]
+        for _ in range(3):
+            postgres.drop_connections(url)
+            assert workers.get(f"/uploads/{upload_id}/status").status_code == 200
+            assert workers.upload().status_code == 202
