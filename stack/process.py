@@ -22,6 +22,8 @@ _INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ",
 _FAMILY_VARIABLE = "CSVPIPE_STACK_FAMILY"
 _LOG_TAIL_LINES = 40
 _POLL_S = 0.2
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Started by this interpreter, by pid: only a parent can reap its children, and another object may stop them."""
 _START_TIME_TOLERANCE_S = 2.0
 """psutil derives the start time from the boot time, which moves a little when the clock is set."""
 
@@ -72,7 +74,6 @@ class ManagedProcess:
         self.name = name
         self.log = log_dir / f"{name}.log"
         self._pid_file = pid_dir / f"{name}.json"
-        self._child: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -105,7 +106,7 @@ class ManagedProcess:
         token = uuid.uuid4().hex
         with self.log.open("ab") as log:
             offset = log.tell()
-            self._child = subprocess.Popen(
+            child = subprocess.Popen(
                 list(spec.argv),
                 env={**_base_environment(), **spec.env, _FAMILY_VARIABLE: token},
                 cwd=spec.cwd,
@@ -114,9 +115,10 @@ class ManagedProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        _children[child.pid] = child
         record = _PidFile(
-            pid=self._child.pid,
-            started_at=psutil.Process(self._child.pid).create_time(),
+            pid=child.pid,
+            started_at=psutil.Process(child.pid).create_time(),
             token=token,
             log_offset=offset,
             stop_timeout_s=spec.stop_timeout_s,
@@ -152,15 +154,15 @@ class ManagedProcess:
         leader = self._find(record)
         if leader is not None:
             _signal(leader, signal.SIGTERM)
-            if not self._gone(leader, record.stop_timeout_s):
+            if not _gone(leader, record.stop_timeout_s):
                 say(f"{self.name} did not stop within {record.stop_timeout_s:.0f} s of TERM: KILL")
                 _signal(leader, signal.SIGKILL)
-                self._gone(leader, record.stop_timeout_s)
+                _gone(leader, record.stop_timeout_s)
         left = _family(record.token)
         for process in left:
             _signal(process, signal.SIGKILL)
         psutil.wait_procs(left, timeout=5)
-        self._reap()
+        _children.pop(record.pid, None)
         self._pid_file.unlink(missing_ok=True)
         return leader is not None or bool(left)
 
@@ -181,7 +183,7 @@ class ManagedProcess:
             _signal(process, number)
         if number == signal.SIGKILL:
             psutil.wait_procs(targets[1:], timeout=5)
-            self._gone(leader, 5)
+            _gone(leader, 5)
 
     def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
         """Return the last lines that it logged since its last start."""
@@ -201,7 +203,8 @@ class ManagedProcess:
 
     def _find(self, record: _PidFile) -> psutil.Process | None:
         """Return the recorded process if it is alive and truly that one, not another with a reused pid."""
-        self._reap()
+        if record.pid in _children:
+            _children[record.pid].poll()
         try:
             process = psutil.Process(record.pid)
             same = abs(process.create_time() - record.started_at) < _START_TIME_TOLERANCE_S
@@ -209,22 +212,10 @@ class ManagedProcess:
         except psutil.NoSuchProcess:
             return None
 
-    def _gone(self, leader: psutil.Process, timeout_s: float) -> bool:
-        try:
-            if self._child is not None and self._child.pid == leader.pid:
-                self._child.wait(timeout_s)
-            else:
-                leader.wait(timeout_s)
-        except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
-            return False
-        return True
-
-    def _reap(self) -> None:
-        if self._child is not None:
-            self._child.poll()
-
     def _exit_code(self) -> str:
-        return "" if self._child is None or self._child.returncode is None else f" with code {self._child.returncode}"
+        record = self._record()
+        child = _children.get(record.pid) if record else None
+        return "" if child is None or child.returncode is None else f" with code {child.returncode}"
 
     def _log_note(self) -> str:
         return f"The end of {self.log}:\n{self.log_tail()}"
@@ -236,6 +227,17 @@ def ask(ready: Callable[[], str | None]) -> str | None:
         return ready()
     except OSError as error:
         return f"no answer yet: {error}"
+
+
+def _gone(leader: psutil.Process, timeout_s: float) -> bool:
+    try:
+        if leader.pid in _children:
+            _children[leader.pid].wait(timeout_s)
+        else:
+            leader.wait(timeout_s)
+    except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
+        return False
+    return True
 
 
 def _base_environment() -> dict[str, str]:

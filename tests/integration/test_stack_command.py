@@ -1,0 +1,80 @@
+"""``csvpipe stack``, with MinIO standing for all components."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from csvpipe.commands import stack as stack_command
+from csvpipe.exits import ConfigurationError
+from stack.local import LocalStack
+from stack.settings import StackSettings
+from tests.support.services import settings_on_free_ports
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give the root of the stack that the command works on."""
+    monkeypatch.chdir(tmp_path)
+    for name in StackSettings.model_fields:
+        if name.endswith("_port"):
+            monkeypatch.setenv(f"STACK_{name.upper()}", "0")
+    monkeypatch.setattr(stack_command, "LocalStack", partial(LocalStack, root=tmp_path / "run"))
+    yield tmp_path / "run"
+    LocalStack(root=tmp_path / "run", settings=settings_on_free_ports()).stop()
+
+
+def _run(*arguments: str, answer: str | None = None) -> Result:
+    return CliRunner().invoke(stack_command.app, list(arguments), input=answer, env={"COLUMNS": "200"})
+
+
+def test_up_status_logs_down(root: Path) -> None:
+    up = _run("up", "minio")
+    assert up.exit_code == 0, up.output
+    assert "starting minio (pid" in up.output
+
+    again = _run("up", "minio")
+    assert "minio     already running" in again.output
+
+    status = _run("status")
+    assert status.exit_code == 1, "the other components do not run"
+    rows = {line.split()[0]: line.split()[1] for line in status.output.splitlines() if len(line.split()) >= 2}
+    assert "ready" in next(line for line in status.output.splitlines() if line.startswith("minio"))
+    assert rows["airflow-scheduler"] == "stopped"
+
+    assert "API: http://127.0.0.1:" in _run("logs", "minio").output
+
+    down = _run("down")
+    assert "minio     stopped" in down.output
+    assert _run("down").output == ""
+
+
+def test_dead_process_is_shown_and_brought_back(root: Path) -> None:
+    _run("up", "minio")
+    LocalStack(root=root, settings=settings_on_free_ports()).kill("minio")
+    assert "DEAD" in _run("status").output
+    back = _run("up", "minio")
+    assert "starting minio (pid" in back.output
+    assert "DEAD" not in _run("status").output
+
+
+def test_reset_asks_before_it_deletes(root: Path) -> None:
+    _run("up", "minio")
+    refused = _run("reset", answer="n\n")
+    assert refused.exit_code == 1
+    assert (root / "data" / "minio" / "raw").is_dir()
+    assert LocalStack(root=root, settings=settings_on_free_ports()).process("minio").pid
+
+    assert _run("reset", "--yes").exit_code == 0
+    assert not root.exists()
+
+
+def test_wrong_setting_names_its_variable(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACK_KAFKA_PORT", "many")
+    result = _run("status")
+    assert isinstance(result.exception, ConfigurationError)
+    assert "STACK_KAFKA_PORT" in result.exception.detail
