@@ -14,12 +14,13 @@ from dags.modules.settings import CONN_NIFI
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
-    from requests import Response
+    from requests import Response, Session
 
 log = logging.getLogger(__name__)
 
 BUSY_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
-"""Waits while ListenHTTP answers 503: its queue is full, which is back pressure and no fault."""
+"""Waits between tries to hand a message over: 503 is back pressure and no fault, and a ListenHTTP that was just started
+needs some seconds until its port is open. A message that is sent twice lands as one object."""
 
 
 class NifiClient:
@@ -41,10 +42,11 @@ class NifiClient:
         self._group = process_group
         self._credentials = credentials
         self._sleep = sleep
-        # A POST is repeated by urllib3 only if it never reached the server; a message sent twice lands as one object.
         self._session = open_session()
-        self._session.verify = verify
-        self._session.cert = cert
+        self._listener = open_session(retries=0)
+        for session in (self._session, self._listener):
+            session.verify = verify
+            session.cert = cert
 
     def check_ready(self) -> None:
         """Look whether the group runs and nothing in it is stopped or invalid.
@@ -66,18 +68,28 @@ class NifiClient:
         """POST one message to the group's ListenHTTP, which answers as soon as the message is in its queue.
 
         Raises:
-            NifiUnreachableError: it does not answer, or goes on answering 503.
-            NifiNotReadyError: it answers something else than 200.
+            NifiUnreachableError: it does not answer, or with 5xx, for half a minute.
+            NifiNotReadyError: it refuses the message.
         """
         for wait_s in (*BUSY_WAITS_S, None):
-            response = self._call("POST", self._listen_url, data=body, headers={"Content-Type": "application/json"})
-            if response.status_code == 200:
+            try:
+                self._post(body)
+            except NifiUnreachableError:
+                if wait_s is None:
+                    raise
+            else:
                 return
-            if response.status_code != 503:
-                raise NifiNotReadyError(f"{self._listen_url} answered {response.status_code}: {response.text[:300]}")
-            if wait_s is not None:
-                self._sleep(wait_s)
-        raise NifiUnreachableError(f"{self._listen_url} went on answering 503 for {sum(BUSY_WAITS_S):.0f} s")
+            # A ListenHTTP that was stopped and started answers 500 ("Throttler shutdown") on its old connections.
+            self._listener.close()
+            self._sleep(wait_s)
+
+    def _post(self, body: bytes) -> None:
+        headers = {"Content-Type": "application/json"}
+        response = self._call("POST", self._listen_url, session=self._listener, data=body, headers=headers)
+        if response.status_code == 200:
+            return
+        detail = f"{self._listen_url} answered {response.status_code}: {response.text[:300]}"
+        raise NifiUnreachableError(detail) if response.status_code >= 500 else NifiNotReadyError(detail)
 
     def _find_group(self) -> Mapping[str, Any]:
         groups = self._get("/process-groups/root/process-groups").get("processGroups", [])
@@ -106,18 +118,11 @@ class NifiClient:
             )
         return response.text
 
-    def _call(
-        self,
-        method: str,
-        url: str,
-        *,
-        data: bytes | dict[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
+    def _call(self, method: str, url: str, *, session: Session | None = None, **request: Any) -> Response:  # noqa: ANN401 - those of requests
         import requests
 
         try:
-            return self._session.request(method, url, data=data, headers=headers, timeout=TIMEOUT_S)
+            return (session or self._session).request(method, url, timeout=TIMEOUT_S, **request)
         except requests.RequestException as error:
             raise NifiUnreachableError(f"{method} {url}: {error}") from error
 

@@ -52,10 +52,10 @@ def test_message_is_posted_as_it_is(fake_nifi: FakeNifi, fake_uploader: FakeUplo
     assert fake_nifi.requests == [("POST", "/csv-ingest", message.to_bytes())]
 
 
-def test_full_queue_is_waited_out(fake_nifi: FakeNifi, fake_uploader: FakeUploader) -> None:
+def test_full_queue_and_restarted_listener_are_waited_out(fake_nifi: FakeNifi, fake_uploader: FakeUploader) -> None:
     (message,) = fake_uploader.add_upload(UPLOAD)
     waits: list[float] = []
-    fake_nifi.listen_answers = [503, 503]
+    fake_nifi.listen_answers = [503, 500]
     client_of(fake_nifi, sleep=waits.append).send(message.to_bytes())
     assert waits == list(BUSY_WAITS_S[:2])
     assert fake_nifi.received == [message]
