@@ -8,6 +8,7 @@ the pool need no bound of their own.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from threading import Lock
 
 DEFAULT_BLOCK_BYTES = 1024 * 1024
@@ -55,6 +56,19 @@ class Block:
             free = not self._users
         if free:
             self._pool.give_back(self)
+
+
+def holding(block: Block | None, job: Callable[[], None]) -> Callable[[], None]:
+    """Hold ``block``, and return a job that releases it when it is done."""
+    if block is None:
+        return job
+    block.hold()
+
+    def work_and_release() -> None:
+        job()
+        block.release()
+
+    return work_and_release
 
 
 class BlockPool:

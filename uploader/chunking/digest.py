@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from uploader.chunking.blocks import Block
+from uploader.chunking.blocks import Block, holding
 from uploader.chunking.worker import Worker
 
 
@@ -14,11 +14,11 @@ class ChunkDigests:
     """Hashes chunk after chunk, and the content that they make up.
 
     Chunk 1 is the start of the content, so the content's hash goes on from a copy of chunk 1's: a file of one chunk
-    is hashed once, any other ``2 - 1/n`` times.
+    is hashed once, any other ``2 - 1/n`` times. Chunks are hashed by ``chunk_worker``, which has just written them.
     """
 
-    def __init__(self, *, on_failure: Callable[[BaseException], None]) -> None:
-        self._chunk_worker = Worker(name="digest-chunk", on_failure=on_failure)
+    def __init__(self, *, chunk_worker: Worker, on_failure: Callable[[BaseException], None]) -> None:
+        self._chunk_worker = chunk_worker
         self._content_worker = Worker(name="digest-content", on_failure=on_failure)
         self._chunk = hashlib.sha256()
         self._content = hashlib.sha256()
@@ -35,16 +35,16 @@ class ChunkDigests:
 
     def update(self, data: memoryview, block: Block | None) -> None:
         """Add body bytes; ``block`` is held until they have been read."""
-        self._chunk_worker.submit(self._reading(block, lambda: self._chunk.update(data)))
+        self._chunk_worker.submit(holding(block, lambda: self._chunk.update(data)))
         if self._chunk_id > 1:
-            self._content_worker.submit(self._reading(block, lambda: self._content.update(data)))
+            self._content_worker.submit(holding(block, lambda: self._content.update(data)))
 
     def end(self) -> None:
         """Finish the chunk."""
         self._chunk_worker.submit(self._end)
 
     async def finish(self) -> str:
-        """Wait for all hashes and return that of the content; ``chunk_sha256`` is complete then."""
+        """Wait for both workers and return the hash of the content; ``chunk_sha256`` is complete then."""
         await self._chunk_worker.join()
         await self._content_worker.join()
         return self._content.hexdigest()
@@ -66,15 +66,3 @@ class ChunkDigests:
         if not self._first.done():
             self._content = self._chunk.copy()
             self._first.set_result(None)
-
-    @staticmethod
-    def _reading(block: Block | None, job: Callable[[], None]) -> Callable[[], None]:
-        if block is None:
-            return job
-        block.hold()
-
-        def read_and_release() -> None:
-            job()
-            block.release()
-
-        return read_and_release

@@ -7,9 +7,10 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
-from uploader.chunking.blocks import Block
+from uploader.chunking.blocks import Block, holding
 from uploader.chunking.content import ContentScanner, Transcoder
 from uploader.chunking.cutter import Cutter, has_blank_tail, join_blank_tail, too_many_chunks
 from uploader.chunking.digest import ChunkDigests
@@ -22,10 +23,14 @@ from uploader.model import CutOptions, CutResult
 
 
 class ChunkWriter:
-    """Writes the bodies of chunks to their files, the prefix in front, and has them hashed and synced."""
+    """Has the bodies of chunks written to their files, the prefix in front, hashed and synced.
 
-    def __init__(self, *, job: CutJob, digests: ChunkDigests, syncer: Syncer) -> None:
+    The calls only queue: ``worker`` does the writing.
+    """
+
+    def __init__(self, *, job: CutJob, worker: Worker, digests: ChunkDigests, syncer: Syncer) -> None:
         self._job = job
+        self._worker = worker
         self._digests = digests
         self._syncer = syncer
         self._file: GrowingFile | None = None
@@ -36,33 +41,43 @@ class ChunkWriter:
         """Make the next file."""
         path = self._job.chunk_path(len(self.paths) + 1)
         self.paths.append(path)
-        self._file = GrowingFile(path, syncer=self._syncer)
-        self._file.write(self.prefix)
+        self._worker.submit(partial(self._open, path, self.prefix))
         self._digests.begin(self.prefix)
 
     def write(self, data: memoryview, block: Block | None) -> None:
-        """Append ``data``; ``block`` is held until it has been hashed."""
-        assert self._file is not None  # noqa: S101  begin comes first
+        """Append ``data``; ``block`` is held until it has been written and hashed."""
+        self._worker.submit(holding(block, partial(self._append, data)))
         self._digests.update(data, block)
-        self._file.write(data)
 
     def end(self) -> None:
         """Hand the file on to be synced."""
-        assert self._file is not None  # noqa: S101  begin comes first
-        self._file.close()
+        self._worker.submit(self._close)
         self._digests.end()
         self._job.log.debug("Chunk %d: %s cut", len(self.paths), self.paths[-1].name)
 
     def abandon(self) -> None:
-        """Close what is open."""
+        """Close what is open; the worker must have ended."""
         if self._file is not None:
             self._file.abandon()
+
+    def _open(self, path: Path, prefix: bytes) -> None:
+        self._file = GrowingFile(path, syncer=self._syncer)
+        self._file.write(prefix)
+
+    def _append(self, data: memoryview) -> None:
+        assert self._file is not None  # noqa: S101  begin comes first
+        self._file.write(data)
+
+    def _close(self) -> None:
+        assert self._file is not None  # noqa: S101  begin comes first
+        self._file.close()
 
 
 class StreamingCut:
     """Takes blocks, and has made chunk files of them when :meth:`finish` returns.
 
-    One thread scans and writes, two hash, one syncs; the event loop only hands blocks over.
+    One thread scans, one writes and hashes the chunks, one hashes the content, one syncs; the event loop only hands
+    blocks over. (Scanning and writing on one thread was the longest way through: 350 MB/s instead of 450.)
     """
 
     def __init__(self, *, options: CutOptions, job: CutJob, on_failure: Callable[[BaseException], None]) -> None:
@@ -70,16 +85,17 @@ class StreamingCut:
         self._job = job
         self._transcoder = Transcoder()
         self._scanner: ContentScanner | None = None
-        self._digests = ChunkDigests(on_failure=on_failure)
+        chunk_worker = Worker(name="chunks", on_failure=on_failure)
+        self._digests = ChunkDigests(chunk_worker=chunk_worker, on_failure=on_failure)
         self._syncer = Syncer(on_failure=on_failure)
-        self._writer = ChunkWriter(job=job, digests=self._digests, syncer=self._syncer)
+        self._writer = ChunkWriter(job=job, worker=chunk_worker, digests=self._digests, syncer=self._syncer)
         self._cutter = Cutter(
             plan=plan_for(options),
             sink=self._writer,
             max_chunks=job.max_chunks,
             on_too_many=too_many_chunks(options=options, max_chunks=job.max_chunks, expected_bytes=job.expected_bytes),
         )
-        self._worker = Worker(name="cut", on_failure=on_failure)
+        self._worker = Worker(name="scan", on_failure=on_failure)
         self._again: asyncio.Task[CutResult] | None = None
         self._stopped = threading.Event()
 
