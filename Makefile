@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 UV := $(shell command -v uv 2>/dev/null || echo .stack/tools/bin/uv)
 RUN := $(UV) run --no-sync
-SERVICE_TESTS := $(wildcard tests/integration tests/e2e tests/browser)
+SERVICE_FREE := tests/unit tests/property tests/dags
 
 .PHONY: help
 help: ## List the commands
@@ -47,12 +47,14 @@ format: setup ## Format the code and mend what ruff can mend
 
 .PHONY: check
 check: lint ## Everything that needs no service, in under two minutes
-	$(RUN) pytest tests/unit tests/property $(wildcard tests/dags)
+	$(RUN) pytest $(SERVICE_FREE)
 
+# Two runs of pytest: the services of the integration tests are gone before the whole stack starts.
 .PHONY: test
 test: lint ## Everything: check, and the tests on the real services
 	$(RUN) csvpipe stack prepare
-	$(RUN) pytest tests/unit tests/property $(wildcard tests/dags) $(SERVICE_TESTS)
+	$(RUN) pytest $(SERVICE_FREE) tests/integration
+	$(RUN) pytest tests/e2e
 
 .PHONY: bench
 bench: setup ## Benchmarks; they print tables and take their time
