@@ -117,6 +117,14 @@ class ChunkGoneError(CsvPipeError):
     title = "Chunk no longer here"
 
 
+class ChunkElsewhereError(CsvPipeError):
+    """The chunk's file lies on another replica; ``holder`` names it."""
+
+    code = "chunk_elsewhere"
+    status = 421
+    title = "Chunk on another replica"
+
+
 class IdempotencyConflictError(CsvPipeError):
     """The Idempotency-Key was used for other content or other options."""
 

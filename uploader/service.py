@@ -27,6 +27,7 @@ from uploader.answers import (
 )
 from uploader.clock import Clock
 from uploader.errors import (
+    ChunkElsewhereError,
     ChunkGoneError,
     IdempotencyConflictError,
     InvalidFieldError,
@@ -166,17 +167,23 @@ class UploadService:
             ChunkNotFoundError: it has no such chunk.
             UploadGoneError: it was deleted.
             ChunkGoneError: the file has been cleaned up after landing, or is damaged.
+            ChunkElsewhereError: the file lies on the disk of another replica.
         """
         upload, chunk = self._store.read_chunk(upload_id, chunk_id)
         _check_not_deleted(upload)
-        fault = "its file was removed after it had landed" if chunk.state is ChunkState.CLEANED else None
+        cleaned_up = chunk.state is ChunkState.CLEANED
+        fault = "its file was removed after it had landed" if cleaned_up else self._files.fault(chunk)
         if fault is None:
-            fault = self._files.fault(chunk)
-            if fault is not None and chunk.state is not ChunkState.LANDED:
-                UploadLog(_log, upload_id).error("Chunk %d/%d: %s", chunk_id, upload.total_chunks, fault)
-        if fault is not None:
-            raise ChunkGoneError(f"chunk {chunk_id} of upload {upload_id} cannot be downloaded: {fault}")
-        return self._files.path(chunk), chunk
+            return self._files.path(chunk), chunk
+        if not cleaned_up and upload.holder != self._holder:
+            raise ChunkElsewhereError(
+                f"chunk {chunk_id} of upload {upload_id} lies on replica {upload.holder}, and this is {self._holder}; "
+                "use the address in the chunk's message",
+                holder=upload.holder,
+            )
+        if chunk.state not in SAFE_IN_BUCKET:
+            UploadLog(_log, upload_id).error("Chunk %d/%d: %s", chunk_id, upload.total_chunks, fault)
+        raise ChunkGoneError(f"chunk {chunk_id} of upload {upload_id} cannot be downloaded: {fault}")
 
     def change_chunk_state(self, upload_id: str, chunk_id: int, change: StateChange) -> ChunkStatus:
         """Take note of what the relay says of a chunk; the same once more changes nothing.
@@ -208,11 +215,13 @@ class UploadService:
             UploadNotFoundError: there is none of this id.
             UploadGoneError: it was deleted.
         """
+        holder = self._store.read(upload_id)[0].holder
 
         def edit(chunk: ChunkRecord) -> ChunkRecord:
             if chunk.state in SAFE_IN_BUCKET:
                 return chunk
-            fault = self._files.fault(chunk)
+            # Only the replica that holds the files can tell whether they are there.
+            fault = self._files.fault(chunk) if holder == self._holder else None
             return renewed(chunk, by_hand=True) if fault is None else failed(chunk, reason=fault)
 
         upload, chunks = self._store.edit_chunks(upload_id, None, edit, at=self._clock())

@@ -8,6 +8,7 @@ from uploader.answers import ChunkStatus, StateChange
 from uploader.byte_ranges import ChunkResponse, check_range, is_unchanged
 from uploader.dependencies import ChunkIdPath, ServiceDep, UploadIdPath
 from uploader.errors import (
+    ChunkElsewhereError,
     ChunkGoneError,
     ChunkNotFoundError,
     EvidenceMismatchError,
@@ -18,7 +19,7 @@ from uploader.errors import (
 from uploader.problems import problem_responses
 
 router = APIRouter(prefix="/chunks/{upload_id}/{chunk_id}", tags=["chunks"])
-_GONE = (UploadNotFoundError, ChunkNotFoundError, UploadGoneError, ChunkGoneError)
+_GONE = (UploadNotFoundError, ChunkNotFoundError, UploadGoneError, ChunkGoneError, ChunkElsewhereError)
 
 
 @router.get(

@@ -259,6 +259,19 @@ class TestDownload:
         assert_problem(client.get(f"/chunks/{upload_id}/2/download"), 410, "upload_gone")
 
 
+    def test_chunk_on_another_replica_is_misdirected_not_gone(
+        self, server: RunningUploader, client: httpx.Client, upload: Callable[..., str], temp_dir: Path
+    ) -> None:
+        upload_id = upload()
+        server.app.state.service._store.adopt([upload_id], holder="replica-1")
+        (temp_dir / upload_id).rename(temp_dir / "on the disk of replica-1")
+        problem = assert_problem(client.get(f"/chunks/{upload_id}/1/download"), 421, "chunk_elsewhere")
+        assert problem["holder"] == "replica-1"
+        assert "replica-1" in problem["detail"]
+        client.delete(f"/uploads/{upload_id}?force=true")
+        assert_problem(client.get(f"/chunks/{upload_id}/1/download"), 410, "upload_gone")
+
+
 class TestChunkState:
     def test_evidence_of_another_object_is_refused(self, client: httpx.Client, upload: Callable[..., str]) -> None:
         upload_id = upload()
@@ -316,6 +329,16 @@ class TestAnnounceAgain:
         answer = client.post(f"/uploads/{upload_id}/announce").json()
         assert answer["chunks"][1]["state"] == "failed"
         assert answer["chunks"][1]["error"] == "its file is gone from the uploader's disk"
+
+    def test_asking_the_wrong_replica_fails_nothing(
+        self, server: RunningUploader, client: httpx.Client, upload: Callable[..., str], temp_dir: Path
+    ) -> None:
+        upload_id = upload()
+        server.app.state.service._store.adopt([upload_id], holder="replica-1")
+        (temp_dir / upload_id).rename(temp_dir / "on another disk of replica-1")
+        answer = client.post(f"/uploads/{upload_id}/announce")
+        assert answer.status_code == 202
+        assert answer.json()["chunk_counts"] == {"stored": 3}
 
 
 class TestDelete:
