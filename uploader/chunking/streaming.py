@@ -77,7 +77,7 @@ class StreamingCut:
     """Takes blocks, and has made chunk files of them when :meth:`finish` returns.
 
     One thread scans, one writes and hashes the chunks, one hashes the content, one syncs; the event loop only hands
-    blocks over. (Scanning and writing on one thread was the longest way through: 350 MB/s instead of 450.)
+    blocks over. (Scanning and writing on one thread was the longest way through: 350 MB/s instead of 390.)
     """
 
     def __init__(self, *, options: CutOptions, job: CutJob, on_failure: Callable[[BaseException], None]) -> None:
