@@ -25,6 +25,8 @@ LEASE_FOR = timedelta(seconds=60)
 _CHUNKS_AT_ONCE = 100
 _CHUNKS_AT_ONCE_LOW = 10
 """Few, as the disk is looked at between two batches."""
+_COMMIT_MAY_TAKE_S = 60.0
+"""How long the database may still be committing for a process or a connection that is gone."""
 _log = logging.getLogger(__name__)
 
 
@@ -49,6 +51,8 @@ class Cleaner:
         self._after = after
         self._low_disk_bytes = low_disk_bytes
         self._clock = clock
+        self._strangers: set[str] = set()
+        """Directories that were complained about: once is enough."""
 
     def run_pass(self) -> bool:
         """Remove what may go, unless another worker does."""
@@ -63,19 +67,32 @@ class Cleaner:
         """Remove what crashes left: half-received files, directories without a manifest or of deleted uploads."""
         for upload_id in self._files.remove_half_received():
             UploadLog(_log, upload_id).info("Removed what had been received of it when its process ended")
-        # In this order: a directory given up by its process has its manifest committed, or never will.
+        # In this order: a directory given up by its process has its manifest committed, or soon, or never will.
         abandoned = [upload_id for upload_id in self._files.upload_ids() if self._files.is_abandoned(upload_id)]
         known = self._store.find_many(abandoned)
         for upload_id in abandoned:
             upload = known.get(upload_id)
             if upload is None:
-                self._files.remove_upload(upload_id)
-                UploadLog(_log, upload_id).info("Removed files without a manifest: its process ended before the commit")
+                self._sweep_unknown(upload_id)
             elif upload.state is UploadState.ABORTED:
                 self._files.remove_upload(upload_id)
                 UploadLog(_log, upload_id).info("Removed the files of a deleted upload")
             else:
                 self._files.forget_lock(upload_id)
+
+    def _sweep_unknown(self, upload_id: str) -> None:
+        age_s = self._files.lock_age_s(upload_id)
+        if age_s is None:
+            # It was committed, to a database that is not this one (or another worker has just removed it).
+            if upload_id not in self._strangers and upload_id in self._files.upload_ids():
+                self._strangers.add(upload_id)
+                UploadLog(_log, upload_id).error(
+                    "Its files are in TEMP_DIR and its manifest is not in this database: look at DATABASE_URL. "
+                    "The files stay; where the manifest is lost for good, remove them by hand"
+                )
+        elif age_s > _COMMIT_MAY_TAKE_S:
+            self._files.remove_upload(upload_id)
+            UploadLog(_log, upload_id).info("Removed files without a manifest: its process ended before the commit")
 
     def _clean_old(self) -> None:
         before = self._clock() - self._after

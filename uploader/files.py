@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -51,7 +52,12 @@ class ChunkFiles:
 
     def remove_upload(self, upload_id: str) -> None:
         """Remove the directory of an upload with all that is in it."""
-        shutil.rmtree(self._temp_dir / upload_id, ignore_errors=True)
+        # By way of .receiving: where this is interrupted, what is left does not look like an upload.
+        doomed = self._temp_dir / RECEIVING / upload_id
+        doomed.parent.mkdir(exist_ok=True, mode=0o750)
+        with suppress(FileNotFoundError):
+            (self._temp_dir / upload_id).rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
 
     def upload_ids(self) -> list[str]:
         """Return the ids of the uploads that have a directory."""
@@ -61,6 +67,13 @@ class ChunkFiles:
     def is_abandoned(self, upload_id: str) -> bool:
         """Return whether no living process is about to commit the directory of an upload."""
         return is_abandoned(self._temp_dir / upload_id)
+
+    def lock_age_s(self, upload_id: str) -> float | None:
+        """Return how long ago an upload was about to be committed; None where it was, as its lock file is gone."""
+        try:
+            return time.time() - (self._temp_dir / upload_id / LOCK_FILE).stat().st_mtime
+        except FileNotFoundError:
+            return None
 
     def forget_lock(self, upload_id: str) -> None:
         """Remove the lock file that a process left that died right after its commit."""

@@ -1,9 +1,9 @@
 """The directory of an upload that is coming in: locked while it grows, gone if anything goes wrong.
 
 ``TEMP_DIR/.receiving/{upload_id}/`` becomes ``TEMP_DIR/{upload_id}/`` by one rename, just before the manifest is
-committed. The lock travels with the directory and is given up once the manifest is committed, so a directory that
-no manifest knows and whose lock nobody holds was left by a process that died; :func:`is_abandoned` tells it from
-one that another worker is filling or committing right now.
+committed. The lock travels with the directory and goes, file and all, once the manifest is committed: a directory
+with a lock file that nobody holds and no manifest knows was left by a process that died. :func:`is_abandoned` tells
+it from one that another worker is filling or committing right now.
 """
 
 from __future__ import annotations
@@ -58,13 +58,28 @@ class ReceivingDirectory:
         """Give the lock up: the manifest says now whose the files are."""
         await asyncio.to_thread(self._release)
 
+    async def abandon_lock(self) -> None:
+        """Give the lock up and leave its file: whether a manifest knows the files is for the cleaner to find out."""
+        await asyncio.to_thread(self._abandon_lock)
+
+    def _abandon_lock(self) -> None:
+        fd, self._lock_fd = self._lock_fd, -1
+        if fd >= 0:
+            try:
+                os.utime(fd)  # the cleaner's grace counts from now
+            finally:
+                os.close(fd)
+
     def _release(self) -> None:
         fd, self._lock_fd = self._lock_fd, -1
         if fd >= 0:
-            (self.final_path / LOCK_FILE).unlink(missing_ok=True)
-            os.close(fd)
+            try:
+                (self.final_path / LOCK_FILE).unlink(missing_ok=True)
+            finally:
+                os.close(fd)
 
     def _commit(self) -> None:
+        os.utime(self._lock_fd)  # where this process dies in its commit, the cleaner's grace counts from now
         self.path.rename(self.final_path)
         fsync_directory(self.path.parent)
         fsync_directory(self.final_path.parent)

@@ -17,7 +17,7 @@ from uploader.outbox import Outbox
 from uploader.receiving import LOCK_FILE, RECEIVING, ReceivingDirectory
 from uploader.recovery import recover
 from uploader.store.records import ChunkRecord, UploadRecord
-from uploader.store.sql import SqlStore
+from uploader.store.sql import SqlStore, open_store
 
 NOBODY = "0" * 31
 
@@ -180,14 +180,45 @@ class TestLeftovers:
         assert living.final_path.exists()
         living._discard()
 
-    def test_directory_without_a_manifest_goes_when_its_process_is_dead(self, cleaner: Cleaner, temp_dir: Path) -> None:
-        locked, unlocked, young = (temp_dir / f"{NOBODY}{digit}" for digit in "123")
-        for path in (locked, unlocked, young):
+    def test_directory_without_a_manifest_goes_when_its_process_is_dead_and_no_commit_can_be_under_way(
+        self, cleaner: Cleaner, temp_dir: Path
+    ) -> None:
+        old, young = (temp_dir / f"{NOBODY}{digit}" for digit in "12")
+        for path in (old, young):
             write_chunks(path, cut_result())
-        (locked / LOCK_FILE).touch()
-        age(unlocked, minutes=2)
+            (path / LOCK_FILE).touch()
+        age(old / LOCK_FILE, minutes=2)
         cleaner.sweep()
-        assert [path.exists() for path in (locked, unlocked, young)] == [False, False, True]
+        assert [path.exists() for path in (old, young)] == [False, True]
+
+    def test_database_that_does_not_know_the_files_costs_none_of_them_and_is_said_once(
+        self,
+        files: ChunkFiles,
+        clock: SettableClock,
+        temp_dir: Path,
+        tmp_path: Path,
+        create: Callable[..., UploadRecord],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        upload = create()
+        age(temp_dir / upload.upload_id, minutes=60)
+        other = open_store(f"sqlite:///{tmp_path / 'other.sqlite3'}")
+        cleaner = Cleaner(
+            store=other,
+            files=files,
+            holder="replica-0",
+            owner="worker",
+            after=timedelta(hours=24),
+            low_disk_bytes=0,
+            clock=clock,
+        )
+        recover(store=other, files=files, cleaner=cleaner, holder="replica-0", clock=clock)
+        cleaner.sweep()
+        other.close()
+        assert len(names(temp_dir, upload)) == 3
+        [line] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+        assert upload.upload_id in line
+        assert "DATABASE_URL" in line
 
     def test_crash_right_after_the_commit_leaves_an_upload_with_all_its_files(
         self, cleaner: Cleaner, temp_dir: Path, create: Callable[..., UploadRecord]
