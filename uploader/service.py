@@ -8,6 +8,7 @@ import binascii
 import json
 import logging
 import re
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -56,6 +57,9 @@ class Receiving(Protocol):
 
     async def release(self) -> None:
         """Give up the lock: the manifest now says whose it is."""
+
+    async def abandon_lock(self) -> None:
+        """Give up the lock and leave its file: nobody knows whether there is a manifest."""
 
     async def discard(self) -> None:
         """Remove it, wherever it is, and give up the lock."""
@@ -123,7 +127,9 @@ class UploadService:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            await asyncio.wait({task})
+            while not task.done():  # however often one cancels
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({task})
             raise
 
     def status(self, upload_id: str) -> UploadStatus:
@@ -252,7 +258,7 @@ class UploadService:
             first = await self._threads.run(self._store.create, upload, chunks, claim=claim, claim_for=CLAIM_FOR)
         except ManifestUnavailableError:
             # The database may have committed and not been able to say so: the cleaner sees which, and acts.
-            await receiving.release()
+            await receiving.abandon_lock()
             raise
         except BaseException:
             await receiving.discard()
@@ -260,8 +266,17 @@ class UploadService:
         if first is not None:
             await receiving.discard()
             return self._replay(first, upload)
-        await receiving.release()
-        return await self._threads.run(self._announce, upload, claim)
+        # From here on nothing may fail the request: the client would send again, and the data would arrive twice.
+        log = UploadLog(_log, upload.upload_id)
+        try:
+            await receiving.release()
+        except OSError:
+            log.exception("Its lock file could not be removed; the cleaner will try again")
+        try:
+            return await self._threads.run(self._announce, upload, claim)
+        except Exception:
+            log.exception("Not announced yet, the outbox goes on")
+            return UploadAccepted.of(upload, base_url=self._base_url, replayed=False)
 
     def _announce(self, upload: UploadRecord, claim: Claim) -> UploadAccepted:
         log = UploadLog(_log, upload.upload_id)

@@ -17,7 +17,7 @@ from uploader.errors import IdempotencyConflictError, InvalidFieldError, Manifes
 from uploader.files import ChunkFiles
 from uploader.model import CutOptions, CutResult
 from uploader.outbox import Outbox
-from uploader.receiving import LOCK_FILE, ReceivingDirectory
+from uploader.receiving import LOCK_FILE, ReceivingDirectory, is_abandoned
 from uploader.service import UploadService
 from uploader.store.sql import SqlStore
 from uploader.threads import Threads
@@ -196,29 +196,75 @@ def test_commit_whose_outcome_is_unknown_keeps_the_files_for_the_cleaner_to_deci
         bench.accept_now()
     [upload_id] = bench.left()
     assert store.find(upload_id) is not None
-    assert not (bench.temp_dir / upload_id / LOCK_FILE).exists()
+    # The mark of a directory that may have no manifest; the lock itself is given up.
+    assert (bench.temp_dir / upload_id / LOCK_FILE).exists()
+    assert is_abandoned(bench.temp_dir / upload_id)
+
+
+class TestNothingFailsOnceTheManifestIsCommitted:
+    """The client would send again, and the data would arrive twice."""
+
+    def test_announcer_that_raises_something_unforeseen(
+        self, bench: Bench, store: SqlStore, kafka: FakeAnnouncer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail() -> None:
+            raise AssertionError("nobody foresaw this")
+
+        kafka.before_publish = fail
+        answer = bench.accept_now()
+        assert answer.status == "awaiting_kafka"
+        assert store.find(answer.upload_id) is not None
+        assert f"[{answer.upload_id}]" in caplog.text
+        assert "nobody foresaw this" in caplog.text
+
+    def test_database_that_goes_away_right_after_the_commit(
+        self, bench: Bench, store: SqlStore, kafka: FakeAnnouncer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(*_: object, **__: object) -> None:
+            raise ManifestUnavailableError("database is locked")
+
+        kafka.before_publish = lambda: monkeypatch.setattr(store, "edit_chunks", away)
+        answer = bench.accept_now()
+        assert bench.left() == {answer.upload_id}
+
+    def test_lock_file_that_cannot_be_removed(
+        self, bench: Bench, kafka: FakeAnnouncer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def fail(_: ReceivingDirectory) -> None:
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr(ReceivingDirectory, "release", fail)
+        answer = bench.accept_now()
+        assert len(kafka.messages) == 3
+        assert f"[{answer.upload_id}]" in caplog.text
 
 
 def test_request_cancelled_half_way_leaves_a_whole_upload(
     bench: Bench, store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    create = store.create
+    create, done = store.create, []
 
     def create_slowly(*args: object, **kwargs: object) -> object:
         begun.set()
         assert go_on.wait(10)
-        return create(*args, **kwargs)  # type: ignore[arg-type]  # handed on as they are
+        done.append(create(*args, **kwargs))  # type: ignore[arg-type]  # handed on as they are
+        return done[0]
 
     monkeypatch.setattr(store, "create", create_slowly)
 
     async def cancel_half_way() -> None:
         task = asyncio.create_task(bench.accept())
         await asyncio.to_thread(begun.wait, 10)
-        task.cancel()
+        for _ in range(3):  # a server that stops may insist
+            task.cancel()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert not task.done(), "the lock of the directory must not go before the commit"
         go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert done == [None]
 
     asyncio.run(cancel_half_way())
     [upload_id] = bench.left()

@@ -258,7 +258,6 @@ class TestDownload:
         client.delete(f"/uploads/{upload_id}?force=true")
         assert_problem(client.get(f"/chunks/{upload_id}/2/download"), 410, "upload_gone")
 
-
     def test_chunk_on_another_replica_is_misdirected_not_gone(
         self, server: RunningUploader, client: httpx.Client, upload: Callable[..., str], temp_dir: Path
     ) -> None:
