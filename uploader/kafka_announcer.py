@@ -10,7 +10,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer
-from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, TopicAlreadyExistsError, for_code
+from kafka.errors import (
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from contracts.message import ChunkMessage
 from uploader.announcer import Outcome
@@ -20,6 +26,7 @@ from uploader.kafka_clients import KAFKA_FAILURES, connect, reason
 _REQUEST_TIMEOUT_MS = 5_000
 _DELIVERY_TIMEOUT_MS = 10_000
 _ABANDON_S = 2.0
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _log = logging.getLogger(__name__)
 
 
@@ -79,6 +86,21 @@ class KafkaAnnouncer:
     def _publish(self, messages: Sequence[ChunkMessage], deadline: float) -> Outcome:
         if not self._topic_exists:
             self.check(timeout_s=deadline - time.monotonic())
+        outcome = self._send(messages, deadline)
+        if not outcome.refused or len(messages) == 1:
+            return outcome
+        # A broker refuses whole batches, and kafka-python 3.0.12 fails neighbours too: the rest once more, each alone.
+        acknowledged, refused = list(outcome.acknowledged), dict[int, str]()
+        for message in [message for message in messages if message.chunk_id not in outcome.acknowledged]:
+            self._abandon_producer()
+            alone = self._send([message], deadline)
+            acknowledged += alone.acknowledged
+            refused |= alone.refused
+            if alone.failure is not None:
+                return Outcome(acknowledged=acknowledged, refused=refused, failure=alone.failure)
+        return Outcome(acknowledged=acknowledged, refused=refused)
+
+    def _send(self, messages: Sequence[ChunkMessage], deadline: float) -> Outcome:
         producer = self._connected(deadline)
         sent: list[tuple[int, Any]] = []
         refused: dict[int, str] = {}
@@ -87,16 +109,21 @@ class KafkaAnnouncer:
             for message in messages:
                 try:
                     future = producer.send(self._topic, key=message.upload_id.encode(), value=message.to_bytes())
-                except MessageSizeTooLargeError as error:
+                except _TOO_LARGE as error:
                     refused[message.chunk_id] = reason(error)
                 else:
                     sent.append((message.chunk_id, future))
             for chunk_id, future in sent:
-                _wait(future, deadline)
-                acknowledged.append(chunk_id)
+                try:
+                    _wait(future, deadline)
+                except _TOO_LARGE as error:  # says the broker: its limit, or the topic's, is below the client's
+                    refused[chunk_id] = reason(error)
+                else:
+                    acknowledged.append(chunk_id)
         except KAFKA_FAILURES as error:
             self._topic_exists = False
             acknowledged = [chunk_id for chunk_id, future in sent if future.succeeded()]
+            refused |= {chunk_id: reason(f.exception) for chunk_id, f in sent if isinstance(f.exception, _TOO_LARGE)}
             return Outcome(acknowledged=acknowledged, refused=refused, failure=f"Kafka took not all: {reason(error)}")
         return Outcome(acknowledged=acknowledged, refused=refused)
 

@@ -89,12 +89,11 @@ class Outbox:
 
     def _announce(self, upload: UploadRecord, claim: Claim, *, timeout_s: float) -> str | None:
         """Announce what is left of ``upload``; return why that did not succeed."""
-        first = True
         while chunks := self._store.unannounced(upload.upload_id, limit=_MESSAGES_AT_ONCE):
             now = self._clock()
-            if not first and not self._store.renew_claim(claim, claim_for=CLAIM_FOR, now=now):
+            # Before the first messages too: the commit that made the claim may have waited longer than it holds.
+            if not self._store.renew_claim(claim, claim_for=CLAIM_FOR, now=now):
                 return None  # this took so long that another worker has taken over
-            first = False
             messages = [message_of(upload, chunk, base_url=self._base_url, published_at=now) for chunk in chunks]
             outcome = self._announcer.publish(messages, timeout_s=timeout_s)
             self._mark(upload, chunks, outcome)

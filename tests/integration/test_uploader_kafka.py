@@ -6,11 +6,13 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 
 import psutil
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from kafka import KafkaAdminClient
 
 from contracts.message import ChunkMessage, parse_message
 from stack.ports import free_ports
@@ -121,6 +123,23 @@ def test_message_that_is_too_large_is_refused_and_the_others_go(
     assert outcome.acknowledged == [1, 3]
     assert list(outcome.refused) == [2]
     assert "MessageSizeTooLarge" in outcome.refused[2]
+
+
+def test_message_that_the_broker_finds_too_large_is_refused_and_the_others_go(
+    kafka_broker: KafkaBroker, announcer: KafkaAnnouncer, topic: str
+) -> None:
+    with closing(KafkaAdminClient(bootstrap_servers=kafka_broker.bootstrap)) as admin:
+        limit = {"max.message.bytes": "3000"}
+        admin.create_topics({topic: {"num_partitions": 3, "replication_factor": 1, "configs": limit}})
+    messages = messages_of(chunks=5)
+    messages[2] = messages[2].model_copy(update={"headers": ["x" * 5_000], "header_count": 1})
+    outcome = announcer.publish(messages, timeout_s=20)
+    assert outcome.failure is None
+    assert sorted(outcome.acknowledged) == [1, 2, 4, 5]
+    assert list(outcome.refused) == [3]
+    assert "MessageSizeTooLarge" in outcome.refused[3]
+    [found] = [records for records in read_topic(kafka_broker, topic).values() if records]
+    assert sorted(message.chunk_id for _, message in found) == [1, 2, 4, 5]
 
 
 def test_broker_that_is_away_is_said_in_time_and_costs_no_sockets_or_threads() -> None:

@@ -299,6 +299,22 @@ class TestClaims:
         clock.advance(seconds=5)
         assert self.claim(store, "b", clock) == older.upload_id
 
+    def test_one_that_was_put_off_comes_after_those_that_were_not_tried_yet(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        stuck = create()
+        clock.advance(seconds=30)
+        claim = store.claim_unannounced(holder="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
+        assert claim is not None
+        renewed_one = create()
+        announce(store, renewed_one, clock=clock)
+        store.edit_chunks(renewed_one.upload_id, None, partial(renewed, by_hand=True), at=clock.now)
+        healthy = create()
+        store.release_claim(claim, until=clock.now + timedelta(seconds=25))
+        clock.advance(minutes=1)
+        order = [self.claim(store, owner, clock) for owner in "bcd"]
+        assert order == [renewed_one.upload_id, healthy.upload_id, stuck.upload_id]
+
     def test_a_claim_that_another_has_taken_is_not_renewed(
         self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:

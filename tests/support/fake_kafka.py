@@ -21,10 +21,13 @@ class FakeAnnouncer:
     refuses: set[int] = field(default_factory=set)
     before_publish: Callable[[], None] = lambda: None
     calls: int = 0
+    about_to_publish: str | None = None
+    """The upload whose messages it was handed last."""
     closed: bool = False
 
     def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float) -> Outcome:
         self.calls += 1
+        self.about_to_publish = messages[0].upload_id
         self.before_publish()
         if self.away:
             return Outcome(failure="the fake is away")

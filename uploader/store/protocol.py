@@ -96,7 +96,10 @@ class Store(Protocol):
         """
 
     def claim_unannounced(self, *, holder: str, owner: str, claim_for: timedelta, now: datetime) -> Claim | None:
-        """Claim the oldest upload of ``holder`` that has chunks to announce and that nobody works on."""
+        """Claim an upload of ``holder`` that has chunks to announce and that nobody works on.
+
+        Of several the one that has waited longest since it was tried last, so that none starves the others.
+        """
 
     def renew_claim(self, claim: Claim, *, claim_for: timedelta, now: datetime) -> bool:
         """Prolong a claim; False where another has taken it since."""

@@ -127,11 +127,12 @@ class SqlStore(LeaseTable):
             return after
 
     def claim_unannounced(self, *, holder: str, owner: str, claim_for: timedelta, now: datetime) -> Claim | None:
-        """Claim the oldest upload of ``holder`` that has chunks to announce and that nobody works on."""
+        """Claim the upload of ``holder`` that nobody works on and that has waited longest since it was tried last."""
         free = or_(uploads.c.claimed_until.is_(None), uploads.c.claimed_until <= now)
         waiting = and_(uploads.c.holder == holder, uploads.c.state == UploadState.CHUNKED.value, free)
         with reading(self._engine) as connection:
-            query = select(uploads.c.upload_id).where(waiting).order_by(uploads.c.created_at).limit(1)
+            longest = (uploads.c.claimed_until.asc().nulls_first(), uploads.c.created_at)
+            query = select(uploads.c.upload_id).where(waiting).order_by(*longest).limit(1)
             upload_id = connection.execute(query).scalar_one_or_none()
         if upload_id is None:
             return None

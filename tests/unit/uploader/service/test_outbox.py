@@ -82,6 +82,25 @@ def test_upload_that_kafka_does_not_take_does_not_hold_up_the_others(
     assert (stuck.upload_id, 1) in kafka.announced
 
 
+def test_oldest_upload_that_always_fails_does_not_starve_those_behind_it(
+    outbox: Outbox, kafka: FakeAnnouncer, clock: SettableClock, create: Callable[..., UploadRecord]
+) -> None:
+    stuck = create()
+    behind = []
+    for _ in range(3):
+        clock.advance(seconds=1)
+        behind.append(create().upload_id)
+
+    def fail_the_oldest() -> None:
+        kafka.away = kafka.about_to_publish == stuck.upload_id
+
+    kafka.before_publish = fail_the_oldest
+    for _ in range(4):
+        clock.advance(seconds=30)  # as long as the loop waits at most after failures
+        outbox.run_pass()
+    assert {upload_id for upload_id, _ in kafka.announced} == set(behind)
+
+
 def test_what_kafka_took_before_it_left_is_not_announced_again(
     outbox: Outbox, kafka: FakeAnnouncer, clock: SettableClock, create: Callable[..., UploadRecord]
 ) -> None:
@@ -92,6 +111,18 @@ def test_what_kafka_took_before_it_left_is_not_announced_again(
     clock.advance(seconds=5)
     assert outbox.run_pass()
     assert kafka.announced == [(upload.upload_id, chunk_id) for chunk_id in (1, 2, 3)]
+
+
+def test_claim_that_ran_out_before_the_first_message_is_not_acted_on(
+    outbox: Outbox, store: SqlStore, kafka: FakeAnnouncer, clock: SettableClock
+) -> None:
+    upload, chunks = upload_records(at=clock.now)
+    claim = Claim.new(upload.upload_id)
+    store.create(upload, chunks, claim=claim, claim_for=CLAIM_FOR)
+    clock.advance(seconds=30)  # the commit waited for SQLite's lock
+    assert store.claim_unannounced(holder="replica-0", owner="another", claim_for=CLAIM_FOR, now=clock.now)
+    outbox.announce_now(upload, claim)
+    assert kafka.calls == 0
 
 
 def test_message_that_kafka_refuses_fails_its_chunk_and_no_other(
