@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,31 +54,35 @@ class ProcessSpec:
 
 
 class _PidFile(BaseModel):
-    """What is kept of a started process. The token stands in the environment of all its descendants."""
+    """What is kept of a started process.
 
-    pid: int
+    Without a pid its starter was killed before it knew it: the process runs all the same, and is found by its family.
+    """
+
+    pid: int | None = None
     started_at: float
-    token: str
-    log_offset: int
-    stop_timeout_s: float
+    log_offset: int = 0
+    stop_timeout_s: float = 20.0
 
 
 class ManagedProcess:
     """A process that outlives us, found again by its pid file.
 
+    The path of that file stands in the environment of the process and of all its descendants: they are one family.
     ``spec`` is needed for a start alone: to look at or to stop a process, its name is enough.
     """
 
     def __init__(self, name: str, *, pid_dir: Path, log_dir: Path) -> None:
         self.name = name
         self.log = log_dir / f"{name}.log"
-        self._pid_file = pid_dir / f"{name}.json"
+        self._pid_file = (pid_dir / f"{name}.json").absolute()
 
     @property
     def pid(self) -> int | None:
         """Return the pid of the running process, or None."""
         record = self._record()
-        return record.pid if record and self._find(record) else None
+        leader = self._find(record) if record else None
+        return leader.pid if leader else None
 
     @property
     def started_at(self) -> datetime | None:
@@ -103,28 +106,26 @@ class ManagedProcess:
                 )
         for directory in (spec.cwd, self.log.parent, self._pid_file.parent):
             directory.mkdir(parents=True, exist_ok=True)
-        token = uuid.uuid4().hex
         with self.log.open("ab") as log:
-            offset = log.tell()
-            child = subprocess.Popen(
-                list(spec.argv),
-                env={**_base_environment(), **spec.env, _FAMILY_VARIABLE: token},
-                cwd=spec.cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            record = _PidFile(started_at=time.time(), log_offset=log.tell(), stop_timeout_s=spec.stop_timeout_s)
+            self._write(record)
+            try:
+                child = subprocess.Popen(
+                    list(spec.argv),
+                    env={**_base_environment(), **spec.env, _FAMILY_VARIABLE: str(self._pid_file)},
+                    cwd=spec.cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            except OSError:
+                self._pid_file.unlink()
+                raise
         _children[child.pid] = child
-        record = _PidFile(
-            pid=child.pid,
-            started_at=psutil.Process(child.pid).create_time(),
-            token=token,
-            log_offset=offset,
-            stop_timeout_s=spec.stop_timeout_s,
-        )
-        self._pid_file.write_text(record.model_dump_json())
-        return record.pid
+        started_at = psutil.Process(child.pid).create_time()
+        self._write(record.model_copy(update={"pid": child.pid, "started_at": started_at}))
+        return child.pid
 
     def wait_ready(self, spec: ProcessSpec, given_up: Callable[[], bool] = lambda: False) -> None:
         """Wait until ``spec.ready`` is content, with an eye on the process, or until ``given_up`` says so.
@@ -158,11 +159,12 @@ class ManagedProcess:
                 say(f"{self.name} did not stop within {record.stop_timeout_s:.0f} s of TERM: KILL")
                 _signal(leader, signal.SIGKILL)
                 _gone(leader, record.stop_timeout_s)
-        left = _family(record.token)
+        left = self._family()
         for process in left:
             _signal(process, signal.SIGKILL)
         psutil.wait_procs(left, timeout=5)
-        _children.pop(record.pid, None)
+        if leader is not None:
+            _children.pop(leader.pid, None)
         self._pid_file.unlink(missing_ok=True)
         return leader is not None or bool(left)
 
@@ -178,7 +180,7 @@ class ManagedProcess:
         leader = self._find(record) if record else None
         if record is None or leader is None:
             raise ProcessDiedError(f"{self.name} is not running")
-        targets = [leader, *(p for p in _family(record.token) if p.pid != leader.pid)] if family else [leader]
+        targets = [leader, *(p for p in self._family() if p.pid != leader.pid)] if family else [leader]
         for process in targets:
             _signal(process, number)
         if number == signal.SIGKILL:
@@ -198,11 +200,21 @@ class ManagedProcess:
     def _record(self) -> _PidFile | None:
         try:
             return _PidFile.model_validate_json(self._pid_file.read_text())
-        except (FileNotFoundError, ValidationError):
+        except FileNotFoundError:
             return None
+        except ValidationError:
+            return _PidFile(started_at=self._pid_file.stat().st_mtime)
+
+    def _write(self, record: _PidFile) -> None:
+        """Replace the pid file as a whole: a reader sees the old one or the new one."""
+        fresh = self._pid_file.with_suffix(".new")
+        fresh.write_text(record.model_dump_json())
+        fresh.replace(self._pid_file)
 
     def _find(self, record: _PidFile) -> psutil.Process | None:
         """Return the recorded process if it is alive and truly that one, not another with a reused pid."""
+        if record.pid is None:
+            return min(self._family(), key=lambda process: process.create_time(), default=None)
         if record.pid in _children:
             _children[record.pid].poll()
         try:
@@ -212,9 +224,20 @@ class ManagedProcess:
         except psutil.NoSuchProcess:
             return None
 
+    def _family(self) -> list[psutil.Process]:
+        """Return the process and all its descendants, however they were orphaned since; the dead are left out."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(_FAMILY_VARIABLE) == str(self._pid_file):
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+                continue
+        return found
+
     def _exit_code(self) -> str:
         record = self._record()
-        child = _children.get(record.pid) if record else None
+        child = _children.get(record.pid) if record and record.pid else None
         return "" if child is None or child.returncode is None else f" with code {child.returncode}"
 
     def _log_note(self) -> str:
@@ -242,20 +265,8 @@ def _gone(leader: psutil.Process, timeout_s: float) -> bool:
 
 def _base_environment() -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    # setproctitle (Airflow) would write the title over the environment, and with it over our token.
+    # setproctitle (Airflow) would write the title over the environment, and with it over the family.
     return {**inherited, "SPT_NOENV": "1", "PYTHONUNBUFFERED": "1"}
-
-
-def _family(token: str) -> list[psutil.Process]:
-    """Return every process that was started under ``token``, however it was orphaned since."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(_FAMILY_VARIABLE) == token:
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            continue
-    return found
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:

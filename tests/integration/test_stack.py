@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -108,6 +109,50 @@ def test_stop_takes_orphaned_descendants_along(tmp_path: Path, process: ManagedP
     assert psutil.pid_exists(grandchild)
     process.stop()
     wait_until(lambda: not psutil.pid_exists(grandchild), what="the orphan is gone", deadline_s=10)
+
+
+_STARTER_KILLED_AFTER_POPEN = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from stack.process import ManagedProcess, ProcessSpec
+
+started = subprocess.Popen
+
+def start_and_be_killed(*arguments, **options):
+    started(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+subprocess.Popen = start_and_be_killed
+root = Path(sys.argv[1])
+argv = [sys.executable, "-c", "import signal; signal.pause()"]
+spec = ProcessSpec(name="sample", argv=argv, cwd=root, ready=lambda: None)
+ManagedProcess("sample", pid_dir=root / "pids", log_dir=root / "logs").start(spec)
+"""
+
+
+def test_process_whose_starter_was_killed_is_found_and_stopped(tmp_path: Path, process: ManagedProcess) -> None:
+    starter = subprocess.run([sys.executable, "-c", _STARTER_KILLED_AFTER_POPEN, str(tmp_path)], check=False)
+    assert starter.returncode == -signal.SIGKILL
+    assert process.started_at is not None
+    pid = process.pid
+    assert pid is not None
+    assert process.stop()
+    assert not psutil.pid_exists(pid)
+    assert not process.stop()
+
+
+def test_process_with_a_damaged_pid_file_is_found_and_stopped(tmp_path: Path, process: ManagedProcess) -> None:
+    pid = process.start(_spec(tmp_path, "import signal; signal.pause()"))
+    (tmp_path / "pids" / "sample.json").write_text("")
+    assert process.pid == pid
+    assert process.stop()
+    assert not psutil.pid_exists(pid)
+
+
+def test_program_that_is_not_there_counts_as_not_started(tmp_path: Path, process: ManagedProcess) -> None:
+    with pytest.raises(FileNotFoundError):
+        process.start(replace(_spec(tmp_path, ""), argv=["/nowhere/program"]))
+    assert process.started_at is None
 
 
 def test_reused_pid_is_never_touched(tmp_path: Path, process: ManagedProcess) -> None:
