@@ -20,7 +20,7 @@ from pathlib import Path
 RECEIVING = ".receiving"
 LOCK_FILE = ".lock"
 _UNLOCKED_GRACE_S = 60.0
-"""How long a directory may exist before its lock file does: mkdir and flock are two steps."""
+"""How long a directory may exist before its lock file does: making the one and locking the other are two steps."""
 
 
 class ReceivingDirectory:
@@ -36,8 +36,11 @@ class ReceivingDirectory:
     def create(self) -> None:
         """Make the directory and take its lock (blocks)."""
         self.path.mkdir(parents=True, mode=0o750)
-        self._lock_fd = os.open(self.path / LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
+        # Under its name only when it is locked: a sweep in between would take the directory for a dead process's.
+        unlocked = self.path / f"{LOCK_FILE}.new"
+        self._lock_fd = os.open(unlocked, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unlocked.rename(self.path / LOCK_FILE)
 
     async def commit(self) -> Path:
         """Rename to ``TEMP_DIR/{upload_id}``, make that durable, and return the new path.

@@ -44,7 +44,11 @@ class CutJob:
         spans: list[Span],
         sha256: list[str],
     ) -> CutResult:
-        """Describe the chunks, log one line for each, and make their names durable."""
+        """Describe the chunks, log one line for each, and make their names durable.
+
+        Raises:
+            OSError: a file is not what was written: somebody else is at work in the directory.
+        """
         header_bytes = len(scanner.header.prefix)
         chunks = [
             CutChunk(
@@ -59,6 +63,8 @@ class CutJob:
             )
             for number, (span, digest) in enumerate(zip(spans, sha256, strict=True), start=1)
         ]
+        for chunk in chunks:
+            self._check_file(chunk)
         fsync_directory(self.directory)
         for chunk in chunks:
             self.log.info("Chunk %d/%d: %s processed", chunk.chunk_id, len(chunks), chunk.filename)
@@ -76,6 +82,11 @@ class CutJob:
             row_count=scanner.end.rows,
             chunks=chunks,
         )
+
+    def _check_file(self, chunk: CutChunk) -> None:
+        size_bytes = (self.directory / chunk.filename).stat().st_size
+        if size_bytes != chunk.size_bytes:
+            raise OSError(f"{chunk.filename} has {size_bytes} bytes on the disk instead of {chunk.size_bytes}")
 
     @staticmethod
     async def in_thread(work: Callable[[], _T]) -> _T:

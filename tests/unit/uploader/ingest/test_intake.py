@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 
 from contracts.names import BYTES_PER_MB
 from tests.support.ingest import Part, cut_up, form, receive, settings_for, stream
+from uploader.chunking.files import write_all
+from uploader.chunking.job import CutJob
 from uploader.errors import DiskFullError, FileTooLargeError, InvalidCsvError, InvalidFieldError, UploadStalledError
+from uploader.model import CutResult
 from uploader.receiving import RECEIVING
 
 FIELDS: list[Part] = [("dataset_name", b"people"), ("chunk_type", b"rows"), ("chunk_size", b"2")]
@@ -97,6 +102,24 @@ def test_cancelled_cut_of_the_spool_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: os.truncate(path, 1)], ids=["gone", "cut short"])
+def test_chunk_file_that_somebody_harms_fails_the_upload(
+    tmp_path: Path, way: str, harm: Callable[[Path], None]
+) -> None:
+    describe, described = CutJob.result, []
+
+    def describe_harmed(job: CutJob, **known: Any) -> CutResult:
+        harm(job.chunk_path(1))
+        described.append(describe(job, **known))
+        return described[0]
+
+    with patch.object(CutJob, "result", describe_harmed), pytest.raises(OSError, match="chunk_001"):
+        asyncio.run(receive(body_of(WAYS[way]), temp_dir=tmp_path))
+    assert described == []
+
+
+@pytest.mark.usefixtures("nothing_left")
 def test_client_that_stalls_is_given_up(tmp_path: Path) -> None:
     async def stalls() -> AsyncIterator[bytes]:
         yield form([*FIELDS, ROWS])[:-60]
@@ -115,8 +138,9 @@ def test_slow_disk_holds_the_client_up_instead_of_filling_memory(tmp_path: Path)
             sent_bytes += len(piece)
             yield piece
 
-    def write_all(*_: object) -> None:
+    def write_all_late(fd: int, data: bytes | memoryview) -> None:
         go_on.wait(60)
+        write_all(fd, data)
 
     async def watch() -> int:
         task = asyncio.create_task(receive(counted(), temp_dir=tmp_path))
@@ -130,7 +154,7 @@ def test_slow_disk_holds_the_client_up_instead_of_filling_memory(tmp_path: Path)
         await task
         return held_at
 
-    with patch("uploader.chunking.files.write_all", write_all):
+    with patch("uploader.chunking.files.write_all", write_all_late):
         held_at = asyncio.run(watch())
     assert held_at <= 9 * BYTES_PER_MB
     assert sent_bytes > 20 * BYTES_PER_MB

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -62,6 +64,23 @@ def test_directory_is_abandoned_when_its_process_has_died(tmp_path: Path) -> Non
     left.mkdir()
     (left / LOCK_FILE).touch()
     assert is_abandoned(left)
+
+
+def test_directory_is_not_abandoned_while_its_lock_is_being_taken(tmp_path: Path) -> None:
+    real_flock, seen = fcntl.flock, []
+
+    def flock(fd: int, operation: int) -> None:
+        with patch("uploader.receiving.fcntl.flock", real_flock):
+            seen.append(is_abandoned(tmp_path / RECEIVING / UPLOAD_ID))
+        real_flock(fd, operation)
+
+    async def create() -> None:
+        with patch("uploader.receiving.fcntl.flock", flock):
+            async with receiving_directory(tmp_path, UPLOAD_ID) as directory:
+                assert [path.name for path in directory.path.iterdir()] == [LOCK_FILE]
+
+    asyncio.run(create())
+    assert seen == [False]
 
 
 def test_directory_without_a_lock_is_abandoned_when_it_is_old(tmp_path: Path) -> None:
