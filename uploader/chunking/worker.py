@@ -35,7 +35,8 @@ class Worker:
     async def join(self) -> None:
         """Wait until everything queued so far is done, and end the thread."""
         self._jobs.put(None)
-        await asyncio.wrap_future(self._finished)
+        # Shielded: cancelling would go through to the future itself, and the next join would not wait.
+        await asyncio.shield(asyncio.wrap_future(self._finished))
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
