@@ -227,7 +227,7 @@ class SpooledCut:
             await worker.join()
         if self._cutting is not None:
             await asyncio.gather(self._cutting, return_exceptions=True)
-        self._cutter.close()
+        await asyncio.to_thread(self._cutter.close)  # frees the blocks of an unlinked spool
 
     def _take(self, block: Block) -> None:
         self._keep(self._transcoder.feed(block.content), block)

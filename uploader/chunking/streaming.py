@@ -132,7 +132,7 @@ class StreamingCut:
         await self._worker.join()
         await self._digests.drop()
         await self._syncer.finish()
-        self._writer.abandon()
+        await asyncio.to_thread(self._writer.abandon)
         if self._again is not None:
             await asyncio.gather(self._again, return_exceptions=True)
 
