@@ -38,27 +38,32 @@ class Syncer:
     def close(self, fd: int) -> None:
         """Fsync ``fd`` and close it. Waits only where far too many files are unsynced."""
         self._unsynced.acquire()
-        self._worker.submit(lambda: self._sync_and_close(fd))
+        self._worker.submit(lambda: self._finish_file(fd))
 
     async def finish(self) -> None:
         """Wait until everything is durable and closed."""
         await self._worker.join()
 
     def _flush(self, fd: int) -> None:
-        self._sync(os.fdatasync, fd)
-        os.close(fd)
-        self._busy = False
-
-    def _sync_and_close(self, fd: int) -> None:
-        self._sync(os.fsync, fd)
-        os.close(fd)
-        self._unsynced.release()
-
-    def _sync(self, sync: Callable[[int], None], fd: int) -> None:
-        if self._failed:
-            return
         try:
-            sync(fd)
+            self._sync_and_close(os.fdatasync, fd)
+        finally:
+            self._busy = False
+
+    def _finish_file(self, fd: int) -> None:
+        try:
+            self._sync_and_close(os.fsync, fd)
+        finally:
+            self._unsynced.release()
+
+    def _sync_and_close(self, sync: Callable[[int], None], fd: int) -> None:
+        if not self._failed:
+            self._attempt(sync, fd)
+        self._attempt(os.close, fd)
+
+    def _attempt(self, call: Callable[[int], None], fd: int) -> None:
+        try:
+            call(fd)
         except OSError as failure:
             self._failed = True
             self._on_failure(failure)
