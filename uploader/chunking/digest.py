@@ -44,17 +44,22 @@ class ChunkDigests:
         self._chunk_worker.submit(self._end)
 
     async def finish(self) -> str:
-        """Wait for both workers and return the hash of the content; ``chunk_sha256`` is complete then."""
-        await self._chunk_worker.join()
-        await self._content_worker.join()
+        """Wait for both workers and return the hash of the content; ``chunk_sha256`` is complete then.
+
+        Where a worker has failed the hashes mean nothing: its ``on_failure`` has been told.
+        """
+        await self._join()
         return self._content.hexdigest()
 
     async def drop(self) -> None:
         """Give up, and end the threads."""
         self._chunk_worker.drop()
         self._content_worker.drop()
+        await self._join()
+
+    async def _join(self) -> None:
         await self._chunk_worker.join()
-        if not self._first.done():
+        if not self._first.done():  # the worker has failed: nobody needs the hash of the content, but its thread waits
             self._first.set_result(None)
         await self._content_worker.join()
 
