@@ -13,36 +13,47 @@ from contracts.names import check_dataset_name
 MESSAGE_VERSION: Literal["1.0"] = "1.0"
 
 Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Int64 = Annotated[int, Field(le=2**63 - 1)]
+"""What databases and MessagePack hold; every whole number of a message has to pass through them."""
 UploadId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="UUID as 32 hex digits")]
 
 
 class ChunkMessage(BaseModel):
     """One chunk, announced. JSON, keyed by ``upload_id``; byte and row ranges are places in the source."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
     upload_id: UploadId
     dataset_name: str
-    chunk_id: int = Field(ge=1, description="from 1")
-    total_chunks: int = Field(ge=1)
+    chunk_id: Int64 = Field(ge=1, description="from 1")
+    total_chunks: Int64 = Field(ge=1)
     filename: str = Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_.-]+$")
     chunk_size_mb: float = Field(ge=0, description="size_bytes / 1 048 576, rounded to 6 places")
-    row_count: int = Field(ge=0, description="data rows; the header and blank lines do not count")
-    row_start: int = Field(ge=1, description="first data row, from 1")
-    row_end: int = Field(ge=0, description="last data row; row_start - 1 when the chunk holds none")
+    row_count: Int64 = Field(ge=0, description="data rows; the header and blank lines do not count")
+    row_start: Int64 = Field(ge=1, description="first data row, from 1")
+    row_end: Int64 = Field(ge=0, description="last data row; row_start - 1 when the chunk holds none")
     file_path: str = Field(description="where the chunk will land: s3://{bucket}/{dataset}/{filename}")
     headers: list[str]
-    header_count: int = Field(ge=0)
+    header_count: Int64 = Field(ge=0)
     published_at: datetime
     api_endpoint: str = Field(description="address of the chunk's bytes at the uploader")
     source_system: Literal["fastapi"] = "fastapi"
     version: Literal["1.0"] = MESSAGE_VERSION
-    size_bytes: int = Field(ge=0, description="of the chunk file, header included")
+    size_bytes: Int64 = Field(ge=0, description="of the chunk file, header included")
     sha256: Sha256Hex = Field(description="of the chunk file, header included")
-    byte_start: int = Field(ge=0, description="first byte of the chunk's rows in the source")
-    byte_end: int = Field(ge=0, description="one past the last byte")
+    byte_start: Int64 = Field(ge=0, description="first byte of the chunk's rows in the source")
+    byte_end: Int64 = Field(ge=0, description="one past the last byte")
     content_type: str = "text/csv"
     encoding: str = "utf-8"
+
+    @field_validator("*")
+    @classmethod
+    def _no_nul(cls, value: object) -> object:
+        # PostgreSQL holds no NUL in a text, so neither could Airflow's database.
+        texts = value if isinstance(value, list) else [value]
+        if any(isinstance(text, str) and "\x00" in text for text in texts):
+            raise ValueError("holds a NUL")
+        return value
 
     @field_validator("dataset_name")
     @classmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +12,8 @@ from contracts.errors import InvalidMessageError
 from contracts.message import ChunkMessage
 from contracts.names import BYTES_PER_MB
 from dags.modules.validators import AllowedHosts, validate_value
+
+log = logging.getLogger(__name__)
 
 SHARED_FIELDS = (
     "upload_id",
@@ -70,10 +74,9 @@ def group_records(records: Iterable[Record], *, allowed: AllowedHosts, bucket: s
     batch = Batch()
     for record in records:
         batch.offsets[record.partition] = max(batch.offsets.get(record.partition, 0), record.offset + 1)
-        try:
-            message = validate_value(record.value, allowed=allowed, bucket=bucket)
-        except InvalidMessageError as error:
-            batch.rejected.append(Rejected(record=record, code=error.code, reason=error.detail))
+        message = _read_message(record, allowed=allowed, bucket=bucket)
+        if isinstance(message, Rejected):
+            batch.rejected.append(message)
             continue
         groups.setdefault((message.upload_id, record.partition), []).append((record.offset, message))
     batch.runs.extend(_form_run(upload_id, partition, group) for (upload_id, partition), group in groups.items())
@@ -119,6 +122,18 @@ def describe_chunks(ids: Iterable[int]) -> str:
         else:
             parts.append([number, number])
     return ", ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in parts)
+
+
+def _read_message(record: Record, *, allowed: AllowedHosts, bucket: str) -> ChunkMessage | Rejected:
+    try:
+        message = validate_value(record.value, allowed=allowed, bucket=bucket)
+        json.dumps(pack_messages([message]), allow_nan=False)
+    except InvalidMessageError as error:
+        return Rejected(record=record, code=error.code, reason=error.detail)
+    except Exception as error:  # whatever one message does, it must not hold up those behind it for ever
+        log.exception("%s[%d]@%d cannot be handled", record.topic, record.partition, record.offset)
+        return Rejected(record=record, code="unprocessable", reason=f"{type(error).__name__}: {error}")
+    return message
 
 
 def _form_run(upload_id: str, partition: int, group: list[tuple[int, ChunkMessage]]) -> ChunkRun:

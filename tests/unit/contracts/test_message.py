@@ -8,6 +8,8 @@ import pytest
 from contracts.errors import InvalidMessageError
 from contracts.message import ChunkMessage, parse_message
 
+NUMBERS = {name for name, field in ChunkMessage.model_fields.items() if field.annotation is int}
+
 
 def fields(**changes: Any) -> dict[str, Any]:
     return {
@@ -56,11 +58,30 @@ def test_unknown_fields_are_passed_over_so_that_producers_may_add_some() -> None
         ({"sha256": "A" * 64}, "sha256"),
         ({"version": "2.0"}, "version"),
         ({"source_system": "ftp"}, "source_system"),
+        ({"size_bytes": 2**63}, "size_bytes"),
+        ({"chunk_id": 2**63, "total_chunks": 2**63}, "chunk_id"),
+        ({"headers": ["a", "b\0"]}, "headers: .*holds a NUL"),
+        ({"content_type": "\0"}, "content_type: .*holds a NUL"),
     ],
 )
 def test_a_wrong_field_is_named(changes: dict[str, Any], named: str) -> None:
     value = ChunkMessage.model_construct(**fields(**changes)).to_bytes()
     with pytest.raises(InvalidMessageError, match=named):
+        parse_message(value)
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"NaN", b"Infinity", b"9" * 400])
+def test_size_that_is_no_finite_number_is_refused(number: bytes) -> None:
+    value = ChunkMessage(**fields(chunk_size_mb=1.5)).to_bytes().replace(b":1.5,", b":" + number + b",")
+    with pytest.raises(InvalidMessageError, match="chunk_size_mb"):
+        parse_message(value)
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERS))
+def test_whole_numbers_fit_into_64_bits(name: str) -> None:
+    """What takes the message on, a database's column or MessagePack, holds no more."""
+    value = ChunkMessage.model_construct(**fields(**{name: 2**63})).to_bytes()
+    with pytest.raises(InvalidMessageError, match=rf"{name}: .*9223372036854775807"):
         parse_message(value)
 
 

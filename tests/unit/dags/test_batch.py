@@ -6,6 +6,7 @@ import pytest
 
 from contracts.errors import InvalidMessageError
 from contracts.message import ChunkMessage
+from dags.modules import validators
 from dags.modules.batch import Record, describe_chunks, group_records, pack_messages, unpack_messages
 from dags.modules.validators import AllowedHosts, parse_allowed_hosts
 from tests.dags.fakes import FakeUploader
@@ -60,6 +61,22 @@ def test_invalid_message_does_not_hold_up_the_others(fake_uploader: FakeUploader
         (last, "invalid_message"),
     ]
     assert batch.offsets == {0: 7, 2: 10}
+
+
+def test_message_that_breaks_our_own_code_is_rejected_and_holds_up_no_other(
+    fake_uploader: FakeUploader, allowed: AllowedHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = fake_uploader.add_upload(A, chunks=2)
+
+    def check(message: ChunkMessage, **_: object) -> None:
+        if message.chunk_id == 1:
+            raise OverflowError("int too large")
+
+    monkeypatch.setattr(validators, "check_message", check)
+    batch = group_records(records_of([one, two]), allowed=allowed, bucket="raw")
+    assert [unpack_messages(run.conf) for run in batch.runs] == [[two]]
+    assert [(item.code, item.reason) for item in batch.rejected] == [("unprocessable", "OverflowError: int too large")]
+    assert batch.offsets == {0: 2}
 
 
 def test_chunk_announced_twice_in_a_batch_is_carried_once(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
