@@ -11,7 +11,7 @@ from contracts.states import ChunkState, UploadState
 from csvpipe.answers import UploadStatus
 from csvpipe.client import UploaderClient
 from csvpipe.console import chunk_progress
-from csvpipe.exits import NotLandedError, TryAgainError
+from csvpipe.exits import CommandError, NotLandedError, TryAgainError, UnavailableError
 
 POLL_INTERVAL_S = 0.5
 
@@ -22,24 +22,35 @@ def follow(
     *,
     timeout_s: float,
     on_status: Callable[[UploadStatus], None] = lambda _: None,
+    on_no_answer: Callable[[CommandError], None] = lambda _: None,
     interval_s: float = POLL_INTERVAL_S,
 ) -> UploadStatus:
     """Ask for the status until nothing more happens by itself, and return the last one.
 
+    An uploader that is away or busy meanwhile is asked again: what it announced goes on without it.
+
     Raises:
         TryAgainError: ``timeout_s`` went by first; the upload itself goes on.
+        UnavailableError: ``timeout_s`` went by, and the uploader does not answer.
     """
     deadline_s = time.monotonic() + timeout_s
     while True:
-        status = client.status(upload_id)
-        on_status(status)
-        if status.is_final:
-            return status
-        if time.monotonic() >= deadline_s:
-            raise TryAgainError(
-                f"{status.landed_chunks} of {status.total_chunks} chunks have landed after {timeout_s:.0f} s "
-                f"({describe_states(status)}). It goes on by itself; look again with: csvpipe status {upload_id}"
-            )
+        is_last = time.monotonic() >= deadline_s
+        try:
+            status = client.status(upload_id)
+        except (UnavailableError, TryAgainError) as error:
+            if is_last:
+                raise
+            on_no_answer(error)
+        else:
+            on_status(status)
+            if status.is_final:
+                return status
+            if is_last:
+                raise TryAgainError(
+                    f"{status.landed_chunks} of {status.total_chunks} chunks have landed after {timeout_s:.0f} s "
+                    f"({describe_states(status)}). It goes on by itself; look again with: csvpipe status {upload_id}"
+                )
         time.sleep(interval_s)
 
 
@@ -49,6 +60,7 @@ def wait_until_landed(client: UploaderClient, upload_id: str, *, timeout_s: floa
     Raises:
         NotLandedError: the upload ended otherwise; the text names the first chunk that failed.
         TryAgainError: not within ``timeout_s``.
+        UnavailableError: the uploader does not answer at the end of ``timeout_s``.
     """
     with chunk_progress(console) as bar:
         task = bar.add_task("landing", total=None, states="")
@@ -56,7 +68,10 @@ def wait_until_landed(client: UploaderClient, upload_id: str, *, timeout_s: floa
         def show(status: UploadStatus) -> None:
             bar.update(task, total=status.total_chunks, completed=status.landed_chunks, states=describe_states(status))
 
-        status = follow(client, upload_id, timeout_s=timeout_s, on_status=show)
+        def show_no_answer(_: CommandError) -> None:
+            bar.update(task, states="the uploader does not answer, asking again")
+
+        status = follow(client, upload_id, timeout_s=timeout_s, on_status=show, on_no_answer=show_no_answer)
     check_landed(status, base_url=client.base_url)
     return status
 

@@ -32,6 +32,7 @@ def command(
     """
     with UploaderClient(load_settings(csvpipe_url=url).csvpipe_url) as client:
         if watch:
+            client.status(upload_id)  # a wrong address is said now, not at the end of the wait
             wait_until_landed(client, upload_id, timeout_s=timeout, console=messages())
         if json:
             print(client.status_document(upload_id).text)

@@ -19,13 +19,19 @@ UPLOAD_ID = "a" * 32
 
 @dataclass
 class FakeUploader:
-    """What was received, and what is answered. An ``early`` answer is given before the body is read."""
+    """What was received, and what is answered.
+
+    An ``early`` answer is given before the body is read. So many answers as ``lost`` says are not given at all: the
+    connection breaks once the request has been read.
+    """
 
     url: str = ""
     status: int = 202
     answer: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     early: bool = False
+    lost: int = 0
+    keys: list[str | None] = field(default_factory=list)
     request_headers: dict[str, str] = field(default_factory=dict)
     parts: list[tuple[str, bytes]] = field(default_factory=list)
     path: str = ""
@@ -97,13 +103,25 @@ class _Handler(BaseHTTPRequestHandler):
         fake.request_headers = dict(self.headers)
         if not fake.early:
             fake.parts = list(_parse(self.headers["Content-Type"], self._body()))
+        fake.keys.append(self.headers.get("Idempotency-Key"))
         self.close_connection = True
-        self._answer(fake.status, fake.answer)
+        if not self._is_lost():
+            self._answer(fake.status, fake.answer)
 
     def do_GET(self) -> None:
         self.server.fake.path = self.path
+        if self._is_lost():
+            self.close_connection = True
+            return
         statuses = self.server.fake.statuses
+        if self.server.fake.status >= 400:
+            self._answer(self.server.fake.status, self.server.fake.answer)
+            return
         self._answer(200, statuses.pop(0) if len(statuses) > 1 else statuses[0])
+
+    def _is_lost(self) -> bool:
+        self.server.fake.lost -= 1
+        return self.server.fake.lost >= 0
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""

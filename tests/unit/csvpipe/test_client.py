@@ -136,6 +136,33 @@ def test_waiting_ends_when_every_chunk_has_landed(fake: FakeUploader) -> None:
     assert status.is_final
 
 
+def test_waiting_outlives_an_uploader_that_is_away(fake: FakeUploader) -> None:
+    fake.lost, fake.statuses = 2, [status_document("landed", landed=1)]
+    lost: list[str] = []
+    with UploaderClient(fake.url) as client:
+        status = follow(
+            client, UPLOAD_ID, timeout_s=30, interval_s=0, on_no_answer=lambda error: lost.append(error.code)
+        )
+    assert status.is_final
+    assert lost == ["service_unreachable"] * 2
+
+
+def test_waiting_outlives_an_uploader_that_is_busy(fake: FakeUploader) -> None:
+    fake.status, fake.statuses = 503, [status_document("landed", landed=1)]
+
+    def recover(_: CommandError) -> None:
+        fake.status = 202
+
+    with UploaderClient(fake.url) as client:
+        assert follow(client, UPLOAD_ID, timeout_s=30, interval_s=0, on_no_answer=recover).is_final
+
+
+def test_uploader_that_is_away_to_the_end_of_the_wait_is_said(fake: FakeUploader) -> None:
+    fake.lost = 100
+    with UploaderClient(fake.url) as client, pytest.raises(UnavailableError, match="no answer"):
+        follow(client, UPLOAD_ID, timeout_s=0)
+
+
 def test_waiting_for_a_failed_chunk_names_it(fake: FakeUploader) -> None:
     fake.statuses = [status_document("failed", landed=1, failed=1)]
     with UploaderClient(fake.url) as client, pytest.raises(NotLandedError, match=r"chunk 2 .* not there after 600 s"):
