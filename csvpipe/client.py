@@ -14,13 +14,14 @@ from pydantic import BaseModel, ValidationError
 
 from contracts.manifest import Manifest
 from csvpipe.answers import UploadAccepted, UploadPage, UploadStatus
-from csvpipe.exits import CommandError, RefusedError, TryAgainError, UnavailableError
+from csvpipe.exits import AnswerLostError, CommandError, RefusedError, TryAgainError, UnavailableError
 from csvpipe.multipart import FormUpload
 
 ANSWER_TIMEOUT_S = 900.0
 """How long the uploader may take after the last byte: ``count`` cuts then, and fsync of gigabytes takes its time."""
 
 _STANDARD = frozenset({"type", "title", "status", "detail", "instance", "code"})
+_NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 _LATER = frozenset({408, 429, 503, 507})
 """What the same request may find otherwise another time."""
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -60,7 +61,8 @@ class UploaderClient:
         Raises:
             RefusedError: the file or a field is not accepted; the text says where and why.
             TryAgainError: the uploader is too busy or its disk is too full.
-            UnavailableError: it does not answer, or the connection broke.
+            UnavailableError: it does not answer.
+            AnswerLostError: the connection broke: the file may have been taken or not.
             CommandError: it received other bytes than were sent.
         """
         line = _Line()
@@ -109,7 +111,8 @@ class UploaderClient:
         try:
             answer = self._http.request(method, path, **options)
         except httpx.TransportError as error:
-            raise UnavailableError(
+            kind = UnavailableError if isinstance(error, _NOTHING_SENT) else AnswerLostError
+            raise kind(
                 f"no answer from {self.base_url} ({type(error).__name__}: {error}). Is the uploader running, and is "
                 "CSVPIPE_URL (or --url) its address?"
             ) from error

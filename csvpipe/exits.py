@@ -45,6 +45,10 @@ class UnavailableError(CommandError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class AnswerLostError(UnavailableError):
+    """The connection broke after something was sent: whether it was taken is not known."""
+
+
 class RefusedError(CommandError):
     """The uploader said no, and will say no again: the request has to change."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, BinaryIO
+from uuid import uuid4
 
 import typer
 from rich.markup import escape
@@ -14,7 +16,7 @@ from rich.markup import escape
 from csvpipe.answers import UploadAccepted
 from csvpipe.client import UploaderClient
 from csvpipe.console import byte_progress, format_bytes, format_count, messages, output
-from csvpipe.exits import RefusedError
+from csvpipe.exits import AnswerLostError, RefusedError, TryAgainError, UnavailableError
 from csvpipe.landing import wait_until_landed
 from csvpipe.settings import load_settings
 from uploader.model import ChunkType
@@ -58,6 +60,8 @@ def send(
 ) -> UploadAccepted:
     """Send the file at ``path`` (``-``: standard input) with a progress bar.
 
+    It always has a key: where the answer is lost it is sent once more, and taken once.
+
     Raises:
         RefusedError: there is no such file, or it is not readable.
         CommandError: see :meth:`UploaderClient.upload`.
@@ -65,15 +69,28 @@ def send(
     with _open(path) as file, byte_progress(messages()) as bar:
         name = "stdin.csv" if path == STDIN else path.name
         size_bytes = _size_bytes(file)
+        start = file.tell() if file.seekable() else None
+        key = idempotency_key or uuid4().hex
         task = bar.add_task(escape(name), total=size_bytes)
-        return client.upload(
-            file=file,
-            filename=name,
-            size_bytes=size_bytes,
-            fields=fields,
-            idempotency_key=idempotency_key,
-            on_sent=lambda count: bar.advance(task, count),
-        )
+
+        def upload() -> UploadAccepted:
+            return client.upload(
+                file=file,
+                filename=name,
+                size_bytes=size_bytes,
+                fields=fields,
+                idempotency_key=key,
+                on_sent=lambda count: bar.advance(task, count),
+            )
+
+        def rewind() -> bool:
+            if start is None:
+                return False
+            file.seek(start)
+            bar.reset(task)
+            return True
+
+        return _repeated_once(upload, rewind, key)
 
 
 def describe(accepted: UploadAccepted) -> None:
@@ -81,6 +98,23 @@ def describe(accepted: UploadAccepted) -> None:
     rows, size = format_count(accepted.row_count), format_bytes(accepted.size_bytes)
     messages().print(f"{rows} rows, {size}, sha256 {accepted.sha256}")
     messages().print(f"{accepted.total_chunks} chunks, {accepted.status}; follow it at {accepted.tracking_url}")
+
+
+def _repeated_once(upload: Callable[[], UploadAccepted], rewind: Callable[[], bool], key: str) -> UploadAccepted:
+    """Upload, and once more where the answer was lost; an error then says how to send the file without doubling it."""
+    hint = (
+        f"It may have been taken all the same: send the file again with --idempotency-key {key}, and it is taken once"
+    )
+    try:
+        return upload()
+    except AnswerLostError as error:
+        if not rewind():
+            raise AnswerLostError(f"{error.detail} {hint}", **error.extra) from error
+        messages().print("The uploader's answer was lost; sending the file again, under the same key")
+    try:
+        return upload()
+    except (UnavailableError, TryAgainError) as error:
+        raise type(error)(f"{error.detail}. {hint}", **error.extra) from error
 
 
 def _open(path: Path) -> BinaryIO:

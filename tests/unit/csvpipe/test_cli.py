@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,54 @@ def test_upload_prints_the_id_alone_on_stdout(
         fields = [data for _, data in fake.parts[:-1]]
     assert capsys.readouterr().out == "a" * 32 + "\n"
     assert fields == [b"flights", b"false", b"rows"]
+
+
+@pytest.mark.parametrize("given", [None, "a key of my own"])
+def test_upload_whose_answer_is_lost_is_sent_again_under_the_same_key(
+    given: str | None, run: Callable[..., int], tmp_path: Path
+) -> None:
+    content = b"a,b\n1,2\n"
+    (tmp_path / "x.csv").write_bytes(content)
+    option = [] if given is None else ["--idempotency-key", given]
+    with run_fake_uploader() as fake:
+        fake.accept(content)
+        fake.lost = 1
+        assert run("upload", "x.csv", "--dataset", "flights", *option, "--url", fake.url) == ExitCode.OK
+        first, second = fake.keys
+        assert fake.parts[-1][1] == content
+    assert first == second == (given or first)
+    assert first
+
+
+def test_upload_whose_answer_is_lost_twice_names_the_key(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.csv").write_bytes(b"a\n1\n")
+    with run_fake_uploader() as fake:
+        fake.lost = 2
+        assert run("upload", "x.csv", "--dataset", "flights", "--url", fake.url) == ExitCode.UNAVAILABLE
+        assert len(fake.keys) == 2
+        assert f"--idempotency-key {fake.keys[0]}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_pipe_whose_answer_is_lost_is_not_sent_again_and_names_the_key(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with run_fake_uploader() as fake, ThreadPoolExecutor(1) as writer:
+        fake.lost = 1
+        writer.submit(pipe.write_bytes, b"a\n1\n")
+        assert run("upload", "pipe", "--dataset", "flights", "--url", fake.url) == ExitCode.UNAVAILABLE
+        (key,) = fake.keys
+        assert f"--idempotency-key {key}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_following_begins_with_an_answer(run: Callable[..., int]) -> None:
+    with run_fake_uploader() as fake:
+        fake.lost, fake.statuses = 1, [status_document("landed", landed=1)]
+        assert run("status", UPLOAD_ID, "--watch", "--url", fake.url) == ExitCode.UNAVAILABLE
+        assert run("status", UPLOAD_ID, "--watch", "--url", fake.url) == ExitCode.OK
 
 
 def test_brackets_in_names_and_errors_are_shown_as_they_are(
