@@ -13,7 +13,6 @@ Which way the bytes take:
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import shutil
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -46,7 +45,6 @@ _MULTIPART_OVERHEAD_BYTES = 64 * 1024
 _DISK_CHECK_BYTES = 64 * BYTES_PER_MB
 IDLE_S = 60.0
 """How long a client may send nothing: it holds one of the slots, and buffers."""
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 async def receive_upload(
@@ -74,6 +72,7 @@ async def receive_upload(
 
     Raises:
         CsvPipeError: the upload is refused; the subclass says why.
+        OSError: the disk fails, or is full.
     """
     log = UploadLog(_log, upload_id)
     length = _declared_length(headers)
@@ -102,10 +101,6 @@ async def receive_upload(
         raise
     except OSError as error:
         log.warning("Failed: %s", error)
-        if error.errno in _FULL:
-            raise DiskFullError(
-                "the disk of TEMP_DIR ran full while the file came in; nothing of it was kept"
-            ) from error
         raise
     finally:
         # Shielded: the threads must be gone before the directory is, whatever happens to this task.
@@ -179,11 +174,12 @@ class _Intake:
         options = self._fields.options()
         self._job.dataset_name = options.dataset_name
         if isinstance(self._cut, SpooledCut):
-            return options, await self._cut.finish(options=options, check=self._pool.check)
+            finish = self._cut.finish(options=options, check=self._pool.check, check_room=self._check_room)
+            return options, await finish
         result = await self._cut.finish(check=self._pool.check)
         if options == self._cut.options:
             return options, result
-        await check_disk(self._job.directory, needed_bytes=result.content_bytes, settings=self._settings)
+        await self._check_room(result.content_bytes)
         self._job.log.info("A field behind the file changes how it is cut: it is cut again")
         return options, await self._cut.cut_again(options, result)
 
@@ -228,9 +224,7 @@ class _Intake:
         options = self._fields.options() if self._fields.sufficient else None
         if options is None or options.chunk_type is ChunkType.COUNT:
             # The spool goes when the chunks are there: for a moment both are.
-            await check_disk(
-                self._job.directory, needed_bytes=2 * (self._job.expected_bytes or 0), settings=self._settings
-            )
+            await self._check_room(2 * (self._job.expected_bytes or 0))
             self._cut = SpooledCut(options=options, job=self._job, on_failure=self._pool.fail)
         else:
             self._job.dataset_name = options.dataset_name
@@ -252,13 +246,16 @@ class _Intake:
             raise _too_large(self._settings, "the file goes on")
         if self._job.source_bytes >= self._next_disk_check:
             self._next_disk_check += _DISK_CHECK_BYTES
-            await check_disk(self._job.directory, needed_bytes=0, settings=self._settings)
+            await self._check_room(0)
         while view:
             if self._block is None:
                 self._block = await self._pool.acquire()
             view = view[self._block.append(view) :]
             if self._block.full:
                 self._submit()
+
+    async def _check_room(self, needed_bytes: int) -> None:
+        await check_disk(self._job.directory, needed_bytes=needed_bytes, settings=self._settings)
 
     def _submit(self) -> None:
         block, self._block = self._block, None

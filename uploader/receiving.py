@@ -9,6 +9,7 @@ it from one that another worker is filling or committing right now.
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import shutil
@@ -17,8 +18,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from uploader.errors import DiskFullError
+
 RECEIVING = ".receiving"
 LOCK_FILE = ".lock"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UNLOCKED_GRACE_S = 60.0
 """How long a directory may exist before its lock file does: making the one and locking the other are two steps."""
 
@@ -95,11 +99,19 @@ class ReceivingDirectory:
 
 @asynccontextmanager
 async def receiving_directory(temp_dir: Path, upload_id: str) -> AsyncIterator[ReceivingDirectory]:
-    """Give a locked directory to receive into; remove it, however the block ends, unless it was committed."""
+    """Give a locked directory to receive into; remove it, however the block ends, unless it was committed.
+
+    Raises:
+        DiskFullError: the disk had no room, be it for the directory itself or for what the block wrote.
+    """
     directory = ReceivingDirectory(temp_dir=temp_dir, upload_id=upload_id)
     try:
         await asyncio.to_thread(directory.create)
         yield directory
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFullError("the disk of TEMP_DIR ran full; nothing of the upload was kept") from error
+        raise
     finally:
         end = directory.release() if directory.committed else directory.discard()
         # Shielded: a second cancellation (shutdown) must not leave gigabytes behind.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -16,6 +18,7 @@ from contracts.names import BYTES_PER_MB
 from tests.support.ingest import form
 from tests.support.uploader_server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
+from uploader.receiving import ReceivingDirectory
 
 ROWS = b"id,name\n" + b"".join(b"%d,name of %d\n" % (row, row) for row in range(1, 1001))
 
@@ -265,6 +268,15 @@ def test_disk_that_would_be_too_full_is_refused_before_the_body(tmp_path: Path) 
         answer = post(uploader)
         assert (answer.status_code, answer.json()["code"]) == (507, "disk_full")
         assert uploader.files() == set()
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("step", ["_commit", "create"])
+def test_disk_that_runs_full_outside_of_the_file_is_said(uploader: RunningUploader, step: str) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with patch.object(ReceivingDirectory, step, side_effect=full):
+        answer = post(uploader)
+    assert (answer.status_code, answer.json()["code"]) == (507, "disk_full")
 
 
 def head_of(query: str, *, content_length: int) -> bytes:

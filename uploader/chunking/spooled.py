@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -85,6 +85,11 @@ class SpoolCutter:
         if scanned is not None:
             self._index.feed(scanned)
 
+    @property
+    def size_bytes(self) -> int:
+        """How much is in the spool."""
+        return os.fstat(self.fd).st_size
+
     def cut(self, options: CutOptions, *, content_sha256: str) -> CutResult:
         """Find the places to cut at, build the chunks, and remove the spool.
 
@@ -118,12 +123,13 @@ class SpoolCutter:
 
     def _spans_by_plan(self, options: CutOptions, buffer: memoryview) -> tuple[ContentScanner, list[Span]]:
         scanner = self._new_scanner(options)
-        size_bytes = os.fstat(self.fd).st_size
         cutter = Cutter(
             plan=plan_for(options),
             sink=NoSink(),
             max_chunks=self._job.max_chunks,
-            on_too_many=too_many_chunks(options=options, max_chunks=self._job.max_chunks, expected_bytes=size_bytes),
+            on_too_many=too_many_chunks(
+                options=options, max_chunks=self._job.max_chunks, expected_bytes=self.size_bytes
+            ),
         )
         for data in read_blocks(self.fd, buffer):
             self.check_stopped()
@@ -204,17 +210,21 @@ class SpooledCut:
         """Keep ``block`` when its turn comes, and release it."""
         self._worker.submit(lambda: self._take(block))
 
-    async def finish(self, *, options: CutOptions, check: Callable[[], None]) -> CutResult:
+    async def finish(
+        self, *, options: CutOptions, check: Callable[[], None], check_room: Callable[[int], Awaitable[None]]
+    ) -> CutResult:
         """Cut the spool and wait until all chunks are durable and hashed.
 
         Raises:
             InvalidCsvError: the content is no CSV.
-            BaseException: what ``check`` raises: the failure of a thread.
+            BaseException: what ``check`` raises: the failure of a thread; what ``check_room`` raises, which is given
+                how many bytes the chunks need beside the spool.
         """
         self._worker.submit(self._take_rest)
         await self._worker.join()
         await self._digest_worker.join()
         check()
+        await check_room(self._cutter.size_bytes)
         content_sha256 = self._content.hexdigest()
         self._cutting = asyncio.create_task(asyncio.to_thread(self._cutter.cut, options, content_sha256=content_sha256))
         return await asyncio.shield(self._cutting)

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -57,6 +58,21 @@ def test_disk_that_runs_full_is_said_and_leaves_nothing(tmp_path: Path, way: str
     full = OSError(errno.ENOSPC, "No space left on device")
     with patch(f"uploader.chunking.files.{call}", side_effect=full), pytest.raises(DiskFullError, match="ran full"):
         asyncio.run(receive(body_of(WAYS[way]), temp_dir=tmp_path))
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_disk_without_room_for_the_chunks_beside_the_spool_is_said_before_they_are_built(tmp_path: Path) -> None:
+    def disk_usage(directory: Path) -> SimpleNamespace:
+        used = sum(path.stat().st_size for path in directory.iterdir())
+        return SimpleNamespace(free=20 * BYTES_PER_MB - used)
+
+    settings = settings_for(tmp_path, min_free_disk_mb=1, low_disk_mb=1)
+    with (
+        patch("uploader.intake.shutil.disk_usage", disk_usage),
+        patch.object(SpoolCutter, "cut", side_effect=AssertionError),
+        pytest.raises(DiskFullError, match="MIN_FREE_DISK_MB"),
+    ):
+        asyncio.run(receive(body_of(WAYS["kept, then cut"]), temp_dir=tmp_path, settings=settings))
 
 
 @pytest.mark.usefixtures("nothing_left")

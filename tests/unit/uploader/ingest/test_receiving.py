@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
+from uploader.errors import DiskFullError
 from uploader.receiving import LOCK_FILE, RECEIVING, is_abandoned, receiving_directory
 
 UPLOAD_ID = "0" * 32
@@ -52,6 +54,22 @@ def test_error_after_the_commit_leaves_the_files_to_the_caller(tmp_path: Path) -
     with pytest.raises(RuntimeError):
         asyncio.run(fail(discard=True))
     assert not (tmp_path / UPLOAD_ID).exists()
+
+
+@pytest.mark.parametrize("step", ["fcntl.flock", "fsync_directory"])
+def test_disk_that_has_no_room_for_the_directory_is_called_full(tmp_path: Path, step: str) -> None:
+    async def commit() -> None:
+        async with receiving_directory(tmp_path, UPLOAD_ID) as directory:
+            try:
+                await directory.commit()
+            except OSError:
+                await directory.discard()
+                raise
+
+    full = OSError(errno.EDQUOT, "Disk quota exceeded")
+    with patch(f"uploader.receiving.{step}", side_effect=full), pytest.raises(DiskFullError, match="ran full"):
+        asyncio.run(commit())
+    assert list(tmp_path.rglob("*")) == [tmp_path / RECEIVING]
 
 
 def test_directory_is_abandoned_when_its_process_has_died(tmp_path: Path) -> None:
