@@ -8,8 +8,10 @@ from functools import partial
 from contracts.states import ChunkState
 from uploader.cleaner import Cleaner
 from uploader.clock import Clock
-from uploader.files import ChunkFiles
+from uploader.errors import UploadGoneError
+from uploader.files import DISK_ID_FILE, ChunkFiles
 from uploader.logging import UploadLog
+from uploader.settings import SettingsError
 from uploader.store.protocol import Store
 from uploader.store.records import ChunkRecord
 from uploader.transitions import SAFE_IN_BUCKET, failed
@@ -22,7 +24,9 @@ def recover(*, store: Store, files: ChunkFiles, cleaner: Cleaner, holder: str, c
 
     Raises:
         ManifestUnavailableError: the database does not answer.
+        SettingsError: the disk is not that of this replica.
     """
+    check_disk(store=store, files=files, holder=holder)
     cleaner.sweep()
     for upload_id in store.adopt(files.upload_ids(), holder=holder):
         # The files lie on this disk, so this replica serves them, whatever its name was.
@@ -31,13 +35,36 @@ def recover(*, store: Store, files: ChunkFiles, cleaner: Cleaner, holder: str, c
         _fail_lost_chunks(upload.upload_id, store=store, files=files, clock=clock)
 
 
+def check_disk(*, store: Store, files: ChunkFiles, holder: str) -> None:
+    """Check that the disk is the one that ``holder`` had before: on any other its chunks would seem lost.
+
+    Raises:
+        SettingsError: it is another one: a name that two replicas have, or a volume that is not mounted.
+    """
+    # In this order: where the row is there, the file was there before it, whatever other workers do.
+    expected = store.find_disk(holder)
+    found = files.disk_id()
+    if expected is None:
+        found = found or files.name_disk()
+        expected = store.assign_disk(holder, found)
+    if found != expected:
+        raise SettingsError(
+            f"TEMP_DIR: {files.root} is not replica {holder}'s: its {DISK_ID_FILE} says {found or 'nothing'}. "
+            "Is the volume mounted? Has each replica a REPLICA_NAME of its own? Where the disk was really replaced, "
+            f"write {expected} into {files.root / DISK_ID_FILE}: chunks that had not landed then count as failed"
+        )
+
+
 def _fail_lost_chunks(upload_id: str, *, store: Store, files: ChunkFiles, clock: Clock) -> None:
     done = SAFE_IN_BUCKET | {ChunkState.FAILED}
     upload, chunks = store.read(upload_id)
     lost = {chunk.chunk_id: fault for chunk in chunks if chunk.state not in done and (fault := files.fault(chunk))}
     if not lost:
         return
-    _, after = store.edit_chunks(upload_id, list(lost), partial(_lose, files=files), at=clock())
+    try:
+        _, after = store.edit_chunks(upload_id, list(lost), partial(_lose, files=files), at=clock())
+    except UploadGoneError:
+        return  # deleted meanwhile: nobody misses the files
     for chunk in after:
         if chunk.state is ChunkState.FAILED:
             place = (chunk.chunk_id, upload.total_chunks, chunk.filename)

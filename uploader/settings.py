@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     replica_name: str = Field(
         default_factory=socket.gethostname,
         pattern=r"^[A-Za-z0-9_.-]{1,128}$",
-        description="Name of this replica, the same after a restart; empty for the host's name.",
+        description="Name of this replica, its own and the same after a restart; empty for the host's name.",
     )
     s3_bucket: str = Field(
         BUCKET_RAW,

@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from sqlalchemy import inspect
 
+import uploader.store
 from contracts.errors import IllegalStateChangeError
 from contracts.states import ChunkState, UploadState
 from tests.support.postgres import PostgresServer
@@ -415,6 +419,33 @@ class TestHolder:
         assert store.adopt([upload.upload_id, "0" * 32], holder="new-name") == [upload.upload_id]
         assert store.adopt([upload.upload_id], holder="new-name") == []
         assert [each.upload_id for each in store.unlanded(holder="new-name")] == [upload.upload_id]
+
+
+class TestReplicas:
+    def test_a_name_has_the_disk_that_it_had_first(self, store: SqlStore) -> None:
+        assert store.find_disk("replica-0") is None
+        assert store.assign_disk("replica-0", "a" * 32) == "a" * 32
+        assert store.assign_disk("replica-0", "b" * 32) == "a" * 32
+        assert store.find_disk("replica-0") == "a" * 32
+
+    def test_a_disk_has_the_name_that_it_had_last(self, store: SqlStore) -> None:
+        store.assign_disk("old", "a" * 32)
+        store.assign_disk("new", "a" * 32)
+        assert (store.find_disk("old"), store.find_disk("new")) == (None, "a" * 32)
+
+    def test_a_database_of_the_first_schema_is_brought_up_to_date(self, url: str) -> None:
+        store = open_store(url)
+        engine = store._engine
+        with engine.begin() as connection:
+            config = Config()
+            config.set_main_option("script_location", str(Path(uploader.store.__file__).parent / "migrations"))
+            config.attributes["connection"] = connection
+            command.downgrade(config, "0001")
+            assert "replicas" not in inspect(connection).get_table_names()
+        store.close()
+        again = open_store(url)
+        assert again.find_disk("replica-0") is None
+        again.close()
 
 
 class TestLeases:

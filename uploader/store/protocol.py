@@ -122,6 +122,12 @@ class Store(Protocol):
     def unlanded(self, *, holder: str) -> list[UploadRecord]:
         """Return the uploads of ``holder`` that are neither landed nor deleted."""
 
+    def find_disk(self, holder: str) -> str | None:
+        """Return the id of the disk that belongs to ``holder``; None where no such replica has started yet."""
+
+    def assign_disk(self, holder: str, disk_id: str) -> str:
+        """Make a disk that of ``holder``, unless it has one, and return which it has; a name it had before is free."""
+
     def take_lease(self, name: str, *, owner: str, lease_for: timedelta, now: datetime) -> bool:
         """Take or prolong a lease; False where another owner holds it."""
 

@@ -16,6 +16,7 @@ from uploader.store.engine import open_engine, reading, writing
 from uploader.store.leases import LeaseTable
 from uploader.store.protocol import ChunkEdit, Claim, Page
 from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.replicas import ReplicaTable
 from uploader.store.rows import CHUNK_COLUMNS, UPLOAD_COLUMNS, changes, chunk_of, upload_of, values_of
 from uploader.store.tables import chunks, uploads
 from uploader.transitions import ON_THEIR_WAY, summarised
@@ -25,11 +26,12 @@ _IDS_AT_ONCE = 500
 """How many ids one statement takes; SQLite has a limit, and PostgreSQL plans better below it."""
 
 
-class SqlStore(LeaseTable):
+class SqlStore(LeaseTable, ReplicaTable):
     """See :class:`uploader.store.protocol.Store`."""
 
     def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
+        LeaseTable.__init__(self, engine)
+        ReplicaTable.__init__(self, engine)
         self._engine = engine
 
     def create(

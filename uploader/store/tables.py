@@ -113,6 +113,13 @@ chunks = Table(
     Index("ix_chunks_state", "state", "landed_at"),
 )
 
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("holder", String(128), primary_key=True),
+    Column("disk_id", String(32), nullable=False),
+)
+
 leases = Table(
     "leases",
     metadata,

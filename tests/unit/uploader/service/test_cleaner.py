@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import os
+import re
+import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +18,8 @@ from uploader.cleaner import Cleaner
 from uploader.files import ChunkFiles
 from uploader.outbox import Outbox
 from uploader.receiving import LOCK_FILE, RECEIVING, ReceivingDirectory
-from uploader.recovery import recover
+from uploader.recovery import check_disk, recover
+from uploader.settings import SettingsError
 from uploader.store.records import ChunkRecord, UploadRecord
 from uploader.store.sql import SqlStore, open_store
 
@@ -284,3 +288,94 @@ class TestRecovery:
         assert store.read(here.upload_id)[0].holder == "replica-0"
         assert store.read(elsewhere.upload_id)[0].holder == "replica-1"
         assert {chunk.state for chunk in store.read(elsewhere.upload_id)[1]} == {ChunkState.STORED}
+
+    def test_upload_deleted_by_another_worker_meanwhile_does_not_stop_the_start(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        disk: FakeDisk,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        upload = create(with_files=False)
+        unlanded = store.unlanded
+
+        def find_and_delete(*, holder: str) -> list[UploadRecord]:
+            found = unlanded(holder=holder)
+            store.abort(upload.upload_id, force=True, at=clock.now)
+            return found
+
+        monkeypatch.setattr(store, "unlanded", find_and_delete)
+        recover(store=store, files=disk, cleaner=cleaner, holder="replica-0", clock=clock)
+        assert store.read(upload.upload_id)[0].state is UploadState.ABORTED
+
+
+class TestDiskOfAReplica:
+    def start(self, store: SqlStore, cleaner: Cleaner, clock: SettableClock, disk: Path, name: str) -> None:
+        disk.mkdir(exist_ok=True)
+        recover(store=store, files=ChunkFiles(disk), cleaner=cleaner, holder=name, clock=clock)
+
+    def test_second_disk_of_the_same_name_is_refused_and_no_chunk_fails(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        tmp_path: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        self.start(store, cleaner, clock, temp_dir, "replica-0")
+        other = tmp_path / "other"
+        for _ in range(2):
+            with pytest.raises(SettingsError) as caught:
+                self.start(store, cleaner, clock, other, "replica-0")
+        assert not list(other.iterdir()), "nothing is written to what may be a bare mount point"
+        for word in ("TEMP_DIR", "REPLICA_NAME", "replica-0", str(other)):
+            assert word in caught.value.detail
+        assert {chunk.state for chunk in store.read(upload.upload_id)[1]} == {ChunkState.STORED}
+        self.start(store, cleaner, clock, temp_dir, "replica-0")
+        self.start(store, cleaner, clock, other, "replica-1")
+
+    def test_disk_that_was_really_replaced_is_taken_when_one_says_so(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        tmp_path: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        self.start(store, cleaner, clock, temp_dir, "replica-0")
+        new = tmp_path / "new"
+        with pytest.raises(SettingsError) as caught:
+            self.start(store, cleaner, clock, new, "replica-0")
+        said = re.search(r"write (\w+) into (\S+):", caught.value.detail)
+        assert said is not None
+        Path(said[2]).write_text(said[1])
+        self.start(store, cleaner, clock, new, "replica-0")
+        assert {chunk.state for chunk in store.read(upload.upload_id)[1]} == {ChunkState.FAILED}
+
+    def test_replica_may_get_a_new_name_and_its_old_one_is_free(
+        self, cleaner: Cleaner, store: SqlStore, clock: SettableClock, temp_dir: Path, tmp_path: Path
+    ) -> None:
+        self.start(store, cleaner, clock, temp_dir, "old-name")
+        self.start(store, cleaner, clock, temp_dir, "new-name")
+        self.start(store, cleaner, clock, tmp_path / "other", "old-name")
+        with pytest.raises(SettingsError):
+            self.start(store, cleaner, clock, temp_dir, "old-name")
+
+    def test_workers_that_start_at_once_on_a_new_disk_agree(
+        self, cleaner: Cleaner, store: SqlStore, temp_dir: Path
+    ) -> None:
+        together = threading.Barrier(6)
+
+        def start(_: int) -> None:
+            together.wait()
+            check_disk(store=store, files=ChunkFiles(temp_dir), holder="replica-0")
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(start, range(6)))
+        assert [path.name for path in temp_dir.glob(".replica*")] == [".replica"]
