@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_VALUE_BYTES = 512 * 1024
-"""Longer values are cut: a record just below the broker's limit would pass it with our headers, and block the topic for
-ever. A valid message is never that long, and the source offset stands in the headers."""
+MAX_VALUE_BYTES = 256 * 1024
+MAX_KEY_BYTES = 64 * 1024
+MAX_HEADERS_BYTES = 64 * 1024
+"""Longer values and keys are cut, larger headers left out: a record just below the broker's limit (1 MB) would pass it
+with our headers, and block the topic for ever. The record itself stands where the headers say."""
+_HEADER_OVERHEAD_BYTES = 10
+"""Two lengths, of up to five bytes each."""
 _CLIENT_PROPERTIES = (
     "bootstrap.servers",
     "client.",
@@ -57,9 +61,7 @@ def write_dead_letters(
             log.error(
                 "%s[%d]@%d is not valid: %s", item.record.topic, item.record.partition, item.record.offset, item.reason
             )
-            producer.produce(
-                topic, value=_cut(item), key=item.record.key, headers=_headers(item), on_delivery=on_delivery
-            )
+            producer.produce(topic, **_write_letter(item), on_delivery=on_delivery)
         left = producer.flush(deadline_s)
     except (BufferError, KafkaException) as error:
         raise DeadLetterError(f"topic {topic}: {error}") from error
@@ -72,13 +74,31 @@ def _client_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name.startswith(_CLIENT_PROPERTIES)}
 
 
-def _cut(item: Rejected) -> bytes | None:
-    return None if item.record.value is None else item.record.value[:MAX_VALUE_BYTES]
-
-
-def _headers(item: Rejected) -> list[tuple[str, str | bytes | None]]:
+def _write_letter(item: Rejected) -> dict[str, Any]:
     record = item.record
-    ours: dict[str, str] = {
+    headers = list(record.headers)
+    cut = [
+        name
+        for name, part, limit in (("key", record.key, MAX_KEY_BYTES), ("value", record.value, MAX_VALUE_BYTES))
+        if part is not None and len(part) > limit
+    ]
+    if sum(_header_bytes(*header) for header in headers) > MAX_HEADERS_BYTES:
+        headers = []
+        cut.append("headers")
+    return {
+        "key": record.key and record.key[:MAX_KEY_BYTES],
+        "value": record.value and record.value[:MAX_VALUE_BYTES],
+        "headers": [*headers, *_our_headers(item, cut)],
+    }
+
+
+def _header_bytes(name: str, value: bytes | None) -> int:
+    return len(name.encode()) + len(value or b"") + _HEADER_OVERHEAD_BYTES
+
+
+def _our_headers(item: Rejected, cut: list[str]) -> list[tuple[str, bytes]]:
+    record = item.record
+    ours = {
         "code": item.code,
         "reason": item.reason[:4000],
         "topic": record.topic,
@@ -87,4 +107,6 @@ def _headers(item: Rejected) -> list[tuple[str, str | bytes | None]]:
         "rejected-at": datetime.now(UTC).isoformat(),
         "size-bytes": str(len(record.value or b"")),
     }
-    return [*record.headers, *((f"csv-ingestion.{name}", value) for name, value in ours.items())]
+    if cut:
+        ours["cut"] = ", ".join(cut)
+    return [(f"csv-ingestion.{name}", value.encode("utf-8", "backslashreplace")) for name, value in ours.items()]

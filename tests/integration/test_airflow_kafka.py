@@ -209,6 +209,40 @@ def test_record_at_the_brokers_limit_is_dead_lettered_cut(
     (letter,) = drain(config, dead, **LIMITS)
     assert letter.value == b"x" * MAX_VALUE_BYTES
     assert dict(letter.headers)["csv-ingestion.size-bytes"] == b"999000"
+    assert dict(letter.headers)["csv-ingestion.cut"] == b"value"
+
+
+@pytest.mark.parametrize(
+    ("record", "cut"),
+    [
+        ({"key": b"k" * 999_800}, "key"),
+        ({"key": b"k" * 400_000, "value": b"v" * 590_000}, "key, value"),
+        ({"headers": [("h", b"h" * 999_800)]}, "headers"),
+        ({"headers": [("h", b"")] * 9_000}, "headers"),
+        ({"key": b"k" * 65_536, "value": b"v" * 262_144, "headers": [("h", b"h" * 65_000)]}, None),
+    ],
+    ids=["key", "key-and-value", "header", "headers", "nothing"],
+)
+def test_record_whose_key_or_headers_are_too_large_is_dead_lettered_cut(
+    config: dict[str, Any],
+    topic: str,
+    new_topic: Callable[[int], str],
+    kafka_broker: KafkaBroker,
+    record: dict[str, Any],
+    cut: str | None,
+) -> None:
+    dead = new_topic(1)
+    producer = Producer({"bootstrap.servers": kafka_broker.bootstrap, "acks": "all"})
+    producer.produce(topic, partition=0, **{"value": b"bad", **record})
+    assert producer.flush(30) == 0
+    batch = group_records(drain(config, topic, **LIMITS), allowed=parse_allowed_hosts("u"), bucket="raw")
+    write_dead_letters(config, dead, batch.rejected)
+    (letter,) = drain(config, dead, **LIMITS)
+    headers = dict(letter.headers)
+    assert headers.get("csv-ingestion.cut") == (cut and cut.encode())
+    assert letter.key == (record["key"][:65_536] if "key" in record else None)
+    assert headers["csv-ingestion.offset"] == b"0"
+    assert ("h" in headers) == (cut is None)
 
 
 def test_dead_letter_that_no_broker_takes_is_an_error(config: dict[str, Any], topic: str, produce: Produce) -> None:
