@@ -15,7 +15,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -160,6 +161,7 @@ class _Intake:
         self._value = bytearray()
         self._cut: StreamingCut | SpooledCut | None = None
         self._next_disk_check = _DISK_CHECK_BYTES
+        self._idle = asyncio.timeout(None)
 
     async def receive(self, body: AsyncIterator[bytes]) -> tuple[CutOptions, CutResult]:
         try:
@@ -185,15 +187,22 @@ class _Intake:
 
     async def _read(self, body: AsyncIterator[bytes]) -> None:
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(IDLE_S) as idle:
+        async with asyncio.timeout(IDLE_S) as self._idle:
             extend_at = 0.0
             async for piece in body:
                 if loop.time() > extend_at:  # not for every piece: there are thousands a second
                     extend_at = loop.time() + IDLE_S / 10
-                    idle.reschedule(loop.time() + IDLE_S)
+                    self._idle.reschedule(loop.time() + IDLE_S)
                 for event in self._reader.feed(piece):
                     await self._take(event)
         self._reader.finish()
+
+    @contextmanager
+    def _our_turn(self) -> Iterator[None]:
+        """Do not count what is done here as the client's idleness."""
+        self._idle.reschedule(None)
+        yield
+        self._idle.reschedule(asyncio.get_running_loop().time() + IDLE_S)
 
     async def _take(self, event: Event) -> None:
         match event:
@@ -224,7 +233,8 @@ class _Intake:
         options = self._fields.options() if self._fields.sufficient else None
         if options is None or options.chunk_type is ChunkType.COUNT:
             # The spool goes when the chunks are there: for a moment both are.
-            await self._check_room(2 * (self._job.expected_bytes or 0))
+            with self._our_turn():
+                await self._check_room(2 * (self._job.expected_bytes or 0))
             self._cut = SpooledCut(options=options, job=self._job, on_failure=self._pool.fail)
         else:
             self._job.dataset_name = options.dataset_name
@@ -246,10 +256,12 @@ class _Intake:
             raise _too_large(self._settings, "the file goes on")
         if self._job.source_bytes >= self._next_disk_check:
             self._next_disk_check += _DISK_CHECK_BYTES
-            await self._check_room(0)
+            with self._our_turn():
+                await self._check_room(0)
         while view:
             if self._block is None:
-                self._block = await self._pool.acquire()
+                with self._our_turn():
+                    self._block = await self._pool.acquire()
             view = view[self._block.append(view) :]
             if self._block.full:
                 self._submit()

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from contracts.names import chunk_filename
 from uploader.chunking.content import ContentScanner, Transcoder
 from uploader.chunking.cutter import Span
 from uploader.model import CutChunk, CutResult
 from uploader.receiving import fsync_directory
-
-_T = TypeVar("_T")
 
 
 @dataclass(kw_only=True)
@@ -87,8 +82,3 @@ class CutJob:
         size_bytes = (self.directory / chunk.filename).stat().st_size
         if size_bytes != chunk.size_bytes:
             raise OSError(f"{chunk.filename} has {size_bytes} bytes on the disk instead of {chunk.size_bytes}")
-
-    @staticmethod
-    async def in_thread(work: Callable[[], _T]) -> _T:
-        """Run short blocking work off the event loop."""
-        return await asyncio.to_thread(work)

@@ -13,6 +13,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from csvscan.dialect import Dialect
@@ -23,7 +24,7 @@ from uploader.chunking.cutter import Cutter, NoSink, Span, join_blank_tail, too_
 from uploader.chunking.files import FILE_MODE, copy_range, hash_file, read_blocks, write_all
 from uploader.chunking.job import CutJob
 from uploader.chunking.plan import Place, plan_for, spread
-from uploader.chunking.worker import Worker
+from uploader.chunking.worker import Worker, on_own_thread
 from uploader.model import ChunkType, CutOptions, CutResult
 
 SPOOL_FILE = ".spool"
@@ -226,7 +227,8 @@ class SpooledCut:
         check()
         await check_room(self._cutter.size_bytes)
         content_sha256 = self._content.hexdigest()
-        self._cutting = asyncio.create_task(asyncio.to_thread(self._cutter.cut, options, content_sha256=content_sha256))
+        cut = partial(self._cutter.cut, options, content_sha256=content_sha256)
+        self._cutting = asyncio.create_task(on_own_thread(cut, name="cut"))
         return await asyncio.shield(self._cutting)
 
     async def stop(self) -> None:

@@ -18,7 +18,7 @@ from uploader.chunking.files import GrowingFile, Syncer, copy_range, hash_file, 
 from uploader.chunking.job import CutJob
 from uploader.chunking.plan import plan_for
 from uploader.chunking.spooled import SpoolCutter
-from uploader.chunking.worker import Worker
+from uploader.chunking.worker import Worker, on_own_thread
 from uploader.model import CutOptions, CutResult
 
 
@@ -96,7 +96,7 @@ class StreamingCut:
             on_too_many=too_many_chunks(options=options, max_chunks=job.max_chunks, expected_bytes=job.expected_bytes),
         )
         self._worker = Worker(name="scan", on_failure=on_failure)
-        self._again: asyncio.Task[CutResult] | None = None
+        self._working: asyncio.Task[CutResult] | None = None
         self._stopped = threading.Event()
 
     def submit(self, block: Block) -> None:
@@ -114,7 +114,7 @@ class StreamingCut:
         content_sha256 = await self._digests.finish()
         await self._syncer.finish()
         check()
-        return await self._job.in_thread(lambda: self._result(content_sha256))
+        return await self._last_work(partial(self._result, content_sha256))
 
     async def cut_again(self, options: CutOptions, result: CutResult) -> CutResult:
         """Cut anew what :meth:`finish` has cut, as a field that came behind the file wants it otherwise.
@@ -122,8 +122,7 @@ class StreamingCut:
         Raises:
             InvalidCsvError: the content is no CSV by these options.
         """
-        self._again = asyncio.create_task(asyncio.to_thread(self._cut_again, options, result))
-        return await asyncio.shield(self._again)
+        return await self._last_work(partial(self._cut_again, options, result))
 
     async def stop(self) -> None:
         """Give up; when this returns no thread touches a file any more."""
@@ -133,8 +132,12 @@ class StreamingCut:
         await self._digests.drop()
         await self._syncer.finish()
         await asyncio.to_thread(self._writer.abandon)
-        if self._again is not None:
-            await asyncio.gather(self._again, return_exceptions=True)
+        if self._working is not None:
+            await asyncio.gather(self._working, return_exceptions=True)
+
+    async def _last_work(self, work: Callable[[], CutResult]) -> CutResult:
+        self._working = asyncio.create_task(on_own_thread(work, name="cut"))
+        return await asyncio.shield(self._working)
 
     def _take(self, block: Block) -> None:
         data = self._transcoder.feed(block.content)

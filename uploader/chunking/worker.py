@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 
 class Worker:
@@ -49,3 +52,12 @@ class Worker:
                 self._on_failure(failure)
             del job
         self._finished.set_result(None)
+
+
+async def on_own_thread(work: Callable[[], _T], *, name: str) -> _T:
+    """Run ``work``, which may take minutes, where short work of others (``asyncio.to_thread``) need not wait for it."""
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+    finally:
+        pool.shutdown(wait=False)

@@ -7,6 +7,7 @@ import errno
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 
 from contracts.names import BYTES_PER_MB
 from tests.support.ingest import Part, cut_up, form, receive, settings_for, stream
+from uploader import intake
+from uploader.chunking.blocks import BlockPool
 from uploader.chunking.files import GrowingFile, write_all
 from uploader.chunking.job import CutJob
 from uploader.chunking.spooled import SpoolCutter
@@ -27,7 +30,7 @@ from uploader.errors import (
     UploadAbortedError,
     UploadStalledError,
 )
-from uploader.model import CutResult
+from uploader.model import CutOptions, CutResult
 from uploader.receiving import RECEIVING
 
 FIELDS: list[Part] = [("dataset_name", b"people"), ("chunk_type", b"rows"), ("chunk_size", b"2")]
@@ -170,6 +173,57 @@ def test_files_are_closed_off_the_event_loop(tmp_path: Path, way: str) -> None:
         asyncio.run(receive(breaks_off(), temp_dir=tmp_path))
     assert closed_by
     assert threading.main_thread() not in closed_by
+
+
+CUT_LATE = {"kept, then cut": [ROWS, *FIELDS], "cut again": [FIELDS[0], ROWS, *FIELDS[1:]]}
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("way", CUT_LATE)
+def test_long_cut_holds_no_other_upload_up(tmp_path: Path, way: str) -> None:
+    async def receive_another_meanwhile() -> None:
+        loop, cutting, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+        loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+        cut_at_once = SpoolCutter.cut
+
+        def cut(cutter: SpoolCutter, options: CutOptions, *, content_sha256: str) -> CutResult:
+            loop.call_soon_threadsafe(cutting.set)
+            go_on.wait(20)
+            return cut_at_once(cutter, options, content_sha256=content_sha256)
+
+        with patch.object(SpoolCutter, "cut", cut):
+            long = asyncio.create_task(receive(body_of(CUT_LATE[way]), temp_dir=tmp_path))
+            await cutting.wait()
+            try:
+                await asyncio.wait_for(receive(body_of([*FIELDS, ROWS]), temp_dir=tmp_path), 10)
+            finally:
+                go_on.set()
+            assert (await long).content == ROWS[1]
+
+    asyncio.run(receive_another_meanwhile())
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize(("owner", "name"), [(intake, "check_disk"), (BlockPool, "acquire")])
+@pytest.mark.parametrize("way", WAYS)
+def test_client_that_waits_for_us_does_not_stall(tmp_path: Path, way: str, owner: object, name: str) -> None:
+    idle_s, waited = 0.3, []
+    at_once = getattr(owner, name)
+
+    async def late(*args: Any, **kwargs: Any) -> Any:
+        if len(waited) < 2:  # the first look at the disk is before the body
+            waited.append(name)
+            await asyncio.sleep(2 * idle_s)
+        return await at_once(*args, **kwargs)
+
+    with (
+        patch("uploader.intake.IDLE_S", idle_s),
+        patch("uploader.intake._DISK_CHECK_BYTES", BYTES_PER_MB),
+        patch.object(owner, name, late),
+    ):
+        received = asyncio.run(receive(body_of(WAYS[way]), temp_dir=tmp_path))
+    assert len(waited) == 2
+    assert received.content == BIG[1]
 
 
 @pytest.mark.usefixtures("nothing_left")
