@@ -24,6 +24,9 @@ from stack.settings import StackSettings, load_settings
 DEFAULT_ROOT = REPOSITORY / ".stack" / "run"
 DEFAULT_DIST = REPOSITORY / ".stack" / "dist"
 
+WaitFor = Callable[[Sequence[str]], None]
+"""Waits until those components are ready, as far as this command starts them."""
+
 
 class LocalStack:
     """Kafka, MinIO, NiFi, Airflow and the uploader as processes of this machine.
@@ -134,10 +137,10 @@ class LocalStack:
                 self._processes[key] = self.context.process(component, name)
             return self._processes[key]
 
-    def _bring_up(self, component: Component, wait_for_needs: Callable[[], None]) -> None:
+    def _bring_up(self, component: Component, wait_for: WaitFor) -> None:
         report = self._reporter(component.name)
         component.prepare(report)
-        wait_for_needs()
+        wait_for(component.needs)
         running = {process.name for process in self.processes_of(component.name) if process.pid}
         specs = component.processes()
         if running >= {spec.name for spec in specs}:
@@ -147,6 +150,7 @@ class LocalStack:
             specs = component.processes()
         for spec in specs:
             if spec.name not in running:
+                wait_for(spec.after)
                 report(f"starting {spec.name} (pid {self._managed(component.name, spec.name).start(spec)})")
         for spec in specs:
             self._managed(component.name, spec.name).wait_ready(spec, self._given_up.is_set)
@@ -162,22 +166,20 @@ class LocalStack:
             stopped = list(pool.map(lambda process: process.stop(report), processes))
         report("stopped" if any(stopped) else "was dead already")
 
-    def _in_parallel(self, names: Sequence[str] | None, work: Callable[[Component, Callable[[], None]], None]) -> None:
-        """Run ``work`` for each component in a thread; each gets a function that waits for what it needs."""
+    def _in_parallel(self, names: Sequence[str] | None, work: Callable[[Component, WaitFor], None]) -> None:
+        """Run ``work`` for each component in a thread; each gets a function that waits for others among them."""
         chosen = self._with_needs(names or list(self.components))
         futures: dict[str, Future[None]] = {}
 
-        def wait_for(needs: tuple[str, ...]) -> None:
+        def wait_for(needs: Sequence[str]) -> None:
             for need in needs:
-                if futures[need].exception() is not None:
+                if need in chosen and futures[need].exception() is not None:
                     raise _NeedFailedError(f"not started, because {need} failed")
 
         with ThreadPoolExecutor(len(chosen)) as pool:
             for name in chosen:
                 component = self.components[name]
-                futures[name] = pool.submit(
-                    self._say_failure, name, work, component, partial(wait_for, component.needs)
-                )
+                futures[name] = pool.submit(self._say_failure, name, work, component, wait_for)
             try:
                 wait(futures.values())
             except BaseException:
@@ -188,15 +190,11 @@ class LocalStack:
             raise error
 
     def _say_failure(
-        self,
-        name: str,
-        work: Callable[[Component, Callable[[], None]], None],
-        component: Component,
-        wait_for_needs: Callable[[], None],
+        self, name: str, work: Callable[[Component, WaitFor], None], component: Component, wait_for: WaitFor
     ) -> None:
         """Do ``work``; say at once that it failed, as the others may go on for minutes."""
         try:
-            work(component, wait_for_needs)
+            work(component, wait_for)
         except Exception as error:
             self._report(name, f"FAILED: {(str(error) or repr(error)).splitlines()[0]}")
             raise

@@ -11,7 +11,7 @@ _CANDIDATES = range(15_000, 32_000)
 
 
 def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
-    """Return whether one can listen on ``port`` right now."""
+    """Return whether one can listen on ``port`` of ``host`` right now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -22,7 +22,7 @@ def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def free_ports(count: int) -> list[int]:
+def free_ports(count: int, *, host: str = "127.0.0.1") -> list[int]:
     """Return ``count`` different ports that nobody listens on right now.
 
     They lie below the range that the kernel gives to outgoing connections: a service that is stopped and started
@@ -35,7 +35,7 @@ def free_ports(count: int) -> list[int]:
     for port in random.sample(_CANDIDATES, len(_CANDIDATES)):
         if len(found) == count:
             return list(found)
-        if is_free(port):
+        if is_free(port, host=host):
             found.add(port)
     raise RuntimeError(f"no {count} free ports between {_CANDIDATES[0]} and {_CANDIDATES[-1]}")
 

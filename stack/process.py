@@ -38,7 +38,9 @@ class ProcessSpec:
         cwd: working directory, made if missing.
         ready: returns None once the process does its work, else one line that says what is still missing. It asks the
             process itself (an API call, a metadata request), never its log. May raise OSError for "no answer yet".
-        ports: local TCP ports that must be free before the start; so a taken one is named at once.
+        host: address that its ports are on.
+        ports: TCP ports that must be free before the start; so a taken one is named at once.
+        after: components that must be ready before it is started, where they are started by the same command.
         deadline_s: time to become ready.
         stop_timeout_s: time between TERM and KILL.
     """
@@ -48,7 +50,9 @@ class ProcessSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path
     ready: Callable[[], str | None]
+    host: str = "127.0.0.1"
     ports: tuple[int, ...] = ()
+    after: tuple[str, ...] = ()
     deadline_s: float = 60.0
     stop_timeout_s: float = 20.0
 
@@ -98,7 +102,7 @@ class ManagedProcess:
         """
         self.stop()
         for port in spec.ports:
-            if not is_free(port):
+            if not is_free(port, host=spec.host):
                 raise PortTakenError(
                     f"{self.name} needs port {port}, which is taken by {holder_of(port)}. "
                     "Stop that program, or choose another port (STACK_*_PORT)",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stack.errors import WrongSettingError
@@ -18,7 +19,7 @@ class StackSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="STACK_", env_file=".env", extra="ignore", frozen=True)
 
-    host: str = Field("127.0.0.1", description="address that everything binds to")
+    host: str = Field("127.0.0.1", description="address that everything binds to, and is reached at")
     kafka_port: Port = Field(9092, description="Kafka's clients")
     kafka_controller_port: Port = Field(9093, description="Kafka's own controller")
     kafka_heap_mb: int = Field(512, ge=128, description="heap of Kafka in megabytes")
@@ -39,6 +40,20 @@ class StackSettings(BaseSettings):
     uploader_workers: int = Field(2, ge=1, description="worker processes of the uploader")
     uploader_environment: dict[str, str] = Field({}, description="more variables for the uploader, as a JSON object")
 
+    @field_validator("host")
+    @classmethod
+    def _is_one_place(cls, host: str) -> str:
+        """Refuse what one can listen on and not connect to; the components name each other by this address."""
+        try:
+            address = ip_address(host)
+        except ValueError:
+            if host and not set(host) & set(":/ "):
+                return host
+            raise ValueError("must be an IPv4 address or a host name, without a port") from None
+        if address.version != 4 or address.is_unspecified:
+            raise ValueError("must be one IPv4 address of this machine: a wildcard cannot be connected to")
+        return host
+
     @classmethod
     def on_free_ports(cls, **given: Any) -> Self:  # noqa: ANN401 - any field of this class
         """Return settings with a free port for everything, whatever the environment and ``.env`` say of ports."""
@@ -48,7 +63,7 @@ class StackSettings(BaseSettings):
     def with_free_ports(self) -> Self:
         """Return these settings with a free port in the place of each 0."""
         zeros = [name for name, value in self if name.endswith("_port") and value == 0]
-        return self.model_copy(update=dict(zip(zeros, free_ports(len(zeros)), strict=True)))
+        return self.model_copy(update=dict(zip(zeros, free_ports(len(zeros), host=self.host), strict=True)))
 
     def ports(self) -> dict[str, int]:
         """Return every port by the name of its setting."""

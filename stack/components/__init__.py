@@ -8,11 +8,11 @@ from stack.component import Component, StackContext
 
 
 def component_classes() -> list[Callable[[StackContext], Component]]:
-    """Return what makes each component, in an order in which each comes after what it needs."""
+    """Return what makes each component, in an order in which each comes after what it waits for."""
     from stack.components.airflow import Airflow
     from stack.components.kafka import Kafka
     from stack.components.minio import Minio
     from stack.components.nifi import NiFi
     from stack.components.uploader import Uploader
 
-    return [Minio, Kafka, NiFi, Airflow, Uploader]
+    return [Minio, Kafka, Uploader, NiFi, Airflow]

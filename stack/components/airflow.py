@@ -21,7 +21,9 @@ CONSUMER_GROUP = "airflow-csv-ingestion"
 POOL = "nifi_monitoring"
 _POOL_SLOTS = 128
 _DAGS = frozenset({DAG_LISTENER, DAG_CHUNK_INGESTION})
-_PARTS = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
+_PARTS = {"dag-processor": "dag_processor", "triggerer": "triggerer", "scheduler": "scheduler"}
+_RUNS_TALK_TO = ("nifi", "minio", "uploader")
+"""A run that misses one of them is tried again after minutes. The rest of Airflow comes up beside them."""
 _DAGS_DEADLINE_S = 120
 _POLL_S = 1.0
 
@@ -66,7 +68,7 @@ class Airflow:
             fresh.rename(database)
 
     def processes(self) -> list[ProcessSpec]:
-        """Return the four, the API server first."""
+        """Return the four, the API server first and the scheduler last: it begins with what waits in Kafka at once."""
         settings = self._context.settings
         ports = {
             "api-server": (settings.airflow_port,),
@@ -81,7 +83,9 @@ class Airflow:
                 env=environment,
                 cwd=self._home,
                 ready=self._question(part),
+                host=settings.host,
                 ports=ports.get(part, ()),
+                after=_RUNS_TALK_TO if part == "scheduler" else (),
                 deadline_s=180,
                 stop_timeout_s=30,
             )

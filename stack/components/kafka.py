@@ -77,6 +77,7 @@ class Kafka:
                 argv=self._java("kafka.Kafka", str(self._properties), heap_mb=settings.kafka_heap_mb),
                 cwd=self._context.data_dir(self.name),
                 ready=self._missing,
+                host=settings.host,
                 ports=(settings.kafka_port, settings.kafka_controller_port),
                 deadline_s=60,
                 stop_timeout_s=30,

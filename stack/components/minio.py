@@ -70,6 +70,7 @@ class Minio:
                 },
                 cwd=data,
                 ready=lambda: http_ok(f"{self.endpoint}/minio/health/ready"),
+                host=settings.host,
                 ports=(settings.minio_port, settings.minio_console_port),
                 deadline_s=60,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import socket
 import time
@@ -98,6 +99,7 @@ class NiFi:
             argv=argv,
             cwd=self._context.data_dir(self.name),
             ready=lambda: http_ok(f"{self.url}/nifi-api/flow/about"),
+            host=settings.host,
             ports=(settings.nifi_port, settings.nifi_ingest_port, settings.nifi_management_port),
             deadline_s=_START_DEADLINE_S,
             stop_timeout_s=30,
@@ -114,8 +116,10 @@ class NiFi:
     def flow_parameters(self) -> dict[str, str]:
         """Return what the flow's parameters are in this stack; the others are as in nifi/parameters/local.yaml."""
         settings, secrets = self._context.settings, self._context.secrets
+        uploader = re.escape(f"http://{settings.host}:{settings.uploader_port}")
         return {
             "listen.port": str(settings.nifi_ingest_port),
+            "source.url.pattern": uploader + "/chunks/[0-9a-f]{32}/[0-9]+/download",
             "s3.endpoint": f"http://{settings.host}:{settings.minio_port}",
             "s3.access.key": secrets.minio_root_user,
             "s3.secret.key": secrets.minio_root_password.get_secret_value(),

@@ -53,6 +53,7 @@ class Uploader:
                 env=environment,
                 cwd=data,
                 ready=lambda: http_ok(f"{self.url}/health"),
+                host=settings.host,
                 ports=(settings.uploader_port,),
                 deadline_s=60,
                 stop_timeout_s=40,

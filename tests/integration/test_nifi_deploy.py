@@ -93,7 +93,7 @@ def test_parameters_that_are_not_given_keep_their_values(
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
-    given = nifi.component.flow_parameters()
+    given = nifi.parameters()
     without_secrets = {name: value for name, value in given.items() if name not in {"s3.access.key", "s3.secret.key"}}
 
     deployment = nifi.deploy(parameters=without_secrets)
@@ -105,7 +105,7 @@ def test_parameters_that_are_not_given_keep_their_values(
 
 
 def test_given_parameter_replaces_its_value_alone(restored: NiFiServer) -> None:
-    given = restored.component.flow_parameters()
+    given = restored.parameters()
 
     deployment = restored.deploy(parameters={**given, "source.mismatch.retries": "7"})
 
@@ -118,7 +118,7 @@ def test_given_parameter_replaces_its_value_alone(restored: NiFiServer) -> None:
 
 
 def test_new_secret_is_noticed_and_the_same_one_is_not(restored: NiFiServer) -> None:
-    given = restored.component.flow_parameters()
+    given = restored.parameters()
 
     assert restored.deploy(parameters={**given, "s3.secret.key": "another"}).parameters_set == (
         "s3.access.key",
@@ -235,7 +235,7 @@ def test_export_holds_no_value_of_its_environment(nifi: NiFiServer, tmp_path: Pa
     path.write_text(FLOW_FILE.read_text())
     export(url=nifi.url, flow_file=path)
 
-    given = nifi.component.flow_parameters()
+    given = nifi.parameters()
     text = path.read_text()
     assert not [name for name, value in given.items() if f'"{value}"' in text]
 
@@ -268,7 +268,7 @@ def test_command_line_shows_state_and_whose_nar_it_is(nifi: NiFiServer) -> None:
 
 
 def test_command_line_deploys_with_set(restored: NiFiServer) -> None:
-    assignments = [f"--set={name}={value}" for name, value in restored.component.flow_parameters().items()]
+    assignments = [f"--set={name}={value}" for name, value in restored.parameters().items()]
 
     result = CliRunner().invoke(app, ["deploy", "--url", restored.url, *assignments])
 

@@ -215,7 +215,7 @@ def test_chunk_outlives_a_kill_of_nifi_while_s3_is_down(nifi: NiFiServer, source
 
 def test_wrong_credentials_are_loud_and_lose_nothing(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(_content(10_000), dataset="locked-out")
-    right = nifi.component.flow_parameters()
+    right = nifi.parameters()
     nifi.deploy(parameters={**right, "s3.secret.key": "wrong"})
     try:
         nifi.send(message)

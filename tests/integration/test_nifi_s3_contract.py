@@ -72,7 +72,7 @@ def test_parts_are_described(nifi: NiFiServer, source: FakeChunkSource) -> None:
 def test_refusal_of_s3_is_described(
     giving_up: NiFiServer, source: FakeChunkSource, wrong: dict[str, str], status: str, code: str
 ) -> None:
-    giving_up.deploy(parameters={**giving_up.component.flow_parameters(), **wrong}, scheduling=GIVES_UP)
+    giving_up.deploy(parameters={**giving_up.parameters(), **wrong}, scheduling=GIVES_UP)
     message = source.offer(b"id\n1\n", dataset="contract")
 
     giving_up.send(message)
@@ -98,7 +98,7 @@ def test_s3_that_is_away_is_described(giving_up: NiFiServer, source: FakeChunkSo
 
 
 def test_given_encryption_is_asked_for(giving_up: NiFiServer, source: FakeChunkSource) -> None:
-    encrypted = {**giving_up.component.flow_parameters(), "s3.server.side.encryption": "AES256"}
+    encrypted = {**giving_up.parameters(), "s3.server.side.encryption": "AES256"}
     giving_up.deploy(parameters=encrypted, scheduling=GIVES_UP)
     message = source.offer(b"id\n1\n", dataset="contract")
 

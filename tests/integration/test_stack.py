@@ -50,6 +50,12 @@ def test_killed_process_is_started_again_with_its_data(tmp_path: Path) -> None:
     assert stack.all_processes() == []
 
 
+def test_stack_on_another_address_is_there(tmp_path: Path) -> None:
+    with running_stack(tmp_path, ["minio"], host="127.0.0.2") as stack:
+        server = MinioServer(stack, "minio")
+        assert [bucket["Name"] for bucket in server.client().list_buckets()["Buckets"]] == ["raw"]
+
+
 def test_unknown_component_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="no component redis"):
         LocalStack(root=tmp_path, settings=settings_on_free_ports()).start(["redis"])
@@ -170,6 +176,14 @@ def test_reused_pid_is_never_touched(tmp_path: Path, process: ManagedProcess) ->
             assert stranger.poll() is None
         finally:
             stranger.kill()
+
+
+def test_port_that_is_taken_on_another_address_is_free(tmp_path: Path, process: ManagedProcess) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        spec = replace(_spec(tmp_path, "", ports=(holder.getsockname()[1],)), host="127.0.0.2")
+        assert process.start(spec)
 
 
 def test_taken_port_is_named_with_its_holder(tmp_path: Path, process: ManagedProcess) -> None:

@@ -43,9 +43,15 @@ class NiFiServer(Service):
         """Return a client of its API."""
         return NiFiClient(self.url)
 
+    def parameters(self) -> dict[str, str]:
+        """Return what the stack itself would set, but for the port of the source: it is a fake on a port of its own."""
+        own = self.component.flow_parameters()
+        port = f":{self.stack.context.settings.uploader_port}/"
+        return {**own, "source.url.pattern": own["source.url.pattern"].replace(port, ":[0-9]+/")}
+
     def deploy(self, **given: Any) -> Deployment:
         """Deploy the flow with this stack's parameters and quick retries, or with what is given instead."""
-        return deploy(**{"url": self.url, "parameters": self.component.flow_parameters(), "scheduling": QUICK, **given})
+        return deploy(**{"url": self.url, "parameters": self.parameters(), "scheduling": QUICK, **given})
 
     def status(self) -> FlowStatus:
         """Return the state of the flow."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,23 @@ from stack.component import ProcessSpec, Report
 from stack.errors import PrepareError, StackBusyError
 from stack.local import LocalStack
 from stack.settings import StackSettings
+from tests.support.waiting import wait_until
 
 
 class FakeComponent:
-    """Notes what is asked of it; has no processes."""
+    """Notes what is asked of it."""
 
-    def __init__(self, name: str, notes: list[str], *, needs: tuple[str, ...] = (), fails: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        notes: list[str],
+        *,
+        needs: tuple[str, ...] = (),
+        fails: bool = False,
+        specs: Sequence[ProcessSpec] = (),
+    ) -> None:
         self.name = name
+        self._specs = specs
         self.needs = needs
         self._notes = notes
         self._fails = fails
@@ -31,7 +43,7 @@ class FakeComponent:
         self._notes.append(f"configure {self.name}")
 
     def processes(self) -> list[ProcessSpec]:
-        return []
+        return list(self._specs)
 
     def after_start(self, report: Report) -> None:
         self._notes.append(f"complete {self.name}")
@@ -57,6 +69,42 @@ def test_need_is_started_first_and_unasked(tmp_path: Path) -> None:
     stack = _stack(tmp_path, FakeComponent("broker", notes), FakeComponent("client", notes, needs=("broker",)))
     stack.start(["client"])
     assert notes.index("complete broker") < notes.index("complete client")
+
+
+def _idle(name: str, cwd: Path, *, after: tuple[str, ...] = ()) -> ProcessSpec:
+    argv = [sys.executable, "-c", "import signal; signal.pause()"]
+    return ProcessSpec(name=name, argv=argv, cwd=cwd, ready=lambda: None, after=after, stop_timeout_s=5)
+
+
+def test_process_waits_for_another_component_and_the_rest_of_its_own_does_not(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Slow(FakeComponent):
+        def after_start(self, report: Report) -> None:
+            wait_until(lambda: any("starting first" in text for text in said), what="the first one", deadline_s=20)
+            super().after_start(report)
+
+    notes: list[str] = []
+    specs = [_idle("first", tmp_path), _idle("last", tmp_path, after=("store", "broker"))]
+    stack = _stack(tmp_path, Slow("store", notes), FakeComponent("engine", notes, specs=specs), said=said)
+    try:
+        stack.start()
+        places = {text.split(" (pid")[0]: place for place, text in enumerate(said)}
+        assert places["engine: starting first"] < places["store: ready"] < places["engine: starting last"]
+    finally:
+        stack.stop()
+
+
+def test_waiting_for_another_component_does_not_start_it(tmp_path: Path) -> None:
+    notes: list[str] = []
+    specs = [_idle("last", tmp_path, after=("store",))]
+    stack = _stack(tmp_path, FakeComponent("store", notes), FakeComponent("engine", notes, specs=specs))
+    try:
+        stack.start(["engine"])
+        assert stack.process("last").pid
+    finally:
+        stack.stop()
+    assert "complete store" not in notes
 
 
 def test_failure_is_said_at_once_and_stops_dependents_alone(tmp_path: Path) -> None:

@@ -1,0 +1,21 @@
+"""Which addresses the stack may be put on."""
+
+from __future__ import annotations
+
+import pytest
+
+from stack.errors import WrongSettingError
+from stack.settings import load_settings
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "10.1.2.3", "localhost", "my-machine.lan"])
+def test_address_of_one_place_is_taken(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACK_HOST", host)
+    assert load_settings().host == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "::1", "", "http://127.0.0.1", "127.0.0.1:80"])
+def test_address_that_cannot_be_connected_to_is_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STACK_HOST", host)
+    with pytest.raises(WrongSettingError, match=r"STACK_HOST: .* must be"):
+        load_settings()
