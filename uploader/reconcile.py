@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from contracts.states import ChunkState
 from uploader.clock import Clock
@@ -24,6 +24,7 @@ class Reconciler:
     def __init__(self, *, store: Store, holder: str, owner: str, after: timedelta, limit: int, clock: Clock) -> None:
         self._store = store
         self._holder = holder
+        self._lease = f"reconcile/{holder}"
         self._owner = owner
         self._after = after
         self._limit = limit
@@ -32,27 +33,30 @@ class Reconciler:
     def run_pass(self) -> bool:
         """Treat all overdue chunks, unless another worker does; the outbox then announces them."""
         now = self._clock()
-        if not self._store.take_lease(f"reconcile/{self._holder}", owner=self._owner, lease_for=LEASE_FOR, now=now):
+        if not self._store.take_lease(self._lease, owner=self._owner, lease_for=LEASE_FOR, now=now):
             return True
         before = now - self._after
         while overdue := self._store.overdue(holder=self._holder, before=before, limit=_CHUNKS_AT_ONCE):
             for upload_id, chunk_ids in overdue.items():
-                self._treat(upload_id, chunk_ids)
+                self._treat(upload_id, chunk_ids, before=before)
         return True
 
-    def _treat(self, upload_id: str, chunk_ids: list[int]) -> None:
-        now = self._clock()
+    def stop(self) -> None:
+        """Leave the work to others at once."""
+        self._store.drop_lease(self._lease, owner=self._owner)
+
+    def _treat(self, upload_id: str, chunk_ids: list[int], *, before: datetime) -> None:
         log = UploadLog(_log, upload_id)
 
         def edit(chunk: ChunkRecord) -> ChunkRecord:
-            if not is_overdue(chunk, before=now - self._after):
+            if not is_overdue(chunk, before=before):
                 return chunk  # it has landed since the query
             if chunk.attempts > self._limit:
                 return failed(chunk, reason=self._verdict(chunk))
             return renewed(chunk, by_hand=False)
 
         try:
-            upload, chunks = self._store.edit_chunks(upload_id, chunk_ids, edit, at=now)
+            upload, chunks = self._store.edit_chunks(upload_id, chunk_ids, edit, at=self._clock())
         except UploadGoneError:
             return
         for chunk in chunks:

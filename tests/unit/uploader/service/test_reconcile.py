@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,30 @@ def test_only_what_is_overdue_is_announced_again(
     reconciler.run_pass()
     outbox.run_pass()
     assert kafka.announced[3:] == [(upload.upload_id, 1), (upload.upload_id, 3)]
+
+
+def test_clock_that_is_set_back_during_a_pass_does_not_make_it_endless(
+    reconciler: Reconciler,
+    outbox: Outbox,
+    store: SqlStore,
+    clock: SettableClock,
+    create: Callable[..., UploadRecord],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    upload = create()
+    outbox.run_pass()
+    clock.advance(minutes=31)
+    overdue, asked = store.overdue, []
+
+    def ask_and_set_back(**query: Any) -> dict[str, list[int]]:
+        asked.append(query)
+        assert len(asked) <= 2, "it goes round and round"
+        clock.advance(minutes=-10 if len(asked) == 1 else 0)
+        return overdue(**query)
+
+    monkeypatch.setattr(store, "overdue", ask_and_set_back)
+    reconciler.run_pass()
+    assert {chunk.state for chunk in store.read(upload.upload_id)[1]} == {ChunkState.STORED}
 
 
 def test_after_the_limit_the_chunk_fails_and_the_log_says_so(
