@@ -10,7 +10,7 @@ import logging
 import re
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -201,7 +201,11 @@ class UploadService:
             EvidenceMismatchError: the object seen in the bucket is not this chunk.
             IllegalStateChangeError: the table of states forbids the change.
         """
-        if len(json.dumps(change.evidence)) > _MAX_EVIDENCE_CHARS:
+        try:
+            evidence_chars = len(json.dumps(change.evidence, allow_nan=False))
+        except ValueError as error:
+            raise InvalidFieldError("evidence holds NaN or Infinity, which JSON has not", field="evidence") from error
+        if evidence_chars > _MAX_EVIDENCE_CHARS:
             raise InvalidFieldError(f"evidence is larger than {_MAX_EVIDENCE_CHARS} characters", field="evidence")
         now = self._clock()
         reason = (change.reason or "no reason was given").replace("\x00", "")
@@ -338,6 +342,7 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
         after = datetime.fromisoformat(moment)
         if after.tzinfo is None or not str(upload_id).isalnum():
             raise ValueError(cursor)
-    except (ValueError, TypeError, binascii.Error) as error:
+        after = after.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, binascii.Error) as error:
         raise InvalidFieldError("cursor is not one that a page of uploads gave out", field="cursor") from error
     return after, str(upload_id)

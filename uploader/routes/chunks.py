@@ -43,7 +43,10 @@ def download_chunk(upload_id: UploadIdPath, chunk_id: ChunkIdPath, service: Serv
     if is_unchanged(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers={"ETag": etag})
     check_range(request.headers, etag=etag, size_bytes=chunk.size_bytes)
-    return ChunkResponse(path, etag=etag)
+    try:
+        return ChunkResponse(path, etag=etag)
+    except FileNotFoundError as error:
+        raise ChunkGoneError(f"chunk {chunk_id} of upload {upload_id} was removed just now") from error
 
 
 @router.put(

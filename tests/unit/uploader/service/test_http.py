@@ -171,7 +171,17 @@ class TestList:
         assert cars in ids(status="landed")
         assert women not in ids(status="landed")
 
-    @pytest.mark.parametrize("cursor", ["x", "bnVsbA", "WzEsMl0", "é"])
+    @pytest.mark.parametrize(
+        "cursor",
+        [
+            "x",
+            "bnVsbA",
+            "WzEsMl0",
+            "é",
+            # year 1 with an offset: before the first moment that there is in UTC
+            "WyIwMDAxLTAxLTAxVDAwOjAwOjAwKzE0OjAwIiwgImEiXQ",
+        ],
+    )
     def test_cursor_that_no_page_gave_out_is_refused(self, client: httpx.Client, cursor: str) -> None:
         problem = assert_problem(client.get("/uploads", params={"cursor": cursor}), 422, "invalid_field")
         assert problem["field"] == "cursor"
@@ -238,6 +248,26 @@ class TestDownload:
             assert answer.status_code == status
         assert client.get(url, headers={"Range": "bytes=99999-", "If-Range": '"other"'}).status_code == 200
 
+    def test_if_range_with_a_date_gives_the_whole_wherever_the_range_lies(self, client: httpx.Client, url: str) -> None:
+        date = client.head(url).headers["last-modified"]
+        for asked in ("bytes=0-3", "bytes=99999-"):
+            answer = client.get(url, headers={"Range": asked, "If-Range": date})
+            assert (answer.status_code, answer.content) == (200, chunk_bytes(2))
+
+    def test_file_that_goes_after_it_was_found_is_gone_not_an_error(
+        self, server: RunningUploader, client: httpx.Client, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        service = server.app.state.service
+        locate = service.locate_chunk
+
+        def locate_and_lose(upload_id: str, chunk_id: int) -> Any:
+            path, chunk = locate(upload_id, chunk_id)
+            path.unlink()
+            return path, chunk
+
+        monkeypatch.setattr(service, "locate_chunk", locate_and_lose)
+        assert_problem(client.get(url), 410, "chunk_gone")
+
     def test_client_that_has_it_already_gets_no_bytes(self, client: httpx.Client, url: str) -> None:
         etag = client.head(url).headers["etag"]
         for tags, status in ((etag, 304), (f'"other", W/{etag}', 304), ("*", 304), ('"other"', 200)):
@@ -295,6 +325,15 @@ class TestChunkState:
         self, client: httpx.Client, upload: Callable[..., str], body: dict[str, str]
     ) -> None:
         assert_problem(client.put(f"/chunks/{upload()}/1/state", json=body), 422, "invalid_request")
+
+    @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+    def test_evidence_that_is_no_json_is_refused(
+        self, client: httpx.Client, upload: Callable[..., str], number: str
+    ) -> None:
+        body = f'{{"state": "relayed", "evidence": {{"seconds": [{number}]}}}}'
+        headers = {"Content-Type": "application/json"}
+        answer = client.put(f"/chunks/{upload()}/1/state", content=body, headers=headers)
+        assert_problem(answer, 422, "invalid_field")
 
     def test_evidence_without_end_is_refused(self, client: httpx.Client, upload: Callable[..., str]) -> None:
         answer = put_state(client, upload(), 1, "failed", evidence={"log": "x" * 20_000})
