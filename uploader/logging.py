@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 _UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
+_LINE_ENDS = {ord("\n"): "\\n", ord("\r"): "\\r"}
 
 
 class UploadLog(logging.LoggerAdapter[logging.Logger]):
@@ -33,6 +34,11 @@ class TextFormatter(logging.Formatter):
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802  as in the base
         """Return the record's time in UTC, with milliseconds."""
         return _utc(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  as in the base
+        """Return the line without line ends of its own: what a client sends must not look like another record."""
+        record.message = record.message.translate(_LINE_ENDS)
+        return super().formatMessage(record)
 
 
 class JsonFormatter(logging.Formatter):

@@ -16,6 +16,7 @@ from uploader.model import ChunkType
 
 DATABASE_FILENAME = "manifest.sqlite3"
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104  recognised, not bound
+_DATABASE_URL = re.compile(r"sqlite:///(?!:memory:|\?|file::memory:).|postgresql(\+psycopg)?://")
 _BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
 
 
@@ -60,7 +61,11 @@ class Settings(BaseSettings):
         description="Directory of the chunk files; needs room for what has not landed yet.",
     )
     cleanup_after_hours: float = Field(
-        24.0, ge=0, description="Hours after which the file of a landed chunk is removed."
+        24.0,
+        ge=0,
+        le=87_600,
+        allow_inf_nan=False,
+        description="Hours after which the file of a landed chunk is removed.",
     )
     low_disk_mb: int = Field(
         5_120, ge=0, description="Free megabytes below which landed chunks are removed at once, the oldest first."
@@ -94,7 +99,11 @@ class Settings(BaseSettings):
     )
 
     reannounce_after_minutes: float = Field(
-        30.0, gt=0, description="Minutes after which a chunk that was announced and has not landed is announced again."
+        30.0,
+        gt=0,
+        le=5_256_000,
+        allow_inf_nan=False,
+        description="Minutes after which a chunk that was announced and has not landed is announced again.",
     )
     reannounce_limit: int = Field(
         3, ge=0, le=1_000, description="How often a chunk is announced again before it counts as failed."
@@ -126,8 +135,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not re.match(r"(sqlite|postgresql(\+psycopg)?)://", value.get_secret_value()):
-            raise ValueError("must start with sqlite:/// or postgresql://")
+        if value is not None and not _DATABASE_URL.match(value.get_secret_value()):
+            raise ValueError("must start with sqlite:/// and the path of a file, or with postgresql://")
         return value
 
     @model_validator(mode="after")

@@ -18,6 +18,15 @@ from uploader.errors import ManifestUnavailableError
 
 _BUSY_TIMEOUT_S = 30
 _MIGRATION_LOCK = 0x6373_7670  # "csvp": a number that no other program's advisory lock is likely to use
+_POSTGRESQL = {
+    "connect_timeout": 5,
+    # A peer that falls silent (a failover, a firewall) is given up after seconds: TCP alone takes a quarter of an hour.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "options": "-c statement_timeout=30000",
+}
 _READ_ONLY = "csvpipe_read_only"
 
 
@@ -37,7 +46,7 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
-        engine = create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+        engine = create_engine(parsed, pool_pre_ping=True, connect_args=_POSTGRESQL)
     try:
         with answering():
             _migrate(engine)

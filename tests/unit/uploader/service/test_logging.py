@@ -56,3 +56,16 @@ def test_setting_up_twice_says_everything_once(capsys: pytest.CaptureFixture[str
     logging.getLogger("uploader.test").warning("once")
     logging.getLogger("uploader.test").info("not at this level")
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_a_client_sends_cannot_look_like_another_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="INFO", form="text")
+    logger = logging.getLogger("uploader.test")
+    logger.error("failed: %s", "x\r\n2026-01-31T23:59:59.123Z INFO uploader.service: [id] Landed: all 3 chunks")
+    [line] = capsys.readouterr().err.splitlines()
+    assert "failed: x\\r\\n2026-01-31" in line
+    try:
+        raise ValueError("as always")
+    except ValueError:
+        logger.exception("failed")
+    assert len(capsys.readouterr().err.splitlines()) > 2, "a traceback is ours, and keeps its lines"
