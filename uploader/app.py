@@ -7,7 +7,7 @@ import logging
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from uploader.announcer import Announcer
 from uploader.cleaner import Cleaner
 from uploader.clock import Clock, utc_now
+from uploader.errors import ManifestUnavailableError
 from uploader.files import ChunkFiles
 from uploader.kafka_announcer import KafkaAnnouncer
 from uploader.logging import configure_logging
@@ -136,6 +137,7 @@ async def _start(
         limit=settings.reannounce_limit,
         clock=clock,
     )
+    stack.push_async_callback(threads.run, _drop_leases, cleaner, reconciler)
     app.state.poke_outbox = poke_outbox
     app.state.readiness = Readiness(
         kafka=probe, store=store, files=files, min_free_disk_bytes=settings.min_free_disk_bytes
@@ -181,6 +183,12 @@ def _cleaner(settings: Settings, *, store: Store, files: ChunkFiles, worker: str
         low_disk_bytes=settings.low_disk_bytes,
         clock=clock,
     )
+
+
+def _drop_leases(*workers: Cleaner | Reconciler) -> None:
+    with suppress(ManifestUnavailableError):  # they run out by themselves
+        for worker in workers:
+            worker.stop()
 
 
 @asynccontextmanager

@@ -47,6 +47,7 @@ class Cleaner:
         self._store = store
         self._files = files
         self._holder = holder
+        self._lease = f"clean/{holder}"
         self._owner = owner
         self._after = after
         self._low_disk_bytes = low_disk_bytes
@@ -56,12 +57,15 @@ class Cleaner:
 
     def run_pass(self) -> bool:
         """Remove what may go, unless another worker does."""
-        name = f"clean/{self._holder}"
-        if self._store.take_lease(name, owner=self._owner, lease_for=LEASE_FOR, now=self._clock()):
+        if self._store.take_lease(self._lease, owner=self._owner, lease_for=LEASE_FOR, now=self._clock()):
             self.sweep()
             self._clean_old()
             self._clean_for_room()
         return True
+
+    def stop(self) -> None:
+        """Leave the work to others at once."""
+        self._store.drop_lease(self._lease, owner=self._owner)
 
     def sweep(self) -> None:
         """Remove what crashes left: half-received files, directories without a manifest or of deleted uploads."""

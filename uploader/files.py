@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterable
@@ -12,9 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from uploader.receiving import LOCK_FILE, RECEIVING, fsync_directory, is_abandoned
+from uploader.settings import SettingsError
 from uploader.store.records import ChunkRecord
 
 DISK_ID_FILE = ".replica"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UPLOAD_DIRECTORY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -26,8 +30,26 @@ class ChunkFiles:
         """``TEMP_DIR``."""
 
     def make_root(self) -> None:
-        """Make ``TEMP_DIR`` where it is missing."""
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o750)
+        """Make ``TEMP_DIR`` durably where it is missing, and try it out.
+
+        Raises:
+            SettingsError: it cannot be made, or nothing can be written there.
+        """
+        try:
+            missing = [path for path in (self.root, *self.root.parents) if not path.exists()]
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o750)
+            for path in missing:
+                fsync_directory(path.parent)
+            self.probe()
+        except OSError as error:
+            if error.errno not in _FULL:  # a disk that is full is cleaned, and /ready says so
+                raise SettingsError(f"TEMP_DIR: {self.root} cannot be used: {error.strerror}") from error
+
+    def probe(self) -> None:
+        """Return if a file can be written (it leaves none behind)."""
+        with tempfile.TemporaryFile(dir=self.root) as file:
+            file.write(b"x")
+            file.flush()
 
     def disk_id(self) -> str | None:
         """Return the id that was given to this disk; None where it has none yet."""

@@ -89,6 +89,7 @@ class Readiness:
     def _disk(self) -> Check:
         try:
             free = self._files.free_bytes()
+            self._files.probe()
         except OSError as error:
             return Check(ok=False, why=f"TEMP_DIR: {error.strerror}")
         if free < self._min_free_disk_bytes:
