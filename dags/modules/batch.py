@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
@@ -70,7 +71,7 @@ class Batch:
 
 def group_records(records: Iterable[Record], *, allowed: AllowedHosts, bucket: str) -> Batch:
     """Validate records and form one run for each upload and partition among them."""
-    groups: dict[tuple[str, int], list[tuple[int, ChunkMessage]]] = {}
+    groups: dict[tuple[str, int], list[tuple[Record, ChunkMessage]]] = {}
     batch = Batch()
     for record in records:
         batch.offsets[record.partition] = max(batch.offsets.get(record.partition, 0), record.offset + 1)
@@ -78,7 +79,7 @@ def group_records(records: Iterable[Record], *, allowed: AllowedHosts, bucket: s
         if isinstance(message, Rejected):
             batch.rejected.append(message)
             continue
-        groups.setdefault((message.upload_id, record.partition), []).append((record.offset, message))
+        groups.setdefault((message.upload_id, record.partition), []).append((record, message))
     batch.runs.extend(_form_run(upload_id, partition, group) for (upload_id, partition), group in groups.items())
     return batch
 
@@ -136,25 +137,30 @@ def _read_message(record: Record, *, allowed: AllowedHosts, bucket: str) -> Chun
     return message
 
 
-def _form_run(upload_id: str, partition: int, group: list[tuple[int, ChunkMessage]]) -> ChunkRun:
-    offsets = [offset for offset, _ in group]
-    # A chunk announced twice within one batch is one chunk: the later message counts.
-    messages = sorted(
-        {message.chunk_id: message for _, message in group}.values(), key=lambda message: message.chunk_id
-    )
+def _form_run(upload_id: str, partition: int, group: list[tuple[Record, ChunkMessage]]) -> ChunkRun:
+    offsets = [record.offset for record, _ in group]
+    # Chunk numbers would not do: two different batches of one upload can have the same first and last chunk. Nor would
+    # offsets alone: they start again when a topic is made anew.
+    values = hashlib.sha256(b"".join(record.value or b"" for record, _ in group))
+    messages = _drop_repeated(message for _, message in group)
     return ChunkRun(
-        # Chunk numbers would not do: two different batches of one upload can have the same first and last chunk.
-        run_id=f"{upload_id}-{partition}-{min(offsets)}-{max(offsets)}",
+        run_id=f"{upload_id}-{partition}-{min(offsets)}-{max(offsets)}-{values.hexdigest()[:8]}",
         note=_describe_run(messages),
         conf=pack_messages(messages),
     )
+
+
+def _drop_repeated(messages: Iterable[ChunkMessage]) -> list[ChunkMessage]:
+    """Take a chunk announced twice once; messages that contradict each other stay, as only the uploader knows more."""
+    different = {message.model_dump_json(exclude={"published_at"}): message for message in messages}
+    return sorted(different.values(), key=lambda message: message.chunk_id)
 
 
 def _describe_run(messages: list[ChunkMessage]) -> str:
     first = messages[0]
     size_mb = sum(message.size_bytes for message in messages) / BYTES_PER_MB
     rows = sum(message.row_count for message in messages)
-    chunks = describe_chunks(message.chunk_id for message in messages)
+    chunks = describe_chunks({message.chunk_id for message in messages})
     return (
         f"Dataset {first.dataset_name}, chunks {chunks} of {first.total_chunks}: {rows} rows, {size_mb:.1f} MB. "
         f"Upload {first.upload_id}"

@@ -92,7 +92,10 @@ def drain(
 
 
 def commit_offsets(config: Mapping[str, Any], topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
-    """Commit ``offsets`` (the next to read, by partition), never backwards; return those that moved.
+    """Commit ``offsets`` (the next to read, by partition); return those that moved.
+
+    Never backwards, with one exception: an offset past the end of its partition is of a topic that was made anew. It
+    would have the same messages read for ever, and later ones passed over.
 
     Raises:
         KafkaCommitError: the broker refused. It does so while the group has a living member, such as the consumer of
@@ -104,25 +107,43 @@ def commit_offsets(config: Mapping[str, Any], topic: str, offsets: Mapping[int, 
         return {}
     consumer = Consumer({**config, "enable.auto.commit": False})
     try:
-        return _commit_ahead(consumer, topic, offsets)
+        return _commit_moved(consumer, topic, offsets)
     except KafkaException as error:
         raise KafkaCommitError(f"offsets {dict(offsets)} of topic {topic} were not committed: {error}") from error
     finally:
         consumer.close()
 
 
-def _commit_ahead(consumer: Consumer, topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
+def _commit_moved(consumer: Consumer, topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
     from confluent_kafka import KafkaException, TopicPartition
 
     current = _fetch_committed(consumer, [TopicPartition(topic, partition) for partition in offsets])
-    ahead = {t.partition: offsets[t.partition] for t in current if offsets[t.partition] > t.offset}
-    if not ahead:
-        return ahead
-    wanted = [TopicPartition(topic, partition, offset) for partition, offset in ahead.items()]
+    moved = {
+        t.partition: offsets[t.partition]
+        for t in current
+        if offsets[t.partition] > t.offset or (offsets[t.partition] < t.offset and _is_past_end(consumer, t))
+    }
+    if not moved:
+        return moved
+    wanted = [TopicPartition(topic, partition, offset) for partition, offset in moved.items()]
     for result in consumer.commit(offsets=wanted, asynchronous=False):
         if result.error is not None:
             raise KafkaException(result.error)
-    return ahead
+    return moved
+
+
+def _is_past_end(consumer: Consumer, committed: TopicPartition) -> bool:
+    _, end = consumer.get_watermark_offsets(committed, timeout=REQUEST_TIMEOUT_S, cached=False)
+    if committed.offset <= end:
+        return False
+    log.error(
+        "%s[%d]: offset %d is committed, but the log ends at %d: was the topic made anew? Going back",
+        committed.topic,
+        committed.partition,
+        committed.offset,
+        end,
+    )
+    return True
 
 
 def _find_starts(consumer: Consumer, topic: str) -> list[TopicPartition]:

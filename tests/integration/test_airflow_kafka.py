@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -140,6 +141,21 @@ def test_commit_never_goes_back(config: dict[str, Any], topic: str, produce: Pro
     assert drain(config, topic, **LIMITS) == []
 
 
+def test_commit_goes_back_where_the_log_ends_before_it(
+    config: dict[str, Any], topic: str, produce: Produce, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a topic was deleted and made anew, or restored from a backup."""
+    produce(topic, 0, b"a", b"b")
+    commit_offsets(config, topic, {0: 100})
+    records = drain(config, topic, **LIMITS)
+    assert values_of(records) == {0: [b"a", b"b"]}
+    assert commit_offsets(config, topic, next_offsets(records)) == {0: 2}
+    assert "offset 100 is committed, but the log ends at 2" in caplog.text
+    assert drain(config, topic, **LIMITS) == []
+    produce(topic, 0, b"c")
+    assert values_of(drain(config, topic, **LIMITS)) == {0: [b"c"]}
+
+
 def test_nothing_to_commit_asks_no_broker(config: dict[str, Any], topic: str) -> None:
     assert commit_offsets({**config, "bootstrap.servers": "127.0.0.1:1"}, topic, {}) == {}
 
@@ -187,7 +203,7 @@ def test_dead_letter_is_the_record_as_it_was_with_the_reason(
         produce(topic, 0, b"\xff not json", good.to_bytes(), None)
         batch = group_records(drain(config, topic, **LIMITS), allowed=parse_allowed_hosts(fake.host_port), bucket="raw")
     write_dead_letters(config, dead, batch.rejected)
-    assert [run.run_id for run in batch.runs] == [f"{UPLOAD}-0-1-1"]
+    assert [run.run_id for run in batch.runs] == [f"{UPLOAD}-0-1-1-{sha256(good.to_bytes()).hexdigest()[:8]}"]
 
     letters = drain(config, dead, **LIMITS)
     assert [(letter.key, letter.value) for letter in letters] == [(b"key", b"\xff not json"), (b"key", None)]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_one_run_for_each_upload_and_partition(fake_uploader: FakeUploader, allo
     a, b = fake_uploader.add_upload(A, chunks=3), fake_uploader.add_upload(B, chunks=1)
     records = [*records_of(a[:2], offset=10), *records_of(b, offset=12), *records_of(a[2:], partition=1, offset=7)]
     batch = group_records(records, allowed=allowed, bucket="raw")
-    assert [run.run_id for run in batch.runs] == [f"{A}-0-10-11", f"{B}-0-12-12", f"{A}-1-7-7"]
+    assert [run.run_id.rpartition("-")[0] for run in batch.runs] == [f"{A}-0-10-11", f"{B}-0-12-12", f"{A}-1-7-7"]
     assert batch.offsets == {0: 13, 1: 8}
     assert not batch.rejected
 
@@ -50,12 +51,44 @@ def test_same_batch_delivered_again_has_the_same_run_ids(fake_uploader: FakeUplo
     assert runs[0] == runs[1]
 
 
+def test_other_messages_at_the_same_offsets_have_other_run_ids(
+    fake_uploader: FakeUploader, allowed: AllowedHosts
+) -> None:
+    """Offsets start again when a topic is made anew; a run of that name must not be taken for this one."""
+    (message,) = fake_uploader.add_upload(A)
+    again = message.model_copy(update={"published_at": message.published_at + timedelta(minutes=30)})
+    ids = {
+        group_records(records_of([m]), allowed=allowed, bucket="raw").runs[0].run_id for m in (message, message, again)
+    }
+    assert len(ids) == 2
+    assert all(run_id.startswith(f"{A}-0-0-0-") for run_id in ids)
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        {"sha256": "0" * 64},
+        {"size_bytes": 7},
+        {"filename": "flights_chunk_001_0.csv", "file_path": "s3://raw/flights/flights_chunk_001_0.csv"},
+    ],
+)
+@pytest.mark.parametrize("forged_first", [True, False])
+def test_forged_message_displaces_no_real_one(
+    fake_uploader: FakeUploader, allowed: AllowedHosts, forgery: dict[str, object], forged_first: bool
+) -> None:
+    (real,) = fake_uploader.add_upload(A)
+    forged = real.model_copy(update=forgery)
+    batch = group_records(records_of([forged, real] if forged_first else [real, forged]), allowed=allowed, bucket="raw")
+    (run,) = batch.runs
+    assert real in unpack_messages(run.conf)
+
+
 def test_invalid_message_does_not_hold_up_the_others(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
     good = records_of(fake_uploader.add_upload(A), offset=6)
     bad = Record(topic="t", partition=0, offset=5, key=None, value=b"\x00")
     last = Record(topic="t", partition=2, offset=9, key=None, value=None)
     batch = group_records([bad, *good, last], allowed=allowed, bucket="raw")
-    assert [run.run_id for run in batch.runs] == [f"{A}-0-6-6"]
+    assert [unpack_messages(run.conf)[0].upload_id for run in batch.runs] == [A]
     assert [(item.record, item.code) for item in batch.rejected] == [
         (bad, "invalid_message"),
         (last, "invalid_message"),
@@ -82,7 +115,7 @@ def test_message_that_breaks_our_own_code_is_rejected_and_holds_up_no_other(
 def test_chunk_announced_twice_in_a_batch_is_carried_once(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
     messages = fake_uploader.add_upload(A, chunks=2)
     batch = group_records(records_of([*messages, messages[0]]), allowed=allowed, bucket="raw")
-    assert batch.runs[0].run_id == f"{A}-0-0-2"
+    assert batch.runs[0].run_id.startswith(f"{A}-0-0-2-")
     assert [m.chunk_id for m in unpack_messages(batch.runs[0].conf)] == [1, 2]
 
 
