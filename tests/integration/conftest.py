@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.chunk_source import FakeChunkSource, fake_chunk_source
 from tests.support.nifi import NiFiServer
+from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.services import KafkaBroker, MinioServer, running_stack
 
 
