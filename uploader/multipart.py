@@ -3,6 +3,9 @@
 The byte work is python-multipart's push parser, which finds boundaries with ``bytes.find``; this module turns its
 callbacks into a list of events for each piece of the body. A boundary starts with a CR, so a piece without one, within
 a part, cannot hold any: such pieces, which are all there is in a file with LF line ends, do not go through the parser.
+
+A preamble, which RFC 2046 (5.1.1) allows for mail, is refused: no client of forms sends one, and a body that starts
+with something else than its boundary is most likely the bare CSV, better refused at its first byte than at its last.
 """
 
 from __future__ import annotations
@@ -66,11 +69,12 @@ class MultipartReader:
         self._headers: dict[str, bytes] = {}
         self._field = b""
         self._value = b""
+        self._begun = False
         self._ended = False
         self._parser = MultipartParser(
             boundary,
             {
-                "on_part_begin": self._headers.clear,
+                "on_part_begin": self._on_part_begin,
                 "on_header_field": self._on_header_field,
                 "on_header_value": self._on_header_value,
                 "on_header_end": self._on_header_end,
@@ -94,7 +98,7 @@ class MultipartReader:
         try:
             self._parser.write(piece)
         except FormParserError as error:
-            raise MalformedMultipartError(f"the multipart body is malformed: {error}") from error
+            raise MalformedMultipartError(f"the multipart body is malformed: {error}{self._hint()}") from error
         events, self._events = self._events, []
         return events
 
@@ -106,6 +110,15 @@ class MultipartReader:
         """
         if not self._ended:
             raise MalformedMultipartError("the body ends before the closing multipart boundary: it was cut off")
+
+    def _hint(self) -> str:
+        if self._begun:
+            return ""
+        return "; it must start with the boundary that Content-Type names, without a preamble (curl -F does it right)"
+
+    def _on_part_begin(self) -> None:
+        self._begun = True
+        self._headers.clear()
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._field += data[start:end]

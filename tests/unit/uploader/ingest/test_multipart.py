@@ -61,9 +61,15 @@ def test_body_that_is_cut_off_is_malformed(missing_bytes: int) -> None:
         parts_of([form([("file", b"a\n1\n")])[:-missing_bytes]])
 
 
-def test_body_that_starts_with_something_else_is_malformed() -> None:
-    with pytest.raises(MalformedMultipartError):
-        parts_of([b"id,name\n1,x\n"])
+@pytest.mark.parametrize("start", [b"id,name\n1,x\n", b"a preamble\r\n", b"--", b"\r\n-id\n"])
+def test_body_that_starts_with_something_else_is_told_how_to_start(start: bytes) -> None:
+    with pytest.raises(MalformedMultipartError, match=r"must start with the boundary.*without a preamble"):
+        parts_of([start + form([("file", b"a\n1\n")])])
+
+
+def test_body_that_goes_wrong_later_is_not_told_how_to_start() -> None:
+    with pytest.raises(MalformedMultipartError, match=r"malformed: (?!.*preamble)"):
+        parts_of([form([("file", b"a\n1\n")]).replace(b"Content-Disposition", b"Content Disposition")])
 
 
 def test_part_without_a_name_is_malformed() -> None:
