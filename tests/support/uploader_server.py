@@ -16,6 +16,7 @@ from tests.support.fake_kafka import FakeAnnouncer
 from tests.support.waiting import wait_until
 from uploader.app import Intervals, create_app
 from uploader.clock import Clock, utc_now
+from uploader.files import DISK_ID_FILE
 from uploader.receiving import RECEIVING
 from uploader.settings import Settings
 
@@ -35,9 +36,9 @@ class RunningUploader:
         return f"http://127.0.0.1:{self.port}"
 
     def files(self) -> set[str]:
-        """Return all that is on its disk, but for the database, by path."""
+        """Return all that is on its disk, but for the database and the id of the disk, by path."""
         found = {path.relative_to(self.temp_dir) for path in self.temp_dir.rglob("*")}
-        return {str(path) for path in found if "sqlite" not in path.name and str(path) != RECEIVING}
+        return {str(path) for path in found if "sqlite" not in path.name and str(path) not in {RECEIVING, DISK_ID_FILE}}
 
 
 @contextmanager

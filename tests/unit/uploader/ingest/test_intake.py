@@ -207,8 +207,8 @@ def test_long_cut_holds_no_other_upload_up(tmp_path: Path, way: str) -> None:
 @pytest.mark.parametrize(("owner", "name"), [(intake, "check_disk"), (BlockPool, "acquire")])
 @pytest.mark.parametrize("way", WAYS)
 def test_client_that_waits_for_us_does_not_stall(tmp_path: Path, way: str, owner: object, name: str) -> None:
-    idle_s, waited = 0.3, []
-    at_once = getattr(owner, name)
+    idle_s, at_once = 0.3, getattr(owner, name)
+    waited: list[str] = []
 
     async def late(*args: Any, **kwargs: Any) -> Any:
         if len(waited) < 2:  # the first look at the disk is before the body

@@ -14,9 +14,14 @@ def test_cancelled_join_does_not_keep_the_next_one_from_waiting_for_the_thread()
     async def cancel_a_join() -> None:
         failures: list[BaseException] = []
         begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+        def wait() -> None:
+            begun.set()
+            if go_on.wait(20):
+                ended.set()
+
         worker = Worker(name="cancelled", on_failure=failures.append)
-        worker.submit(begun.set)
-        worker.submit(lambda: go_on.wait(20) and ended.set())
+        worker.submit(wait)
         joining = asyncio.create_task(worker.join())
         await asyncio.to_thread(begun.wait, 20)
         joining.cancel()
