@@ -26,7 +26,7 @@ class UploadState(StrEnum):
     ABORTED = "aborted"
     """Given up: by the client while sending, or by DELETE."""
     FAILED = "failed"
-    """At least one chunk failed for good and no chunk is still on its way."""
+    """At least one chunk failed and no chunk is still on its way."""
 
 
 class ChunkState(StrEnum):
@@ -43,7 +43,7 @@ class ChunkState(StrEnum):
     CLEANED = "cleaned"
     """Landed, and its file has been removed from the uploader's disk."""
     FAILED = "failed"
-    """Given up; ``POST /uploads/{id}/announce`` tries again."""
+    """Not landed. The uploader announces it again, so often; after that ``POST /uploads/{id}/announce`` does."""
 
 
 _S = TypeVar("_S", bound=StrEnum)

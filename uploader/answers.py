@@ -13,6 +13,7 @@ from contracts.names import object_key
 from contracts.states import ChunkState, UploadState
 from uploader.model import ChunkType
 from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.transitions import SAFE_IN_BUCKET, is_given_up
 
 _UNITS: dict[ChunkType, Literal["MB", "rows", "chunks"]] = {
     ChunkType.SIZE: "MB",
@@ -128,15 +129,26 @@ class UploadSummary(BaseModel):
 class UploadStatus(UploadSummary):
     """Where an upload and each of its chunks stand."""
 
+    final: bool = Field(
+        description="whether nothing more happens by itself: `landed`, `aborted`, or `failed` with no chunk that will "
+        "be announced again"
+    )
     chunks: list[ChunkStatus]
 
     @classmethod
-    def with_chunks(cls, upload: UploadRecord, chunks: list[ChunkRecord]) -> Self:
-        """Return the status of ``upload``."""
+    def with_chunks(cls, upload: UploadRecord, chunks: list[ChunkRecord], *, reannounce_limit: int) -> Self:
+        """Return the status of ``upload``; ``reannounce_limit`` says which failed chunks are tried again."""
         counts: dict[ChunkState, int] = {}
         for chunk in chunks:
             counts[chunk.state] = counts.get(chunk.state, 0) + 1
-        return cls(**_summary(upload, counts), chunks=[ChunkStatus.model_validate(chunk) for chunk in chunks])
+        at_rest = all(
+            chunk.state in SAFE_IN_BUCKET or is_given_up(chunk, reannounce_limit=reannounce_limit) for chunk in chunks
+        )
+        return cls(
+            **_summary(upload, counts),
+            final=at_rest or upload.state is UploadState.ABORTED,
+            chunks=[ChunkStatus.model_validate(chunk) for chunk in chunks],
+        )
 
 
 class UploadPage(BaseModel):

@@ -150,6 +150,7 @@ async def _start(
         holder=holder,
         bucket=settings.s3_bucket,
         base_url=settings.base_url,
+        reannounce_limit=settings.reannounce_limit,
         clock=clock,
     )
     await stack.enter_async_context(

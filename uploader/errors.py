@@ -166,7 +166,7 @@ class ManifestUnavailableError(CsvPipeError):
 
 
 class AnnounceError(CsvPipeError):
-    """Kafka did not acknowledge every message; the outbox goes on trying."""
+    """Kafka did not acknowledge every message."""
 
     code = "kafka_unavailable"
     status = 503

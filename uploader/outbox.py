@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from uploader.announcer import Announcer, Outcome
 from uploader.clock import Clock
-from uploader.errors import UploadGoneError
+from uploader.errors import AnnounceError, UploadGoneError
 from uploader.logging import UploadLog
 from uploader.messages import message_of
 from uploader.store.protocol import Claim, Store
@@ -68,6 +68,18 @@ class Outbox:
             self._pause(pause_s)
         UploadLog(_log, upload.upload_id).warning("Not announced yet, the outbox goes on: %s", failure)
         self._store.release_claim(claim, until=self._clock())
+
+    def announce_once_more(self, upload: UploadRecord, chunk: ChunkRecord) -> None:
+        """Send the message of one chunk, whatever its state, and leave that as it is.
+
+        Raises:
+            AnnounceError: Kafka does not take it; nobody tries again.
+        """
+        message = message_of(upload, chunk, base_url=self._base_url, published_at=self._clock())
+        outcome = self._announcer.publish([message], timeout_s=_IN_REQUEST_S)
+        if chunk.chunk_id not in outcome.acknowledged:
+            reason = outcome.failure or outcome.refused.get(chunk.chunk_id)
+            raise AnnounceError(f"nothing was announced, ask again when Kafka is back: {reason}")
 
     def run_pass(self) -> bool:
         """Announce all that waits; return False where Kafka does not take it, so that one comes back later."""

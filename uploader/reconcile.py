@@ -1,4 +1,7 @@
-"""Reconciliation: what was announced and has not landed for too long is announced again, and at last given up."""
+"""Reconciliation: what was announced and has not landed for too long is announced again, and at last given up.
+
+Also what the relay has reported as failed: it gives up after minutes, and the cause may be gone by now.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from uploader.errors import UploadGoneError
 from uploader.logging import UploadLog
 from uploader.store.protocol import Store
 from uploader.store.records import ChunkRecord
-from uploader.transitions import failed, is_overdue, renewed
+from uploader.transitions import WHAT_TO_DO, failed, is_overdue, renewed
 
 LEASE_FOR = timedelta(seconds=60)
 _CHUNKS_AT_ONCE = 1_000
@@ -36,7 +39,9 @@ class Reconciler:
         if not self._store.take_lease(self._lease, owner=self._owner, lease_for=LEASE_FOR, now=now):
             return True
         before = now - self._after
-        while overdue := self._store.overdue(holder=self._holder, before=before, limit=_CHUNKS_AT_ONCE):
+        while overdue := self._store.overdue(
+            holder=self._holder, before=before, reannounce_limit=self._limit, limit=_CHUNKS_AT_ONCE
+        ):
             for upload_id, chunk_ids in overdue.items():
                 self._treat(upload_id, chunk_ids, before=before)
         return True
@@ -49,7 +54,7 @@ class Reconciler:
         log = UploadLog(_log, upload_id)
 
         def edit(chunk: ChunkRecord) -> ChunkRecord:
-            if not is_overdue(chunk, before=before):
+            if not is_overdue(chunk, before=before, reannounce_limit=self._limit):
                 return chunk  # it has landed since the query
             if chunk.attempts > self._limit:
                 return failed(chunk, reason=self._verdict(chunk))
@@ -68,7 +73,4 @@ class Reconciler:
 
     def _verdict(self, chunk: ChunkRecord) -> str:
         minutes = self._after.total_seconds() / 60
-        return (
-            f"announced {chunk.attempts} times and not landed within {minutes:g} minutes of the last; look at Airflow "
-            "and NiFi, then POST /uploads/{id}/announce"
-        )
+        return f"announced {chunk.attempts} times and not landed within {minutes:g} minutes of the last; {WHAT_TO_DO}"

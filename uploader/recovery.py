@@ -14,7 +14,7 @@ from uploader.logging import UploadLog
 from uploader.settings import SettingsError
 from uploader.store.protocol import Store
 from uploader.store.records import ChunkRecord
-from uploader.transitions import SAFE_IN_BUCKET, failed
+from uploader.transitions import SAFE_IN_BUCKET, lost
 
 _log = logging.getLogger(__name__)
 
@@ -58,11 +58,11 @@ def check_disk(*, store: Store, files: ChunkFiles, holder: str) -> None:
 def _fail_lost_chunks(upload_id: str, *, store: Store, files: ChunkFiles, clock: Clock) -> None:
     done = SAFE_IN_BUCKET | {ChunkState.FAILED}
     upload, chunks = store.read(upload_id)
-    lost = {chunk.chunk_id: fault for chunk in chunks if chunk.state not in done and (fault := files.fault(chunk))}
-    if not lost:
+    faults = {chunk.chunk_id: fault for chunk in chunks if chunk.state not in done and (fault := files.fault(chunk))}
+    if not faults:
         return
     try:
-        _, after = store.edit_chunks(upload_id, list(lost), partial(_lose, files=files), at=clock())
+        _, after = store.edit_chunks(upload_id, list(faults), partial(_lose, files=files), at=clock())
     except UploadGoneError:
         return  # deleted meanwhile: nobody misses the files
     for chunk in after:
@@ -73,4 +73,4 @@ def _fail_lost_chunks(upload_id: str, *, store: Store, files: ChunkFiles, clock:
 
 def _lose(chunk: ChunkRecord, *, files: ChunkFiles) -> ChunkRecord:
     fault = files.fault(chunk)
-    return chunk if fault is None or chunk.state in SAFE_IN_BUCKET else failed(chunk, reason=fault)
+    return chunk if fault is None or chunk.state in SAFE_IN_BUCKET else lost(chunk, reason=fault)

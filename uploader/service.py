@@ -42,7 +42,7 @@ from uploader.outbox import CLAIM_FOR, Outbox
 from uploader.store.protocol import Claim, Page, Store
 from uploader.store.records import ChunkRecord, UploadRecord, new_upload
 from uploader.threads import Threads
-from uploader.transitions import SAFE_IN_BUCKET, failed, landed, relayed, renewed
+from uploader.transitions import SAFE_IN_BUCKET, landed, lost, relayed, renewed, reported_failed
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _MAX_EVIDENCE_CHARS = 16_384
@@ -78,6 +78,7 @@ class UploadService:
         holder: str,
         bucket: str,
         base_url: str,
+        reannounce_limit: int,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -87,6 +88,7 @@ class UploadService:
         self._holder = holder
         self._bucket = bucket
         self._base_url = base_url
+        self._reannounce_limit = reannounce_limit
         self._clock = clock
 
     async def accept(
@@ -138,7 +140,7 @@ class UploadService:
         Raises:
             UploadNotFoundError: there is none of this id.
         """
-        return UploadStatus.with_chunks(*self._store.read(upload_id))
+        return self._status(*self._store.read(upload_id))
 
     def manifest(self, upload_id: str) -> Manifest:
         """Return the manifest of an upload.
@@ -212,7 +214,9 @@ class UploadService:
         edit = {
             ChunkState.RELAYED: partial(relayed, evidence=change.evidence, at=now),
             ChunkState.LANDED: partial(landed, evidence=change.evidence, at=now),
-            ChunkState.FAILED: partial(failed, reason=reason, evidence=change.evidence),
+            ChunkState.FAILED: partial(
+                reported_failed, reason=reason, evidence=change.evidence, reannounce_limit=self._reannounce_limit
+            ),
         }[change.state]
         upload, [chunk] = self._store.edit_chunks(upload_id, [chunk_id], edit, at=now)
         self._log_change(upload, chunk)
@@ -221,9 +225,13 @@ class UploadService:
     def announce_again(self, upload_id: str) -> UploadStatus:
         """Let the outbox announce everything that has not landed, also what has failed; attempts count from 0.
 
+        Where all has landed, one chunk's message is sent at once and no state changes: the run that takes it finds the
+        object and writes the upload's manifest to the bucket, which may have failed before.
+
         Raises:
             UploadNotFoundError: there is none of this id.
             UploadGoneError: it was deleted.
+            AnnounceError: all has landed, and Kafka does not take the message.
         """
         holder = self._store.read(upload_id)[0].holder
 
@@ -232,12 +240,16 @@ class UploadService:
                 return chunk
             # Only the replica that holds the files can tell whether they are there.
             fault = self._files.fault(chunk) if holder == self._holder else None
-            return renewed(chunk, by_hand=True) if fault is None else failed(chunk, reason=fault)
+            return renewed(chunk, by_hand=True) if fault is None else lost(chunk, reason=fault)
 
         upload, chunks = self._store.edit_chunks(upload_id, None, edit, at=self._clock())
+        if upload.state is UploadState.LANDED:
+            self._outbox.announce_once_more(upload, chunks[0])
+            UploadLog(_log, upload_id).info("Asked to announce again: all has landed, chunk 1 goes for the manifest")
+            return self._status(upload, chunks)
         waiting = sum(chunk.state is ChunkState.STORED for chunk in chunks)
         UploadLog(_log, upload_id).info("Asked to announce again: %d of %d chunks", waiting, upload.total_chunks)
-        return UploadStatus.with_chunks(upload, chunks)
+        return self._status(upload, chunks)
 
     def delete(self, upload_id: str, *, force: bool) -> UploadStatus:
         """Give an upload up: no more announcements and downloads, files removed. Its row stays and says so.
@@ -254,6 +266,9 @@ class UploadService:
             self._files.remove_upload(upload_id)
         UploadLog(_log, upload_id).info("Deleted")
         return self.status(upload_id)
+
+    def _status(self, upload: UploadRecord, chunks: list[ChunkRecord]) -> UploadStatus:
+        return UploadStatus.with_chunks(upload, chunks, reannounce_limit=self._reannounce_limit)
 
     async def _accept(self, upload: UploadRecord, chunks: list[ChunkRecord], receiving: Receiving) -> UploadAccepted:
         claim = Claim.new(upload.upload_id)

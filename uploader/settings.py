@@ -106,7 +106,7 @@ class Settings(BaseSettings):
         description="Minutes after which a chunk that was announced and has not landed is announced again.",
     )
     reannounce_limit: int = Field(
-        3, ge=0, le=1_000, description="How often a chunk is announced again before it counts as failed."
+        3, ge=0, le=1_000, description="How often a chunk is announced again by itself before it stays failed."
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")

@@ -12,6 +12,7 @@ from uploader.store.records import ChunkRecord, UploadRecord
 
 ON_THEIR_WAY = frozenset({ChunkState.ANNOUNCED, ChunkState.RELAYED})
 SAFE_IN_BUCKET = frozenset({ChunkState.LANDED, ChunkState.CLEANED})
+WHAT_TO_DO = "look at Airflow and NiFi, then POST /uploads/{id}/announce"
 
 
 def announced(chunk: ChunkRecord, *, at: datetime) -> ChunkRecord:
@@ -45,7 +46,7 @@ def landed(chunk: ChunkRecord, *, evidence: Mapping[str, object], at: datetime) 
 
 
 def failed(chunk: ChunkRecord, *, reason: str, evidence: Mapping[str, object] | None = None) -> ChunkRecord:
-    """Return ``chunk`` given up.
+    """Return ``chunk`` failed. Where it was announced, reconciliation tries again, up to its limit.
 
     Raises:
         IllegalStateChangeError: it has landed.
@@ -55,12 +56,37 @@ def failed(chunk: ChunkRecord, *, reason: str, evidence: Mapping[str, object] | 
     return replace(chunk, state=ChunkState.FAILED, error=reason, evidence=dict(evidence or {}))
 
 
+def reported_failed(
+    chunk: ChunkRecord, *, reason: str, evidence: Mapping[str, object], reannounce_limit: int
+) -> ChunkRecord:
+    """Return ``chunk`` after the relay has given it up; one that waits to be announced (again) goes on waiting.
+
+    Raises:
+        IllegalStateChangeError: it has landed.
+    """
+    if chunk.state is ChunkState.STORED:
+        return chunk
+    if chunk.attempts > reannounce_limit:
+        reason = f"{reason}; announced {chunk.attempts} times, and not again by itself: {WHAT_TO_DO}"
+    return failed(chunk, reason=reason, evidence=evidence)
+
+
+def lost(chunk: ChunkRecord, *, reason: str) -> ChunkRecord:
+    """Return ``chunk`` given up because of its file: announcing it again would bring nothing.
+
+    Raises:
+        IllegalStateChangeError: it has landed.
+    """
+    check_chunk_change(chunk.state, ChunkState.FAILED)
+    return replace(chunk, state=ChunkState.FAILED, error=reason, announced_at=None, relayed_at=None, evidence={})
+
+
 def renewed(chunk: ChunkRecord, *, by_hand: bool) -> ChunkRecord:
     """Return ``chunk`` waiting for another announcement; one that is safe in the bucket stays as it is.
 
-    ``by_hand`` starts counting the attempts anew and takes back a failure.
+    ``by_hand`` starts counting the attempts anew.
     """
-    if chunk.state in SAFE_IN_BUCKET or (chunk.state is ChunkState.FAILED and not by_hand):
+    if chunk.state in SAFE_IN_BUCKET:
         return chunk
     check_chunk_change(chunk.state, ChunkState.STORED)
     attempts = 0 if by_hand else chunk.attempts
@@ -80,10 +106,18 @@ def cleaned(chunk: ChunkRecord, *, at: datetime) -> ChunkRecord:
     return replace(chunk, state=ChunkState.CLEANED, cleaned_at=at)
 
 
-def is_overdue(chunk: ChunkRecord, *, before: datetime) -> bool:
-    """Return whether nothing has been heard of an announced chunk since ``before``."""
-    last_heard = chunk.relayed_at or chunk.announced_at
-    return chunk.state in ON_THEIR_WAY and last_heard is not None and last_heard < before
+def is_overdue(chunk: ChunkRecord, *, before: datetime, reannounce_limit: int) -> bool:
+    """Return whether a chunk was announced or relayed ``before``, has not landed, and is not given up."""
+    last_sent = chunk.relayed_at or chunk.announced_at
+    may_land = chunk.state in ON_THEIR_WAY or chunk.state is ChunkState.FAILED
+    given_up = is_given_up(chunk, reannounce_limit=reannounce_limit)
+    return may_land and not given_up and last_sent is not None and last_sent < before
+
+
+def is_given_up(chunk: ChunkRecord, *, reannounce_limit: int) -> bool:
+    """Return whether a chunk has failed for good: too often, or before it was announced (Kafka or the disk says no)."""
+    was_announced = (chunk.relayed_at or chunk.announced_at) is not None
+    return chunk.state is ChunkState.FAILED and not (was_announced and chunk.attempts <= reannounce_limit)
 
 
 def check_evidence(chunk: ChunkRecord, evidence: Mapping[str, object]) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 import uploader.store
 from contracts.errors import IllegalStateChangeError
@@ -99,6 +99,22 @@ class TestSchema:
         for each in stores:
             each.ping()
             each.close()
+
+
+class TestConnection:
+    def test_silent_postgresql_is_given_up_in_seconds_and_the_url_has_the_last_word(
+        self, postgres: PostgresServer
+    ) -> None:
+        url = postgres.new_database()
+        more = "&" if "?" in url else "?"
+        store = open_store(f"{url}{more}keepalives_idle=7&options=-c%20work_mem%3D5MB")
+        with store._engine.connect() as connection:
+            shown = [connection.execute(text(f"SHOW {name}")).scalar() for name in ("statement_timeout", "work_mem")]
+            assert connection.connection.dbapi_connection is not None
+            asked = connection.connection.dbapi_connection.info.get_parameters()  # type: ignore[attr-defined]  # psycopg's
+        store.close()
+        assert shown == ["30s", "5MB"]
+        assert (asked["tcp_user_timeout"], asked["keepalives_idle"], asked["keepalives_count"]) == ("15000", "7", "3")
 
 
 class TestCreate:
@@ -381,17 +397,56 @@ class TestOverdueAndLanded:
         upload, elsewhere = create(chunks=4), create(holder="replica-1")
         announce(store, upload, 1, 2, 3, clock=clock)
         announce(store, elsewhere, clock=clock)
+        land(store, upload, 3, clock=clock)
         clock.advance(minutes=10)
         store.edit_chunks(upload.upload_id, [2], partial(relayed, evidence={}, at=clock.now), at=clock.now)
-        land(store, upload, 3, clock=clock)
         before = clock.now - timedelta(minutes=5)
-        assert store.overdue(holder="replica-0", before=before, limit=10) == {upload.upload_id: [1]}
+        assert store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=10) == {upload.upload_id: [1]}
         clock.advance(minutes=10)
         before = clock.now - timedelta(minutes=5)
-        assert store.overdue(holder="replica-0", before=before, limit=10) == {upload.upload_id: [1, 2]}
-        assert store.overdue(holder="replica-0", before=before, limit=1) == {upload.upload_id: [1]}
+        assert store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=10) == {
+            upload.upload_id: [1, 2]
+        }
+        assert store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=1) == {upload.upload_id: [1]}
         store.abort(upload.upload_id, force=True, at=clock.now)
-        assert store.overdue(holder="replica-0", before=before, limit=10) == {}
+        assert store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=10) == {}
+
+    def test_failed_is_overdue_where_it_was_announced_and_has_attempts_left(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create(chunks=3)
+        announce(store, upload, 1, 2, clock=clock)
+        announce(store, upload, 1, clock=clock)
+        store.edit_chunks(upload.upload_id, None, partial(failed, reason="x"), at=clock.now)
+        clock.advance(minutes=10)
+
+        def overdue(*, reannounce_limit: int) -> list[int]:
+            before = clock.now - timedelta(minutes=5)
+            found = store.overdue(holder="replica-0", before=before, reannounce_limit=reannounce_limit, limit=10)
+            return found.get(upload.upload_id, [])
+
+        assert overdue(reannounce_limit=0) == []
+        assert overdue(reannounce_limit=1) == [2]
+        assert overdue(reannounce_limit=2) == [1, 2]
+
+    def test_nothing_is_overdue_in_an_upload_of_which_a_chunk_has_landed_since(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload, other = create(), create()
+        announce(store, upload, clock=clock)
+        announce(store, other, 1, clock=clock)
+        clock.advance(minutes=10)
+        landed_at = clock.now
+        land(store, upload, 3, clock=clock)
+        clock.advance(minutes=5)
+
+        def overdue(before: datetime) -> dict[str, list[int]]:
+            return store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=10)
+
+        assert overdue(landed_at) == {other.upload_id: [1]}
+        store.edit_chunks(upload.upload_id, [3], partial(cleaned, at=clock.now), at=clock.now)
+        assert overdue(landed_at) == {other.upload_id: [1]}
+        assert overdue(clock.now) == {upload.upload_id: [1, 2], other.upload_id: [1]}
 
     def test_landed_chunks_come_in_the_order_in_which_they_landed(
         self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]

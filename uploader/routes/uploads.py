@@ -10,7 +10,7 @@ from contracts.manifest import Manifest
 from contracts.names import check_dataset_name
 from uploader.answers import Status, UploadPage, UploadStatus
 from uploader.dependencies import ServiceDep, UploadIdPath
-from uploader.errors import InvalidFieldError, UploadGoneError, UploadNotFoundError, UploadOnItsWayError
+from uploader.errors import AnnounceError, InvalidFieldError, UploadGoneError, UploadNotFoundError, UploadOnItsWayError
 from uploader.problems import problem_responses
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])
@@ -52,12 +52,16 @@ def get_manifest(upload_id: UploadIdPath, service: ServiceDep) -> Manifest:
     "/{upload_id}/announce",
     status_code=202,
     summary="Announce again what has not landed",
-    responses=problem_responses(UploadNotFoundError, UploadGoneError),
+    responses=problem_responses(UploadNotFoundError, UploadGoneError, AnnounceError),
 )
 def announce_again(
     upload_id: UploadIdPath, service: ServiceDep, request: Request, background: BackgroundTasks
 ) -> UploadStatus:
-    """Announce every chunk again that has not landed, also those that have failed; their attempts count from 0."""
+    """Announce every chunk again that has not landed, also those that have failed; their attempts count from 0.
+
+    Where all have landed, one is announced and no state changes: the run that takes it writes the upload's manifest to
+    the bucket, should that have failed before. Nobody repeats this one where Kafka does not take it (503).
+    """
     status = service.announce_again(upload_id)
     background.add_task(request.app.state.poke_outbox)
     return status

@@ -110,8 +110,12 @@ class Store(Protocol):
     def unannounced(self, upload_id: str, *, limit: int) -> list[ChunkRecord]:
         """Return the first chunks that wait to be announced; none where the upload was deleted."""
 
-    def overdue(self, *, holder: str, before: datetime, limit: int) -> dict[str, list[int]]:
-        """Return ids of chunks by upload that were announced or relayed ``before``, and have not landed."""
+    def overdue(self, *, holder: str, before: datetime, reannounce_limit: int, limit: int) -> dict[str, list[int]]:
+        """Return ids of chunks by upload that were announced or relayed ``before``, and have not landed.
+
+        Those that have failed too, while they were announced again at most ``reannounce_limit`` times; none of an
+        upload of which a chunk has landed since: that is slow, and announcing again would make it slower.
+        """
 
     def landed(self, *, holder: str, before: datetime | None, limit: int) -> list[ChunkRecord]:
         """Return chunks whose files may go, those that landed first first (None: whenever they landed)."""

@@ -19,7 +19,7 @@ from uploader.store.records import ChunkRecord, UploadRecord
 from uploader.store.replicas import ReplicaTable
 from uploader.store.rows import CHUNK_COLUMNS, UPLOAD_COLUMNS, changes, chunk_of, upload_of, values_of
 from uploader.store.tables import chunks, uploads
-from uploader.transitions import ON_THEIR_WAY, summarised
+from uploader.transitions import ON_THEIR_WAY, SAFE_IN_BUCKET, summarised
 
 _T = TypeVar("_T", int, str)
 _IDS_AT_ONCE = 500
@@ -165,13 +165,22 @@ class SqlStore(LeaseTable, ReplicaTable):
         with reading(self._engine) as connection:
             return [chunk_of(row) for row in connection.execute(query)]
 
-    def overdue(self, *, holder: str, before: datetime, limit: int) -> dict[str, list[int]]:
-        """Return ids of chunks by upload that were announced or relayed ``before``, and have not landed."""
+    def overdue(self, *, holder: str, before: datetime, reannounce_limit: int, limit: int) -> dict[str, list[int]]:
+        """Return ids of chunks by upload that were announced or relayed ``before``, and neither landed nor given up."""
+        on_their_way = chunks.c.state.in_([state.value for state in ON_THEIR_WAY])
+        may_be_sent_again = and_(chunks.c.state == ChunkState.FAILED.value, chunks.c.attempts <= reannounce_limit)
+        landings = chunks.alias()
+        landing = (
+            select(landings.c.upload_id)
+            .where(landings.c.state.in_([state.value for state in SAFE_IN_BUCKET]))
+            .where(landings.c.landed_at >= before)
+        )
         query = (
             select(chunks.c.upload_id, chunks.c.chunk_id)
             .join(uploads)
             .where(uploads.c.holder == holder, uploads.c.state != UploadState.ABORTED.value)
-            .where(chunks.c.state.in_([state.value for state in ON_THEIR_WAY]))
+            .where(or_(on_their_way, may_be_sent_again))
+            .where(uploads.c.upload_id.not_in(landing))
             .where(func.coalesce(chunks.c.relayed_at, chunks.c.announced_at) < before)
             .order_by(chunks.c.upload_id, chunks.c.chunk_id)
             .limit(limit)

@@ -66,6 +66,7 @@ def bench(store: SqlStore, files: ChunkFiles, outbox: Outbox, clock: SettableClo
         holder="replica-0",
         bucket="raw",
         base_url="http://uploader:8000",
+        reannounce_limit=3,
         clock=clock,
     )
     yield Bench(service, temp_dir)

@@ -368,6 +368,21 @@ class TestAnnounceAgain:
         assert answer["chunks"][1]["state"] == "failed"
         assert answer["chunks"][1]["error"] == "its file is gone from the uploader's disk"
 
+    def test_landed_upload_sends_one_message_and_says_where_kafka_does_not_take_it(
+        self, client: httpx.Client, upload: Callable[..., str], kafka: FakeAnnouncer
+    ) -> None:
+        upload_id = upload()
+        land(client, upload_id, 1, 2, 3)
+        answer = client.post(f"/uploads/{upload_id}/announce")
+        assert (answer.status_code, answer.json()["state"]) == (202, "landed")
+        announced = [chunk_id for announced_id, chunk_id in kafka.announced if announced_id == upload_id]
+        assert announced == [1, 2, 3, 1]
+        kafka.away = True
+        try:
+            assert_problem(client.post(f"/uploads/{upload_id}/announce"), 503, "kafka_unavailable")
+        finally:
+            kafka.away = False
+
     def test_asking_the_wrong_replica_fails_nothing(
         self, server: RunningUploader, client: httpx.Client, upload: Callable[..., str], temp_dir: Path
     ) -> None:

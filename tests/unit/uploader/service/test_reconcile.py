@@ -15,7 +15,7 @@ from uploader.outbox import Outbox
 from uploader.reconcile import Reconciler
 from uploader.store.records import ChunkRecord, UploadRecord
 from uploader.store.sql import SqlStore
-from uploader.transitions import landed
+from uploader.transitions import failed, landed, lost, relayed
 
 AFTER = timedelta(minutes=30)
 
@@ -103,16 +103,69 @@ def test_after_the_limit_the_chunk_fails_and_the_log_says_so(
     assert error.getMessage().startswith(f"[{upload.upload_id}] Chunk 1/1: people_chunk_001_stamp.csv failed")
 
 
-def test_failed_chunk_is_not_touched_again(
-    reconciler: Reconciler, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+def test_chunk_that_the_relay_gave_up_is_announced_again_until_the_limit(
+    reconciler: Reconciler,
+    outbox: Outbox,
+    store: SqlStore,
+    kafka: FakeAnnouncer,
+    clock: SettableClock,
+    create: Callable[..., UploadRecord],
 ) -> None:
-    from uploader.transitions import failed
-
     upload = create(chunks=1)
-    store.edit_chunks(upload.upload_id, None, partial(failed, reason="NiFi says no"), at=clock.now)
+    for announcements in (1, 2, 3):
+        outbox.run_pass()
+        assert len(kafka.messages) == announcements
+        for edit in (partial(relayed, evidence={}, at=clock.now), partial(failed, reason="S3 is away")):
+            store.edit_chunks(upload.upload_id, None, edit, at=clock.now)
+        clock.advance(minutes=29)
+        reconciler.run_pass()
+        assert store.read(upload.upload_id)[1][0].state is ChunkState.FAILED
+        clock.advance(minutes=2)
+        reconciler.run_pass()
+    outbox.run_pass()
+    assert len(kafka.messages) == 3, "announced, and twice again: REANNOUNCE_LIMIT=2"
+    assert store.read(upload.upload_id)[1][0].error == "S3 is away"
+
+
+@pytest.mark.parametrize("give_up", [failed, lost])
+def test_what_kafka_refuses_or_the_disk_lost_is_not_announced_again(
+    give_up: Callable[..., ChunkRecord],
+    reconciler: Reconciler,
+    outbox: Outbox,
+    store: SqlStore,
+    clock: SettableClock,
+    create: Callable[..., UploadRecord],
+) -> None:
+    upload = create(chunks=1)
+    if give_up is lost:
+        outbox.run_pass()
+    store.edit_chunks(upload.upload_id, None, partial(give_up, reason="as it is"), at=clock.now)
     clock.advance(days=1)
     reconciler.run_pass()
-    assert store.read(upload.upload_id)[1][0].error == "NiFi says no"
+    [chunk] = store.read(upload.upload_id)[1]
+    assert (chunk.state, chunk.error) == (ChunkState.FAILED, "as it is")
+
+
+def test_upload_of_which_chunks_still_land_is_slow_and_not_overdue(
+    reconciler: Reconciler,
+    outbox: Outbox,
+    store: SqlStore,
+    kafka: FakeAnnouncer,
+    clock: SettableClock,
+    create: Callable[..., UploadRecord],
+) -> None:
+    upload = create()
+    outbox.run_pass()
+    for chunk_id in (1, 2):
+        clock.advance(minutes=29)
+        land(store, upload, chunk_id, clock=clock)
+        reconciler.run_pass()
+        outbox.run_pass()
+        assert len(kafka.messages) == 3
+    clock.advance(minutes=31)
+    reconciler.run_pass()
+    outbox.run_pass()
+    assert kafka.announced[3:] == [(upload.upload_id, 3)]
 
 
 def test_one_worker_reconciles_at_a_time(

@@ -9,7 +9,18 @@ from contracts.states import ChunkState, UploadState
 from tests.support.uploads import SettableClock, upload_records
 from uploader.errors import EvidenceMismatchError
 from uploader.store.records import ChunkRecord
-from uploader.transitions import announced, cleaned, failed, is_overdue, landed, relayed, renewed, summarised
+from uploader.transitions import (
+    announced,
+    cleaned,
+    failed,
+    is_given_up,
+    is_overdue,
+    landed,
+    lost,
+    relayed,
+    renewed,
+    summarised,
+)
 
 NOW = SettableClock().now
 UPLOAD, (CHUNK, *_) = upload_records(at=NOW)
@@ -86,19 +97,36 @@ def test_renewal_by_hand_starts_over_and_revives_what_failed() -> None:
     assert renewed(chunk_in(ChunkState.FAILED), by_hand=True) == CHUNK
 
 
-def test_renewal_by_reconciliation_counts_on_and_leaves_failures() -> None:
-    after = renewed(chunk_in(ChunkState.ANNOUNCED), by_hand=False)
-    assert (after.state, after.attempts, after.announced_at) == (ChunkState.STORED, 1, None)
-    assert renewed(chunk_in(ChunkState.FAILED), by_hand=False) == chunk_in(ChunkState.FAILED)
+def test_renewal_by_reconciliation_counts_on() -> None:
+    chunk = announced(CHUNK, at=NOW)
+    for before in (chunk, failed(chunk, reason="x")):
+        after = renewed(before, by_hand=False)
+        assert (after.state, after.attempts, after.announced_at) == (ChunkState.STORED, 1, None)
+
+
+def test_failed_chunk_is_overdue_while_it_has_attempts_left() -> None:
+    later = NOW + timedelta(minutes=1)
+    chunk = failed(announced(CHUNK, at=NOW), reason="x")
+    assert is_overdue(chunk, before=later, reannounce_limit=1)
+    assert not is_overdue(chunk, before=NOW, reannounce_limit=1)
+    assert not is_given_up(chunk, reannounce_limit=1)
+    for given_up, limit in ((chunk, 0), (failed(CHUNK, reason="x"), 1), (lost(chunk, reason="x"), 1)):
+        assert not is_overdue(given_up, before=later, reannounce_limit=limit)
+        assert is_given_up(given_up, reannounce_limit=limit)
+
+
+def test_only_what_failed_is_given_up() -> None:
+    for state in ChunkState:
+        assert is_given_up(chunk_in(state), reannounce_limit=3) == (state is ChunkState.FAILED)
 
 
 def test_overdue_counts_from_what_was_heard_last() -> None:
     chunk = relayed(announced(CHUNK, at=NOW), evidence={}, at=NOW + timedelta(minutes=5))
-    assert not is_overdue(chunk, before=NOW + timedelta(minutes=5))
-    assert is_overdue(chunk, before=NOW + timedelta(minutes=6))
-    assert is_overdue(announced(CHUNK, at=NOW), before=NOW + timedelta(minutes=1))
+    assert not is_overdue(chunk, before=NOW + timedelta(minutes=5), reannounce_limit=3)
+    assert is_overdue(chunk, before=NOW + timedelta(minutes=6), reannounce_limit=3)
+    assert is_overdue(announced(CHUNK, at=NOW), before=NOW + timedelta(minutes=1), reannounce_limit=3)
     for state in (ChunkState.STORED, ChunkState.LANDED, ChunkState.FAILED):
-        assert not is_overdue(chunk_in(state), before=NOW + timedelta(days=1))
+        assert not is_overdue(chunk_in(state), before=NOW + timedelta(days=1), reannounce_limit=3)
 
 
 def test_upload_that_is_announced_again_has_neither_landed_nor_been_announced() -> None:

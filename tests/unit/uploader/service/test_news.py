@@ -1,0 +1,148 @@
+"""What the service makes of a consumer's news of a failure, and of being asked to announce again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+
+from contracts.states import ChunkState, UploadState
+from tests.support.fake_kafka import FakeAnnouncer
+from tests.support.uploads import SettableClock
+from uploader.answers import StateChange
+from uploader.errors import AnnounceError
+from uploader.files import ChunkFiles
+from uploader.outbox import Outbox
+from uploader.service import UploadService
+from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.sql import SqlStore
+from uploader.threads import Threads
+from uploader.transitions import cleaned, landed, renewed
+
+NIFI_SAYS_NO = StateChange(state=ChunkState.FAILED, reason="NiFi says no")
+
+
+@pytest.fixture
+def service(store: SqlStore, files: ChunkFiles, outbox: Outbox, clock: SettableClock) -> Iterator[UploadService]:
+    threads = Threads(name="test", size=1)
+    yield UploadService(
+        store=store,
+        files=files,
+        outbox=outbox,
+        threads=threads,
+        holder="replica-0",
+        bucket="raw",
+        base_url="http://uploader:8000",
+        reannounce_limit=1,
+        clock=clock,
+    )
+    asyncio.run(threads.close())
+
+
+def land(chunk: ChunkRecord, *, clock: SettableClock) -> ChunkRecord:
+    return landed(chunk, evidence={"size_bytes": chunk.size_bytes, "sha256": chunk.sha256}, at=clock.now)
+
+
+class TestFailure:
+    def test_below_the_limit_the_upload_is_not_final(
+        self, service: UploadService, outbox: Outbox, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload_id = create(chunks=1).upload_id
+        outbox.run_pass()
+        assert service.change_chunk_state(upload_id, 1, NIFI_SAYS_NO).error == "NiFi says no"
+        status = service.status(upload_id)
+        assert (status.state, status.final) == (UploadState.FAILED, False)
+
+    def test_after_the_limit_it_is_final_and_the_error_says_what_to_do(
+        self,
+        service: UploadService,
+        outbox: Outbox,
+        store: SqlStore,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload_id = create(chunks=1).upload_id
+        outbox.run_pass()
+        store.edit_chunks(upload_id, None, partial(renewed, by_hand=False), at=clock.now)
+        outbox.run_pass()
+        error = service.change_chunk_state(upload_id, 1, NIFI_SAYS_NO).error
+        assert error == (
+            "NiFi says no; announced 2 times, and not again by itself: look at Airflow and NiFi, "
+            "then POST /uploads/{id}/announce"
+        )
+        status = service.status(upload_id)
+        assert (status.state, status.final) == (UploadState.FAILED, True)
+        assert status.error is not None
+        assert status.error.endswith(error)
+        assert not service.announce_again(upload_id).final
+
+    def test_while_the_chunk_waits_to_be_announced_again_it_is_old_news(
+        self,
+        service: UploadService,
+        outbox: Outbox,
+        kafka: FakeAnnouncer,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload_id = create(chunks=1).upload_id
+        outbox.run_pass()
+        service.announce_again(upload_id)
+        assert service.change_chunk_state(upload_id, 1, NIFI_SAYS_NO).state is ChunkState.STORED
+        outbox.run_pass()
+        assert kafka.announced == [(upload_id, 1)] * 2
+
+
+class TestAnnounceAgain:
+    @pytest.mark.parametrize("is_cleaned", [False, True])
+    def test_landed_upload_sends_one_message_and_keeps_its_state(
+        self,
+        service: UploadService,
+        outbox: Outbox,
+        store: SqlStore,
+        kafka: FakeAnnouncer,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+        is_cleaned: bool,
+    ) -> None:
+        upload_id = create().upload_id
+        outbox.run_pass()
+        store.edit_chunks(upload_id, None, partial(land, clock=clock), at=clock.now)
+        if is_cleaned:
+            store.edit_chunks(upload_id, None, partial(cleaned, at=clock.now), at=clock.now)
+        before = service.status(upload_id)
+        assert before.final
+        clock.advance(hours=1)
+        assert service.announce_again(upload_id) == before == service.status(upload_id)
+        assert kafka.announced[3:] == [(upload_id, 1)]
+        assert kafka.messages[3] == kafka.messages[0].model_copy(update={"published_at": clock.now})
+
+    def test_landed_upload_with_kafka_away_is_an_error_as_nothing_would_try_again(
+        self,
+        service: UploadService,
+        store: SqlStore,
+        kafka: FakeAnnouncer,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload_id = create().upload_id
+        store.edit_chunks(upload_id, None, partial(land, clock=clock), at=clock.now)
+        kafka.away = True
+        with pytest.raises(AnnounceError, match="ask again"):
+            service.announce_again(upload_id)
+
+    def test_upload_with_a_lost_file_is_final_when_the_rest_has_landed(
+        self,
+        service: UploadService,
+        outbox: Outbox,
+        store: SqlStore,
+        files: ChunkFiles,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload_id = create(chunks=2).upload_id
+        outbox.run_pass()
+        store.edit_chunks(upload_id, [1], partial(land, clock=clock), at=clock.now)
+        files.path(store.read_chunk(upload_id, 2)[1]).unlink()
+        status = service.announce_again(upload_id)
+        assert (status.state, status.final) == (UploadState.FAILED, True)
