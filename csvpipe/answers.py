@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from contracts.states import ChunkState, UploadState
 
@@ -46,6 +46,8 @@ class UploadStatus(BaseModel):
     dataset_name: str
     status: str
     state: UploadState
+    is_final: bool = Field(alias="final")
+    """Whether nothing more happens by itself. A failed upload is not final while the uploader announces it again."""
     created_at: datetime
     landed_at: datetime | None = None
     row_count: int
@@ -60,11 +62,6 @@ class UploadStatus(BaseModel):
     def landed_chunks(self) -> int:
         """Number of chunks that lie in the bucket."""
         return self.chunk_counts.get(ChunkState.LANDED, 0) + self.chunk_counts.get(ChunkState.CLEANED, 0)
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing more happens by itself."""
-        return self.state in {UploadState.LANDED, UploadState.FAILED, UploadState.ABORTED, UploadState.REJECTED}
 
 
 class UploadSummary(BaseModel):

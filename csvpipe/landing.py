@@ -49,7 +49,8 @@ def follow(
             if is_last:
                 raise TryAgainError(
                     f"{status.landed_chunks} of {status.total_chunks} chunks have landed after {timeout_s:.0f} s "
-                    f"({describe_states(status)}). It goes on by itself; look again with: csvpipe status {upload_id}"
+                    f"({describe_states(status)}). It goes on by itself, also where chunks failed and will be "
+                    f"announced again; look again with: csvpipe status {upload_id}"
                 )
         time.sleep(interval_s)
 

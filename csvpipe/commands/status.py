@@ -55,6 +55,8 @@ def _summary(status: UploadStatus) -> str:
         lines.append(f"landed   {status.landed_at:%Y-%m-%d %H:%M:%S %Z}, {took_s:.1f} s after it was created")
     if status.error:
         lines.append(f"error    {status.error}")
+        if not status.is_final:
+            lines.append("next     it goes on by itself: some are on their way, or will be announced again")
     return "\n".join(lines)
 
 

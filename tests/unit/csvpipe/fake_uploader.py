@@ -58,6 +58,7 @@ def status_document(state: str, **counts: int) -> dict[str, Any]:
         "dataset_name": "flights",
         "status": state,
         "state": state,
+        "final": state in {"landed", "failed", "aborted"},
         "created_at": "2026-01-31T12:00:00Z",
         "row_count": 2,
         "size_bytes": 20,

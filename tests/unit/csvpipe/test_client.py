@@ -169,6 +169,16 @@ def test_waiting_for_a_failed_chunk_names_it(fake: FakeUploader) -> None:
         wait_until_landed(client, UPLOAD_ID, timeout_s=30, console=Console(file=io.StringIO()))
 
 
+def test_waiting_goes_on_while_what_failed_will_be_announced_again(fake: FakeUploader) -> None:
+    failed_for_now = status_document("failed", landed=1, failed=1) | {"final": False}
+    fake.statuses = [failed_for_now, status_document("landed", landed=2)]
+    with UploaderClient(fake.url) as client:
+        assert follow(client, UPLOAD_ID, timeout_s=30, interval_s=0).is_final
+        fake.statuses = [failed_for_now]
+        with pytest.raises(TryAgainError, match=r"1 landed, 1 failed.*will be announced again"):
+            follow(client, UPLOAD_ID, timeout_s=0)
+
+
 def test_waiting_too_long_says_that_it_goes_on(fake: FakeUploader) -> None:
     fake.statuses = [status_document("landing", relayed=1, landed=1)]
     with UploaderClient(fake.url) as client, pytest.raises(TryAgainError, match="1 of 2 chunks have landed"):
