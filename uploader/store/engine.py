@@ -10,7 +10,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -18,14 +18,15 @@ from uploader.errors import ManifestUnavailableError
 
 _BUSY_TIMEOUT_S = 30
 _MIGRATION_LOCK = 0x6373_7670  # "csvp": a number that no other program's advisory lock is likely to use
-_POSTGRESQL = {
+_STATEMENT_TIMEOUT = "-c statement_timeout=30000"
+_POSTGRESQL: dict[str, str | int] = {
     "connect_timeout": 5,
     # A peer that falls silent (a failover, a firewall) is given up after seconds: TCP alone takes a quarter of an hour.
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
-    "options": "-c statement_timeout=30000",
+    "options": _STATEMENT_TIMEOUT,
 }
 _READ_ONLY = "csvpipe_read_only"
 
@@ -46,7 +47,7 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
-        engine = create_engine(parsed, pool_pre_ping=True, connect_args=_POSTGRESQL)
+        engine = create_engine(parsed, pool_pre_ping=True, connect_args=_postgresql_arguments(parsed))
     try:
         with answering():
             _migrate(engine)
@@ -54,6 +55,18 @@ def open_engine(url: str) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def _postgresql_arguments(url: URL) -> dict[str, str | int]:
+    """Return what connections get beside what stands in the URL, which goes first."""
+    given = url.query.get("options")
+    if given is None:
+        return {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
+    options = given if isinstance(given, str) else " ".join(given)
+    return {
+        **_postgresql_arguments(url.difference_update_query(["options"])),
+        "options": f"{_STATEMENT_TIMEOUT} {options}",
+    }
 
 
 @contextmanager
@@ -112,6 +125,7 @@ def _migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             # Several processes start at once: one migrates, the others wait and then find nothing to do.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
