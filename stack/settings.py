@@ -29,7 +29,7 @@ class StackSettings(BaseSettings):
     minio_root_password: SecretStr | None = Field(None, description="made for each stack where it is not given")
     nifi_port: Port = Field(8081, description="NiFi's API and UI")
     nifi_ingest_port: Port = Field(10000, description="the flow's ListenHTTP")
-    nifi_management_port: Port = Field(52020, description="NiFi's own health and shutdown port")
+    nifi_management_port: Port = Field(8082, description="NiFi's own health and shutdown port")
     nifi_heap_mb: int = Field(1024, ge=256, description="heap of NiFi in megabytes")
     airflow_port: Port = Field(8080, description="Airflow's API and UI")
     airflow_worker_log_port: Port = Field(8793, description="logs of running tasks, for the UI")
