@@ -23,6 +23,7 @@ from stack.settings import StackSettings, load_settings
 
 DEFAULT_ROOT = REPOSITORY / ".stack" / "run"
 DEFAULT_DIST = REPOSITORY / ".stack" / "dist"
+_LOCK = ".lock"
 
 WaitFor = Callable[[Sequence[str]], None]
 """Waits until those components are ready, as far as this command starts them."""
@@ -85,8 +86,7 @@ class LocalStack:
     def stop(self, names: Sequence[str] | None = None) -> None:
         """Stop ``names`` (default: all) in the reverse order of the start; nothing of them is left running."""
         with self._alone():
-            for name in reversed(self._known(names or list(self.components))):
-                self._stop_component(name)
+            self._stop(names)
 
     def restart(self, name: str) -> None:
         """Stop one component and start it again."""
@@ -104,8 +104,14 @@ class LocalStack:
 
     def reset(self) -> None:
         """Stop all and delete data, logs and configuration. Downloads and builds stay."""
-        self.stop()
-        shutil.rmtree(self.root, ignore_errors=True)
+        with self._alone():
+            self._stop(None)
+            for path in self.root.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.name != _LOCK:
+                    path.unlink()
+            shutil.rmtree(self.root, ignore_errors=True)  # the lock last: until now nobody could begin anew
         for name in ("context", "components"):
             self.__dict__.pop(name, None)
 
@@ -157,6 +163,10 @@ class LocalStack:
         component.after_start(report)
         report("ready" + "".join(f", {label} {address}" for label, address in component.addresses().items()))
 
+    def _stop(self, names: Sequence[str] | None) -> None:
+        for name in reversed(self._known(names)):
+            self._stop_component(name)
+
     def _stop_component(self, name: str) -> None:
         report = self._reporter(name)
         processes = self.processes_of(name)
@@ -168,7 +178,9 @@ class LocalStack:
 
     def _in_parallel(self, names: Sequence[str] | None, work: Callable[[Component, WaitFor], None]) -> None:
         """Run ``work`` for each component in a thread; each gets a function that waits for others among them."""
-        chosen = self._with_needs(names or list(self.components))
+        chosen = self._with_needs(names)
+        if not chosen:
+            return
         futures: dict[str, Future[None]] = {}
 
         def wait_for(needs: Sequence[str]) -> None:
@@ -199,7 +211,7 @@ class LocalStack:
             self._report(name, f"FAILED: {(str(error) or repr(error)).splitlines()[0]}")
             raise
 
-    def _with_needs(self, names: Sequence[str]) -> list[str]:
+    def _with_needs(self, names: Sequence[str] | None) -> list[str]:
         wanted: set[str] = set()
 
         def add(name: str) -> None:
@@ -211,7 +223,10 @@ class LocalStack:
             add(name)
         return [name for name in self.components if name in wanted]
 
-    def _known(self, names: Sequence[str]) -> list[str]:
+    def _known(self, names: Sequence[str] | None) -> list[str]:
+        """Return ``names`` (None: all) in the order of the components."""
+        if names is None:
+            return list(self.components)
         unknown = set(names) - self.components.keys()
         if unknown:
             raise UnknownNameError(
@@ -226,7 +241,7 @@ class LocalStack:
     def _alone(self) -> Iterator[None]:
         """Keep two commands from starting or stopping the same stack at the same time."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("w") as file:
+        with (self.root / _LOCK).open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,6 +153,35 @@ def test_second_command_on_the_same_stack_is_refused(tmp_path: Path) -> None:
     notes: list[str] = []
     _stack(tmp_path, Nosy("one", notes)).start()
     assert notes == ["prepare one", "refused"]
+
+
+def test_reset_lets_nobody_in_before_all_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "run"
+    stack, other = _stack(root), _stack(root)
+    (stack.context.root / "data").mkdir()
+    delete = shutil.rmtree
+    deleted: list[str] = []
+
+    def delete_beside_another_command(path: Path, **options: Any) -> None:
+        if (root / "data").exists():
+            with pytest.raises(StackBusyError):
+                other.start()
+        deleted.append(path.name)
+        delete(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", delete_beside_another_command)
+    stack.reset()
+    assert "data" in deleted
+    assert not root.exists()
+
+
+def test_no_names_are_nothing_and_not_everything(tmp_path: Path) -> None:
+    notes: list[str] = []
+    stack = _stack(tmp_path, FakeComponent("one", notes))
+    stack.prepare([])
+    stack.start([])
+    stack.stop([])
+    assert notes == []
 
 
 def test_free_ports_stay_the_same_for_the_same_root(tmp_path: Path) -> None:
