@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from requests import Response
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_GONE = frozenset({"upload_not_found", "upload_gone"})
+"""Codes of the uploader. A bare 404 may come from whatever stands before it: an ingress without its backend, say."""
 
 
 class UploaderClient:
@@ -32,13 +38,22 @@ class UploaderClient:
             UploadGoneError: it was deleted.
             UploaderError: no answer, or not as agreed.
         """
-        body = self._call("GET", f"/uploads/{self._upload_id}/status").json()
-        try:
-            return UploadState(body["state"])
-        except (KeyError, ValueError) as error:
-            raise UploaderError(
-                f"{self._base_url} answers the status of {self._upload_id} in an unknown form: {error!r}"
-            ) from error
+        return self._fetch_status(lambda body: UploadState(body["state"]))
+
+    def fetch_relayed(self, since: datetime) -> set[int]:
+        """Return the ids of the chunks that are on their way, relayed at ``since`` (aware) or later.
+
+        Raises:
+            UploadGoneError: it was deleted.
+            UploaderError: no answer, or not as agreed.
+        """
+        return self._fetch_status(
+            lambda body: {
+                chunk["chunk_id"]
+                for chunk in body["chunks"]
+                if chunk["state"] == ChunkState.RELAYED and datetime.fromisoformat(chunk["relayed_at"]) >= since
+            }
+        )
 
     def fetch_manifest(self) -> Manifest:
         """Return the upload's manifest.
@@ -81,6 +96,15 @@ class UploaderClient:
                 raise
             log.info("chunk %d: relayed is no news to the uploader (%s)", chunk_id, error)
 
+    def _fetch_status(self, read: Callable[[dict[str, Any]], T]) -> T:
+        response = self._call("GET", f"/uploads/{self._upload_id}/status")
+        try:
+            return read(response.json())
+        except (KeyError, TypeError, ValueError) as error:
+            raise UploaderError(
+                f"{self._base_url} answers the status of {self._upload_id} in an unknown form: {error!r}"
+            ) from error
+
     def _call(self, method: str, path: str, *, json: Mapping[str, Any] | None = None) -> Response:
         import requests
 
@@ -93,10 +117,11 @@ class UploaderClient:
         if response.status_code == 200:
             return response
         detail = f"{method} {self._base_url}{path} answered {response.status_code}: {response.text[:500]}"
-        if response.status_code in (404, 410):
+        problem = _problem_code(response)
+        if problem in _GONE:
             raise UploadGoneError(detail)
         if response.status_code == 409:
-            raise StateRefusedError(detail, problem=_problem_code(response))
+            raise StateRefusedError(detail, problem=problem)
         raise UploaderError(detail)
 
 

@@ -85,6 +85,7 @@ class FakeUploader(FakeServer):
         self.messages: dict[tuple[str, int], ChunkMessage] = {}
         self.states: dict[tuple[str, int], ChunkState] = {}
         self.reasons: dict[tuple[str, int], str | None] = {}
+        self.relayed_at: dict[tuple[str, int], str] = {}
         self.aborted: set[str] = set()
 
     def add_upload(
@@ -161,16 +162,28 @@ class FakeUploader(FakeServer):
         )
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
-        match (method, path.strip("/").split("/")):
-            case ("GET", ["uploads", upload_id, what]) if self.states_of(upload_id):
-                if what == "status":
-                    return 200, {"upload_id": upload_id, "state": self.upload_state(upload_id)}
+        parts = path.strip("/").split("/")
+        match (method, parts):
+            case ("GET", ["uploads", upload_id, "status"]) if self.states_of(upload_id):
+                return 200, self._status(upload_id)
+            case (_, ["uploads" | "chunks", upload_id, *_]) if upload_id in self.aborted:
+                return 410, {"code": "upload_gone"}
+            case ("GET", ["uploads", upload_id, "manifest"]) if self.states_of(upload_id):
                 return 200, self.manifest(upload_id).model_dump_json().encode()
             case ("GET", ["chunks", upload_id, chunk_id, "download"]) if (upload_id, int(chunk_id)) in self.contents:
                 return 200, self.contents[upload_id, int(chunk_id)]
             case ("PUT", ["chunks", upload_id, chunk_id, "state"]) if (upload_id, int(chunk_id)) in self.states:
                 return self._change((upload_id, int(chunk_id)), json.loads(body))
-        return 404, {"code": "not_found"}
+        known = self.states_of(parts[1]) if len(parts) > 1 else []
+        return 404, {"code": "not_found" if known else "upload_not_found"}
+
+    def _status(self, upload_id: str) -> dict[str, Any]:
+        chunks = [
+            {"chunk_id": chunk_id, "state": state, "relayed_at": self.relayed_at.get((upload, chunk_id))}
+            for (upload, chunk_id), state in self.states.items()
+            if upload == upload_id
+        ]
+        return {"upload_id": upload_id, "state": self.upload_state(upload_id), "chunks": chunks}
 
     def _change(self, chunk: tuple[str, int], report: dict[str, Any]) -> Answer:
         message, new = self.messages[chunk], ChunkState(report["state"])
@@ -184,6 +197,8 @@ class FakeUploader(FakeServer):
             except IllegalStateChangeError as error:
                 return 409, {"code": error.code, "detail": error.detail}
             self.states[chunk] = new
+            if new is ChunkState.RELAYED:
+                self.relayed_at[chunk] = datetime.now(UTC).isoformat()
             self.reasons[chunk] = report.get("reason")
         return 200, {"chunk_id": chunk[1], "state": new}
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from contracts.states import ChunkState, UploadState
@@ -43,9 +45,39 @@ def test_relayed_is_no_news_for_a_landed_chunk(fake_uploader: FakeUploader) -> N
     assert fake_uploader.states_of(UPLOAD) == [ChunkState.LANDED]
 
 
-def test_deleted_upload_is_gone(fake_uploader: FakeUploader) -> None:
+def test_upload_that_is_not_known_is_gone(fake_uploader: FakeUploader) -> None:
     with pytest.raises(UploadGoneError):
         client_of(fake_uploader).fetch_state()
+
+
+def test_deleted_upload_is_gone(fake_uploader: FakeUploader) -> None:
+    fake_uploader.add_upload(UPLOAD)
+    fake_uploader.aborted.add(UPLOAD)
+    for ask in (client_of(fake_uploader).fetch_manifest, lambda: client_of(fake_uploader).report_relayed(1)):
+        with pytest.raises(UploadGoneError):
+            ask()
+
+
+@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("body", [b"default backend - 404", b"[]", b'{"code": "not_found"}', b'{"code": "chunk_gone"}'])
+def test_not_found_that_the_uploader_did_not_say_is_no_deletion(
+    fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
+) -> None:
+    monkeypatch.setattr(fake_uploader, "answer", lambda *_: (status, body))
+    with pytest.raises(UploaderError) as caught:
+        client_of(fake_uploader).fetch_state()
+    assert not isinstance(caught.value, UploadGoneError)
+
+
+def test_relayed_chunks_are_those_on_their_way_since_then(fake_uploader: FakeUploader) -> None:
+    fake_uploader.add_upload(UPLOAD, chunks=4)
+    client = client_of(fake_uploader)
+    client.report_relayed(1)
+    since = datetime.now(UTC)
+    for chunk_id in (2, 3):
+        client.report_relayed(chunk_id)
+    client.report(3, ChunkState.FAILED, reason="refused")
+    assert client.fetch_relayed(since) == {2}
 
 
 def test_uploader_that_is_down_is_an_uploader_error() -> None:
@@ -60,8 +92,12 @@ class FakeOtherService(FakeServer):
         return 200, {"state": "on fire"}
 
 
+def relayed(fake: FakeServer) -> set[int]:
+    return client_of(fake).fetch_relayed(datetime.now(UTC))
+
+
 def test_answers_in_another_form_are_uploader_errors() -> None:
     with FakeOtherService().running() as fake:
-        for ask in (client_of(fake).fetch_state, client_of(fake).fetch_manifest):
+        for ask in (client_of(fake).fetch_state, client_of(fake).fetch_manifest, lambda: relayed(fake)):
             with pytest.raises(UploaderError, match="unknown form"):
                 ask()
