@@ -16,6 +16,8 @@ from stack.versions import version
 _JVM_DIR = Path("/usr/lib/jvm")
 _INSTALLING = threading.Lock()
 """Components are prepared side by side, and apt lets in one at a time."""
+_OLDEST_GO = (1, 21)
+"""The first that fetches the tool chain that a module asks for."""
 _JDK_PACKAGES = ("openjdk-25-jdk-headless", "openjdk-21-jdk-headless")
 
 
@@ -61,17 +63,23 @@ def go() -> Path:
     )
     found = _on_path("go", "Go", hint)
     text = subprocess.run([found, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
-    match = re.match(r"go1\.(\d+)", text)
-    if match is None or int(match[1]) < 21:
+    if _release(text.removeprefix("go")) < _OLDEST_GO:
         raise MissingToolError(
             f"{found} is {text.strip() or 'older than 1.16'}, which cannot build MinIO. {hint}", tool="go"
         )
     return found
 
 
-def provide(finder: Callable[[], Path], packages: tuple[str, ...], report: Callable[[str], None]) -> Path:
+def provide(
+    finder: Callable[[], Path],
+    packages: tuple[str, ...],
+    report: Callable[[str], None],
+    *,
+    oldest: tuple[int, int] = (0, 0),
+) -> Path:
     """Return ``finder()``; where it finds nothing, install the first of ``packages`` that apt offers and look again.
 
+    A package is passed over whose version (major, minor) is below ``oldest``: the finder would refuse it, installed.
     apt is used as root on Debian and its relatives alone.
 
     Raises:
@@ -81,7 +89,7 @@ def provide(finder: Callable[[], Path], packages: tuple[str, ...], report: Calla
         try:
             return finder()
         except MissingToolError:
-            if os.geteuid() != 0 or not shutil.which("apt-get") or not _install(packages, report):
+            if os.geteuid() != 0 or not shutil.which("apt-get") or not _install(packages, report, oldest):
                 raise
             return finder()
 
@@ -98,16 +106,17 @@ def provide_maven(report: Callable[[str], None]) -> Path:
 
 def provide_go(report: Callable[[str], None]) -> Path:
     """Return the path of ``go``; see :func:`provide`."""
-    return provide(go, ("golang-go",), report)
+    return provide(go, ("golang-go",), report, oldest=_OLDEST_GO)
 
 
-def _install(packages: tuple[str, ...], report: Callable[[str], None]) -> bool:
+def _install(packages: tuple[str, ...], report: Callable[[str], None], oldest: tuple[int, int]) -> bool:
     _apt("update", "-qq")
     for package in packages:
-        if _apt("install", "--dry-run", "-qq", package) == 0:
+        if _apt("install", "--dry-run", "-qq", package) == 0 and _candidate(package) >= oldest:
             report(f"apt-get install {package}")
             return _apt("install", "-y", "-qq", "--no-install-recommends", package) == 0
-    report(f"apt offers none of {', '.join(packages)}")
+    wanted = f" of {oldest[0]}.{oldest[1]} or newer" if any(oldest) else ""
+    report(f"apt offers no {' or '.join(packages)}{wanted}")
     return False
 
 
@@ -116,6 +125,20 @@ def _apt(*arguments: str) -> int:
     return subprocess.run(
         [shutil.which("apt-get") or "apt-get", *arguments], env=env, capture_output=True, check=False
     ).returncode
+
+
+def _candidate(package: str) -> tuple[int, int]:
+    """Return the version that apt would install, such as (1, 19) for ``2:1.19~1``; (0, 0) where there is none."""
+    argv = [shutil.which("apt-cache") or "apt-cache", "policy", package]
+    text = subprocess.run(argv, env={**os.environ, "LC_ALL": "C"}, capture_output=True, text=True, check=False).stdout
+    match = re.search(r"^\s*Candidate: (?:\d+:)?(\S+)", text, re.MULTILINE)
+    return _release(match[1] if match else "")
+
+
+def _release(text: str) -> tuple[int, int]:
+    """Return (1, 21) for ``1.21.3``; (0, 0) where ``text`` begins with no version."""
+    match = re.match(r"(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def _jdk_major(home: Path) -> int:

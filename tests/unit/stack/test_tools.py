@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,43 @@ def test_go_that_cannot_fetch_its_own_tool_chain_is_refused(
     else:
         with pytest.raises(MissingToolError, match=version):
             tools.go()
+
+
+@pytest.fixture
+def apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Path]:
+    """Give a way to put a fake apt on the PATH, and nothing else; it notes what it is asked to install."""
+
+    def offer(candidate: str) -> Path:
+        calls = tmp_path / "calls"
+        for name, does in {
+            "apt-get": f'echo "$*" >> {calls}',
+            "apt-cache": f"printf 'golang-go:\\n  Installed: (none)\\n  Candidate: {candidate}\\n'",
+        }.items():
+            (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+            (tmp_path / name).chmod(0o755)
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        return calls
+
+    return offer
+
+
+@pytest.mark.parametrize("candidate", ["2:1.19~1", "1.20.14-1", "(none)"])
+def test_go_that_would_be_refused_is_not_installed(apt: Callable[[str], Path], candidate: str) -> None:
+    calls = apt(candidate)
+    said: list[str] = []
+    with pytest.raises(MissingToolError, match=r"Install Go 1\.21"):
+        tools.provide_go(said.append)
+    assert "install -y" not in calls.read_text()
+    assert said == ["apt offers no golang-go of 1.21 or newer"]
+
+
+@pytest.mark.parametrize("candidate", ["2:1.21~2", "2:1.24~2", "2.0-1"])
+def test_go_that_is_new_enough_is_installed(apt: Callable[[str], Path], candidate: str) -> None:
+    calls = apt(candidate)
+    with pytest.raises(MissingToolError):  # the fake apt installs nothing
+        tools.provide_go(lambda _: None)
+    assert "install -y -qq --no-install-recommends golang-go" in calls.read_text()
 
 
 def test_nothing_is_installed_by_a_user_who_may_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
