@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from contracts.states import ChunkState
+from contracts.states import ChunkState, UploadState
 from dags.modules.errors import ChunksNotLandedError, StateRefusedError, StoreError, UploaderError, UploadGoneError
 from dags.modules.object_store import ExpectedChunk, Look, ObjectStore
 from dags.modules.uploader_client import UploaderClient
@@ -45,35 +45,53 @@ class LandingWatch:
             log.warning("%s", error)
             self._faults.update(dict.fromkeys(self._pending, error.detail))
             return 0
-        return sum(self._settle(look) for look in looks)
+        for look in looks:
+            if look.fault is not None:
+                self._faults[look.chunk.chunk_id] = look.fault
+        landed = [look for look in looks if look.fault is None]
+        return self._report_landed(landed)
 
     def give_up(self) -> list[str]:
-        """Report every pending chunk as failed, and return :meth:`describe_missing`."""
-        for chunk_id in self._pending:
-            try:
-                self._uploader.report(chunk_id, ChunkState.FAILED, reason=self._faults[chunk_id][:500])
-            except UploaderError as error:
-                log.warning("chunk %d: its failure could not be reported: %s", chunk_id, error)
-        return self.describe_missing()
+        """Report every pending chunk as failed, and return :meth:`describe_missing`.
 
-    def _settle(self, look: Look) -> bool:
-        chunk_id = look.chunk.chunk_id
-        if look.fault is not None:
-            self._faults[chunk_id] = look.fault
-            return False
-        log.info("chunk %d has landed: %s", chunk_id, look.chunk.key)
+        Raises:
+            UploadGoneError: the upload was deleted meanwhile, so nothing is missing.
+        """
         try:
-            self._uploader.report(chunk_id, ChunkState.LANDED, evidence=look.evidence)
+            if self._uploader.fetch_state() is UploadState.ABORTED:
+                raise UploadGoneError("the upload was deleted")
+            for chunk_id in self._pending:
+                self._report_failed(chunk_id)
         except UploadGoneError:
-            log.warning("chunk %d has landed, but its upload was deleted meanwhile", chunk_id)
-        except StateRefusedError:
             raise
         except UploaderError as error:
-            log.warning("chunk %d: %s", chunk_id, error)
-            self._faults[chunk_id] = f"landed, but the uploader does not take the report: {error.detail}"
-            return False
-        del self._pending[chunk_id]
-        return True
+            log.warning("the failure could not be reported: %s", error)
+        return self.describe_missing()
+
+    def _report_failed(self, chunk_id: int) -> None:
+        try:
+            self._uploader.report(chunk_id, ChunkState.FAILED, reason=self._faults[chunk_id][:500])
+        except StateRefusedError as error:
+            log.warning("chunk %d: its failure is no news to the uploader: %s", chunk_id, error)
+
+    def _report_landed(self, looks: list[Look]) -> int:
+        for number, look in enumerate(looks):
+            chunk_id = look.chunk.chunk_id
+            log.info("chunk %d has landed: %s", chunk_id, look.chunk.key)
+            try:
+                self._uploader.report(chunk_id, ChunkState.LANDED, evidence=look.evidence)
+            except UploadGoneError:
+                log.warning("chunk %d has landed, but its upload was deleted meanwhile", chunk_id)
+            except StateRefusedError:
+                raise
+            except UploaderError as error:
+                # It is away. To ask for each of 500 chunks, half a minute each, would hold this look up for hours.
+                log.warning("chunk %d: %s", chunk_id, error)
+                fault = f"landed, but the uploader does not take the report: {error.detail}"
+                self._faults.update({look.chunk.chunk_id: fault for look in looks[number:]})
+                return number
+            del self._pending[chunk_id]
+        return len(looks)
 
 
 def raise_not_landed(missing: list[str], deadline_s: float) -> None:

@@ -46,8 +46,13 @@ class LandingOperator(BaseOperator):
 
         Raises:
             ChunksNotLandedError: chunks are missing; each is named.
+            AirflowSkipException: the upload was deleted meanwhile.
             RuntimeError: the trigger could not look.
         """
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        if "gone" in event:
+            raise AirflowSkipException(event["gone"])
         if "error" in event:
             raise RuntimeError(event["error"])
         raise_not_landed(event["missing"], self.deadline_s)

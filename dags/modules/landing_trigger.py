@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from dags.modules.errors import UploadGoneError
 from dags.modules.landing import LandingWatch
 from dags.modules.object_store import ExpectedChunk
 
@@ -49,12 +50,18 @@ class LandingTrigger(BaseTrigger):
         return f"{__name__}.LandingTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield one event: ``{"missing": [names]}``, or ``{"error": text}`` when looking again would not help."""
+        """Yield one event.
+
+        It is ``{"missing": [names]}``, ``{"gone": text}`` when the upload was deleted meanwhile, or ``{"error": text}``
+        when looking again would not help.
+        """
         try:
             # In a thread, as boto3 and requests block; a thread each also keeps clear of the one that asgiref shares,
             # which the Kafka trigger holds while it polls.
             watch = await asyncio.to_thread(self._open_watch)
             yield TriggerEvent({"missing": await watch_landing(watch, deadline_s=self.deadline_s)})
+        except UploadGoneError as error:
+            yield TriggerEvent({"gone": f"upload {self.upload_id}: {error.detail}"})
         except Exception as error:  # noqa: BLE001 - whatever it is, the waiting task must hear of it and retry
             yield TriggerEvent({"error": f"{type(error).__name__}: {error}"})
 
@@ -71,7 +78,12 @@ async def watch_landing(
     clock: Callable[[], float] = time.monotonic,
     first_wait_s: float = FIRST_WAIT_S,
 ) -> list[str]:
-    """Look until nothing is pending, or nothing landed for ``deadline_s``; return the names of what is missing."""
+    """Look until nothing is pending, or nothing landed for ``deadline_s``; return the names of what is missing.
+
+    Raises:
+        StateRefusedError: the uploader refuses the evidence.
+        UploadGoneError: nothing landed any more, as the upload was deleted.
+    """
     progress_at = clock()
     wait_s = first_wait_s
     while True:

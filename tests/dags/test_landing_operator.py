@@ -63,9 +63,13 @@ def test_only_what_is_still_to_come_is_deferred(
 
 
 def test_event_ends_the_task(operator: LandingOperator) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
     context: Any = SimpleNamespace()
     operator.execute_complete(context, {"missing": []})
     with pytest.raises(ChunksNotLandedError, match="chunk 2"):
         operator.execute_complete(context, {"missing": ["chunk 2 (k): there is no such object"]})
     with pytest.raises(RuntimeError, match="no connection"):
         operator.execute_complete(context, {"error": "LookupError: no connection s3_raw"})
+    with pytest.raises(AirflowSkipException, match="deleted"):
+        operator.execute_complete(context, {"gone": "the upload was deleted"})

@@ -107,6 +107,18 @@ def test_trigger_yields_what_is_missing(fake_uploader: FakeUploader, monkeypatch
     assert events_of(trigger) == [{"missing": []}]
 
 
+def test_trigger_tells_that_the_upload_was_deleted(
+    fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = watch_of(fake_uploader, FakeStore([set()]), chunks=1)
+    fake_uploader.aborted.add(UPLOAD)
+    monkeypatch.setattr(landing_trigger, "open_watch", lambda **_: watch)
+    trigger = LandingTrigger.of(upload_id=UPLOAD, base_url=fake_uploader.url, chunks=watch.pending, deadline_s=0)
+    (event,) = events_of(trigger)
+    assert list(event) == ["gone"]
+    assert UPLOAD in event["gone"]
+
+
 def test_trigger_that_cannot_look_tells_the_task_why(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: Any) -> LandingWatch:
         raise LookupError("no connection s3_raw")

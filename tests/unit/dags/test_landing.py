@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.states import ChunkState
-from dags.modules.errors import ChunksNotLandedError, StateRefusedError, StoreError
+from dags.modules.errors import ChunksNotLandedError, StateRefusedError, StoreError, UploadGoneError
 from dags.modules.landing import LandingWatch, raise_not_landed
 from dags.modules.object_store import ExpectedChunk, Look
 from dags.modules.uploader_client import UploaderClient
@@ -114,6 +114,40 @@ def test_giving_up_goes_on_when_the_uploader_is_away(
 ) -> None:
     monkeypatch.setattr(fake_uploader, "answer", lambda *_: (500, {}))
     assert len(watch.give_up()) == 3
+
+
+def test_uploader_that_is_away_is_asked_once_a_look(
+    watch: LandingWatch, fake_store: FakeStore, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a minute for each of 500 chunks would be hours, past every deadline."""
+    fake_store.there = {1, 2, 3}
+    monkeypatch.setattr(fake_uploader, "answer", lambda *_: (500, {}))
+    assert watch.look() == 0
+    assert len(fake_uploader.requests) == 1
+    assert all("uploader does not take" in line for line in watch.describe_missing())
+    fake_uploader.requests.clear()
+    assert len(watch.give_up()) == 3
+    assert len(fake_uploader.requests) == 1
+
+
+def test_refused_failure_of_one_chunk_does_not_keep_the_others_from_being_reported(
+    watch: LandingWatch, fake_uploader: FakeUploader
+) -> None:
+    fake_uploader.states[UPLOAD, 1] = ChunkState.LANDED
+    assert len(watch.give_up()) == 3
+    assert fake_uploader.states_of(UPLOAD) == [ChunkState.LANDED, ChunkState.FAILED, ChunkState.FAILED]
+
+
+@pytest.mark.parametrize("forgotten", [True, False])
+def test_deleted_upload_is_not_given_up_but_gone(
+    watch: LandingWatch, fake_uploader: FakeUploader, forgotten: bool
+) -> None:
+    if forgotten:
+        fake_uploader.states.clear()
+    else:
+        fake_uploader.aborted.add(UPLOAD)
+    with pytest.raises(UploadGoneError):
+        watch.give_up()
 
 
 def test_missing_chunks_fail_the_task_by_name() -> None:
