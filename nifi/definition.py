@@ -99,6 +99,8 @@ def normalise_export(export: Mapping[str, Any], *, defaults: Mapping[str, str]) 
         contents[kind] = sorted(contents.get(kind, []), key=_order)
         for component in contents[kind]:
             _sort_plain_lists(component)
+            if "controllerServiceApis" in component:
+                component["controllerServiceApis"].sort(key=lambda api: str(api["type"]))
             if "properties" in component:
                 _drop_unset(component)
     for context in flow["parameterContexts"].values():

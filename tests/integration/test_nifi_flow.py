@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import struct
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import pytest
@@ -75,6 +77,25 @@ def test_same_message_again_leaves_the_same_object(nifi: NiFiServer, source: Fak
     landing = ("s3.etag=", f"chunk.upload_id={message.upload_id}")
     wait_until(lambda: len(nifi.logged(*landing)) == 2, what="two landings", deadline_s=30)
     assert nifi.wait_landed(message) == HEADER + b"1,x\r\n"
+
+
+def _flowfile_v3(content: bytes, attributes: Mapping[str, str]) -> bytes:
+    """Return NiFi's own form of a FlowFile, which ListenHTTP takes with every attribute in it."""
+    texts = [text.encode() for pair in attributes.items() for text in pair]
+    packed = b"".join(struct.pack(">H", len(text)) + text for text in texts)
+    return b"NiFiFF3" + struct.pack(">H", len(attributes)) + packed + struct.pack(">Q", len(content)) + content
+
+
+def test_sender_has_no_say_in_who_may_read_the_object(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    message = source.offer(HEADER + b"1,x\r\n", dataset="grants")
+    wishes = {"s3.permissions.cannedacl": "public-read", "s3.permissions.full.users": "them", "s3.owner": "them"}
+    body = _flowfile_v3(message.to_bytes(), wishes)
+
+    assert nifi.post(body, content_type="application/flowfile-v3").status_code == 200
+
+    assert nifi.wait_landed(message) == HEADER + b"1,x\r\n"
+    (landing,) = nifi.wait_logged("s3.etag=", f"chunk.upload_id={message.upload_id}")
+    assert {name for name in ("s3.permissions", "s3.owner", "them", "public-read") if name in landing} == set()
 
 
 def test_content_that_differs_is_fetched_again_and_never_stored(nifi: NiFiServer, source: FakeChunkSource) -> None:

@@ -57,9 +57,11 @@ class NiFiServer(Service):
         """Return the state of the flow."""
         return flow_status(url=self.url)
 
-    def post(self, body: bytes) -> httpx.Response:
+    def post(self, body: bytes, *, content_type: str = "application/json") -> httpx.Response:
         """Post a message as the DAG does."""
-        return httpx.post(self.component.addresses()["ingest"], content=body, timeout=10, trust_env=False)
+        headers = {"Content-Type": content_type}
+        address = self.component.addresses()["ingest"]
+        return httpx.post(address, content=body, headers=headers, timeout=10, trust_env=False)
 
     def send(self, message: ChunkMessage) -> None:
         """Post a message that is in order."""

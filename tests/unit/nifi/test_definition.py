@@ -108,6 +108,14 @@ def test_export_loses_ids_values_and_order_of_its_nifi(flow: Json) -> None:
     assert "of that environment" not in str(normal)
 
 
+def test_export_does_not_depend_on_the_order_of_a_services_interfaces(flow: Json) -> None:
+    export = deepcopy(flow)
+    (service,) = export["flowContents"]["controllerServices"]
+    assert len(service["controllerServiceApis"]) > 1
+    service["controllerServiceApis"].reverse()
+    assert normalise_export(export, defaults={}) == normalise_export(flow, defaults={})
+
+
 def test_parameters_are_found_in_expressions_too() -> None:
     properties = {"a": "#{one}", "b": "${x:matches(#{two.three})} #{ 'four 4' }", "c": None, "d": "# {no}"}
     flow: Json = {"flowContents": {"processors": [{"properties": properties}]}}

@@ -74,6 +74,15 @@ def test_names_are_those_of_the_contracts(flow: Json) -> None:
     assert _one(flow, "ListenHTTP")["properties"]["Base Path"] == "csv-ingest"
 
 
+@pytest.mark.parametrize("attribute", ["s3.permissions.cannedacl", "s3.permissions.full.users", "s3.owner"])
+def test_what_apaches_defaults_take_from_attributes_is_no_longer_there(flow: Json, attribute: str) -> None:
+    (naming,) = [p for p in _processors(flow, "UpdateAttribute") if p["name"] == "Name the object"]
+    deleted = re.compile(naming["properties"]["Delete Attributes Expression"])
+    assert deleted.fullmatch(attribute)
+    assert not deleted.fullmatch("s3.key")
+    assert _leads_to(flow, "Name the object") == {"success": "Put the object"}
+
+
 def test_flow_has_the_processors_of_the_plan(flow: Json) -> None:
     assert {p["type"].rsplit(".", 1)[1] for p in flow["flowContents"]["processors"]} == PLAN
 
