@@ -111,7 +111,7 @@ class TestConnection:
         with store._engine.connect() as connection:
             shown = [connection.execute(text(f"SHOW {name}")).scalar() for name in ("statement_timeout", "work_mem")]
             assert connection.connection.dbapi_connection is not None
-            asked = connection.connection.dbapi_connection.info.get_parameters()  # type: ignore[attr-defined]  # psycopg's
+            asked = connection.connection.dbapi_connection.info.get_parameters()
         store.close()
         assert shown == ["30s", "5MB"]
         assert (asked["tcp_user_timeout"], asked["keepalives_idle"], asked["keepalives_count"]) == ("15000", "7", "3")
