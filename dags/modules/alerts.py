@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from contracts.names import DAG_LISTENER
+from contracts.names import DAG_CHUNK_INGESTION, DAG_LISTENER
 from dags.modules.errors import NifiError
 from dags.modules.settings import CONN_ALERTS
 
@@ -24,9 +24,13 @@ def alert_failure(context: Mapping[str, Any]) -> None:
 def alert_and_pause_listener(context: Mapping[str, Any]) -> None:
     """As :func:`alert_failure`; when NiFi was the reason, pause the listener first.
 
-    What is announced from then on waits in Kafka. What failed is announced again by the uploader, or cleared by hand.
+    What is announced from then on waits in Kafka. What failed is announced again by the uploader, or cleared by hand; a
+    manifest that could not be published is only ever cleared, since all of its chunks have landed.
     """
     alert = describe_failure(context)
+    alert["text"] += (
+        f" When the cause is gone, 'airflow tasks clear {DAG_CHUNK_INGESTION} --only-failed --yes' runs it again."
+    )
     if isinstance(context.get("exception"), NifiError):
         alert["text"] += f" {_pause_listener()}"
     send_alert(alert)
@@ -68,7 +72,8 @@ def post_alert(url: str, alert: Mapping[str, str]) -> None:
     from dags.modules.http_session import TIMEOUT_S, open_session
 
     try:
-        open_session().post(url, json=dict(alert), timeout=TIMEOUT_S).raise_for_status()
+        # No retries: urllib3 would log each with the address.
+        open_session(retries=0).post(url, json=dict(alert), timeout=TIMEOUT_S).raise_for_status()
     except requests.RequestException as error:
         # Not log.exception: the address, which stands in the error, may be the secret (Slack's is).
         log.error("the alert's webhook did not take it: %s", type(error).__name__)  # noqa: TRY400 - see above

@@ -33,6 +33,12 @@ for _name in [name for name in os.environ if name.startswith("CSV_INGESTION_")]:
     del os.environ[_name]  # the tests hold the DAGs to their defaults
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _airflow_has_set_up_logging() -> None:
+    """Its first import takes the handlers away, pytest's among them; let that not be in the middle of a test."""
+    from airflow.sdk import Connection  # noqa: F401 - imported for what it does
+
+
 @pytest.fixture(scope="session")
 def dag_bag() -> DagBag:
     """Parse the DAGs folder as Airflow's DAG processor does."""

@@ -85,7 +85,7 @@ def test_nifi_that_stays_away_pauses_the_listener(fake_webhook: FakeWebhook, fak
 def test_other_failures_leave_the_listener_running(fake_webhook: FakeWebhook, fake_airflow: FakeAirflow) -> None:
     alert_and_pause_listener(context_of(ChunksNotLandedError("chunk 3")))
     assert fake_airflow.requests == []
-    assert "paused" not in fake_webhook.alerts[0]["text"]
+    assert "is paused" not in fake_webhook.alerts[0]["text"]
 
 
 def test_pause_that_fails_stands_in_the_alert(fake_webhook: FakeWebhook) -> None:
@@ -106,6 +106,27 @@ def test_webhook_that_refuses_does_not_leak_its_address(
     alert_failure(context_of(ChunksNotLandedError("chunk 3")))
     assert "did not take it: HTTPError" in caplog.text
     assert fake_webhook.url not in caplog.text
+
+
+def test_webhook_that_is_away_does_not_leak_its_address(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The path is the secret of many a webhook, and urllib3 logs it with every retry."""
+    away = FakeWebhook()
+    away._server.server_close()
+    conn = json.dumps({"conn_type": "http", "host": f"{away.url}/hook/SECRET"})
+    monkeypatch.setenv("AIRFLOW_CONN_CSV_INGESTION_ALERTS", conn)
+    with caplog.at_level(logging.INFO):
+        alert_failure(context_of(ChunksNotLandedError("chunk 3")))
+    assert "did not take it: ConnectionError" in caplog.text
+    assert "SECRET" not in caplog.text
+
+
+def test_alert_of_a_chunk_run_says_how_to_run_it_again(fake_webhook: FakeWebhook) -> None:
+    alert_and_pause_listener(context_of(ChunksNotLandedError("chunk 3")))
+    assert (
+        "'airflow tasks clear csv-chunk-ingestion --only-failed --yes' runs it again" in fake_webhook.alerts[0]["text"]
+    )
 
 
 def test_callback_bears_a_context_with_little_in_it(fake_webhook: FakeWebhook) -> None:
