@@ -41,39 +41,35 @@ with DAG(
     def prepare_nifi_request() -> list[int]:
         """Returns the chunks that do not lie in the bucket yet, right in size and checksum.
 
-        Skips the run when its upload has been deleted.
+        Passes over messages that contradict the uploader's manifest. Skips the run when its upload has been deleted.
         """
-        from airflow.sdk.exceptions import AirflowSkipException
-
-        from dags.modules.chunk_run import find_missing, is_wanted, load_run, open_uploader
+        from dags.modules.chunk_run import find_missing, keep_genuine, load_run, open_uploader, skip_deleted
         from dags.modules.object_store import open_store
 
         run = load_run(get_current_context())
-        if not is_wanted(open_uploader(run)):
-            raise AirflowSkipException(f"upload {run.upload_id} was deleted: nothing to bring")
-        return find_missing(run, open_store())
+        with skip_deleted(run.upload_id):
+            return find_missing(keep_genuine(run, open_uploader(run)), open_store())
 
     @task(execution_timeout=timedelta(minutes=30))
     def trigger_nifi_ingestion(chunk_ids: list[int]) -> None:
         """Posts the messages of the missing chunks to NiFi's ListenHTTP, and tells the uploader `relayed` for each.
 
-        Before that it asks NiFi's REST API whether the process group runs and nothing in it is invalid.
+        Before that it asks NiFi's REST API whether the process group runs and nothing in it is invalid. A retry leaves
+        out what an earlier try has relayed.
         """
-        from airflow.sdk.exceptions import AirflowSkipException
-
-        from dags.modules.chunk_run import find_missing, load_run, open_uploader, relay
-        from dags.modules.errors import UploadGoneError
+        from dags.modules.chunk_run import find_unsent, keep_genuine, load_run, open_uploader, relay, skip_deleted
         from dags.modules.nifi_api_client import open_nifi
         from dags.modules.object_store import open_store
 
         context = get_current_context()
         run = load_run(context)
-        if context["ti"].try_number > 1:
-            chunk_ids = find_missing(run, open_store())  # an earlier try may have sent some
-        try:
-            relay(run, chunk_ids, nifi=open_nifi(), uploader=open_uploader(run))
-        except UploadGoneError as error:
-            raise AirflowSkipException(f"upload {run.upload_id} was deleted meanwhile") from error
+        uploader = open_uploader(run)
+        with skip_deleted(run.upload_id):
+            run = keep_genuine(run, uploader)
+            began_at = context["dag_run"].start_date
+            if context["ti"].try_number > 1 and began_at is not None:
+                chunk_ids = find_unsent(run, open_store(), uploader, since=began_at)
+            relay(run, chunk_ids, nifi=open_nifi(), uploader=uploader)
 
     @task(execution_timeout=timedelta(minutes=15))
     def publish_manifest() -> str | None:
@@ -81,10 +77,12 @@ with DAG(
 
         While other runs of the upload still have chunks under way, it leaves that to the last of them.
         """
-        from dags.modules.chunk_run import load_run, open_uploader, publish
+        from dags.modules.chunk_run import load_run, open_uploader, publish, skip_deleted
         from dags.modules.object_store import open_store
 
-        return publish(open_uploader(load_run(get_current_context())), open_store())
+        run = load_run(get_current_context())
+        with skip_deleted(run.upload_id):
+            return publish(open_uploader(run), open_store())
 
     monitor = LandingOperator(
         task_id="monitor_nifi_status",

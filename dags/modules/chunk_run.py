@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
+from contracts.errors import InvalidMessageError
+from contracts.manifest import ManifestChunk
 from contracts.message import ChunkMessage
 from contracts.states import UploadState
 from dags.modules.batch import describe_chunks, unpack_messages
@@ -29,8 +33,8 @@ class ChunkRun:
 
     @property
     def expected(self) -> list[ExpectedChunk]:
-        """What must lie in the bucket at the end."""
-        return [ExpectedChunk.of(message) for message in self.messages]
+        """What must lie in the bucket at the end, each chunk once."""
+        return list({message.chunk_id: ExpectedChunk.of(message) for message in self.messages}.values())
 
 
 def read_run(conf: Mapping[str, Any], *, allowed: AllowedHosts, bucket: str) -> ChunkRun:
@@ -63,6 +67,53 @@ def open_uploader(run: ChunkRun) -> UploaderClient:
     return UploaderClient(base_url=run.base_url, upload_id=run.upload_id)
 
 
+def keep_genuine(run: ChunkRun, uploader: UploaderClient) -> ChunkRun:
+    """Return the run without the messages that contradict the uploader's manifest, which are logged by name.
+
+    Whoever can write to the topic can announce a chunk that the uploader has cut otherwise.
+
+    Raises:
+        InvalidMessageError: nothing is left.
+        UploadGoneError: the upload was deleted.
+        UploaderError: no answer, or not as agreed.
+    """
+    manifest = uploader.fetch_manifest()
+    chunks = {chunk.chunk_id: chunk for chunk in manifest.chunks}
+    genuine = []
+    for message in run.messages:
+        if wrong := _contradictions(message, manifest.dataset_name, chunks.get(message.chunk_id)):
+            log.error("message of chunk %d (%s) refused: %s", message.chunk_id, message.filename, wrong)
+        else:
+            genuine.append(message)
+    if not genuine:
+        raise InvalidMessageError(
+            f"no message of the run is of upload {run.upload_id} as the uploader at {run.base_url} knows it"
+        )
+    return replace(run, messages=genuine)
+
+
+def _contradictions(message: ChunkMessage, dataset_name: str, chunk: ManifestChunk | None) -> str:
+    if chunk is None:
+        return "the upload has no such chunk"
+    known = {"dataset_name": dataset_name, **chunk.model_dump(exclude={"key"})}
+    return ", ".join(
+        f"{name} {getattr(message, name)!r} is {value!r} at the uploader"
+        for name, value in known.items()
+        if getattr(message, name) != value
+    )
+
+
+def find_unsent(run: ChunkRun, store: ObjectStore, uploader: UploaderClient, *, since: datetime) -> list[int]:
+    """Return the ids of the missing chunks, without those that were relayed at ``since`` or later: NiFi has them.
+
+    Raises:
+        StoreError: the store does not answer.
+        UploaderError: no answer, or not as agreed.
+    """
+    relayed = uploader.fetch_relayed(since)
+    return [chunk_id for chunk_id in find_missing(run, store) if chunk_id not in relayed]
+
+
 def find_missing(run: ChunkRun, store: ObjectStore) -> list[int]:
     """Return the ids of the chunks that do not lie in the bucket as announced.
 
@@ -73,21 +124,24 @@ def find_missing(run: ChunkRun, store: ObjectStore) -> list[int]:
     log.info(
         "to send: chunks %s of %s",
         describe_chunks(missing) or "none",
-        describe_chunks(m.chunk_id for m in run.messages),
+        describe_chunks({m.chunk_id for m in run.messages}),
     )
     return missing
 
 
-def is_wanted(uploader: UploaderClient) -> bool:
-    """Return whether the upload still exists; after a DELETE its messages are without an object.
+@contextmanager
+def skip_deleted(upload_id: str) -> Iterator[None]:
+    """Skip the task when its upload turns out to be deleted: there is nothing to bring any more.
 
     Raises:
-        UploaderError: no answer, or not as agreed.
+        AirflowSkipException: it is.
     """
+    from airflow.sdk.exceptions import AirflowSkipException
+
     try:
-        return uploader.fetch_state() is not UploadState.ABORTED
-    except UploadGoneError:
-        return False
+        yield
+    except UploadGoneError as error:
+        raise AirflowSkipException(f"upload {upload_id} was deleted: {error.detail}") from error
 
 
 def relay(run: ChunkRun, chunk_ids: list[int], *, nifi: NifiClient, uploader: UploaderClient) -> None:

@@ -27,12 +27,16 @@ class LandingOperator(BaseOperator):
         """Look once, and defer for what is still to come.
 
         Raises:
+            InvalidMessageError: the uploader knows none of the run's messages.
+            AirflowSkipException: the upload was deleted.
             StateRefusedError: the uploader refuses the evidence.
         """
-        from dags.modules.chunk_run import load_run
+        from dags.modules.chunk_run import keep_genuine, load_run, open_uploader, skip_deleted
         from dags.modules.landing_trigger import LandingTrigger, open_watch
 
         run = load_run(context)
+        with skip_deleted(run.upload_id):
+            run = keep_genuine(run, open_uploader(run))
         watch = open_watch(upload_id=run.upload_id, base_url=run.base_url, chunks=run.expected)
         watch.look()
         if watch.pending:

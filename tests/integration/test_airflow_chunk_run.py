@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,7 +14,16 @@ import pytest
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
 from dags.modules.batch import pack_messages
-from dags.modules.chunk_run import ChunkRun, find_missing, is_wanted, open_uploader, publish, read_run, relay
+from dags.modules.chunk_run import (
+    ChunkRun,
+    find_missing,
+    find_unsent,
+    keep_genuine,
+    open_uploader,
+    publish,
+    read_run,
+    relay,
+)
 from dags.modules.errors import NifiNotReadyError, UploadGoneError
 from dags.modules.landing import LandingWatch
 from dags.modules.landing_trigger import watch_landing
@@ -84,9 +94,11 @@ def test_run_brings_an_upload_into_the_bucket_and_publishes_its_manifest(
 ) -> None:
     run = upload()
     client = open_uploader(run)
-    assert is_wanted(client)
+    assert keep_genuine(run, client) == run
     assert find_missing(run, store) == [1, 2, 3]
+    began_at = datetime.now(UTC)
     relay(run, [1, 2, 3], nifi=nifi_client, uploader=client)
+    assert find_unsent(run, store, client, since=began_at) == []
     assert publish(client, store) in (None, f"people/_manifests/{run.upload_id}.json")
     assert wait_landed(run, store) == []
     assert states_of(run) == [ChunkState.LANDED] * 3
@@ -130,7 +142,8 @@ def test_chunks_given_up_are_failed_at_the_uploader_until_they_land(
 def test_deleted_upload_is_not_wanted(upload: Upload) -> None:
     run = upload()
     assert httpx.delete(f"{run.base_url}/uploads/{run.upload_id}?force=true", timeout=30).is_success
-    assert not is_wanted(open_uploader(run))
+    with pytest.raises(UploadGoneError):
+        keep_genuine(run, open_uploader(run))
     with pytest.raises(UploadGoneError):
         open_uploader(run).report_relayed(1)
 

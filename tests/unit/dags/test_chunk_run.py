@@ -1,12 +1,24 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from contracts.errors import InvalidMessageError
 from contracts.message import ChunkMessage
 from contracts.states import ChunkState
 from dags.modules.batch import pack_messages
-from dags.modules.chunk_run import ChunkRun, find_missing, is_wanted, open_uploader, publish, read_run, relay
+from dags.modules.chunk_run import (
+    ChunkRun,
+    find_missing,
+    find_unsent,
+    keep_genuine,
+    open_uploader,
+    publish,
+    read_run,
+    relay,
+    skip_deleted,
+)
 from dags.modules.errors import NifiNotReadyError
 from dags.modules.landing import LandingWatch
 from dags.modules.nifi_api_client import NifiClient
@@ -71,13 +83,69 @@ def test_nothing_is_sent_to_a_group_that_is_not_ready(fake_uploader: FakeUploade
     assert fake_uploader.states_of(UPLOAD) == [ChunkState.ANNOUNCED]
 
 
-def test_deleted_and_aborted_uploads_are_not_wanted(fake_uploader: FakeUploader) -> None:
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        {"sha256": "0" * 64},
+        {"size_bytes": 7},
+        {"filename": "flights_chunk_001_0.csv", "file_path": "s3://raw/flights/flights_chunk_001_0.csv"},
+        {"row_start": 2, "row_end": 3},
+    ],
+)
+def test_message_that_contradicts_the_manifest_is_refused_by_name_and_the_others_are_not(
+    fake_uploader: FakeUploader, caplog: pytest.LogCaptureFixture, forgery: dict[str, object]
+) -> None:
+    real = fake_uploader.add_upload(UPLOAD, chunks=2)
+    forged = real[0].model_copy(update=forgery)
+    run = run_of(fake_uploader, [real[0], forged, real[1]])
+    assert keep_genuine(run, open_uploader(run)).messages == real
+    assert f"chunk 1 ({forged.filename}) refused: {next(iter(forgery))}" in caplog.text
+    alone = run_of(fake_uploader, [forged])
+    with pytest.raises(InvalidMessageError, match=UPLOAD):
+        keep_genuine(alone, open_uploader(alone))
+
+
+def test_chunk_of_another_dataset_or_of_none_is_refused(fake_uploader: FakeUploader) -> None:
+    fake_uploader.add_upload(UPLOAD)
+    elsewhere = FakeUploader()
+    elsewhere._server.server_close()
+    fields = {"api_endpoint": f"{fake_uploader.url}/chunks/{UPLOAD}/%d/download"}
+    for number, dataset in ((1, "others"), (2, "flights")):
+        forged = elsewhere.add_upload(UPLOAD, dataset=dataset, chunks=2)[number - 1]
+        forged = forged.model_copy(update={"api_endpoint": fields["api_endpoint"] % number})
+        run = run_of(fake_uploader, [forged])
+        with pytest.raises(InvalidMessageError, match="no message of the run"):
+            keep_genuine(run, open_uploader(run))
+        elsewhere.messages.clear()
+
+
+def test_two_messages_of_one_chunk_are_one_chunk_to_wait_for(fake_uploader: FakeUploader) -> None:
+    (message,) = fake_uploader.add_upload(UPLOAD)
+    run = run_of(fake_uploader, [message, message.model_copy(update={"encoding": "latin-1"})])
+    assert run.expected == [ExpectedChunk.of(message)]
+
+
+def test_retry_sends_only_what_this_run_has_not_relayed(
+    fake_uploader: FakeUploader, fake_nifi: FakeNifi, moto_store: ObjectStore
+) -> None:
+    messages = fake_uploader.add_upload(UPLOAD, chunks=4)
+    run = run_of(fake_uploader, messages)
+    client = open_uploader(run)
+    relay(run, [1], nifi=nifi_client(fake_nifi), uploader=client)
+    began_at = datetime.now(UTC)
+    relay(run, [2, 3], nifi=nifi_client(fake_nifi), uploader=client)
+    land(moto_store, fake_uploader, messages[2])
+    # 1 was relayed by an earlier run, 2 by an earlier try of this one, 3 has landed, 4 was never sent.
+    assert find_unsent(run, moto_store, client, since=began_at) == [1, 4]
+
+
+def test_task_of_a_deleted_upload_is_skipped(fake_uploader: FakeUploader) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
     run = run_of(fake_uploader, fake_uploader.add_upload(UPLOAD))
-    assert is_wanted(open_uploader(run))
     fake_uploader.aborted.add(UPLOAD)
-    assert not is_wanted(open_uploader(run))
-    fake_uploader.states.clear()
-    assert not is_wanted(open_uploader(run))
+    with pytest.raises(AirflowSkipException, match="was deleted"), skip_deleted(UPLOAD):
+        keep_genuine(run, open_uploader(run))
 
 
 def test_last_of_two_runs_publishes_the_manifest(fake_uploader: FakeUploader, moto_store: ObjectStore) -> None:
