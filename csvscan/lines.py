@@ -56,7 +56,9 @@ class LineTracker:
         after_end = bits.shift_up(ends, at_start)
         before_blank = after_end
         if cr is not None:
-            before_blank = after_end | bits.shift_up(cr & after_end, carry=False)
+            blank_cr = cr & after_end
+            if blank_cr.any():
+                before_blank = after_end | bits.shift_up(blank_cr, carry=False)
             self._cr_line_blank = bits.test(after_end, size - 1)
         if joined and waiting_blank:
             before_blank[0] |= _FIRST
@@ -76,6 +78,8 @@ class LineTracker:
         if cr is None:
             return lf
         lone = cr if lf is None else cr & ~bits.shift_down(lf)
+        if lf is not None and not lone.any():  # CRLF throughout
+            return lf
         self._cr_waits = bits.test(lone, size - 1)
         if self._cr_waits:
             lone = lone.copy()

@@ -27,11 +27,17 @@ def test_mask_holds_the_places_of_a_byte(size: int) -> None:
 @pytest.mark.parametrize("kind", [bytes, bytearray])
 def test_byte_beside_the_view_is_not_in_the_block(kind: type[bytes | bytearray]) -> None:
     content = memoryview(kind(b",ab;"))
-    assert Block(content[1:3]).lacks(0x2C)
-    assert Block(content[1:3]).lacks(0x3B)
-    assert not Block(content[0:3]).lacks(0x2C)
-    assert not Block(content[1:][1:]).lacks(0x3B)
-    assert not Block(np.frombuffer(content, np.uint8).data).lacks(0x2C)
+    assert Block(content[1:3]).holds(0x2C) is False
+    assert Block(content[1:3]).holds(0x3B) is False
+    assert Block(content[0:3]).holds(0x2C) is True
+    assert Block(content[1:][1:]).holds(0x3B) is True
+
+
+def test_block_in_no_bytes_leaves_the_question_to_the_mask() -> None:
+    block = Block(np.frombuffer(b",ab;", np.uint8).data)
+    assert block.holds(0x2C) is None
+    assert MaskMaker().mask(block, 0x2C) is not None
+    assert MaskMaker().mask(block, 0x2D) is None
 
 
 def test_mask_of_a_short_block_holds_nothing_of_a_longer_one_before() -> None:
