@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from csvpipe.exits import ConfigurationError, UnavailableError
-from csvpipe.proof import StoredObject
+from csvpipe.proof import ObjectLostError, StoredObject
 from csvpipe.settings import ClientSettings
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1024 * 1024
 BROKEN_READS_ALLOWED = 5
 """How often in a row one object's stream may break off before it is given up; each time it goes on at the byte."""
+
+_CHANGES = {"NoSuchKey": "deleted", "PreconditionFailed": "replaced"}
 
 
 @dataclass
@@ -36,6 +38,7 @@ class S3Objects:
         self._client = client
         self._bucket = bucket
         self._address = address
+        self._bucket_is_known = False
 
     def stat(self, key: str) -> StoredObject | None:
         """Return the object's size and metadata, or None where there is no such object.
@@ -50,11 +53,24 @@ class S3Objects:
             answer = self._client.head_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] in {"404", "NoSuchKey", "NotFound"}:
+                self._check_bucket()
                 return None
             raise self._translate(error) from error
         except BotoCoreError as error:
             raise self._translate(error) from error
         return StoredObject(size_bytes=answer["ContentLength"], metadata=answer["Metadata"])
+
+    def _check_bucket(self) -> None:
+        """Tell a missing object from a missing bucket, which HEAD of an object answers alike; asked once."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if self._bucket_is_known:
+            return
+        try:
+            self._client.head_bucket(Bucket=self._bucket)
+        except (BotoCoreError, ClientError) as error:
+            raise self._translate(error) from error
+        self._bucket_is_known = True
 
     def read(self, key: str) -> Iterator[bytes]:
         """Give the object's bytes in blocks; a connection that breaks off is taken up again at its byte.
@@ -62,7 +78,9 @@ class S3Objects:
         boto3 retries a request, never a body. The ETag makes sure that it is the same object still.
 
         Raises:
+            ObjectLostError: it is not there any more, or another one has taken its place meanwhile.
             UnavailableError: the stream broke off too often.
+            ConfigurationError: the object store refuses the credentials, or there is no such bucket.
         """
         from botocore.exceptions import BotoCoreError, ClientError
         from urllib3.exceptions import HTTPError
@@ -75,6 +93,8 @@ class S3Objects:
                     yield block
                 place.at_end = True
             except ClientError as error:
+                if (change := _CHANGES.get(error.response["Error"]["Code"])) is not None:
+                    raise ObjectLostError(f"it was {change} while it was read", key=key) from error
                 raise self._translate(error) from error
             except (BotoCoreError, HTTPError) as error:
                 place.broken += 1

@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from contracts.manifest import Manifest, ManifestChunk
+from csvpipe.exits import CommandError
+
+
+class ObjectLostError(CommandError):
+    """An object was deleted or replaced while it was read."""
+
+    code = "object_lost"
+    title = "Object changed"
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,11 @@ class ObjectReader(Protocol):
         """Return the object's size and user metadata, or None where there is no such object."""
 
     def read(self, key: str) -> Iterator[bytes]:
-        """Give the object's bytes in blocks of any size."""
+        """Give the object's bytes in blocks of any size.
+
+        Raises:
+            ObjectLostError: it is not there any more, or another one is in its place.
+        """
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Give every key that begins with ``prefix``."""

@@ -1,8 +1,9 @@
 """The proof that an upload lies in the bucket complete, in order, and byte for byte.
 
-Nothing of it trusts the services: it takes the manifest and reads every object. Three things have to agree, each
-found in its own way: the manifest's ranges leave no gap, each object is what was announced, and all of them together
-give the SHA-256 and the number of rows of the file as it was uploaded.
+No service is asked: it takes the manifest and reads every object. Three things have to agree: the manifest's ranges
+leave no gap, each object is what was announced, and all of them together give the SHA-256 and the number of rows of the
+file as it was uploaded. The bytes are proven by their hash alone. The rows are counted by the scanner that cut them
+(csvscan): that finds rows that got lost or damaged on the way, and would not find a mistake of the scanner itself.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.names import METADATA_SHA256, METADATA_UPLOAD_ID, object_key
 from csvpipe.manifest_check import check_manifest, place_of
-from csvpipe.proof import ChunkProof, Difference, ObjectReader, Proof, SourceProof, StoredObject
+from csvpipe.proof import ChunkProof, Difference, ObjectLostError, ObjectReader, Proof, SourceProof, StoredObject
 from csvpipe.reading import ChunkReading
 from csvpipe.rebuild import SourceRebuilder
 
@@ -87,16 +88,23 @@ class _Pass:
             yield Difference(place_of(chunk), "there is no such object")
             return
         reading = ChunkReading(header_bytes=self._manifest.header_bytes, delimiter=self._manifest.delimiter)
-        for block in self._objects.read(chunk.key):
-            body = reading.feed(block)
-            self._rebuilder.feed(block if chunk is self._manifest.chunks[0] else body)
-            self._on_bytes(len(block))
-        reading.finish()
+        try:
+            self._read_into(reading, chunk)
+        except ObjectLostError as error:
+            yield Difference(place_of(chunk), str(error))
+            return
         self._rows += reading.rows
         if self._header is None and reading.sha256 == chunk.sha256:
             self._header = reading.header
         for what in (*self._faults(chunk, reading), *_metadata_faults(self._manifest, chunk, stored)):
             yield Difference(place_of(chunk), what)
+
+    def _read_into(self, reading: ChunkReading, chunk: ManifestChunk) -> None:
+        for block in self._objects.read(chunk.key):
+            body = reading.feed(block)
+            self._rebuilder.feed(block if chunk is self._manifest.chunks[0] else body)
+            self._on_bytes(len(block))
+        reading.finish()
 
     def finish(self) -> tuple[SourceProof, list[Difference]]:
         """Return the source as the objects give it, and everything in which it is not what was uploaded."""

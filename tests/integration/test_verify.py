@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,7 +9,11 @@ import pytest
 from contracts.manifest import Manifest
 from contracts.names import BUCKET_RAW, manifest_key
 from csvpipe.cli import main
+from csvpipe.commands.verify import find_manifest
 from csvpipe.exits import ExitCode
+from csvpipe.objects import S3Objects, connect
+from csvpipe.proof import ObjectLostError, StoredObject
+from csvpipe.settings import load_settings
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.services import MinioServer
 from tests.unit.csvpipe.fake_bucket import lay_out
@@ -90,14 +93,64 @@ def test_upload_without_a_manifest_is_not_proven(
     assert "manifest_not_found" in capsys.readouterr().err
 
 
-def test_manifest_that_comes_late_is_waited_for(verify: Verify, landed: Manifest, minio: MinioServer) -> None:
+def test_manifest_that_comes_late_is_waited_for(
+    verify: Verify, landed: Manifest, minio: MinioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client, key = minio.client(), manifest_key(landed.dataset_name, landed.upload_id)
     client.delete_object(Bucket=BUCKET_RAW, Key=key)
-    body = landed.model_dump_json().encode()
-    late = threading.Timer(1, lambda: client.put_object(Bucket=BUCKET_RAW, Key=key, Body=body))
-    late.start()
+    looks: list[bool] = []
+
+    def look_then_put(objects: S3Objects, upload_id: str, *, dataset: str | None) -> Manifest | None:
+        found = find_manifest(objects, upload_id, dataset=dataset)
+        looks.append(found is not None)
+        client.put_object(Bucket=BUCKET_RAW, Key=key, Body=landed.model_dump_json().encode())
+        return found
+
+    monkeypatch.setattr("csvpipe.commands.verify.find_manifest", look_then_put)
     assert verify(landed.upload_id, "--timeout", "60") == 0
-    late.join()
+    assert looks == [False, True]
+
+
+def test_object_that_is_deleted_between_stat_and_read_is_a_difference(
+    verify: Verify,
+    landed: Manifest,
+    minio: MinioServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chunk, stat = landed.chunks[1], S3Objects.stat
+
+    def stat_then_delete(objects: S3Objects, key: str) -> StoredObject | None:
+        stored = stat(objects, key)
+        if key == chunk.key:
+            minio.client().delete_object(Bucket=BUCKET_RAW, Key=key)
+        return stored
+
+    monkeypatch.setattr(S3Objects, "stat", stat_then_delete)
+    assert verify(landed.upload_id) == ExitCode.DIFFERENT
+    assert f"DIFFERENT chunk 2 ({chunk.key}): it was deleted while it was read" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("verify")
+def test_object_that_is_replaced_while_it_is_read_is_not_read_on(
+    landed: Manifest, minio: MinioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, key = minio.stack.context.settings, landed.chunks[0].key
+    with cutting_proxy(settings.host, settings.minio_port, cuts=1, cut_after_bytes=1_500_000) as proxy:
+        monkeypatch.setenv("S3_ENDPOINT", proxy.url)
+        blocks = connect(load_settings()).read(key)
+        next(blocks)
+        minio.client().put_object(Bucket=BUCKET_RAW, Key=key, Body=b"x" * 2_000_000)
+        with pytest.raises(ObjectLostError, match="replaced"):
+            list(blocks)
+
+
+def test_bucket_that_does_not_exist_is_a_wrong_setting(
+    verify: Verify, landed: Manifest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("S3_BUCKET", "no-such-bucket")
+    assert verify(landed.upload_id, "--dataset", landed.dataset_name) == ExitCode.CONFIGURATION
+    assert "S3_BUCKET" in capsys.readouterr().err
 
 
 def test_stream_that_breaks_off_is_taken_up_at_its_byte(

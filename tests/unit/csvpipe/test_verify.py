@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from contracts.manifest import Manifest
+from csvpipe.proof import ObjectLostError
 from csvpipe.verify import verify
 from tests.unit.csvpipe.fake_bucket import FakeBucket, lay_out, replace_chunk
 
@@ -67,6 +70,26 @@ def test_missing_object_is_named_and_no_source_is_claimed(upload: tuple[Manifest
     assert not proof.holds
     assert proof.source is None
     assert [str(d) for d in proof.differences] == [f"chunk 2 ({manifest.chunks[1].key}): there is no such object"]
+
+
+def test_object_that_is_lost_while_it_is_read_is_named_and_the_others_are_read(
+    upload: tuple[Manifest, FakeBucket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, bucket = upload
+    lost, read = manifest.chunks[0].key, bucket.read
+
+    def read_until_lost(key: str) -> Iterator[bytes]:
+        for block in read(key):
+            yield block
+            if key == lost:
+                raise ObjectLostError("it was deleted while it was read", key=key)
+
+    monkeypatch.setattr(bucket, "read", read_until_lost)
+    proof = verify(manifest, bucket)
+    assert not proof.holds
+    assert proof.source is None
+    assert [str(d) for d in proof.differences] == [f"chunk 1 ({lost}): it was deleted while it was read"]
+    assert len(proof.chunks) == 3
 
 
 def test_flipped_byte_is_found_by_the_hash_alone(upload: tuple[Manifest, FakeBucket]) -> None:
