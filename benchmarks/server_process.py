@@ -28,9 +28,9 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def peak_rss_mb(self) -> float:
-        """Return the high-water mark of its memory since :meth:`reset_peak_rss`."""
+        """Return the high-water mark of its memory since :meth:`reset_peak_rss`, in MB of 10^6 bytes."""
         status = Path(f"/proc/{self.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 1024
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) * 1024 / 1e6
 
     def reset_peak_rss(self) -> None:
         """Let the high-water mark start anew (proc_pid_clear_refs(5))."""

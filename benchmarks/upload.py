@@ -1,22 +1,26 @@
 """How fast does an upload go in, and what does it cost? This project beside its peers, in one run.
 
-``python -m benchmarks.upload --sizes 50,1024,5120 --modes size,rows,count --line-ends lf,crlf``
+``python -m benchmarks.upload`` measures 50 MB, 1 GB and 5 GB, each with LF and with CRLF, cut by size, rows and count,
+three times; ``--quick`` 1 GB with LF, once. MB and GB are 10^6 and 10^9 bytes, of memory too. Only ``chunk_size`` of a
+cut by size counts as the uploader does, in MB of 1024 * 1024 bytes.
 
 Every target gets the same file from the same client (``sendfile``, from the page cache) over the loopback. MB/s is the
 file's size by the time from connect to the answer. CPU is that of the server's process alone, in seconds by GB: it
 says what a busy machine hides. Peak RSS is the process's high-water mark during the upload. Latency is that of
-``GET /health``, asked every 5 ms. Ours is fsynced when it answers, no peer's is.
+``GET /health``, asked every 5 ms. Ours is fsynced when it answers, no peer's is. boto3 puts the same file into a MinIO
+that is started for it; the client, which is left out of the others' CPU, is left out of MinIO's as well.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import platform
 import shutil
 import statistics
+import sys
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,11 +28,16 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.http_client import MakeRequest, multipart, probing_health, put, send, tus
+from benchmarks.minio import Store, given_store, own_store
 from benchmarks.server_process import Server, Start, nginx, tusd, uvicorn
-from contracts.names import BYTES_PER_MB
+from stack.errors import StackError
 
+_MB = 10**6
 _CHUNK_SIZES = {"size": 50, "rows": 500_000, "count": 20}
 _WARM_UP_MB = 4
+_QUICK = ["--sizes", "1000", "--line-ends", "lf", "--trials", "1"]
+_DISK_FACTOR = 4
+"""The file, its spooled copy and its chunks when it is cut by count, and room to breathe."""
 _HEAD = "| target | MB/s best | median | of raw | CPU s/GB | peak RSS MB | /health ms p50 / p99 / max |"
 
 
@@ -71,7 +80,7 @@ def make_csv(path: Path, *, size_bytes: int, line_end: str) -> None:
 def measure(target: Target, path: Path, *, directory: Path, trials: int) -> list[Trial]:
     """Upload ``path`` to ``target`` a few times, after one small upload."""
     warm_up = path.with_name("warm-up.csv")
-    make_csv(warm_up, size_bytes=_WARM_UP_MB * BYTES_PER_MB, line_end="\n")
+    make_csv(warm_up, size_bytes=_WARM_UP_MB * _MB, line_end="\n")
     with target.start(directory) as server:
         send(warm_up, port=server.port, request=target.request)
         results = [_trial(target, server, path, directory) for _ in range(trials)]
@@ -82,7 +91,7 @@ def measure(target: Target, path: Path, *, directory: Path, trials: int) -> list
 
 def _trial(target: Target, server: Server, path: Path, directory: Path) -> Trial:
     for written in directory.rglob("*"):
-        if written.is_file() and written.stat().st_size > BYTES_PER_MB:
+        if written.is_file() and written.stat().st_size > _MB:
             written.unlink()
     os.sync()  # what the trial before left is not for this one to write
     server.reset_peak_rss()
@@ -95,36 +104,37 @@ def _trial(target: Target, server: Server, path: Path, directory: Path) -> Trial
     return Trial(seconds, server.cpu_seconds() - cpu_before, server.peak_rss_mb(), latencies_ms)
 
 
-def put_object(path: Path, *, endpoint: str, trials: int) -> list[Trial]:
-    """Put the file into a bucket ``benchmark`` by boto3; credentials come from the environment."""
-    import boto3  # only where an endpoint is given
-
-    client = boto3.client("s3", endpoint_url=endpoint)
-    client.create_bucket(Bucket="benchmark")
-    results = []
-    for _ in range(trials):
-        started, cpu = time.perf_counter(), time.process_time()
-        with path.open("rb") as file:
-            client.put_object(Bucket="benchmark", Key="stored", Body=file)
-        results.append(Trial(time.perf_counter() - started, time.process_time() - cpu, float("nan"), []))
-    client.delete_object(Bucket="benchmark", Key="stored")
-    client.delete_bucket(Bucket="benchmark")
-    return results
+def measure_store(store: Store, path: Path, *, trials: int) -> list[Trial]:
+    """Put ``path`` into the store a few times, after one small object."""
+    with store.bucket():
+        store.put(path.with_name("warm-up.csv"))
+        return [_store_trial(store, path) for _ in range(trials)]
 
 
-def line(name: str, size_mb: float, trials: list[Trial], raw_rate: float | None) -> tuple[str, float]:
+def _store_trial(store: Store, path: Path) -> Trial:
+    store.clear()
+    if store.server is None:
+        return Trial(store.put(path), math.nan, math.nan, [])
+    store.server.reset_peak_rss()
+    cpu_before = store.server.cpu_seconds()
+    seconds = store.put(path)
+    return Trial(seconds, store.server.cpu_seconds() - cpu_before, store.server.peak_rss_mb(), [])
+
+
+def line(name: str, size_bytes: int, trials: list[Trial], raw_rate: float | None) -> tuple[str, float]:
     """Return a line of the table, and the best rate."""
-    rates = [size_mb / trial.seconds for trial in trials]
+    rates = [size_bytes / _MB / trial.seconds for trial in trials]
     best = max(rates)
-    cpu = min(trial.cpu_seconds for trial in trials) / size_mb * 1024
+    cpu = min(trial.cpu_seconds for trial in trials) / (size_bytes / 1e9)
     rss = max(trial.peak_rss_mb for trial in trials)
     latencies = sorted(latency for trial in trials for latency in trial.latencies_ms)
-    health = ""
+    health = "-"
     if latencies:
         p99 = latencies[int(len(latencies) * 0.99)]
         health = f"{statistics.median(latencies):.1f} / {p99:.1f} / {latencies[-1]:.1f}"
     median, share = statistics.median(rates), best / (raw_rate or best)
-    return f"| {name} | {best:.0f} | {median:.0f} | {share:.2f} | {cpu:.2f} | {rss:.0f} | {health} |", best
+    used = "- | -" if math.isnan(cpu) else f"{cpu:.2f} | {rss:.0f}"
+    return f"| {name} | {best:.0f} | {median:.0f} | {share:.2f} | {used} | {health} |", best
 
 
 def targets(modes: list[str], *, kafka: str | None, peers: bool) -> list[Target]:
@@ -140,54 +150,87 @@ def targets(modes: list[str], *, kafka: str | None, peers: bool) -> list[Target]
     if peers:
         saved = uvicorn("benchmarks.baselines.upload_file:app")
         found.append(Target("Starlette UploadFile, aiofiles", saved, multipart(dataset_name="benchmark")))
-        if shutil.which("nginx"):
-            found.append(Target("nginx, PUT to a file", nginx, put, has_health=False))
-        if shutil.which("tusd"):
-            found.append(Target("tusd, to a file", tusd, tus, has_health=False))
+        programs = {
+            "nginx": Target("nginx, PUT to a file", nginx, put, has_health=False),
+            "tusd": Target("tusd, to a file", tusd, tus, has_health=False),
+        }
+        found += [target for name, target in programs.items() if shutil.which(name)]
     return found
 
 
-def run_table(args: argparse.Namespace, source: Path, work: Path) -> None:
+def run_table(args: argparse.Namespace, source: Path, work: Path, store: Store | None) -> None:
     """Measure every target with ``source`` and print the table."""
-    size_mb = source.stat().st_size / BYTES_PER_MB
     print(f"\n{_HEAD}\n|---|---|---|---|---|---|---|", flush=True)
     raw_rate: float | None = None
     named: list[tuple[str, Callable[[], list[Trial]]]] = [
         (target.name, partial(measure, target, source, directory=work, trials=args.trials))
         for target in targets(args.modes.split(","), kafka=args.kafka, peers=args.peers)
     ]
-    if args.s3_endpoint:
-        put_it = partial(put_object, source, endpoint=args.s3_endpoint, trials=args.trials)
-        named.append(("boto3 put_object into MinIO (CPU: the client's)", put_it))
+    if store is not None:
+        named.append(("boto3 put_object into MinIO", partial(measure_store, store, source, trials=args.trials)))
     for name, measured in named:
-        text, best = line(name, size_mb, measured(), raw_rate)
+        text, best = line(name, source.stat().st_size, measured(), raw_rate)
         raw_rate = raw_rate or best
         print(text, flush=True)
 
 
+def check_disk(directory: Path, largest_mb: int) -> None:
+    """Leave where the disk has no room for the largest file and what is made of it."""
+    free_mb, needed_mb = shutil.disk_usage(directory).free // _MB, largest_mb * _DISK_FACTOR
+    if free_mb < needed_mb:
+        sys.exit(
+            f"{directory} has {free_mb} MB free, a file of {largest_mb} MB needs {needed_mb} MB: "
+            "give another --directory, or smaller --sizes"
+        )
+
+
+def find_store(args: argparse.Namespace, root: Path, running: ExitStack) -> Store | None:
+    """Return the server that boto3 is measured with: the given one, or one of our own until ``running`` ends."""
+    if args.s3_endpoint:
+        return given_store(args.s3_endpoint)
+    try:
+        return running.enter_context(own_store(root / "minio")) if args.peers else None
+    except StackError as error:
+        print(f"boto3 is left out, no MinIO: {error}")
+        return None
+
+
 def main() -> None:
     """Run the benchmark and print its tables."""
+    args = _arguments(sys.argv[1:])
+    sizes_mb = list(map(int, args.sizes.split(",")))
+    directory = args.directory or Path(tempfile.gettempdir())
+    check_disk(directory, max(sizes_mb))
+    python = platform.python_version()
+    print(f"{platform.platform()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Python {python}")
+    with ExitStack() as running:
+        root = Path(running.enter_context(tempfile.TemporaryDirectory(dir=directory, prefix="benchmark-upload-")))
+        source, work = root / "source.csv", root / "work"
+        root.chmod(0o755)
+        work.mkdir()
+        for name in ("nginx", "tusd") if args.peers else ():
+            if not shutil.which(name):
+                print(f"{name} is left out: it is not on the PATH")
+        store = find_store(args, root, running)
+        for size_mb in sizes_mb:
+            for name in args.line_ends.split(","):
+                make_csv(source, size_bytes=size_mb * _MB, line_end={"lf": "\n", "crlf": "\r\n"}[name])
+                print(f"\n{size_mb} MB, {name.upper()}, {args.trials} trials")
+                run_table(args, source, work, store)
+
+
+def _arguments(given: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", default="50,1024", help="of the files, in MB")
+    parser.add_argument("--quick", action="store_true", help=f"stands for {' '.join(_QUICK)}")
+    parser.add_argument("--sizes", default="50,1000,5000", help="of the files, in MB")
     parser.add_argument("--modes", default="size,rows,count", help="how to cut")
     parser.add_argument("--line-ends", default="lf,crlf")
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--directory", type=Path, help="where the files go; default: a temporary one")
     parser.add_argument("--kafka", help="host:port of a broker: measures the whole uploader")
-    parser.add_argument("--s3-endpoint", help="of a MinIO, to measure boto3 as well")
+    parser.add_argument("--s3-endpoint", help="of a MinIO to measure boto3 with; default: one is started for it")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="measure only raw and ours")
-    args = parser.parse_args()
-    python = platform.python_version()
-    print(f"{platform.platform()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, Python {python}")
-    with tempfile.TemporaryDirectory(dir=args.directory, prefix="benchmark-upload-") as root:
-        source, work = Path(root) / "source.csv", Path(root) / "work"
-        Path(root).chmod(0o755)
-        work.mkdir()
-        for size in map(int, args.sizes.split(",")):
-            for name in args.line_ends.split(","):
-                make_csv(source, size_bytes=size * BYTES_PER_MB, line_end={"lf": "\n", "crlf": "\r\n"}[name])
-                print(f"\n{size} MB, {name.upper()}, {args.trials} trials")
-                run_table(args, source, work)
+    return parser.parse_args([*_QUICK, *given] if "--quick" in given else given)
 
 
 if __name__ == "__main__":
