@@ -25,6 +25,7 @@ class FakeChunkSource:
         contents: what is served, by path.
         failures: how many more times a path answers with which status before it serves.
         redirects: where a path sends its clients instead.
+        damaged: how many more times a path serves its content with the last byte changed.
         broken: how many more times the connection of a path breaks off in the middle of the content.
         hits: requests so far by path.
     """
@@ -33,6 +34,7 @@ class FakeChunkSource:
     contents: dict[str, bytes] = field(default_factory=dict)
     failures: dict[str, tuple[int, HTTPStatus]] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
+    damaged: Counter[str] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
     hits: Counter[str] = field(default_factory=Counter)
 
@@ -80,7 +82,11 @@ class FakeChunkSource:
             return HTTPStatus.FOUND, b""
         if path not in self.contents:
             return HTTPStatus.NOT_FOUND, json.dumps({"code": "no_such_chunk"}).encode()
-        return HTTPStatus.OK, self.contents[path]
+        content = self.contents[path]
+        if self.damaged[path] > 0:
+            self.damaged[path] -= 1
+            return HTTPStatus.OK, content[:-1] + bytes([content[-1] ^ 1])
+        return HTTPStatus.OK, content
 
 
 @contextmanager
