@@ -1,6 +1,6 @@
 """From the end of an upload to all its objects in the bucket: how long, and where does the time go?
 
-``python -m benchmarks.landing --cases one,ten,hundred``
+``python -m benchmarks.landing`` measures one small upload, one of ten chunks, and a hundred small ones.
 
 It runs against the local stack of this checkout; where none runs, it starts one on free ports and removes it in the
 end. The times are those that the services themselves keep, all on one clock:
@@ -13,7 +13,10 @@ end. The times are those that the services themselves keep, all on one clock:
 - monitor: to the uploader's knowledge that all have landed
 - manifest: to the manifest's arrival in the bucket
 
-"all objects" is the time from the client's last byte to the last object.
+"all objects" is the time from the client's last byte to the last object, for each upload; "after the last upload" that
+from the last byte of the last upload to the last object of all. A cell holds the median and the longest of a case's
+uploads, in seconds; a stage that was over before the one in front of it counts 0. MB are of 1024 * 1024 bytes, as those
+of the uploader's ``chunk_size``.
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ from stack.s3 import s3_client
 from stack.settings import StackSettings
 
 STAGES = ("commit", "announce", "listener", "relay", "NiFi", "monitor", "manifest")
+_COLUMNS = (*STAGES, "all objects", "after the last upload")
 _DEADLINE_S = 900
 _POLL_S = 0.5
 
@@ -77,6 +81,7 @@ def main() -> None:
     options = _arguments()
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
     with _stack(own=options.own) as stack:
+        print(f"\n| case, seconds | {' | '.join(_COLUMNS)} |\n|---|{'---:|' * len(_COLUMNS)}", flush=True)
         for name in options.cases.split(","):
             _run(stack, CASES[name], options.repeat)
 
@@ -86,7 +91,7 @@ def _run(stack: LocalStack, case: Case, repeat: int) -> None:
     times: list[dict[str, float]] = []
     for trial in range(repeat):
         times += _measure(stack, case, data, f"bench-{case.uploads}-{case.size_mb}-{trial}-{int(time.time())}")
-    _print_table(case, times)
+    _print_line(case, times)
 
 
 def _measure(stack: LocalStack, case: Case, data: bytes, dataset: str) -> list[dict[str, float]]:
@@ -95,12 +100,11 @@ def _measure(stack: LocalStack, case: Case, data: bytes, dataset: str) -> list[d
     with UploaderClient(url) as client, ThreadPoolExecutor(case.at_once) as pool:
         sent = list(pool.map(lambda number: _send(client, case, data, f"{dataset}-{number}"), range(case.uploads)))
         statuses = [_wait_until_landed(client, each.upload_id) for each in sent]
-    runs = AirflowApi(f"http://{settings.host}:{settings.airflow_port}").runs(
-        DAG_CHUNK_INGESTION, limit=case.uploads + 20
-    )
+    airflow = AirflowApi(f"http://{settings.host}:{settings.airflow_port}")
+    runs = airflow.runs(DAG_CHUNK_INGESTION, limit=4 * case.uploads + 20)
     bucket = _Bucket(stack)
     measured = [_stages(each, status, runs, bucket) for each, status in zip(sent, statuses, strict=True)]
-    begin = max(each.last_byte_at for each in sent) if case.uploads > 1 else sent[0].last_byte_at
+    begin = max(each.last_byte_at for each in sent)
     whole = max(found["objects_at"] for found in measured) - begin.timestamp()
     return [{**found, "after the last upload": whole} for found in measured]
 
@@ -152,11 +156,13 @@ class _Bucket:
 
 
 def _stages(sent: Sent, status: dict[str, Any], runs: list[dict[str, Any]], bucket: _Bucket) -> dict[str, float]:
-    """Return the seconds of each stage; a stage that was over before the one in front of it counts 0."""
+    """Return the seconds of each stage."""
     manifest = manifest_key(sent.dataset, sent.upload_id)
     arrivals = bucket.wait_for(sent.dataset, manifest)
     objects = max(arrivals[object_key(sent.dataset, chunk["filename"])] for chunk in status["chunks"])
     started = [run["start_date"] for run in runs if run["dag_run_id"].startswith(sent.upload_id)]
+    if not started:
+        raise SystemExit(f"Airflow knows no run of upload {sent.upload_id}")
     moments = [
         sent.last_byte_at,
         _moment(status["chunked_at"]),
@@ -180,23 +186,22 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _print_table(case: Case, times: list[dict[str, float]]) -> None:
-    print(f"{case.title}, {len(times)} measured: seconds, median (longest)")
-    columns = (*STAGES, "all objects", *(["after the last upload"] if case.uploads > 1 else []))
-    print("  ".join(f"{column:>13}" for column in columns))
-    cells = [[found[column] for found in times] for column in columns]
-    print("  ".join(f"{f'{statistics.median(cell):.1f} ({max(cell):.1f})':>13}" for cell in cells) + "\n")
+def _print_line(case: Case, times: list[dict[str, float]]) -> None:
+    cells = [[found[column] for found in times] for column in _COLUMNS]
+    shown = [f"{statistics.median(cell):.1f} ({max(cell):.1f})" for cell in cells]
+    print(f"| {case.title} | {' | '.join(shown)} |", flush=True)
 
 
 def _make_csv(size_bytes: int) -> bytes:
-    out = io.BytesIO()
-    out.write(b"id,carrier,origin,destination,distance,remark\n")
-    number = 0
-    while out.tell() < size_bytes:
+    """Return rows of at most ``size_bytes``: a byte more would be one more chunk."""
+    out = bytearray(b"id,carrier,origin,destination,distance,remark\n")
+    number, part = 0, b""
+    while len(out) + len(part) <= size_bytes:
+        out += part
         rows = range(number, number + 1000)
-        out.write(b"".join(b"%d,UA,EWR,IAH,%d,%064d\n" % (row, row % 4983, row * 2_654_435_761) for row in rows))
+        part = b"".join(b"%d,UA,EWR,IAH,%d,%064d\n" % (row, row % 4983, row * 2_654_435_761) for row in rows)
         number += 1000
-    return out.getvalue()
+    return bytes(out)
 
 
 @contextmanager
