@@ -66,6 +66,7 @@ CASES = {
     "ten": Case("1 upload of 10 chunks of 50 MB", 1, 500, 50),
     "hundred": Case("100 uploads of 1 MB", 100, 1, 50, at_once=4),
 }
+_WARM_UP = Case("not shown: the first upload of a fresh stack waits for imports", 1, 1, 50)
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def main() -> None:
     options = _arguments()
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
     with _stack(own=options.own) as stack:
+        _measure(stack, _WARM_UP, _make_csv(_WARM_UP.size_mb * BYTES_PER_MB), f"bench-warm-up-{int(time.time())}")
         print(f"\n| case, seconds | {' | '.join(_COLUMNS)} |\n|---|{'---:|' * len(_COLUMNS)}", flush=True)
         for name in options.cases.split(","):
             _run(stack, CASES[name], options.repeat)
