@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
 import socket
@@ -20,6 +21,7 @@ from tests.support.uploader_server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
 from uploader.receiving import ReceivingDirectory
 
+LONE_SURROGATE = b"\x00\xd8"
 ROWS = b"id,name\n" + b"".join(b"%d,name of %d\n" % (row, row) for row in range(1, 1001))
 
 
@@ -36,6 +38,11 @@ def untouched(uploader: RunningUploader) -> Iterator[None]:
     yield
     wait_until(lambda: uploader.files() == files, what="nothing remains", deadline_s=20, poll_s=0.02)
     assert len(uploader.announcer.messages) == messages
+
+
+def utf16(text: str) -> bytes:
+    """Return ``text`` in little-endian UTF-16 with a byte order mark."""
+    return codecs.BOM_UTF16_LE + text.encode("utf-16-le")
 
 
 def post(uploader: RunningUploader, source: bytes = ROWS, **given: Any) -> httpx.Response:
@@ -193,6 +200,60 @@ REFUSED: dict[str, Refusal] = {
         {"source": b"a,b\n1,\xff\n", "params": {"encoding": "utf-8"}},
         {"reason": "invalid_encoding", "row": 1, "byte": 6},
     ),
+    "UTF-16 with half a pair": (
+        400,
+        "invalid_csv",
+        {"source": utf16("a,b\n1,2\n3,4\n5,") + LONE_SURROGATE + "\n6,7\n".encode("utf-16-le")},
+        {"reason": "invalid_encoding", "row": 3, "byte": 30},
+    ),
+    "UTF-16 with half a pair in the header": (
+        400,
+        "invalid_csv",
+        {"source": utf16("a,") + LONE_SURROGATE + "\n1,2\n".encode("utf-16-le")},
+        {"reason": "invalid_encoding", "row": 0, "byte": 6},
+    ),
+    "UTF-16 that ends within a character": (
+        400,
+        "invalid_csv",
+        {"source": utf16("a,b\n1,2\n3,") + b"4"},
+        {"reason": "invalid_encoding", "row": 2, "byte": 22},
+    ),
+    "UTF-16 with a ragged row before half a pair": (
+        400,
+        "invalid_csv",
+        {"source": utf16("a,b\n1,2\n3\n4,") + LONE_SURROGATE + "\n".encode("utf-16-le")},
+        {"reason": "ragged_row", "row": 2, "byte": 8},
+    ),
+    "UTF-16 with nothing behind the mark": (
+        400,
+        "invalid_csv",
+        {"source": codecs.BOM_UTF16_LE},
+        {"reason": "empty_file", "row": 0, "byte": 0},
+    ),
+    "UTF-16, big-endian, with nothing behind the mark": (
+        400,
+        "invalid_csv",
+        {"source": codecs.BOM_UTF16_BE},
+        {"reason": "empty_file", "row": 0, "byte": 0},
+    ),
+    "UTF-16 where Latin-1 is declared": (
+        400,
+        "invalid_csv",
+        {"source": utf16("a,b\n1,2\n"), "params": {"encoding": "latin-1"}},
+        {
+            "reason": "invalid_encoding",
+            "row": 0,
+            "byte": 0,
+            "expected": "text in iso8859-1",
+            "found": "the byte order mark of utf-16-le",
+        },
+    ),
+    "UTF-16 of the other byte order than declared": (
+        400,
+        "invalid_csv",
+        {"source": utf16("a,b\n1,2\n"), "params": {"encoding": "utf-16-be"}},
+        {"reason": "invalid_encoding", "row": 0, "byte": 0, "found": "the byte order mark of utf-16-le"},
+    ),
 }
 
 
@@ -205,6 +266,29 @@ def test_refused_upload_says_why_and_leaves_nothing(uploader: RunningUploader, c
     assert (answer.status_code, problem["code"]) == (status, code), problem
     assert answer.headers["content-type"] == "application/problem+json"
     assert {name: problem.get(name) for name in members} == members
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("chunks", [{"chunk_type": "rows"}, {"chunk_type": "count", "chunk_size": "2"}])
+@pytest.mark.parametrize("case", [case for case in REFUSED if REFUSED[case][1] == "invalid_csv"])
+def test_violation_is_the_same_whichever_way_it_is_cut(
+    uploader: RunningUploader, case: str, chunks: dict[str, str]
+) -> None:
+    _, _, request, members = REFUSED[case]
+    fields = [(name, value.encode()) for name, value in chunks.items()]
+    for parts in (
+        [("file", request["source"]), ("dataset_name", b"d"), *fields],
+        [("dataset_name", b"d"), *fields, ("file", request["source"])],
+    ):
+        answer = post_body(uploader, form(parts, boundary="b"), params=request.get("params", {}))
+        assert answer.status_code == 400, answer.text
+        assert {name: answer.json().get(name) for name in members} == members
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_utf16_may_be_declared(uploader: RunningUploader, encoding: str) -> None:
+    answer = post(uploader, utf16("ä,b\n1,2\n"), params={"encoding": encoding})
+    assert answer.status_code == 202, answer.text
 
 
 @pytest.mark.usefixtures("untouched")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,19 +20,27 @@ from uploader.model import CutOptions, TranscodedFrom
 MAX_HEADER_BYTES = 256 * 1024
 """The names of the columns stand in every Kafka message, as JSON, and these are 1 MB at most."""
 _HINTS = {
-    "ragged_row": "strict=false takes rows of any number of fields; delimiter=... if it was sniffed wrongly",
+    "ragged_row": "sent before the file, strict=false takes rows of any number of fields, and delimiter=... helps "
+    "if it was sniffed wrongly",
     "unterminated_quote": "close the quote, or double the quotes that belong to the text",
     "nul_byte": "this is no text; UTF-16 needs a byte order mark",
-    "invalid_encoding": "encoding=... says what the bytes are; without it they are copied as they are",
-    "header_too_long": "the first record holds the names of the columns",
+    "invalid_encoding": "encoding=..., sent before the file, says what the bytes are; without it they are copied "
+    "as they are, save for UTF-16 with a byte order mark",
+    "header_too_long": "the first record holds the names of the columns; where a quote in it is mistaken, "
+    "delimiter=... may help",
     "empty_file": "send a CSV with a header record",
 }
 
 
 class Transcoder:
-    """Passes bytes through, or turns UTF-16 with a BOM into UTF-8 and hashes what came in."""
+    """Passes bytes through, or turns UTF-16 with a BOM into UTF-8 and hashes what came in.
 
-    def __init__(self) -> None:
+    Args:
+        current_row: asked for the row that an error names.
+    """
+
+    def __init__(self, *, current_row: Callable[[], int]) -> None:
+        self._current_row = current_row
         self._start: bytes | None = b""
         self._utf16: Utf16Transcoder | None = None
         self._source = hashlib.sha256()
@@ -63,10 +71,24 @@ class Transcoder:
         Raises:
             InvalidCsvError: the UTF-16 ends within a character.
         """
+        rest = memoryview(b"")
         if self._start is not None:
-            return memoryview(self._start)
+            rest = self._begin(memoryview(self._start))
+        if self._utf16 is None:
+            return rest
+        self._source.update(rest)
         with csv_errors():
-            return memoryview(b"" if self._utf16 is None else self._utf16.finish())
+            return memoryview(self._utf16.feed(rest) + self._utf16.finish())
+
+    def check(self) -> None:
+        """Say again, once everything valid was scanned, what was not valid.
+
+        Raises:
+            InvalidCsvError: as :meth:`feed` and :meth:`finish` do, with the row that is the current one now.
+        """
+        if self._utf16 is not None:
+            with csv_errors():
+                self._utf16.finish()
 
     def _probe(self, data: memoryview) -> memoryview:
         """Hold the first bytes back until they tell which BOM there is."""
@@ -75,6 +97,9 @@ class Transcoder:
         if len(data) < BOM_PROBE_BYTES:
             self._start = bytes(data)
             return data[:0]
+        return self._begin(data)
+
+    def _begin(self, data: memoryview) -> memoryview:
         self._start = None
         bom = detect_bom(bytes(data[:BOM_PROBE_BYTES]))
         if bom is not None and bom[0] == "utf-16-le":
@@ -82,7 +107,7 @@ class Transcoder:
         elif bom is not None and bom[0] == "utf-16-be":
             self.transcoded_from = "utf-16-be"
         if self.transcoded_from is not None:
-            self._utf16 = Utf16Transcoder(self.transcoded_from)
+            self._utf16 = Utf16Transcoder(self.transcoded_from, current_row=self._current_row)
         return data
 
 
@@ -96,18 +121,32 @@ class ScannedBlock:
 
 
 class ContentScanner:
-    """Finds the header, then scans the body block by block."""
+    """Finds the header, then scans the body block by block.
 
-    def __init__(self, *, options: CutOptions, transcoded: bool) -> None:
+    Raises:
+        InvalidCsvError: another encoding is declared than the one the byte order mark tells.
+        InvalidFieldError: the declared encoding cannot be checked.
+    """
+
+    def __init__(self, *, options: CutOptions, transcoded_from: TranscodedFrom | None) -> None:
         self._strict = options.strict
-        # What was transcoded is valid UTF-8; a declared encoding was said of the source.
-        encoding = None if transcoded else options.encoding
+        encoding = options.encoding
+        if transcoded_from is not None:
+            # A declared encoding was said of the source; what it became is valid UTF-8.
+            with csv_errors():
+                _check_declared(encoding, transcoded_from)
+            encoding = None
         try:
             self._header_finder = HeaderFinder(delimiter=options.delimiter, encoding=encoding)
         except UnsupportedEncodingError as error:
             raise InvalidFieldError(f"encoding: {error}", field="encoding") from error
         self._header: Header | None = None
         self._scanner: Scanner | None = None
+
+    @property
+    def current_row(self) -> int:
+        """The row that what comes next belongs to; 0 while the header is not complete."""
+        return 0 if self._scanner is None else self._scanner.rows + 1
 
     @property
     def header(self) -> Header:
@@ -175,6 +214,18 @@ class ContentScanner:
     def _scan(self, scanner: Scanner, data: memoryview) -> ScannedBlock:
         place = self.end
         return ScannedBlock(data=data, scan=scanner.feed(data), place=place)
+
+
+def _check_declared(encoding: str | None, transcoded_from: TranscodedFrom) -> None:
+    """Check that a source in UTF-16 was not declared to be something else."""
+    if encoding not in (None, "utf-16", transcoded_from):
+        raise CsvFormatError(
+            "invalid_encoding",
+            row=0,
+            byte=0,
+            expected=f"text in {encoding}",
+            found=f"the byte order mark of {transcoded_from}",
+        )
 
 
 @contextmanager

@@ -11,8 +11,9 @@ import hashlib
 import os
 import threading
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from uploader.chunking.files import FILE_MODE, copy_range, hash_file, read_block
 from uploader.chunking.job import CutJob
 from uploader.chunking.plan import Place, plan_for, spread
 from uploader.chunking.worker import Worker, on_own_thread
+from uploader.errors import InvalidCsvError
 from uploader.model import ChunkType, CutOptions, CutResult
 
 SPOOL_FILE = ".spool"
@@ -87,6 +89,11 @@ class SpoolCutter:
             self._index.feed(scanned)
 
     @property
+    def current_row(self) -> int:
+        """The row up to which the spool was scanned; 0 is the header."""
+        return 0 if self._scanner is None else self._scanner.current_row
+
+    @property
     def size_bytes(self) -> int:
         """How much is in the spool."""
         return os.fstat(self.fd).st_size
@@ -123,7 +130,7 @@ class SpoolCutter:
             raise StoppedError
 
     def _spans_by_plan(self, options: CutOptions, buffer: memoryview) -> tuple[ContentScanner, list[Span]]:
-        scanner = self._new_scanner(options)
+        self._scanner = scanner = self._new_scanner(options)
         cutter = Cutter(
             plan=plan_for(options),
             sink=NoSink(),
@@ -137,6 +144,7 @@ class SpoolCutter:
             scanned = scanner.feed(data)
             if scanned is not None:
                 cutter.feed(scanned, None)
+        self._transcoder.check()
         scanned = scanner.finish()
         if scanned is not None:
             cutter.feed(scanned, None)
@@ -161,13 +169,14 @@ class SpoolCutter:
             for data in read_blocks(self.fd, buffer):
                 self.check_stopped()
                 self.scan(data, options)
+        self._transcoder.check()
         scanned = scanner.finish()
         if scanned is not None:
             self._index.feed(scanned)
         return scanner
 
     def _new_scanner(self, options: CutOptions) -> ContentScanner:
-        return ContentScanner(options=options, transcoded=self._transcoder.transcoded_from is not None)
+        return ContentScanner(options=options, transcoded_from=self._transcoder.transcoded_from)
 
     def _build_all(self, spans: list[Span], prefix: bytes) -> list[str]:
         paths = [self._job.chunk_path(number) for number in range(1, len(spans) + 1)]
@@ -199,7 +208,7 @@ class SpooledCut:
 
     def __init__(self, *, options: CutOptions | None, job: CutJob, on_failure: Callable[[BaseException], None]) -> None:
         self._options = options
-        self._transcoder = Transcoder()
+        self._transcoder = Transcoder(current_row=lambda: self._cutter.current_row)
         self._stopped = threading.Event()
         self._cutter = SpoolCutter(job=job, transcoder=self._transcoder, stopped=self._stopped)
         self._content = hashlib.sha256()
@@ -242,11 +251,25 @@ class SpooledCut:
         await asyncio.to_thread(self._cutter.close)  # frees the blocks of an unlinked spool
 
     def _take(self, block: Block) -> None:
-        self._keep(self._transcoder.feed(block.content), block)
+        with self._scan_first():
+            self._keep(self._transcoder.feed(block.content), block)
         block.release()
 
     def _take_rest(self) -> None:
-        self._keep(self._transcoder.finish(), None)
+        with self._scan_first():
+            self._keep(self._transcoder.finish(), None)
+
+    @contextmanager
+    def _scan_first(self) -> Iterator[None]:
+        """Put the transcoder's error off where nothing is scanned yet: a violation that lies before it comes first.
+
+        The transcoder raises it for all that follows, which is not kept, and again when the cutter asks it.
+        """
+        try:
+            yield
+        except InvalidCsvError:
+            if self._options is not None:
+                raise
 
     def _keep(self, data: memoryview, block: Block | None) -> None:
         if not data:

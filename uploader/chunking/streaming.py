@@ -83,7 +83,7 @@ class StreamingCut:
     def __init__(self, *, options: CutOptions, job: CutJob, on_failure: Callable[[BaseException], None]) -> None:
         self.options = options
         self._job = job
-        self._transcoder = Transcoder()
+        self._transcoder = Transcoder(current_row=lambda: 0 if self._scanner is None else self._scanner.current_row)
         self._scanner: ContentScanner | None = None
         chunk_worker = Worker(name="chunks", on_failure=on_failure)
         self._digests = ChunkDigests(chunk_worker=chunk_worker, on_failure=on_failure)
@@ -147,8 +147,7 @@ class StreamingCut:
 
     def _cut(self, data: memoryview, block: Block | None) -> None:
         if self._scanner is None:
-            transcoded = self._transcoder.transcoded_from is not None
-            self._scanner = ContentScanner(options=self.options, transcoded=transcoded)
+            self._scanner = ContentScanner(options=self.options, transcoded_from=self._transcoder.transcoded_from)
         scanned = self._scanner.feed(data)
         if scanned is not None:
             self._writer.prefix = self._scanner.header.prefix
