@@ -85,6 +85,13 @@ def rows_of_python(text: str, dialect: Dialect) -> tuple[list[int], list[list[st
     return ends, rows
 
 
+def is_unterminated(text: str, dialect: Dialect) -> bool:
+    """Whether one more line and a record would be read differently: then a quote is open at the end."""
+    probe = text + "\n" + dialect.delimiter.decode()
+    ends, rows = rows_of_python(probe, dialect)
+    return ends[-1:] == [len(probe)] and rows[-1] != ["", ""]
+
+
 def scan_by_hand(body: bytes, dialect: Dialect, expected: int | None, encoding: str | None) -> Found:
     """What the scanner must find, slowly."""
     separators, opened = _separators(body, dialect)
