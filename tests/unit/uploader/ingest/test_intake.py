@@ -17,6 +17,7 @@ import pytest
 
 from contracts.names import BYTES_PER_MB
 from tests.support.ingest import Part, cut_up, form, receive, settings_for, stream
+from tests.support.waiting import wait_until
 from uploader import intake
 from uploader.chunking.blocks import BlockPool
 from uploader.chunking.files import GrowingFile, write_all
@@ -44,6 +45,15 @@ def body_of(parts: list[Part], piece_bytes: int = 65536) -> AsyncIterator[bytes]
     return stream(cut_up(form(parts), [piece_bytes]))
 
 
+class SkippingLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock can be put forward."""
+
+    skipped_s = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.skipped_s
+
+
 @pytest.fixture
 def nothing_left(tmp_path: Path) -> Iterator[None]:
     """Check that no file and no thread is left."""
@@ -51,7 +61,7 @@ def nothing_left(tmp_path: Path) -> Iterator[None]:
     yield
     assert list((tmp_path / RECEIVING).iterdir()) == []
     assert [path.name for path in tmp_path.iterdir()] == [RECEIVING]
-    assert threading.active_count() <= threads
+    wait_until(lambda: threading.active_count() <= threads, what="no thread is left", deadline_s=20, poll_s=0.01)
 
 
 @pytest.mark.usefixtures("nothing_left")
@@ -207,21 +217,23 @@ def test_long_cut_holds_no_other_upload_up(tmp_path: Path, way: str) -> None:
 @pytest.mark.parametrize(("owner", "name"), [(intake, "check_disk"), (BlockPool, "acquire")])
 @pytest.mark.parametrize("way", WAYS)
 def test_client_that_waits_for_us_does_not_stall(tmp_path: Path, way: str, owner: object, name: str) -> None:
-    idle_s, at_once = 0.3, getattr(owner, name)
+    loop, at_once = SkippingLoop(), getattr(owner, name)
     waited: list[str] = []
 
     async def late(*args: Any, **kwargs: Any) -> Any:
         if len(waited) < 2:  # the first look at the disk is before the body
             waited.append(name)
-            await asyncio.sleep(2 * idle_s)
+            loop.skipped_s += 2 * intake.IDLE_S
+            for _ in range(3):  # so that a time that is up is noticed
+                await asyncio.sleep(0)
         return await at_once(*args, **kwargs)
 
     with (
-        patch("uploader.intake.IDLE_S", idle_s),
         patch("uploader.intake._DISK_CHECK_BYTES", BYTES_PER_MB),
         patch.object(owner, name, late),
+        asyncio.Runner(loop_factory=lambda: loop) as runner,
     ):
-        received = asyncio.run(receive(body_of(WAYS[way]), temp_dir=tmp_path))
+        received = runner.run(receive(body_of(WAYS[way]), temp_dir=tmp_path))
     assert len(waited) == 2
     assert received.content == BIG[1]
 
