@@ -9,12 +9,15 @@ import hashlib
 import io
 import math
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from csvscan import Dialect
+from tests.property.scan_reference import rows_of_python
 from tests.support.ingest import Received, cut_up, form, receive, settings_for, stream
 from uploader.chunking import blocks, plan
 from uploader.model import ChunkType
@@ -55,7 +58,7 @@ _SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 @settings(max_examples=150)
 @given(
     text=csv_texts(),
-    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be"]),
     option=_OPTIONS,
     read_sizes=_SIZES,
     block_bytes=st.integers(1, 50),
@@ -70,7 +73,7 @@ def test_chunks_put_together_are_the_source_and_hold_each_row_once(
     block_bytes: int,
     file_at: int,
 ) -> None:
-    source = text.encode(encoding)
+    source = (codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b"") + text.encode(encoding)
     chunk_type, chunk_size = option
     parts = [
         ("dataset_name", b"d"),
@@ -117,10 +120,10 @@ def _check(received: Received, source: bytes, chunk_type: ChunkType, chunk_size:
     rows = _rows(content)
     assert [row for file in received.files for row in _rows(file)] == rows
     assert [chunk.row_count for chunk in chunks] == [len(_rows(file)) for file in received.files]
-    _check_sizes(received, chunk_type, chunk_size, len(rows))
+    _check_sizes(received, content, chunk_type, chunk_size, len(rows))
 
 
-def _check_sizes(received: Received, chunk_type: ChunkType, chunk_size: int, rows: int) -> None:
+def _check_sizes(received: Received, content: bytes, chunk_type: ChunkType, chunk_size: int, rows: int) -> None:
     counts = [chunk.row_count for chunk in received.result.chunks]
     if chunk_type is ChunkType.ROWS:
         assert len(counts) == max(1, math.ceil(rows / chunk_size))
@@ -130,5 +133,15 @@ def _check_sizes(received: Received, chunk_type: ChunkType, chunk_size: int, row
         assert max(counts) - min(counts) <= 1
     else:
         bodies = [chunk.byte_end - chunk.byte_start for chunk in received.result.chunks]
-        assert all(body >= 3 * chunk_size for body in bodies[:-1])
-        assert 0 not in counts or len(counts) == 1
+        assert bodies == _size_bodies(content, header_bytes=received.result.header_bytes, chunk_bytes=3 * chunk_size)
+
+
+def _size_bodies(content: bytes, *, header_bytes: int, chunk_bytes: int) -> list[int]:
+    """Return the sizes of the bodies: each ends with the first row that is enough, the last with the content."""
+    text = content.decode()
+    ends = [len(text[:end].encode()) for end in rows_of_python(text, Dialect())[0]][1:]
+    cuts = [header_bytes]
+    for end in ends[:-1]:
+        if end - cuts[-1] >= chunk_bytes:
+            cuts.append(end)
+    return [stop - start for start, stop in pairwise([*cuts, len(content)])]
