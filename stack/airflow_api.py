@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -10,6 +10,7 @@ import httpx
 from stack.errors import StackError
 
 _TIMEOUT_S = 20.0
+_PAGE = 100  # Airflow's maximum_page_limit
 
 
 class AirflowApiError(StackError):
@@ -58,10 +59,20 @@ class AirflowApi:
         """Let a DAG run."""
         self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
-    def runs(self, dag_id: str, *, limit: int = 100) -> list[dict[str, Any]]:
-        """Return the newest runs of a DAG, the newest first."""
-        path = f"/dags/{dag_id}/dagRuns?order_by=-run_after&limit={limit}"
-        return list(self._call("GET", path).json()["dag_runs"])
+    def runs(self, dag_id: str, *, limit: int | None = None, since: datetime | None = None) -> list[dict[str, Any]]:
+        """Return runs of a DAG, the newest first: the newest ``limit``, those from ``since`` on (default: all)."""
+        path = f"/dags/{dag_id}/dagRuns?order_by=-run_after&limit={_PAGE}"
+        if since is not None:
+            path += f"&run_after_gte={since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+        found: dict[str, dict[str, Any]] = {}  # by id: a run that starts between two pages moves the others on
+        offset = 0
+        while limit is None or len(found) < limit:
+            page = self._call("GET", f"{path}&offset={offset}").json()["dag_runs"]
+            found |= {run["dag_run_id"]: run for run in page}
+            offset += len(page)
+            if len(page) < _PAGE:
+                break
+        return list(found.values())[:limit]
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the task instances of a run (``~`` as ``run_id``: of all runs)."""

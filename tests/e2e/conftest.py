@@ -30,5 +30,5 @@ def running_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipel
 @pytest.fixture
 def pipeline(running_pipeline: Pipeline) -> Pipeline:
     """Give the pipeline with all its processes running, whatever the test before has left dead or stopped."""
-    running_pipeline.bring_back()
+    running_pipeline.begin_test()
     return running_pipeline

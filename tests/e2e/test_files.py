@@ -30,12 +30,13 @@ def test_file_lands_exactly_once(pipeline: Pipeline, file: CsvFile, chunk_type: 
 
     answer = pipeline.upload(file, dataset, chunk_type, chunk_size)
 
-    expected = {"size": None, "rows": math.ceil(file.rows / chunk_size), "count": 7}[chunk_type]
-    assert answer["total_chunks"] == (expected or answer["total_chunks"])
+    size_chunks = {1: 1, 100: 10, 500: 10}[size_mb]  # each over its size by part of a row, so the last is smaller
+    expected = {"size": size_chunks, "rows": math.ceil(file.rows / chunk_size), "count": 7}[chunk_type]
+    assert answer["total_chunks"] == expected
     assert (answer["row_count"], answer["size_bytes"], answer["sha256"]) == (file.rows, file.size_bytes, file.sha256)
     pipeline.wait_until_landed(answer["upload_id"])
-    pipeline.check_landed_exactly_once(answer["upload_id"], dataset, file)
     pipeline.check_nothing_left_over()
+    pipeline.check_landed_exactly_once(answer["upload_id"], dataset, file)
 
 
 def test_quoted_newlines_stay_in_their_record(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -43,8 +44,8 @@ def test_quoted_newlines_stay_in_their_record(pipeline: Pipeline, tmp_path: Path
     answer = pipeline.upload(file, "quoted", "size", 1)
     assert answer["total_chunks"] == 5
     pipeline.wait_until_landed(answer["upload_id"])
-    pipeline.check_landed_exactly_once(answer["upload_id"], "quoted", file)
     pipeline.check_nothing_left_over()
+    pipeline.check_landed_exactly_once(answer["upload_id"], "quoted", file)
 
 
 def test_five_uploads_at_once_do_not_mix(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -52,19 +53,25 @@ def test_five_uploads_at_once_do_not_mix(pipeline: Pipeline, tmp_path: Path) -> 
     files = [write_csv(tmp_path / name, size_bytes=12 * BYTES_PER_MB, salt=name) for name in names]
     with ThreadPoolExecutor(5) as pool:
         answers = list(pool.map(lambda file, name: pipeline.upload(file, name, "size", 3), files, names))
-    for answer, name, file in zip(answers, names, files, strict=True):
+    for answer in answers:
         pipeline.wait_until_landed(answer["upload_id"])
-        pipeline.check_landed_exactly_once(answer["upload_id"], name, file)
     pipeline.check_nothing_left_over()
+    for answer, name, file in zip(answers, names, files, strict=True):
+        pipeline.check_landed_exactly_once(answer["upload_id"], name, file)
 
 
 def test_airflow_costs_no_more_tasks_for_many_chunks_than_for_one(pipeline: Pipeline, tmp_path: Path) -> None:
-    file = write_csv(tmp_path / "many.csv", size_bytes=2 * BYTES_PER_MB)
-    answer = pipeline.upload(file, "many", "count", 100)
-    pipeline.wait_until_landed(answer["upload_id"])
-    pipeline.check_landed_exactly_once(answer["upload_id"], "many", file)
-    assert len(pipeline.chunk_runs(answer["upload_id"])) == 1
-    pipeline.check_nothing_left_over()
+    tasks = {}
+    for chunks in (1, 100):
+        file = write_csv(tmp_path / "data.csv", size_bytes=2 * BYTES_PER_MB, salt=str(chunks))
+        answer = pipeline.upload(file, f"many-{chunks}", "count", chunks)
+        assert answer["total_chunks"] == chunks
+        pipeline.wait_until_landed(answer["upload_id"])
+        pipeline.check_nothing_left_over()
+        pipeline.check_landed_exactly_once(answer["upload_id"], f"many-{chunks}", file)
+        (run,) = pipeline.chunk_runs(answer["upload_id"])
+        tasks[chunks] = len(pipeline.tasks(run["dag_run_id"]))
+    assert 0 < tasks[100] == tasks[1]
 
 
 def test_command_line_uploads_waits_and_proves(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -73,8 +80,8 @@ def test_command_line_uploads_waits_and_proves(pipeline: Pipeline, tmp_path: Pat
     (upload,) = pipeline.uploads_of("cli")
     proof = pipeline.run_csvpipe("verify", upload["upload_id"])
     assert file.sha256 in proof
-    pipeline.check_landed_exactly_once(upload["upload_id"], "cli", file)
     pipeline.check_nothing_left_over()
+    pipeline.check_landed_exactly_once(upload["upload_id"], "cli", file)
 
 
 def test_invalid_file_leaves_nothing_behind(pipeline: Pipeline) -> None:
@@ -88,5 +95,5 @@ def test_invalid_file_leaves_nothing_behind(pipeline: Pipeline) -> None:
     assert (problem["code"], problem["row"]) == ("invalid_csv", 2), problem
     assert pipeline.uploads_of("invalid") == []
     assert pipeline.end_offsets() == messages_before
-    assert pipeline.keys("invalid") == []
     pipeline.check_nothing_left_over()
+    assert pipeline.keys("invalid") == []

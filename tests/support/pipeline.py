@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import quote
 
 import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from contracts.manifest import Manifest
-from contracts.names import BUCKET_RAW, DAG_CHUNK_INGESTION, TOPIC_DEAD_LETTER, TOPIC_INGEST, manifest_key
+from contracts.names import BUCKET_RAW, DAG_CHUNK_INGESTION, DAG_LISTENER, TOPIC_DEAD_LETTER, TOPIC_INGEST, manifest_key
 from stack.airflow_api import AirflowApi, AirflowApiError
 from stack.components.airflow import CONSUMER_GROUP
 from stack.local import LocalStack
 from stack.s3 import s3_client
 from tests.support.csv_data import CsvFile
+from tests.support.landing_check import check_landing
 from tests.support.waiting import wait_until
-
-if TYPE_CHECKING:
-    from confluent_kafka import Consumer
 
 _BOUNDARY = "csvpipe-test-boundary"
 _UPLOAD_TIMEOUT_S = 300.0
 _FINAL = {"landed", "failed", "aborted"}
+_UNANSWERED = (
+    httpx.TransportError,
+    httpx.HTTPStatusError,
+    AirflowApiError,
+    KafkaException,
+    BotoCoreError,
+    ClientError,
+)
 
 
 class Pipeline:
@@ -41,13 +50,18 @@ class Pipeline:
         self._nifi_api = f"http://{settings.host}:{settings.nifi_port}/nifi-api"
         self._bootstrap = f"{settings.host}:{settings.kafka_port}"
         self._temp_dir = stack.context.data_dir("uploader")
+        self._minio_dir = stack.context.data_dir("minio")
         self._complete = self._running()
+        self._begun_at = datetime.now(UTC)
+        self._dead_letters = 0
         self.s3 = s3_client(stack.context, f"http://{settings.host}:{settings.minio_port}")
 
-    def bring_back(self) -> None:
-        """Start every process that was there in the beginning and is not now."""
+    def begin_test(self) -> None:
+        """Start every process that was there in the beginning and is not now; what is old is not this test's fault."""
         if self._running() != self._complete:
             self.stack.start()
+        self._dead_letters = self.end_offsets(TOPIC_DEAD_LETTER)
+        self._begun_at = datetime.now(UTC)
 
     def upload(self, file: CsvFile, dataset: str, chunk_type: str, chunk_size: int) -> dict[str, Any]:
         """Upload ``file`` and return the answer, which must be 202."""
@@ -95,13 +109,39 @@ class Pipeline:
         """Return the status code of the uploader's ``/ready``."""
         return httpx.get(f"{self.uploader_url}/ready", timeout=30, trust_env=False).status_code
 
+    def wait(
+        self,
+        condition: Callable[[], bool],
+        what: str,
+        deadline_s: float,
+        explain: Callable[[], str] = lambda: "",
+    ) -> None:
+        """Wait until ``condition`` is true; a service that does not answer, as the test has stopped it, is no end."""
+        unanswered: list[str] = []
+
+        def met() -> bool:
+            try:
+                return condition()
+            except _UNANSWERED as error:
+                unanswered[:] = [repr(error)]
+                return False
+
+        def describe() -> str:
+            last = f"last service without an answer: {unanswered}"
+            try:
+                return f"{explain()}\n{last}\n{self.describe()}"
+            except _UNANSWERED as error:
+                return f"{error!r}\n{last}\n{self.describe()}"
+
+        wait_until(met, what=what, deadline_s=deadline_s, explain=describe)
+
     def wait_for(self, upload_id: str, state: str, *, deadline_s: float = 60) -> None:
         """Wait until the upload is in ``state``."""
-        self._wait(lambda: self.status(upload_id)["status"] == state, f"upload {upload_id} is {state}", deadline_s)
+        self.wait(lambda: self.status(upload_id)["status"] == state, f"upload {upload_id} is {state}", deadline_s)
 
     def wait_for_landed_chunks(self, upload_id: str, count: int, *, deadline_s: float = 120) -> None:
         """Wait until at least ``count`` chunks of the upload have landed."""
-        self._wait(
+        self.wait(
             lambda: self.status(upload_id)["chunk_counts"].get("landed", 0) >= count,
             f"{count} chunks of {upload_id} have landed",
             deadline_s,
@@ -116,45 +156,39 @@ class Pipeline:
                 raise AssertionError(f"upload ended as {status['status']}: {json.dumps(status, indent=1)[:4000]}")
             return bool(status["status"] == "landed" and self._manifest(status["dataset_name"], upload_id))
 
-        self._wait(landed, f"upload {upload_id} has landed", deadline_s)
+        self.wait(landed, f"upload {upload_id} has landed", deadline_s)
 
     def check_landed_exactly_once(self, upload_id: str, dataset: str, file: CsvFile) -> None:
-        """Check that the bucket holds the file's every row once and nothing else.
-
-        It trusts neither the manifest's hashes nor the uploader's: the objects, put together in the order of the
-        manifest, must have the SHA-256 that the file had when it was made.
-        """
+        """Check that the bucket holds the file's every row once and nothing else (see :func:`check_landing`)."""
         manifest = self._manifest(dataset, upload_id)
         assert manifest is not None, f"no manifest of {upload_id} in {dataset}"
-        keys = [chunk.key for chunk in manifest.chunks]
-        assert sorted(self.keys(dataset)) == sorted([*keys, manifest_key(dataset, upload_id)])
-        digest, rows = hashlib.sha256(), 0
-        for number, chunk in enumerate(manifest.chunks):
-            assert chunk.row_start == rows + 1
-            body = self.s3.get_object(Bucket=BUCKET_RAW, Key=chunk.key)["Body"].read()
-            assert len(body) == chunk.size_bytes
-            digest.update(body if number == 0 else memoryview(body)[manifest.header_bytes :])
-            rows = chunk.row_end
-        assert rows == file.rows == manifest.row_count
-        assert digest.hexdigest() == file.sha256 == manifest.source_sha256
+        assert (manifest.upload_id, manifest.dataset_name) == (upload_id, dataset)
+        check_landing(manifest, self.keys(dataset), self._read, file)
 
     def check_nothing_left_over(self, *, deadline_s: float = 60) -> None:
-        """Wait until no service has anything under way: disk, topic, NiFi's queues, Airflow's runs."""
-        self._wait(lambda: self.leftovers() == [], "nothing is left over", deadline_s, lambda: str(self.leftovers()))
-        assert self.end_offsets(TOPIC_DEAD_LETTER) == 0, "messages in the dead-letter topic"
+        """Wait until no service has anything under way, nor anything that nobody asks for any more."""
+        self.wait(lambda: self.leftovers() == [], "nothing is left over", deadline_s, lambda: str(self.leftovers()))
+        assert self.end_offsets(TOPIC_DEAD_LETTER) == self._dead_letters, "messages in the dead-letter topic"
 
     def leftovers(self) -> list[str]:
-        """Name everything that is still under way somewhere."""
+        """Name everything that is under way or orphaned; what an earlier test left unfinished does not count."""
+        uploads = list(self._uploads())
         found = [f"half received: {path}" for path in self.half_received()]
+        found += self._orphans({upload["upload_id"] for upload in uploads}, {each["dataset_name"] for each in uploads})
         if (lag := self.lag()) != 0:
             found.append(f"{lag} messages of {TOPIC_INGEST} not committed")
         if (queued := self.queued_in_nifi()) != 0:
             found.append(f"{queued} flow files queued in NiFi")
-        try:
-            runs = self.airflow.runs(DAG_CHUNK_INGESTION)
-        except AirflowApiError as error:
-            return [*found, error.detail]
-        return found + [f"run {run['dag_run_id']} is {run['state']}" for run in runs if run["state"] != "success"]
+        for upload in uploads:
+            if upload["status"] not in _FINAL and datetime.fromisoformat(upload["created_at"]) >= self._begun_at:
+                found.append(f"upload {upload['upload_id']} is {upload['status']}")
+        for run in self.airflow.runs(DAG_CHUNK_INGESTION, since=self._begun_at):
+            if run["state"] != "success":
+                found.append(f"run {run['dag_run_id']} is {run['state']}")
+        for run in self.airflow.runs(DAG_LISTENER, since=self._begun_at):
+            if run["state"] == "failed":
+                found.append(f"listener's run {run['dag_run_id']} failed")
+        return found
 
     def chunk_runs(self, upload_id: str) -> list[dict[str, Any]]:
         """Return Airflow's runs for an upload."""
@@ -174,9 +208,10 @@ class Pipeline:
         snapshot = answer.raise_for_status().json()["processGroupStatus"]["aggregateSnapshot"]
         return int(snapshot["flowFilesQueued"])
 
-    def keys(self, dataset: str) -> list[str]:
-        """Return every key of a dataset."""
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET_RAW, Prefix=f"{dataset}/")
+    def keys(self, dataset: str | None = None) -> list[str]:
+        """Return every key of a dataset, or of the bucket."""
+        prefix = "" if dataset is None else f"{dataset}/"
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET_RAW, Prefix=prefix)
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
     def end_offsets(self, topic: str = TOPIC_INGEST) -> int:
@@ -187,8 +222,6 @@ class Pipeline:
 
     def lag(self) -> int:
         """Return the number of messages that the listener has not committed."""
-        from confluent_kafka import TopicPartition
-
         with self._consumer(CONSUMER_GROUP) as consumer:
             partitions = consumer.list_topics(TOPIC_INGEST, timeout=20).topics[TOPIC_INGEST].partitions
             places = consumer.committed([TopicPartition(TOPIC_INGEST, p) for p in partitions], timeout=20)
@@ -200,8 +233,29 @@ class Pipeline:
         tails = [f"--- {p.name}\n{p.log_tail(25)}" for p in self.stack.all_processes()]
         return "\n".join([", ".join(states), *tails])
 
+    def _uploads(self) -> Iterator[dict[str, Any]]:
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self.get(f"/uploads?limit=200{cursor and '&cursor=' + quote(cursor, safe='')}")
+            yield from page["uploads"]
+            cursor = page["next_cursor"]
+
+    def _orphans(self, upload_ids: set[str], datasets: set[str]) -> list[str]:
+        """Name what lies on disk or in the bucket and belongs to no upload.
+
+        Unfinished multipart uploads are looked for on MinIO's disk: its API lists those of one exact key only.
+        """
+        directories = [path for path in self._temp_dir.iterdir() if path.is_dir() and path.name != ".receiving"]
+        found = [f"directory of no upload: {path}" for path in directories if path.name not in upload_ids]
+        found += [f"object of no dataset: {key}" for key in self.keys() if key.partition("/")[0] not in datasets]
+        unfinished = self._minio_dir.glob(".minio.sys/multipart/*/*")
+        return found + [f"unfinished multipart upload: {path}" for path in unfinished]
+
     def _running(self) -> set[str]:
         return {process.name for process in self.stack.all_processes() if process.pid}
+
+    def _read(self, key: str) -> bytes:
+        return self.s3.get_object(Bucket=BUCKET_RAW, Key=key)["Body"].read()
 
     def _manifest(self, dataset: str, upload_id: str) -> Manifest | None:
         try:
@@ -211,26 +265,7 @@ class Pipeline:
         return Manifest.model_validate_json(answer["Body"].read())
 
     def _consumer(self, group: str) -> Consumer:
-        from confluent_kafka import Consumer
-
         return Consumer({"bootstrap.servers": self._bootstrap, "group.id": group, "enable.auto.commit": False})
-
-    def _wait(
-        self,
-        condition: Callable[[], bool],
-        what: str,
-        deadline_s: float,
-        explain: Callable[[], str] = lambda: "",
-    ) -> None:
-        def without_network_errors() -> bool:
-            try:
-                return condition()
-            except (httpx.TransportError, httpx.HTTPStatusError):
-                return False  # the service is stopped or killed by the test itself
-
-        wait_until(
-            without_network_errors, what=what, deadline_s=deadline_s, explain=lambda: f"{explain()}\n{self.describe()}"
-        )
 
 
 def accepted(response: httpx.Response) -> dict[str, Any]:
@@ -240,8 +275,6 @@ def accepted(response: httpx.Response) -> dict[str, Any]:
 
 
 def _end(consumer: Consumer, topic: str, partition: int) -> int:
-    from confluent_kafka import TopicPartition
-
     _, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)
     return int(high)
 
