@@ -30,6 +30,7 @@ _C = TypeVar("_C", Processor, Service)
 _CONTEXT_DESCRIPTION = "What the flow csv-ingestion-raw-to-minio needs to know of its surroundings."
 _SETTLE_DEADLINE_S = 60.0
 _POLL_S = 0.25
+_TELL_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,10 +181,20 @@ def _start(client: NiFiClient, group_id: str, report: Report) -> bool:
     _check_valid(processors)
     idle = [processor.name for processor in processors if processor.state != "RUNNING"]
     if idle:
-        client.set_running(group_id, running=True)
-        _wait_until(lambda: all(p.state == "RUNNING" for p in client.processors(group_id)), "processors running")
+        _wait_until(lambda: _tell_to_run(client, group_id), "processors running", pause_s=_TELL_AGAIN_S)
         report(f"{len(idle)} processors started")
     return bool(idle or idle_services)
+
+
+def _tell_to_run(client: NiFiClient, group_id: str) -> bool:
+    """Return whether all processors run; tell them to, where not.
+
+    Once is not enough: a processor that is still stopping reads as stopped, and NiFi passes over it.
+    """
+    if all(processor.state == "RUNNING" for processor in client.processors(group_id)):
+        return True
+    client.set_running(group_id, running=True)
+    return all(processor.state == "RUNNING" for processor in client.processors(group_id))
 
 
 def _settled(ask: Callable[[], list[_C]]) -> list[_C]:
@@ -199,9 +210,11 @@ def _check_valid(components: Sequence[Processor | Service]) -> None:
         raise InvalidFlowError(f"NiFi does not accept the flow: {reasons}", components=[c.name for c in invalid])
 
 
-def _wait_until(condition: Callable[[], bool], what: str, timeout_s: float = _SETTLE_DEADLINE_S) -> None:
+def _wait_until(
+    condition: Callable[[], bool], what: str, timeout_s: float = _SETTLE_DEADLINE_S, pause_s: float = _POLL_S
+) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
             raise NiFiTimeoutError(f"after {timeout_s:.0f} s still not: {what}")
-        time.sleep(_POLL_S)
+        time.sleep(pause_s)

@@ -203,6 +203,18 @@ def test_processors_stopped_by_hand_run_again(restored: NiFiServer) -> None:
     assert restored.status().faults == []
 
 
+def test_processors_that_are_still_stopping_run_again(restored: NiFiServer) -> None:
+    client = restored.client()
+    group_id = client.find_group("csv-ingestion-raw-to-minio")
+    assert group_id is not None
+    for _ in range(3):
+        client.set_running(group_id, running=False)
+
+        restored.deploy()
+
+        assert restored.status().faults == []
+
+
 def test_export_gives_the_file_of_this_checkout(restored: NiFiServer, tmp_path: Path) -> None:
     restored.deploy(scheduling={})
     path = tmp_path / "flow.json"

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from nifi.client import Processor, Service
+from nifi.deploy import _start
+
+if TYPE_CHECKING:
+    from nifi.client import NiFiClient
+
+
+class FakeNiFiWithOneStillStopping:
+    """Like NiFi 2.3.0, which passes over a processor that is still stopping and reads as stopped."""
+
+    def __init__(self) -> None:
+        self.states = {"ListenHTTP": "STOPPED", "InvokeHTTP": "STOPPED"}
+        self.told = 0
+
+    def services(self, _group_id: str) -> list[Service]:
+        return []
+
+    def processors(self, _group_id: str) -> list[Processor]:
+        return [Processor(name=name, state=state, validation="VALID", errors=()) for name, state in self.states.items()]
+
+    def set_running(self, _group_id: str, *, running: bool) -> None:
+        assert running
+        self.told += 1
+        self.states["InvokeHTTP"] = "RUNNING"
+        if self.told > 1:
+            self.states["ListenHTTP"] = "RUNNING"
+
+
+def test_processor_that_was_still_stopping_is_told_again_to_run() -> None:
+    nifi = FakeNiFiWithOneStillStopping()
+
+    assert _start(cast("NiFiClient", nifi), "group", lambda _line: None)
+
+    assert set(nifi.states.values()) == {"RUNNING"}
