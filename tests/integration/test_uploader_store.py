@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 import uploader.store
@@ -28,10 +31,11 @@ from uploader.store.engine import open_engine
 from uploader.store.protocol import Claim, Page
 from uploader.store.records import ChunkRecord, UploadRecord
 from uploader.store.sql import SqlStore, open_store
-from uploader.store.tables import metadata
+from uploader.store.tables import SCHEMA, metadata
 from uploader.transitions import announced, cleaned, failed, landed, relayed, renewed
 
 CLAIM_FOR = timedelta(seconds=20)
+MIGRATIONS = Path(uploader.store.__file__).parent / "migrations"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -86,6 +90,16 @@ class TestSchema:
         with engine.connect() as connection:
             assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         engine.dispose()
+
+    def test_newest_migration_is_the_schema_that_the_code_knows(self) -> None:
+        assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == SCHEMA
+
+    def test_up_to_date_database_is_opened_without_what_migrates(self, url: str) -> None:
+        open_store(url).close()
+        script = "import sys; from uploader.store.sql import open_store; open_store(sys.argv[1]).close()"
+        script += "; print('alembic' in sys.modules)"
+        opened = subprocess.run([sys.executable, "-c", script, url], capture_output=True, text=True, check=True)
+        assert opened.stdout == "False\n"
 
     def test_many_that_open_a_new_database_at_once_all_succeed(self, url: str) -> None:
         together = threading.Barrier(6)
@@ -493,7 +507,7 @@ class TestReplicas:
         engine = store._engine
         with engine.begin() as connection:
             config = Config()
-            config.set_main_option("script_location", str(Path(uploader.store.__file__).parent / "migrations"))
+            config.set_main_option("script_location", str(MIGRATIONS))
             config.attributes["connection"] = connection
             command.downgrade(config, "0001")
             assert "replicas" not in inspect(connection).get_table_names()

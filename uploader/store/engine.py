@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from uploader.errors import ManifestUnavailableError
+from uploader.store.tables import SCHEMA
 
 _BUSY_TIMEOUT_S = 30
 _MIGRATION_LOCK = 0x6373_7670  # "csvp": a number that no other program's advisory lock is likely to use
@@ -127,10 +126,23 @@ def _migrate(engine: Engine) -> None:
             # Several processes start at once: one migrates, the others wait and then find nothing to do.
             connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        if _schema_of(connection) == SCHEMA:
+            return
+        # Not before it is needed: alembic and what it brings along take 12 MB of memory.
+        from alembic import command
+        from alembic.config import Config
+
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _schema_of(connection: Connection) -> str | None:
+    """Return the revision that alembic has noted; None: there are no tables yet."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _use_write_ahead_log(engine: Engine) -> None:

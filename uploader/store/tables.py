@@ -21,6 +21,9 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+SCHEMA = "0002"
+"""The newest revision of ``migrations/versions``: a database that has it needs no migration."""
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
