@@ -4,6 +4,9 @@
 three times; ``--quick`` 1 GB with LF, once. MB and GB are 10^6 and 10^9 bytes, of memory too. Only ``chunk_size`` of a
 cut by size counts as the uploader does, in MB of 1024 * 1024 bytes.
 
+All targets are up for a whole table and are measured in turn, one trial each a round, as the speed of a shared machine
+drifts; "of raw" is the median of the rounds' ratios.
+
 Every target gets the same file from the same client (``sendfile``, from the page cache) over the loopback. MB/s is the
 file's size by the time from connect to the answer. CPU is that of the server's process alone, in seconds by GB: it
 says what a busy machine hides. Peak RSS is the process's high-water mark during the upload. Latency is that of
@@ -21,8 +24,8 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +33,7 @@ from pathlib import Path
 from benchmarks.http_client import MakeRequest, multipart, probing_health, put, send, tus
 from benchmarks.minio import Store, given_store, own_store
 from benchmarks.server_process import Server, Start, nginx, tusd, uvicorn
+from csvpipe.commands.serve import HTTP_PROTOCOL
 from stack.errors import StackError
 
 _MB = 10**6
@@ -61,6 +65,9 @@ class Target:
     has_health: bool = True
 
 
+Measure = Callable[[], Trial]
+
+
 def make_csv(path: Path, *, size_bytes: int, line_end: str) -> None:
     """Write rows like those of a flight table, with a quoted field in each tenth, up to about ``size_bytes``."""
     rows = []
@@ -77,16 +84,16 @@ def make_csv(path: Path, *, size_bytes: int, line_end: str) -> None:
             file.write(block)
 
 
-def measure(target: Target, path: Path, *, directory: Path, trials: int) -> list[Trial]:
-    """Upload ``path`` to ``target`` a few times, after one small upload."""
+@contextmanager
+def contend(target: Target, path: Path, directory: Path) -> Iterator[Measure]:
+    """Run ``target``, its files in ``directory``; give what uploads ``path`` to it once. One small upload is first."""
+    directory.mkdir()
     warm_up = path.with_name("warm-up.csv")
     make_csv(warm_up, size_bytes=_WARM_UP_MB * _MB, line_end="\n")
     with target.start(directory) as server:
         send(warm_up, port=server.port, request=target.request)
-        results = [_trial(target, server, path, directory) for _ in range(trials)]
+        yield partial(_trial, target, server, path, directory)
     shutil.rmtree(directory)
-    directory.mkdir()
-    return results
 
 
 def _trial(target: Target, server: Server, path: Path, directory: Path) -> Trial:
@@ -104,11 +111,12 @@ def _trial(target: Target, server: Server, path: Path, directory: Path) -> Trial
     return Trial(seconds, server.cpu_seconds() - cpu_before, server.peak_rss_mb(), latencies_ms)
 
 
-def measure_store(store: Store, path: Path, *, trials: int) -> list[Trial]:
-    """Put ``path`` into the store a few times, after one small object."""
+@contextmanager
+def contend_with(store: Store, path: Path) -> Iterator[Measure]:
+    """Give what puts ``path`` into the store once. One small object is first."""
     with store.bucket():
         store.put(path.with_name("warm-up.csv"))
-        return [_store_trial(store, path) for _ in range(trials)]
+        yield partial(_store_trial, store, path)
 
 
 def _store_trial(store: Store, path: Path) -> Trial:
@@ -121,10 +129,10 @@ def _store_trial(store: Store, path: Path) -> Trial:
     return Trial(seconds, store.server.cpu_seconds() - cpu_before, store.server.peak_rss_mb(), [])
 
 
-def line(name: str, size_bytes: int, trials: list[Trial], raw_rate: float | None) -> tuple[str, float]:
-    """Return a line of the table, and the best rate."""
+def line(name: str, size_bytes: int, trials: list[Trial], raw: list[Trial]) -> str:
+    """Return a line of the table."""
     rates = [size_bytes / _MB / trial.seconds for trial in trials]
-    best = max(rates)
+    share = statistics.median(beside.seconds / trial.seconds for trial, beside in zip(trials, raw, strict=True))
     cpu = min(trial.cpu_seconds for trial in trials) / (size_bytes / 1e9)
     rss = max(trial.peak_rss_mb for trial in trials)
     latencies = sorted(latency for trial in trials for latency in trial.latencies_ms)
@@ -132,18 +140,20 @@ def line(name: str, size_bytes: int, trials: list[Trial], raw_rate: float | None
     if latencies:
         p99 = latencies[int(len(latencies) * 0.99)]
         health = f"{statistics.median(latencies):.1f} / {p99:.1f} / {latencies[-1]:.1f}"
-    median, share = statistics.median(rates), best / (raw_rate or best)
     used = "- | -" if math.isnan(cpu) else f"{cpu:.2f} | {rss:.0f}"
-    return f"| {name} | {best:.0f} | {median:.0f} | {share:.2f} | {used} | {health} |", best
+    return f"| {name} | {max(rates):.0f} | {statistics.median(rates):.0f} | {share:.2f} | {used} | {health} |"
 
 
 def targets(modes: list[str], *, kafka: str | None, peers: bool) -> list[Target]:
     """Return what to measure, the raw server first."""
     found = [Target("raw body to one file", uvicorn("benchmarks.baselines.raw:app", "--lifespan", "off"), multipart())]
+    ours_by = ("--http", HTTP_PROTOCOL)
     if kafka is None:
-        ours = uvicorn("benchmarks.baselines.receive_only:app")
+        ours = uvicorn("benchmarks.baselines.receive_only:app", *ours_by)
     else:
-        ours = uvicorn("uploader.app:create_app", "--factory", TEMP_DIR="{directory}/chunks", KAFKA_BROKER=kafka)
+        ours = uvicorn(
+            "uploader.app:create_app", *ours_by, "--factory", TEMP_DIR="{directory}/chunks", KAFKA_BROKER=kafka
+        )
     for mode in modes:
         request = multipart(dataset_name="benchmark", chunk_type=mode, chunk_size=_CHUNK_SIZES[mode])
         found.append(Target(f"csvpipe, by {mode}", ours, request))
@@ -159,19 +169,24 @@ def targets(modes: list[str], *, kafka: str | None, peers: bool) -> list[Target]
 
 
 def run_table(args: argparse.Namespace, source: Path, work: Path, store: Store | None) -> None:
-    """Measure every target with ``source`` and print the table."""
-    print(f"\n{_HEAD}\n|---|---|---|---|---|---|---|", flush=True)
-    raw_rate: float | None = None
-    named: list[tuple[str, Callable[[], list[Trial]]]] = [
-        (target.name, partial(measure, target, source, directory=work, trials=args.trials))
-        for target in targets(args.modes.split(","), kafka=args.kafka, peers=args.peers)
-    ]
-    if store is not None:
-        named.append(("boto3 put_object into MinIO", partial(measure_store, store, source, trials=args.trials)))
-    for name, measured in named:
-        text, best = line(name, source.stat().st_size, measured(), raw_rate)
-        raw_rate = raw_rate or best
-        print(text, flush=True)
+    """Measure every target with ``source``, in turn, and print the table."""
+    size_bytes = source.stat().st_size
+    with ExitStack() as running:
+        contenders: list[tuple[str, Measure]] = [
+            (target.name, running.enter_context(contend(target, source, work / str(number))))
+            for number, target in enumerate(targets(args.modes.split(","), kafka=args.kafka, peers=args.peers))
+        ]
+        if store is not None:
+            contenders.append(("boto3 put_object into MinIO", running.enter_context(contend_with(store, source))))
+        trials: dict[str, list[Trial]] = {name: [] for name, _ in contenders}
+        for turn in range(args.trials):
+            for name, measure in contenders:
+                trials[name].append(measure())
+                rate = size_bytes / _MB / trials[name][-1].seconds
+                print(f"round {turn + 1}: {name}: {rate:.0f} MB/s", file=sys.stderr, flush=True)
+    print(f"\n{_HEAD}\n|---|---|---|---|---|---|---|")
+    for name, found in trials.items():
+        print(line(name, size_bytes, found, trials[contenders[0][0]]), flush=True)
 
 
 def check_disk(directory: Path, largest_mb: int) -> None:
