@@ -68,6 +68,11 @@ class UploadAbortedError(CsvPipeError):
     status = 499
     title = "Upload aborted by the client"
 
+    def __init__(
+        self, detail: str = "the client broke off before the file was complete; nothing of it was kept", **extra: object
+    ) -> None:
+        super().__init__(detail, **extra)
+
 
 class TooManyUploadsError(CsvPipeError):
     """As many uploads as this process takes are running; ``retry_after_s`` says when to come again."""

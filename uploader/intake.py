@@ -15,13 +15,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from contracts.errors import CsvPipeError
 from contracts.names import BYTES_PER_MB, timestamp
+from uploader.body import Body
 from uploader.chunking.blocks import Block, BlockPool
 from uploader.chunking.job import CutJob
 from uploader.chunking.spooled import SpooledCut
@@ -50,7 +51,7 @@ IDLE_S = 60.0
 
 async def receive_upload(
     *,
-    body: AsyncIterator[bytes],
+    body: Body,
     headers: Mapping[str, str],
     query: Iterable[tuple[str, str]],
     settings: Settings,
@@ -63,7 +64,7 @@ async def receive_upload(
     When this raises, or is cancelled, no thread of it is left; the directory is for the caller to remove.
 
     Args:
-        body: the request's body as it comes in.
+        body: the request's body.
         headers: the request's headers, names in lower case.
         query: the parameters of the query string.
         settings: limits and defaults.
@@ -162,8 +163,9 @@ class _Intake:
         self._cut: StreamingCut | SpooledCut | None = None
         self._next_disk_check = _DISK_CHECK_BYTES
         self._idle = asyncio.timeout(None)
+        self._extend_at = 0.0
 
-    async def receive(self, body: AsyncIterator[bytes]) -> tuple[CutOptions, CutResult]:
+    async def receive(self, body: Body) -> tuple[CutOptions, CutResult]:
         try:
             await self._read(body)
         except TimeoutError as error:
@@ -185,17 +187,30 @@ class _Intake:
         self._job.log.info("A field behind the file changes how it is cut: it is cut again")
         return options, await self._cut.cut_again(options, result)
 
-    async def _read(self, body: AsyncIterator[bytes]) -> None:
-        loop = asyncio.get_running_loop()
+    async def _read(self, body: Body) -> None:
         async with asyncio.timeout(IDLE_S) as self._idle:
-            extend_at = 0.0
-            async for piece in body:
-                if loop.time() > extend_at:  # not for every piece: there are thousands a second
-                    extend_at = loop.time() + IDLE_S / 10
-                    self._idle.reschedule(loop.time() + IDLE_S)
-                for event in self._reader.feed(piece):
-                    await self._take(event)
+            block = await self._block_with_room()
+            while size := await body.read_into(block.room, fill=self._in_file, arrived=self._arrived):
+                await self._take_piece(block, size)
+                block = await self._block_with_room()
         self._reader.finish()
+
+    async def _take_piece(self, block: Block, size: int) -> None:
+        """Take the ``size`` bytes that were read into the room of ``block``: file content stays where it is."""
+        if self._in_file and self._reader.is_content(block, block.size, block.size + size):
+            await self._count(size)
+            block.extend(size)
+            if block.full:
+                self._submit()
+            return
+        for event in self._reader.feed(bytes(block.room[:size])):
+            await self._take(event)
+
+    def _arrived(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now > self._extend_at and not self._idle.expired():  # not each time: there are thousands a second
+            self._extend_at = now + IDLE_S / 10
+            self._idle.reschedule(now + IDLE_S)
 
     @contextmanager
     def _our_turn(self) -> Iterator[None]:
@@ -213,9 +228,14 @@ class _Intake:
             case PartEnd():
                 self._end_part()
 
+    @property
+    def _in_file(self) -> bool:
+        return self._part is not None and self._part.name == FILE_FIELD
+
     async def stop(self) -> None:
         if self._cut is not None:
             await self._cut.stop()
+        self._pool.close()
 
     async def _begin_part(self, part: PartBegin) -> None:
         self._part = part
@@ -241,30 +261,38 @@ class _Intake:
             self._cut = StreamingCut(options=options, job=self._job, on_failure=self._pool.fail)
 
     async def _take_data(self, view: memoryview) -> None:
-        assert self._part is not None  # noqa: S101  data follows the start of a part
-        if self._part.name == FILE_FIELD:
+        if self._in_file:
             await self._take_file_data(view)
             return
+        assert self._part is not None  # noqa: S101  data follows the start of a part
         self._value += view
         if len(self._value) > MAX_FIELD_BYTES:
             name = self._part.name[:64]
             raise InvalidFieldError(f"field {name!r} is longer than {MAX_FIELD_BYTES} bytes", field=name)
 
     async def _take_file_data(self, view: memoryview) -> None:
-        self._job.source_bytes += len(view)
+        await self._count(len(view))
+        while view:
+            block = await self._block_with_room()
+            view = view[block.append(view) :]
+            if block.full:
+                self._submit()
+
+    async def _count(self, size: int) -> None:
+        """Count file content, and refuse what is too much for the limit or the disk."""
+        self._job.source_bytes += size
         if self._job.source_bytes > self._settings.max_file_size_bytes:
             raise _too_large(self._settings, "the file goes on")
         if self._job.source_bytes >= self._next_disk_check:
             self._next_disk_check += _DISK_CHECK_BYTES
             with self._our_turn():
                 await self._check_room(0)
-        while view:
-            if self._block is None:
-                with self._our_turn():
-                    self._block = await self._pool.acquire()
-            view = view[self._block.append(view) :]
-            if self._block.full:
-                self._submit()
+
+    async def _block_with_room(self) -> Block:
+        if self._block is None:
+            with self._our_turn():
+                self._block = await self._pool.acquire()
+        return self._block
 
     async def _check_room(self, needed_bytes: int) -> None:
         await check_disk(self._job.directory, needed_bytes=needed_bytes, settings=self._settings)

@@ -1,8 +1,8 @@
 """A multipart/form-data body, parsed as it arrives (RFC 7578), without keeping or copying a part's content.
 
-The byte work is python-multipart's push parser, which finds boundaries with ``bytes.find``; this module turns its
-callbacks into a list of events for each piece of the body. A boundary starts with a CR, so a piece without one, within
-a part, cannot hold any: such pieces, which are all there is in a file with LF line ends, do not go through the parser.
+The syntax is python-multipart's push parser; this module turns its callbacks into a list of events for each piece of
+the body. Nearly all pieces lie within the file: :meth:`MultipartReader.is_content` tells them without the parser, which
+would want a copy of them.
 
 A preamble, which RFC 2046 (5.1.1) allows for mail, is refused: no client of forms sends one, and a body that starts
 with something else than its boundary is most likely the bare CSV, better refused at its first byte than at its last.
@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 
+from uploader.chunking.blocks import Block
 from uploader.errors import MalformedMultipartError, UnsupportedMediaTypeError
 
+_CR = 0x0D
 _PLAIN_TRANSFER_ENCODINGS = frozenset({b"", b"binary", b"8bit", b"7bit"})
 
 
@@ -71,6 +73,7 @@ class MultipartReader:
         self._value = b""
         self._begun = False
         self._ended = False
+        self._delimiter = b"\r\n--" + boundary
         self._parser = MultipartParser(
             boundary,
             {
@@ -92,15 +95,28 @@ class MultipartReader:
             MalformedMultipartError: the body breaks the syntax of RFC 2046.
             UnsupportedMediaTypeError: a part is encoded in a way that a CSV must not be.
         """
-        # index > 0: the piece before ended in what may be the start of a boundary, which the parser holds back.
-        if self._parser.state == MultipartState.PART_DATA and not self._parser.index and b"\r" not in piece:
-            return [PartData(memoryview(piece))]
         try:
             self._parser.write(piece)
         except FormParserError as error:
             raise MalformedMultipartError(f"the multipart body is malformed: {error}{self._hint()}") from error
         events, self._events = self._events, []
         return events
+
+    def is_content(self, block: Block, start: int, end: int) -> bool:
+        """Whether bytes ``start`` to ``end`` of ``block``, which come next, are content of the part begun last.
+
+        Then they need not be fed. A delimiter starts with a CR and holds no other (RFC 2046, 5.1.1), so only what
+        follows the last CR can be the beginning of one.
+        """
+        # index > 0: the piece before ended in what may be the start of a delimiter, which the parser holds back.
+        if self._parser.state != MultipartState.PART_DATA or self._parser.index:
+            return False
+        if block.buffer.find(_CR, start, end) < 0:
+            return True
+        if block.holds(self._delimiter, start, end):
+            return False
+        last = block.buffer.rfind(_CR, max(start, end - len(self._delimiter)), end)
+        return last < 0 or not self._delimiter.startswith(block.buffer[last:end])
 
     def finish(self) -> None:
         """Check that the closing boundary has come.

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 
+from uploader.body import StreamedBody
+from uploader.http_protocol import take_body
 from uploader.intake import receive_upload
 from uploader.receiving import receiving_directory
 from uploader.settings import Settings
@@ -23,8 +25,9 @@ async def receive(request: Request) -> dict[str, object]:
     settings = Settings(temp_dir=Path(os.environ["BENCH_DIR"]) / "chunks")
     upload_id = uuid.uuid4().hex
     async with receiving_directory(settings.temp_dir, upload_id) as directory:
+        body = take_body(request.scope) or StreamedBody(request.stream())
         _, result = await receive_upload(
-            body=request.stream(),
+            body=body,
             headers=request.headers,
             query=request.query_params.multi_items(),
             settings=settings,

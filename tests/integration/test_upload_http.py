@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from contracts.names import BYTES_PER_MB
+from csvpipe.commands.serve import HTTP_PROTOCOL
 from tests.support.ingest import form
 from tests.support.uploader_server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
@@ -25,9 +26,10 @@ LONE_SURROGATE = b"\x00\xd8"
 ROWS = b"id,name\n" + b"".join(b"%d,name of %d\n" % (row, row) for row in range(1, 1001))
 
 
-@pytest.fixture(scope="module")
-def uploader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUploader]:
-    with running_uploader(tmp_path_factory.mktemp("chunks"), max_file_size_mb=100, max_chunks=50) as server:
+@pytest.fixture(scope="module", params=[HTTP_PROTOCOL, "httptools"], ids=["direct", "by ASGI"])
+def uploader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUploader]:
+    directory = tmp_path_factory.mktemp("chunks")
+    with running_uploader(directory, http=request.param, max_file_size_mb=100, max_chunks=50) as server:
         yield server
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from uploader.body import StreamedBody
 from uploader.intake import receive_upload
 from uploader.model import CutOptions, CutResult
 from uploader.receiving import receiving_directory
@@ -76,7 +77,7 @@ async def receive(
     content_type = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
     async with receiving_directory(temp_dir, upload_id) as directory:
         options, result = await receive_upload(
-            body=body,
+            body=StreamedBody(body),
             headers={**content_type, **(headers or {})},
             query=query,
             settings=settings or settings_for(temp_dir),

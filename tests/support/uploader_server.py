@@ -12,6 +12,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from csvpipe.commands.serve import HTTP_PROTOCOL
 from tests.support.fake_kafka import FakeAnnouncer
 from tests.support.waiting import wait_until
 from uploader.app import Intervals, create_app
@@ -48,9 +49,10 @@ def running_uploader(
     announcer: FakeAnnouncer | None = None,
     clock: Clock = utc_now,
     intervals: Intervals = Intervals(),  # noqa: B008  frozen
+    http: str = HTTP_PROTOCOL,
     **given: object,
 ) -> Iterator[RunningUploader]:
-    """Serve the uploader with ``given`` settings; stop it in the end."""
+    """Serve the uploader with ``given`` settings, as ``csvpipe serve`` does; stop it in the end."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -58,7 +60,7 @@ def running_uploader(
         settings = Settings(**{**defaults, **given})
         announcer = announcer or FakeAnnouncer()
         app = create_app(settings=settings, announcer=announcer, clock=clock, intervals=intervals)
-        server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http="httptools", log_config=None))
+        server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http=http, log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
         thread.start()
         try:

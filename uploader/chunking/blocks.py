@@ -11,17 +11,21 @@ import asyncio
 from collections.abc import Callable
 from threading import Lock
 
+from uploader.chunking.search import finder
+
 DEFAULT_BLOCK_BYTES = 1024 * 1024
-DEFAULT_BLOCK_COUNT = 8
+DEFAULT_BLOCK_COUNT = 6
 
 
 class Block:
     """A buffer with a count of those who still read it."""
 
-    __slots__ = ("_lock", "_pool", "_users", "size", "view")
+    __slots__ = ("_lock", "_pool", "_users", "buffer", "holds", "size", "view")
 
     def __init__(self, pool: BlockPool, size_bytes: int) -> None:
-        self.view = memoryview(bytearray(size_bytes))
+        self.buffer = bytearray(size_bytes)
+        self.view = memoryview(self.buffer)
+        self.holds = finder(self.buffer)
         self.size = 0
         self._pool = pool
         self._users = 0
@@ -31,6 +35,15 @@ class Block:
     def content(self) -> memoryview:
         """The bytes that were put in."""
         return self.view[: self.size]
+
+    @property
+    def room(self) -> memoryview:
+        """Where more bytes can be put; they count once :meth:`extend` has said so."""
+        return self.view[self.size :]
+
+    def extend(self, size_bytes: int) -> None:
+        """Count the first ``size_bytes`` of :attr:`room` as put in."""
+        self.size += size_bytes
 
     def append(self, data: memoryview) -> int:
         """Copy in as much of ``data`` as there is room for; return how much that was."""
@@ -81,6 +94,7 @@ class BlockPool:
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._failure: BaseException | None = None
+        self._closed = False
 
     async def acquire(self) -> Block:
         """Return an empty block with one reader (the caller), waiting until one is free.
@@ -117,8 +131,14 @@ class BlockPool:
         if self._failure is not None:
             raise self._failure
 
+    def close(self) -> None:
+        """Let go of the blocks: pool and blocks know each other, so they would stay until garbage is collected."""
+        self._closed = True
+        self._free.clear()
+
     def _put(self, block: Block) -> None:
-        self._free.append(block)
+        if not self._closed:
+            self._free.append(block)
         self._wake()
 
     def _set_failure(self, failure: BaseException) -> None:

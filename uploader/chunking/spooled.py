@@ -118,6 +118,7 @@ class SpoolCutter:
 
     def close(self) -> None:
         """Close the spool."""
+        self._scanner = None  # as in StreamingCut.stop
         os.close(self.fd)
 
     def check_stopped(self) -> None:

@@ -132,6 +132,7 @@ class StreamingCut:
         await self._digests.drop()
         await self._syncer.finish()
         await asyncio.to_thread(self._writer.abandon)
+        self._scanner = None  # it has large buffers, and the transcoder and this know each other: see BlockPool.close
         if self._working is not None:
             await asyncio.gather(self._working, return_exceptions=True)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 from starlette.requests import ClientDisconnect
 
 from uploader.answers import UploadAccepted
+from uploader.body import Body, StreamedBody
 from uploader.errors import (
     DiskFullError,
     FileTooLargeError,
@@ -23,6 +25,7 @@ from uploader.errors import (
     UploadAbortedError,
     UploadStalledError,
 )
+from uploader.http_protocol import take_body
 from uploader.intake import receive_upload
 from uploader.problems import problem_responses
 from uploader.receiving import receiving_directory
@@ -90,15 +93,16 @@ async def upload_csv(
     upload_id, created_at = uuid.uuid4().hex, state.clock()
     with state.upload_slots.take():
         async with receiving_directory(state.settings.temp_dir, upload_id) as directory:
-            options, result = await receive_upload(
-                body=_body(request),
-                headers=request.headers,
-                query=request.query_params.multi_items(),
-                settings=state.settings,
-                directory=directory.path,
-                upload_id=upload_id,
-                created_at=created_at,
-            )
+            with _body_of(request) as body:
+                options, result = await receive_upload(
+                    body=body,
+                    headers=request.headers,
+                    query=request.query_params.multi_items(),
+                    settings=state.settings,
+                    directory=directory.path,
+                    upload_id=upload_id,
+                    created_at=created_at,
+                )
             accepted: UploadAccepted = await state.service.accept(
                 upload_id, options, result, directory, idempotency_key, created_at=created_at
             )
@@ -108,8 +112,21 @@ async def upload_csv(
     return accepted
 
 
-async def _body(request: Request) -> AsyncIterator[bytes]:
-    """Yield the body's pieces.
+@contextmanager
+def _body_of(request: Request) -> Iterator[Body]:
+    """Give the request's body: straight from the connection where the server offers that."""
+    direct = take_body(request.scope)
+    if direct is None:
+        yield StreamedBody(_pieces(request))
+        return
+    try:
+        yield direct
+    finally:
+        direct.close()
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """Yield the body's pieces as ASGI brings them.
 
     Raises:
         UploadAbortedError: the client broke off.
@@ -118,4 +135,4 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
         async for piece in request.stream():
             yield piece
     except ClientDisconnect as error:
-        raise UploadAbortedError("the client broke off before the file was complete; nothing of it was kept") from error
+        raise UploadAbortedError from error

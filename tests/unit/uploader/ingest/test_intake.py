@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,10 +17,11 @@ from unittest.mock import patch
 import pytest
 
 from contracts.names import BYTES_PER_MB
+from csvscan.bits import MaskMaker
 from tests.support.ingest import Part, cut_up, form, receive, settings_for, stream
 from tests.support.waiting import wait_until
 from uploader import intake
-from uploader.chunking.blocks import BlockPool
+from uploader.chunking.blocks import Block, BlockPool
 from uploader.chunking.files import GrowingFile, write_all
 from uploader.chunking.job import CutJob
 from uploader.chunking.spooled import SpoolCutter
@@ -277,6 +279,17 @@ def test_slow_disk_holds_the_client_up_instead_of_filling_memory(tmp_path: Path)
         held_at = asyncio.run(watch())
     assert held_at <= 9 * BYTES_PER_MB
     assert sent_bytes > 20 * BYTES_PER_MB
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_buffers_of_an_upload_go_with_it_and_not_when_garbage_is_collected(tmp_path: Path, way: str) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(receive(body_of(WAYS[way]), temp_dir=tmp_path))
+        assert not [found for found in gc.get_objects() if isinstance(found, Block | MaskMaker)]
+    finally:
+        gc.enable()
 
 
 def test_field_behind_the_file_that_changes_nothing_is_taken(tmp_path: Path) -> None:
