@@ -73,7 +73,7 @@ _DAG_DESCRIPTIONS = {
     "retries": "How often a task of csv-chunk-ingestion is tried again.",
     "retry_delay_s": "Seconds between these tries.",
     "listener_retries": "How often a task of csv-ingestion-listener is tried again.",
-    "listener_retry_delay_s": "Seconds between these tries.",
+    "listener_retry_delay_s": "Seconds between these tries, and between those of monitor_nifi_status.",
     "landing_deadline_s": "Seconds that the chunks of one run have to land, before the task fails and names them.",
     "max_active_runs": "Runs of csv-chunk-ingestion at the same time.",
 }

@@ -91,6 +91,8 @@ with DAG(
             "uploader chunk by chunk. When none lands for 10 minutes, those missing are reported as failed, by name."
         ),
         deadline_s=SETTINGS.landing_deadline_s,
+        # It waits by itself, and Airflow now and then fails a task that it resumes (docs/airflow.md): no more delay.
+        retry_delay=SETTINGS.listener_retry_delay,
         pool=settings.POOL_MONITORING,
     )
     trigger_nifi_ingestion(prepare_nifi_request()) >> monitor >> publish_manifest()
