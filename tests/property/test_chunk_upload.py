@@ -13,41 +13,50 @@ from itertools import pairwise
 from pathlib import Path
 from unittest.mock import patch
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from csvscan import Dialect
 from tests.property.scan_reference import rows_of_python
 from tests.support.ingest import Received, cut_up, form, receive, settings_for, stream
 from uploader.chunking import blocks, plan
+from uploader.errors import InvalidCsvError
 from uploader.model import ChunkType
 
-_FIELDS = st.text(alphabet=st.sampled_from('ab",;\r\n é'), max_size=6)
+_FIELDS = st.text(alphabet=st.sampled_from('ab",;|\t\r\n é'), max_size=6)
+_DELIMITERS = st.sampled_from(",;|\t")
 _CUT_OFF = st.booleans()
 _LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
 
 
 @st.composite
-def csv_texts(draw: st.DrawFn) -> str:
-    """A header and rows of as many fields, with any quoting and mixed line ends, blank lines and maybe no last end."""
+def csv_texts(draw: st.DrawFn, delimiter: str, *, ragged: bool = False) -> str:
+    """A header and rows, with any quoting and mixed line ends, blank lines and maybe no last end.
+
+    The rows have as many fields as the header, or, where ``ragged``, any number from 1 to 4.
+    """
     width = draw(st.integers(1, 3))
-    rows = draw(st.lists(st.lists(_FIELDS, min_size=width, max_size=width), max_size=12))
-    text = ",".join(f"h{number}" for number in range(width)) + draw(_LINE_ENDS)
+    widths = st.integers(1, 4) if ragged else st.just(width)
+    rows = draw(
+        st.lists(widths.flatmap(lambda fields: st.lists(_FIELDS, min_size=fields, max_size=fields)), max_size=12)
+    )
+    text = delimiter.join(f"h{number}" for number in range(width)) + draw(_LINE_ENDS)
     for row in rows:
-        text += ",".join(_quote(field, alone=width == 1) for field in row) + draw(_LINE_ENDS)
+        text += delimiter.join(_quote(field, alone=len(row) == 1) for field in row) + draw(_LINE_ENDS)
         text += draw(st.sampled_from(["", "", "", "\n", "\r\n\r\n"]))
     without_end = text.rstrip("\r\n")
     return without_end if draw(_CUT_OFF) and rows and not without_end.endswith('"') else text
 
 
 def _quote(field: str, *, alone: bool) -> str:
-    needs = any(character in field for character in '",;\r\n') or (alone and not field)
+    needs = any(character in field for character in '",;|\t\r\n') or (alone and not field)
     return '"' + field.replace('"', '""') + '"' if needs else field
 
 
-def _rows(content: bytes) -> list[list[str]]:
+def _rows(content: bytes, delimiter: str) -> list[list[str]]:
     """What Python's ``csv`` reads, without blank lines and header."""
-    reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=delimiter)
     return [row for row in reader if row][1:]
 
 
@@ -57,7 +66,10 @@ _SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 
 @settings(max_examples=150)
 @given(
-    text=csv_texts(),
+    data=st.data(),
+    delimiter=_DELIMITERS,
+    declared=st.booleans(),
+    ragged=st.booleans(),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be"]),
     option=_OPTIONS,
     read_sizes=_SIZES,
@@ -66,13 +78,17 @@ _SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 )
 def test_chunks_put_together_are_the_source_and_hold_each_row_once(
     *,
-    text: str,
+    data: st.DataObject,
+    delimiter: str,
+    declared: bool,
+    ragged: bool,
     encoding: str,
     option: tuple[str, int],
     read_sizes: list[int],
     block_bytes: int,
     file_at: int,
 ) -> None:
+    text = data.draw(csv_texts(delimiter, ragged=ragged))
     source = (codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b"") + text.encode(encoding)
     chunk_type, chunk_size = option
     parts = [
@@ -81,8 +97,33 @@ def test_chunks_put_together_are_the_source_and_hold_each_row_once(
         ("chunk_size", str(chunk_size).encode()),
     ]
     parts.insert(file_at, ("file", source))
+    # In front: behind a file that was cut already, and is invalid without them, they come too late.
+    parts = [("strict", b"false")] * ragged + [("delimiter", delimiter.encode())] * (declared or ragged) + parts
     received = _receive(parts, read_sizes, block_bytes)
-    _check(received, source, ChunkType(chunk_type), chunk_size)
+    _check(received, source, delimiter, ChunkType(chunk_type), chunk_size)
+
+
+@given(
+    data=st.data(),
+    delimiter=_DELIMITERS,
+    option=_OPTIONS,
+    read_sizes=_SIZES,
+    block_bytes=st.integers(1, 50),
+)
+def test_first_ragged_row_is_refused_by_its_number(
+    *, data: st.DataObject, delimiter: str, option: tuple[str, int], read_sizes: list[int], block_bytes: int
+) -> None:
+    text = data.draw(csv_texts(delimiter, ragged=True))
+    width = text.splitlines()[0].count(delimiter) + 1
+    rows = _rows(text.encode(), delimiter)
+    first = next((number for number, row in enumerate(rows, start=1) if len(row) != width), None)
+    assume(first is not None)
+    chunk_type, chunk_size = option
+    fields = {"dataset_name": "d", "delimiter": delimiter, "chunk_type": chunk_type, "chunk_size": str(chunk_size)}
+    parts = [*((name, value.encode()) for name, value in fields.items()), ("file", text.encode())]
+    with pytest.raises(InvalidCsvError) as caught:
+        _receive(parts, read_sizes, block_bytes)
+    assert (caught.value.extra["reason"], caught.value.extra["row"]) == ("ragged_row", first)
 
 
 def _receive(parts: list[tuple[str, bytes]], read_sizes: list[int], block_bytes: int) -> Received:
@@ -97,7 +138,7 @@ def _receive(parts: list[tuple[str, bytes]], read_sizes: list[int], block_bytes:
         return asyncio.run(receive(stream(pieces), temp_dir=Path(temp_dir), settings=settings_for(Path(temp_dir))))
 
 
-def _check(received: Received, source: bytes, chunk_type: ChunkType, chunk_size: int) -> None:
+def _check(received: Received, source: bytes, delimiter: str, chunk_type: ChunkType, chunk_size: int) -> None:
     result, chunks = received.result, received.result.chunks
     content = source
     if result.transcoded_from is not None:
@@ -117,29 +158,30 @@ def _check(received: Received, source: bytes, chunk_type: ChunkType, chunk_size:
     assert [(chunk.byte_start, chunk.row_start - 1) for chunk in chunks] == ends[:-1]
     assert ends[-1] == (len(content), result.row_count)
 
-    rows = _rows(content)
-    assert [row for file in received.files for row in _rows(file)] == rows
-    assert [chunk.row_count for chunk in chunks] == [len(_rows(file)) for file in received.files]
-    _check_sizes(received, content, chunk_type, chunk_size, len(rows))
+    rows, rows_of_files = _rows(content, delimiter), [_rows(file, delimiter) for file in received.files]
+    assert [row for rows_of_file in rows_of_files for row in rows_of_file] == rows
+    assert [chunk.row_count for chunk in chunks] == [len(rows_of_file) for rows_of_file in rows_of_files]
+    counts = [len(rows_of_file) for rows_of_file in rows_of_files]
+    if chunk_type is ChunkType.SIZE:
+        bodies = [chunk.byte_end - chunk.byte_start for chunk in chunks]
+        assert bodies == _size_bodies(content, delimiter, result.header_bytes, chunk_bytes=3 * chunk_size)
+    else:
+        _check_counts(counts, chunk_type, chunk_size, len(rows))
 
 
-def _check_sizes(received: Received, content: bytes, chunk_type: ChunkType, chunk_size: int, rows: int) -> None:
-    counts = [chunk.row_count for chunk in received.result.chunks]
+def _check_counts(counts: list[int], chunk_type: ChunkType, chunk_size: int, rows: int) -> None:
     if chunk_type is ChunkType.ROWS:
         assert len(counts) == max(1, math.ceil(rows / chunk_size))
         assert set(counts[:-1]) <= {chunk_size}
-    elif chunk_type is ChunkType.COUNT:
+    else:
         assert len(counts) == max(1, min(rows, chunk_size))
         assert max(counts) - min(counts) <= 1
-    else:
-        bodies = [chunk.byte_end - chunk.byte_start for chunk in received.result.chunks]
-        assert bodies == _size_bodies(content, header_bytes=received.result.header_bytes, chunk_bytes=3 * chunk_size)
 
 
-def _size_bodies(content: bytes, *, header_bytes: int, chunk_bytes: int) -> list[int]:
+def _size_bodies(content: bytes, delimiter: str, header_bytes: int, *, chunk_bytes: int) -> list[int]:
     """Return the sizes of the bodies: each ends with the first row that is enough, the last with the content."""
     text = content.decode()
-    ends = [len(text[:end].encode()) for end in rows_of_python(text, Dialect())[0]][1:]
+    ends = [len(text[:end].encode()) for end in rows_of_python(text, Dialect(delimiter.encode()))[0]][1:]
     cuts = [header_bytes]
     for end in ends[:-1]:
         if end - cuts[-1] >= chunk_bytes:
