@@ -13,6 +13,7 @@ COPY README.md ./
 COPY contracts contracts
 COPY csvscan csvscan
 COPY uploader uploader
+COPY sequencer sequencer
 COPY dags dags
 COPY nifi nifi
 COPY stack stack

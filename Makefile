@@ -49,12 +49,18 @@ format: setup ## Format the code and mend what ruff can mend
 check: lint ## Everything that needs no service, in under two minutes
 	$(RUN) pytest $(SERVICE_FREE)
 
-# Two runs of pytest: the services of the integration tests are gone before the whole stack starts.
+# Several runs of pytest: the services of one are gone before those of the next start.
 .PHONY: test
 test: lint ## Everything: check, and the tests on the real services
 	$(RUN) csvpipe stack prepare
 	$(RUN) pytest $(SERVICE_FREE) tests/integration
+	$(RUN) pytest tests/chaos
 	$(RUN) pytest tests/e2e
+
+.PHONY: chaos
+chaos: setup ## One job of the sequencer, killed 50 times in each mode
+	$(RUN) csvpipe stack prepare
+	CSVPIPE_CHAOS_KILLS=50 $(RUN) pytest tests/chaos
 
 .PHONY: bench
 bench: setup ## Benchmarks; they print tables and take their time

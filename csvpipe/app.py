@@ -33,6 +33,20 @@ COMMANDS = (
     CommandSpec("status", "csvpipe.commands.status", "Show where an upload and each of its chunks stand."),
     CommandSpec("list", "csvpipe.commands.list_uploads", "List uploads, the newest first."),
     CommandSpec("verify", "csvpipe.commands.verify", "Prove from the bucket that every byte arrived."),
+    CommandSpec(
+        "sequence",
+        "csvpipe.commands.sequence",
+        "Stream a CSV into one Kafka partition, in order, exactly once.",
+        extra="sequencer",
+        late=("confluent_kafka", "polars"),
+    ),
+    CommandSpec(
+        "verify-topic",
+        "csvpipe.commands.verify_topic",
+        "Prove from a Kafka topic that every row is there, once and in order.",
+        extra="sequencer",
+        late=("confluent_kafka", "polars"),
+    ),
     CommandSpec("serve", "csvpipe.commands.serve", "Run the uploader service.", extra="uploader", late=("fastapi",)),
     CommandSpec(
         "openapi",

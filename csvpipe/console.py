@@ -61,6 +61,18 @@ def byte_progress(console: Console) -> Progress:
     )
 
 
+def record_progress(console: Console) -> Progress:
+    """Return a bar for records: how many of how many, time left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=False,
+    )
+
+
 def chunk_progress(console: Console) -> Progress:
     """Return a bar for chunks: how many of how many, the states, time so far."""
     return Progress(

@@ -36,12 +36,14 @@ class Variable:
 
 def render_env_example() -> str:
     """Return the file. A variable that two services read stands once, with the first."""
+    from sequencer.settings import JobSettings
     from stack.settings import StackSettings
     from uploader.settings import Settings as UploaderSettings
 
     sections = (
         ("The uploader (csvpipe serve)", list(settings_variables(UploaderSettings))),
         ("The command line (csvpipe upload, status, list, verify)", list(settings_variables(ClientSettings))),
+        ("The sequencer (csvpipe sequence, verify-topic)", list(settings_variables(JobSettings))),
         ("The DAGs (read where Airflow parses them)", list(dag_variables())),
         ("The local stack (csvpipe stack, make demo)", list(settings_variables(StackSettings))),
     )

@@ -80,8 +80,9 @@ class NotLandedError(CommandError):
     title = "Not landed"
 
 
-def exit_code_of(error: CsvPipeError) -> ExitCode:
-    """Return what a command that ends in ``error`` exits with."""
-    if isinstance(error, CommandError):
-        return error.exit_code
+def exit_code_of(error: CsvPipeError) -> int:
+    """Return what a command that ends in ``error`` exits with: the error's own ``exit_code``, or by its HTTP status."""
+    own = getattr(error, "exit_code", None)
+    if isinstance(own, int):
+        return own
     return _BY_STATUS.get(error.status, ExitCode.DIFFERENT)

@@ -11,11 +11,11 @@ from csvscan.quotes import QuoteTracker
 class RecordFinder:
     """The bare search for record ends, with state carried over the blocks. ``delimiters`` may be several bytes."""
 
-    def __init__(self, *, delimiters: bytes, quote: bytes, base_byte: int = 0) -> None:
+    def __init__(self, *, delimiters: bytes, quote: bytes, base_byte: int = 0, masks: MaskMaker | None = None) -> None:
         self._delimiters = delimiters
         self._quote = quote[0]
         self._starters = frozenset(delimiters + bytes((LF, CR)))
-        self._masks = MaskMaker()
+        self._masks = masks or MaskMaker()
         self._quotes = QuoteTracker()
         self._lines = LineTracker()
         self._at_field_start = True

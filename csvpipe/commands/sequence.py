@@ -1,0 +1,127 @@
+"""``csvpipe sequence``: a CSV into one Kafka partition, in order, exactly once."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+
+from csvpipe.console import format_count, output
+from csvpipe.sequence_progress import showing
+from sequencer.input import JobInput
+from sequencer.logging import configure_logging
+from sequencer.model import Checkpoint, JobStatus, Progress
+from sequencer.settings import load_settings
+from sequencer.start import open_job_input, run_sequence
+from sequencer.stopping import StopRequest, stopped_by_signals
+
+
+def command(
+    *,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="s3://bucket/key, s3://bucket/prefix/ or a file; several are one sequence."),
+    ] = None,
+    bootstrap_servers: Annotated[str | None, typer.Option(help="Kafka brokers, host:port, with commas.")] = None,
+    topic: Annotated[str | None, typer.Option(help="Topic; it must exist.")] = None,
+    partition: Annotated[int | None, typer.Option(min=0, help="Partition of the topic.")] = None,
+    partitions: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cut the source into so many ranges, one partition each, from --partition on."),
+    ] = None,
+    job_id: Annotated[str | None, typer.Option(help="Name of the job; the same name goes on where it stopped.")] = None,
+    mode: Annotated[str | None, typer.Option(help="exclusive, or transactional for a shared partition.")] = None,
+    append: Annotated[bool | None, typer.Option("--append", help="Start behind the records of others.")] = None,
+    fence: Annotated[
+        bool | None, typer.Option("--fence", help="Let Kafka refuse what a frozen process sends when it wakes up.")
+    ] = None,
+    compression: Annotated[str | None, typer.Option(help="gzip, lz4, zstd, snappy or none.")] = None,
+    security: Annotated[str | None, typer.Option(help="plaintext, tls, scram or iam.")] = None,
+    checkpoint_table: Annotated[str | None, typer.Option(help="DynamoDB table of the checkpoints.")] = None,
+    checkpoint_file: Annotated[str | None, typer.Option(help="SQLite file of the checkpoints.")] = None,
+    checkpoint_interval: Annotated[int | None, typer.Option(min=1, help="Records between two checkpoints.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="One of , ; | tab.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of the source.")] = None,
+    schema: Annotated[str | None, typer.Option(help="JSON or YAML file that types columns.")] = None,
+    on_bad_row: Annotated[str | None, typer.Option(help="stop, or dead-letter.")] = None,
+    dead_letter_topic: Annotated[str | None, typer.Option(help="Where bad rows go.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Rows after which the job is done.")] = None,
+    dry_run: Annotated[bool | None, typer.Option("--dry-run", help="Read, encode and count; send nothing.")] = None,
+    s3_endpoint: Annotated[str | None, typer.Option(help="Object store, where it is not Amazon's.")] = None,
+) -> None:
+    """Stream a CSV into one Kafka partition, in order, exactly once; a new start goes on where the last one stopped.
+
+    Each row becomes a JSON object of its fields, with _source_line (from 1) and _source_file. The log's own tail tells
+    where to go on; the checkpoint is a progress report.
+
+    Exit codes: 0 done, or stopped by TERM with all acknowledged and the checkpoint saved. 64 options that do not go
+    together. 65 a bad row, or no CSV. 66 the source is not there, or has changed. 73 no such topic or partition. 74
+    Kafka has lost records. 75 a service was away, or another process runs the job: start it again as it is. 76 somebody
+    else writes to the partition, or the order is broken. 77 not allowed. 78 a setting is wrong.
+
+    Every option is an environment variable as well, under the names of .env.example.
+    """
+    settings = load_settings(
+        source=" ".join(source) if source else None,
+        kafka_bootstrap_servers=bootstrap_servers,
+        kafka_topic=topic,
+        kafka_partition=partition,
+        partitions=partitions,
+        job_id=job_id,
+        mode=mode,
+        append=append,
+        fence=fence,
+        compression=compression,
+        kafka_security=security,
+        checkpoint_table=checkpoint_table,
+        checkpoint_file=checkpoint_file,
+        checkpoint_interval=checkpoint_interval,
+        delimiter={"tab": "\t"}.get(delimiter or "", delimiter),
+        encoding=encoding,
+        schema_file=schema,
+        on_bad_row=on_bad_row,
+        dead_letter_topic=dead_letter_topic,
+        limit=limit,
+        dry_run=dry_run,
+        s3_endpoint=s3_endpoint,
+    )
+    settings.check_complete()
+    configure_logging(settings)
+    job = open_job_input(settings)
+    if settings.dry_run:
+        _dry_run(job)
+        return
+    stop, progress = StopRequest(), Progress()
+    with ExitStack() as stack:
+        stack.enter_context(stopped_by_signals(stop))
+        bars = stack.enter_context(showing(settings.job_id, progress))
+        finals = run_sequence(settings, job, stop=stop, progress=progress, on_range=bars.add)
+    for final in finals:
+        output().print(_summary(final, stop))
+
+
+def _dry_run(job: JobInput) -> None:
+    """Read, encode and count."""
+    rows = size_bytes = dead = 0
+    for block in job.encoded(place=job.begin, last_line=0):
+        rows += len(block.records)
+        size_bytes += sum(map(len, block.records))
+        dead += len(block.dead)
+    text = f"{format_count(rows)} records of {format_count(size_bytes)} bytes would be sent"
+    output().print(f"{text}, {format_count(dead)} rows would be dead letters" if dead else text)
+
+
+def _summary(final: Checkpoint, stop: StopRequest) -> str:
+    where = f"{final.topic}[{final.partition}]"
+    rows = f"{format_count(final.total_sent)} records"
+    dead = f", {format_count(final.dead_lettered)} dead letters" if final.dead_lettered else ""
+    if final.status is JobStatus.DONE:
+        last = final.first_offset + final.total_sent - 1
+        return f"[green]DONE[/] {final.job_id}: {rows} in {where}{dead}, the first at offset {final.first_offset}" + (
+            f", the last at {last}" if final.total_sent and final.extra.get("last_offset", last) == last else ""
+        )
+    return (
+        f"[yellow]STOPPED[/] {final.job_id} ({stop.reason}): {rows} in {where}{dead}, up to row "
+        f"{format_count(final.last_line)}; the same command goes on there"
+    )

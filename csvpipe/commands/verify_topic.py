@@ -1,0 +1,142 @@
+"""``csvpipe verify-topic``: the proof from the topic."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from csvpipe.console import format_count, messages, output, record_progress
+from csvpipe.exits import ExitCode
+from sequencer.kafka_config import client_config
+from sequencer.log import PartitionLog
+from sequencer.schema import load_schema
+from sequencer.settings import JobSettings, load_settings
+from sequencer.source_rows import rows_by_python
+from sequencer.start import open_job_input
+from sequencer.topic_proof import ContentCheck, LineCheck, TopicProof
+
+_BATCH = 10_000
+
+
+def command(
+    *,
+    bootstrap_servers: Annotated[str | None, typer.Option(help="Kafka brokers, host:port, with commas.")] = None,
+    topic: Annotated[str | None, typer.Option(help="Topic.")] = None,
+    partition: Annotated[int | None, typer.Option(min=0, help="Partition of the topic.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Compare each record with this source; as for csvpipe sequence.")
+    ] = None,
+    count_only: Annotated[
+        bool, typer.Option("--count-only", help="Compare only the number of offsets with --expect-rows.")
+    ] = False,
+    expect_rows: Annotated[int | None, typer.Option(min=0, help="Rows that must be there.")] = None,
+    first_line: Annotated[int, typer.Option(min=1, help="Line that the first record must have.")] = 1,
+    from_offset: Annotated[int | None, typer.Option(min=0, help="First offset of the job.")] = None,
+    to_offset: Annotated[int | None, typer.Option(min=0, help="Offset behind its last one.")] = None,
+    read_uncommitted: Annotated[
+        bool, typer.Option("--read-uncommitted", help="Look at records of open and aborted transactions, too.")
+    ] = False,
+    dead_letter_topic: Annotated[
+        str | None, typer.Option(help="Where bad rows went: these lines may be missing.")
+    ] = None,
+    job_id: Annotated[str | None, typer.Option(help="Whose dead letters.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Delimiter of the source.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of the source.")] = None,
+    schema: Annotated[str | None, typer.Option(help="Schema that the job had.")] = None,
+    s3_endpoint: Annotated[str | None, typer.Option(help="Object store, where it is not Amazon's.")] = None,
+) -> None:
+    """Prove from the topic that every row is there, once and in order.
+
+    Without --source each record's _source_line is looked at: no gap, nothing twice, no other order. With it each record
+    is compared with its row, read anew by Python's csv. Exit code 0: proven. 1: the first difference is named.
+    """
+    settings = load_settings(
+        kafka_bootstrap_servers=bootstrap_servers,
+        kafka_topic=topic,
+        kafka_partition=partition,
+        source=" ".join(source) if source else None,
+        delimiter={"tab": "\t"}.get(delimiter or "", delimiter),
+        encoding=encoding,
+        schema_file=schema,
+        s3_endpoint=s3_endpoint,
+        job_id=job_id,
+    )
+    log = PartitionLog(
+        client_config(settings),
+        topic=settings.kafka_topic,
+        partition=settings.kafka_partition,
+        committed=not read_uncommitted,
+    )
+    with closing(log):
+        low, high = log.ends()
+        begin, end = max(low, from_offset or 0), high if to_offset is None else min(high, to_offset)
+        if count_only:
+            _count(settings, begin, end, expect_rows)
+            return
+        dead = _dead_lines(settings, dead_letter_topic)
+        if source:
+            job = open_job_input(settings)
+            kinds = {column.column: column.type for column in load_schema(settings.schema_file).columns}
+            check: ContentCheck | LineCheck = ContentCheck(
+                rows_by_python(job.sources, job.heads), kinds=kinds, dead=dead
+            )
+        else:
+            last = None if expect_rows is None else first_line - 1 + expect_rows
+            check = LineCheck(first_line=first_line, last_line=last, dead=dead)
+        started = time.perf_counter()
+        _read(log, check, begin, end)
+        proof = check.finish()
+    if source is None and expect_rows is not None and proof.records + len(dead) != expect_rows and proof.holds:
+        proof.differ(None, None, f"{proof.records} records and {len(dead)} dead letters are not {expect_rows} rows")
+    output().print(_conclusion(settings, proof, time.perf_counter() - started, content=source is not None))
+    if not proof.holds:
+        raise typer.Exit(ExitCode.DIFFERENT)
+
+
+def _read(log: PartitionLog, check: ContentCheck | LineCheck, begin: int, end: int) -> None:
+    with record_progress(messages()) as bar:
+        task = bar.add_task("verifying", total=max(0, end - begin))
+        for offsets, values in log.batches(begin, end, size=_BATCH):
+            check.feed(offsets, values)
+            bar.update(task, completed=offsets[-1] - begin + 1)
+        bar.update(task, completed=max(0, end - begin))
+
+
+def _count(settings: JobSettings, begin: int, end: int, expected: int | None) -> None:
+    """Do the quick check, which sees neither order nor content, nor what others have written."""
+    found = end - begin
+    where = f"{settings.kafka_topic}[{settings.kafka_partition}]"
+    output().print(
+        f"{where}: offsets {begin} to {end - 1}, {format_count(found)} of them. This counts offsets and says nothing "
+        "of order or content; markers of transactions count as well"
+    )
+    if expected is not None and found != expected:
+        output().print(f"[red]DIFFERENT[/] {format_count(expected)} rows are expected")
+        raise typer.Exit(ExitCode.DIFFERENT)
+
+
+def _dead_lines(settings: JobSettings, topic: str | None) -> list[int]:
+    """Return the lines that are in the dead-letter topic, of this job where its id is given."""
+    if topic is None:
+        return []
+    with closing(PartitionLog(client_config(settings), topic=topic, partition=0)) as log:
+        low, high = log.ends()
+        letters = [json.loads(value) for value in log.values(low, high)] if low < high else []
+    return sorted({each["_source_line"] for each in letters if settings.job_id in ("", each["job_id"])})
+
+
+def _conclusion(settings: JobSettings, proof: TopicProof, seconds: float, *, content: bool) -> str:
+    where = f"{settings.kafka_topic}[{settings.kafka_partition}]"
+    if proof.holds:
+        dead = f", {format_count(proof.dead_lettered)} rows dead-lettered" if proof.dead_lettered else ""
+        what = "every row once, in order, and as it stands in the source" if content else "every row once and in order"
+        span = "" if proof.first_offset is None else f", offsets {proof.first_offset} to {proof.last_offset}"
+        rate = f"{format_count(round(proof.records / max(seconds, 1e-9)))} records/s"
+        return f"[green]PROVEN[/] {where}: {what}: {format_count(proof.records)} records{dead}{span} ({rate})"
+    rest = "".join(f"\n  {escape(str(each))}" for each in proof.differences[1:])
+    return f"[red]DIFFERENT[/] {where}: {escape(str(proof.differences[0]))}{rest}"

@@ -1,0 +1,231 @@
+"""One attempt of a job: from settling to the end, or to the first failure."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sequencer.checkpoint import CheckpointStore
+from sequencer.checkpointer import Checkpointer
+from sequencer.dead_letters import DeadLetters
+from sequencer.errors import BadRowError, SequencerError, TryAgainError
+from sequencer.input import JobInput
+from sequencer.lease import Lease
+from sequencer.model import START, Checkpoint, EncodedBlock, JobStatus, Progress
+from sequencer.pipeline import Empty, EncodedBlocks
+from sequencer.producer import BATCH_RECORDS, Acknowledged
+from sequencer.settings import JobSettings
+from sequencer.settle import Start, check_source
+from sequencer.stopping import StopRequest
+from sequencer.target import RecordSender, Target
+
+_log = logging.getLogger(__name__)
+_TAKE_S = 0.2
+_LAST_CHECKPOINT_S = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobParts:
+    """What a job is made of.
+
+    Attributes:
+        settings: what it was told.
+        job_id: its name; that of the settings, or of one range of it.
+        partition: where the records go.
+        source: what is read.
+        target: the partition, in its mode.
+        checkpoints: where progress is noted and the lease lies.
+        owner: who holds the lease.
+        client: librdkafka's configuration of the connection, for the dead letters.
+        progress: counters for whoever looks.
+    """
+
+    settings: JobSettings
+    job_id: str
+    partition: int
+    source: JobInput
+    target: Target
+    checkpoints: CheckpointStore
+    owner: str
+    client: dict[str, Any]
+    progress: Progress
+
+
+class Attempt:
+    """Sends what is left of a job's rows."""
+
+    def __init__(self, parts: JobParts, *, lease: Lease, stop: StopRequest) -> None:
+        self._parts = parts
+        self._lease = lease
+        self._stop = stop
+        self._sent_before = parts.progress.records_sent
+        self._bytes_before = parts.progress.bytes_sent
+        self._start: Start
+        self._checkpoint: Checkpoint
+        self._sender: RecordSender
+        self._keeper: Checkpointer
+        self._letters: DeadLetters | None = None
+
+    def run(self) -> Checkpoint:
+        """Settle, send until the end or until the job is to stop, and return the last checkpoint.
+
+        Raises:
+            SequencerError: something is wrong, or away; the checkpoint says so too.
+        """
+        parts = self._parts
+        known = parts.checkpoints.load(parts.job_id)
+        check_source(known, parts.source.identity)
+        with ExitStack() as stack:
+            self._letters = self._open_letters(stack)
+            self._start, self._sender = parts.target.begin(
+                known, on_acknowledged=self._note_acknowledged, on_statistics=self._note_statistics
+            )
+            stack.callback(self._sender.close)
+            _log.info(
+                "behind row %d, with %d records in the log from offset %d on",
+                self._start.last_line,
+                self._start.sent,
+                self._start.first_offset,
+            )
+            self._checkpoint = self._first_checkpoint(known)
+            # Before the first record: whoever comes after a crash has to find the first offset.
+            parts.checkpoints.save(self._checkpoint, owner=parts.owner)
+            self._keeper = Checkpointer(
+                parts.checkpoints,
+                owner=parts.owner,
+                interval=parts.settings.checkpoint_interval,
+                interval_s=parts.settings.checkpoint_interval_s,
+            )
+            self._keeper.start()
+            return self._run_to_the_end()
+
+    def _run_to_the_end(self) -> Checkpoint:
+        source, start = self._parts.source, self._start
+        place = self._checkpoint.place
+        status, error = JobStatus.FAILED, "unexpected"
+        try:
+            with EncodedBlocks(
+                lambda: source.encoded(place=place, last_line=start.last_line, on_read=self._note_read)
+            ) as blocks:
+                status, error = JobStatus.DONE if self._send_all(blocks) else JobStatus.STOPPED, ""
+        except SequencerError as failure:
+            error = f"{failure.code}: {failure.detail}"
+            raise
+        finally:
+            final = replace(self._checkpoint, status=status, error=error, timestamp=datetime.now(UTC))
+            self._keeper.close(final, deadline_s=_LAST_CHECKPOINT_S)
+        return final
+
+    def _send_all(self, blocks: EncodedBlocks) -> bool:
+        """Send what comes; return whether that was all."""
+        last_line = self._start.last_line
+        done = False
+        while not done and not self._stop.requested:
+            try:
+                encoded = blocks.take(_TAKE_S)
+            except Empty:
+                self._sender.poll(0)
+            except BadRowError:
+                self._sender.drain(until=self._stop.is_late)  # the rows before it are right
+                raise
+            else:
+                done = encoded is None
+                if encoded is not None and self._send(encoded):
+                    last_line = encoded.last_line
+        if not self._sender.drain(until=self._stop.is_late):
+            _log.warning("there was no time to drain; the next start finds out from the log what Kafka has")
+            return False
+        if done:  # also the rows behind the last record that was sent
+            dead = last_line - self._parts.source.begin.line - self._checkpoint.total_sent
+            self._checkpoint = replace(self._checkpoint, last_line=last_line, dead_lettered=dead)
+            self._parts.progress.dead_lettered = dead
+            self._parts.progress.last_line = last_line
+        return done
+
+    def _send(self, encoded: EncodedBlock) -> bool:
+        """Send one block; False: the job is to stop first."""
+        if encoded.dead and self._letters is not None:
+            self._wait_for_lease()
+            if not self._letters.send(encoded.dead, until=self._stop.is_late):
+                return False
+        count = len(encoded.records)
+        for begin in range(0, count, BATCH_RECORDS):
+            if self._stop.requested:
+                return False
+            self._wait_for_lease()
+            end = min(begin + BATCH_RECORDS, count)
+            whole = end == count and encoded.lines[-1] == encoded.last_line
+            place = encoded.end if whole else None
+            self._sender.send(encoded.records[begin:end], last_line=encoded.lines[end - 1], place=place)
+        return True
+
+    def _wait_for_lease(self) -> None:
+        """Go on only as the holder of the lease; what Kafka fences by itself need not wait for it."""
+        self._lease.check()
+        while self._parts.target.needs_lease and not self._lease.is_safe():
+            self._sender.poll(_TAKE_S)
+            self._lease.check()
+            if self._stop.is_late():
+                raise TryAgainError("the lease could not be renewed in the time that was left")
+
+    def _open_letters(self, stack: ExitStack) -> DeadLetters | None:
+        parts = self._parts
+        if parts.settings.on_bad_row != "dead-letter":
+            return None
+        letters = DeadLetters(
+            parts.client,
+            topic=parts.settings.dlq,
+            job_id=parts.job_id,
+            compression=parts.settings.compression,
+            delivery_timeout_s=parts.settings.delivery_timeout_s,
+            expiry_s=parts.settings.expiry_s,
+        )
+        stack.callback(letters.close)
+        letters.settle()
+        return letters
+
+    def _first_checkpoint(self, known: Checkpoint | None) -> Checkpoint:
+        parts, start = self._parts, self._start
+        return Checkpoint(
+            job_id=parts.job_id,
+            last_line=start.last_line,
+            total_sent=start.sent,
+            dead_lettered=start.last_line - parts.source.begin.line - start.sent,
+            timestamp=datetime.now(UTC),
+            topic=parts.settings.kafka_topic,
+            partition=parts.partition,
+            first_offset=start.first_offset,
+            place=start.place if start.place != START else parts.source.begin,
+            sources=parts.source.identity,
+            extra=known.extra if known else {},
+        )
+
+    def _note_acknowledged(self, acknowledged: Acknowledged) -> None:
+        sent = self._start.sent + acknowledged.records
+        self._checkpoint = replace(
+            self._checkpoint,
+            last_line=acknowledged.last_line,
+            total_sent=sent,
+            dead_lettered=acknowledged.last_line - self._parts.source.begin.line - sent,
+            place=acknowledged.place or self._checkpoint.place,
+            timestamp=datetime.now(UTC),
+            extra={**self._checkpoint.extra, "last_offset": acknowledged.offset},
+        )
+        progress = self._parts.progress
+        progress.records_sent = self._sent_before + acknowledged.records
+        progress.bytes_sent = self._bytes_before + acknowledged.size_bytes
+        progress.last_line = acknowledged.last_line
+        progress.dead_lettered = self._checkpoint.dead_lettered
+        progress.retries = self._sender.retries
+        progress.checkpoint_at = self._keeper.saved_at
+        self._keeper.offer(self._checkpoint)
+
+    def _note_statistics(self, text: str) -> None:
+        self._parts.progress.statistics = json.loads(text)
+
+    def _note_read(self, bytes_read: int) -> None:
+        self._parts.progress.bytes_read = bytes_read

@@ -1,0 +1,88 @@
+"""Unpacks gzip and Zstandard while it comes in; what a file is, its first bytes tell."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import zstandard
+
+from sequencer.errors import BadRowError
+
+Packing = Literal["gzip", "zstd"]
+PROBE_BYTES = 4
+_MAGIC: dict[bytes, Packing] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_PIECE_BYTES = 1024 * 1024
+
+
+def packing_of(first_bytes: bytes) -> Packing | None:
+    """Return how a file that starts with ``first_bytes`` is packed; None: it is not."""
+    return next((packing for magic, packing in _MAGIC.items() if first_bytes.startswith(magic)), None)
+
+
+def unpack(pieces: Iterable[bytes], packing: Packing, *, name: str) -> Iterator[bytes]:
+    """Give the content of a packed file; several members or frames, one after the other, are one content.
+
+    Raises:
+        BadRowError: it is damaged, or ends in the middle; the byte of the packed file is named.
+    """
+    unpacked = _gunzip(pieces, name) if packing == "gzip" else _unzstd(pieces, name)
+    return (piece for piece in unpacked if piece)
+
+
+def skip(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Give ``pieces`` without their first ``size`` bytes."""
+    for piece in pieces:
+        if size >= len(piece):
+            size -= len(piece)
+            continue
+        yield piece[size:]
+        size = 0
+
+
+def _gunzip(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
+    read, member, begun = 0, zlib.decompressobj(wbits=31), False
+    for piece in pieces:
+        data = piece if begun else piece.lstrip(b"\0")  # some writers fill up with NULs
+        while data:
+            begun = True
+            try:
+                yield member.decompress(data, _PIECE_BYTES)
+            except zlib.error as error:
+                raise _damaged(name, read, str(error)) from error
+            data = member.unconsumed_tail
+            if member.eof:
+                data, begun = member.unused_data.lstrip(b"\0"), False
+                member = zlib.decompressobj(wbits=31)
+        read += len(piece)
+    if begun:
+        yield member.flush()
+        if not member.eof:
+            raise _damaged(name, read, "it ends in the middle")
+
+
+def _unzstd(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
+    read, frame = 0, zstandard.ZstdDecompressor().decompressobj()
+    begun = False
+    for piece in pieces:
+        data = piece
+        while data:
+            begun = True
+            try:
+                yield frame.decompress(data)
+            except zstandard.ZstdError as error:
+                raise _damaged(name, read, str(error)) from error
+            data = b""
+            if frame.eof:
+                data, begun = frame.unused_data, False
+                frame = zstandard.ZstdDecompressor().decompressobj()
+        read += len(piece)
+    if begun:
+        raise _damaged(name, read, "it ends in the middle")
+
+
+def _damaged(name: str, byte: int, what: str) -> BadRowError:
+    return BadRowError(
+        f"{name}: what is packed is damaged, at or behind byte {byte} of the file: {what}; send it again", byte=byte
+    )

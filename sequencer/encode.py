@@ -1,0 +1,195 @@
+"""Turns blocks of rows into JSON records: whole blocks at a time, in compiled code, wherever they are regular."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from csvscan.bits import Block
+from csvscan.dialect import Dialect
+from csvscan.records import RecordFinder
+from csvscan.scan import Scan
+from sequencer.errors import BadRowError
+from sequencer.model import DeadLetter, EncodedBlock, RecordBlock
+from sequencer.schema import Schema
+from sequencer.settings import OnBadRow
+from sequencer.typed import TypedColumns
+
+SOURCE_LINE, SOURCE_FILE = "_source_line", "_source_file"
+MAX_RECORD_BYTES = 1_000_000 - 512
+"""Kafka's own limit for a message, less its framing."""
+_LARGEST_FIELD_BYTES = 2**31 - 1
+_LONGEST_TEXT = 100_000
+"""Characters of a row that is too long for a message that its dead letter quotes."""
+
+
+class Encoder:
+    """Encodes blocks: every field a string, or what the schema says, then ``_source_line`` and ``_source_file``.
+
+    Regular blocks (:mod:`sequencer.regular`) are parsed by polars, the others by Python's ``csv``, which sets the
+    meaning of both.
+
+    Args:
+        columns: the header.
+        dialect: delimiter and quote.
+        encoding: what the bytes are in.
+        schema: the typed columns.
+        on_bad_row: whether a bad row stops the job or becomes a dead letter.
+        max_record_bytes: the longest record that Kafka takes; a longer one is a bad row.
+
+    Raises:
+        BadRowError: the names of the columns cannot be those of a JSON object.
+    """
+
+    def __init__(
+        self,
+        *,
+        columns: Sequence[str],
+        dialect: Dialect,
+        encoding: str,
+        schema: Schema,
+        on_bad_row: OnBadRow,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+    ) -> None:
+        check_columns(columns)
+        schema.check_header(columns)
+        self._columns = list(columns)
+        self._dialect = dialect
+        self._encoding = encoding
+        self._typed = TypedColumns(schema)
+        self._stops = on_bad_row == "stop"
+        self._max_record_bytes = max_record_bytes
+        csv.field_size_limit(_LARGEST_FIELD_BYTES)
+
+    def encode(self, block: RecordBlock, *, skip: int = 0, take: int | None = None) -> EncodedBlock:
+        """Return the records of ``block`` but for the first ``skip`` rows, and of ``take`` rows at most.
+
+        Raises:
+            BadRowError: a row is bad, and that is to stop the job; row, byte and reason are named.
+        """
+        dead: list[DeadLetter] = []
+        first = block.start.line + 1
+        if block.ragged or block.irregular:
+            frame = self._parse_slowly(block, dead)
+        else:
+            frame = self._parse(block)
+            lines = pl.int_range(first, first + frame.height, dtype=pl.Int64, eager=True)
+            frame = frame.with_columns(lines.alias(SOURCE_LINE))
+        last = block.end.line if take is None else min(block.end.line, block.start.line + skip + take)
+        if skip or last < block.end.line:
+            frame = frame.filter(pl.col(SOURCE_LINE).is_between(first + skip, last))
+            dead = [letter for letter in dead if first + skip <= letter.line <= last]
+        frame, faults = self._typed.apply(frame)
+        dead += [self._dead_letter(block, line, reason) for line, reason in faults]
+        records = self._write(frame, block.source_file)
+        if max(map(len, records), default=0) > self._max_record_bytes:
+            frame, records = self._take_long_ones_out(block, frame, records, dead)
+        if dead and self._stops:
+            self._stop(block, min(dead, key=lambda letter: letter.line))
+        dead.sort(key=lambda letter: letter.line)
+        lines_sent = frame[SOURCE_LINE].to_list() if dead else range(first + skip, last + 1)
+        end = block.end if last == block.end.line else None
+        return EncodedBlock(records=records, lines=lines_sent, dead=dead, last_line=last, end=end)
+
+    def _take_long_ones_out(
+        self, block: RecordBlock, frame: pl.DataFrame, records: list[bytes], dead: list[DeadLetter]
+    ) -> tuple[pl.DataFrame, list[bytes]]:
+        fits = [len(record) <= self._max_record_bytes for record in records]
+        for line, record in zip(frame[SOURCE_LINE].to_list(), records, strict=True):
+            if len(record) > self._max_record_bytes:
+                reason = f"{len(record)} bytes as JSON, and a message may have {self._max_record_bytes}"
+                letter = self._dead_letter(block, line, reason)
+                dead.append(replace(letter, text=letter.text[:_LONGEST_TEXT]))
+        return frame.filter(pl.Series(fits)), [record for record, fit in zip(records, fits, strict=True) if fit]
+
+    def _parse(self, block: RecordBlock) -> pl.DataFrame:
+        data = self._utf8(block.data)
+        frame = pl.read_csv(
+            data,
+            has_header=False,
+            separator=self._dialect.delimiter.decode("ascii"),
+            quote_char='"' if b'"' in data else None,
+            schema=dict.fromkeys(self._columns, pl.String),
+            empty_string_is_null=False,
+        )
+        if frame.height != block.rows:
+            raise AssertionError(f"{frame.height} rows were parsed where {block.rows} were found: {block.start}")
+        return frame
+
+    def _parse_slowly(self, block: RecordBlock, dead: list[DeadLetter]) -> pl.DataFrame:
+        rows: list[list[str]] = []
+        lines: list[int] = []
+        for line, fields in self._rows(block):
+            if len(fields) == len(self._columns):
+                rows.append(fields)
+                lines.append(line)
+            else:
+                reason = f"{len(fields)} fields instead of {len(self._columns)}"
+                dead.append(self._dead_letter(block, line, reason))
+        schema = dict.fromkeys(self._columns, pl.String)
+        frame = pl.DataFrame(rows, schema=schema, orient="row") if rows else pl.DataFrame(schema=schema)
+        return frame.with_columns(pl.Series(SOURCE_LINE, lines, dtype=pl.Int64))
+
+    def _rows(self, block: RecordBlock) -> Iterator[tuple[int, list[str]]]:
+        text = io.StringIO(block.data.decode(self._encoding), newline="")
+        delimiter, quote = self._dialect.delimiter.decode("ascii"), self._dialect.quote.decode("ascii")
+        filled = filter(None, csv.reader(text, delimiter=delimiter, quotechar=quote))  # a blank line is no row
+        return enumerate(filled, start=block.start.line + 1)
+
+    def _write(self, frame: pl.DataFrame, source_file: str) -> list[bytes]:
+        if not frame.height:
+            return []
+        frame = frame.with_columns(pl.lit(source_file).alias(SOURCE_FILE))
+        target = io.BytesIO()
+        frame.write_ndjson(target)
+        return target.getvalue().split(b"\n")[:-1]
+
+    def _utf8(self, data: bytes) -> bytes:
+        return data if self._encoding in ("utf-8", "ascii") else data.decode(self._encoding).encode()
+
+    def _dead_letter(self, block: RecordBlock, line: int, reason: str) -> DeadLetter:
+        begin, end = row_span(block, line, self._dialect)
+        text = block.data[begin:end].decode(self._encoding, errors="replace").strip("\r\n")
+        return DeadLetter(line=line, source_file=block.source_file, text=text, reason=reason)
+
+    def _stop(self, block: RecordBlock, bad: DeadLetter) -> None:
+        byte = block.start.byte_offset + row_span(block, bad.line, self._dialect)[0]
+        raise BadRowError(
+            f"{block.source_file}: row {bad.line}, byte {byte}: {bad.reason}; mend the row, or let such rows go to the "
+            "dead-letter topic (ON_BAD_ROW=dead-letter)",
+            row=bad.line,
+            byte=byte,
+            reason=bad.reason,
+        )
+
+
+def row_span(block: RecordBlock, line: int, dialect: Dialect) -> tuple[int, int]:
+    """Return where row ``line`` starts and ends in the data of ``block``."""
+    finder = RecordFinder(delimiters=dialect.delimiter, quote=dialect.quote)
+    scan = Scan(finder.feed(Block(block.data))[0].rows, at_zero=False)
+    number = line - block.start.line
+    begin = scan.end_of_row(number - 1) if number > 1 else 0
+    return begin, scan.end_of_row(number) if number <= scan.rows else len(block.data)
+
+
+def check_columns(columns: Sequence[str]) -> None:
+    """Check that the header can give the names of a JSON object.
+
+    Raises:
+        BadRowError: a name stands twice, or is one of ours.
+    """
+    seen: dict[str, int] = {SOURCE_LINE: 0, SOURCE_FILE: 0}
+    for number, name in enumerate(columns, start=1):
+        if name in seen:
+            other = f"columns {seen[name]} and {number}" if seen[name] else f"column {number}"
+            raise BadRowError(
+                f"header: {other}: the name {name!r} {'stands twice' if seen[name] else 'is kept for the sequencer'}; "
+                "in a JSON record each name can stand once",
+                row=0,
+                column=number,
+            )
+        seen[name] = number

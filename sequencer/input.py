@@ -1,0 +1,100 @@
+"""What a job reads: its files, or the range of them that is its own, as encoded blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sequencer.content import FileHead, read_head, read_rows
+from sequencer.encode import Encoder
+from sequencer.errors import BadRowError
+from sequencer.model import START, EncodedBlock, Place
+from sequencer.schema import Schema
+from sequencer.settings import JobSettings
+from sequencer.source import SourceFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobInput:
+    """The files and the part of them that is the job's.
+
+    Attributes:
+        sources: the files, in order.
+        heads: the header of each; all have the same columns.
+        encoders: one for each file.
+        begin: the place before the job's first row.
+        end: the place behind its last row; None: the end of the last file.
+        limit: how many rows are taken at most; 0: all.
+    """
+
+    sources: Sequence[SourceFile]
+    heads: Sequence[FileHead]
+    encoders: Sequence[Encoder]
+    begin: Place = START
+    end: Place | None = None
+    limit: int = 0
+
+    @property
+    def identity(self) -> tuple[tuple[str, int, str], ...]:
+        """Name, size and ETag of each file."""
+        return tuple((source.name, source.size_bytes, source.etag) for source in self.sources)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the files."""
+        return frozenset(source.name for source in self.sources)
+
+    @property
+    def bytes_read(self) -> int:
+        """How much of the files, as stored, was read so far."""
+        return sum(source.stored_bytes_read for source in self.sources)
+
+    def encoded(
+        self, *, place: Place, last_line: int, on_read: Callable[[int], None] = lambda _: None
+    ) -> Iterator[EncodedBlock]:
+        """Give the blocks behind row ``last_line``, reading from ``place`` on, which is at or before it.
+
+        Args:
+            place: where to start reading.
+            last_line: the row behind which to go on.
+            on_read: told how much was read, as stored, after each block.
+
+        Raises:
+            BadRowError: the content is no CSV, or a row is bad and that is to stop the job.
+        """
+        upto = self.begin.line + self.limit if self.limit else None
+        for block in read_rows(self.sources, self.heads, start=place, stop=self.end):
+            on_read(self.bytes_read)
+            if upto is not None and upto <= max(last_line, block.start.line):
+                return
+            if block.end.line > last_line:
+                skip = max(0, last_line - block.start.line)
+                take = None if upto is None else upto - block.start.line - skip
+                yield self.encoders[block.start.source_index].encode(block, skip=skip, take=take)
+
+
+def open_input(sources: Sequence[SourceFile], *, settings: JobSettings, schema: Schema) -> JobInput:
+    """Read the headers and prepare the encoders.
+
+    Raises:
+        BadRowError: a header is not valid, or not that of the first file.
+    """
+    heads = [read_head(source, delimiter=settings.delimiter, encoding=settings.encoding) for source in sources]
+    for source, head in zip(sources, heads, strict=True):
+        if head.columns != heads[0].columns:
+            raise BadRowError(
+                f"{source.name}: the header is {','.join(head.columns)[:200]!r} and that of {sources[0].name} is "
+                f"{','.join(heads[0].columns)[:200]!r}; they must have the same columns in the same order",
+                row=0,
+            )
+    encoders = [
+        Encoder(
+            columns=head.columns,
+            dialect=head.header.dialect,
+            encoding=head.encoding,
+            schema=schema,
+            on_bad_row=settings.on_bad_row,
+        )
+        for head in heads
+    ]
+    return JobInput(sources=sources, heads=heads, encoders=encoders, limit=settings.limit)

@@ -1,0 +1,61 @@
+"""A job: holds its lease, and tries again what a service's being away has stopped."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from sequencer.attempt import Attempt, JobParts
+from sequencer.errors import LeaseHeldError, LeaseLostError, TryAgainError
+from sequencer.lease import Lease
+from sequencer.model import Checkpoint
+from sequencer.stopping import StopRequest
+
+_log = logging.getLogger(__name__)
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
+_TICK_S = 0.2
+
+
+def run_job(parts: JobParts, stop: StopRequest) -> Checkpoint:
+    """Send the rows of a job until all are sent or ``stop`` is requested; return the last checkpoint.
+
+    Raises:
+        LeaseHeldError: another process runs it.
+        TryAgainError: a service was away for longer than the retries last.
+        SequencerError: the job cannot go on by itself.
+    """
+    settings, progress = parts.settings, parts.progress
+    progress.started_at = time.time()
+    with Lease(
+        parts.checkpoints,
+        job_id=parts.job_id,
+        owner=parts.owner,
+        lease_s=settings.lease_s,
+        expiry_s=settings.expiry_s,
+    ) as lease:
+        tries = 0
+        while True:
+            sent_before = progress.records_sent
+            _wait_for_lease(lease, stop)
+            try:
+                return Attempt(parts, lease=lease, stop=stop).run()
+            except (LeaseHeldError, LeaseLostError):
+                raise
+            except TryAgainError as error:
+                lease.check()
+                progress.errors += 1
+                tries = 1 if progress.records_sent > sent_before else tries + 1
+                if tries > settings.retries or stop.requested:
+                    raise
+                wait_s = min(_FIRST_WAIT_S * 2 ** (tries - 1), _LONGEST_WAIT_S)
+                _log.warning("%s; try %d of %d in %.1f s", error.detail, tries, settings.retries, wait_s)
+                stop.wait(wait_s)
+
+
+def _wait_for_lease(lease: Lease, stop: StopRequest) -> None:
+    """Wait until the lease is known to be ours: another may run the job since the last attempt."""
+    while not lease.is_safe():
+        lease.check()
+        if stop.is_late():
+            raise TryAgainError("the lease could not be renewed in the time that was left")
+        stop.wait(_TICK_S)

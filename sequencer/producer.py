@@ -1,0 +1,314 @@
+"""Sends records to one partition, and checks what Kafka says of every batch of them.
+
+Order and "nothing twice" within one process are the idempotent producer's: librdkafka numbers the messages, the broker
+takes them in that order and once. With ``enable.gapless.guarantee`` a message that the broker refuses is fatal for all
+behind it. That does not hold for a message that expires in the client's queue, as one behind it may be sent; so the
+sender gives up, and throws the whole queue away, well before the first one expires. Then between two acknowledged
+records lie exactly those that were sent between them. That is why only the last record of a batch has a callback: a
+call into Python for each record would cost as much as sending it. Where its offset is the one that it must have, so are
+those of the batch.
+
+Expiring at all is for a process that was stopped (SIGSTOP, a frozen machine) and wakes up when another has taken over:
+what it had queued must not be sent then.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from sequencer.client_log import CLIENT_LOG
+from sequencer.errors import (
+    LeaseLostError,
+    NotAllowedError,
+    OrderBrokenError,
+    SequencerError,
+    TopicError,
+    TryAgainError,
+)
+from sequencer.model import Place
+
+_log = logging.getLogger(__name__)
+BATCH_RECORDS = 2000
+MAX_UNACKNOWLEDGED_RECORDS = 200_000
+MAX_UNACKNOWLEDGED_BYTES = 64 * 1024 * 1024
+_POLL_S = 0.2
+_NOT_ALLOWED = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError._AUTHENTICATION,
+    }
+)
+_FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
+_NO_TOPIC = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A batch that Kafka has, with all before it.
+
+    Attributes:
+        records: how many records were acknowledged so far by this sender.
+        size_bytes: how many bytes of values they were.
+        last_line: ``_source_line`` of the last one.
+        offset: its offset.
+        place: the place behind the batch, where that is the end of a block.
+    """
+
+    records: int
+    size_bytes: int
+    last_line: int
+    offset: int
+    place: Place | None
+
+
+@dataclass(slots=True)
+class _Batch:
+    queued_at: float
+    records: int
+    size_bytes: int
+    last_line: int
+    place: Place | None
+
+
+def producer_config(
+    client: dict[str, Any], *, compression: str, expiry_s: float, transactional_id: str | None = None
+) -> dict[str, Any]:
+    """Return librdkafka's configuration for a sender; what ``client`` says wins but for what the proof rests on."""
+    config: dict[str, Any] = {
+        "linger.ms": 20,
+        "batch.size": 1_000_000,
+        "batch.num.messages": 100_000,
+        "queue.buffering.max.messages": 10 * MAX_UNACKNOWLEDGED_RECORDS,
+        "queue.buffering.max.kbytes": 4 * MAX_UNACKNOWLEDGED_BYTES // 1024,
+        "statistics.interval.ms": 5000,
+        "compression.type": compression,
+        **client,
+        "delivery.timeout.ms": round(expiry_s * 1000),
+        "acks": "all",
+        "enable.idempotence": True,
+        "enable.gapless.guarantee": True,
+    }
+    if transactional_id is not None:
+        config |= {"transactional.id": transactional_id, "transaction.timeout.ms": config["delivery.timeout.ms"]}
+    return config
+
+
+class Sender:
+    """Sends batches in order and keeps what is unacknowledged within bounds.
+
+    Not for several threads: :meth:`send`, :meth:`poll` and :meth:`drain` are called by one.
+
+    Args:
+        config: from :func:`producer_config`.
+        topic, partition: where to.
+        delivery_timeout_s: how long a record may stay unacknowledged; well below the time after which it expires.
+        next_offset: the offset that the first record must get; None: other writers are allowed, and only the order
+            of the offsets is checked.
+        on_acknowledged: told of each batch, in order.
+        on_statistics: gets librdkafka's statistics, as JSON.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        *,
+        topic: str,
+        partition: int,
+        delivery_timeout_s: float,
+        next_offset: int | None,
+        on_acknowledged: Callable[[Acknowledged], None],
+        on_statistics: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._topic = topic
+        self._partition = partition
+        self._delivery_timeout_s = delivery_timeout_s
+        self._next_offset = next_offset
+        self._last_offset = -1
+        self._on_acknowledged = on_acknowledged
+        self._pending: deque[_Batch] = deque()
+        self._pending_records = 0
+        self._pending_bytes = 0
+        self._records = 0
+        self._size_bytes = 0
+        self._failure: SequencerError | None = None
+        self.retries = 0
+        """How often librdkafka has reported trouble that it goes on after."""
+        self.producer = Producer({**config, "error_cb": self._note_error, "stats_cb": on_statistics}, logger=CLIENT_LOG)
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many records were sent and not acknowledged."""
+        return self._pending_records
+
+    def send(self, records: Sequence[bytes], *, last_line: int, place: Place | None) -> None:
+        """Queue one batch, waiting for room.
+
+        Args:
+            records: the values; none is longer than Kafka takes.
+            last_line: the ``_source_line`` of the last one.
+            place: the place behind it, where that is the end of a block.
+
+        Raises:
+            SequencerError: the sender has failed, now or before.
+        """
+        size_bytes = sum(map(len, records))
+        while self._pending_records and (
+            self._pending_records + len(records) > MAX_UNACKNOWLEDGED_RECORDS
+            or self._pending_bytes + size_bytes > MAX_UNACKNOWLEDGED_BYTES
+        ):
+            self.poll(_POLL_S)
+        self.poll(0)
+        messages: list[dict[str, Any]] = [{"value": record} for record in records]
+        messages[-1]["callback"] = self._delivered
+        self._pending.append(_Batch(time.monotonic(), len(records), size_bytes, last_line, place))
+        self._pending_records += len(records)
+        self._pending_bytes += size_bytes
+        queued = self._produce(messages)
+        if queued != len(records):
+            # The queue has room, and no record is too long: what does not go in shows a fault. Records behind it may
+            # be on their way; the next settle step finds that their offsets do not fit their lines.
+            first = next(message["_error"] for message in messages if "_error" in message)
+            self._fail(TryAgainError(f"Kafka's client took {queued} of {len(records)} records: {first}"))
+            self.check()
+
+    def poll(self, timeout_s: float) -> None:
+        """Take acknowledgements, waiting up to ``timeout_s`` for the first.
+
+        Raises:
+            SequencerError: the sender has failed.
+        """
+        self._serve(self.producer.poll, timeout_s)
+        self._check_age()
+        self.check()
+
+    def drain(self, *, until: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until all is acknowledged (True), or ``until`` says so (False).
+
+        Raises:
+            SequencerError: the sender has failed.
+        """
+        while self._pending:
+            if until():
+                return False
+            self._serve(self.producer.flush, _POLL_S)
+            self._check_age()
+            self.check()
+        self.check()
+        return True
+
+    def close(self) -> None:
+        """Give up what was not sent yet, so that nothing of it goes out later."""
+        self._fail(TryAgainError("the sender was closed"))
+
+    def check(self) -> None:
+        """Raise the failure, if there was one."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _serve(self, wait: Callable[[float], object], timeout_s: float) -> None:
+        """Let the client call back; a fatal error comes out of the call itself."""
+        try:
+            wait(timeout_s)
+        except KafkaException as error:
+            self._fail(error_of(error))
+
+    def _produce(self, messages: list[dict[str, Any]]) -> int:
+        try:
+            return int(self.producer.produce_batch(self._topic, messages, partition=self._partition))
+        except (KafkaException, BufferError) as error:
+            self._fail(error_of(error))
+            raise self._failure or TryAgainError(str(error)) from error
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        batch = self._pending.popleft()
+        self._pending_records -= batch.records
+        self._pending_bytes -= batch.size_bytes
+        if self._failure is not None:
+            return
+        if error is not None:
+            self._fail(error_of(KafkaException(error)))
+            return
+        offset = int(message.offset() or 0)
+        if self._offset_is_right(batch, offset):
+            self._records += batch.records
+            self._size_bytes += batch.size_bytes
+            self._last_offset = offset
+            self._on_acknowledged(
+                Acknowledged(self._records, self._size_bytes, batch.last_line, offset, batch.place),
+            )
+
+    def _offset_is_right(self, batch: _Batch, offset: int) -> bool:
+        if self._next_offset is None:
+            right, due = offset >= self._last_offset + batch.records, self._last_offset + batch.records
+        else:
+            due = self._next_offset + self._records + batch.records - 1
+            right = offset == due
+        if not right:
+            self._fail(
+                OrderBrokenError(
+                    f"row {batch.last_line} has offset {offset} where it must have {due}: somebody else writes to "
+                    f"{self._topic}[{self._partition}]. Find out who; then look with csvpipe verify-topic at what is "
+                    "there before the job goes on",
+                    row=batch.last_line,
+                    offset=offset,
+                    expected_offset=due,
+                )
+            )
+        return right
+
+    def _note_error(self, error: KafkaError) -> None:
+        if error.fatal() or error.code() in _NOT_ALLOWED | _FENCED:
+            self._fail(error_of(KafkaException(error)))
+        else:
+            self.retries += 1
+            _log.warning("Kafka: %s", error.str())
+
+    def _check_age(self) -> None:
+        if self._pending and time.monotonic() - self._pending[0].queued_at > self._delivery_timeout_s:
+            self._fail(
+                TryAgainError(
+                    f"Kafka has not acknowledged row {self._pending[0].last_line} within "
+                    f"{self._delivery_timeout_s:g} s (DELIVERY_TIMEOUT_S)"
+                )
+            )
+
+    def _fail(self, failure: SequencerError) -> None:
+        """Note the first failure, and throw the queue away as a whole: nothing may overtake what was not sent."""
+        if self._failure is None:
+            self._failure = failure
+            self.producer.purge(in_queue=True, in_flight=True, blocking=True)
+
+
+def error_of(error: KafkaException | BufferError) -> SequencerError:
+    """Return what an error of the client means for the job."""
+    cause = error.args[0] if error.args else None
+    if not isinstance(cause, KafkaError):
+        return TryAgainError(f"Kafka's client: {error}")
+    if cause.code() in _FENCED:
+        return LeaseLostError(f"another process with the same JOB_ID has taken over: Kafka refuses ({cause.str()})")
+    if cause.code() == KafkaError.INVALID_TIMESTAMP:
+        return TryAgainError(
+            "Kafka refuses the records as too old: this process was stopped for a while, or the clocks of this machine "
+            "and the broker's differ"
+        )
+    if cause.code() in _NOT_ALLOWED:
+        return NotAllowedError(f"Kafka refuses: {cause.str()}; look at KAFKA_SECURITY, the user and its ACLs")
+    if cause.code() in _NO_TOPIC:
+        return TopicError(f"Kafka: {cause.str()}; make the topic, with enough partitions, first")
+    return TryAgainError(f"Kafka did not take the records: {cause.str()} ({cause.name()})")

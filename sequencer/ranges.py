@@ -1,0 +1,66 @@
+"""Cuts a source into ranges of about the same size, each with its place and its first row: one for each partition.
+
+Whether a line end lies in quotes depends on all bytes before it, so the places are found by one pass over the whole
+source, at the speed of the scan; a guess from the middle of a file could be wrong, and nobody would notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from csvscan.bits import Block
+from csvscan.records import RecordFinder
+from csvscan.scan import Scan
+from sequencer.content import read_rows
+from sequencer.errors import JobUsageError
+from sequencer.input import JobInput
+from sequencer.model import START, Place, RecordBlock
+
+
+def plan_ranges(source: JobInput, count: int) -> list[Place]:
+    """Return the places between ``count`` ranges, which are ``count - 1``: fewer where there are too few rows.
+
+    Raises:
+        JobUsageError: a file is compressed: its ranges could not be read without all before them.
+        BadRowError: the content is no CSV.
+    """
+    compressed = next((file.name for file in source.sources if file.compressed), None)
+    if compressed is not None:
+        raise JobUsageError(
+            f"--partitions: {compressed} is compressed, so that each range would have to unpack all before it; give "
+            "it uncompressed, or as several files, or take one partition"
+        )
+    total = sum(file.size_bytes for file in source.sources)
+    due = [total * number // count for number in range(1, count)]
+    places: list[Place] = []
+    before = 0  # bytes of the files before the current one
+    index = 0
+    for block in read_rows(source.sources, source.heads, start=START):
+        while block.start.source_index > index:
+            before += source.sources[index].size_bytes
+            index += 1
+        while due and block.end.byte_offset + before >= due[0]:
+            place = _row_end(block, due.pop(0) - before, source)
+            if not places or place.line > places[-1].line:
+                places.append(place)
+    return places
+
+
+def split_input(source: JobInput, places: Sequence[Place]) -> list[JobInput]:
+    """Return one input for each range."""
+    begins = [START, *places]
+    ends = [*places, None]
+    return [replace(source, begin=begin, end=end) for begin, end in zip(begins, ends, strict=True)]
+
+
+def _row_end(block: RecordBlock, byte_offset: int, source: JobInput) -> Place:
+    """Return the first row end of ``block`` at or after ``byte_offset`` of its file."""
+    dialect = source.heads[block.start.source_index].header.dialect
+    finder = RecordFinder(delimiters=dialect.delimiter, quote=dialect.quote)
+    scan = Scan(finder.feed(Block(block.data))[0].rows, at_zero=False)
+    end = scan.first_end_at_or_after(byte_offset - block.start.byte_offset)
+    if end is None:
+        return block.end
+    line = block.start.line + scan.rows_before(end)
+    return Place(line, block.start.source_index, block.start.byte_offset + end)

@@ -1,0 +1,137 @@
+"""Settings of a job: environment variables under the names of the plan, or options of ``csvpipe sequence``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sequencer.errors import JobSettingsError
+
+Mode = Literal["exclusive", "transactional"]
+Compression = Literal["gzip", "lz4", "zstd", "snappy", "none"]
+Security = Literal["plaintext", "tls", "scram", "iam"]
+EXPIRY_FACTOR = 1.5
+OnBadRow = Literal["stop", "dead-letter"]
+
+
+class JobSettings(BaseSettings):
+    """Everything that a job is told. Seconds are wall-clock seconds."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    source: str = Field(
+        "",
+        description="What to read: s3://bucket/key, s3://bucket/prefix/ (all below it, in the order of their keys) or "
+        "a local file; several separated by blanks, in that order. Empty: s3://S3_BUCKET/S3_KEY",
+    )
+    s3_bucket: str = Field("", description="Bucket of the source, where SOURCE is not given.")
+    s3_key: str = Field("", description="Key of the source, where SOURCE is not given.")
+    s3_endpoint: str | None = Field(None, pattern=r"^https?://", description="Object store; empty for Amazon's own.")
+    aws_region: str = Field("us-east-1", description="Region of S3, DynamoDB, CloudWatch and MSK.")
+    kafka_bootstrap_servers: str = Field("", description="Kafka brokers to start from, host:port, separated by commas.")
+    kafka_topic: str = Field("", description="Topic that the records go to; it must exist.")
+    kafka_partition: int = Field(0, ge=0, description="Partition that the records go to.")
+    partitions: int = Field(1, ge=1, le=1000, description="Cut the source into so many ranges, one partition each.")
+    kafka_security: Security = Field(
+        "plaintext", description="plaintext, tls, scram (SASL/SCRAM-512 by TLS) or iam (MSK)."
+    )
+    kafka_username: str = Field("", description="User for scram.")
+    kafka_password: SecretStr = Field(SecretStr(""), description="Password for scram.")
+    kafka_ca_file: str = Field("", description="Certificates to trust; empty for the system's.")
+    kafka_options: dict[str, str] = Field({}, description="More options for librdkafka, as a JSON object.")
+    compression: Compression = Field("gzip", description="gzip as in the plan; lz4 and zstd are several times as fast.")
+    mode: Mode = Field(
+        "exclusive", description="exclusive: the partition is the job's own; transactional: it is shared."
+    )
+    job_id: str = Field(
+        "", pattern=r"^[A-Za-z0-9_.-]{0,200}$", description="Name of the job; a new start goes on with it."
+    )
+    fence: bool = Field(
+        False,
+        description="Exclusive mode: set the topic's message.timestamp.before.max.ms, so that Kafka refuses what a "
+        "process sends that was frozen for longer than its lease.",
+    )
+    append: bool = Field(False, description="Start behind what the partition holds of others (exclusive mode).")
+    checkpoint_table: str = Field("", description="DynamoDB table of the checkpoints; empty: CHECKPOINT_FILE.")
+    checkpoint_file: str = Field(
+        ".csvpipe/checkpoints.sqlite3", description="SQLite file of the checkpoints where there is no table."
+    )
+    dynamodb_endpoint: str | None = Field(None, pattern=r"^https?://", description="DynamoDB; empty for Amazon's own.")
+    checkpoint_interval: int = Field(10_000, ge=1, description="Records after which a checkpoint is due.")
+    checkpoint_interval_s: float = Field(1.0, gt=0, description="Seconds after which one is due in any case.")
+    lease_s: float = Field(
+        120.0, gt=0, description="How long a job may be silent before another process takes it over."
+    )
+    delivery_timeout_s: float = Field(
+        60.0, gt=0, description="How long Kafka is tried for one record; LEASE_S must be more than 1.5 times as long."
+    )
+    retries: int = Field(5, ge=0, description="How often what failed is tried again before the job stops with 75.")
+    delimiter: str = Field("", description="One of , ; | tab; empty: found out from the header.")
+    encoding: str = Field("", description="Encoding of the source; empty: UTF-8, or UTF-16 by its byte order mark.")
+    schema_file: str = Field("", description="JSON or YAML file that types columns; empty: every field is a string.")
+    on_bad_row: OnBadRow = Field("stop", description="What a ragged row, or one that breaks the schema, leads to.")
+    dead_letter_topic: str = Field("", description="Where bad rows go; empty: KAFKA_TOPIC with -dlq behind it.")
+    limit: int = Field(0, ge=0, description="Rows after which the job is done; 0: all.")
+    dry_run: bool = Field(False, description="Read, encode and count, and send nothing.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
+    log_format: Literal["text", "json"] = Field("text", description="One line of text, or of JSON, for each record.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.lease_s <= self.expiry_s:
+            raise ValueError(
+                f"LEASE_S ({self.lease_s:g}) must be more than {EXPIRY_FACTOR:g} times DELIVERY_TIMEOUT_S "
+                f"({self.delivery_timeout_s:g}): what a stopped process has queued must have expired when another "
+                "takes over"
+            )
+        if self.kafka_security == "scram" and not self.kafka_username:
+            raise ValueError("KAFKA_USERNAME is missing: KAFKA_SECURITY=scram needs it")
+        return self
+
+    @property
+    def expiry_s(self) -> float:
+        """Seconds after which Kafka's client drops a record by itself; the job has given up before that."""
+        return EXPIRY_FACTOR * self.delivery_timeout_s
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What to read, in order."""
+        if self.source:
+            return tuple(self.source.split())
+        return (f"s3://{self.s3_bucket}/{self.s3_key}",) if self.s3_bucket and self.s3_key else ()
+
+    @property
+    def dlq(self) -> str:
+        """The dead-letter topic."""
+        return self.dead_letter_topic or f"{self.kafka_topic}-dlq"
+
+    def check_complete(self) -> None:
+        """Check that what a job cannot do without is given.
+
+        Raises:
+            JobSettingsError: something is missing; every such setting is named.
+        """
+        missing = [] if self.sources else ["SOURCE (or S3_BUCKET and S3_KEY)"]
+        if not self.dry_run:
+            needed = ("kafka_bootstrap_servers", "kafka_topic", "job_id")
+            missing += [name.upper() for name in needed if not getattr(self, name)]
+        if missing:
+            raise JobSettingsError(f"not given: {', '.join(missing)}")
+
+
+def load_settings(**given: Any) -> JobSettings:  # noqa: ANN401  any field
+    """Return the settings; what is given and not None wins over the environment and ``.env``.
+
+    Raises:
+        JobSettingsError: a value is wrong; every such setting is named.
+    """
+    try:
+        return JobSettings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        faults = (
+            f"{'.'.join(map(str, fault['loc'])).upper() or 'settings'}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)
+        )
+        raise JobSettingsError("; ".join(faults)) from error

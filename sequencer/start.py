@@ -1,0 +1,156 @@
+"""Puts a job together: settings in, parts out. Adapters are chosen here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sequencer.attempt import JobParts
+from sequencer.checkpoint import CheckpointStore, open_checkpoints
+from sequencer.errors import SequencerError
+from sequencer.input import JobInput, open_input
+from sequencer.job import run_job
+from sequencer.kafka_config import client_config
+from sequencer.lease import owner_name
+from sequencer.model import Checkpoint, Place, Progress
+from sequencer.ranges import plan_ranges, split_input
+from sequencer.schema import load_schema
+from sequencer.settings import JobSettings
+from sequencer.source import open_sources
+from sequencer.stopping import StopRequest
+from sequencer.target import ExclusiveTarget, Target, TransactionalTarget
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_log = logging.getLogger(__name__)
+
+
+def open_job_input(settings: JobSettings) -> JobInput:
+    """Open the files of a job and read their headers.
+
+    Raises:
+        SequencerError: they are not there, not allowed, or no CSV.
+    """
+    sources = open_sources(settings.sources, connect=_connector(settings), retries=settings.retries)
+    return open_input(sources, settings=settings, schema=load_schema(settings.schema_file))
+
+
+def run_sequence(
+    settings: JobSettings,
+    source: JobInput,
+    *,
+    stop: StopRequest,
+    progress: Progress,
+    on_range: Callable[[str, Progress], None] = lambda _name, _progress: None,
+) -> list[Checkpoint]:
+    """Send the rows of ``source``, by one job or by one for each range; return the last checkpoint of each.
+
+    Args:
+        settings: complete (:meth:`JobSettings.check_complete`).
+        source: what is read.
+        stop: the wish to end early.
+        progress: counters of the one job.
+        on_range: told of the counters of each job where there are several.
+
+    Raises:
+        SequencerError: a job cannot go on; the others were told to stop.
+    """
+    progress.total_bytes = sum(file.size_bytes for file in source.sources)
+    checkpoints = open_checkpoints(settings)
+    if settings.partitions == 1:
+        parts = _parts(
+            settings,
+            source,
+            checkpoints,
+            job_id=settings.job_id,
+            partition=settings.kafka_partition,
+            progress=progress,
+        )
+        return [run_job(parts, stop)]
+    inputs = split_input(source, _planned(settings, source))
+    jobs = []
+    for number, planned in enumerate(inputs):
+        partition = settings.kafka_partition + number
+        own = Progress(total_bytes=progress.total_bytes // len(inputs))
+        on_range(f"partition {partition}", own)
+        # Each has its own view of the files, as each counts what it reads.
+        part = replace(planned, sources=[file.copy() for file in planned.sources])
+        job_id = f"{settings.job_id}.p{number}"
+        jobs.append(_parts(settings, part, checkpoints, job_id=job_id, partition=partition, progress=own))
+    return _run_together(jobs, stop)
+
+
+def _run_together(jobs: list[JobParts], stop: StopRequest) -> list[Checkpoint]:
+    def run(parts: JobParts) -> Checkpoint:
+        try:
+            return run_job(parts, stop)
+        except SequencerError as error:
+            stop.request(f"{parts.job_id} has failed: {error.detail}")
+            raise
+
+    with ThreadPoolExecutor(len(jobs), thread_name_prefix="range") as pool:
+        running = [pool.submit(run, parts) for parts in jobs]
+    return [each.result() for each in running]
+
+
+def _planned(settings: JobSettings, source: JobInput) -> list[Place]:
+    """Return the places between the ranges: the same at each start, as they follow from the content."""
+    _log.info("looking for the %d places between the ranges", settings.partitions - 1)
+    return plan_ranges(source, settings.partitions)
+
+
+def _parts(
+    settings: JobSettings,
+    source: JobInput,
+    checkpoints: CheckpointStore,
+    *,
+    job_id: str,
+    partition: int,
+    progress: Progress,
+) -> JobParts:
+    client = client_config(settings)
+    return JobParts(
+        settings=settings,
+        job_id=job_id,
+        partition=partition,
+        source=source,
+        target=_target(settings, client, source, job_id, partition),
+        checkpoints=checkpoints,
+        owner=owner_name(),
+        client=client,
+        progress=progress,
+    )
+
+
+def _target(settings: JobSettings, client: dict[str, Any], source: JobInput, job_id: str, partition: int) -> Target:
+    if settings.mode == "transactional":
+        return TransactionalTarget(
+            client,
+            settings=settings,
+            job_id=job_id,
+            partition=partition,
+            names=source.names,
+            before_line=source.begin.line,
+        )
+    return ExclusiveTarget(
+        client, settings=settings, partition=partition, names=source.names, before_line=source.begin.line
+    )
+
+
+def _connector(settings: JobSettings) -> Callable[[], S3Client]:
+    def connect() -> S3Client:
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            "s3",
+            region_name=settings.aws_region,
+            endpoint_url=settings.s3_endpoint,
+            config=Config(retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=10, read_timeout=30),
+        )
+
+    return connect

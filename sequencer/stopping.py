@@ -1,0 +1,57 @@
+"""The wish that a job stops: by a signal, or by the notice that its machine goes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+NOTICE_S = 90.0
+"""How long draining may take. Spot gives two minutes from its notice on; the last checkpoint needs some of them."""
+
+
+class StopRequest:
+    """Set once, by whoever comes first; a job looks at it between two batches."""
+
+    def __init__(self) -> None:
+        self._wanted = threading.Event()
+        self._deadline = float("inf")
+        self.reason = ""
+
+    def request(self, reason: str, *, notice_s: float = NOTICE_S) -> None:
+        """Ask the job to drain, save its checkpoint and end within ``notice_s``."""
+        if not self._wanted.is_set():
+            self.reason = reason
+            self._deadline = time.monotonic() + notice_s
+            self._wanted.set()
+
+    @property
+    def requested(self) -> bool:
+        """Whether the job is to end."""
+        return self._wanted.is_set()
+
+    def is_late(self) -> bool:
+        """Whether what has not been drained by now has to be given up."""
+        return time.monotonic() > self._deadline
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the wish, or for ``seconds``; return whether it is there."""
+        return self._wanted.wait(seconds)
+
+
+@contextmanager
+def stopped_by_signals(stop: StopRequest) -> Iterator[None]:
+    """Take TERM and INT for the wish to stop as long as the context lasts. Only for the main thread."""
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        stop.request(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

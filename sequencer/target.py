@@ -1,0 +1,193 @@
+"""The partition that a job sends to, in one of its two modes: where to go on, and what sends from there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
+from typing import Any, Protocol
+
+from sequencer.errors import TryAgainError
+from sequencer.fence import fence
+from sequencer.log import PartitionLog
+from sequencer.model import START, Checkpoint, Place
+from sequencer.producer import Acknowledged, Sender, producer_config
+from sequencer.settings import JobSettings
+from sequencer.settle import Start, settle
+from sequencer.transaction import TransactionalSender
+
+OnAcknowledged = Callable[[Acknowledged], None]
+_QUIET_S = 1.0
+"""How long the log must be at rest before its tail is believed: a killed process's last request may be in the broker's
+hands. Should one come later all the same, the first acknowledged offset shows it."""
+_OPEN_TRANSACTIONS_S = 900.0
+"""How long the transactions of others are waited for; Kafka's own limit for them (transaction.max.timeout.ms)."""
+
+
+class RecordSender(Protocol):
+    """What sends records: see :class:`sequencer.producer.Sender`."""
+
+    @property
+    def retries(self) -> int:
+        """How often Kafka's client has reported trouble that it goes on after."""
+
+    def send(self, records: Sequence[bytes], *, last_line: int, place: Place | None) -> None:
+        """Queue one batch, waiting for room."""
+
+    def poll(self, timeout_s: float) -> None:
+        """Take acknowledgements."""
+
+    def drain(self, *, until: Callable[[], bool]) -> bool:
+        """Wait until all is acknowledged (True), or ``until`` says so (False)."""
+
+    def close(self) -> None:
+        """Give up what was not sent yet."""
+
+
+class Target(Protocol):
+    """One partition."""
+
+    needs_lease: bool
+    """Whether nothing but the lease keeps two processes apart."""
+
+    def begin(
+        self, checkpoint: Checkpoint | None, *, on_acknowledged: OnAcknowledged, on_statistics: Callable[[str], None]
+    ) -> tuple[Start, RecordSender]:
+        """Look at the log; return where the job goes on and what sends from there.
+
+        Raises:
+            SequencerError: the log says that the job must not go on, or Kafka is away.
+        """
+
+
+class ExclusiveTarget:
+    """A partition that the job has for itself, so that every record's offset is known before it is sent."""
+
+    needs_lease = True
+
+    def __init__(
+        self, client: dict[str, Any], *, settings: JobSettings, partition: int, names: Collection[str], before_line: int
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._partition = partition
+        self._names = names
+        self._before_line = before_line
+
+    def begin(
+        self, checkpoint: Checkpoint | None, *, on_acknowledged: OnAcknowledged, on_statistics: Callable[[str], None]
+    ) -> tuple[Start, RecordSender]:
+        """See :class:`Target`."""
+        topic = self._settings.kafka_topic
+        with closing(PartitionLog(self._client, topic=topic, partition=self._partition)) as log:
+            log.ends()  # is it there?
+            fence(self._client, topic=topic, expiry_s=self._settings.expiry_s, may_set=self._settings.fence)
+            tail = log.tail(log.ends_at_rest(_QUIET_S))
+            start = settle(
+                checkpoint=checkpoint,
+                tail=tail,
+                names=self._names,
+                append=self._settings.append,
+                before_line=self._before_line,
+                dead_letters=self._settings.on_bad_row == "dead-letter",
+                find_first=lambda last: log.find_first(last, low=tail.low, names=self._names),
+            )
+        sender = Sender(
+            producer_config(
+                self._client,
+                compression=self._settings.compression,
+                expiry_s=self._settings.expiry_s,
+            ),
+            topic=topic,
+            partition=self._partition,
+            delivery_timeout_s=self._settings.delivery_timeout_s,
+            next_offset=start.first_offset + start.sent,
+            on_acknowledged=on_acknowledged,
+            on_statistics=on_statistics,
+        )
+        return start, sender
+
+
+class TransactionalTarget:
+    """A partition that is shared: Kafka fences a predecessor off, and what it has committed is read from the log."""
+
+    needs_lease = False
+
+    def __init__(
+        self,
+        client: dict[str, Any],
+        *,
+        settings: JobSettings,
+        job_id: str,
+        partition: int,
+        names: Collection[str],
+        before_line: int,
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._job_id = job_id
+        self._partition = partition
+        self._names = names
+        self._before_line = before_line
+
+    def begin(
+        self, checkpoint: Checkpoint | None, *, on_acknowledged: OnAcknowledged, on_statistics: Callable[[str], None]
+    ) -> tuple[Start, RecordSender]:
+        """See :class:`Target`. The predecessor's transaction is over once the sender is made."""
+        sender = TransactionalSender(
+            producer_config(
+                self._client,
+                compression=self._settings.compression,
+                expiry_s=self._settings.expiry_s,
+                transactional_id=self._job_id,
+            ),
+            topic=self._settings.kafka_topic,
+            partition=self._partition,
+            delivery_timeout_s=self._settings.delivery_timeout_s,
+            records=self._settings.checkpoint_interval,
+            seconds=self._settings.checkpoint_interval_s,
+            on_acknowledged=on_acknowledged,
+            on_statistics=on_statistics,
+        )
+        try:
+            return self._settle(checkpoint), sender
+        except BaseException:
+            sender.close()
+            raise
+
+    def _settle(self, checkpoint: Checkpoint | None) -> Start:
+        """Follow the job's committed rows from the checkpoint on."""
+        last_line = checkpoint.last_line if checkpoint else self._before_line
+        sent = checkpoint.total_sent if checkpoint else 0
+        first = checkpoint.first_offset if checkpoint else -1
+        with closing(self._log(committed=True)) as log:
+            low, high = self._decided(log)
+            begin = max(low, int(checkpoint.extra.get("last_offset", -1)) + 1) if checkpoint else low
+            if begin < high:
+                for record in log.records(begin, high):
+                    if record.line is not None and record.line > last_line and record.source_file in self._names:
+                        first = record.offset if first < 0 else first
+                        last_line, sent = record.line, sent + 1
+        place = checkpoint.place if checkpoint else START
+        return Start(first_offset=high if first < 0 else first, last_line=last_line, sent=sent, place=place)
+
+    def _decided(self, log: PartitionLog) -> tuple[int, int]:
+        """Return the ends once every transaction that was open is over: what lies behind it cannot be read before."""
+        with closing(self._log(committed=False)) as everything:
+            _, high = everything.ends()
+            low, stable = log.ends()
+            deadline = time.monotonic() + _OPEN_TRANSACTIONS_S
+            while stable < high:
+                if time.monotonic() > deadline:
+                    raise TryAgainError(
+                        f"another writer has had a transaction open on {self._settings.kafka_topic}[{self._partition}] "
+                        f"for {_OPEN_TRANSACTIONS_S:.0f} s, at offset {stable}: what lies behind it cannot be read"
+                    )
+                log.wait(_QUIET_S)
+                low, stable = log.ends()
+        return low, stable
+
+    def _log(self, *, committed: bool) -> PartitionLog:
+        return PartitionLog(
+            self._client, topic=self._settings.kafka_topic, partition=self._partition, committed=committed
+        )

@@ -1,0 +1,203 @@
+"""The proof from the topic itself: every row once, in order, and with the source also its content. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sequencer.schema import ColumnType
+
+SOURCE_LINE, SOURCE_FILE = "_source_line", "_source_file"
+_LINE = re.compile(rb'"_source_line":([0-9]{1,18}),"_source_file":"(?:[^"\\]|\\.)*"\}\Z')
+_NO_LINE = -1
+MOST_DIFFERENCES = 10
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first record that is not what it must be, and those behind it up to a limit.
+
+    Attributes:
+        offset: of the record; None where one is missing at the end.
+        line: the row that is concerned.
+        what: in words, what was expected and found.
+    """
+
+    offset: int | None
+    line: int | None
+    what: str
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        place = "the end" if self.offset is None else f"offset {self.offset}"
+        row = "" if self.line is None else f", row {self.line}"
+        return f"{place}{row}: {self.what}"
+
+
+@dataclass
+class TopicProof:
+    """What was found so far."""
+
+    records: int = 0
+    first_offset: int | None = None
+    last_offset: int | None = None
+    first_line: int | None = None
+    last_line: int | None = None
+    dead_lettered: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing differs."""
+        return not self.differences
+
+    def differ(self, offset: int | None, line: int | None, what: str) -> None:
+        """Note a difference; the first ones are enough."""
+        if len(self.differences) < MOST_DIFFERENCES:
+            self.differences.append(Difference(offset, line, what))
+
+
+class LineCheck:
+    """Checks ``_source_line`` alone: each line once, in order, none left out but the dead-lettered.
+
+    Args:
+        first_line: the line that the first record must have; None: any.
+        last_line: the line that the last record must have, dead letters behind it aside; None: any.
+        dead: the lines that went to the dead-letter topic.
+    """
+
+    def __init__(self, *, first_line: int | None = 1, last_line: int | None = None, dead: Sequence[int] = ()) -> None:
+        self.proof = TopicProof(dead_lettered=len(dead))
+        self._first_line = first_line
+        self._last_line = last_line
+        self._dead = frozenset(dead)
+        self._before: int | None = None if first_line is None else first_line - 1
+
+    def feed(self, offsets: Sequence[int], values: Sequence[bytes]) -> None:
+        """Check the next records, all of them at once where they are as they must be."""
+        if not values:
+            return
+        lines = lines_of(values)
+        proof = self.proof
+        if proof.first_offset is None:
+            proof.first_offset, proof.first_line = offsets[0], int(lines[0])
+        before = int(lines[0]) - 1 if self._before is None else self._before
+        steps = np.diff(lines, prepend=before)
+        for at in np.flatnonzero(steps != 1).tolist():
+            previous = before if at == 0 else int(lines[at - 1])
+            self._look_at(offsets[at], previous, int(lines[at]))
+        proof.records += len(values)
+        proof.last_offset, proof.last_line = offsets[-1], int(lines[-1])
+        self._before = int(lines[-1])
+
+    def finish(self) -> TopicProof:
+        """Check the end."""
+        if self._last_line is not None:
+            last = self._before if self._before is not None else 0
+            self._look_for(None, last, self._last_line + 1)
+        return self.proof
+
+    def _look_at(self, offset: int, previous: int, line: int) -> None:
+        if line == _NO_LINE:
+            self.proof.differ(offset, None, f"no record of a sequencer, where row {previous + 1} must be")
+        elif line == previous:
+            self.proof.differ(offset, line, "the row stands twice")
+        elif line < previous:
+            self.proof.differ(offset, line, f"comes after row {previous}: twice, or out of order")
+        else:
+            self._look_for(offset, previous, line)
+
+    def _look_for(self, offset: int | None, previous: int, line: int) -> None:
+        """Check that the rows between two others are all dead letters."""
+        missing = next((row for row in range(previous + 1, line) if row not in self._dead), None)
+        if missing is not None:
+            count = sum(row not in self._dead for row in range(missing, line))
+            self.proof.differ(
+                offset, missing, f"is missing, with {count - 1} more behind it" if count > 1 else "is missing"
+            )
+
+
+class ContentCheck:
+    """Checks each record against its row, as Python's ``csv`` has read it from the source.
+
+    Args:
+        rows: line, file and fields by name of each row, in order.
+        kinds: the types of the columns that a schema names.
+        dead: the lines that went to the dead-letter topic.
+    """
+
+    def __init__(
+        self,
+        rows: Iterator[tuple[int, str, Mapping[str, str]]],
+        *,
+        kinds: Mapping[str, ColumnType] | None = None,
+        dead: Sequence[int] = (),
+    ) -> None:
+        self._kinds = kinds or {}
+        self.proof = TopicProof(dead_lettered=len(dead))
+        self._dead = frozenset(dead)
+        self._rows = (row for row in rows if row[0] not in self._dead)
+
+    def feed(self, offsets: Sequence[int], values: Sequence[bytes]) -> None:
+        """Check the next records."""
+        for offset, value in zip(offsets, values, strict=True):
+            row = next(self._rows, None)
+            self.proof.first_offset = offset if self.proof.first_offset is None else self.proof.first_offset
+            self.proof.last_offset = offset
+            self.proof.records += 1
+            if row is None:
+                self.proof.differ(offset, None, "a record behind the last row of the source")
+                continue
+            self.proof.last_line = row[0]
+            self._compare(offset, value, *row)
+
+    def finish(self) -> TopicProof:
+        """Check the end."""
+        row = next(self._rows, None)
+        if row is not None:
+            self.proof.differ(None, row[0], "is missing, as are all rows behind it")
+        return self.proof
+
+    def _compare(self, offset: int, value: bytes, line: int, name: str, fields: Mapping[str, str]) -> None:
+        try:
+            found = json.loads(value)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            self.proof.differ(offset, line, f"no JSON object: {value[:80]!r}")
+            return
+        values = {column: typed(text, self._kinds.get(column, "string")) for column, text in fields.items()}
+        expected = {**values, SOURCE_LINE: line, SOURCE_FILE: name}
+        if found == expected:
+            return
+        if found.get(SOURCE_LINE) != line:
+            self.proof.differ(offset, line, f"holds row {found.get(SOURCE_LINE)} instead")
+            return
+        wrong = next(key for key in {**expected, **found} if found.get(key) != expected.get(key))
+        self.proof.differ(offset, line, f"{wrong!r} is {found.get(wrong)!r} instead of {expected.get(wrong)!r}")
+
+
+def typed(text: str, kind: ColumnType) -> object:
+    """Return what a field must have become by its schema; by Python's own conversions, not the sequencer's."""
+    match kind:
+        case "string":
+            return text
+        case _ if not text:
+            return None
+        case "integer":
+            return int(text)
+        case "number":
+            return float(text)
+        case "boolean":
+            return text.lower() in {"true", "t", "yes", "y", "1"}
+
+
+def lines_of(values: Sequence[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the ``_source_line`` of each record; -1 where there is none."""
+    search = _LINE.search
+    found = (search(value, max(0, len(value) - 4096)) for value in values)
+    return np.fromiter((int(match[1]) if match else _NO_LINE for match in found), np.int64, len(values))

@@ -1,0 +1,138 @@
+"""Sends in transactions, for a partition that others write to as well.
+
+A record counts as acknowledged when its transaction is committed. ``init_transactions`` ends the transactions of a
+predecessor with the same ``transactional.id`` and locks it out: whatever it still tries fails.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import KafkaException
+
+from sequencer.model import Place
+from sequencer.producer import Acknowledged, Sender, error_of
+
+_CALL_S = 60.0
+
+
+class TransactionalSender:
+    """As :class:`sequencer.producer.Sender`, with a commit after every so many records or seconds.
+
+    Args:
+        config: with a ``transactional.id``.
+        topic, partition, delivery_timeout_s: as there.
+        records: how many records a transaction has at most, about.
+        seconds: how long one stays open at most, about.
+        on_acknowledged: told of each committed transaction, by its last batch.
+        on_statistics: gets librdkafka's statistics, as JSON.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        *,
+        topic: str,
+        partition: int,
+        delivery_timeout_s: float,
+        records: int,
+        seconds: float,
+        on_acknowledged: Callable[[Acknowledged], None],
+        on_statistics: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._sender = Sender(
+            config,
+            topic=topic,
+            partition=partition,
+            delivery_timeout_s=delivery_timeout_s,
+            next_offset=None,
+            on_acknowledged=self._note,
+            on_statistics=on_statistics,
+        )
+        self._producer = self._sender.producer
+        self._limit_records = records
+        self._limit_s = seconds
+        self._on_acknowledged = on_acknowledged
+        self._last: Acknowledged | None = None
+        self._place: Place | None = None
+        self._open_records = 0
+        self._opened_at = 0.0
+        with _errors():
+            self._producer.init_transactions(_CALL_S)
+
+    @property
+    def retries(self) -> int:
+        """How often librdkafka has reported trouble that it goes on after."""
+        return self._sender.retries
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many records are not committed."""
+        return self._open_records
+
+    def send(self, records: Sequence[bytes], *, last_line: int, place: Place | None) -> None:
+        """Queue one batch in the open transaction, or in a new one (see :meth:`Sender.send`)."""
+        if not self._open_records:
+            with _errors():
+                self._producer.begin_transaction()
+            self._opened_at = time.monotonic()
+        self._open_records += len(records)
+        self._sender.send(records, last_line=last_line, place=place)
+        if self._open_records >= self._limit_records:
+            self._commit()
+
+    def poll(self, timeout_s: float) -> None:
+        """Commit what has been open for long enough; else take acknowledgements."""
+        if self._open_records and time.monotonic() - self._opened_at >= self._limit_s:
+            self._commit()
+        self._sender.poll(timeout_s)
+
+    def drain(self, *, until: Callable[[], bool] = lambda: False) -> bool:
+        """Commit the open transaction; False: ``until`` said so first, and it is still open."""
+        return not self._open_records or self._commit(until)
+
+    def close(self) -> None:
+        """Abort the open transaction, or leave that to its time limit, and end the client's threads."""
+        self._sender.close()
+
+    def check(self) -> None:
+        """Raise the failure, if there was one."""
+        self._sender.check()
+
+    def _commit(self, until: Callable[[], bool] = lambda: False) -> bool:
+        if not self._sender.drain(until=until):
+            return False
+        with _errors():
+            while True:
+                try:
+                    self._producer.commit_transaction(_CALL_S)
+                    break
+                except KafkaException as error:
+                    if not error.args[0].retriable() or until():
+                        raise
+        self._open_records = 0
+        if self._last is not None:
+            last, self._last = self._last, None
+            place, self._place = self._place, None
+            self._on_acknowledged(Acknowledged(last.records, last.size_bytes, last.last_line, last.offset, place))
+        return True
+
+    def _note(self, acknowledged: Acknowledged) -> None:
+        self._last = acknowledged
+        self._place = acknowledged.place or self._place
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn the errors of a transaction into ours.
+
+    Raises:
+        SequencerError: as for any sender.
+    """
+    try:
+        yield
+    except KafkaException as error:
+        raise error_of(error) from error

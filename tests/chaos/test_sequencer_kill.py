@@ -1,0 +1,144 @@
+"""One job, killed again and again at any moment, its broker and its checkpoints with it: every row once, in order.
+
+``CSVPIPE_CHAOS_KILLS`` is the number of kills (make chaos: 50).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.sequencing import SequencerRig
+from tests.support.services import KafkaBroker
+from tests.support.waiting import wait_until
+
+KILLS = int(os.environ.get("CSVPIPE_CHAOS_KILLS", "4"))
+ROWS_FOR_EACH_KILL = 150_000
+TRY_AGAIN = 75
+
+
+def restart_broker(rig: SequencerRig) -> None:
+    rig.broker.stop()
+    rig.broker.start()
+
+
+def kill_broker(rig: SequencerRig) -> None:
+    rig.broker.kill()
+    rig.broker.start()
+
+
+HARM: tuple[Callable[[SequencerRig], None], ...] = (
+    lambda _rig: None,
+    SequencerRig.forget_checkpoint,
+    restart_broker,
+    kill_broker,
+)
+
+
+@pytest.mark.timeout(300 + 60 * KILLS)
+@pytest.mark.parametrize("mode", ["exclusive", "transactional"])
+def test_job_killed_at_any_moment_sends_every_row_once_and_in_order(
+    kafka_broker: KafkaBroker, tmp_path: Path, dice: random.Random, mode: str
+) -> None:
+    rig = SequencerRig(kafka_broker, tmp_path)
+    rows = ROWS_FOR_EACH_KILL * KILLS
+    rig.write_source(rows)
+    options = ("--mode", mode, "--compression", "lz4", "--checkpoint-interval", "5000")
+    killed = 0
+    while killed < KILLS:
+        with rig.start(*options) as process:
+            try:
+                process.wait(dice.uniform(1.0, 4.5))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                killed += 1
+            else:
+                ended = rig.end_of(process)
+                assert ended.code in (0, TRY_AGAIN), str(ended)
+                if ended.code == 0:
+                    break
+        dice.choice(HARM)(rig)
+    ended = rig.run(*options)
+    assert ended.code == 0, str(ended)
+    rig.assert_proven(rows)
+
+
+@pytest.mark.parametrize("mode", ["exclusive", "transactional"])
+def test_broker_that_dies_and_comes_back_under_a_running_job_costs_no_row(
+    kafka_broker: KafkaBroker, tmp_path: Path, mode: str
+) -> None:
+    rig = SequencerRig(kafka_broker, tmp_path, environment={"DELIVERY_TIMEOUT_S": "60", "LEASE_S": "120"})
+    rows = 600_000
+    rig.write_source(rows)
+    with rig.start("--mode", mode, "--checkpoint-interval", "5000") as process:
+        for harm in (kill_broker, restart_broker):
+            sent = _sent(rig)
+            wait_until(lambda sent=sent: _sent(rig) > sent, what="it goes on", deadline_s=120, poll_s=0.01)  # type: ignore[misc]
+            harm(rig)
+        ended = rig.end_of(process)
+    assert ended.code == 0, str(ended)
+    rig.assert_proven(rows)
+
+
+@pytest.mark.parametrize("mode", ["exclusive", "transactional"])
+def test_broker_that_falls_silent_for_too_long_ends_the_job_and_the_next_goes_on(
+    kafka_broker: KafkaBroker, tmp_path: Path, mode: str
+) -> None:
+    rig = SequencerRig(kafka_broker, tmp_path, environment={"RETRIES": "0"})
+    rows = 600_000
+    rig.write_source(rows)
+    with rig.start("--mode", mode, "--checkpoint-interval", "5000") as process:
+        wait_until(lambda: _sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
+        _signal(rig.broker, signal.SIGSTOP)
+        try:
+            ended = rig.end_of(process)
+        finally:
+            _signal(rig.broker, signal.SIGCONT)
+    assert ended.code == TRY_AGAIN, str(ended)
+    again = rig.run("--mode", mode)
+    assert again.code == 0, str(again)
+    rig.assert_proven(rows)
+
+
+@pytest.mark.parametrize("mode", ["exclusive", "transactional"])
+def test_process_stopped_beyond_its_lease_sends_nothing_when_it_wakes_up(
+    kafka_broker: KafkaBroker, tmp_path: Path, mode: str
+) -> None:
+    rig = SequencerRig(kafka_broker, tmp_path)
+    rows = 600_000
+    rig.write_source(rows)
+    options = ("--mode", mode, "--checkpoint-interval", "5000", "--fence")
+    with rig.start(*options) as stale:
+        wait_until(lambda: _sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
+        stale.send_signal(signal.SIGSTOP)
+
+        def taken_over() -> bool:
+            ended = rig.run(*options)
+            assert ended.code in (0, TRY_AGAIN), str(ended)
+            return ended.code == 0
+
+        try:
+            wait_until(taken_over, what="another process may take over", deadline_s=120)
+        finally:
+            stale.send_signal(signal.SIGCONT)
+        ended = rig.end_of(stale)
+    assert ended.code == TRY_AGAIN, str(ended)
+    assert "lease" in ended.err or "taken over" in ended.err
+    rig.assert_proven(rows)
+
+
+def _sent(rig: SequencerRig) -> int:
+    noted = rig.checkpoint()
+    return noted.total_sent if noted else 0
+
+
+def _signal(broker: KafkaBroker, number: signal.Signals) -> None:
+    for process in broker.stack.processes_of(broker.name):
+        assert process.pid is not None
+        os.kill(process.pid, number)

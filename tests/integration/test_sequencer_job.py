@@ -1,0 +1,246 @@
+"""A job on a real broker: what it sends is proven from the topic; what it must not do, it refuses."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from sequencer.log import PartitionLog
+from sequencer.model import JobStatus
+from tests.support.sequencing import SequencerRig
+from tests.support.services import KafkaBroker, MinioServer
+from tests.support.waiting import wait_until
+
+ROWS = 60_000
+MODES = ("exclusive", "transactional")
+
+
+@pytest.fixture
+def rig(kafka_broker: KafkaBroker, tmp_path: Path) -> SequencerRig:
+    return SequencerRig(kafka_broker, tmp_path)
+
+
+def sent(rig: SequencerRig) -> int:
+    noted = rig.checkpoint()
+    return noted.total_sent if noted else 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_every_row_is_in_the_topic_once_and_in_order(rig: SequencerRig, mode: str, compression: str) -> None:
+    rig.write_source(ROWS)
+    ended = rig.run("--mode", mode, "--compression", compression)
+    assert ended.code == 0, str(ended)
+    rig.assert_proven(ROWS)
+    noted = rig.checkpoint()
+    assert noted is not None
+    assert (noted.status, noted.total_sent, noted.last_line) == (JobStatus.DONE, ROWS, ROWS)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_job_that_is_done_sends_nothing_again(rig: SequencerRig, mode: str) -> None:
+    rig.write_source(100)
+    for _ in range(2):
+        assert rig.run("--mode", mode).code == 0
+    rig.assert_proven(100)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_killed_job_goes_on_behind_what_kafka_has(rig: SequencerRig, mode: str) -> None:
+    rig.write_source(ROWS)
+    with rig.start("--mode", mode, "--checkpoint-interval", "1000") as process:
+        wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
+        process.kill()
+    ended = rig.run("--mode", mode)
+    assert ended.code == 0, str(ended)
+    rig.assert_proven(ROWS)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_lost_checkpoint_is_found_again_in_the_log(rig: SequencerRig, mode: str) -> None:
+    rig.write_source(ROWS)
+    assert rig.run("--mode", mode, "--limit", "20000").code == 0
+    rig.forget_checkpoint()
+    assert rig.run("--mode", mode).code == 0
+    rig.assert_proven(ROWS)
+
+
+def test_termination_drains_and_the_next_start_goes_on(rig: SequencerRig) -> None:
+    rig.write_source(4 * ROWS)
+    with rig.start("--checkpoint-interval", "1000") as process:
+        wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
+        process.send_signal(signal.SIGTERM)
+        ended = rig.end_of(process)
+    assert ended.code == 0, str(ended)
+    noted = rig.checkpoint()
+    assert noted is not None
+    assert noted.status in (JobStatus.STOPPED, JobStatus.DONE)
+    assert rig.verify("--expect-rows", str(noted.total_sent)).code == 0
+    assert rig.run().code == 0
+    rig.assert_proven(4 * ROWS)
+
+
+def test_bad_rows_are_dead_letters_and_the_others_are_sent(rig: SequencerRig) -> None:
+    bad = [2, 3, 500, ROWS - 1, ROWS]
+    rig.write_source(ROWS, bad=bad)
+    dead_letters = rig.new_topic()
+    options = ("--on-bad-row", "dead-letter", "--dead-letter-topic", dead_letters)
+    with rig.start(*options, "--checkpoint-interval", "1000") as process:
+        wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
+        process.kill()
+    ended = rig.run(*options)
+    assert ended.code == 0, str(ended)
+    rig.assert_proven(ROWS, "--dead-letter-topic", dead_letters, "--job-id", rig.job_id)
+    log = PartitionLog({"bootstrap.servers": rig.broker.bootstrap}, topic=dead_letters, partition=0)
+    letters = [json.loads(value) for value in log.values(*log.ends())]
+    log.close()
+    assert [letter["_source_line"] for letter in letters] == bad
+    noted = rig.checkpoint()
+    assert noted is not None
+    assert (noted.total_sent, noted.dead_lettered) == (ROWS - len(bad), len(bad))
+
+
+def test_bad_row_stops_a_job_that_is_to_stop(rig: SequencerRig) -> None:
+    rig.write_source(100, bad=[50])
+    ended = rig.run()
+    assert ended.code == 65
+    assert "row 50, byte" in ended.err
+    noted = rig.checkpoint()
+    assert noted is not None
+    assert noted.status is JobStatus.FAILED
+
+
+def test_second_process_is_refused_and_told_who_runs_the_job(rig: SequencerRig) -> None:
+    rig.write_source(10 * ROWS)
+    with rig.start() as first:
+        wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
+        second = rig.run()
+        assert second.code == 75
+        assert f"/{first.pid}/" in second.err
+        assert rig.end_of(first).code == 0
+    rig.assert_proven(10 * ROWS)
+
+
+def test_somebody_else_who_writes_to_the_partition_stops_the_job(rig: SequencerRig) -> None:
+    rig.write_source(10 * ROWS)
+    with rig.start("--checkpoint-interval", "1000") as process:
+        wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
+        other = Producer({"bootstrap.servers": rig.broker.bootstrap})
+        other.produce(rig.topic, b"from somebody else", partition=0)
+        assert other.flush(30) == 0
+        ended = rig.end_of(process)
+    assert ended.code == 76, str(ended)
+    assert "somebody else" in ended.err
+    found = rig.verify()
+    assert found.code == 1
+    assert "no record of a sequencer" in found.out
+
+
+def test_partition_of_others_is_refused_and_taken_with_append(rig: SequencerRig) -> None:
+    other = Producer({"bootstrap.servers": rig.broker.bootstrap})
+    other.produce(rig.topic, b"from somebody else", partition=0)
+    assert other.flush(30) == 0
+    rig.write_source(100)
+    assert rig.run().code == 76
+    assert rig.run("--append").code == 0
+    rig.assert_proven(100, "--from-offset", "1")
+
+
+def test_shared_partition_holds_the_rows_of_both(rig: SequencerRig) -> None:
+    rig.write_source(ROWS)
+    stop = threading.Event()
+
+    def write_meanwhile() -> None:
+        other = Producer({"bootstrap.servers": rig.broker.bootstrap, "linger.ms": 5})
+        while not stop.is_set():
+            other.produce(rig.topic, b"from somebody else", partition=0)
+            other.poll(0.001)
+        other.flush(30)
+
+    thread = threading.Thread(target=write_meanwhile)
+    thread.start()
+    try:
+        ended = rig.run("--mode", "transactional")
+    finally:
+        stop.set()
+        thread.join()
+    assert ended.code == 0, str(ended)
+    log = PartitionLog({"bootstrap.servers": rig.broker.bootstrap}, topic=rig.topic, partition=0, committed=True)
+    lines = [record.line for record in log.records(*log.ends()) if record.line is not None]
+    log.close()
+    assert lines == list(range(1, ROWS + 1))
+
+
+def test_source_that_was_changed_is_not_gone_on_with(rig: SequencerRig) -> None:
+    rig.write_source(1000)
+    assert rig.run("--limit", "10").code == 0
+    rig.write_source(1001)
+    ended = rig.run()
+    assert ended.code == 66
+    assert "another JOB_ID" in ended.err.replace("\n", " ")
+
+
+def test_topic_that_is_not_there_is_said(rig: SequencerRig) -> None:
+    rig.write_source(10)
+    rig.topic = "no-such-topic"
+    assert rig.run().code == 73
+
+
+def test_broker_that_is_away_is_tried_and_then_given_up(rig: SequencerRig) -> None:
+    rig.write_source(10)
+    rig.environment = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "RETRIES": "0"}
+    assert rig.run().code == 75
+
+
+def test_ranges_fill_partitions_each_in_order(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    rig = SequencerRig(kafka_broker, tmp_path, partitions=3)
+    rig.write_source(ROWS)
+    ended = rig.run("--partitions", "3")
+    assert ended.code == 0, str(ended)
+    first_line = 1
+    for partition in range(3):
+        log = PartitionLog({"bootstrap.servers": kafka_broker.bootstrap}, topic=rig.topic, partition=partition)
+        lines = [record.line for record in log.records(*log.ends())]
+        log.close()
+        assert len(lines) > ROWS // 4
+        assert lines == list(range(first_line, first_line + len(lines)))
+        proven = rig.verify("--partition", str(partition), "--first-line", str(first_line))
+        assert proven.code == 0, str(proven)
+        first_line += len(lines)
+    assert first_line == ROWS + 1
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_objects_below_a_prefix_are_one_sequence(
+    kafka_broker: KafkaBroker, minio: MinioServer, tmp_path: Path, packed: bool
+) -> None:
+    rig = SequencerRig(kafka_broker, tmp_path)
+    rig.write_source(1000)
+    header, body = Path(rig.source).read_bytes().split(b"\n", 1)
+    parts = [header + b"\n" + body, header + b"\n" + body]
+    prefix = f"{tmp_path.name}/"
+    for number, part in enumerate(parts):
+        content = gzip.compress(part) if packed else part
+        minio.client().put_object(Bucket="raw", Key=f"{prefix}{number}.csv", Body=content)
+    rig.source = f"s3://raw/{prefix}"
+    rig.environment = {
+        "AWS_ACCESS_KEY_ID": minio.access_key,
+        "AWS_SECRET_ACCESS_KEY": minio.secret_key,
+        "S3_ENDPOINT": minio.endpoint,
+    }
+    ended = rig.run()
+    assert ended.code == 0, str(ended)
+    rig.assert_proven(2000)
+
+
+def test_dry_run_counts_and_sends_nothing(rig: SequencerRig) -> None:
+    rig.write_source(1000)
+    ended = rig.run("--dry-run")
+    assert (ended.code, ended.out.startswith("1 000 records of ")) == (0, True), str(ended)
+    assert rig.verify("--expect-rows", "0", "--count-only").code == 0

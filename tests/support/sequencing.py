@@ -1,0 +1,124 @@
+"""Drives ``csvpipe sequence`` and ``csvpipe verify-topic`` as processes of their own, on a real broker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
+
+from sequencer.model import Checkpoint
+from sequencer.sqlite_checkpoint import SqliteCheckpoints
+from tests.support.services import KafkaBroker
+
+SHORT = {"LEASE_S": "12", "DELIVERY_TIMEOUT_S": "6", "RETRIES": "2"}
+"""Times that let a test see what takes minutes elsewhere."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def __str__(self) -> str:
+        """Return all of it, for a test that fails."""
+        return f"exit code {self.code}\n{self.out}\n{self.err}"
+
+
+@dataclass
+class SequencerRig:
+    """One topic, one job, one source."""
+
+    broker: KafkaBroker
+    directory: Path
+    partitions: int = 1
+    environment: dict[str, str] = field(default_factory=dict)
+    job_id: str = "job"
+
+    def __post_init__(self) -> None:
+        self.topic = self.new_topic(self.partitions)
+        self.source = str(self.directory / "source.csv")
+
+    @property
+    def checkpoint_file(self) -> Path:
+        """Where the checkpoints lie."""
+        return self.directory / "checkpoints.sqlite3"
+
+    def new_topic(self, partitions: int = 1) -> str:
+        """Make a topic of its own."""
+        name = f"sequencer-{uuid.uuid4().hex[:12]}"
+        admin = AdminClient({"bootstrap.servers": self.broker.bootstrap})
+        for made in admin.create_topics([NewTopic(name, partitions, 1)]).values():
+            made.result(30)
+        return name
+
+    def write_source(self, rows: int, *, bad: Sequence[int] = ()) -> None:
+        """Write a source with quotes, commas and line ends in its fields; the rows ``bad`` lack a field."""
+        with Path(self.source).open("w", encoding="utf-8", newline="") as file:
+            file.write("id,name,city,amount\n")
+            for row in range(1, rows + 1):
+                if row in bad:
+                    file.write(f"{row},ragged\n")
+                    continue
+                city = '"New ""York"", NY"' if row % 3 else '"two\nlines"'
+                file.write(f"{row},größe {row * 7 % 1000},{city},{row * 3 % 997}.50\n")
+
+    def run(self, *options: str, timeout_s: float = 180) -> Ended:
+        """Run the job to its end."""
+        with self.start(*options) as process:
+            return self.end_of(process, timeout_s=timeout_s)
+
+    def start(self, *options: str) -> subprocess.Popen[str]:
+        """Start the job."""
+        given = ["--source", self.source, "--topic", self.topic, "--job-id", self.job_id]
+        return self._start("sequence", *given, *options)
+
+    def end_of(self, process: subprocess.Popen[str], *, timeout_s: float = 180) -> Ended:
+        """Wait for a process."""
+        out, err = process.communicate(timeout=timeout_s)
+        return Ended(process.returncode, out, err)
+
+    def verify(self, *options: str) -> Ended:
+        """Look at the topic."""
+        with self._start("verify-topic", "--topic", self.topic, *options) as process:
+            return self.end_of(process)
+
+    def assert_proven(self, rows: int, *options: str) -> None:
+        """Check that the topic holds every row of the source once, in order, as it stands there."""
+        found = self.verify("--source", self.source, *options)
+        assert found.code == 0, str(found)
+        by_line = self.verify("--expect-rows", str(rows), *options)
+        assert by_line.code == 0, str(by_line)
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Return what the job has noted."""
+        return SqliteCheckpoints(str(self.checkpoint_file)).load(self.job_id)
+
+    def forget_checkpoint(self) -> None:
+        """Delete what the job has noted."""
+        SqliteCheckpoints(str(self.checkpoint_file)).delete(self.job_id)
+
+    def _start(self, command: str, *options: str) -> subprocess.Popen[str]:
+        environment = {
+            **os.environ,
+            "KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap,
+            "CHECKPOINT_FILE": str(self.checkpoint_file),
+            **SHORT,
+            **self.environment,
+        }
+        return subprocess.Popen(
+            [str(Path(sys.executable).parent / "csvpipe"), command, *options],
+            env=environment,
+            cwd=self.directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )

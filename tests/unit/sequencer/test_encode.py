@@ -1,0 +1,139 @@
+"""What becomes a record, what becomes a dead letter, and what stops a job."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from csvscan import Dialect, HeaderFinder
+from sequencer.dead_letters import dead_letter_json
+from sequencer.encode import Encoder, check_columns
+from sequencer.errors import BadRowError, JobSettingsError
+from sequencer.model import DeadLetter, EncodedBlock, Place
+from sequencer.records import RowBlocks
+from sequencer.schema import ColumnSchema, Schema
+
+TYPED = Schema(
+    columns=(
+        ColumnSchema(column="id", type="integer", required=True),
+        ColumnSchema(column="price", type="number"),
+        ColumnSchema(column="sold", type="boolean"),
+    )
+)
+
+
+def encode(content: bytes, *, encoding: str = "utf-8", first_line: int = 0, **given: Any) -> EncodedBlock:
+    finder = HeaderFinder(encoding=None if encoding == "utf-8" else encoding)
+    header = finder.feed(content) or finder.finish()
+    start = Place(first_line, 0, len(header.prefix))
+    rows = RowBlocks(header=header, source_file="a.csv", start=start, encoding=encoding)
+    (block,) = rows.split([content[len(header.prefix) :]])
+    columns = [field.decode(encoding) for field in header.fields]
+    options = {"schema": Schema(), "on_bad_row": "dead-letter", **given}
+    return Encoder(columns=columns, dialect=Dialect(), encoding=encoding, **options).encode(block)
+
+
+def test_record_is_the_row_with_its_line_and_file() -> None:
+    encoded = encode(b'id,name\n1,"a ""b"", c"\n2,\n', first_line=40)
+    assert encoded.records == [
+        b'{"id":"1","name":"a \\"b\\", c","_source_line":41,"_source_file":"a.csv"}',
+        b'{"id":"2","name":"","_source_line":42,"_source_file":"a.csv"}',
+    ]
+    assert list(encoded.lines) == [41, 42]
+
+
+def test_other_encodings_become_utf_8() -> None:
+    encoded = encode("name\ngröße\n".encode("cp1252"), encoding="cp1252")
+    assert json.loads(encoded.records[0])["name"] == "größe"
+
+
+@pytest.mark.parametrize("quoted", [b"", b'"x"\n'], ids=["plain", "quoted"])
+def test_single_column_keeps_its_empty_rows_only_where_they_are_quoted(quoted: bytes) -> None:
+    encoded = encode(b"x\na\n\n" + quoted + b'""\nb\n')
+    values = [json.loads(record)["x"] for record in encoded.records]
+    assert values == ["a", *(["x"] if quoted else []), "", "b"]
+
+
+def test_ragged_rows_are_dead_letters_and_the_lines_of_the_others_stay() -> None:
+    encoded = encode(b"a,b\n1,2\n3\n4,5\n6,7,8\n9,0\n")
+    assert [json.loads(record)["a"] for record in encoded.records] == ["1", "4", "9"]
+    assert list(encoded.lines) == [1, 3, 5]
+    assert encoded.dead == [
+        DeadLetter(2, "a.csv", "3", "1 fields instead of 2"),
+        DeadLetter(4, "a.csv", "6,7,8", "3 fields instead of 2"),
+    ]
+    assert encoded.last_line == 5
+
+
+def test_ragged_row_that_stops_the_job_is_named_by_row_and_byte() -> None:
+    with pytest.raises(BadRowError, match="row 2, byte 8: 1 fields instead of 2") as caught:
+        encode(b"a,b\n1,2\n3\n4,5\n", on_bad_row="stop")
+    assert caught.value.extra["row"] == 2
+
+
+def test_schema_types_its_columns_and_leaves_the_others() -> None:
+    encoded = encode(b"id,price,sold,note\n1,2.5,yes,7\n-2,,,\n", schema=TYPED)
+    values = [json.loads(record) for record in encoded.records]
+    assert [(v["id"], v["price"], v["sold"], v["note"]) for v in values] == [(1, 2.5, True, "7"), (-2, None, None, "")]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (b"x,1,true", "column 'id': 'x' is no integer"),
+        (b",1,true", "column 'id' is empty and required"),
+        (b"1,1e,true", "column 'price': '1e' is no number"),
+        (b"1,inf,true", "column 'price': 'inf' is no number"),
+        (b"1,1,maybe", "column 'sold': 'maybe' is no boolean"),
+        (b"99999999999999999999,1,no", "column 'id': '99999999999999999999' is no integer"),
+    ],
+)
+def test_row_that_breaks_the_schema_is_a_dead_letter_with_its_reason(row: bytes, reason: str) -> None:
+    encoded = encode(b"id,price,sold\n1,1,no\n" + row + b"\n3,3,no\n", schema=TYPED)
+    assert list(encoded.lines) == [1, 3]
+    assert [(letter.line, letter.text, letter.reason) for letter in encoded.dead] == [(2, row.decode(), reason)]
+
+
+def test_record_too_long_for_kafka_is_a_dead_letter() -> None:
+    encoded = encode(b"a\n1\n" + b"x" * 500 + b"\n3\n", max_record_bytes=300)
+    assert list(encoded.lines) == [1, 3]
+    assert "a message may have 300" in encoded.dead[0].reason
+
+
+def test_column_of_the_schema_that_is_not_there_is_a_wrong_setting() -> None:
+    with pytest.raises(JobSettingsError, match="no column 'sold'"):
+        encode(b"id,price\n1,2\n", schema=TYPED)
+
+
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [(["a", "b", "a"], "columns 1 and 3: the name 'a' stands twice"), (["_source_line"], "column 1: .*is kept")],
+)
+def test_names_that_an_object_cannot_have_are_refused(columns: list[str], text: str) -> None:
+    with pytest.raises(BadRowError, match=text):
+        check_columns(columns)
+
+
+def test_dead_letter_says_whose_it_is_and_why() -> None:
+    assert json.loads(dead_letter_json(DeadLetter(7, "a.csv", "1,é", "why"), job_id="job")) == {
+        "job_id": "job",
+        "_source_line": 7,
+        "_source_file": "a.csv",
+        "reason": "why",
+        "row": "1,é",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"1,2\n3,\x00\n", "row 2, byte 10: expected text, found a NUL byte"),
+        (b"1,2\n3,\xff\n", "row 2, byte 10: expected text in utf-8.*ENCODING|--encoding"),
+        (b'1,2\n3,"4\n', "row 2, byte 10: expected a closing quote"),
+    ],
+)
+def test_content_that_is_no_csv_is_named_by_row_and_byte(body: bytes, text: str) -> None:
+    with pytest.raises(BadRowError, match=f"a.csv: {text}"):
+        encode(b"a,b\n" + body)

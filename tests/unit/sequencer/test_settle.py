@@ -1,0 +1,131 @@
+"""Where a job goes on, from what the log and the checkpoint say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from sequencer.errors import DataLostError, ForeignRecordsError, OrderBrokenError, SourceChangedError
+from sequencer.model import START, Checkpoint, Place
+from sequencer.settle import LogRecord, LogTail, Start, check_source, settle
+
+NAME = "s3://bucket/people.csv"
+SOURCES = ((NAME, 1000, "etag"),)
+PLACE = Place(90, 0, 900)
+NOTED = Checkpoint(
+    job_id="job",
+    last_line=100,
+    total_sent=100,
+    timestamp=datetime(2026, 1, 31, tzinfo=UTC),
+    topic="t",
+    partition=0,
+    first_offset=5,
+    place=PLACE,
+    sources=SOURCES,
+)
+
+
+def tail(*, high: int, line: int | None = None, name: str = NAME, low: int = 0) -> LogTail:
+    return LogTail(low=low, high=high, last=LogRecord(high - 1, line, name) if high > low else None)
+
+
+def not_asked(_last: LogRecord) -> int:
+    raise AssertionError("there is a checkpoint, or nothing of the job")
+
+
+def start_of(
+    checkpoint: Checkpoint | None,
+    found: LogTail,
+    *,
+    append: bool = False,
+    first: int | None = None,
+    before_line: int = 0,
+    dead_letters: bool = False,
+) -> Start:
+    find_first = not_asked if first is None else lambda _last: first
+    return settle(
+        checkpoint=checkpoint,
+        tail=found,
+        names={NAME},
+        append=append,
+        find_first=find_first,
+        before_line=before_line,
+        dead_letters=dead_letters,
+    )
+
+
+def test_empty_partition_is_started_at_its_end() -> None:
+    assert start_of(None, tail(high=0)) == Start(first_offset=0, last_line=0, sent=0, place=START)
+    assert start_of(None, LogTail(low=7, high=7, last=None)).first_offset == 7
+
+
+def test_later_range_starts_behind_the_row_before_it() -> None:
+    assert start_of(None, tail(high=0), before_line=40) == Start(first_offset=0, last_line=40, sent=0, place=START)
+
+
+def test_checkpoint_that_is_lost_is_found_again_in_the_log() -> None:
+    found = start_of(None, tail(high=12, line=10), first=2)
+    assert found == Start(first_offset=2, last_line=10, sent=10, place=START)
+
+
+def test_checkpoint_that_agrees_with_the_log_is_gone_on_from() -> None:
+    assert start_of(NOTED, tail(high=105, line=100)) == Start(5, 100, 100, PLACE)
+
+
+def test_log_ahead_of_the_checkpoint_is_believed() -> None:
+    assert start_of(NOTED, tail(high=150, line=145)) == Start(5, 145, 145, PLACE)
+
+
+def test_log_that_retention_has_emptied_is_gone_on_from() -> None:
+    assert start_of(NOTED, LogTail(low=105, high=105, last=None)) == Start(5, 100, 100, PLACE)
+
+
+def test_log_behind_the_checkpoint_has_lost_records() -> None:
+    with pytest.raises(DataLostError, match=r"offset 104.*ends before offset 100"):
+        start_of(NOTED, tail(high=100, line=95))
+
+
+@pytest.mark.parametrize(("line", "name"), [(None, ""), (7, "s3://bucket/other.csv")])
+def test_partition_with_records_of_others_is_refused_without_append(line: int | None, name: str) -> None:
+    with pytest.raises(ForeignRecordsError, match=r"offset 6.*--append"):
+        start_of(None, tail(high=7, line=line, name=name))
+    assert start_of(None, tail(high=7, line=line, name=name), append=True).first_offset == 7
+
+
+def test_append_starts_behind_an_earlier_job_with_the_same_file() -> None:
+    assert start_of(None, tail(high=7, line=7), append=True) == Start(7, 0, 0, START)
+
+
+@pytest.mark.parametrize(("line", "name"), [(None, ""), (120, "s3://bucket/other.csv")])
+def test_others_behind_the_jobs_records_stop_it(line: int | None, name: str) -> None:
+    with pytest.raises(ForeignRecordsError, match="only this job's rows may follow offset 104"):
+        start_of(NOTED, tail(high=120, line=line, name=name))
+
+
+@pytest.mark.parametrize("line", [99, 114, 116])
+def test_tail_whose_line_does_not_fit_its_offset_is_no_order(line: int) -> None:
+    """Offset 119 is the 115th record from offset 5 on: its row is number 115, or more with dead letters."""
+    with pytest.raises(OrderBrokenError, match=f"offset 119 holds row {line}, and 115 records"):
+        start_of(NOTED, tail(high=120, line=line))
+
+
+def test_dead_letters_let_lines_run_ahead_of_offsets() -> None:
+    noted = replace(NOTED, last_line=110, total_sent=100, dead_lettered=10)
+    assert start_of(noted, tail(high=120, line=130), dead_letters=True) == Start(5, 130, 115, PLACE)
+    assert start_of(None, tail(high=12, line=30), first=2, dead_letters=True) == Start(2, 30, 10, START)
+    with pytest.raises(OrderBrokenError):
+        start_of(noted, tail(high=120, line=124), dead_letters=True)  # dead letters do not come back to life
+
+
+def test_source_with_another_etag_is_another_source() -> None:
+    check_source(None, SOURCES)
+    check_source(NOTED, SOURCES)
+    with pytest.raises(SourceChangedError, match=r"people\.csv.*another JOB_ID"):
+        check_source(NOTED, ((NAME, 1000, "other"),))
+
+
+def test_source_with_one_file_more_is_another_source() -> None:
+    with pytest.raises(SourceChangedError, match=r"more\.csv"):
+        check_source(NOTED, (*SOURCES, ("more.csv", 1, "x")))

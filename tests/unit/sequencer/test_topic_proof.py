@@ -1,0 +1,111 @@
+"""The proof sees what is missing, double, out of order or different, and says where."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sequencer.topic_proof import ContentCheck, LineCheck, TopicProof
+
+
+def record(line: int, name: str = "a.csv", **fields: object) -> bytes:
+    return json.dumps(
+        {"id": str(line), **fields, "_source_line": line, "_source_file": name}, separators=(",", ":")
+    ).encode()
+
+
+def check_lines(
+    lines: list[int], *, batch: int = 3, last_line: int | None = None, dead: list[int] | None = None
+) -> TopicProof:
+    check = LineCheck(last_line=last_line, dead=dead or [])
+    for begin in range(0, len(lines), batch):
+        part = lines[begin : begin + batch]
+        check.feed(list(range(begin, begin + len(part))), [record(line) for line in part])
+    return check.finish()
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+def test_every_row_once_and_in_order_is_proven(batch: int) -> None:
+    proof = check_lines([1, 2, 3, 4, 5, 6, 7], batch=batch, last_line=7)
+    assert proof.holds
+    assert (proof.records, proof.first_offset, proof.last_offset, proof.last_line) == (7, 0, 6, 7)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+@pytest.mark.parametrize(
+    ("lines", "first_difference"),
+    [
+        ([1, 2, 4, 5], "offset 2, row 3: is missing"),
+        ([2, 3], "offset 0, row 1: is missing"),
+        ([1, 5], "offset 1, row 2: is missing, with 2 more behind it"),
+        ([1, 2, 2, 3], "offset 2, row 2: the row stands twice"),
+        ([1, 3, 2, 4], "offset 1, row 2: is missing"),
+        ([1, 2, 3, 1, 2], "offset 3, row 1: comes after row 3: twice, or out of order"),
+    ],
+)
+def test_first_difference_is_named_with_its_offset_and_row(lines: list[int], first_difference: str, batch: int) -> None:
+    assert str(check_lines(lines, batch=batch).differences[0]) == first_difference
+
+
+def test_end_that_is_missing_is_a_difference() -> None:
+    assert str(check_lines([1, 2], last_line=4).differences[0]) == "the end, row 3: is missing, with 1 more behind it"
+
+
+def test_dead_lettered_rows_may_be_missing_and_no_others() -> None:
+    assert check_lines([1, 4, 5], dead=[2, 3, 6], last_line=6).holds
+    assert str(check_lines([1, 4], dead=[2]).differences[0]) == "offset 1, row 3: is missing"
+
+
+def test_record_of_somebody_else_is_a_difference() -> None:
+    check = LineCheck()
+    check.feed([7, 8], [record(1), b'{"_source_line":2}'])
+    assert str(check.finish().differences[0]) == "offset 8: no record of a sequencer, where row 2 must be"
+
+
+def test_line_in_a_field_of_the_row_is_not_taken_for_the_records_own() -> None:
+    check = LineCheck()
+    check.feed([0], [record(1, note='"_source_line":7,"_source_file":"x"}')])
+    assert check.finish().holds
+
+
+def rows(*ids: str) -> list[tuple[int, str, dict[str, str]]]:
+    return [(line, "a.csv", {"id": text}) for line, text in enumerate(ids, start=1)]
+
+
+def test_content_that_is_the_sources_is_proven() -> None:
+    check = ContentCheck(iter(rows("1", "2")))
+    check.feed([5, 6], [record(1), record(2)])
+    assert check.finish().holds
+
+
+@pytest.mark.parametrize(
+    ("value", "first_difference"),
+    [
+        (record(2, id="02"), "offset 6, row 2: 'id' is '02' instead of '2'"),
+        (record(2, more="x"), "offset 6, row 2: 'more' is 'x' instead of None"),
+        (record(2, "b.csv"), "offset 6, row 2: '_source_file' is 'b.csv' instead of 'a.csv'"),
+        (record(3), "offset 6, row 2: holds row 3 instead"),
+        (b"[]", "offset 6, row 2: no JSON object: b'[]'"),
+    ],
+)
+def test_content_that_differs_is_named(value: bytes, first_difference: str) -> None:
+    check = ContentCheck(iter(rows("1", "2")))
+    check.feed([5, 6], [record(1), value])
+    assert str(check.finish().differences[0]) == first_difference
+
+
+def test_source_and_topic_must_end_together() -> None:
+    short = ContentCheck(iter(rows("1", "2")))
+    short.feed([5], [record(1)])
+    assert str(short.finish().differences[0]) == "the end, row 2: is missing, as are all rows behind it"
+    long = ContentCheck(iter(rows("1")))
+    long.feed([5, 6], [record(1), record(2)])
+    assert str(long.finish().differences[0]) == "offset 6: a record behind the last row of the source"
+
+
+def test_typed_columns_are_compared_by_value_and_others_to_the_letter() -> None:
+    given = iter([(1, "a.csv", {"id": "007", "price": "2.50", "sold": "Yes", "note": ""})])
+    check = ContentCheck(given, kinds={"id": "integer", "price": "number", "sold": "boolean"})
+    check.feed([0], [b'{"id":7,"price":2.5,"sold":true,"note":"","_source_line":1,"_source_file":"a.csv"}'])
+    assert check.finish().holds
