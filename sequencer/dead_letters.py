@@ -39,7 +39,7 @@ class DeadLetters:
         self._job_id = job_id
         self._sent_upto = 0
         self._log = PartitionLog(client, topic=topic, partition=_PARTITION)
-        self._ends = self._log.ends()
+        self._log.ends()  # is it there?
         self._topic = topic
         self._delivery_timeout_s = delivery_timeout_s
         self._config = producer_config(client, compression=compression, expiry_s=expiry_s)
@@ -47,7 +47,7 @@ class DeadLetters:
 
     def settle(self) -> int:
         """Find out which of the job's letters are there already; return the line of the last one, 0 for none."""
-        low, high = self._ends = self._log.ends()
+        low, high = self._log.ends()
         if low < high:
             for value in self._log.values(low, high):
                 letter = json.loads(value)
