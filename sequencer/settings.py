@@ -75,6 +75,9 @@ class JobSettings(BaseSettings):
     dead_letter_topic: str = Field("", description="Where bad rows go; empty: KAFKA_TOPIC with -dlq behind it.")
     limit: int = Field(0, ge=0, description="Rows after which the job is done; 0: all.")
     dry_run: bool = Field(False, description="Read, encode and count, and send nothing.")
+    cloudwatch_namespace: str = Field("", description="Namespace of the metrics in CloudWatch; empty: none are sent.")
+    cloudwatch_endpoint: str | None = Field(None, pattern=r"^https?://", description="CloudWatch; empty for Amazon's.")
+    cost_per_hour: float = Field(0.0, ge=0, description="What the machine costs in USD an hour, for the estimate.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
     log_format: Literal["text", "json"] = Field("text", description="One line of text, or of JSON, for each record.")
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sequencer.attempt import JobParts
 from sequencer.checkpoint import CheckpointStore, open_checkpoints
+from sequencer.cloudwatch import CloudWatchEmitter, cloudwatch_client
 from sequencer.errors import SequencerError
 from sequencer.input import JobInput, open_input
 from sequencer.job import run_job
@@ -70,7 +72,7 @@ def run_sequence(
             partition=settings.kafka_partition,
             progress=progress,
         )
-        return [run_job(parts, stop)]
+        return [_run(parts, stop)]
     inputs = split_input(source, _planned(settings, source))
     jobs = []
     for number, planned in enumerate(inputs):
@@ -84,10 +86,27 @@ def run_sequence(
     return _run_together(jobs, stop)
 
 
+def _run(parts: JobParts, stop: StopRequest) -> Checkpoint:
+    """Run one job, with its metrics on their way to CloudWatch where that is wanted."""
+    settings = parts.settings
+    with ExitStack() as stack:
+        if settings.cloudwatch_namespace:
+            stack.enter_context(
+                CloudWatchEmitter(
+                    cloudwatch_client(settings),
+                    namespace=settings.cloudwatch_namespace,
+                    job_id=parts.job_id,
+                    progress=parts.progress,
+                    cost_per_hour=settings.cost_per_hour,
+                )
+            )
+        return run_job(parts, stop)
+
+
 def _run_together(jobs: list[JobParts], stop: StopRequest) -> list[Checkpoint]:
     def run(parts: JobParts) -> Checkpoint:
         try:
-            return run_job(parts, stop)
+            return _run(parts, stop)
         except SequencerError as error:
             stop.request(f"{parts.job_id} has failed: {error.detail}")
             raise
