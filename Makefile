@@ -67,6 +67,7 @@ bench: setup ## Benchmarks; they print tables and take their time
 	$(RUN) python -m benchmarks.scan
 	$(RUN) python -m benchmarks.upload
 	$(RUN) python -m benchmarks.landing
+	$(RUN) python -m benchmarks.sequence
 
 .PHONY: openapi
 openapi: setup ## Write docs/openapi.json and the message schemas anew

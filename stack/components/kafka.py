@@ -32,7 +32,7 @@ class Kafka:
 
     def __init__(self, context: StackContext) -> None:
         self._context = context
-        self._dist_name = f"kafka-{version('kafka')}"
+        self._dist_name = _dist_name()
 
     @property
     def bootstrap(self) -> str:
@@ -119,10 +119,7 @@ class Kafka:
         return self._context.config_dir(self.name) / "server.properties"
 
     def _java(self, main: str, *arguments: str, heap_mb: int = 256) -> list[str]:
-        java = provide_java(lambda _: None) / "bin" / "java"
-        libs = self._context.dist / self._dist_name / "libs"
-        log4j = f"-Dlog4j2.configurationFile={_SOURCES / 'log4j2.yaml'}"
-        return [str(java), f"-Xmx{heap_mb}m", "-XX:+UseG1GC", log4j, "-cp", f"{libs}/*", main, *arguments]
+        return kafka_command(self._context, main, *arguments, heap_mb=heap_mb)
 
     def _server_properties(self) -> dict[str, object]:
         settings = self._context.settings
@@ -164,3 +161,15 @@ class Kafka:
         except KafkaException as error:
             return f"no metadata from {self.bootstrap} yet ({error.args[0].str()})"
         return None
+
+
+def kafka_command(context: StackContext, main: str, *arguments: str, heap_mb: int = 256) -> list[str]:
+    """Return the command line of a program of Kafka's, by its class; the jars must have been prepared."""
+    java = provide_java(lambda _: None) / "bin" / "java"
+    libs = context.dist / _dist_name() / "libs"
+    log4j = f"-Dlog4j2.configurationFile={_SOURCES / 'log4j2.yaml'}"
+    return [str(java), f"-Xmx{heap_mb}m", "-XX:+UseG1GC", log4j, "-cp", f"{libs}/*", main, *arguments]
+
+
+def _dist_name() -> str:
+    return f"kafka-{version('kafka')}"

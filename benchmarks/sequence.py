@@ -1,0 +1,193 @@
+"""How fast does a CSV get from S3 into one Kafka partition? This project beside its peers, in one run.
+
+``python -m benchmarks.sequence`` makes a CSV of five million rows (``--rows``), puts it into a MinIO, and sends it into
+a topic of its own for each contender, on a Kafka and a MinIO that are started for it:
+
+- csvpipe sequence, in both modes and with each compression: reads from MinIO, cuts, encodes, checks and checkpoints;
+- kafka-producer-perf-test (ProducerPerformance), which sends JSON lines that lie ready in a file, with the same acks,
+  idempotence and compression, and does nothing else;
+- a plain loop of csv, json and kafka-python on the file, on a twentieth of the rows.
+
+Records a second are rows by the time from the process's start to its end, its start-up included. Peak RSS is that of
+the process, in MB of 10^6 bytes. All share the machine with the broker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
+
+from stack.components.kafka import kafka_command
+from stack.local import LocalStack
+from stack.report import ConsoleReport
+from stack.s3 import s3_client
+from stack.settings import StackSettings
+
+_BUCKET, _KEY = "raw", "benchmark/source.csv"
+_PLAIN_SHARE = 20
+_AT = "2026-01-31T12:00:00"
+_PERF_OPTIONS = ("acks=all", "enable.idempotence=true", "linger.ms=20", "batch.size=1000000")
+_CITIES = ("Hanoi", "Hue", '"Da Nang, coast"', "Can Tho")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The services, and what is sent."""
+
+    stack: LocalStack
+    rows: int
+    source: Path
+    payloads: Path
+
+    @property
+    def bootstrap(self) -> str:
+        """Return Kafka's address."""
+        settings = self.stack.context.settings
+        return f"{settings.host}:{settings.kafka_port}"
+
+    def new_topic(self) -> str:
+        """Make a topic with one partition."""
+        name = f"benchmark-{uuid.uuid4().hex[:8]}"
+        for made in AdminClient({"bootstrap.servers": self.bootstrap}).create_topics([NewTopic(name, 1, 1)]).values():
+            made.result(30)
+        return name
+
+    def drop_topic(self, name: str) -> None:
+        """Remove a topic, so that the disk is there for the next."""
+        for gone in AdminClient({"bootstrap.servers": self.bootstrap}).delete_topics([name]).values():
+            gone.result(30)
+
+
+def make_source(bench: Bench) -> None:
+    """Write the CSV, and the same rows as JSON lines."""
+    with bench.source.open("w", encoding="utf-8") as source, bench.payloads.open("w", encoding="utf-8") as payloads:
+        source.write("id,name,city,amount,at,note\n")
+        for row in range(1, bench.rows + 1):
+            city = _CITIES[row % 4]
+            name, amount, note = f"name of {row % 9973}", f"{row % 997}.50", "n" * (row % 60)
+            source.write(f"{row},{name},{city},{amount},{_AT},{note}\n")
+            record = {"id": f"{row}", "name": name, "city": city.strip('"'), "amount": amount, "at": _AT, "note": note}
+            place = {"_source_line": row, "_source_file": f"s3://{_BUCKET}/{_KEY}"}
+            payloads.write(json.dumps(record | place) + "\n")
+
+
+def run(argv: list[str], environment: dict[str, str] | None = None) -> tuple[float, float]:
+    """Run a command; return its seconds and its peak RSS in MB.
+
+    Raises:
+        RuntimeError: it failed; the text holds the end of what it printed.
+    """
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(argv, env={**os.environ, **(environment or {})}, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        if status:
+            output.seek(0)
+            raise RuntimeError(f"{argv[0]} failed: {output.read()[-3000:].decode(errors='replace')}")
+    return seconds, usage.ru_maxrss * 1024 / 1e6
+
+
+def sequence(bench: Bench, topic: str, *, mode: str, compression: str) -> tuple[float, float]:
+    """Send the rows by csvpipe."""
+    context = bench.stack.context
+    environment = {
+        "AWS_ACCESS_KEY_ID": context.secrets.minio_root_user,
+        "AWS_SECRET_ACCESS_KEY": context.secrets.minio_root_password.get_secret_value(),
+        "S3_ENDPOINT": f"http://{context.settings.host}:{context.settings.minio_port}",
+        "CHECKPOINT_FILE": str(bench.source.with_name(f"{topic}.sqlite3")),
+    }
+    argv = [str(Path(sys.executable).parent / "csvpipe"), "sequence", "--source", f"s3://{_BUCKET}/{_KEY}"]
+    argv += ["--bootstrap-servers", bench.bootstrap, "--topic", topic, "--job-id", topic]
+    return run([*argv, "--mode", mode, "--compression", compression], environment)
+
+
+def perf_test(bench: Bench, topic: str, *, compression: str) -> tuple[float, float]:
+    """Send the JSON lines by Kafka's own benchmark."""
+    options = ["--topic", topic, "--num-records", str(bench.rows), "--throughput", "-1"]
+    options += ["--payload-file", str(bench.payloads), "--command-property", f"bootstrap.servers={bench.bootstrap}"]
+    for option in (*_PERF_OPTIONS, f"compression.type={compression}"):
+        options += ["--command-property", option]
+    return run(kafka_command(bench.stack.context, "org.apache.kafka.tools.ProducerPerformance", *options, heap_mb=2048))
+
+
+def plain_loop(bench: Bench, topic: str) -> tuple[float, float]:
+    """Send a share of the rows as one would write it in five minutes; the time is scaled to all of them."""
+    given = [str(bench.source), bench.bootstrap, topic, str(bench.rows // _PLAIN_SHARE)]
+    seconds, rss_mb = run([sys.executable, "-m", "benchmarks.sequence", "--plain", *given])
+    return seconds * _PLAIN_SHARE, rss_mb
+
+
+def send_plainly(source: str, bootstrap: str, topic: str, rows: int) -> None:
+    """Be the plain loop."""
+    from kafka import KafkaProducer
+
+    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", compression_type="gzip")
+    with Path(source).open(encoding="utf-8", newline="") as file:
+        for line, row in enumerate(csv.DictReader(file), start=1):
+            producer.send(topic, json.dumps({**row, "_source_line": line}).encode(), partition=0)
+            if line == rows:
+                break
+    producer.flush()
+
+
+def contenders(bench: Bench, compressions: list[str]) -> list[tuple[str, Callable[[str], tuple[float, float]]]]:
+    """Return what to measure: its name, and what sends into a topic."""
+    found: list[tuple[str, Callable[[str], tuple[float, float]]]] = []
+    for compression in compressions:
+        for mode in ("exclusive", "transactional"):
+            send = partial(sequence, bench, mode=mode, compression=compression)
+            found.append((f"csvpipe sequence, {mode}, {compression}", send))
+        found.append((f"ProducerPerformance, {compression}", partial(perf_test, bench, compression=compression)))
+    return [*found, ("csv + json + kafka-python, gzip", partial(plain_loop, bench))]
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    if sys.argv[1:2] == ["--plain"]:
+        send_plainly(sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5]))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--compressions", default="gzip,lz4,zstd,none")
+    args = parser.parse_args()
+    print(f"{platform.platform()}, {os.cpu_count()} CPUs, Python {platform.python_version()}")
+    with tempfile.TemporaryDirectory(prefix="benchmark-sequence-") as directory:
+        root = Path(directory)
+        ports = StackSettings.on_free_ports()
+        stack = LocalStack(root=root / "stack", settings=ports, report=ConsoleReport(sys.stderr))
+        bench = Bench(stack, args.rows, root / "source.csv", root / "payloads.jsonl")
+        try:
+            stack.start(["kafka", "minio"])
+            make_source(bench)
+            settings = stack.context.settings
+            client = s3_client(stack.context, f"http://{settings.host}:{settings.minio_port}")
+            client.upload_file(str(bench.source), _BUCKET, _KEY)
+            sizes = [path.stat().st_size / args.rows for path in (bench.source, bench.payloads)]
+            print(f"{args.rows} rows of {sizes[0]:.0f} bytes, {sizes[1]:.0f} as JSON\n")
+            print("| sent by | records/s | seconds | peak RSS MB |\n|---|---:|---:|---:|")
+            for name, measure in contenders(bench, args.compressions.split(",")):
+                topic = bench.new_topic()
+                seconds, rss_mb = measure(topic)
+                print(f"| {name} | {args.rows / seconds:,.0f} | {seconds:.1f} | {rss_mb:.0f} |", flush=True)
+                bench.drop_topic(topic)
+        finally:
+            stack.stop()
+
+
+if __name__ == "__main__":
+    main()
