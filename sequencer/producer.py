@@ -38,6 +38,9 @@ _log = logging.getLogger(__name__)
 BATCH_RECORDS = 2000
 MAX_UNACKNOWLEDGED_RECORDS = 200_000
 MAX_UNACKNOWLEDGED_BYTES = 64 * 1024 * 1024
+FIRST_WINDOW_BYTES = 2 * 1024 * 1024
+_WINDOW_SHARE = 0.25
+"""Of the time that a record has: what is queued should be gone by then, or records grow too old on a slow line."""
 _POLL_S = 0.2
 _NOT_ALLOWED = frozenset(
     {
@@ -146,6 +149,7 @@ class Sender:
         self._pending_bytes = 0
         self._records = 0
         self._size_bytes = 0
+        self._began_at = time.monotonic()
         self._failure: SequencerError | None = None
         self.retries = 0
         """How often librdkafka has reported trouble that it goes on after."""
@@ -170,7 +174,7 @@ class Sender:
         size_bytes = sum(map(len, records))
         while self._pending_records and (
             self._pending_records + len(records) > MAX_UNACKNOWLEDGED_RECORDS
-            or self._pending_bytes + size_bytes > MAX_UNACKNOWLEDGED_BYTES
+            or self._pending_bytes + size_bytes > self._window_bytes()
         ):
             self.poll(_POLL_S)
         self.poll(0)
@@ -220,6 +224,11 @@ class Sender:
         """Raise the failure, if there was one."""
         if self._failure is not None:
             raise self._failure
+
+    def _window_bytes(self) -> float:
+        """Return how many bytes may be unacknowledged: as many as Kafka has taken in a share of a record's time."""
+        rate = self._size_bytes / max(time.monotonic() - self._began_at, 1e-3)
+        return min(max(FIRST_WINDOW_BYTES, rate * self._delivery_timeout_s * _WINDOW_SHARE), MAX_UNACKNOWLEDGED_BYTES)
 
     def _serve(self, wait: Callable[[float], object], timeout_s: float) -> None:
         """Let the client call back; a fatal error comes out of the call itself."""
