@@ -20,18 +20,17 @@ _BAR_S, _LOG_S = 0.5, 10.0
 class JobProgress:
     """Shows the counters of jobs until :meth:`close`."""
 
-    def __init__(self, title: str, progress: Progress) -> None:
+    def __init__(self) -> None:
         console = messages()
         self._bars = byte_progress(console) if console.is_terminal else None
         self._shown: list[tuple[str, Progress, TaskID | None]] = []
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
-        self.add(title, progress)
 
-    def add(self, title: str, progress: Progress) -> None:
+    def add(self, job_id: str, progress: Progress) -> None:
         """Show the counters of one more job."""
-        task = self._bars.add_task(title, total=progress.total_bytes) if self._bars else None
-        self._shown.append((title, progress, task))
+        task = self._bars.add_task(job_id, total=progress.total_bytes) if self._bars else None
+        self._shown.append((job_id, progress, task))
 
     def start(self) -> None:
         """Begin."""
@@ -52,28 +51,28 @@ class JobProgress:
             self._show()
 
     def _show(self) -> None:
-        for title, progress, task in self._shown:
+        for job_id, progress, task in self._shown:
             if self._bars and task is not None:
-                text = f"{title} row {format_count(progress.last_line)}"
+                text = f"{job_id} row {format_count(progress.last_line)}"
                 self._bars.update(task, total=progress.total_bytes, completed=progress.bytes_read, description=text)
             elif progress.records_sent:
-                _log.info("%s", describe(title, progress, now=time.time()))
+                _log.info("%s", describe(job_id, progress, now=time.time()))
 
 
-def describe(title: str, progress: Progress, *, now: float) -> str:
+def describe(job_id: str, progress: Progress, *, now: float) -> str:
     """Return the counters as a sentence."""
     seconds = max(now - progress.started_at, 1e-3)
     percent = 100 * progress.bytes_read / progress.total_bytes if progress.total_bytes else 100.0
     return (
-        f"{title}: row {progress.last_line}, {progress.records_sent} records in {seconds:.0f} s "
+        f"{job_id}: row {progress.last_line}, {progress.records_sent} records in {seconds:.0f} s "
         f"({progress.records_sent / seconds:.0f}/s), {percent:.1f} % of the source read"
     )
 
 
 @contextmanager
-def showing(title: str, progress: Progress) -> Iterator[JobProgress]:
-    """Show the counters of a job as long as the context lasts."""
-    shown = JobProgress(title, progress)
+def showing() -> Iterator[JobProgress]:
+    """Show the counters of the jobs that are added, as long as the context lasts."""
+    shown = JobProgress()
     shown.start()
     try:
         yield shown

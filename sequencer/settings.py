@@ -77,6 +77,8 @@ class JobSettings(BaseSettings):
     dry_run: bool = Field(False, description="Read, encode and count, and send nothing.")
     cloudwatch_namespace: str = Field("", description="Namespace of the metrics in CloudWatch; empty: none are sent.")
     cloudwatch_endpoint: str | None = Field(None, pattern=r"^https?://", description="CloudWatch; empty for Amazon's.")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Port for Prometheus (/metrics); 0: none.")
+    interruption_check: bool = Field(False, description="Ask EC2's metadata for the notice before a Spot machine goes.")
     cost_per_hour: float = Field(0.0, ge=0, description="What the machine costs in USD an hour, for the estimate.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
     log_format: Literal["text", "json"] = Field("text", description="One line of text, or of JSON, for each record.")

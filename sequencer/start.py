@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _log = logging.getLogger(__name__)
+Observe = Callable[[str, Progress], None]
 
 
 def open_job_input(settings: JobSettings) -> JobInput:
@@ -46,8 +47,7 @@ def run_sequence(
     source: JobInput,
     *,
     stop: StopRequest,
-    progress: Progress,
-    on_range: Callable[[str, Progress], None] = lambda _name, _progress: None,
+    observers: Sequence[Observe] = (),
 ) -> list[Checkpoint]:
     """Send the rows of ``source``, by one job or by one for each range; return the last checkpoint of each.
 
@@ -55,35 +55,32 @@ def run_sequence(
         settings: complete (:meth:`JobSettings.check_complete`).
         source: what is read.
         stop: the wish to end early.
-        progress: counters of the one job.
-        on_range: told of the counters of each job where there are several.
+        observers: told of the counters of each job before it starts.
 
     Raises:
         SequencerError: a job cannot go on; the others were told to stop.
     """
-    progress.total_bytes = sum(file.size_bytes for file in source.sources)
     checkpoints = open_checkpoints(settings)
-    if settings.partitions == 1:
-        parts = _parts(
-            settings,
-            source,
-            checkpoints,
-            job_id=settings.job_id,
-            partition=settings.kafka_partition,
-            progress=progress,
-        )
-        return [_run(parts, stop)]
-    inputs = split_input(source, _planned(settings, source))
+    total_bytes = sum(file.size_bytes for file in source.sources)
+    inputs = [source] if settings.partitions == 1 else split_input(source, _planned(settings, source))
     jobs = []
-    for number, planned in enumerate(inputs):
-        partition = settings.kafka_partition + number
-        own = Progress(total_bytes=progress.total_bytes // len(inputs))
-        on_range(f"partition {partition}", own)
-        # Each has its own view of the files, as each counts what it reads.
-        part = replace(planned, sources=[file.copy() for file in planned.sources])
-        job_id = f"{settings.job_id}.p{number}"
-        jobs.append(_parts(settings, part, checkpoints, job_id=job_id, partition=partition, progress=own))
-    return _run_together(jobs, stop)
+    for number, part in enumerate(inputs):
+        job_id = settings.job_id if len(inputs) == 1 else f"{settings.job_id}.p{number}"
+        progress = Progress(total_bytes=total_bytes // len(inputs))
+        for observe in observers:
+            observe(job_id, progress)
+        jobs.append(
+            _parts(
+                settings,
+                # Each has its own view of the files, as each counts what it reads.
+                replace(part, sources=[file.copy() for file in part.sources]),
+                checkpoints,
+                job_id=job_id,
+                partition=settings.kafka_partition + number,
+                progress=progress,
+            )
+        )
+    return [_run(jobs[0], stop)] if len(jobs) == 1 else _run_together(jobs, stop)
 
 
 def _run(parts: JobParts, stop: StopRequest) -> Checkpoint:

@@ -10,8 +10,10 @@ import typer
 from csvpipe.console import format_count, output
 from csvpipe.sequence_progress import showing
 from sequencer.input import JobInput
+from sequencer.interruption import InterruptionWatch
 from sequencer.logging import configure_logging
-from sequencer.model import Checkpoint, JobStatus, Progress
+from sequencer.model import Checkpoint, JobStatus
+from sequencer.prometheus import JobCollector, serving_metrics
 from sequencer.settings import load_settings
 from sequencer.start import open_job_input, run_sequence
 from sequencer.stopping import StopRequest, stopped_by_signals
@@ -48,6 +50,7 @@ def command(
     dead_letter_topic: Annotated[str | None, typer.Option(help="Where bad rows go.")] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="Rows after which the job is done.")] = None,
     dry_run: Annotated[bool | None, typer.Option("--dry-run", help="Read, encode and count; send nothing.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port for Prometheus.")] = None,
     s3_endpoint: Annotated[str | None, typer.Option(help="Object store, where it is not Amazon's.")] = None,
 ) -> None:
     """Stream a CSV into one Kafka partition, in order, exactly once; a new start goes on where the last one stopped.
@@ -84,6 +87,7 @@ def command(
         dead_letter_topic=dead_letter_topic,
         limit=limit,
         dry_run=dry_run,
+        metrics_port=metrics_port,
         s3_endpoint=s3_endpoint,
     )
     settings.check_complete()
@@ -92,11 +96,17 @@ def command(
     if settings.dry_run:
         _dry_run(job)
         return
-    stop, progress = StopRequest(), Progress()
+    stop = StopRequest()
     with ExitStack() as stack:
         stack.enter_context(stopped_by_signals(stop))
-        bars = stack.enter_context(showing(settings.job_id, progress))
-        finals = run_sequence(settings, job, stop=stop, progress=progress, on_range=bars.add)
+        observers = [stack.enter_context(showing()).add]
+        if settings.metrics_port:
+            collector = JobCollector(cost_per_hour=settings.cost_per_hour)
+            stack.enter_context(serving_metrics(collector, port=settings.metrics_port))
+            observers.append(collector.add)
+        if settings.interruption_check:
+            stack.enter_context(InterruptionWatch(stop.request))
+        finals = run_sequence(settings, job, stop=stop, observers=observers)
     for final in finals:
         output().print(_summary(final, stop))
 

@@ -1,0 +1,83 @@
+"""The notice that AWS gives before it takes a Spot machine away, two minutes ahead.
+
+EC2 puts it into the instance's metadata (IMDSv2). ECS and Batch send TERM to the container, which a job takes anyway.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+_log = logging.getLogger(__name__)
+METADATA = "http://169.254.169.254"
+INTERVAL_S = 5.0
+_TOKEN_S = "21600"  # noqa: S105  how long a token lasts, and none
+
+
+class InterruptionWatch:
+    """Asks for the notice every few seconds, from entering the context to leaving it.
+
+    A machine without that metadata is said once, at DEBUG, and asked again: it may be slow at its start.
+
+    Args:
+        on_notice: called once, with what the notice says.
+        endpoint: of the metadata.
+        interval_s: seconds between two questions.
+    """
+
+    def __init__(
+        self, on_notice: Callable[[str], None], *, endpoint: str = METADATA, interval_s: float = INTERVAL_S
+    ) -> None:
+        self._on_notice = on_notice
+        self._endpoint = endpoint
+        self._interval_s = interval_s
+        self._token = ""
+        self._http = urllib3.PoolManager(timeout=1.0, retries=False)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="interruption", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        told = False
+        while True:
+            try:
+                notice = self._ask()
+            except HTTPError as error:
+                if not told:
+                    _log.debug("there is no metadata of EC2 here: %s", error)
+                told, notice = True, None
+            if notice is not None:
+                self._on_notice(notice)
+                return
+            if self._closed.wait(self._interval_s):
+                return
+
+    def _ask(self) -> str | None:
+        """Return the notice; None: there is none."""
+        if not self._token:
+            headers = {"X-aws-ec2-metadata-token-ttl-seconds": _TOKEN_S}
+            answer = self._http.request("PUT", f"{self._endpoint}/latest/api/token", headers=headers)
+            self._token = answer.data.decode() if answer.status == 200 else ""
+        answer = self._http.request(
+            "GET",
+            f"{self._endpoint}/latest/meta-data/spot/instance-action",
+            headers={"X-aws-ec2-metadata-token": self._token},
+        )
+        if answer.status == 401:
+            self._token = ""  # it has run out
+        return answer.data.decode() if answer.status == 200 else None
