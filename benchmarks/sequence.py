@@ -4,12 +4,14 @@
 a topic of its own for each contender, on a Kafka and a MinIO that are started for it:
 
 - csvpipe sequence, in both modes and with each compression: reads from MinIO, cuts, encodes, checks and checkpoints;
-- kafka-producer-perf-test (ProducerPerformance), which sends JSON lines that lie ready in a file, with the same acks,
-  idempotence and compression, and does nothing else;
+- kafka-producer-perf-test (ProducerPerformance), which sends JSON lines that it has read into memory before, picked at
+  random, with the same acks, idempotence and compression, and does nothing else;
+- rdkafka_performance of librdkafka's examples, where it is on the PATH: sends one JSON line again and again;
 - a plain loop of csv, json and kafka-python on the file, on a twentieth of the rows.
 
-Records a second are rows by the time from the process's start to its end, its start-up included. Peak RSS is that of
-the process, in MB of 10^6 bytes. All share the machine with the broker.
+Records a second are rows by the time from the process's start to its end, its start-up included; of the two benchmarks
+of Kafka, what they say themselves, as they leave their start-up out. Peak RSS is that of the process, in MB of 10^6
+bytes. All share the machine with the broker.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import csv
 import json
 import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,9 +43,17 @@ from stack.settings import StackSettings
 
 _BUCKET, _KEY = "raw", "benchmark/source.csv"
 _PLAIN_SHARE = 20
+_PAYLOADS = 200_000
+"""Lines that ProducerPerformance picks from: it holds all of them in memory."""
 _AT = "2026-01-31T12:00:00"
 _PERF_OPTIONS = ("acks=all", "enable.idempotence=true", "linger.ms=20", "batch.size=1000000")
+_PERF_BUFFER_BYTES = 64 * 1024 * 1024
+_PERF_SAYS = re.compile(r"^\d+ records sent, ([\d.]+) records/sec", re.MULTILINE)
+_RDKAFKA_SAYS = re.compile(r"\b(\d+) msgs/s")
 _CITIES = ("Hanoi", "Hue", '"Da Nang, coast"', "Can Tho")
+_WORDS = (
+    "fragile goods, keep upright and dry; deliver between eight and noon, ring twice; no signature wanted at the door"
+)
 
 
 @dataclass(frozen=True)
@@ -62,14 +74,14 @@ class Bench:
     def new_topic(self) -> str:
         """Make a topic with one partition."""
         name = f"benchmark-{uuid.uuid4().hex[:8]}"
-        for made in AdminClient({"bootstrap.servers": self.bootstrap}).create_topics([NewTopic(name, 1, 1)]).values():
-            made.result(30)
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
         return name
 
     def drop_topic(self, name: str) -> None:
         """Remove a topic, so that the disk is there for the next."""
-        for gone in AdminClient({"bootstrap.servers": self.bootstrap}).delete_topics([name]).values():
-            gone.result(30)
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        admin.delete_topics([name])[name].result(30)
 
 
 def make_source(bench: Bench) -> None:
@@ -78,15 +90,25 @@ def make_source(bench: Bench) -> None:
         source.write("id,name,city,amount,at,note\n")
         for row in range(1, bench.rows + 1):
             city = _CITIES[row % 4]
-            name, amount, note = f"name of {row % 9973}", f"{row % 997}.50", "n" * (row % 60)
+            name, amount = f"name of {row * 7919 % 99991}", f"{row * 31 % 99991 / 100:.2f}"
+            note = _WORDS[row % 50 : row % 50 + 20 + row % 40].replace(",", "").strip()
             source.write(f"{row},{name},{city},{amount},{_AT},{note}\n")
             record = {"id": f"{row}", "name": name, "city": city.strip('"'), "amount": amount, "at": _AT, "note": note}
             place = {"_source_line": row, "_source_file": f"s3://{_BUCKET}/{_KEY}"}
-            payloads.write(json.dumps(record | place) + "\n")
+            if row <= _PAYLOADS:
+                payloads.write(json.dumps(record | place) + "\n")
 
 
-def run(argv: list[str], environment: dict[str, str] | None = None) -> tuple[float, float]:
-    """Run a command; return its seconds and its peak RSS in MB.
+@dataclass(frozen=True)
+class Measured:
+    """What one contender did: records a second, and its peak RSS in MB."""
+
+    records_per_s: float
+    rss_mb: float
+
+
+def run(argv: list[str], environment: dict[str, str] | None = None) -> tuple[float, float, str]:
+    """Run a command; return its seconds, its peak RSS in MB, and what it printed.
 
     Raises:
         RuntimeError: it failed; the text holds the end of what it printed.
@@ -96,13 +118,14 @@ def run(argv: list[str], environment: dict[str, str] | None = None) -> tuple[flo
         process = subprocess.Popen(argv, env={**os.environ, **(environment or {})}, stdout=output, stderr=output)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
+        output.seek(0)
+        printed = output.read().decode(errors="replace")
         if status:
-            output.seek(0)
-            raise RuntimeError(f"{argv[0]} failed: {output.read()[-3000:].decode(errors='replace')}")
-    return seconds, usage.ru_maxrss * 1024 / 1e6
+            raise RuntimeError(f"{argv[0]} failed: {printed[-3000:]}")
+    return seconds, usage.ru_maxrss * 1024 / 1e6, printed
 
 
-def sequence(bench: Bench, topic: str, *, mode: str, compression: str) -> tuple[float, float]:
+def sequence(bench: Bench, topic: str, *, mode: str, compression: str) -> Measured:
     """Send the rows by csvpipe."""
     context = bench.stack.context
     environment = {
@@ -113,23 +136,38 @@ def sequence(bench: Bench, topic: str, *, mode: str, compression: str) -> tuple[
     }
     argv = [str(Path(sys.executable).parent / "csvpipe"), "sequence", "--source", f"s3://{_BUCKET}/{_KEY}"]
     argv += ["--bootstrap-servers", bench.bootstrap, "--topic", topic, "--job-id", topic]
-    return run([*argv, "--mode", mode, "--compression", compression], environment)
+    seconds, rss_mb, _ = run([*argv, "--mode", mode, "--compression", compression], environment)
+    return Measured(bench.rows / seconds, rss_mb)
 
 
-def perf_test(bench: Bench, topic: str, *, compression: str) -> tuple[float, float]:
-    """Send the JSON lines by Kafka's own benchmark."""
+def perf_test(bench: Bench, topic: str, *, compression: str) -> Measured:
+    """Send JSON lines by Kafka's own benchmark."""
     options = ["--topic", topic, "--num-records", str(bench.rows), "--throughput", "-1"]
     options += ["--payload-file", str(bench.payloads), "--command-property", f"bootstrap.servers={bench.bootstrap}"]
-    for option in (*_PERF_OPTIONS, f"compression.type={compression}"):
-        options += ["--command-property", option]
-    return run(kafka_command(bench.stack.context, "org.apache.kafka.tools.ProducerPerformance", *options, heap_mb=2048))
+    options += [*_PERF_OPTIONS, f"buffer.memory={_PERF_BUFFER_BYTES}", f"compression.type={compression}"]
+    command = kafka_command(bench.stack.context, "org.apache.kafka.tools.ProducerPerformance", *options, heap_mb=1024)
+    _, rss_mb, printed = run(command)
+    return Measured(float(_PERF_SAYS.findall(printed)[-1]), rss_mb)
 
 
-def plain_loop(bench: Bench, topic: str) -> tuple[float, float]:
-    """Send a share of the rows as one would write it in five minutes; the time is scaled to all of them."""
-    given = [str(bench.source), bench.bootstrap, topic, str(bench.rows // _PLAIN_SHARE)]
-    seconds, rss_mb = run([sys.executable, "-m", "benchmarks.sequence", "--plain", *given])
-    return seconds * _PLAIN_SHARE, rss_mb
+def rdkafka_performance(bench: Bench, topic: str, *, compression: str) -> Measured:
+    """Send one JSON line over and over by librdkafka's own benchmark."""
+    with bench.payloads.open(encoding="utf-8") as payloads:
+        line = payloads.readline().strip()
+    argv = ["rdkafka_performance", "-P", "-t", topic, "-p", "0", "-b", bench.bootstrap, "-a", "-1", "-i", "60000"]
+    argv += ["-c", str(bench.rows), "-m", line, "-s", str(len(line)), "-z", compression]
+    for option in ("enable.idempotence=true", "linger.ms=20", "batch.size=1000000", "batch.num.messages=100000"):
+        argv += ["-X", option]
+    _, rss_mb, printed = run(argv)
+    return Measured(float(_RDKAFKA_SAYS.findall(printed)[-1]), rss_mb)
+
+
+def plain_loop(bench: Bench, topic: str) -> Measured:
+    """Send a share of the rows as one would write it in five minutes."""
+    rows = bench.rows // _PLAIN_SHARE
+    given = [str(bench.source), bench.bootstrap, topic, str(rows)]
+    seconds, rss_mb, _ = run([sys.executable, "-m", "benchmarks.sequence", "--plain", *given])
+    return Measured(rows / seconds, rss_mb)
 
 
 def send_plainly(source: str, bootstrap: str, topic: str, rows: int) -> None:
@@ -145,14 +183,17 @@ def send_plainly(source: str, bootstrap: str, topic: str, rows: int) -> None:
     producer.flush()
 
 
-def contenders(bench: Bench, compressions: list[str]) -> list[tuple[str, Callable[[str], tuple[float, float]]]]:
+def contenders(bench: Bench, compressions: list[str]) -> list[tuple[str, Callable[[str], Measured]]]:
     """Return what to measure: its name, and what sends into a topic."""
-    found: list[tuple[str, Callable[[str], tuple[float, float]]]] = []
+    found: list[tuple[str, Callable[[str], Measured]]] = []
     for compression in compressions:
         for mode in ("exclusive", "transactional"):
             send = partial(sequence, bench, mode=mode, compression=compression)
             found.append((f"csvpipe sequence, {mode}, {compression}", send))
         found.append((f"ProducerPerformance, {compression}", partial(perf_test, bench, compression=compression)))
+        if shutil.which("rdkafka_performance"):
+            send = partial(rdkafka_performance, bench, compression=compression)
+            found.append((f"rdkafka_performance, {compression}", send))
     return [*found, ("csv + json + kafka-python, gzip", partial(plain_loop, bench))]
 
 
@@ -177,13 +218,14 @@ def main() -> None:
             settings = stack.context.settings
             client = s3_client(stack.context, f"http://{settings.host}:{settings.minio_port}")
             client.upload_file(str(bench.source), _BUCKET, _KEY)
-            sizes = [path.stat().st_size / args.rows for path in (bench.source, bench.payloads)]
+            lines = min(args.rows, _PAYLOADS)
+            sizes = bench.source.stat().st_size / args.rows, bench.payloads.stat().st_size / lines
             print(f"{args.rows} rows of {sizes[0]:.0f} bytes, {sizes[1]:.0f} as JSON\n")
-            print("| sent by | records/s | seconds | peak RSS MB |\n|---|---:|---:|---:|")
+            print("| sent by | records/s | peak RSS MB |\n|---|---:|---:|")
             for name, measure in contenders(bench, args.compressions.split(",")):
                 topic = bench.new_topic()
-                seconds, rss_mb = measure(topic)
-                print(f"| {name} | {args.rows / seconds:,.0f} | {seconds:.1f} | {rss_mb:.0f} |", flush=True)
+                measured = measure(topic)
+                print(f"| {name} | {measured.records_per_s:,.0f} | {measured.rss_mb:.0f} |", flush=True)
                 bench.drop_topic(topic)
         finally:
             stack.stop()

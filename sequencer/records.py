@@ -46,9 +46,9 @@ class RowBlocks:
         Raises:
             BadRowError: an open quote, a NUL byte, or bytes that the encoding does not have; row and byte are named.
         """
-        held: list[bytes] = []
+        held: list[bytes | memoryview] = []
         size, wanted = 0, BLOCK_BYTES
-        for piece in pieces:
+        for piece in _cut_up(pieces):
             held.append(piece)
             size += len(piece)
             if size < wanted:
@@ -116,3 +116,11 @@ class RowBlocks:
 
     def _bad(self, error: CsvFormatError, *, hint: str = "") -> BadRowError:
         return BadRowError(f"{self._source_file}: {error.message}{hint}", row=error.row, byte=error.byte)
+
+
+def _cut_up(pieces: Iterable[bytes]) -> Iterator[memoryview]:
+    """Give pieces of a block's size at most, so that a large range of S3 does not make large blocks."""
+    for piece in pieces:
+        view = memoryview(piece)
+        for begin in range(0, len(view), BLOCK_BYTES):
+            yield view[begin : begin + BLOCK_BYTES]

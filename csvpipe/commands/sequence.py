@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -17,6 +18,9 @@ from sequencer.prometheus import JobCollector, serving_metrics
 from sequencer.settings import load_settings
 from sequencer.start import open_job_input, run_sequence
 from sequencer.stopping import StopRequest, stopped_by_signals
+
+_GC_THRESHOLD = 50_000
+"""Objects more than before that start a search for cycles; a batch has a few thousand."""
 
 
 def command(
@@ -96,6 +100,9 @@ def command(
     if settings.dry_run:
         _dry_run(job)
         return
+    # A batch makes thousands of objects that are gone with it; looking for cycles among them took a fifth of the time.
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
     stop = StopRequest()
     with ExitStack() as stack:
         stack.enter_context(stopped_by_signals(stop))
