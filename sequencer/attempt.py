@@ -160,7 +160,7 @@ class Attempt:
             end = min(begin + BATCH_RECORDS, count)
             whole = end == count and encoded.lines[-1] == encoded.last_line
             place = encoded.end if whole else None
-            self._sender.send(encoded.records[begin:end], last_line=encoded.lines[end - 1], place=place)
+            self._sender.send(encoded.records.part(begin, end), last_line=encoded.lines[end - 1], place=place)
         return True
 
     def _wait_for_lease(self) -> None:

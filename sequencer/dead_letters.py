@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sequencer.batch import Records
 from sequencer.log import PartitionLog
 from sequencer.model import DeadLetter
 from sequencer.producer import Sender, producer_config
@@ -74,7 +75,7 @@ class DeadLetters:
                 on_acknowledged=lambda _: None,
             )
         values = [dead_letter_json(letter, job_id=self._job_id) for letter in news]
-        self._sender.send(values, last_line=news[-1].line, place=None)
+        self._sender.send(Records.of(values), last_line=news[-1].line, place=None)
         if not self._sender.drain(until=until):
             return False
         self._sent_upto = news[-1].line

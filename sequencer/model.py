@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from sequencer.batch import Records
+
 
 class JobStatus(StrEnum):
     """Where a job stands, as its checkpoint says."""
@@ -74,14 +76,14 @@ class EncodedBlock:
     """The records of a block, as JSON, in order.
 
     Attributes:
-        records: one JSON object each.
+        records: one JSON object each, in one buffer.
         lines: the ``_source_line`` of each; consecutive where the block has no dead letters.
         dead: the rows that are not sent.
         last_line: the last row of the block, sent or dead.
         end: the place behind the block; None where only the first part of it was asked for.
     """
 
-    records: list[bytes]
+    records: Records
     lines: range | list[int]
     dead: list[DeadLetter]
     last_line: int

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from contextlib import closing
 from typing import Any, Protocol
 
+from sequencer.batch import Records
 from sequencer.errors import TryAgainError
 from sequencer.fence import fence
 from sequencer.log import PartitionLog
@@ -31,7 +32,7 @@ class RecordSender(Protocol):
     def retries(self) -> int:
         """How often Kafka's client has reported trouble that it goes on after."""
 
-    def send(self, records: Sequence[bytes], *, last_line: int, place: Place | None) -> None:
+    def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
         """Queue one batch, waiting for room."""
 
     def poll(self, timeout_s: float) -> None:

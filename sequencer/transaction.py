@@ -7,12 +7,14 @@ predecessor with the same ``transactional.id`` and locks it out: whatever it sti
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import KafkaException
 
+from sequencer.batch import Records
+from sequencer.errors import SequencerError
 from sequencer.model import Place
 from sequencer.producer import Acknowledged, Sender, error_of
 
@@ -60,8 +62,12 @@ class TransactionalSender:
         self._place: Place | None = None
         self._open_records = 0
         self._opened_at = 0.0
-        with _errors():
-            self._producer.init_transactions(_CALL_S)
+        try:
+            with _errors():
+                self._producer.init_transactions(_CALL_S)
+        except SequencerError:
+            self.close()  # or it would go on trying, and fence its own successor off
+            raise
 
     @property
     def retries(self) -> int:
@@ -73,7 +79,7 @@ class TransactionalSender:
         """How many records are not committed."""
         return self._open_records
 
-    def send(self, records: Sequence[bytes], *, last_line: int, place: Place | None) -> None:
+    def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
         """Queue one batch in the open transaction, or in a new one (see :meth:`Sender.send`)."""
         if not self._open_records:
             with _errors():

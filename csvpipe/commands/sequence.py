@@ -123,7 +123,7 @@ def _dry_run(job: JobInput) -> None:
     rows = size_bytes = dead = 0
     for block in job.encoded(place=job.begin, last_line=0):
         rows += len(block.records)
-        size_bytes += sum(map(len, block.records))
+        size_bytes += block.records.size_bytes
         dead += len(block.dead)
     text = f"{format_count(rows)} records of {format_count(size_bytes)} bytes would be sent"
     output().print(f"{text}, {format_count(dead)} rows would be dead letters" if dead else text)

@@ -37,7 +37,7 @@ def encode(content: bytes, *, encoding: str = "utf-8", first_line: int = 0, **gi
 
 def test_record_is_the_row_with_its_line_and_file() -> None:
     encoded = encode(b'id,name\n1,"a ""b"", c"\n2,\n', first_line=40)
-    assert encoded.records == [
+    assert list(encoded.records) == [
         b'{"id":"1","name":"a \\"b\\", c","_source_line":41,"_source_file":"a.csv"}',
         b'{"id":"2","name":"","_source_line":42,"_source_file":"a.csv"}',
     ]
@@ -46,7 +46,7 @@ def test_record_is_the_row_with_its_line_and_file() -> None:
 
 def test_other_encodings_become_utf_8() -> None:
     encoded = encode("name\ngröße\n".encode("cp1252"), encoding="cp1252")
-    assert json.loads(encoded.records[0])["name"] == "größe"
+    assert json.loads(next(iter(encoded.records)))["name"] == "größe"
 
 
 @pytest.mark.parametrize("quoted", [b"", b'"x"\n'], ids=["plain", "quoted"])

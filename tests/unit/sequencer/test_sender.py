@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sequencer.batch import Records
 from sequencer.errors import TryAgainError
 from sequencer.producer import FIRST_WINDOW_BYTES, Sender, producer_config
 
@@ -27,7 +28,7 @@ def test_as_long_as_nothing_is_acknowledged_only_a_first_window_is_queued() -> N
 
     def send_for_ever() -> None:
         while True:
-            sending.send([b"x" * 1000] * 100, last_line=100 * len(sent) + 100, place=None)
+            sending.send(Records.of([b"x" * 1000] * 100), last_line=100 * len(sent) + 100, place=None)
             sent.append(100_000)
 
     with pytest.raises(TryAgainError, match=r"has not acknowledged row 100 within 1 s"):
@@ -37,10 +38,10 @@ def test_as_long_as_nothing_is_acknowledged_only_a_first_window_is_queued() -> N
 
 def test_sender_that_has_failed_takes_nothing_more() -> None:
     sending = sender(delivery_timeout_s=60)
-    sending.send([b"x"], last_line=1, place=None)
+    sending.send(Records.of([b"x"]), last_line=1, place=None)
     sending.close()
     with pytest.raises(TryAgainError):
-        sending.send([b"y"], last_line=2, place=None)
+        sending.send(Records.of([b"y"]), last_line=2, place=None)
 
 
 def test_what_the_proof_rests_on_cannot_be_configured_away() -> None:
