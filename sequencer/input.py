@@ -24,7 +24,7 @@ class JobInput:
         encoders: one for each file.
         begin: the place before the job's first row.
         end: the place behind its last row; None: the end of the last file.
-        limit: how many rows are taken at most; 0: all.
+        upto: the last line that is taken, over all files; None: that of the last row.
     """
 
     sources: Sequence[SourceFile]
@@ -32,7 +32,12 @@ class JobInput:
     encoders: Sequence[Encoder]
     begin: Place = START
     end: Place | None = None
-    limit: int = 0
+    upto: int | None = None
+
+    @property
+    def span(self) -> tuple[int, int | None]:
+        """The lines before the first row of the range, and of its last; None: the last of the source."""
+        return self.begin.line, self.end.line if self.end else None
 
     @property
     def identity(self) -> tuple[tuple[str, int, str], ...]:
@@ -62,7 +67,7 @@ class JobInput:
         Raises:
             BadRowError: the content is no CSV, or a row is bad and that is to stop the job.
         """
-        upto = self.begin.line + self.limit if self.limit else None
+        upto = self.upto
         for block in read_rows(self.sources, self.heads, start=place, stop=self.end):
             on_read(self.bytes_read)
             if upto is not None and upto <= max(last_line, block.start.line):
@@ -97,4 +102,4 @@ def open_input(sources: Sequence[SourceFile], *, settings: JobSettings, schema: 
         )
         for head in heads
     ]
-    return JobInput(sources=sources, heads=heads, encoders=encoders, limit=settings.limit)
+    return JobInput(sources=sources, heads=heads, encoders=encoders, upto=settings.limit or None)

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from sequencer.client_log import CLIENT_LOG
 from sequencer.errors import TopicError, TryAgainError
+from sequencer.kafka_errors import error_of
 from sequencer.settle import LogRecord, LogTail
 
 _CALL_S = 15.0
@@ -33,7 +34,7 @@ class PartitionLog:
     def __init__(self, client: dict[str, Any], *, topic: str, partition: int, committed: bool = False) -> None:
         self._topic = topic
         self._partition = partition
-        self._consumer = Consumer(
+        self._consumer = _consumer(
             {
                 **client,
                 "group.id": "csvpipe-sequencer-settle",  # demanded by the client, never joined
@@ -41,9 +42,10 @@ class PartitionLog:
                 "auto.offset.reset": "error",
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed" if committed else "read_uncommitted",
-            },
-            logger=CLIENT_LOG,
+            }
         )
+        self.replicas = 0
+        """On how many brokers the partition lies, once :meth:`ends` has looked."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -59,8 +61,11 @@ class PartitionLog:
         where = f"{self._topic}[{self._partition}]"
         try:
             topic = self._consumer.list_topics(self._topic, timeout=_CALL_S).topics[self._topic]
-            if topic.error is not None or self._partition not in topic.partitions:
+            if topic.error is not None:
+                raise error_of(KafkaException(topic.error))
+            if self._partition not in topic.partitions:
                 raise TopicError(f"{where} is not there; make the topic, with enough partitions, first")
+            self.replicas = len(topic.partitions[self._partition].replicas)
             low, high = self._consumer.get_watermark_offsets(self._at(0), timeout=_CALL_S)
         except KafkaException as error:
             raise TryAgainError(f"Kafka does not answer: {error.args[0].str()}") from error
@@ -174,7 +179,14 @@ def parse(offset: int, value: bytes | None) -> LogRecord:
     found = _END.search(value or b"", max(0, len(value or b"") - _LONGEST_END))
     if found is None:
         return LogRecord(offset, None, "")
-    return LogRecord(offset, int(found[1]), json.loads(found[2]))
+    return LogRecord(offset, int(found[1]), json.loads(found[2]), value or b"")
+
+
+def _consumer(config: dict[str, Any]) -> Consumer:
+    try:
+        return Consumer(config, logger=CLIENT_LOG)
+    except KafkaException as error:
+        raise error_of(error) from error
 
 
 def _same_run(found: LogRecord, last: LogRecord, names: Collection[str]) -> bool:

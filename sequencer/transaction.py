@@ -15,10 +15,12 @@ from confluent_kafka import KafkaException
 
 from sequencer.batch import Records
 from sequencer.errors import SequencerError
+from sequencer.kafka_errors import error_of
 from sequencer.model import Place
-from sequencer.producer import Acknowledged, Sender, error_of
+from sequencer.producer import Acknowledged, Sender
 
-_CALL_S = 60.0
+_INIT_S = 60.0
+_CALL_S = 2.0
 
 
 class TransactionalSender:
@@ -55,6 +57,7 @@ class TransactionalSender:
             on_statistics=on_statistics,
         )
         self._producer = self._sender.producer
+        self._delivery_timeout_s = delivery_timeout_s
         self._limit_records = records
         self._limit_s = seconds
         self._on_acknowledged = on_acknowledged
@@ -64,7 +67,7 @@ class TransactionalSender:
         self._opened_at = 0.0
         try:
             with _errors():
-                self._producer.init_transactions(_CALL_S)
+                self._producer.init_transactions(_INIT_S)
         except SequencerError:
             self.close()  # or it would go on trying, and fence its own successor off
             raise
@@ -111,13 +114,14 @@ class TransactionalSender:
     def _commit(self, until: Callable[[], bool] = lambda: False) -> bool:
         if not self._sender.drain(until=until):
             return False
+        deadline = time.monotonic() + self._delivery_timeout_s
         with _errors():
             while True:
                 try:
-                    self._producer.commit_transaction(_CALL_S)
+                    self._producer.commit_transaction(_CALL_S)  # again where it had no answer: the same commit
                     break
                 except KafkaException as error:
-                    if not error.args[0].retriable() or until():
+                    if not error.args[0].retriable() or until() or time.monotonic() > deadline:
                         raise
         self._open_records = 0
         if self._last is not None:

@@ -43,6 +43,7 @@ def command(
         bool | None, typer.Option("--fence", help="Let Kafka refuse what a frozen process sends when it wakes up.")
     ] = None,
     compression: Annotated[str | None, typer.Option(help="gzip, lz4, zstd, snappy or none.")] = None,
+    compression_level: Annotated[int | None, typer.Option(help="Level of the compression.")] = None,
     security: Annotated[str | None, typer.Option(help="plaintext, tls, scram or iam.")] = None,
     checkpoint_table: Annotated[str | None, typer.Option(help="DynamoDB table of the checkpoints.")] = None,
     checkpoint_file: Annotated[str | None, typer.Option(help="SQLite file of the checkpoints.")] = None,
@@ -80,6 +81,7 @@ def command(
         append=append,
         fence=fence,
         compression=compression,
+        compression_level=compression_level,
         kafka_security=security,
         checkpoint_table=checkpoint_table,
         checkpoint_file=checkpoint_file,
@@ -103,7 +105,7 @@ def command(
     # A batch makes thousands of objects that are gone with it; looking for cycles among them took a fifth of the time.
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
-    stop = StopRequest()
+    stop = StopRequest(within_s=settings.stop_within_s)
     with ExitStack() as stack:
         stack.enter_context(stopped_by_signals(stop))
         observers = [stack.enter_context(showing()).add]
