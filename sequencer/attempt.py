@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -74,6 +75,7 @@ class Attempt:
         self._stop = stop
         self._sent_before = parts.progress.records_sent
         self._bytes_before = parts.progress.bytes_sent
+        self._seconds_before = parts.progress.sending_s
         self._start: Start
         self._checkpoint: Checkpoint
         self._sender: RecordSender
@@ -82,6 +84,7 @@ class Attempt:
         self._expected: LogRecord | None = None
         self._ended = threading.Event()
         self._has_begun = False
+        self._sending_since = 0.0
 
     def run(self) -> Checkpoint:
         """Settle, send until the end or until the job is to stop, and return the last checkpoint.
@@ -150,6 +153,8 @@ class Attempt:
         source, place = self._parts.source, self._checkpoint.place
         self._expected = self._start.last if place.line < self._start.last_line else None
         last_line = self._start.last_line - (self._expected is not None)
+        self._parts.progress.bytes_read_before = source.bytes_upto(place)
+        self._sending_since = time.monotonic()
         status, error = JobStatus.FAILED, "unexpected"
         try:
             with EncodedBlocks(
@@ -304,6 +309,7 @@ class Attempt:
         progress = self._parts.progress
         progress.records_sent = self._sent_before + acknowledged.records
         progress.bytes_sent = self._bytes_before + acknowledged.size_bytes
+        progress.sending_s = self._seconds_before + time.monotonic() - self._sending_since
         progress.last_line = acknowledged.last_line
         progress.dead_lettered = self._checkpoint.dead_lettered
         progress.retries = self._sender.retries

@@ -50,9 +50,23 @@ class JobInput:
         return frozenset(source.name for source in self.sources)
 
     @property
-    def bytes_read(self) -> int:
-        """How much of the files, as stored, was read so far."""
-        return sum(source.stored_bytes_read for source in self.sources)
+    def total_bytes(self) -> int:
+        """How much of the files, as stored, is the job's."""
+        end = sum(source.size_bytes for source in self.sources) if self.end is None else self._stored(self.end)
+        return end - self._stored(self.begin)
+
+    def bytes_upto(self, place: Place) -> int:
+        """Return how much of that lies before ``place``; of a compressed file nothing, as it is read from its start."""
+        return self._stored(place) - self._stored(self.begin)
+
+    def _stored(self, place: Place) -> int:
+        before = sum(source.size_bytes for source in self.sources[: place.source_index])
+        return before if self.sources[place.source_index].compressed else before + place.byte_offset
+
+    def _bytes_read(self, source_index: int) -> int:
+        """Return how much of it was read, while the file ``source_index`` is being read."""
+        before = sum(source.size_bytes for source in self.sources[:source_index])
+        return before + self.sources[source_index].stored_bytes_read - self._stored(self.begin)
 
     def encoded(
         self, *, place: Place, last_line: int, on_read: Callable[[int], None] = lambda _: None
@@ -69,7 +83,7 @@ class JobInput:
         """
         upto = self.upto
         for block in read_rows(self.sources, self.heads, start=place, stop=self.end):
-            on_read(self.bytes_read)
+            on_read(self._bytes_read(block.start.source_index))
             if upto is not None and upto <= max(last_line, block.start.line):
                 return
             if block.end.line > last_line:

@@ -142,6 +142,10 @@ class Progress:
     errors: int = 0
     checkpoint_at: float = 0.0
     """``time.time()`` of the last checkpoint that was saved; 0: none yet."""
+    bytes_read_before: int = 0
+    """How much of the source lies before the place at which this process began to read."""
+    sending_s: float = 0.0
+    """Seconds of this process from the first row read to the last one acknowledged."""
     started_at: float = 0.0
     """``time.time()`` of the start of this process's job."""
     statistics: dict[str, Any] = field(default_factory=dict)

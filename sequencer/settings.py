@@ -131,8 +131,20 @@ class JobSettings(BaseSettings):
         if not self.dry_run:
             needed = ("kafka_bootstrap_servers", "kafka_topic", "job_id")
             missing += [name.upper() for name in needed if not getattr(self, name)]
-        if missing:
-            raise JobSettingsError(f"not given: {', '.join(missing)}")
+        _raise_missing(missing)
+
+    def check_log(self) -> None:
+        """Check that what it takes to look at a partition is given.
+
+        Raises:
+            JobSettingsError: something is missing; every such setting is named.
+        """
+        _raise_missing([name.upper() for name in ("kafka_bootstrap_servers", "kafka_topic") if not getattr(self, name)])
+
+
+def _raise_missing(names: list[str]) -> None:
+    if names:
+        raise JobSettingsError(f"not given: {', '.join(names)}")
 
 
 def load_settings(**given: Any) -> JobSettings:  # noqa: ANN401  any field

@@ -61,12 +61,11 @@ def run_sequence(
         SequencerError: a job cannot go on; the others were told to stop.
     """
     checkpoints = open_checkpoints(settings)
-    total_bytes = sum(file.size_bytes for file in source.sources)
     inputs = [source] if settings.partitions == 1 else split_input(source, _planned(settings, source))
     jobs = []
     for number, part in enumerate(inputs):
         job_id = settings.job_id if len(inputs) == 1 else f"{settings.job_id}.p{number}"
-        progress = Progress(total_bytes=total_bytes // len(inputs))
+        progress = Progress(total_bytes=part.total_bytes)
         for observe in observers:
             observe(job_id, progress)
         jobs.append(

@@ -180,9 +180,12 @@ class TransactionalTarget:
             low, high = self._decided(log)
             begin = low if checkpoint is None else self._begin(checkpoint, low, high)
             for record in log.records(begin, high):
-                if record.line is not None and record.line > last_line and record.source_file in self._names:
+                if record.line is None or record.line < last_line or record.source_file not in self._names:
+                    continue
+                if record.line > last_line:
                     first = record.offset if first < 0 else first
-                    last_line, sent, last = record.line, sent + 1, record
+                    last_line, sent = record.line, sent + 1
+                last = record
         place = checkpoint.place if checkpoint else START
         return Start(high if first < 0 else first, last_line, sent, place, last)
 

@@ -13,7 +13,7 @@ from csvpipe.sequence_progress import showing
 from sequencer.input import JobInput
 from sequencer.interruption import InterruptionWatch
 from sequencer.logging import configure_logging
-from sequencer.model import Checkpoint, JobStatus
+from sequencer.model import Checkpoint, JobStatus, Progress
 from sequencer.prometheus import JobCollector, serving_metrics
 from sequencer.settings import load_settings
 from sequencer.start import open_job_input, run_sequence
@@ -108,7 +108,8 @@ def command(
     stop = StopRequest(within_s=settings.stop_within_s)
     with ExitStack() as stack:
         stack.enter_context(stopped_by_signals(stop))
-        observers = [stack.enter_context(showing()).add]
+        counters: dict[str, Progress] = {}
+        observers = [stack.enter_context(showing()).add, counters.__setitem__]
         if settings.metrics_port:
             collector = JobCollector(cost_per_hour=settings.cost_per_hour)
             stack.enter_context(serving_metrics(collector, port=settings.metrics_port))
@@ -117,7 +118,7 @@ def command(
             stack.enter_context(InterruptionWatch(stop.request))
         finals = run_sequence(settings, job, stop=stop, observers=observers)
     for final in finals:
-        output().print(_summary(final, stop))
+        output().print(_summary(final, counters[final.job_id], stop))
 
 
 def _dry_run(job: JobInput) -> None:
@@ -131,14 +132,19 @@ def _dry_run(job: JobInput) -> None:
     output().print(f"{text}, {format_count(dead)} rows would be dead letters" if dead else text)
 
 
-def _summary(final: Checkpoint, stop: StopRequest) -> str:
+def _summary(final: Checkpoint, progress: Progress, stop: StopRequest) -> str:
     where = f"{final.topic}[{final.partition}]"
     rows = f"{format_count(final.total_sent)} records"
     dead = f", {format_count(final.dead_lettered)} dead letters" if final.dead_lettered else ""
     if final.status is JobStatus.DONE:
         last = final.first_offset + final.total_sent - 1
-        return f"[green]DONE[/] {final.job_id}: {rows} in {where}{dead}, the first at offset {final.first_offset}" + (
+        first_last = f", the first at offset {final.first_offset}" + (
             f", the last at {last}" if final.total_sent and final.extra.get("last_offset", last) == last else ""
+        )
+        rate = format_count(round(progress.records_sent / max(progress.sending_s, 1e-3)))
+        sent = f" ({format_count(progress.records_sent)} now, in {progress.sending_s:.1f} s: {rate} records/s)"
+        return (
+            f"[green]DONE[/] {final.job_id}: {rows} in {where}{dead}{first_last}{sent if progress.records_sent else ''}"
         )
     return (
         f"[yellow]STOPPED[/] {final.job_id} ({stop.reason}): {rows} in {where}{dead}, up to row "
