@@ -41,6 +41,7 @@ class PartitionLog:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "enable.partition.eof": True,
+                "fetch.queue.backoff.ms": 10,  # a second, unless set: most of the time nothing would be fetched
                 "isolation.level": "read_committed" if committed else "read_uncommitted",
             }
         )
@@ -112,7 +113,8 @@ class PartitionLog:
     def batches(self, begin: int, high: int, *, size: int) -> Iterator[tuple[list[int], list[bytes]]]:
         """Give offsets and values from ``begin`` on, below ``high``, up to ``size`` at a time."""
         for messages in self._consumed(begin, high, size):
-            yield [int(message.offset() or 0) for message in messages], [message.value() or b"" for message in messages]
+            offsets = [message.offset() for message in messages]
+            yield offsets, [message.value() or b"" for message in messages]  # type: ignore[misc]  # each has an offset
 
     def _messages(self, begin: int, high: int) -> Iterator[Message]:
         for messages in self._consumed(begin, high, _BATCH_RECORDS):
@@ -130,23 +132,26 @@ class PartitionLog:
         deadline = time.monotonic() + _CALL_S
         while True:
             messages = self._consumer.consume(size, timeout=_POLL_S)
-            ended = False
-            wanted = []
-            for message in messages:
-                error = message.error()
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                    raise TryAgainError(f"{self._topic}[{self._partition}] cannot be read: {error.str()}")
-                if error is not None or int(message.offset() or 0) >= high:
-                    ended = True
-                    break
-                wanted.append(message)
+            wanted = self._wanted(messages, high)
             if wanted:
                 yield wanted
                 deadline = time.monotonic() + _CALL_S
-            if ended or (wanted and int(wanted[-1].offset() or 0) == high - 1):
+            if len(wanted) < len(messages) or (wanted and wanted[-1].offset() == high - 1):
                 return
             if time.monotonic() > deadline:
                 raise TryAgainError(f"Kafka does not answer: {self._topic}[{self._partition}] cannot be read")
+
+    def _wanted(self, messages: list[Message], high: int) -> list[Message]:
+        """Return the messages before the end of what can be read, or before offset ``high``."""
+        errors = [at for at, message in enumerate(messages) if message.error()]
+        if errors:
+            error = messages[errors[0]].error()
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                raise TryAgainError(f"{self._topic}[{self._partition}] cannot be read: {error.str()}")
+            messages = messages[: errors[0]]
+        if messages and int(messages[-1].offset() or 0) >= high:
+            return [message for message in messages if int(message.offset() or 0) < high]
+        return messages
 
     def find_first(self, last: LogRecord, *, low: int, names: Collection[str]) -> int:
         """Return the offset of the first record of the run that ``last`` ends.

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from sequencer.schema import ColumnType
 
 SOURCE_LINE, SOURCE_FILE = "_source_line", "_source_file"
-_LINE = re.compile(rb'"_source_line":([0-9]{1,18}),"_source_file":"(?:[^"\\]|\\.)*"\}\Z')
+_KEY, _PAD = b'"_source_line":', b" " * 64
+_LONGEST_NUMBER, _LONGEST_END = 18, 4096
+_ZERO = 0x30
+_END = re.compile(rb'"_source_line":([0-9]{1,18})(,"_source_file":"(?:[^"\\]|\\.)*"\})\Z')
 _NO_LINE = -1
 _TRUE, _FALSE = frozenset({"true", "t", "yes", "y", "1"}), frozenset({"false", "f", "no", "n", "0"})
 MOST_DIFFERENCES = 10
@@ -234,6 +237,47 @@ def typed(text: str, kind: ColumnType) -> object:
 
 def lines_of(values: Sequence[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return the ``_source_line`` of each record; -1 where there is none."""
-    search = _LINE.search
-    found = (search(value, max(0, len(value) - 4096)) for value in values)
-    return np.fromiter((int(match[1]) if match else _NO_LINE for match in found), np.int64, len(values))
+    lines = np.full(len(values), _NO_LINE, dtype=np.int64)
+    rest = np.arange(len(values))
+    first = _END.search(values[0], max(0, len(values[0]) - _LONGEST_END)) if values else None
+    if first is not None:
+        lines = _lines_before(values, first[2])
+        rest = np.flatnonzero(lines == _NO_LINE)
+    for at in rest.tolist():
+        match = _END.search(values[at], max(0, len(values[at]) - _LONGEST_END))
+        lines[at] = int(match[1]) if match else _NO_LINE
+    return lines
+
+
+def _lines_before(values: Sequence[bytes], ending: bytes) -> NDArray[np.int64]:
+    """Return the lines of the records that end like the first one, all at once; -1 for the others."""
+    data = np.frombuffer(b"".join([_PAD, *values]), dtype=np.uint8)
+    ends = np.cumsum(np.fromiter(map(len, values), np.int64, len(values))) + len(_PAD)
+    begins = ends - np.fromiter(map(len, values), np.int64, len(values))
+    numbers_end = ends - len(ending)
+    right = numbers_end - len(_KEY) > begins
+    numbers_end = np.where(right, numbers_end, len(_PAD))
+    right &= _stands(data, numbers_end, ending, upto=ends)
+    lines = np.zeros(len(values), dtype=np.int64)
+    length = np.zeros(len(values), dtype=np.int64)
+    reading = right.copy()
+    for place in range(_LONGEST_NUMBER):
+        digit = data[numbers_end - 1 - place].astype(np.int64) - _ZERO
+        reading &= (digit >= 0) & (digit <= 9)
+        if not reading.any():
+            break
+        lines += np.where(reading, digit * 10**place, 0)
+        length += reading
+    right &= (length > 0) & (numbers_end - length - len(_KEY) >= begins)
+    right &= _stands(data, numbers_end - length - len(_KEY), _KEY, upto=ends)
+    return np.where(right, lines, _NO_LINE)
+
+
+def _stands(
+    data: NDArray[np.uint8], at: NDArray[np.int64], what: bytes, *, upto: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return at which of the places ``at`` the bytes ``what`` stand."""
+    found = at + len(what) <= upto
+    for number, byte in enumerate(what):
+        found &= data[np.minimum(at + number, data.size - 1)] == byte
+    return found

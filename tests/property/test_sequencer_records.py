@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from csvscan import Dialect, HeaderFinder
 from sequencer.encode import Encoder
+from sequencer.log import parse
 from sequencer.model import START, Place, RecordBlock
 from sequencer.records import RowBlocks
 from sequencer.schema import Schema
+from sequencer.topic_proof import lines_of
 
 TEXTS = st.text(alphabet=st.sampled_from(list('ab1 ,;"\n\r\té€\u2028\\\x01{}')), max_size=6)
 PLAIN = st.text(alphabet=st.sampled_from(list("ab1.-é")), max_size=6)
@@ -122,3 +124,25 @@ def test_any_part_of_a_block_has_the_lines_of_that_part(rows: list[tuple[str, st
     assert lines == list(encoded.lines) == list(range(skip + 1, last + 1))
     assert encoded.end == (block.end if last == len(rows) else None)
     assert block.start.line == START.line
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 10**18 - 1),
+            st.sampled_from(["a.csv", "b.csv", 'q"\\.csv', "größe.csv", ""]),
+            st.sampled_from(["", '"x":"', '"_source_line":7,', "{", '{"y":"1",']),
+            st.sampled_from(["", "", "", "}", " ", "x"]),
+        ),
+        max_size=8,
+    )
+)
+def test_lines_found_all_at_once_are_those_found_one_by_one(given: list[tuple[int, str, str, str]]) -> None:
+    values = [
+        f'{before}"_source_line":{line},"_source_file":{json.dumps(name, ensure_ascii=False)}}}{behind}'.encode()
+        for line, name, before, behind in given
+    ]
+    values += [b"", b"}", b"1" * 30]
+    one_by_one = [parse(0, value).line for value in values]
+    assert lines_of(values).tolist() == [-1 if line is None else line for line in one_by_one]
+    assert lines_of(values[::-1]).tolist() == [-1 if line is None else line for line in one_by_one[::-1]]
