@@ -49,7 +49,7 @@ _MEANINGS: tuple[tuple[frozenset[int], type[SequencerError], str], ...] = (
     (_TOO_OLD, TryAgainError, "Kafka refuses the records as too old: this process was stopped, or the clocks differ"),
     (_NOT_ALLOWED, NotAllowedError, "Kafka refuses: {what}; look at KAFKA_SECURITY, the user and its ACLs"),
     (_SETTINGS, JobSettingsError, "Kafka: {what} ({name}); look at KAFKA_OPTIONS, and at what the topic takes"),
-    (_NO_TOPIC, TopicError, "Kafka: {what}; make the topic, with enough partitions, first"),
+    (_NO_TOPIC, TopicError, "Kafka: {what}; make the topic first, with enough partitions (or --create-topic)"),
 )
 
 

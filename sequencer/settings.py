@@ -31,7 +31,11 @@ class JobSettings(BaseSettings):
     s3_endpoint: str | None = Field(None, pattern=r"^https?://", description="Object store; empty for Amazon's own.")
     aws_region: str = Field("us-east-1", description="Region of S3, DynamoDB, CloudWatch and MSK.")
     kafka_bootstrap_servers: str = Field("", description="Kafka brokers to start from, host:port, separated by commas.")
-    kafka_topic: str = Field("", description="Topic that the records go to; it must exist.")
+    kafka_topic: str = Field("", description="Topic that the records go to.")
+    create_topic: bool = Field(
+        False,
+        description="Make the topic, and that of the dead letters, where it is missing, as the broker's defaults say.",
+    )
     kafka_partition: int = Field(0, ge=0, description="Partition that the records go to.")
     partitions: int = Field(1, ge=1, le=1000, description="Cut the source into so many ranges, one partition each.")
     kafka_security: Security = Field(

@@ -23,6 +23,7 @@ from sequencer.settings import JobSettings
 from sequencer.source import open_sources
 from sequencer.stopping import StopRequest
 from sequencer.target import ExclusiveTarget, Target, TransactionalTarget
+from sequencer.topic import make_topics
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.client import CloudWatchClient
@@ -60,6 +61,10 @@ def run_sequence(
     Raises:
         SequencerError: a job cannot go on; the others were told to stop.
     """
+    if settings.create_topic:
+        dead_letters = {settings.dlq: 1} if settings.on_bad_row == "dead-letter" else {}
+        partitions = settings.kafka_partition + settings.partitions
+        make_topics(client_config(settings), {settings.kafka_topic: partitions, **dead_letters})
     checkpoints = open_checkpoints(settings)
     inputs = [source] if settings.partitions == 1 else split_input(source, _planned(settings, source))
     jobs = []

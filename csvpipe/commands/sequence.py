@@ -30,7 +30,10 @@ def command(
         typer.Option(help="s3://bucket/key, s3://bucket/prefix/ or a file; several are one sequence."),
     ] = None,
     bootstrap_servers: Annotated[str | None, typer.Option(help="Kafka brokers, host:port, with commas.")] = None,
-    topic: Annotated[str | None, typer.Option(help="Topic; it must exist.")] = None,
+    topic: Annotated[str | None, typer.Option(help="Topic.")] = None,
+    create_topic: Annotated[
+        bool | None, typer.Option("--create-topic", help="Make the topic if it is missing.")
+    ] = None,
     partition: Annotated[int | None, typer.Option(min=0, help="Partition of the topic.")] = None,
     partitions: Annotated[
         int | None,
@@ -74,6 +77,7 @@ def command(
         source=" ".join(source) if source else None,
         kafka_bootstrap_servers=bootstrap_servers,
         kafka_topic=topic,
+        create_topic=create_topic,
         kafka_partition=partition,
         partitions=partitions,
         job_id=job_id,

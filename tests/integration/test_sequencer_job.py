@@ -6,6 +6,7 @@ import gzip
 import json
 import signal
 import threading
+import uuid
 from pathlib import Path
 
 import pytest
@@ -240,10 +241,15 @@ def test_partition_without_records_is_not_proven(rig: SequencerRig) -> None:
     assert rig.verify("--expect-rows", "0").code == 0
 
 
-def test_topic_that_is_not_there_is_said(rig: SequencerRig) -> None:
+def test_topic_that_is_not_there_is_said_or_made(rig: SequencerRig) -> None:
     rig.write_source(10)
-    rig.topic = "no-such-topic"
+    rig.topic = f"made-on-demand-{uuid.uuid4().hex[:8]}"
     assert rig.run().code == 73
+    options = ("--create-topic", "--on-bad-row", "dead-letter")
+    for _ in range(2):
+        ended = rig.run(*options)
+        assert ended.code == 0, str(ended)
+    rig.assert_proven(10, "--dead-letter-topic", f"{rig.topic}-dlq")
 
 
 def test_broker_that_is_away_is_tried_and_then_given_up(rig: SequencerRig) -> None:

@@ -1,0 +1,43 @@
+"""Makes the topics of a job where they are missing, if that is wanted: a topic's form is its owner's to decide."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
+
+from sequencer.kafka_errors import error_of
+
+_log = logging.getLogger(__name__)
+_CALL_S = 30.0
+
+
+def make_topics(client: dict[str, Any], topics: dict[str, int]) -> None:
+    """Make the topics that are not there, with the broker's own replication and options.
+
+    Args:
+        client: librdkafka's configuration of the connection.
+        topics: the number of partitions of each.
+
+    Raises:
+        SequencerError: a topic cannot be made, or Kafka does not answer.
+    """
+    try:
+        admin = AdminClient(client)  # kept: without it nobody would hear the answers
+        made = admin.create_topics([NewTopic(name, count) for name, count in topics.items()])
+        for name, future in made.items():
+            _wait(name, future)
+    except KafkaException as error:
+        raise error_of(error) from error
+
+
+def _wait(name: str, future: Any) -> None:  # noqa: ANN401  confluent_kafka does not type its futures
+    try:
+        future.result(_CALL_S)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
+    else:
+        _log.info("made the topic %s", name)
