@@ -1,6 +1,6 @@
 """The network between a job and its services fails, by resets and in silence: every row once, in order.
 
-``CSVPIPE_CHAOS_KILLS`` is the number of cuts (make chaos: 50).
+``CSVPIPE_CHAOS_KILLS`` is the number of cuts, over both modes (make chaos: 50).
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ import itertools
 import json
 import os
 import random
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,9 +27,9 @@ from tests.support.network import Cut, Line, network_line
 from tests.support.sequencing import Ended, RunningCommand, SequencerRig
 from tests.support.waiting import wait_until
 
-CUTS = int(os.environ.get("CSVPIPE_CHAOS_KILLS", "4"))
+CUTS = max(2, int(os.environ.get("CSVPIPE_CHAOS_KILLS", "4")) // 2)
 ROWS_FOR_EACH_OUTAGE = 120_000
-ROWS_FOR_A_LEASE = 160_000
+ROWS_FOR_A_LEASE = 120_000
 ROWS_FOR_EACH_CUT = 50_000
 SLOW_BYTES_PER_S = 1536 * 1024
 FAST_BYTES_PER_S = 4 * 1024 * 1024
@@ -35,12 +37,9 @@ MODES = ("exclusive", "transactional")
 TRY_AGAIN = 75
 QUIET_S = 1.0
 OFTEN = ("--compression", "none", "--checkpoint-interval", "2000")
-IMPATIENT = {
-    "DELIVERY_TIMEOUT_S": "3",
-    "KAFKA_OPTIONS": json.dumps({"socket.timeout.ms": "1200", "reconnect.backoff.max.ms": "300"}),
-}
-"""A request is tried again well before its record is given up: so a cut may be shorter than the one or the other."""
-OUTAGES = max(1, CUTS // 4)
+IMPATIENT = {"DELIVERY_TIMEOUT_S": "2", "KAFKA_OPTIONS": json.dumps({"reconnect.backoff.max.ms": "300"})}
+"""A cut may be shorter than the time of a record, or longer."""
+OUTAGES = max(1, CUTS // 2)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +127,7 @@ def test_network_to_kafka_that_fails_again_and_again_costs_no_row(
     rig = SequencerRig(kafka, tmp_path, environment=dict(IMPATIENT))
     rows = ROWS_FOR_EACH_CUT * CUTS
     rig.write_source(rows)
-    cuts = list(itertools.islice(itertools.cycle(itertools.product(Cut, ("short", "long"))), CUTS))
+    cuts = [(how, dice.choice(("short", "long"))) for how in itertools.islice(itertools.cycle(Cut), CUTS)]
     dice.shuffle(cuts)
     # A row is twice as long as JSON as in the source: no cut comes too late.
     between_bytes = Path(rig.source).stat().st_size // CUTS
@@ -140,6 +139,7 @@ def test_network_to_kafka_that_fails_again_and_again_costs_no_row(
             kafka.line.cut_after(dice.randrange(between_bytes), how)
             wait_until(lambda: kafka.line.is_cut, what=f"{how} comes", deadline_s=60, poll_s=0.01, explain=job.said)
             job.listen()
+            sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S.%f} {length} {how}\n")
             answer = job.has_noticed if length == "short" else job.has_given_up
             wait_until(answer, what=f"{length} {how} is noticed", deadline_s=120, poll_s=0.01, explain=job.said)
             kafka.line.mend()
@@ -279,20 +279,17 @@ def test_rows_keep_arriving_while_dynamodb_is_down_and_checkpoints_go_on_behind_
     job.assert_done(ended)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_dynamodb_down_for_longer_than_the_lease_stops_only_what_nothing_else_fences(job: CheckpointedJob) -> None:
+@pytest.mark.parametrize("mode", ["exclusive"])
+def test_dynamodb_down_for_longer_than_the_lease_pauses_the_job_until_it_is_back(job: CheckpointedJob) -> None:
     job.write_source(ROWS_FOR_A_LEASE)
     with job.start() as process:
         job.wait_until_noted(process)
         job.line.cut(Cut.RESET)
         job.wait_until_said(process, "the lease cannot be renewed")
         job.wait_until_lease_is_over()
-        if job.mode == "exclusive":
-            paused_at = job.arrived()
-            assert job.arrived_at_rest() == paused_at < job.rows
-            assert process.poll() is None
-        else:
-            job.wait_until_arrived(process, more=0)
+        paused_at = job.arrived()
+        assert job.arrived_at_rest() == paused_at < job.rows
+        assert process.poll() is None
         job.line.mend()
         job.wait_until_said(process, "the lease is renewed again")
         ended = job.end_of(process)
