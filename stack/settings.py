@@ -23,6 +23,7 @@ class StackSettings(BaseSettings):
     kafka_port: Port = Field(9092, description="Kafka's clients")
     kafka_controller_port: Port = Field(9093, description="Kafka's own controller")
     kafka_heap_mb: int = Field(512, ge=128, description="heap of Kafka in megabytes")
+    kafka_options: dict[str, str] = Field({}, description="more lines of server.properties, as a JSON object")
     minio_port: Port = Field(9000, description="MinIO's S3 API")
     minio_console_port: Port = Field(9001, description="MinIO's console")
     minio_root_user: str = Field("csvpipe", min_length=3, description="MinIO's user, also the S3 access key")

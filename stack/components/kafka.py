@@ -145,6 +145,7 @@ class Kafka:
             "group.initial.rebalance.delay.ms": 0,
             # A topic made by accident would have the wrong number of partitions.
             "auto.create.topics.enable": "false",
+            **settings.kafka_options,
         }
 
     def _admin(self) -> AdminClient:

@@ -13,6 +13,7 @@ from pathlib import Path
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
 
+from sequencer.checkpoint import CheckpointStore
 from sequencer.model import Checkpoint
 from sequencer.sqlite_checkpoint import SqliteCheckpoints
 from tests.support.services import KafkaBroker
@@ -35,15 +36,29 @@ class Ended:
         return f"exit code {self.code}\n{self.out}\n{self.err}"
 
 
+class RunningCommand(subprocess.Popen[str]):
+    """A command under way. It logs to a file: in a pipe that nobody reads it would get stuck."""
+
+    def __init__(self, command: Sequence[str], *, environment: dict[str, str], directory: Path) -> None:
+        self._log = directory / f"{command[1]}-{uuid.uuid4().hex[:12]}.log"
+        with self._log.open("w") as log:
+            super().__init__(command, env=environment, cwd=directory, stdout=subprocess.PIPE, stderr=log, text=True)
+
+    def said(self) -> str:
+        """Return what it has logged so far."""
+        return self._log.read_text(encoding="utf-8")
+
+
 @dataclass
 class SequencerRig:
-    """One topic, one job, one source."""
+    """One topic, one job, one source; the checkpoints lie in a file unless ``checkpoints`` are given."""
 
     broker: KafkaBroker
     directory: Path
     partitions: int = 1
     environment: dict[str, str] = field(default_factory=dict)
     job_id: str = "job"
+    checkpoints: CheckpointStore | None = None
 
     def __post_init__(self) -> None:
         self.topic = self.new_topic(self.partitions)
@@ -94,37 +109,44 @@ class SequencerRig:
         with self.start(*options) as process:
             return self.end_of(process, timeout_s=timeout_s)
 
-    def start(self, *options: str) -> subprocess.Popen[str]:
+    def start(self, *options: str) -> RunningCommand:
         """Start the job."""
         given = ["--source", self.source, "--topic", self.topic, "--job-id", self.job_id]
         return self._start("sequence", *given, *options)
 
-    def end_of(self, process: subprocess.Popen[str], *, timeout_s: float = 180) -> Ended:
+    def end_of(self, process: RunningCommand, *, timeout_s: float = 180) -> Ended:
         """Wait for a process."""
-        out, err = process.communicate(timeout=timeout_s)
-        return Ended(process.returncode, out, err)
+        out, _ = process.communicate(timeout=timeout_s)
+        return Ended(process.returncode, out, process.said())
 
     def verify(self, *options: str) -> Ended:
         """Look at the topic."""
-        with self._start("verify-topic", "--topic", self.topic, *options) as process:
+        with self._verifier(*options) as process:
             return self.end_of(process)
 
     def assert_proven(self, rows: int, *options: str) -> None:
         """Check that the topic holds every row of the source once, in order, as it stands there."""
-        found = self.verify("--source", self.source, *options)
-        assert found.code == 0, str(found)
-        by_line = self.verify("--expect-rows", str(rows), *options)
-        assert by_line.code == 0, str(by_line)
+        by_source, by_line = ("--source", self.source), ("--expect-rows", str(rows))
+        with self._verifier(*by_source, *options) as first, self._verifier(*by_line, *options) as second:
+            for process in (first, second):
+                found = self.end_of(process)
+                assert found.code == 0, str(found)
 
     def checkpoint(self) -> Checkpoint | None:
         """Return what the job has noted."""
-        return SqliteCheckpoints(str(self.checkpoint_file)).load(self.job_id)
+        return self._store().load(self.job_id)
 
     def forget_checkpoint(self) -> None:
         """Delete what the job has noted."""
-        SqliteCheckpoints(str(self.checkpoint_file)).delete(self.job_id)
+        self._store().delete(self.job_id)
 
-    def _start(self, command: str, *options: str) -> subprocess.Popen[str]:
+    def _store(self) -> CheckpointStore:
+        return self.checkpoints or SqliteCheckpoints(str(self.checkpoint_file))
+
+    def _verifier(self, *options: str) -> RunningCommand:
+        return self._start("verify-topic", "--topic", self.topic, *options)
+
+    def _start(self, command: str, *options: str) -> RunningCommand:
         environment = {
             **os.environ,
             "KAFKA_BOOTSTRAP_SERVERS": self.broker.bootstrap,
@@ -132,11 +154,5 @@ class SequencerRig:
             **SHORT,
             **self.environment,
         }
-        return subprocess.Popen(
-            [str(Path(sys.executable).parent / "csvpipe"), command, *options],
-            env=environment,
-            cwd=self.directory,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        argv = [str(Path(sys.executable).parent / "csvpipe"), command, *options]
+        return RunningCommand(argv, environment=environment, directory=self.directory)

@@ -1,0 +1,330 @@
+"""The network between a job and its services fails, by resets and in silence: every row once, in order.
+
+``CSVPIPE_CHAOS_KILLS`` is the number of cuts, over both modes (make chaos: 50).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sequencer.log import PartitionLog
+from sequencer.model import Checkpoint, JobStatus
+from tests.support.distant_kafka import DistantKafka, distant_kafka
+from tests.support.moto_dynamodb import CREDENTIALS, TABLE, MotoDynamoDb, moto_dynamodb
+from tests.support.network import Cut, Line, network_line
+from tests.support.sequencing import Ended, RunningCommand, SequencerRig
+from tests.support.waiting import wait_until
+
+CUTS = max(2, int(os.environ.get("CSVPIPE_CHAOS_KILLS", "4")) // 2)
+ROWS_FOR_EACH_OUTAGE = 120_000
+ROWS_FOR_A_LEASE = 120_000
+ROWS_FOR_EACH_CUT = 50_000
+SLOW_BYTES_PER_S = 1536 * 1024
+FAST_BYTES_PER_S = 4 * 1024 * 1024
+MODES = ("exclusive", "transactional")
+TRY_AGAIN = 75
+QUIET_S = 1.0
+OFTEN = ("--compression", "none", "--checkpoint-interval", "2000")
+IMPATIENT = {"DELIVERY_TIMEOUT_S": "2", "KAFKA_OPTIONS": json.dumps({"reconnect.backoff.max.ms": "300"})}
+"""A cut may be shorter than the time of a record, or longer."""
+OUTAGES = max(1, CUTS // 2)
+
+
+@pytest.fixture(scope="module")
+def distant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DistantKafka]:
+    with distant_kafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def kafka(distant: DistantKafka) -> Iterator[DistantKafka]:
+    """Give a broker at the end of a line that is whole."""
+    yield distant
+    distant.line.mend()
+    distant.line.slow_down(0)
+
+
+@pytest.fixture(scope="module")
+def dynamodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoDynamoDb]:
+    with moto_dynamodb(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+class PersistentJob:
+    """A job that is started again whenever it ends with 75, as whoever runs one does."""
+
+    def __init__(self, rig: SequencerRig, dice: random.Random, *options: str) -> None:
+        self._rig = rig
+        self._dice = dice
+        self._options = options
+        self._process = self._start()
+        self._heard = ""
+
+    def wait_until_it_sends(self) -> None:
+        """Wait until more rows are acknowledged than were before."""
+        before = _sent(self._rig)
+
+        def sends() -> bool:
+            if self._process.poll() is not None:
+                self._start_again()
+            return _sent(self._rig) > before
+
+        wait_until(sends, what="it sends", deadline_s=120, poll_s=0.01, explain=self.said)
+
+    def listen(self) -> None:
+        """Take note of what it has said so far."""
+        self._heard = self.said()
+
+    def has_noticed(self) -> bool:
+        """Return whether it has said anything of trouble since :meth:`listen`, or has ended."""
+        return " WARNING " in self.said().removeprefix(self._heard) or self._process.poll() is not None
+
+    def has_given_up(self) -> bool:
+        """Return whether it has ended, or begins anew, since :meth:`listen`."""
+        return "; try " in self.said().removeprefix(self._heard) or self._process.poll() is not None
+
+    def finish(self) -> None:
+        """Wait for its end, however often it has to be started again for that."""
+        while self._rig.end_of(self._process).code != 0:
+            self._start_again()
+
+    def said(self) -> str:
+        """Return what it has logged so far."""
+        return self._process.said()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._rig.end_of(self._process)
+
+    def _start(self) -> RunningCommand:
+        self._rig.environment["RETRIES"] = self._dice.choice(("0", "3"))
+        return self._rig.start(*self._options)
+
+    def _start_again(self) -> None:
+        ended = self._rig.end_of(self._process)
+        assert ended.code == TRY_AGAIN, str(ended)
+        self._process = self._start()
+
+
+@pytest.mark.timeout(300 + 60 * CUTS)
+@pytest.mark.parametrize("mode", MODES)
+def test_network_to_kafka_that_fails_again_and_again_costs_no_row(
+    kafka: DistantKafka, tmp_path: Path, dice: random.Random, mode: str
+) -> None:
+    rig = SequencerRig(kafka, tmp_path, environment=dict(IMPATIENT))
+    rows = ROWS_FOR_EACH_CUT * CUTS
+    rig.write_source(rows)
+    cuts = [(how, dice.choice(("short", "long"))) for how in itertools.islice(itertools.cycle(Cut), CUTS)]
+    dice.shuffle(cuts)
+    # A row is twice as long as JSON as in the source: no cut comes too late.
+    between_bytes = Path(rig.source).stat().st_size // CUTS
+    kafka.line.slow_down(FAST_BYTES_PER_S)
+    job = PersistentJob(rig, dice, "--bootstrap-servers", kafka.line.address, "--mode", mode, *OFTEN)
+    try:
+        for how, length in cuts:
+            job.wait_until_it_sends()
+            kafka.line.cut_after(dice.randrange(between_bytes), how)
+            wait_until(lambda: kafka.line.is_cut, what=f"{how} comes", deadline_s=60, poll_s=0.01, explain=job.said)
+            job.listen()
+            sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S.%f} {length} {how}\n")
+            answer = job.has_noticed if length == "short" else job.has_given_up
+            wait_until(answer, what=f"{length} {how} is noticed", deadline_s=120, poll_s=0.01, explain=job.said)
+            kafka.line.mend()
+        kafka.line.slow_down(0)
+        job.finish()
+    finally:
+        job.kill()
+    rig.assert_proven(rows)
+
+
+def _sent(rig: SequencerRig) -> int:
+    noted = rig.checkpoint()
+    return noted.total_sent if noted else 0
+
+
+@dataclass
+class CheckpointedJob:
+    """A job with its checkpoints in DynamoDB, which it reaches by ``line``, and a slow line to Kafka."""
+
+    rig: SequencerRig
+    kafka: DistantKafka
+    dynamodb: MotoDynamoDb
+    line: Line
+    mode: str
+    rows: int = 0
+
+    def write_source(self, rows: int) -> None:
+        """Write a source of so many rows."""
+        self.rows = rows
+        self.rig.write_source(rows)
+
+    def start(self) -> RunningCommand:
+        """Start it; it takes so long that an outage finds it under way."""
+        self.kafka.line.slow_down(SLOW_BYTES_PER_S)
+        return self.rig.start(*self._options(bootstrap=self.kafka.line.address))
+
+    def run(self) -> Ended:
+        """Run it to its end, as fast as it goes."""
+        return self.rig.run(*self._options(bootstrap=self.kafka.bootstrap))
+
+    def end_of(self, process: RunningCommand) -> Ended:
+        """Wait for its end, as fast as it goes."""
+        self.kafka.line.slow_down(0)
+        return self.rig.end_of(process)
+
+    def reach_dynamodb_at(self, address: str) -> None:
+        """Let whatever is started from now on reach DynamoDB there."""
+        self.rig.environment["DYNAMODB_ENDPOINT"] = f"http://{address}"
+
+    def wait_until_noted(self, process: RunningCommand, *, beyond: int = 0) -> Checkpoint:
+        """Wait for a checkpoint with more than ``beyond`` records; DynamoDB is asked past the line."""
+
+        def found() -> Checkpoint | None:
+            noted = self.rig.checkpoint()
+            return noted if noted and noted.total_sent > beyond else None
+
+        return wait_until(found, what="a checkpoint", deadline_s=60, poll_s=0.05, explain=process.said)
+
+    def wait_until_said(self, process: RunningCommand, text: str, *, since: str = "") -> None:
+        """Wait until it has logged ``text``, after what it had said before."""
+
+        def said() -> bool:
+            return text in process.said().removeprefix(since)
+
+        wait_until(said, what=text, deadline_s=60, poll_s=0.05, explain=process.said)
+
+    def wait_until_arrived(self, process: RunningCommand, *, more: int) -> None:
+        """Wait until so many more records have come."""
+        with closing(self._log()) as log:
+            end = log.ends()[1] + more
+            wait_until(lambda: log.ends()[1] > end, what="rows", deadline_s=60, poll_s=0.05, explain=process.said)
+
+    def wait_until_lease_is_over(self) -> None:
+        """Wait until another process may take it."""
+        until = self.dynamodb.lease_until(self.rig.job_id)
+        wait_until(lambda: time.time() > until, what="the lease runs out", deadline_s=60, poll_s=0.05)
+
+    def arrived(self) -> int:
+        """Return where the partition ends."""
+        with closing(self._log()) as log:
+            return log.ends()[1]
+
+    def arrived_at_rest(self) -> int:
+        """Return where the partition ends, once nothing more comes."""
+        with closing(self._log()) as log:
+            return log.ends_at_rest(QUIET_S)[1]
+
+    def assert_done(self, ended: Ended) -> None:
+        """Check that it is done, and that checkpoint and topic say so."""
+        assert ended.code == 0, str(ended)
+        noted = self.rig.checkpoint()
+        assert noted is not None
+        assert (noted.status, noted.total_sent, noted.last_line) == (JobStatus.DONE, self.rows, self.rows)
+        self.rig.assert_proven(self.rows)
+
+    def _options(self, *, bootstrap: str) -> tuple[str, ...]:
+        return ("--bootstrap-servers", bootstrap, "--mode", self.mode, *OFTEN)
+
+    def _log(self) -> PartitionLog:
+        return PartitionLog({"bootstrap.servers": self.kafka.bootstrap}, topic=self.rig.topic, partition=0)
+
+
+@pytest.fixture
+def job(kafka: DistantKafka, dynamodb: MotoDynamoDb, tmp_path: Path, mode: str) -> Iterator[CheckpointedJob]:
+    """Give a job with a lease of seconds."""
+    short = {"CHECKPOINT_INTERVAL_S": "0.2", "LEASE_S": "7", "DELIVERY_TIMEOUT_S": "3"}
+    environment = {**CREDENTIALS, "CHECKPOINT_TABLE": TABLE, **short}
+    rig = SequencerRig(kafka, tmp_path, environment=environment, checkpoints=dynamodb.checkpoints)
+    rig.job_id = rig.topic  # the table is that of all tests
+    with network_line(dynamodb.host, dynamodb.port) as line:
+        job = CheckpointedJob(rig, kafka, dynamodb, line, mode)
+        job.reach_dynamodb_at(line.address)
+        yield job
+
+
+@pytest.mark.timeout(300 + 60 * CUTS)
+@pytest.mark.parametrize("mode", ["exclusive"])
+def test_rows_keep_arriving_while_dynamodb_is_down_and_checkpoints_go_on_behind_it(
+    job: CheckpointedJob, dice: random.Random
+) -> None:
+    job.rig.environment |= {"LEASE_S": "120", "DELIVERY_TIMEOUT_S": "20"}
+    job.write_source(ROWS_FOR_EACH_OUTAGE * OUTAGES)
+    with job.start() as process:
+        job.wait_until_noted(process)
+        for _ in range(OUTAGES):
+            heard = process.said()
+            job.line.cut(dice.choice(list(Cut)))
+            job.wait_until_said(process, "the checkpoint cannot be saved", since=heard)
+            stale = job.rig.checkpoint()
+            assert stale is not None
+            job.wait_until_arrived(process, more=dice.randrange(10_000))
+            assert job.rig.checkpoint() == stale
+            job.line.mend()
+            again = job.wait_until_noted(process, beyond=stale.total_sent)
+            assert again.status is JobStatus.RUNNING
+        ended = job.end_of(process)
+    job.assert_done(ended)
+
+
+@pytest.mark.parametrize("mode", ["exclusive"])
+def test_dynamodb_down_for_longer_than_the_lease_pauses_the_job_until_it_is_back(job: CheckpointedJob) -> None:
+    job.write_source(ROWS_FOR_A_LEASE)
+    with job.start() as process:
+        job.wait_until_noted(process)
+        job.line.cut(Cut.RESET)
+        job.wait_until_said(process, "the lease cannot be renewed")
+        job.wait_until_lease_is_over()
+        paused_at = job.arrived()
+        assert job.arrived_at_rest() == paused_at < job.rows
+        assert process.poll() is None
+        job.line.mend()
+        job.wait_until_said(process, "the lease is renewed again")
+        ended = job.end_of(process)
+    job.assert_done(ended)
+
+
+@pytest.mark.parametrize("mode", ["exclusive"])
+def test_job_that_is_cut_off_from_dynamodb_leaves_the_rest_to_whoever_takes_its_lease(job: CheckpointedJob) -> None:
+    job.write_source(ROWS_FOR_A_LEASE)
+    with job.start() as stale:
+        job.wait_until_noted(stale)
+        job.line.cut(Cut.RESET)
+        job.wait_until_said(stale, "the lease cannot be renewed")
+        job.wait_until_lease_is_over()
+        job.reach_dynamodb_at(f"{job.dynamodb.host}:{job.dynamodb.port}")
+        ended = job.run()
+        job.line.mend()
+        end_of_stale = job.end_of(stale)
+    assert end_of_stale.code == TRY_AGAIN, str(end_of_stale)
+    assert "lease" in end_of_stale.err
+    job.assert_done(ended)
+
+
+@pytest.mark.timeout(300 + 60 * CUTS)
+@pytest.mark.parametrize("mode", ["exclusive"])
+def test_job_killed_while_dynamodb_is_down_goes_on_once_it_is_back(job: CheckpointedJob, dice: random.Random) -> None:
+    job.write_source(ROWS_FOR_EACH_OUTAGE * OUTAGES)
+    sent = 0
+    for _ in range(OUTAGES):
+        with job.start() as process:
+            sent = job.wait_until_noted(process, beyond=sent).total_sent
+            job.line.cut(Cut.RESET)
+            job.wait_until_arrived(process, more=dice.randrange(20_000))
+            process.kill()
+        ended = job.run()
+        assert ended.code == TRY_AGAIN, str(ended)
+        job.line.mend()
+    job.assert_done(job.run())
