@@ -9,12 +9,17 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import TopicMetadata  # type: ignore[attr-defined]  # its own examples do so
 
 from sequencer.client_log import CLIENT_LOG
-from sequencer.errors import TopicError, TryAgainError
+from sequencer.connection import open_client, refusal
+from sequencer.errors import SequencerError, TopicError, TryAgainError
 from sequencer.settle import LogRecord, LogTail
 
 _CALL_S = 15.0
+_STEP_S = 3.0
+"""After which a call that was not answered is looked at: a refused connection is told only between calls."""
+_NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_EXCEPTION})
 _POLL_S = 0.5
 _BATCH_RECORDS = 10_000
 _LONGEST_END = 8 * 1024
@@ -28,22 +33,26 @@ class PartitionLog:
         client: librdkafka's configuration of the connection.
         topic, partition: what to read.
         committed: whether records of open and aborted transactions are passed over.
+
+    Raises:
+        JobSettingsError: an option of the connection is wrong.
+        TryAgainError: no token of IAM came.
     """
 
     def __init__(self, client: dict[str, Any], *, topic: str, partition: int, committed: bool = False) -> None:
         self._topic = topic
         self._partition = partition
-        self._consumer = Consumer(
-            {
-                **client,
-                "group.id": "csvpipe-sequencer-settle",  # demanded by the client, never joined
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed" if committed else "read_uncommitted",
-            },
-            logger=CLIENT_LOG,
-        )
+        self._trouble: KafkaError | None = None
+        config = {
+            **client,
+            "group.id": "csvpipe-sequencer-settle",  # demanded by the client, never joined
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed" if committed else "read_uncommitted",
+            "error_cb": self._note_trouble,
+        }
+        self._consumer = open_client(lambda: Consumer(config, logger=CLIENT_LOG))
 
     def close(self) -> None:
         """Close the connection."""
@@ -54,16 +63,19 @@ class PartitionLog:
 
         Raises:
             TopicError: there is no such partition.
+            NotAllowedError, JobSettingsError: Kafka, or our own client, refuses the connection or the topic.
             TryAgainError: Kafka does not answer.
         """
         where = f"{self._topic}[{self._partition}]"
         try:
-            topic = self._consumer.list_topics(self._topic, timeout=_CALL_S).topics[self._topic]
+            topic = self._metadata()
+            if topic.error is not None and topic.error.code() not in _NO_TOPIC:
+                raise KafkaException(topic.error)
             if topic.error is not None or self._partition not in topic.partitions:
                 raise TopicError(f"{where} is not there; make the topic, with enough partitions, first")
             low, high = self._consumer.get_watermark_offsets(self._at(0), timeout=_CALL_S)
         except KafkaException as error:
-            raise TryAgainError(f"Kafka does not answer: {error.args[0].str()}") from error
+            raise self._failure(error.args[0]) from error
         return int(low), int(high)
 
     def ends_at_rest(self, quiet_s: float) -> tuple[int, int]:
@@ -117,6 +129,7 @@ class PartitionLog:
         """Give the messages from ``begin`` on, below ``high``; the end of what can be read ends them as well.
 
         Raises:
+            NotAllowedError: we may not read.
             TryAgainError: Kafka does not answer, or retention has overtaken the reading.
         """
         if begin >= high:
@@ -129,8 +142,11 @@ class PartitionLog:
             wanted = []
             for message in messages:
                 error = message.error()
+                if error is not None and error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                    continue  # the client has looked for its group, which nobody needs
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                    raise TryAgainError(f"{self._topic}[{self._partition}] cannot be read: {error.str()}")
+                    where = f"{self._topic}[{self._partition}]"
+                    raise refusal(error) or TryAgainError(f"{where} cannot be read: {error.str()}")
                 if error is not None or int(message.offset() or 0) >= high:
                     ended = True
                     break
@@ -158,6 +174,33 @@ class PartitionLog:
             else:
                 begin = middle + 1
         return begin
+
+    def _metadata(self) -> TopicMetadata:
+        """Ask for the topic, for some time; between two steps the client tells of connections that were refused."""
+        deadline = time.monotonic() + _CALL_S
+        self._trouble = None
+        while True:
+            try:
+                found: TopicMetadata = self._consumer.list_topics(self._topic, timeout=_STEP_S).topics[self._topic]
+            except KafkaException:
+                self.wait(_POLL_S)
+                if self._refused() is not None or time.monotonic() > deadline:
+                    raise
+            else:
+                return found
+
+    def _failure(self, error: KafkaError) -> SequencerError:
+        """Return what a failed call means; the trouble of the connection tells more than the call itself."""
+        cause = "" if self._trouble is None else f" ({self._trouble.str()})"
+        return refusal(error) or self._refused() or TryAgainError(f"Kafka does not answer: {error.str()}{cause}")
+
+    def _refused(self) -> SequencerError | None:
+        return None if self._trouble is None else refusal(self._trouble)
+
+    def _note_trouble(self, error: KafkaError) -> None:
+        """Keep what the client tells of its connections; that none is left says less than why."""
+        if self._trouble is None or error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._trouble = error
 
     def _last_between(self, begin: int, high: int) -> LogRecord | None:
         last: LogRecord | None = None
