@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -56,12 +55,12 @@ class JobProgress:
                 text = f"{job_id} row {format_count(progress.last_line)}"
                 self._bars.update(task, total=progress.total_bytes, completed=progress.bytes_read, description=text)
             elif progress.records_sent:
-                _log.info("%s", describe(job_id, progress, now=time.time()))
+                _log.info("%s", describe(job_id, progress))
 
 
-def describe(job_id: str, progress: Progress, *, now: float) -> str:
-    """Return the counters as a sentence."""
-    seconds = max(now - progress.started_at, 1e-3)
+def describe(job_id: str, progress: Progress) -> str:
+    """Return the counters as a sentence; the rate is that since sending began."""
+    seconds = max(progress.sending_s, 1e-3)
     percent = 100 * progress.bytes_read / progress.total_bytes if progress.total_bytes else 100.0
     return (
         f"{job_id}: row {progress.last_line}, {progress.records_sent} records in {seconds:.0f} s "

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sequencer.checkpoint import CheckpointStore
+from sequencer.checkpoint import CheckpointStore, CheckpointsUnavailableError
 from sequencer.checkpointer import Checkpointer
 from sequencer.dead_letters import DeadLetters
-from sequencer.errors import BadRowError, SequencerError, TryAgainError
+from sequencer.errors import BadRowError, ForeignRecordsError, SequencerError, TryAgainError
 from sequencer.input import JobInput
 from sequencer.lease import Lease
-from sequencer.model import START, Checkpoint, EncodedBlock, JobStatus, Progress
-from sequencer.pipeline import Empty, EncodedBlocks
+from sequencer.model import START, Checkpoint, DeadLetter, EncodedBlock, JobStatus, Progress
+from sequencer.pipeline import Empty, EncodedBlocks, StoppedError
 from sequencer.producer import BATCH_RECORDS, Acknowledged
 from sequencer.settings import JobSettings
-from sequencer.settle import Start, check_source
+from sequencer.settle import LogRecord, Start, check_letters, check_same_job, check_source
 from sequencer.stopping import StopRequest
 from sequencer.target import RecordSender, Target
 
@@ -56,19 +59,32 @@ class JobParts:
 
 
 class Attempt:
-    """Sends what is left of a job's rows."""
+    """Sends what is left of a job's rows.
 
-    def __init__(self, parts: JobParts, *, lease: Lease, stop: StopRequest) -> None:
+    Args:
+        parts: of the job.
+        lease: held while it runs.
+        stop: the wish to end early.
+        remembered: what an earlier attempt of this process has come to; enough to go on where the store is away.
+    """
+
+    def __init__(self, parts: JobParts, *, lease: Lease, stop: StopRequest, remembered: Checkpoint | None) -> None:
         self._parts = parts
+        self._remembered = remembered
         self._lease = lease
         self._stop = stop
         self._sent_before = parts.progress.records_sent
         self._bytes_before = parts.progress.bytes_sent
+        self._seconds_before = parts.progress.sending_s
         self._start: Start
         self._checkpoint: Checkpoint
         self._sender: RecordSender
         self._keeper: Checkpointer
         self._letters: DeadLetters | None = None
+        self._expected: LogRecord | None = None
+        self._ended = threading.Event()
+        self._has_begun = False
+        self._sending_since = 0.0
 
     def run(self) -> Checkpoint:
         """Settle, send until the end or until the job is to stop, and return the last checkpoint.
@@ -77,14 +93,22 @@ class Attempt:
             SequencerError: something is wrong, or away; the checkpoint says so too.
         """
         parts = self._parts
-        known = parts.checkpoints.load(parts.job_id)
+        known = self._known()
         check_source(known, parts.source.identity)
+        check_same_job(
+            known,
+            topic=parts.settings.kafka_topic,
+            partition=parts.partition,
+            mode=parts.settings.mode,
+            span=parts.source.span,
+        )
         with ExitStack() as stack:
-            self._letters = self._open_letters(stack)
+            dead = self._open_letters(stack)
             self._start, self._sender = parts.target.begin(
                 known, on_acknowledged=self._note_acknowledged, on_statistics=self._note_statistics
             )
             stack.callback(self._sender.close)
+            check_letters(self._start, known, sorted(dead), before_line=parts.source.begin.line)
             _log.info(
                 "behind row %d, with %d records in the log from offset %d on",
                 self._start.last_line,
@@ -92,8 +116,7 @@ class Attempt:
                 self._start.first_offset,
             )
             self._checkpoint = self._first_checkpoint(known)
-            # Before the first record: whoever comes after a crash has to find the first offset.
-            parts.checkpoints.save(self._checkpoint, owner=parts.owner)
+            self._save_first()
             self._keeper = Checkpointer(
                 parts.checkpoints,
                 owner=parts.owner,
@@ -103,15 +126,44 @@ class Attempt:
             self._keeper.start()
             return self._run_to_the_end()
 
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """What the job has come to, once it has begun: for the next attempt, should the store be away."""
+        return self._checkpoint if self._has_begun else None
+
+    def _known(self) -> Checkpoint | None:
+        try:
+            return self._parts.checkpoints.load(self._parts.job_id)
+        except CheckpointsUnavailableError as error:
+            if self._remembered is None:
+                raise
+            _log.warning("going on by what this process remembers: %s", error)
+            return self._remembered
+
+    def _save_first(self) -> None:
+        """Save a checkpoint before the first record: whoever comes after a crash has to find the first offset."""
+        try:
+            self._parts.checkpoints.save(self._checkpoint, owner=self._parts.owner)
+        except CheckpointsUnavailableError:
+            if self._remembered is None:
+                raise
+        self._has_begun = True
+
     def _run_to_the_end(self) -> Checkpoint:
-        source, start = self._parts.source, self._start
-        place = self._checkpoint.place
+        source, place = self._parts.source, self._checkpoint.place
+        self._expected = self._start.last if place.line < self._start.last_line else None
+        last_line = self._start.last_line - (self._expected is not None)
+        self._parts.progress.bytes_read_before = source.bytes_upto(place)
+        self._sending_since = time.monotonic()
         status, error = JobStatus.FAILED, "unexpected"
         try:
             with EncodedBlocks(
-                lambda: source.encoded(place=place, last_line=start.last_line, on_read=self._note_read)
+                lambda: source.encoded(place=place, last_line=last_line, on_read=self._note_read)
             ) as blocks:
-                status, error = JobStatus.DONE if self._send_all(blocks) else JobStatus.STOPPED, ""
+                try:
+                    status, error = JobStatus.DONE if self._send_all(blocks) else JobStatus.STOPPED, ""
+                finally:
+                    self._ended.set()
         except SequencerError as failure:
             error = f"{failure.code}: {failure.detail}"
             raise
@@ -134,11 +186,14 @@ class Attempt:
                 raise
             else:
                 done = encoded is None
-                if encoded is not None and self._send(encoded):
+                if encoded is not None and self._send(self._checked(encoded)):
                     last_line = encoded.last_line
         if not self._sender.drain(until=self._stop.is_late):
-            _log.warning("there was no time to drain; the next start finds out from the log what Kafka has")
-            return False
+            raise TryAgainError(
+                "there was no time to wait for Kafka; the next start finds out from the log what it has"
+            )
+        if done and self._expected is not None:
+            raise self._not_the_same(self._expected)
         if done:  # also the rows behind the last record that was sent
             dead = last_line - self._parts.source.begin.line - self._checkpoint.total_sent
             self._checkpoint = replace(self._checkpoint, last_line=last_line, dead_lettered=dead)
@@ -148,45 +203,81 @@ class Attempt:
 
     def _send(self, encoded: EncodedBlock) -> bool:
         """Send one block; False: the job is to stop first."""
-        if encoded.dead and self._letters is not None:
-            self._wait_for_lease()
-            if not self._letters.send(encoded.dead, until=self._stop.is_late):
-                return False
+        if encoded.dead and self._letters is not None and not self._send_letters(self._letters, encoded.dead):
+            return False
         count = len(encoded.records)
         for begin in range(0, count, BATCH_RECORDS):
-            if self._stop.requested:
+            if self._stop.requested or not self._wait_for_lease():
                 return False
-            self._wait_for_lease()
             end = min(begin + BATCH_RECORDS, count)
             whole = end == count and encoded.lines[-1] == encoded.last_line
             place = encoded.end if whole else None
-            self._sender.send(encoded.records[begin:end], last_line=encoded.lines[end - 1], place=place)
+            self._sender.send(encoded.records.part(begin, end), last_line=encoded.lines[end - 1], place=place)
         return True
 
-    def _wait_for_lease(self) -> None:
-        """Go on only as the holder of the lease; what Kafka fences by itself need not wait for it."""
+    def _send_letters(self, letters: DeadLetters, dead: Sequence[DeadLetter]) -> bool:
+        """Send dead letters and wait until Kafka has them; False: the job is to stop first."""
+
+        def is_late() -> bool:
+            self._sender.poll(0)  # its records must not grow too old while the letters are waited for
+            return self._stop.is_late()
+
+        return self._wait_for_lease() and letters.send(dead, until=is_late)
+
+    def _checked(self, encoded: EncodedBlock) -> EncodedBlock:
+        """Return what is to be sent of a block: without its first record, where that is in the log already.
+
+        Raises:
+            ForeignRecordsError: the log has another record for that row.
+        """
+        expected, self._expected = self._expected, None
+        if expected is None:
+            return encoded
+        records, lines = encoded.records, encoded.lines
+        if not records or lines[0] != expected.line or next(iter(records)) != expected.value:
+            raise self._not_the_same(expected)
+        return replace(encoded, records=records.part(1, len(records)), lines=lines[1:])
+
+    def _not_the_same(self, expected: LogRecord) -> ForeignRecordsError:
+        return ForeignRecordsError(
+            f"offset {expected.offset} of the partition holds row {expected.line} of {expected.source_file}, and not "
+            "as the source has it now: the log is that of another source of this name, or of another schema. Take an "
+            "empty partition, or start behind it with --append",
+            offset=expected.offset,
+            row=expected.line,
+        )
+
+    def _wait_for_lease(self) -> bool:
+        """Go on only as the holder of the lease (True); False: the job is to stop first.
+
+        What Kafka fences by itself need not wait for it.
+        """
         self._lease.check()
         while self._parts.target.needs_lease and not self._lease.is_safe():
+            if self._stop.requested:
+                return False
             self._sender.poll(_TAKE_S)
             self._lease.check()
-            if self._stop.is_late():
-                raise TryAgainError("the lease could not be renewed in the time that was left")
+        return True
 
-    def _open_letters(self, stack: ExitStack) -> DeadLetters | None:
+    def _open_letters(self, stack: ExitStack) -> frozenset[int]:
+        """Open the dead-letter topic where bad rows go there; return the lines that it has of this job."""
         parts = self._parts
         if parts.settings.on_bad_row != "dead-letter":
-            return None
+            return frozenset()
         letters = DeadLetters(
             parts.client,
             topic=parts.settings.dlq,
             job_id=parts.job_id,
+            etags={name: etag for name, _, etag in parts.source.identity},
             compression=parts.settings.compression,
+            level=parts.settings.compression_level,
             delivery_timeout_s=parts.settings.delivery_timeout_s,
             expiry_s=parts.settings.expiry_s,
         )
         stack.callback(letters.close)
-        letters.settle()
-        return letters
+        self._letters = letters
+        return letters.settle()
 
     def _first_checkpoint(self, known: Checkpoint | None) -> Checkpoint:
         parts, start = self._parts, self._start
@@ -201,7 +292,7 @@ class Attempt:
             first_offset=start.first_offset,
             place=start.place if start.place != START else parts.source.begin,
             sources=parts.source.identity,
-            extra=known.extra if known else {},
+            extra={**(known.extra if known else {}), "mode": parts.settings.mode, "span": [*parts.source.span]},
         )
 
     def _note_acknowledged(self, acknowledged: Acknowledged) -> None:
@@ -218,6 +309,7 @@ class Attempt:
         progress = self._parts.progress
         progress.records_sent = self._sent_before + acknowledged.records
         progress.bytes_sent = self._bytes_before + acknowledged.size_bytes
+        progress.sending_s = self._seconds_before + time.monotonic() - self._sending_since
         progress.last_line = acknowledged.last_line
         progress.dead_lettered = self._checkpoint.dead_lettered
         progress.retries = self._sender.retries
@@ -228,4 +320,7 @@ class Attempt:
         self._parts.progress.statistics = json.loads(text)
 
     def _note_read(self, bytes_read: int) -> None:
+        """Note how much was read; in the thread that reads, which ends here when nobody wants more."""
+        if self._ended.is_set():
+            raise StoppedError
         self._parts.progress.bytes_read = bytes_read

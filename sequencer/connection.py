@@ -8,6 +8,7 @@ from typing import TypeVar
 from confluent_kafka import KafkaError, KafkaException
 
 from sequencer.errors import JobSettingsError, NotAllowedError, SequencerError, TryAgainError
+from sequencer.kafka_errors import error_of
 
 _Client = TypeVar("_Client")
 _NOT_LET_IN = frozenset({KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION})
@@ -55,6 +56,6 @@ def open_client(make: Callable[[], _Client]) -> _Client:
         cause = error.args[0]
         if cause.code() == KafkaError.SASL_AUTHENTICATION_FAILED:
             raise TryAgainError(f"Kafka's client: {cause.str()}") from error
-        raise JobSettingsError(
-            f"KAFKA_OPTIONS, or another KAFKA_ setting: Kafka's client does not take it: {cause.str()}"
-        ) from error
+        if "ssl.ca.location" in cause.str():
+            raise JobSettingsError(f"KAFKA_CA_FILE: Kafka's client does not take it: {cause.str()}") from error
+        raise error_of(error) from error

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sequencer.batch import Records
 from sequencer.log import PartitionLog
 from sequencer.model import DeadLetter
 from sequencer.producer import Sender, producer_config
 
 _PARTITION = 0
+_QUIET_S = 1.0
 
 
 class DeadLetters:
@@ -20,7 +22,8 @@ class DeadLetters:
         client: librdkafka's configuration of the connection.
         topic: the dead-letter topic; other jobs may write to it as well.
         job_id: stands in each letter.
-        compression, delivery_timeout_s, expiry_s: as for the records.
+        etags: the ETag of each file; stands in each letter, as another content has other bad rows.
+        compression, level, delivery_timeout_s, expiry_s: as for the records.
 
     Raises:
         TopicError: there is no such topic.
@@ -32,28 +35,34 @@ class DeadLetters:
         *,
         topic: str,
         job_id: str,
+        etags: Mapping[str, str],
         compression: str,
+        level: int | None,
         delivery_timeout_s: float,
         expiry_s: float,
     ) -> None:
         self._job_id = job_id
-        self._sent_upto = 0
+        self._etags = etags
+        self._sent: set[int] = set()
         self._log = PartitionLog(client, topic=topic, partition=_PARTITION)
         self._log.ends()  # is it there?
         self._topic = topic
         self._delivery_timeout_s = delivery_timeout_s
-        self._config = producer_config(client, compression=compression, expiry_s=expiry_s)
+        self._config = producer_config(client, compression=compression, level=level, expiry_s=expiry_s)
         self._sender: Sender | None = None
 
-    def settle(self) -> int:
-        """Find out which of the job's letters are there already; return the line of the last one, 0 for none."""
-        low, high = self._log.ends()
-        if low < high:
-            for value in self._log.values(low, high):
-                letter = json.loads(value)
-                if letter.get("job_id") == self._job_id:
-                    self._sent_upto = max(self._sent_upto, int(letter["_source_line"]))
-        return self._sent_upto
+    def settle(self) -> frozenset[int]:
+        """Find out which of the job's letters are there already; return their lines."""
+        low, high = self._log.ends_at_rest(_QUIET_S)
+        for value in self._log.values(low, high):
+            letter = parse_letter(value)
+            if letter is not None and self._is_ours(letter):
+                self._sent.add(letter["_source_line"])
+        return frozenset(self._sent)
+
+    def _is_ours(self, letter: dict[str, Any]) -> bool:
+        name = letter.get("_source_file")
+        return letter["job_id"] == self._job_id and letter.get("etag") == self._etags.get(str(name))
 
     def send(self, letters: Sequence[DeadLetter], *, until: Callable[[], bool]) -> bool:
         """Send what was not sent before, and wait until Kafka has it; False: ``until`` said so first.
@@ -61,7 +70,7 @@ class DeadLetters:
         Raises:
             SequencerError: it could not be sent.
         """
-        news = [letter for letter in letters if letter.line > self._sent_upto]
+        news = [letter for letter in letters if letter.line not in self._sent]
         if not news:
             return True
         if self._sender is None:
@@ -73,11 +82,13 @@ class DeadLetters:
                 next_offset=None,
                 on_acknowledged=lambda _: None,
             )
-        values = [dead_letter_json(letter, job_id=self._job_id) for letter in news]
-        self._sender.send(values, last_line=news[-1].line, place=None)
+        values = [
+            dead_letter_json(letter, job_id=self._job_id, etag=self._etags[letter.source_file]) for letter in news
+        ]
+        self._sender.send(Records.of(values), last_line=news[-1].line, place=None)
         if not self._sender.drain(until=until):
             return False
-        self._sent_upto = news[-1].line
+        self._sent.update(letter.line for letter in news)
         return True
 
     def close(self) -> None:
@@ -87,12 +98,24 @@ class DeadLetters:
             self._sender.close()
 
 
-def dead_letter_json(letter: DeadLetter, *, job_id: str) -> bytes:
+def parse_letter(value: bytes) -> dict[str, Any] | None:
+    """Return a dead letter of a sequencer, with its ``job_id`` and ``_source_line``; None: it is something else."""
+    try:
+        letter = json.loads(value)
+    except ValueError:
+        return None
+    if not isinstance(letter, dict) or not isinstance(letter.get("_source_line"), int) or "job_id" not in letter:
+        return None
+    return letter
+
+
+def dead_letter_json(letter: DeadLetter, *, job_id: str, etag: str) -> bytes:
     """Return a dead letter as it stands in its topic."""
     record = {
         "job_id": job_id,
         "_source_line": letter.line,
         "_source_file": letter.source_file,
+        "etag": etag,
         "reason": letter.reason,
         "row": letter.text,
     }

@@ -14,6 +14,7 @@ Packing = Literal["gzip", "zstd"]
 PROBE_BYTES = 4
 _MAGIC: dict[bytes, Packing] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _PIECE_BYTES = 1024 * 1024
+_SLICE_BYTES = 64 * 1024
 
 
 def packing_of(first_bytes: bytes) -> Packing | None:
@@ -65,7 +66,7 @@ def _gunzip(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
 def _unzstd(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
     read, frame = 0, zstandard.ZstdDecompressor().decompressobj()
     begun = False
-    for piece in pieces:
+    for piece in _slices(pieces):  # what comes of one at once may be a hundred times as long
         data = piece
         while data:
             begun = True
@@ -80,6 +81,12 @@ def _unzstd(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
         read += len(piece)
     if begun:
         raise _damaged(name, read, "it ends in the middle")
+
+
+def _slices(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        for begin in range(0, len(piece), _SLICE_BYTES):
+            yield piece[begin : begin + _SLICE_BYTES]
 
 
 def _damaged(name: str, byte: int, what: str) -> BadRowError:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
+import numpy as np
 import polars as pl
 
 from csvscan.bits import Block
 from csvscan.dialect import Dialect
 from csvscan.records import RecordFinder
 from csvscan.scan import Scan
+from sequencer.batch import Records
 from sequencer.errors import BadRowError
 from sequencer.model import DeadLetter, EncodedBlock, RecordBlock
 from sequencer.schema import Schema
@@ -24,7 +25,7 @@ MAX_RECORD_BYTES = 1_000_000 - 512
 """Kafka's own limit for a message, less its framing."""
 _LARGEST_FIELD_BYTES = 2**31 - 1
 _LONGEST_TEXT = 100_000
-"""Characters of a row that is too long for a message that its dead letter quotes."""
+"""Characters of a row that its dead letter quotes, so that the letter itself is no longer than Kafka takes."""
 
 
 class Encoder:
@@ -86,7 +87,7 @@ class Encoder:
         frame, faults = self._typed.apply(frame)
         dead += [self._dead_letter(block, line, reason) for line, reason in faults]
         records = self._write(frame, block.source_file)
-        if max(map(len, records), default=0) > self._max_record_bytes:
+        if records.sizes.max(initial=0) > self._max_record_bytes:
             frame, records = self._take_long_ones_out(block, frame, records, dead)
         if dead and self._stops:
             self._stop(block, min(dead, key=lambda letter: letter.line))
@@ -96,15 +97,13 @@ class Encoder:
         return EncodedBlock(records=records, lines=lines_sent, dead=dead, last_line=last, end=end)
 
     def _take_long_ones_out(
-        self, block: RecordBlock, frame: pl.DataFrame, records: list[bytes], dead: list[DeadLetter]
-    ) -> tuple[pl.DataFrame, list[bytes]]:
-        fits = [len(record) <= self._max_record_bytes for record in records]
-        for line, record in zip(frame[SOURCE_LINE].to_list(), records, strict=True):
-            if len(record) > self._max_record_bytes:
-                reason = f"{len(record)} bytes as JSON, and a message may have {self._max_record_bytes}"
-                letter = self._dead_letter(block, line, reason)
-                dead.append(replace(letter, text=letter.text[:_LONGEST_TEXT]))
-        return frame.filter(pl.Series(fits)), [record for record, fit in zip(records, fits, strict=True) if fit]
+        self, block: RecordBlock, frame: pl.DataFrame, records: Records, dead: list[DeadLetter]
+    ) -> tuple[pl.DataFrame, Records]:
+        fits = records.sizes <= self._max_record_bytes
+        for at in np.flatnonzero(~fits).tolist():
+            reason = f"{records.sizes[at]} bytes as JSON, and a message may have {self._max_record_bytes}"
+            dead.append(self._dead_letter(block, frame[SOURCE_LINE][at], reason))
+        return frame.filter(pl.Series(fits)), records.only(fits)
 
     def _parse(self, block: RecordBlock) -> pl.DataFrame:
         data = self._utf8(block.data)
@@ -140,13 +139,15 @@ class Encoder:
         filled = filter(None, csv.reader(text, delimiter=delimiter, quotechar=quote))  # a blank line is no row
         return enumerate(filled, start=block.start.line + 1)
 
-    def _write(self, frame: pl.DataFrame, source_file: str) -> list[bytes]:
+    def _write(self, frame: pl.DataFrame, source_file: str) -> Records:
         if not frame.height:
-            return []
-        frame = frame.with_columns(pl.lit(source_file).alias(SOURCE_FILE))
+            return Records.of(())
         target = io.BytesIO()
-        frame.write_ndjson(target)
-        return target.getvalue().split(b"\n")[:-1]
+        frame.with_columns(pl.lit(source_file).alias(SOURCE_FILE)).write_ndjson(target)
+        records = Records.of_lines(target.getvalue())
+        if len(records) != frame.height:
+            raise AssertionError(f"{len(records)} records were written of {frame.height} rows")
+        return records
 
     def _utf8(self, data: bytes) -> bytes:
         return data if self._encoding in ("utf-8", "ascii") else data.decode(self._encoding).encode()
@@ -154,7 +155,7 @@ class Encoder:
     def _dead_letter(self, block: RecordBlock, line: int, reason: str) -> DeadLetter:
         begin, end = row_span(block, line, self._dialect)
         text = block.data[begin:end].decode(self._encoding, errors="replace").strip("\r\n")
-        return DeadLetter(line=line, source_file=block.source_file, text=text, reason=reason)
+        return DeadLetter(line=line, source_file=block.source_file, text=text[:_LONGEST_TEXT], reason=reason)
 
     def _stop(self, block: RecordBlock, bad: DeadLetter) -> None:
         byte = block.start.byte_offset + row_span(block, bad.line, self._dialect)[0]

@@ -23,6 +23,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own exa
 
 _log = logging.getLogger(__name__)
 OPTION = "message.timestamp.before.max.ms"
+_TYPE = "message.timestamp.type"
 _CALL_S = 15.0
 
 
@@ -36,8 +37,8 @@ def fence(client: dict[str, Any], *, topic: str, expiry_s: float, may_set: bool)
         may_set: whether to set the topic's option where it is missing.
     """
     limit_ms = round(expiry_s * 1000)
-    admin = AdminClient(client)
     try:
+        admin = AdminClient(client)
         if _limit_ms(admin, topic) <= limit_ms:
             return True
         if may_set:
@@ -61,10 +62,13 @@ def fence(client: dict[str, Any], *, topic: str, expiry_s: float, may_set: bool)
 def _limit_ms(admin: AdminClient, topic: str) -> int:
     resource = ConfigResource(ResourceType.TOPIC, topic)
     options = admin.describe_configs([resource])[resource].result(_CALL_S)
-    return int(options[OPTION].value) if OPTION in options else 2**63 - 1
+    if OPTION not in options or options[_TYPE].value != "CreateTime":
+        return 2**63 - 1  # with LogAppendTime Kafka does not look at what the producer says
+    return int(options[OPTION].value)
 
 
 def _set(admin: AdminClient, topic: str, limit_ms: int) -> None:
     entry = ConfigEntry(OPTION, str(limit_ms), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    by_producer = ConfigEntry(_TYPE, "CreateTime", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry, by_producer])
     admin.incremental_alter_configs([resource])[resource].result(_CALL_S)

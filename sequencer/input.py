@@ -24,7 +24,7 @@ class JobInput:
         encoders: one for each file.
         begin: the place before the job's first row.
         end: the place behind its last row; None: the end of the last file.
-        limit: how many rows are taken at most; 0: all.
+        upto: the last line that is taken, over all files; None: that of the last row.
     """
 
     sources: Sequence[SourceFile]
@@ -32,7 +32,12 @@ class JobInput:
     encoders: Sequence[Encoder]
     begin: Place = START
     end: Place | None = None
-    limit: int = 0
+    upto: int | None = None
+
+    @property
+    def span(self) -> tuple[int, int | None]:
+        """The lines before the first row of the range, and of its last; None: the last of the source."""
+        return self.begin.line, self.end.line if self.end else None
 
     @property
     def identity(self) -> tuple[tuple[str, int, str], ...]:
@@ -45,9 +50,23 @@ class JobInput:
         return frozenset(source.name for source in self.sources)
 
     @property
-    def bytes_read(self) -> int:
-        """How much of the files, as stored, was read so far."""
-        return sum(source.stored_bytes_read for source in self.sources)
+    def total_bytes(self) -> int:
+        """How much of the files, as stored, is the job's."""
+        end = sum(source.size_bytes for source in self.sources) if self.end is None else self._stored(self.end)
+        return end - self._stored(self.begin)
+
+    def bytes_upto(self, place: Place) -> int:
+        """Return how much of that lies before ``place``; of a compressed file nothing, as it is read from its start."""
+        return self._stored(place) - self._stored(self.begin)
+
+    def _stored(self, place: Place) -> int:
+        before = sum(source.size_bytes for source in self.sources[: place.source_index])
+        return before if self.sources[place.source_index].compressed else before + place.byte_offset
+
+    def _bytes_read(self, source_index: int) -> int:
+        """Return how much of it was read, while the file ``source_index`` is being read."""
+        before = sum(source.size_bytes for source in self.sources[:source_index])
+        return before + self.sources[source_index].stored_bytes_read - self._stored(self.begin)
 
     def encoded(
         self, *, place: Place, last_line: int, on_read: Callable[[int], None] = lambda _: None
@@ -62,9 +81,9 @@ class JobInput:
         Raises:
             BadRowError: the content is no CSV, or a row is bad and that is to stop the job.
         """
-        upto = self.begin.line + self.limit if self.limit else None
+        upto = self.upto
         for block in read_rows(self.sources, self.heads, start=place, stop=self.end):
-            on_read(self.bytes_read)
+            on_read(self._bytes_read(block.start.source_index))
             if upto is not None and upto <= max(last_line, block.start.line):
                 return
             if block.end.line > last_line:
@@ -97,4 +116,4 @@ def open_input(sources: Sequence[SourceFile], *, settings: JobSettings, schema: 
         )
         for head in heads
     ]
-    return JobInput(sources=sources, heads=heads, encoders=encoders, limit=settings.limit)
+    return JobInput(sources=sources, heads=heads, encoders=encoders, upto=settings.limit or None)

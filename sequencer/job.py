@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import ExitStack
 
 from sequencer.attempt import Attempt, JobParts
 from sequencer.errors import LeaseHeldError, LeaseLostError, TryAgainError
@@ -26,23 +27,25 @@ def run_job(parts: JobParts, stop: StopRequest) -> Checkpoint:
     """
     settings, progress = parts.settings, parts.progress
     progress.started_at = time.time()
-    with Lease(
-        parts.checkpoints,
-        job_id=parts.job_id,
-        owner=parts.owner,
-        lease_s=settings.lease_s,
-        expiry_s=settings.expiry_s,
-    ) as lease:
-        tries = 0
+    lease: Lease | None = None
+    remembered: Checkpoint | None = None
+    tries = 0
+    with ExitStack() as stack:
         while True:
             sent_before = progress.records_sent
-            _wait_for_lease(lease, stop)
+            attempt: Attempt | None = None
             try:
-                return Attempt(parts, lease=lease, stop=stop).run()
+                if lease is None:
+                    lease = stack.enter_context(_lease_of(parts))
+                _wait_for_lease(lease, stop)
+                attempt = Attempt(parts, lease=lease, stop=stop, remembered=remembered)
+                return attempt.run()
             except (LeaseHeldError, LeaseLostError):
                 raise
             except TryAgainError as error:
-                lease.check()
+                if lease is not None:
+                    lease.check()
+                remembered = (attempt.checkpoint if attempt else None) or remembered
                 progress.errors += 1
                 tries = 1 if progress.records_sent > sent_before else tries + 1
                 if tries > settings.retries or stop.requested:
@@ -50,6 +53,17 @@ def run_job(parts: JobParts, stop: StopRequest) -> Checkpoint:
                 wait_s = min(_FIRST_WAIT_S * 2 ** (tries - 1), _LONGEST_WAIT_S)
                 _log.warning("%s; try %d of %d in %.1f s", error.detail, tries, settings.retries, wait_s)
                 stop.wait(wait_s)
+
+
+def _lease_of(parts: JobParts) -> Lease:
+    settings = parts.settings
+    return Lease(
+        parts.checkpoints,
+        job_id=parts.job_id,
+        owner=parts.owner,
+        lease_s=settings.lease_s,
+        expiry_s=settings.expiry_s,
+    )
 
 
 def _wait_for_lease(lease: Lease, stop: StopRequest) -> None:

@@ -11,24 +11,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sequencer.checkpoint import CheckpointStore, CheckpointsUnavailableError
-from sequencer.errors import LeaseLostError, TryAgainError
+from sequencer.checkpoint import CheckpointStore
+from sequencer.errors import LeaseLostError, SequencerError, TryAgainError
 
 _log = logging.getLogger(__name__)
 _PARTS = 4
+_AWAY_S = 1.0
 
 
 def owner_name() -> str:
-    """Return what names this process: ``host/boot/pid/start``, the last in clock ticks since the boot."""
-    return f"{socket.gethostname()}/{_boot_id()}/{os.getpid()}/{_start_of(os.getpid())}"
+    """Return what names this process: ``host/boot/pid namespace/pid/start``, the last in clock ticks since the boot."""
+    return "/".join([*_machine(), str(os.getpid()), str(_start_of(os.getpid()))])
 
 
 def is_dead(owner: str) -> bool:
     """Return whether ``owner`` was a process of this machine, since its last boot, and is gone; else who can tell?"""
-    parts = owner.split("/")
-    if len(parts) != 4 or parts[:2] != [socket.gethostname(), _boot_id()] or not parts[2].isdigit():
+    *machine, pid, start = owner.split("/") if owner.count("/") == 4 else ("", "", "")
+    if machine != _machine() or not pid.isdigit():
         return False
-    return _start_of(int(parts[2])) != parts[3]
+    return _start_of(int(pid)) != start
 
 
 class Lease:
@@ -53,6 +54,7 @@ class Lease:
         self._lease_s = lease_s
         self._expiry_s = expiry_s
         self._lost: LeaseLostError | None = None
+        self._refused: SequencerError | None = None
         self._until = (0.0, 0.0)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
@@ -78,7 +80,7 @@ class Lease:
         if self._lost is None:
             try:
                 self._store.drop_lease(self._job_id, owner=self._owner)
-            except CheckpointsUnavailableError as failure:
+            except SequencerError as failure:
                 _log.warning("the lease could not be given up, and runs out by itself: %s", failure)
 
     def check(self) -> None:
@@ -86,9 +88,12 @@ class Lease:
 
         Raises:
             LeaseLostError: somebody has.
+            SequencerError: the store refuses to renew it, for longer than it is safe.
         """
         if self._lost is not None:
             raise self._lost
+        if self._refused is not None and not self.is_safe():
+            raise self._refused
 
     def is_safe(self) -> bool:
         """Return whether a record that is queued now is delivered, or has expired, before the lease runs out."""
@@ -97,8 +102,9 @@ class Lease:
         return self._lost is None and time.time() + margin < wall and time.monotonic() + margin < monotonic
 
     def _keep(self) -> None:
-        """Renew the lease, a few times in its length; while that fails, more often."""
-        wait_s, away = self._lease_s / _PARTS, False
+        """Renew the lease, a few times in the time in which it is safe; while that fails, more often."""
+        regular_s = (self._lease_s - self._expiry_s) / _PARTS
+        wait_s, away = regular_s, False
         while not self._closed.wait(wait_s):
             moments = self._moments()
             try:
@@ -106,19 +112,32 @@ class Lease:
             except LeaseLostError as error:
                 self._lost = error
                 return
-            except TryAgainError as error:
+            except Exception as error:  # noqa: BLE001  without this thread the job would wait for ever
                 if not away:
                     _log.warning("the lease cannot be renewed for the moment: %s", error)
-                away, wait_s = True, min(1.0, self._lease_s / _PARTS)
+                away, wait_s = True, min(_AWAY_S, regular_s)
+                self._refused = _final(error)
                 continue
             if away:
                 _log.info("the lease is renewed again")
-            away, wait_s = False, self._lease_s / _PARTS
+            away, wait_s, self._refused = False, regular_s, None
             self._until = moments
 
     def _moments(self) -> tuple[float, float]:
         """Return when a lease that is taken now runs out, by both clocks: neither may be trusted alone."""
         return time.time() + self._lease_s, time.monotonic() + self._lease_s
+
+
+def _final(error: Exception) -> SequencerError | None:
+    """Return what the store says again the next time; a store that is away is waited for."""
+    if isinstance(error, TryAgainError):
+        return None
+    return error if isinstance(error, SequencerError) else TryAgainError(f"the lease cannot be renewed: {error!r}")
+
+
+def _machine() -> list[str]:
+    """Return where a process id means the same process: containers of one host may share its name and boot."""
+    return [socket.gethostname(), _boot_id(), str(Path("/proc/self/ns/pid").stat().st_ino)]
 
 
 def _boot_id() -> str:

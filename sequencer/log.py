@@ -53,6 +53,8 @@ class PartitionLog:
             "error_cb": self._note_trouble,
         }
         self._consumer = open_client(lambda: Consumer(config, logger=CLIENT_LOG))
+        self.replicas = 0
+        """On how many brokers the partition lies, once :meth:`ends` has looked."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -73,6 +75,7 @@ class PartitionLog:
                 raise KafkaException(topic.error)
             if topic.error is not None or self._partition not in topic.partitions:
                 raise TopicError(f"{where} is not there; make the topic, with enough partitions, first")
+            self.replicas = len(topic.partitions[self._partition].replicas)
             low, high = self._consumer.get_watermark_offsets(self._at(0), timeout=_CALL_S)
         except KafkaException as error:
             raise self._failure(error.args[0]) from error
@@ -217,7 +220,7 @@ def parse(offset: int, value: bytes | None) -> LogRecord:
     found = _END.search(value or b"", max(0, len(value or b"") - _LONGEST_END))
     if found is None:
         return LogRecord(offset, None, "")
-    return LogRecord(offset, int(found[1]), json.loads(found[2]))
+    return LogRecord(offset, int(found[1]), json.loads(found[2]), value or b"")
 
 
 def _same_run(found: LogRecord, last: LogRecord, names: Collection[str]) -> bool:

@@ -106,8 +106,8 @@ def _of_source(progress: Progress, running_s: float) -> dict[Metric, float]:
         Metric.PERCENT_READ: 100 * progress.bytes_read / progress.total_bytes,
         Metric.LAG_BYTES: left,
     }
-    if progress.bytes_read:
-        values[Metric.ETA_SECONDS] = left * running_s / progress.bytes_read
+    if (read_by_us := progress.bytes_read - progress.bytes_read_before) > 0:
+        values[Metric.ETA_SECONDS] = left * running_s / read_by_us
     return values
 
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from sequencer.batch import Records
+
 
 class JobStatus(StrEnum):
     """Where a job stands, as its checkpoint says."""
@@ -74,14 +76,14 @@ class EncodedBlock:
     """The records of a block, as JSON, in order.
 
     Attributes:
-        records: one JSON object each.
+        records: one JSON object each, in one buffer.
         lines: the ``_source_line`` of each; consecutive where the block has no dead letters.
         dead: the rows that are not sent.
         last_line: the last row of the block, sent or dead.
         end: the place behind the block; None where only the first part of it was asked for.
     """
 
-    records: list[bytes]
+    records: Records
     lines: range | list[int]
     dead: list[DeadLetter]
     last_line: int
@@ -140,6 +142,10 @@ class Progress:
     errors: int = 0
     checkpoint_at: float = 0.0
     """``time.time()`` of the last checkpoint that was saved; 0: none yet."""
+    bytes_read_before: int = 0
+    """How much of the source lies before the place at which this process began to read."""
+    sending_s: float = 0.0
+    """Seconds of this process from the first row read to the last one acknowledged."""
     started_at: float = 0.0
     """``time.time()`` of the start of this process's job."""
     statistics: dict[str, Any] = field(default_factory=dict)

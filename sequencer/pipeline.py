@@ -11,6 +11,12 @@ from typing import Self
 from sequencer.model import EncodedBlock
 
 _WAIT_S = 0.2
+_JOIN_S = 10.0
+"""How long leaving waits for the thread: it may be in the middle of a request to a source that does not answer."""
+
+
+class StoppedError(Exception):
+    """Ends the making of blocks that nobody wants any more."""
 
 
 class EncodedBlocks:
@@ -36,7 +42,7 @@ class EncodedBlocks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed.set()
-        self._thread.join()
+        self._thread.join(_JOIN_S)
 
     def take(self, timeout_s: float) -> EncodedBlock | None:
         """Return the next block; None: there are no more.

@@ -17,6 +17,8 @@ from sequencer.regular import is_regular
 
 BLOCK_BYTES = 2 * 1024 * 1024
 """Large enough that calls per block cost little, small enough to stay in the processor's caches."""
+LONGEST_ROW_BYTES = 64 * 1024 * 1024
+"""Far beyond what a message can hold; without a bound a quote that is not closed would take all memory."""
 
 
 class RowBlocks:
@@ -55,6 +57,8 @@ class RowBlocks:
                 continue
             buffer = b"".join(held)
             block = self._block(buffer, final=False)
+            if block is None and size > LONGEST_ROW_BYTES:
+                raise self._too_long()
             rest = buffer if block is None else buffer[len(block.data) :]
             if block is not None:
                 yield block
@@ -113,6 +117,15 @@ class RowBlocks:
         if invalid is not None:
             row, byte = self._place.line + scan.rows_before(invalid) + 1, self._place.byte_offset + invalid
             raise self._bad(invalid_encoding(row, byte, self._encoding), hint="; --encoding says what the bytes are")
+
+    def _too_long(self) -> BadRowError:
+        row, byte = self._place.line + 1, self._place.byte_offset
+        return BadRowError(
+            f"{self._source_file}: row {row}, which begins at byte {byte}, does not end within {LONGEST_ROW_BYTES} "
+            "bytes: look for a quote in it, or in the row before, that is not closed",
+            row=row,
+            byte=byte,
+        )
 
     def _bad(self, error: CsvFormatError, *, hint: str = "") -> BadRowError:
         return BadRowError(f"{self._source_file}: {error.message}{hint}", row=error.row, byte=error.byte)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _log = logging.getLogger(__name__)
+FIRST_RANGE_BYTES = 256 * 1024
 RANGE_BYTES = 8 * 1024 * 1024
 RANGES_AHEAD = 4
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0
@@ -90,7 +91,12 @@ class S3Object:
     def _ranges(self, start: int, pool: ThreadPoolExecutor, stop: threading.Event) -> Iterator[bytes]:
         """Give the ranges in order, while the next ones are under way."""
         self.stored_bytes_read = start
-        begins = iter(range(start, self.size_bytes, RANGE_BYTES))
+        first_end = min(start + FIRST_RANGE_BYTES, self.size_bytes)
+        if start < first_end:  # alone: whoever wants the header wants no more
+            data = self._get(start, first_end - start, stop)
+            self.stored_bytes_read += len(data)
+            yield data
+        begins = iter(range(first_end, self.size_bytes, RANGE_BYTES))
         ahead: deque[Future[bytes]] = deque()
         while True:
             while len(ahead) < RANGES_AHEAD and (begin := next(begins, None)) is not None:

@@ -42,6 +42,9 @@ class JobSettings(BaseSettings):
     kafka_ca_file: str = Field("", description="Certificates to trust; empty for the system's.")
     kafka_options: dict[str, str] = Field({}, description="More options for librdkafka, as a JSON object.")
     compression: Compression = Field("gzip", description="gzip as in the plan; lz4 and zstd are several times as fast.")
+    compression_level: int | None = Field(
+        None, ge=-1, le=12, description="Level of the compression; empty: 3 for gzip, the client's own for others."
+    )
     mode: Mode = Field(
         "exclusive", description="exclusive: the partition is the job's own; transactional: it is shared."
     )
@@ -62,10 +65,16 @@ class JobSettings(BaseSettings):
     checkpoint_interval: int = Field(10_000, ge=1, description="Records after which a checkpoint is due.")
     checkpoint_interval_s: float = Field(1.0, gt=0, description="Seconds after which one is due in any case.")
     lease_s: float = Field(
-        120.0, gt=0, description="How long a job may be silent before another process takes it over."
+        180.0, gt=0, description="How long a job may be silent before another process takes it over."
     )
     delivery_timeout_s: float = Field(
         60.0, gt=0, description="How long Kafka is tried for one record; LEASE_S must be more than 1.5 times as long."
+    )
+    stop_within_s: float = Field(
+        90.0,
+        gt=0,
+        description="How long draining may take after TERM; less than what follows it with KILL (ECS stopTimeout, "
+        "Kubernetes' grace, Spot's two minutes).",
     )
     retries: int = Field(5, ge=0, description="How often what failed is tried again before the job stops with 75.")
     delimiter: str = Field("", description="One of , ; | tab; empty: found out from the header.")
@@ -122,8 +131,20 @@ class JobSettings(BaseSettings):
         if not self.dry_run:
             needed = ("kafka_bootstrap_servers", "kafka_topic", "job_id")
             missing += [name.upper() for name in needed if not getattr(self, name)]
-        if missing:
-            raise JobSettingsError(f"not given: {', '.join(missing)}")
+        _raise_missing(missing)
+
+    def check_log(self) -> None:
+        """Check that what it takes to look at a partition is given.
+
+        Raises:
+            JobSettingsError: something is missing; every such setting is named.
+        """
+        _raise_missing([name.upper() for name in ("kafka_bootstrap_servers", "kafka_topic") if not getattr(self, name)])
+
+
+def _raise_missing(names: list[str]) -> None:
+    if names:
+        raise JobSettingsError(f"not given: {', '.join(names)}")
 
 
 def load_settings(**given: Any) -> JobSettings:  # noqa: ANN401  any field

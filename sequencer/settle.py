@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from sequencer.errors import DataLostError, ForeignRecordsError, OrderBrokenError, SourceChangedError
+from sequencer.errors import DataLostError, ForeignRecordsError, JobUsageError, OrderBrokenError, SourceChangedError
 from sequencer.model import START, Checkpoint, Place
 
 
@@ -16,6 +16,7 @@ class LogRecord:
     offset: int
     line: int | None
     source_file: str
+    value: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,14 @@ class Start:
         last_line: the ``_source_line`` that it goes on behind.
         sent: how many of its records lie in the log.
         place: where to start reading: at or before ``last_line``.
+        last: the record of ``last_line``, where the log's tail holds it: the source must have it just so.
     """
 
     first_offset: int
     last_line: int
     sent: int
     place: Place
+    last: LogRecord | None = None
 
 
 def settle(
@@ -78,15 +81,20 @@ def settle(
         _check_order(start, tail, before_line, checkpoint, dead_letters=dead_letters)
         return start
     fresh = Start(first_offset=tail.high, last_line=before_line, sent=0, place=START)
-    if last is None:
+    if append or tail.high == 0:
         return fresh
-    if ours and not append:
+    if last is None:
+        raise ForeignRecordsError(
+            f"the partition has held records up to offset {tail.high - 1}, and holds none any more: whether they were "
+            "this job's cannot be told. Take an empty partition, or start behind them with --append",
+            offset=tail.high,
+        )
+    if ours:
+        _check_end(tail, last)
         first = find_first(last)
-        start = Start(first_offset=first, last_line=last.line or 0, sent=last.offset - first + 1, place=START)
+        start = Start(first, last.line or 0, last.offset - first + 1, START, last)
         _check_order(start, tail, before_line, None, dead_letters=dead_letters)
         return start
-    if append:
-        return fresh
     raise ForeignRecordsError(
         f"the partition holds records of somebody else: the last one, at offset {last.offset}, is "
         f"{'row ' + str(last.line) + ' of ' + last.source_file if last.line is not None else 'none of a sequencer'}. "
@@ -107,9 +115,18 @@ def _go_on(checkpoint: Checkpoint, tail: LogTail, *, ours: bool) -> Start:
             acknowledged_upto=acknowledged_upto,
         )
     last = tail.last
-    if tail.high == acknowledged_upto or last is None:
+    if tail.high == acknowledged_upto:
         # Nothing has come since; retention may have removed all of it.
-        return Start(checkpoint.first_offset, checkpoint.last_line, checkpoint.total_sent, checkpoint.place)
+        known = last if last is not None and last.line == checkpoint.last_line else None
+        return Start(checkpoint.first_offset, checkpoint.last_line, checkpoint.total_sent, checkpoint.place, known)
+    if last is None:
+        raise DataLostError(
+            f"{tail.high - acknowledged_upto} records came behind offset {acknowledged_upto - 1}, the last one that "
+            "the checkpoint knows, and retention has removed them: which rows they were cannot be told. Send the "
+            "source again, as a job with another JOB_ID, to an empty partition with a longer retention",
+            offset=tail.high,
+            acknowledged_upto=acknowledged_upto,
+        )
     if not ours:
         raise ForeignRecordsError(
             f"somebody else has written to the partition: offset {last.offset} holds "
@@ -117,7 +134,19 @@ def _go_on(checkpoint: Checkpoint, tail: LogTail, *, ours: bool) -> Start:
             f"this job's rows may follow offset {acknowledged_upto - 1}",
             offset=last.offset,
         )
-    return Start(checkpoint.first_offset, last.line or 0, last.offset - checkpoint.first_offset + 1, checkpoint.place)
+    _check_end(tail, last)
+    sent = last.offset - checkpoint.first_offset + 1
+    return Start(checkpoint.first_offset, last.line or 0, sent, checkpoint.place, last)
+
+
+def _check_end(tail: LogTail, last: LogRecord) -> None:
+    if last.offset + 1 != tail.high:
+        raise ForeignRecordsError(
+            f"behind the job's last record, at offset {last.offset}, the partition goes on to offset {tail.high - 1} "
+            "with what is no record, as markers of transactions are: somebody else writes there. Take "
+            "--mode transactional, or a partition of the job's own",
+            offset=last.offset + 1,
+        )
 
 
 def _check_order(
@@ -134,6 +163,59 @@ def _check_order(
             offset=tail.high - 1,
             row=start.last_line,
         )
+
+
+def check_letters(start: Start, checkpoint: Checkpoint | None, dead: Sequence[int], *, before_line: int) -> None:
+    """Check that the rows since the checkpoint that have no record in the log are those that were dead-lettered.
+
+    Args:
+        start: what settling has found.
+        checkpoint: what was known before.
+        dead: the lines in the dead-letter topic, of this job and source.
+        before_line: the row before the job's first one.
+
+    Raises:
+        OrderBrokenError: they are not: rows are missing from the log, or stand in it twice.
+    """
+    line, sent = (checkpoint.last_line, checkpoint.total_sent) if checkpoint else (before_line, 0)
+    missing = start.last_line - line - (start.sent - sent)
+    letters = sum(line < each <= start.last_line for each in dead)
+    if missing != letters:
+        raise OrderBrokenError(
+            f"of the rows {line + 1} to {start.last_line}, {start.sent - sent} have a record in the log and {letters} "
+            "a dead letter: they cannot be all rows, once each. Look with csvpipe verify-topic at what is there",
+            row=start.last_line,
+        )
+
+
+def check_same_job(
+    checkpoint: Checkpoint | None, *, topic: str, partition: int, mode: str, span: Sequence[int | None]
+) -> None:
+    """Check that a job goes on where and how it began.
+
+    Args:
+        checkpoint: what the job has noted.
+        topic: KAFKA_TOPIC, as it is told now.
+        partition: the partition.
+        mode: its mode.
+        span: the lines before its first row and of its last one, where it has a range of the source.
+
+    Raises:
+        JobUsageError: it does not; what is different is named.
+    """
+    if checkpoint is None:
+        return
+    began = {"KAFKA_TOPIC": checkpoint.topic, "KAFKA_PARTITION": checkpoint.partition}
+    now: dict[str, object] = {"KAFKA_TOPIC": topic, "KAFKA_PARTITION": partition, "MODE": mode, "PARTITIONS": [*span]}
+    began |= {"MODE": checkpoint.extra.get("mode", mode), "PARTITIONS": checkpoint.extra.get("span", [*span])}
+    for name, value in began.items():
+        if value != now[name]:
+            what = "other ranges of rows" if name == "PARTITIONS" else f"{value}"
+            raise JobUsageError(
+                f"{name}: the job {checkpoint.job_id} began with {what}, and is to go on with "
+                f"{'these' if name == 'PARTITIONS' else now[name]}: its records would be in neither as a whole. Give "
+                "it what it began with, or another JOB_ID"
+            )
 
 
 def check_source(checkpoint: Checkpoint | None, sources: tuple[tuple[str, int, str], ...]) -> None:

@@ -14,8 +14,8 @@ _LARGEST_FIELD_BYTES = 2**31 - 1
 
 def rows_by_python(
     sources: Sequence[SourceFile], heads: Sequence[FileHead]
-) -> Iterator[tuple[int, str, dict[str, str]]]:
-    """Give line, file and fields by name of each row, over all files; rows of another width are passed over."""
+) -> Iterator[tuple[int, str, dict[str, str] | None]]:
+    """Give line, file and fields by name of each row, over all files; None for the fields of one of another width."""
     csv.field_size_limit(_LARGEST_FIELD_BYTES)
     line = 0
     for source, head in zip(sources, heads, strict=True):
@@ -31,8 +31,8 @@ def rows_by_python(
                     names = row
                     continue
                 line += 1
-                if len(row) == len(names):
-                    yield line, source.name, dict(zip(names, row, strict=True))
+                fits = len(row) == len(names)
+                yield line, source.name, dict(zip(names, row, strict=True)) if fits else None
 
 
 class _Pieces(io.RawIOBase):

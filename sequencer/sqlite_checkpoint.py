@@ -34,8 +34,12 @@ class SqliteCheckpoints:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise JobSettingsError(f"CHECKPOINT_FILE {path}: {error.strerror}") from error
-        with self._transaction() as connection:
-            connection.execute(_SCHEMA)
+        try:
+            sqlite3.connect(path).close()
+            with self._transaction() as connection:
+                connection.execute(_SCHEMA)
+        except sqlite3.Error as error:
+            raise JobSettingsError(f"CHECKPOINT_FILE {path}: {error}") from error
 
     def load(self, job_id: str) -> Checkpoint | None:
         """Return the last checkpoint of a job."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from sequencer.attempt import JobParts
 from sequencer.checkpoint import CheckpointStore, open_checkpoints
 from sequencer.cloudwatch import CloudWatchEmitter, cloudwatch_client
-from sequencer.errors import SequencerError
 from sequencer.input import JobInput, open_input
 from sequencer.job import run_job
 from sequencer.kafka_config import client_config
@@ -26,6 +25,7 @@ from sequencer.stopping import StopRequest
 from sequencer.target import ExclusiveTarget, Target, TransactionalTarget
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch.client import CloudWatchClient
     from mypy_boto3_s3.client import S3Client
 
 _log = logging.getLogger(__name__)
@@ -61,12 +61,11 @@ def run_sequence(
         SequencerError: a job cannot go on; the others were told to stop.
     """
     checkpoints = open_checkpoints(settings)
-    total_bytes = sum(file.size_bytes for file in source.sources)
     inputs = [source] if settings.partitions == 1 else split_input(source, _planned(settings, source))
     jobs = []
     for number, part in enumerate(inputs):
         job_id = settings.job_id if len(inputs) == 1 else f"{settings.job_id}.p{number}"
-        progress = Progress(total_bytes=total_bytes // len(inputs))
+        progress = Progress(total_bytes=part.total_bytes)
         for observe in observers:
             observe(job_id, progress)
         jobs.append(
@@ -80,17 +79,21 @@ def run_sequence(
                 progress=progress,
             )
         )
-    return [_run(jobs[0], stop)] if len(jobs) == 1 else _run_together(jobs, stop)
+    # Made once: boto3 makes clients in one thread only, and any thread may use them.
+    cloudwatch = cloudwatch_client(settings) if settings.cloudwatch_namespace else None
+    if len(jobs) == 1:
+        return [_run(jobs[0], stop, cloudwatch)]
+    return _run_together(jobs, stop, cloudwatch)
 
 
-def _run(parts: JobParts, stop: StopRequest) -> Checkpoint:
+def _run(parts: JobParts, stop: StopRequest, cloudwatch: CloudWatchClient | None) -> Checkpoint:
     """Run one job, with its metrics on their way to CloudWatch where that is wanted."""
     settings = parts.settings
     with ExitStack() as stack:
-        if settings.cloudwatch_namespace:
+        if cloudwatch is not None:
             stack.enter_context(
                 CloudWatchEmitter(
-                    cloudwatch_client(settings),
+                    cloudwatch,
                     namespace=settings.cloudwatch_namespace,
                     job_id=parts.job_id,
                     progress=parts.progress,
@@ -100,12 +103,12 @@ def _run(parts: JobParts, stop: StopRequest) -> Checkpoint:
         return run_job(parts, stop)
 
 
-def _run_together(jobs: list[JobParts], stop: StopRequest) -> list[Checkpoint]:
+def _run_together(jobs: list[JobParts], stop: StopRequest, cloudwatch: CloudWatchClient | None) -> list[Checkpoint]:
     def run(parts: JobParts) -> Checkpoint:
         try:
-            return _run(parts, stop)
-        except SequencerError as error:
-            stop.request(f"{parts.job_id} has failed: {error.detail}")
+            return _run(parts, stop, cloudwatch)
+        except BaseException as error:
+            stop.request(f"{parts.job_id} has failed: {error}")
             raise
 
     with ThreadPoolExecutor(len(jobs), thread_name_prefix="range") as pool:

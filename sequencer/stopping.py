@@ -9,23 +9,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-NOTICE_S = 90.0
-"""How long draining may take. Spot gives two minutes from its notice on; the last checkpoint needs some of them."""
-
 
 class StopRequest:
-    """Set once, by whoever comes first; a job looks at it between two batches."""
+    """Set once, by whoever comes first; a job looks at it between two batches.
 
-    def __init__(self) -> None:
+    Args:
+        within_s: how long draining may take from then on. Spot gives two minutes from its notice on; the last
+            checkpoint needs some of them.
+    """
+
+    def __init__(self, *, within_s: float = 90.0) -> None:
+        self._within_s = within_s
         self._wanted = threading.Event()
         self._deadline = float("inf")
         self.reason = ""
 
-    def request(self, reason: str, *, notice_s: float = NOTICE_S) -> None:
-        """Ask the job to drain, save its checkpoint and end within ``notice_s``."""
+    def request(self, reason: str) -> None:
+        """Ask the job to drain, save its checkpoint and end."""
         if not self._wanted.is_set():
             self.reason = reason
-            self._deadline = time.monotonic() + notice_s
+            self._deadline = time.monotonic() + self._within_s
             self._wanted.set()
 
     @property

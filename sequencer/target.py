@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from contextlib import closing
 from typing import Any, Protocol
 
-from sequencer.errors import TryAgainError
+from sequencer.batch import Records
+from sequencer.errors import DataLostError, TryAgainError
 from sequencer.fence import fence
 from sequencer.log import PartitionLog
-from sequencer.model import START, Checkpoint, Place
+from sequencer.model import START, Checkpoint, JobStatus, Place
 from sequencer.producer import Acknowledged, Sender, producer_config
 from sequencer.settings import JobSettings
-from sequencer.settle import Start, settle
+from sequencer.settle import LogRecord, Start, settle
 from sequencer.transaction import TransactionalSender
 
 OnAcknowledged = Callable[[Acknowledged], None]
 _QUIET_S = 1.0
 """How long the log must be at rest before its tail is believed: a killed process's last request may be in the broker's
 hands. Should one come later all the same, the first acknowledged offset shows it."""
+_REPLICA_LAG_S = 35.0
+"""The same where the partition has replicas: more than Kafka's replica.lag.time.max.ms, 30 s."""
 _OPEN_TRANSACTIONS_S = 900.0
 """How long the transactions of others are waited for; Kafka's own limit for them (transaction.max.timeout.ms)."""
 
@@ -31,7 +34,7 @@ class RecordSender(Protocol):
     def retries(self) -> int:
         """How often Kafka's client has reported trouble that it goes on after."""
 
-    def send(self, records: Sequence[bytes], *, last_line: int, place: Place | None) -> None:
+    def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
         """Queue one batch, waiting for room."""
 
     def poll(self, timeout_s: float) -> None:
@@ -82,7 +85,7 @@ class ExclusiveTarget:
         with closing(PartitionLog(self._client, topic=topic, partition=self._partition)) as log:
             log.ends()  # is it there?
             fence(self._client, topic=topic, expiry_s=self._settings.expiry_s, may_set=self._settings.fence)
-            tail = log.tail(log.ends_at_rest(_QUIET_S))
+            tail = log.tail(log.ends_at_rest(_quiet_s(checkpoint, replicas=log.replicas)))
             start = settle(
                 checkpoint=checkpoint,
                 tail=tail,
@@ -96,6 +99,7 @@ class ExclusiveTarget:
             producer_config(
                 self._client,
                 compression=self._settings.compression,
+                level=self._settings.compression_level,
                 expiry_s=self._settings.expiry_s,
             ),
             topic=topic,
@@ -106,6 +110,16 @@ class ExclusiveTarget:
             on_statistics=on_statistics,
         )
         return start, sender
+
+
+def _quiet_s(checkpoint: Checkpoint | None, *, replicas: int) -> float:
+    """Return how long the log must be at rest before its tail is believed.
+
+    The end of the log that Kafka tells is what all replicas in sync have. When one of them dies, it stands still until
+    that one counts as out of sync, while the leader may hold more of what a killed process has sent.
+    """
+    drained = checkpoint is not None and checkpoint.status in {JobStatus.STOPPED, JobStatus.DONE}
+    return _QUIET_S if drained or replicas < 2 else _REPLICA_LAG_S
 
 
 class TransactionalTarget:
@@ -140,6 +154,7 @@ class TransactionalTarget:
             producer_config(
                 self._client,
                 compression=self._settings.compression,
+                level=self._settings.compression_level,
                 expiry_s=self._settings.expiry_s,
                 transactional_id=self._job_id,
             ),
@@ -162,16 +177,36 @@ class TransactionalTarget:
         last_line = checkpoint.last_line if checkpoint else self._before_line
         sent = checkpoint.total_sent if checkpoint else 0
         first = checkpoint.first_offset if checkpoint else -1
+        last: LogRecord | None = None
         with closing(self._log(committed=True)) as log:
             low, high = self._decided(log)
-            begin = max(low, int(checkpoint.extra.get("last_offset", -1)) + 1) if checkpoint else low
-            if begin < high:
-                for record in log.records(begin, high):
-                    if record.line is not None and record.line > last_line and record.source_file in self._names:
-                        first = record.offset if first < 0 else first
-                        last_line, sent = record.line, sent + 1
+            begin = low if checkpoint is None else self._begin(checkpoint, low, high)
+            for record in log.records(begin, high):
+                if record.line is None or record.line < last_line or record.source_file not in self._names:
+                    continue
+                if record.line > last_line:
+                    first = record.offset if first < 0 else first
+                    last_line, sent = record.line, sent + 1
+                last = record
         place = checkpoint.place if checkpoint else START
-        return Start(first_offset=high if first < 0 else first, last_line=last_line, sent=sent, place=place)
+        return Start(high if first < 0 else first, last_line, sent, place, last)
+
+    def _begin(self, checkpoint: Checkpoint, low: int, high: int) -> int:
+        """Return the offset behind the last one that the checkpoint knows.
+
+        Raises:
+            DataLostError: it is not there any more, or retention has removed what came behind it.
+        """
+        begin = int(checkpoint.extra.get("last_offset", -1)) + 1
+        if begin > high or (begin and low > begin):
+            raise DataLostError(
+                f"the last committed record was at offset {begin - 1} of {self._settings.kafka_topic}"
+                f"[{self._partition}], which now has offsets {low} to {high - 1}: records are lost, or retention has "
+                "removed some that nobody has looked at. Take an empty partition and another JOB_ID to send everything "
+                "again",
+                offset=begin - 1,
+            )
+        return max(low, begin)
 
     def _decided(self, log: PartitionLog) -> tuple[int, int]:
         """Return the ends once every transaction that was open is over: what lies behind it cannot be read before."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sequencer.schema import ColumnType
 
 SOURCE_LINE, SOURCE_FILE = "_source_line", "_source_file"
 _LINE = re.compile(rb'"_source_line":([0-9]{1,18}),"_source_file":"(?:[^"\\]|\\.)*"\}\Z')
 _NO_LINE = -1
+_TRUE, _FALSE = frozenset({"true", "t", "yes", "y", "1"}), frozenset({"false", "f", "no", "n", "0"})
 MOST_DIFFERENCES = 10
 
 
@@ -75,6 +78,7 @@ class LineCheck:
         self._first_line = first_line
         self._last_line = last_line
         self._dead = frozenset(dead)
+        self._dead_lines = np.array(sorted(self._dead), dtype=np.int64)
         self._before: int | None = None if first_line is None else first_line - 1
 
     def feed(self, offsets: Sequence[int], values: Sequence[bytes]) -> None:
@@ -87,6 +91,7 @@ class LineCheck:
             proof.first_offset, proof.first_line = offsets[0], int(lines[0])
         before = int(lines[0]) - 1 if self._before is None else self._before
         steps = np.diff(lines, prepend=before)
+        self._look_for_dead(offsets, lines)
         for at in np.flatnonzero(steps != 1).tolist():
             previous = before if at == 0 else int(lines[at - 1])
             self._look_at(offsets[at], previous, int(lines[at]))
@@ -100,6 +105,10 @@ class LineCheck:
             last = self._before if self._before is not None else 0
             self._look_for(None, last, self._last_line + 1)
         return self.proof
+
+    def _look_for_dead(self, offsets: Sequence[int], lines: NDArray[np.int64]) -> None:
+        for at in np.flatnonzero(np.isin(lines, self._dead_lines)).tolist() if self._dead else ():
+            self.proof.differ(offsets[at], int(lines[at]), "has a dead letter as well")
 
     def _look_at(self, offset: int, previous: int, line: int) -> None:
         if line == _NO_LINE:
@@ -132,7 +141,7 @@ class ContentCheck:
 
     def __init__(
         self,
-        rows: Iterator[tuple[int, str, Mapping[str, str]]],
+        rows: Iterator[tuple[int, str, Mapping[str, str] | None]],
         *,
         kinds: Mapping[str, ColumnType] | None = None,
         dead: Sequence[int] = (),
@@ -140,11 +149,13 @@ class ContentCheck:
         self._kinds = kinds or {}
         self.proof = TopicProof(dead_lettered=len(dead))
         self._dead = frozenset(dead)
-        self._rows = (row for row in rows if row[0] not in self._dead)
+        self._at: int | None = None
+        self._rows = self._sent(rows)
 
     def feed(self, offsets: Sequence[int], values: Sequence[bytes]) -> None:
         """Check the next records."""
         for offset, value in zip(offsets, values, strict=True):
+            self._at = offset
             row = next(self._rows, None)
             self.proof.first_offset = offset if self.proof.first_offset is None else self.proof.first_offset
             self.proof.last_offset = offset
@@ -152,17 +163,36 @@ class ContentCheck:
             if row is None:
                 self.proof.differ(offset, None, "a record behind the last row of the source")
                 continue
-            self.proof.last_line = row[0]
-            self._compare(offset, value, *row)
+            line, expected = row
+            self.proof.last_line = line
+            self._compare(offset, value, line, expected)
 
     def finish(self) -> TopicProof:
         """Check the end."""
+        self._at = None
         row = next(self._rows, None)
         if row is not None:
             self.proof.differ(None, row[0], "is missing, as are all rows behind it")
         return self.proof
 
-    def _compare(self, offset: int, value: bytes, line: int, name: str, fields: Mapping[str, str]) -> None:
+    def _sent(
+        self, rows: Iterator[tuple[int, str, Mapping[str, str] | None]]
+    ) -> Iterator[tuple[int, dict[str, object]]]:
+        """Give line and record of each row that must have one; a row that cannot have one must be a dead letter."""
+        for line, name, fields in rows:
+            if line in self._dead:
+                continue
+            if fields is None:
+                self.proof.differ(self._at, line, "has another number of fields than the header, and no dead letter")
+                continue
+            try:
+                values = {column: typed(text, self._kinds.get(column, "string")) for column, text in fields.items()}
+            except ValueError as error:
+                self.proof.differ(self._at, line, f"breaks the schema, and has no dead letter: {error}")
+                continue
+            yield line, {**values, SOURCE_LINE: line, SOURCE_FILE: name}
+
+    def _compare(self, offset: int, value: bytes, line: int, expected: Mapping[str, object]) -> None:
         try:
             found = json.loads(value)
         except ValueError:
@@ -170,8 +200,6 @@ class ContentCheck:
         if not isinstance(found, dict):
             self.proof.differ(offset, line, f"no JSON object: {value[:80]!r}")
             return
-        values = {column: typed(text, self._kinds.get(column, "string")) for column, text in fields.items()}
-        expected = {**values, SOURCE_LINE: line, SOURCE_FILE: name}
         if found == expected:
             return
         if found.get(SOURCE_LINE) != line:
@@ -182,7 +210,11 @@ class ContentCheck:
 
 
 def typed(text: str, kind: ColumnType) -> object:
-    """Return what a field must have become by its schema; by Python's own conversions, not the sequencer's."""
+    """Return what a field must have become by its schema; by Python's own conversions, not the sequencer's.
+
+    Raises:
+        ValueError: it cannot become that.
+    """
     match kind:
         case "string":
             return text
@@ -191,9 +223,13 @@ def typed(text: str, kind: ColumnType) -> object:
         case "integer":
             return int(text)
         case "number":
-            return float(text)
+            if not math.isfinite(number := float(text)):
+                raise ValueError(f"{text[:100]!r} is no finite number")
+            return number
         case "boolean":
-            return text.lower() in {"true", "t", "yes", "y", "1"}
+            if text.lower() not in _TRUE | _FALSE:
+                raise ValueError(f"{text[:100]!r} is no boolean")
+            return text.lower() in _TRUE
 
 
 def lines_of(values: Sequence[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

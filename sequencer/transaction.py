@@ -7,16 +7,20 @@ predecessor with the same ``transactional.id`` and locks it out: whatever it sti
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import KafkaException
 
+from sequencer.batch import Records
+from sequencer.errors import SequencerError
+from sequencer.kafka_errors import error_of
 from sequencer.model import Place
-from sequencer.producer import Acknowledged, Sender, error_of
+from sequencer.producer import Acknowledged, Sender
 
-_CALL_S = 60.0
+_INIT_S = 60.0
+_CALL_S = 2.0
 
 
 class TransactionalSender:
@@ -53,6 +57,7 @@ class TransactionalSender:
             on_statistics=on_statistics,
         )
         self._producer = self._sender.producer
+        self._delivery_timeout_s = delivery_timeout_s
         self._limit_records = records
         self._limit_s = seconds
         self._on_acknowledged = on_acknowledged
@@ -60,8 +65,12 @@ class TransactionalSender:
         self._place: Place | None = None
         self._open_records = 0
         self._opened_at = 0.0
-        with _errors():
-            self._producer.init_transactions(_CALL_S)
+        try:
+            with _errors():
+                self._producer.init_transactions(_INIT_S)
+        except SequencerError:
+            self.close()  # or it would go on trying, and fence its own successor off
+            raise
 
     @property
     def retries(self) -> int:
@@ -73,7 +82,7 @@ class TransactionalSender:
         """How many records are not committed."""
         return self._open_records
 
-    def send(self, records: Sequence[bytes], *, last_line: int, place: Place | None) -> None:
+    def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
         """Queue one batch in the open transaction, or in a new one (see :meth:`Sender.send`)."""
         if not self._open_records:
             with _errors():
@@ -105,13 +114,14 @@ class TransactionalSender:
     def _commit(self, until: Callable[[], bool] = lambda: False) -> bool:
         if not self._sender.drain(until=until):
             return False
+        deadline = time.monotonic() + self._delivery_timeout_s
         with _errors():
             while True:
                 try:
-                    self._producer.commit_transaction(_CALL_S)
+                    self._producer.commit_transaction(_CALL_S)  # again where it had no answer: the same commit
                     break
                 except KafkaException as error:
-                    if not error.args[0].retriable() or until():
+                    if not error.args[0].retriable() or until() or time.monotonic() > deadline:
                         raise
         self._open_records = 0
         if self._last is not None:

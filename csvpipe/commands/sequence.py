@@ -13,7 +13,7 @@ from csvpipe.sequence_progress import showing
 from sequencer.input import JobInput
 from sequencer.interruption import InterruptionWatch
 from sequencer.logging import configure_logging
-from sequencer.model import Checkpoint, JobStatus
+from sequencer.model import Checkpoint, JobStatus, Progress
 from sequencer.prometheus import JobCollector, serving_metrics
 from sequencer.settings import load_settings
 from sequencer.start import open_job_input, run_sequence
@@ -43,6 +43,7 @@ def command(
         bool | None, typer.Option("--fence", help="Let Kafka refuse what a frozen process sends when it wakes up.")
     ] = None,
     compression: Annotated[str | None, typer.Option(help="gzip, lz4, zstd, snappy or none.")] = None,
+    compression_level: Annotated[int | None, typer.Option(help="Level of the compression.")] = None,
     security: Annotated[str | None, typer.Option(help="plaintext, tls, scram or iam.")] = None,
     checkpoint_table: Annotated[str | None, typer.Option(help="DynamoDB table of the checkpoints.")] = None,
     checkpoint_file: Annotated[str | None, typer.Option(help="SQLite file of the checkpoints.")] = None,
@@ -80,6 +81,7 @@ def command(
         append=append,
         fence=fence,
         compression=compression,
+        compression_level=compression_level,
         kafka_security=security,
         checkpoint_table=checkpoint_table,
         checkpoint_file=checkpoint_file,
@@ -103,10 +105,11 @@ def command(
     # A batch makes thousands of objects that are gone with it; looking for cycles among them took a fifth of the time.
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
-    stop = StopRequest()
+    stop = StopRequest(within_s=settings.stop_within_s)
     with ExitStack() as stack:
         stack.enter_context(stopped_by_signals(stop))
-        observers = [stack.enter_context(showing()).add]
+        counters: dict[str, Progress] = {}
+        observers = [stack.enter_context(showing()).add, counters.__setitem__]
         if settings.metrics_port:
             collector = JobCollector(cost_per_hour=settings.cost_per_hour)
             stack.enter_context(serving_metrics(collector, port=settings.metrics_port))
@@ -115,7 +118,7 @@ def command(
             stack.enter_context(InterruptionWatch(stop.request))
         finals = run_sequence(settings, job, stop=stop, observers=observers)
     for final in finals:
-        output().print(_summary(final, stop))
+        output().print(_summary(final, counters[final.job_id], stop))
 
 
 def _dry_run(job: JobInput) -> None:
@@ -123,20 +126,25 @@ def _dry_run(job: JobInput) -> None:
     rows = size_bytes = dead = 0
     for block in job.encoded(place=job.begin, last_line=0):
         rows += len(block.records)
-        size_bytes += sum(map(len, block.records))
+        size_bytes += block.records.size_bytes
         dead += len(block.dead)
     text = f"{format_count(rows)} records of {format_count(size_bytes)} bytes would be sent"
     output().print(f"{text}, {format_count(dead)} rows would be dead letters" if dead else text)
 
 
-def _summary(final: Checkpoint, stop: StopRequest) -> str:
+def _summary(final: Checkpoint, progress: Progress, stop: StopRequest) -> str:
     where = f"{final.topic}[{final.partition}]"
     rows = f"{format_count(final.total_sent)} records"
     dead = f", {format_count(final.dead_lettered)} dead letters" if final.dead_lettered else ""
     if final.status is JobStatus.DONE:
         last = final.first_offset + final.total_sent - 1
-        return f"[green]DONE[/] {final.job_id}: {rows} in {where}{dead}, the first at offset {final.first_offset}" + (
+        first_last = f", the first at offset {final.first_offset}" + (
             f", the last at {last}" if final.total_sent and final.extra.get("last_offset", last) == last else ""
+        )
+        rate = format_count(round(progress.records_sent / max(progress.sending_s, 1e-3)))
+        sent = f" ({format_count(progress.records_sent)} now, in {progress.sending_s:.1f} s: {rate} records/s)"
+        return (
+            f"[green]DONE[/] {final.job_id}: {rows} in {where}{dead}{first_last}{sent if progress.records_sent else ''}"
         )
     return (
         f"[yellow]STOPPED[/] {final.job_id} ({stop.reason}): {rows} in {where}{dead}, up to row "

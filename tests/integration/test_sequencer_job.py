@@ -101,6 +101,9 @@ def test_bad_rows_are_dead_letters_and_the_others_are_sent(rig: SequencerRig) ->
     letters = [json.loads(value) for value in log.values(*log.ends())]
     log.close()
     assert [letter["_source_line"] for letter in letters] == bad
+    unexplained = rig.verify("--source", rig.source)
+    assert unexplained.code == 1
+    assert "row 2: has another number of fields" in unexplained.out
     noted = rig.checkpoint()
     assert noted is not None
     assert (noted.total_sent, noted.dead_lettered) == (ROWS - len(bad), len(bad))
@@ -186,6 +189,57 @@ def test_source_that_was_changed_is_not_gone_on_with(rig: SequencerRig) -> None:
     assert "another JOB_ID" in ended.err.replace("\n", " ")
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_source_that_was_changed_is_seen_without_a_checkpoint_too(rig: SequencerRig, mode: str) -> None:
+    """The rows of the new file up to the old one's last would be passed over, and nobody would know."""
+    rig.write_source(1000)
+    assert rig.run("--mode", mode).code == 0
+    rig.forget_checkpoint()
+    text = Path(rig.source).read_text(encoding="utf-8")
+    Path(rig.source).write_text(text.replace("größe", "grösse"), encoding="utf-8")
+    for _ in range(2):  # what the first of them notes does not deceive the second
+        ended = rig.run("--mode", mode)
+        assert ended.code == 76, str(ended)
+        assert "holds row 1000" in ended.err.replace("\n", " ")
+    rig.forget_checkpoint()
+    rig.write_source(900)
+    assert rig.run("--mode", mode).code == 76, "it ends before the log does"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_job_does_not_go_on_in_another_topic(rig: SequencerRig, mode: str) -> None:
+    rig.write_source(100)
+    assert rig.run("--mode", mode, "--limit", "50").code == 0
+    rig.topic = rig.new_topic()
+    ended = rig.run("--mode", mode)
+    assert ended.code == 64, str(ended)
+    assert "KAFKA_TOPIC" in ended.err
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_records_that_kafka_has_lost_stop_the_job(rig: SequencerRig, mode: str) -> None:
+    rig.write_source(100)
+    assert rig.run("--mode", mode, "--limit", "50").code == 0
+    rig.make_topic_anew()
+    ended = rig.run("--mode", mode)
+    assert ended.code == 74, str(ended)
+
+
+def test_option_that_the_client_does_not_know_is_a_wrong_setting(rig: SequencerRig) -> None:
+    rig.write_source(10)
+    rig.environment = {"KAFKA_OPTIONS": '{"no.such.option": "1"}'}
+    ended = rig.run()
+    assert ended.code == 78, str(ended)
+    assert "no.such.option" in ended.err
+
+
+def test_partition_without_records_is_not_proven(rig: SequencerRig) -> None:
+    found = rig.verify()
+    assert found.code == 1, str(found)
+    assert "there are no records" in found.out
+    assert rig.verify("--expect-rows", "0").code == 0
+
+
 def test_topic_that_is_not_there_is_said(rig: SequencerRig) -> None:
     rig.write_source(10)
     rig.topic = "no-such-topic"
@@ -210,8 +264,10 @@ def test_ranges_fill_partitions_each_in_order(kafka_broker: KafkaBroker, tmp_pat
         log.close()
         assert len(lines) > ROWS // 4
         assert lines == list(range(first_line, first_line + len(lines)))
-        proven = rig.verify("--partition", str(partition), "--first-line", str(first_line))
-        assert proven.code == 0, str(proven)
+        where = ("--partition", str(partition), "--first-line", str(first_line))
+        for what in ((), ("--source", rig.source, "--expect-rows", str(len(lines)))):
+            proven = rig.verify(*where, *what)
+            assert proven.code == 0, str(proven)
         first_line += len(lines)
     assert first_line == ROWS + 1
 

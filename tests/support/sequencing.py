@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
 
 from sequencer.model import Checkpoint
 from sequencer.sqlite_checkpoint import SqliteCheckpoints
 from tests.support.services import KafkaBroker
+from tests.support.waiting import wait_until
 
 SHORT = {"LEASE_S": "12", "DELIVERY_TIMEOUT_S": "6", "RETRIES": "2"}
 """Times that let a test see what takes minutes elsewhere."""
@@ -59,6 +61,22 @@ class SequencerRig:
         for made in admin.create_topics([NewTopic(name, partitions, 1)]).values():
             made.result(30)
         return name
+
+    def make_topic_anew(self) -> None:
+        """Delete the topic, and make an empty one of its name."""
+        admin = AdminClient({"bootstrap.servers": self.broker.bootstrap})
+        admin.delete_topics([self.topic])[self.topic].result(30)
+
+        def is_made() -> bool:
+            try:
+                admin.create_topics([NewTopic(self.topic, self.partitions, 1)])[self.topic].result(30)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # the old one is still there
+                    raise
+                return False
+            return True
+
+        wait_until(is_made, what="the topic is made anew", deadline_s=60)
 
     def write_source(self, rows: int, *, bad: Sequence[int] = ()) -> None:
         """Write a source with quotes, commas and line ends in its fields; the rows ``bad`` lack a field."""

@@ -9,7 +9,7 @@ import pytest
 
 from csvscan import Dialect, HeaderFinder
 from sequencer.dead_letters import dead_letter_json
-from sequencer.encode import Encoder, check_columns
+from sequencer.encode import MAX_RECORD_BYTES, Encoder, check_columns
 from sequencer.errors import BadRowError, JobSettingsError
 from sequencer.model import DeadLetter, EncodedBlock, Place
 from sequencer.records import RowBlocks
@@ -37,7 +37,7 @@ def encode(content: bytes, *, encoding: str = "utf-8", first_line: int = 0, **gi
 
 def test_record_is_the_row_with_its_line_and_file() -> None:
     encoded = encode(b'id,name\n1,"a ""b"", c"\n2,\n', first_line=40)
-    assert encoded.records == [
+    assert list(encoded.records) == [
         b'{"id":"1","name":"a \\"b\\", c","_source_line":41,"_source_file":"a.csv"}',
         b'{"id":"2","name":"","_source_line":42,"_source_file":"a.csv"}',
     ]
@@ -46,7 +46,7 @@ def test_record_is_the_row_with_its_line_and_file() -> None:
 
 def test_other_encodings_become_utf_8() -> None:
     encoded = encode("name\ngröße\n".encode("cp1252"), encoding="cp1252")
-    assert json.loads(encoded.records[0])["name"] == "größe"
+    assert json.loads(next(iter(encoded.records)))["name"] == "größe"
 
 
 @pytest.mark.parametrize("quoted", [b"", b'"x"\n'], ids=["plain", "quoted"])
@@ -116,11 +116,29 @@ def test_names_that_an_object_cannot_have_are_refused(columns: list[str], text: 
         check_columns(columns)
 
 
+def test_dead_letter_of_a_huge_row_is_no_longer_than_kafka_takes() -> None:
+    (letter,) = encode(b"a,b\n" + b"x" * 3_000_000 + b"\n").dead
+    assert letter.reason == "1 fields instead of 2"
+    assert len(dead_letter_json(letter, job_id="job", etag="e")) < MAX_RECORD_BYTES
+
+
+def test_quote_that_is_not_closed_is_named_before_it_takes_all_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sequencer.records.LONGEST_ROW_BYTES", 10_000_000)
+    header = HeaderFinder().feed(b"a,b\n")
+    assert header is not None
+    rows = RowBlocks(header=header, source_file="a.csv", start=Place(0, 0, 4), encoding="utf-8")
+    pieces = (piece for piece in [b'1,2\n3,"', *[b"4,5\n" * 500_000] * 20])
+    with pytest.raises(BadRowError, match="row 2, which begins at byte 8, does not end within 10000000 bytes"):
+        list(rows.split(pieces))
+    assert next(pieces), "the rest was not read"
+
+
 def test_dead_letter_says_whose_it_is_and_why() -> None:
-    assert json.loads(dead_letter_json(DeadLetter(7, "a.csv", "1,é", "why"), job_id="job")) == {
+    assert json.loads(dead_letter_json(DeadLetter(7, "a.csv", "1,é", "why"), job_id="job", etag="e")) == {
         "job_id": "job",
         "_source_line": 7,
         "_source_file": "a.csv",
+        "etag": "e",
         "reason": "why",
         "row": "1,é",
     }

@@ -132,3 +132,31 @@ def test_schema_file_is_read_and_what_is_wrong_in_it_named(tmp_path: Path) -> No
         load_schema(str(path))
     with pytest.raises(JobSettingsError, match="SCHEMA_FILE"):
         load_schema(str(tmp_path / "none"))
+
+
+def test_progress_is_told_against_the_bytes_of_the_range(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"{n}.csv", [["a"], *[[str(row)] for row in range(500)]]) for n in range(2)]
+    source = opened(*files)
+    ranges = split_input(source, plan_ranges(source, 3))
+    assert sum(part.total_bytes for part in ranges) == sum(path.stat().st_size for path in files)
+    for part in ranges:
+        told: list[int] = []
+        list(part.encoded(place=part.begin, last_line=part.begin.line, on_read=told.append))
+        assert part.bytes_upto(part.begin) == 0
+        assert told[-1] >= part.total_bytes
+
+
+def test_limit_counts_the_rows_of_all_ranges_together(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", [["a"], *[[str(row)] for row in range(1, 101)]])
+    source = opened(path, limit=60)
+    found = [records(part) for part in split_input(source, plan_ranges(source, 2))]
+    assert [r["_source_line"] for part in found for r in part] == list(range(1, 61))
+    assert all(found), "the limit lies in the second range"
+
+
+def test_rows_of_another_width_are_told_without_their_fields(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,2\n3\n\n4,5\n", encoding="utf-8")
+    source = opened(path)
+    found = list(rows_by_python(source.sources, source.heads))
+    assert found == [(1, str(path), {"a": "1", "b": "2"}), (2, str(path), None), (3, str(path), {"a": "4", "b": "5"})]

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import pytest
 
 from sequencer.checkpoint import CheckpointsUnavailableError
-from sequencer.errors import LeaseHeldError, LeaseLostError
+from sequencer.errors import LeaseHeldError, LeaseLostError, NotAllowedError
 from sequencer.lease import Lease, is_dead, owner_name
 from sequencer.sqlite_checkpoint import SqliteCheckpoints
 from tests.support.waiting import wait_until
@@ -82,6 +82,32 @@ def test_store_that_is_away_makes_it_unsafe_until_it_is_back(checkpoints: Sqlite
         wait_until(held.is_safe, what="it goes on", deadline_s=30)
 
 
+def test_lease_that_the_store_refuses_to_renew_stops_the_job_once_it_is_not_safe(
+    checkpoints: SqliteCheckpoints,
+) -> None:
+    def said() -> bool:
+        try:
+            held.check()
+        except NotAllowedError:
+            return True
+        return False
+
+    with lease(checkpoints, lease_s=1, expiry_s=0.2) as held:
+        with patch.object(checkpoints, "renew_lease", side_effect=NotAllowedError("the token has expired")):
+            wait_until(said, what="the job is told why", deadline_s=30)
+            assert not held.is_safe()
+        wait_until(held.is_safe, what="it goes on once it is allowed again", deadline_s=30)
+        held.check()
+
+
+def test_lease_is_given_up_without_hiding_how_the_job_ended(checkpoints: SqliteCheckpoints) -> None:
+    with (
+        patch.object(checkpoints, "drop_lease", side_effect=NotAllowedError("the token has expired")),
+        lease(checkpoints) as held,
+    ):
+        held.check()
+
+
 def test_process_of_this_machine_that_is_gone_is_dead() -> None:
     script = "import sys; sys.path.insert(0, sys.argv[1]); from sequencer.lease import owner_name; print(owner_name())"
     here = str(Path(__file__).parents[3])
@@ -90,10 +116,11 @@ def test_process_of_this_machine_that_is_gone_is_dead() -> None:
 
 
 def test_process_that_runs_is_not_dead_and_of_others_nothing_is_known() -> None:
-    host, boot, pid, start = owner_name().split("/")
+    host, boot, namespace, pid, start = owner_name().split("/")
     assert int(pid) == os.getpid()
     assert not is_dead(owner_name())
-    assert is_dead(f"{host}/{boot}/{pid}/{int(start) + 1}")  # the pid was given to another process
-    assert not is_dead(f"other/{boot}/{pid}/1")
-    assert not is_dead(f"{host}/another-boot/{pid}/1")
+    assert is_dead(f"{host}/{boot}/{namespace}/{pid}/{int(start) + 1}")  # the pid was given to another process
+    assert not is_dead(f"other/{boot}/{namespace}/{pid}/1")
+    assert not is_dead(f"{host}/another-boot/{namespace}/{pid}/1")
+    assert not is_dead(f"{host}/{boot}/1/{pid}/1")  # another container of this host
     assert not is_dead("whatever")

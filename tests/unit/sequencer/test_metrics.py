@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 HALFWAY = Progress(
     total_bytes=1000,
-    bytes_read=250,
+    bytes_read=350,
+    bytes_read_before=100,
     records_sent=500,
     bytes_sent=50_000,
     dead_lettered=3,
@@ -41,9 +42,9 @@ def test_figures_are_those_of_the_counters() -> None:
         Metric.RECORDS_PER_SECOND: 10,
         Metric.BYTES_PER_SECOND: 1000,
         Metric.RECORDS_SENT: 500,
-        Metric.PERCENT_READ: 25,
-        Metric.ETA_SECONDS: 150,
-        Metric.LAG_BYTES: 750,
+        Metric.PERCENT_READ: 35,
+        Metric.ETA_SECONDS: 130,
+        Metric.LAG_BYTES: 650,
         Metric.CHECKPOINT_AGE_SECONDS: 5,
         Metric.RETRIES: 2,
         Metric.ERRORS: 1,

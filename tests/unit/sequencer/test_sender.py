@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
+from sequencer.batch import Records
 from sequencer.errors import TryAgainError
 from sequencer.producer import FIRST_WINDOW_BYTES, Sender, producer_config
 
@@ -12,7 +15,7 @@ NOBODY = {"bootstrap.servers": "127.0.0.1:1", "socket.connection.setup.timeout.m
 
 def sender(*, delivery_timeout_s: float) -> Sender:
     return Sender(
-        producer_config(NOBODY, compression="lz4", expiry_s=60),
+        producer_config(NOBODY, compression="lz4", level=None, expiry_s=60),
         topic="t",
         partition=0,
         delivery_timeout_s=delivery_timeout_s,
@@ -27,24 +30,24 @@ def test_as_long_as_nothing_is_acknowledged_only_a_first_window_is_queued() -> N
 
     def send_for_ever() -> None:
         while True:
-            sending.send([b"x" * 1000] * 100, last_line=100 * len(sent) + 100, place=None)
+            sending.send(Records.of([b"x" * 1000] * 100), last_line=100 * len(sent) + 100, place=None)
             sent.append(100_000)
 
-    with pytest.raises(TryAgainError, match=r"has not acknowledged row 100 within 1 s"):
+    with closing(sending), pytest.raises(TryAgainError, match=r"has not acknowledged row 100 within 1 s"):
         send_for_ever()
     assert sum(sent) <= FIRST_WINDOW_BYTES < sum(sent) + 100_000
 
 
 def test_sender_that_has_failed_takes_nothing_more() -> None:
     sending = sender(delivery_timeout_s=60)
-    sending.send([b"x"], last_line=1, place=None)
+    sending.send(Records.of([b"x"]), last_line=1, place=None)
     sending.close()
     with pytest.raises(TryAgainError):
-        sending.send([b"y"], last_line=2, place=None)
+        sending.send(Records.of([b"y"]), last_line=2, place=None)
 
 
 def test_what_the_proof_rests_on_cannot_be_configured_away() -> None:
     given = {**NOBODY, "acks": 1, "enable.idempotence": False, "enable.gapless.guarantee": False, "linger.ms": 7}
-    config = producer_config(given, compression="zstd", expiry_s=90)
+    config = producer_config(given, compression="zstd", level=None, expiry_s=90)
     assert (config["acks"], config["enable.idempotence"], config["enable.gapless.guarantee"]) == ("all", True, True)
     assert (config["linger.ms"], config["delivery.timeout.ms"]) == (7, 90_000)

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sequencer.errors import DataLostError, ForeignRecordsError, OrderBrokenError, SourceChangedError
+from sequencer.errors import DataLostError, ForeignRecordsError, JobUsageError, OrderBrokenError, SourceChangedError
 from sequencer.model import START, Checkpoint, Place
-from sequencer.settle import LogRecord, LogTail, Start, check_source, settle
+from sequencer.settle import LogRecord, LogTail, Start, check_letters, check_same_job, check_source, settle
 
 NAME = "s3://bucket/people.csv"
 SOURCES = ((NAME, 1000, "etag"),)
@@ -27,8 +27,12 @@ NOTED = Checkpoint(
 )
 
 
+def record(offset: int, line: int | None, name: str = NAME) -> LogRecord:
+    return LogRecord(offset, line, name)
+
+
 def tail(*, high: int, line: int | None = None, name: str = NAME, low: int = 0) -> LogTail:
-    return LogTail(low=low, high=high, last=LogRecord(high - 1, line, name) if high > low else None)
+    return LogTail(low=low, high=high, last=record(high - 1, line, name) if high > low else None)
 
 
 def not_asked(_last: LogRecord) -> int:
@@ -58,7 +62,12 @@ def start_of(
 
 def test_empty_partition_is_started_at_its_end() -> None:
     assert start_of(None, tail(high=0)) == Start(first_offset=0, last_line=0, sent=0, place=START)
-    assert start_of(None, LogTail(low=7, high=7, last=None)).first_offset == 7
+
+
+def test_partition_that_retention_has_emptied_is_not_taken_for_a_new_one() -> None:
+    with pytest.raises(ForeignRecordsError, match=r"has held records up to offset 6.*--append"):
+        start_of(None, LogTail(low=7, high=7, last=None))
+    assert start_of(None, LogTail(low=7, high=7, last=None), append=True).first_offset == 7
 
 
 def test_later_range_starts_behind_the_row_before_it() -> None:
@@ -67,19 +76,30 @@ def test_later_range_starts_behind_the_row_before_it() -> None:
 
 def test_checkpoint_that_is_lost_is_found_again_in_the_log() -> None:
     found = start_of(None, tail(high=12, line=10), first=2)
-    assert found == Start(first_offset=2, last_line=10, sent=10, place=START)
+    assert found == Start(first_offset=2, last_line=10, sent=10, place=START, last=record(11, 10))
 
 
 def test_checkpoint_that_agrees_with_the_log_is_gone_on_from() -> None:
-    assert start_of(NOTED, tail(high=105, line=100)) == Start(5, 100, 100, PLACE)
+    assert start_of(NOTED, tail(high=105, line=100)) == Start(5, 100, 100, PLACE, record(104, 100))
 
 
 def test_log_ahead_of_the_checkpoint_is_believed() -> None:
-    assert start_of(NOTED, tail(high=150, line=145)) == Start(5, 145, 145, PLACE)
+    assert start_of(NOTED, tail(high=150, line=145)) == Start(5, 145, 145, PLACE, record(149, 145))
 
 
 def test_log_that_retention_has_emptied_is_gone_on_from() -> None:
     assert start_of(NOTED, LogTail(low=105, high=105, last=None)) == Start(5, 100, 100, PLACE)
+
+
+def test_records_that_retention_removed_before_anybody_looked_stop_the_job() -> None:
+    with pytest.raises(DataLostError, match=r"95 records came behind offset 104.*retention"):
+        start_of(NOTED, LogTail(low=200, high=200, last=None))
+
+
+@pytest.mark.parametrize("checkpoint", [None, NOTED])
+def test_marker_of_a_transaction_at_the_end_is_not_taken_for_a_record(checkpoint: Checkpoint | None) -> None:
+    with pytest.raises(ForeignRecordsError, match=r"at offset 119.*goes on to offset 120.*--mode transactional"):
+        start_of(checkpoint, LogTail(low=0, high=121, last=record(119, 115)), first=5 if checkpoint is None else None)
 
 
 def test_log_behind_the_checkpoint_has_lost_records() -> None:
@@ -113,10 +133,42 @@ def test_tail_whose_line_does_not_fit_its_offset_is_no_order(line: int) -> None:
 
 def test_dead_letters_let_lines_run_ahead_of_offsets() -> None:
     noted = replace(NOTED, last_line=110, total_sent=100, dead_lettered=10)
-    assert start_of(noted, tail(high=120, line=130), dead_letters=True) == Start(5, 130, 115, PLACE)
-    assert start_of(None, tail(high=12, line=30), first=2, dead_letters=True) == Start(2, 30, 10, START)
+    assert start_of(noted, tail(high=120, line=130), dead_letters=True) == Start(5, 130, 115, PLACE, record(119, 130))
+    assert start_of(None, tail(high=12, line=30), first=2, dead_letters=True).sent == 10
     with pytest.raises(OrderBrokenError):
         start_of(noted, tail(high=120, line=124), dead_letters=True)  # dead letters do not come back to life
+
+
+def test_rows_without_a_record_must_be_dead_letters_each() -> None:
+    noted = replace(NOTED, last_line=110, total_sent=100, dead_lettered=10)
+    start = start_of(noted, tail(high=120, line=130), dead_letters=True)  # 15 records and 5 rows more
+    check_letters(start, noted, [3, 111, 112, 113, 114, 130, 131], before_line=0)
+    for letters in ([111, 112, 113, 114], [111, 112, 113, 114, 115, 116], []):
+        with pytest.raises(OrderBrokenError, match=f"15 have a record in the log and {len(letters)} a dead letter"):
+            check_letters(start, noted, letters, before_line=0)
+
+
+def test_without_a_checkpoint_all_dead_letters_of_the_range_count() -> None:
+    start = Start(first_offset=2, last_line=30, sent=10, place=START)
+    check_letters(start, None, range(11, 21), before_line=10)
+    with pytest.raises(OrderBrokenError, match="rows 11 to 30, 10 have a record in the log and 9"):
+        check_letters(start, None, range(11, 20), before_line=10)
+
+
+def test_job_goes_on_only_where_and_how_it_began() -> None:
+    noted = replace(NOTED, extra={"mode": "exclusive", "span": [0, None]})
+    same = {"topic": "t", "partition": 0, "mode": "exclusive", "span": (0, None)}
+    check_same_job(None, **same)  # type: ignore[arg-type]
+    check_same_job(noted, **same)  # type: ignore[arg-type]
+    check_same_job(NOTED, **same)  # type: ignore[arg-type]  # written before these were noted
+    for name, value, text in [
+        ("topic", "other", "KAFKA_TOPIC: the job job began with t, and is to go on with other"),
+        ("partition", 1, "KAFKA_PARTITION: the job job began with 0"),
+        ("mode", "transactional", "MODE: the job job began with exclusive"),
+        ("span", (0, 50), "PARTITIONS: the job job began with other ranges of rows"),
+    ]:
+        with pytest.raises(JobUsageError, match=text):
+            check_same_job(noted, **{**same, name: value})  # type: ignore[arg-type]
 
 
 def test_source_with_another_etag_is_another_source() -> None:

@@ -109,3 +109,28 @@ def test_typed_columns_are_compared_by_value_and_others_to_the_letter() -> None:
     check = ContentCheck(given, kinds={"id": "integer", "price": "number", "sold": "boolean"})
     check.feed([0], [b'{"id":7,"price":2.5,"sold":true,"note":"","_source_line":1,"_source_file":"a.csv"}'])
     assert check.finish().holds
+
+
+def test_row_that_is_in_both_topics_is_a_difference() -> None:
+    assert str(check_lines([1, 2, 3], dead=[2]).differences[0]) == "offset 1, row 2: has a dead letter as well"
+
+
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [
+        (None, "has another number of fields than the header, and no dead letter"),
+        ({"id": "x"}, "breaks the schema, and has no dead letter: invalid literal for int() with base 10: 'x'"),
+        ({"price": "nan"}, "breaks the schema, and has no dead letter: 'nan' is no finite number"),
+        ({"sold": "perhaps"}, "breaks the schema, and has no dead letter: 'perhaps' is no boolean"),
+    ],
+)
+def test_row_that_can_have_no_record_must_be_a_dead_letter(fields: dict[str, str] | None, what: str) -> None:
+    given = [(1, "a.csv", {"id": "1"}), (2, "a.csv", fields), (3, "a.csv", {"id": "3"})]
+    sent = [
+        b'{"id":1,"_source_line":1,"_source_file":"a.csv"}',
+        b'{"id":3,"_source_line":3,"_source_file":"a.csv"}',
+    ]
+    for dead, differences in [([2], []), ([], [f"offset 9, row 2: {what}"])]:
+        check = ContentCheck(iter(given), kinds={"id": "integer", "price": "number", "sold": "boolean"}, dead=dead)
+        check.feed([8, 9], sent)
+        assert [str(each) for each in check.finish().differences] == differences
