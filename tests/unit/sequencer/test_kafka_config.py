@@ -95,7 +95,7 @@ def test_file_of_certificates_that_is_not_there_is_named(tmp_path: Path) -> None
 def test_file_without_a_certificate_is_a_wrong_setting(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate", encoding="ascii")
     config = client_config(settings(kafka_security="tls", kafka_ca_file=str(tmp_path / "ca.pem")))
-    with pytest.raises(JobSettingsError, match="KAFKA_CA_FILE: .*no certificate"):
+    with pytest.raises(JobSettingsError, match=r"KAFKA_CA_FILE: .*no certificate"):
         PartitionLog(config, topic="t", partition=0)
 
 
