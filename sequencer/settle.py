@@ -151,8 +151,8 @@ def _check_acknowledged(checkpoint: Checkpoint, last: LogRecord, *, ours: bool) 
     if not ours or last.offset != upto or not 0 <= behind <= checkpoint.dead_lettered:
         raise ForeignRecordsError(
             f"offset {upto} was acknowledged for the job's last record, up to row {checkpoint.last_line}, and the last "
-            f"record, at offset {last.offset}, is {_named(last)}: Kafka has lost records, and somebody else has written "
-            "in their place. Take an empty partition and another JOB_ID to send everything again",
+            f"record, at offset {last.offset}, is {_named(last)}: Kafka has lost records, and somebody else has "
+            "written in their place. Take an empty partition and another JOB_ID to send everything again",
             offset=last.offset,
         )
 
