@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from sequencer.errors import JobSettingsError, NotAllowedError
 from sequencer.settings import JobSettings
+
+_log = logging.getLogger(__name__)
 
 
 def client_config(settings: JobSettings) -> dict[str, Any]:
-    """Return librdkafka's options of the connection, for producers and consumers alike; KAFKA_OPTIONS win."""
+    """Return librdkafka's options of the connection, for producers and consumers alike; KAFKA_OPTIONS win.
+
+    Raises:
+        JobSettingsError: KAFKA_CA_FILE is not there.
+        NotAllowedError: no token of IAM can be made.
+    """
     config: dict[str, Any] = {
         "bootstrap.servers": settings.kafka_bootstrap_servers,
         "client.id": f"csvpipe-sequencer-{settings.job_id}",
         "log.connection.close": False,
     }
     if settings.kafka_ca_file:
+        if not Path(settings.kafka_ca_file).exists():
+            raise JobSettingsError(f"KAFKA_CA_FILE: there is no file {settings.kafka_ca_file}")
         config["ssl.ca.location"] = settings.kafka_ca_file
     match settings.kafka_security:
         case "plaintext":
@@ -39,12 +51,27 @@ def client_config(settings: JobSettings) -> dict[str, Any]:
 
 
 def _iam_token(region: str) -> Callable[[str], tuple[str, float]]:
-    """Return what gives a token signed with the machine's role, and when it expires, in seconds since 1970."""
+    """Return what gives a token signed with the machine's role, and when it expires, in seconds since 1970.
+
+    Raises:
+        NotAllowedError: there is none now. One that fails to come later is an outage: the first has shown the role.
+    """
 
     def token(_config: str) -> tuple[str, float]:
         from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
 
-        text, expires_ms = MSKAuthTokenProvider.generate_auth_token(region)
+        try:
+            text, expires_ms = MSKAuthTokenProvider.generate_auth_token(region)
+        except Exception as error:
+            # Kafka's client keeps it to itself, and says only that there was no token.
+            _log.warning("no token for MSK's IAM: %s", error)
+            raise
         return text, expires_ms / 1000
 
+    try:
+        token("")
+    except Exception as error:
+        raise NotAllowedError(
+            f"no token for MSK's IAM can be made: {error}; look at AWS_REGION and at this machine's role or credentials"
+        ) from error
     return token

@@ -9,13 +9,17 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import TopicMetadata  # type: ignore[attr-defined]  # its own examples do so
 
 from sequencer.client_log import CLIENT_LOG
-from sequencer.errors import TopicError, TryAgainError
-from sequencer.kafka_errors import error_of
+from sequencer.connection import open_client, refusal
+from sequencer.errors import SequencerError, TopicError, TryAgainError
 from sequencer.settle import LogRecord, LogTail
 
 _CALL_S = 15.0
+_STEP_S = 3.0
+"""After which a call that was not answered is looked at: a refused connection is told only between calls."""
+_NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_EXCEPTION})
 _POLL_S = 0.5
 _BATCH_RECORDS = 10_000
 _LONGEST_END = 8 * 1024
@@ -29,22 +33,27 @@ class PartitionLog:
         client: librdkafka's configuration of the connection.
         topic, partition: what to read.
         committed: whether records of open and aborted transactions are passed over.
+
+    Raises:
+        JobSettingsError: an option of the connection is wrong.
+        TryAgainError: no token of IAM came.
     """
 
     def __init__(self, client: dict[str, Any], *, topic: str, partition: int, committed: bool = False) -> None:
         self._topic = topic
         self._partition = partition
-        self._consumer = _consumer(
-            {
-                **client,
-                "group.id": "csvpipe-sequencer-settle",  # demanded by the client, never joined
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-                "fetch.queue.backoff.ms": 10,  # a second, unless set: most of the time nothing would be fetched
-                "isolation.level": "read_committed" if committed else "read_uncommitted",
-            }
-        )
+        self._trouble: KafkaError | None = None
+        config = {
+            **client,
+            "group.id": "csvpipe-sequencer-settle",  # demanded by the client, never joined
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "fetch.queue.backoff.ms": 10,  # a second, unless set: most of the time nothing would be fetched
+            "isolation.level": "read_committed" if committed else "read_uncommitted",
+            "error_cb": self._note_trouble,
+        }
+        self._consumer = open_client(lambda: Consumer(config, logger=CLIENT_LOG))
         self.replicas = 0
         """On how many brokers the partition lies, once :meth:`ends` has looked."""
 
@@ -57,19 +66,22 @@ class PartitionLog:
 
         Raises:
             TopicError: there is no such partition.
+            NotAllowedError, JobSettingsError: Kafka, or our own client, refuses the connection or the topic.
             TryAgainError: Kafka does not answer.
         """
         where = f"{self._topic}[{self._partition}]"
         try:
-            topic = self._consumer.list_topics(self._topic, timeout=_CALL_S).topics[self._topic]
-            if topic.error is not None:
-                raise error_of(KafkaException(topic.error))
-            if self._partition not in topic.partitions:
-                raise TopicError(f"{where} is not there; make the topic, with enough partitions, first")
+            topic = self._metadata()
+            if topic.error is not None and topic.error.code() not in _NO_TOPIC:
+                raise KafkaException(topic.error)
+            if topic.error is not None or self._partition not in topic.partitions:
+                raise TopicError(
+                    f"{where} is not there; make the topic first, with enough partitions (or --create-topic)"
+                )
             self.replicas = len(topic.partitions[self._partition].replicas)
             low, high = self._consumer.get_watermark_offsets(self._at(0), timeout=_CALL_S)
         except KafkaException as error:
-            raise TryAgainError(f"Kafka does not answer: {error.args[0].str()}") from error
+            raise self._failure(error.args[0]) from error
         return int(low), int(high)
 
     def ends_at_rest(self, quiet_s: float) -> tuple[int, int]:
@@ -124,6 +136,7 @@ class PartitionLog:
         """Give the messages from ``begin`` on, below ``high``; the end of what can be read ends them as well.
 
         Raises:
+            NotAllowedError: we may not read.
             TryAgainError: Kafka does not answer, or retention has overtaken the reading.
         """
         if begin >= high:
@@ -132,26 +145,32 @@ class PartitionLog:
         deadline = time.monotonic() + _CALL_S
         while True:
             messages = self._consumer.consume(size, timeout=_POLL_S)
-            wanted = self._wanted(messages, high)
+            wanted, ended = self._wanted(messages, high)
             if wanted:
                 yield wanted
                 deadline = time.monotonic() + _CALL_S
-            if len(wanted) < len(messages) or (wanted and wanted[-1].offset() == high - 1):
+            if ended or (wanted and wanted[-1].offset() == high - 1):
                 return
             if time.monotonic() > deadline:
                 raise TryAgainError(f"Kafka does not answer: {self._topic}[{self._partition}] cannot be read")
 
-    def _wanted(self, messages: list[Message], high: int) -> list[Message]:
-        """Return the messages before the end of what can be read, or before offset ``high``."""
+    def _wanted(self, messages: list[Message], high: int) -> tuple[list[Message], bool]:
+        """Return the messages before the end of what can be read, or before offset ``high``; and whether it came."""
         errors = [at for at, message in enumerate(messages) if message.error()]
+        ended = False
+        for at in errors:
+            error = messages[at].error()
+            if error is None or error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                continue  # the client has looked for its group, which nobody needs
+            if error.code() != KafkaError._PARTITION_EOF:
+                where = f"{self._topic}[{self._partition}]"
+                raise refusal(error) or TryAgainError(f"{where} cannot be read: {error.str()}")
+            ended = True
         if errors:
-            error = messages[errors[0]].error()
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                raise TryAgainError(f"{self._topic}[{self._partition}] cannot be read: {error.str()}")
-            messages = messages[: errors[0]]
+            messages = [message for message in messages if not message.error()]
         if messages and int(messages[-1].offset() or 0) >= high:
-            return [message for message in messages if int(message.offset() or 0) < high]
-        return messages
+            return [message for message in messages if int(message.offset() or 0) < high], True
+        return messages, ended
 
     def find_first(self, last: LogRecord, *, low: int, names: Collection[str]) -> int:
         """Return the offset of the first record of the run that ``last`` ends.
@@ -169,6 +188,33 @@ class PartitionLog:
                 begin = middle + 1
         return begin
 
+    def _metadata(self) -> TopicMetadata:
+        """Ask for the topic, for some time; between two steps the client tells of connections that were refused."""
+        deadline = time.monotonic() + _CALL_S
+        self._trouble = None
+        while True:
+            try:
+                found: TopicMetadata = self._consumer.list_topics(self._topic, timeout=_STEP_S).topics[self._topic]
+            except KafkaException:
+                self.wait(_POLL_S)
+                if self._refused() is not None or time.monotonic() > deadline:
+                    raise
+            else:
+                return found
+
+    def _failure(self, error: KafkaError) -> SequencerError:
+        """Return what a failed call means; the trouble of the connection tells more than the call itself."""
+        cause = "" if self._trouble is None else f" ({self._trouble.str()})"
+        return refusal(error) or self._refused() or TryAgainError(f"Kafka does not answer: {error.str()}{cause}")
+
+    def _refused(self) -> SequencerError | None:
+        return None if self._trouble is None else refusal(self._trouble)
+
+    def _note_trouble(self, error: KafkaError) -> None:
+        """Keep what the client tells of its connections; that none is left says less than why."""
+        if self._trouble is None or error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._trouble = error
+
     def _last_between(self, begin: int, high: int) -> LogRecord | None:
         last: LogRecord | None = None
         for last in self.records(begin, high):  # noqa: B007  the last one is what is wanted
@@ -185,13 +231,6 @@ def parse(offset: int, value: bytes | None) -> LogRecord:
     if found is None:
         return LogRecord(offset, None, "")
     return LogRecord(offset, int(found[1]), json.loads(found[2]), value or b"")
-
-
-def _consumer(config: dict[str, Any]) -> Consumer:
-    try:
-        return Consumer(config, logger=CLIENT_LOG)
-    except KafkaException as error:
-        raise error_of(error) from error
 
 
 def _same_run(found: LogRecord, last: LogRecord, names: Collection[str]) -> bool:

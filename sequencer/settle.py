@@ -96,8 +96,7 @@ def settle(
         _check_order(start, tail, before_line, None, dead_letters=dead_letters)
         return start
     raise ForeignRecordsError(
-        f"the partition holds records of somebody else: the last one, at offset {last.offset}, is "
-        f"{'row ' + str(last.line) + ' of ' + last.source_file if last.line is not None else 'none of a sequencer'}. "
+        f"the partition holds records of somebody else: the last one, at offset {last.offset}, is {_named(last)}. "
         "Take an empty partition, or start behind them with --append",
         offset=last.offset,
     )
@@ -117,6 +116,8 @@ def _go_on(checkpoint: Checkpoint, tail: LogTail, *, ours: bool) -> Start:
     last = tail.last
     if tail.high == acknowledged_upto:
         # Nothing has come since; retention may have removed all of it.
+        if last is not None and checkpoint.total_sent:
+            _check_acknowledged(checkpoint, last, ours=ours)
         known = last if last is not None and last.line == checkpoint.last_line else None
         return Start(checkpoint.first_offset, checkpoint.last_line, checkpoint.total_sent, checkpoint.place, known)
     if last is None:
@@ -137,6 +138,23 @@ def _go_on(checkpoint: Checkpoint, tail: LogTail, *, ours: bool) -> Start:
     _check_end(tail, last)
     sent = last.offset - checkpoint.first_offset + 1
     return Start(checkpoint.first_offset, last.line or 0, sent, checkpoint.place, last)
+
+
+def _named(record: LogRecord) -> str:
+    return "none of a sequencer" if record.line is None else f"row {record.line} of {record.source_file}"
+
+
+def _check_acknowledged(checkpoint: Checkpoint, last: LogRecord, *, ours: bool) -> None:
+    """Check that the log's last record is the job's own: after a loss, others may have filled its place."""
+    upto = checkpoint.first_offset + checkpoint.total_sent - 1
+    behind = checkpoint.last_line - (last.line or 0)
+    if not ours or last.offset != upto or not 0 <= behind <= checkpoint.dead_lettered:
+        raise ForeignRecordsError(
+            f"offset {upto} was acknowledged for the job's last record, up to row {checkpoint.last_line}, and the last "
+            f"record, at offset {last.offset}, is {_named(last)}: Kafka has lost records, and somebody else has "
+            "written in their place. Take an empty partition and another JOB_ID to send everything again",
+            offset=last.offset,
+        )
 
 
 def _check_end(tail: LogTail, last: LogRecord) -> None:

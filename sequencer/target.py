@@ -148,6 +148,8 @@ class TransactionalTarget:
         self, checkpoint: Checkpoint | None, *, on_acknowledged: OnAcknowledged, on_statistics: Callable[[str], None]
     ) -> tuple[Start, RecordSender]:
         """See :class:`Target`. The predecessor's transaction is over once the sender is made."""
+        with closing(self._log(committed=False)) as log:
+            log.ends()  # is it there, and are we let in? The sender would try for a minute to find out
         sender = TransactionalSender(
             producer_config(
                 self._client,

@@ -83,6 +83,33 @@ def test_checkpoint_that_agrees_with_the_log_is_gone_on_from() -> None:
     assert start_of(NOTED, tail(high=105, line=100)) == Start(5, 100, 100, PLACE, record(104, 100))
 
 
+@pytest.mark.parametrize(
+    ("last", "what"),
+    [
+        (record(104, None, ""), "none of a sequencer"),
+        (record(104, 100, "s3://bucket/other.csv"), "row 100 of s3://bucket/other.csv"),
+        (record(104, 99), "row 99"),
+        (record(104, 101), "row 101"),
+        (record(103, 99), "at offset 103"),
+    ],
+    ids=["somebody", "another job", "an earlier row", "a later row", "a marker behind"],
+)
+def test_records_that_have_taken_the_place_of_lost_ones_are_not_the_jobs(last: LogRecord, what: str) -> None:
+    """The log ends where the checkpoint says, so that nothing seems to be missing."""
+    with pytest.raises(ForeignRecordsError, match=f"offset 104 was acknowledged.*{what}"):
+        start_of(NOTED, LogTail(low=0, high=105, last=last))
+
+
+def test_job_that_has_sent_nothing_yet_may_stand_behind_others() -> None:
+    noted = replace(NOTED, last_line=0, total_sent=0)
+    assert start_of(noted, tail(high=5, line=None, name="")) == Start(5, 0, 0, PLACE)
+
+
+def test_dead_rows_behind_the_last_record_are_the_jobs() -> None:
+    noted = replace(NOTED, last_line=103, dead_lettered=3)
+    assert start_of(noted, tail(high=105, line=100), dead_letters=True) == Start(5, 103, 100, PLACE)
+
+
 def test_log_ahead_of_the_checkpoint_is_believed() -> None:
     assert start_of(NOTED, tail(high=150, line=145)) == Start(5, 145, 145, PLACE, record(149, 145))
 

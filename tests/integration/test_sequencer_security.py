@@ -1,0 +1,118 @@
+"""A job on a real broker that is come to by TLS, SASL/SCRAM or tokens: what it may not do, it says at once.
+
+``RETRIES`` is so high that what is tried again would not end within the test's time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.certificates import CertificateAuthority
+from tests.support.secure_kafka import PASSWORD, SecureBroker, running_secure_kafka
+from tests.support.sequencing import Ended, SequencerRig
+
+ROWS = 1000
+MODES = ("exclusive", "transactional")
+FAKE_SIGNER = Path(__file__).parents[1] / "support" / "fake_iam_signer"
+WAYS: dict[str, dict[str, str]] = {
+    "tls": {},
+    "scram": {"KAFKA_USERNAME": "writer", "KAFKA_PASSWORD": PASSWORD},
+    "iam": {"PYTHONPATH": str(FAKE_SIGNER)},
+}
+LISTENERS = {"tls": "TLS", "scram": "SCRAM", "iam": "OAUTH"}
+MakeRig = Callable[..., SequencerRig]
+COMMANDS: dict[str, Callable[[SequencerRig], Ended]] = {
+    "sequence": lambda rig: rig.run(),
+    "sequence, transactional": lambda rig: rig.run("--mode", "transactional"),
+    "verify-topic": lambda rig: rig.verify(),
+}
+each_command = pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
+
+
+@pytest.fixture(scope="module")
+def authority() -> CertificateAuthority:
+    return CertificateAuthority("the broker's")
+
+
+@pytest.fixture(scope="module")
+def secure_broker(authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
+    with running_secure_kafka(tmp_path_factory.mktemp("secure"), authority) as broker:
+        yield broker
+
+
+@pytest.fixture
+def rig_by(secure_broker: SecureBroker, authority: CertificateAuthority, tmp_path: Path) -> MakeRig:
+    """Give what makes a rig that comes by ``tls``, ``scram`` or ``iam`` (by a fake signer), but for what is given."""
+
+    def make(way: str, **given: str) -> SequencerRig:
+        rig = SequencerRig(secure_broker, tmp_path)
+        rig.environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": secure_broker.listener(LISTENERS[way]),
+            "KAFKA_SECURITY": way,
+            "KAFKA_CA_FILE": authority.write_certificate(tmp_path / "ca.pem"),
+            "RETRIES": "1000",
+            **WAYS[way],
+            **given,
+        }
+        rig.write_source(ROWS)
+        return rig
+
+    return make
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("way", ["tls", "scram", pytest.param("iam", id="tokens of a fake signer")])
+def test_every_row_arrives_and_is_proven(rig_by: MakeRig, way: str, mode: str) -> None:
+    rig = rig_by(way)
+    ended = rig.run("--mode", mode)
+    assert ended.code == 0, str(ended)
+    rig.assert_proven(ROWS)
+
+
+@each_command
+def test_wrong_password_ends_it_and_the_settings_are_named(
+    rig_by: MakeRig, command: Callable[[SequencerRig], Ended]
+) -> None:
+    ended = command(rig_by("scram", KAFKA_PASSWORD="wrong"))
+    assert ended.code == 77, str(ended)
+    assert "KAFKA_USERNAME and KAFKA_PASSWORD" in ended.err
+
+
+@each_command
+def test_user_without_rights_on_the_topic_is_told_so_and_not_that_there_is_none(
+    rig_by: MakeRig, command: Callable[[SequencerRig], Ended]
+) -> None:
+    ended = command(rig_by("scram", KAFKA_USERNAME="stranger"))
+    assert ended.code == 77, str(ended)
+    assert "Topic authorization failed" in ended.err
+    assert "ACLs" in ended.err
+
+
+def test_user_without_the_right_to_transactions_is_told_so(rig_by: MakeRig) -> None:
+    ended = rig_by("scram", KAFKA_USERNAME="without-transactions").run("--mode", "transactional")
+    assert ended.code == 77, str(ended)
+    assert "Transactional Id authorization failed" in ended.err
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["the system's", "another authority's"])
+@each_command
+def test_certificate_that_nobody_vouches_for_ends_it_and_the_setting_is_named(
+    rig_by: MakeRig, tmp_path: Path, command: Callable[[SequencerRig], Ended], given: bool
+) -> None:
+    other = CertificateAuthority("another").write_certificate(tmp_path / "other.pem") if given else ""
+    ended = command(rig_by("tls", KAFKA_CA_FILE=other))
+    assert ended.code == 78, str(ended)
+    assert "KAFKA_CA_FILE: the certificate of Kafka's broker is not trusted" in ended.err
+
+
+@each_command
+def test_listener_that_speaks_no_tls_is_away_and_the_reason_is_said(
+    rig_by: MakeRig, secure_broker: SecureBroker, command: Callable[[SequencerRig], Ended]
+) -> None:
+    """It may be a broker on its way down, so it is tried again."""
+    ended = command(rig_by("tls", KAFKA_BOOTSTRAP_SERVERS=secure_broker.bootstrap, RETRIES="0"))
+    assert ended.code == 75, str(ended)
+    assert "SSL" in ended.err.rpartition("csvpipe: ")[2]

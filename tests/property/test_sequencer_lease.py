@@ -1,0 +1,219 @@
+"""Two processes and one lease, whatever the clock, the store and the processes do: never may both send."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from sequencer.checkpoint import CheckpointsUnavailableError
+from sequencer.errors import LeaseHeldError, LeaseLostError
+from sequencer.lease import Lease
+from sequencer.sqlite_checkpoint import SqliteCheckpoints
+
+LEASE_S, EXPIRY_S = 10.0, 4.0
+SLOTS = st.sampled_from([0, 1])
+MODES = st.sampled_from(["works", "works", "is away", "loses its answer", "is slow before", "is slow after"])
+
+
+class FakeTurns(threading.Event):
+    """In the place of what the lease's thread waits for: it goes on by one turn when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._turn, self._waiting = threading.Semaphore(0), threading.Semaphore(0)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._waiting.release()
+        self._turn.acquire()
+        return self.is_set()
+
+    def set(self) -> None:
+        super().set()
+        self._turn.release()
+
+    def take_one(self, thread: threading.Thread) -> None:
+        """Let the thread run from one wait to the next, or to its end."""
+        self._turn.release()
+        self.until_it_waits(thread)
+
+    def until_it_waits(self, thread: threading.Thread) -> None:
+        while thread.is_alive() and not self._waiting.acquire(timeout=0.01):
+            pass
+
+
+class FakeProcess:
+    """A process that holds the lease, or has held it."""
+
+    def __init__(self, name: str, store: SqliteCheckpoints) -> None:
+        self.name = name
+        self.lease = Lease(store, job_id="job", owner=name, lease_s=LEASE_S, expiry_s=EXPIRY_S)
+        self.turns = FakeTurns()
+        self.lease._closed = self.turns
+        self.sends_until = 0.0
+        """Until when Kafka's client may send what it has queued."""
+
+    @property
+    def thread(self) -> threading.Thread:
+        return self.lease._thread
+
+    def start(self) -> None:
+        self.lease.__enter__()
+        self.turns.until_it_waits(self.thread)
+
+    def renew(self) -> None:
+        self.turns.take_one(self.thread)
+
+    def is_lost(self) -> bool:
+        try:
+            self.lease.check()
+        except LeaseLostError:
+            return True
+        return False
+
+    def die(self) -> None:
+        self.turns.set()
+        self.thread.join()
+
+
+class TwoProcesses(RuleBasedStateMachine):
+    """Frozen is whoever is not called: its rules are not drawn for a while, and the clock goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1_000_000.0
+        self.mode, self.delay_s = "works", 0.0
+        self.running: dict[int, FakeProcess] = {}
+        self.dead: set[str] = set()
+        self.started = 0
+        self.stack = ExitStack()
+        directory = self.stack.enter_context(tempfile.TemporaryDirectory())
+        self.store = SqliteCheckpoints(str(Path(directory) / "c.sqlite3"))
+        for name in ("take_lease", "renew_lease", "drop_lease"):
+            self.stack.enter_context(patch.object(self.store, name, self.by_mode(getattr(self.store, name))))
+        clock = SimpleNamespace(time=lambda: self.now, monotonic=lambda: self.now)
+        self.stack.enter_context(patch("sequencer.lease.time", clock))
+        self.stack.enter_context(patch("sequencer.lease.is_dead", self.dead.__contains__))
+
+    def by_mode(self, call: Callable[..., None]) -> Callable[..., None]:
+        """Return a method of the store that does as the store is said to do."""
+
+        def called(*positional: object, **named: object) -> None:
+            if self.mode == "is away":
+                raise CheckpointsUnavailableError("away")
+            self.now += self.delay_s if self.mode == "is slow before" else 0
+            call(*positional, **named)
+            self.now += self.delay_s if self.mode == "is slow after" else 0
+            if self.mode == "loses its answer":
+                raise CheckpointsUnavailableError("no answer")
+
+        return called
+
+    @rule(mode=MODES, delay_s=st.floats(0, 1.5 * LEASE_S))
+    def let_the_store_be(self, mode: str, delay_s: float) -> None:
+        self.mode, self.delay_s = mode, delay_s
+
+    @rule(seconds=st.floats(0, 1.5 * LEASE_S))
+    def let_time_pass(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(slot=SLOTS)
+    def start(self, slot: int) -> None:
+        if slot in self.running:
+            return
+        self.started += 1
+        process, refused = FakeProcess(f"process {self.started}", self.store), False
+        try:
+            process.start()
+        except LeaseHeldError:
+            refused = True
+        except CheckpointsUnavailableError:
+            self.mode_was_unsure = True
+        else:
+            others = [other for other in self.running.values() if not other.is_lost()]
+            assert all(other.sends_until <= self.now for other in others), "what it has queued would be sent now"
+            self.running[slot] = process
+        assert not refused or self.running or self.mode_was_unsure, "nobody has it"
+
+    mode_was_unsure = False
+    """Whether a process may have the lease that has never known it, or that has not given it up."""
+
+    @rule(slot=SLOTS)
+    def renew(self, slot: int) -> None:
+        if slot in self.running:
+            self.running[slot].renew()
+
+    @rule(slot=SLOTS)
+    def send(self, slot: int) -> None:
+        if slot in self.running and self.running[slot].lease.is_safe():
+            self.running[slot].sends_until = self.now + EXPIRY_S
+
+    @rule(slot=SLOTS)
+    def stop(self, slot: int) -> None:
+        """Leave in order: what was queued is sent or thrown away by then."""
+        if slot in self.running:
+            process = self.running.pop(slot)
+            self.mode_was_unsure = self.mode_was_unsure or self.mode == "is away"
+            process.lease.__exit__(None, None, None)
+            assert not process.thread.is_alive()
+
+    @rule(slot=SLOTS)
+    def kill(self, slot: int) -> None:
+        if slot in self.running:
+            process = self.running.pop(slot)
+            process.die()
+            self.dead.add(process.name)
+
+    @precondition(lambda self: self.mode == "works")
+    @rule(slot=SLOTS)
+    def renewal_makes_a_holder_safe_or_tells_it(self, slot: int) -> None:
+        if slot in self.running:
+            self.running[slot].renew()
+            assert self.running[slot].lease.is_safe() != self.running[slot].is_lost()
+
+    @invariant()
+    def at_most_one_may_send(self) -> None:
+        assert sum(process.lease.is_safe() for process in self.running.values()) <= 1
+
+    @invariant()
+    def whoever_may_send_holds_the_lease_in_the_store(self) -> None:
+        for process in self.running.values():
+            if process.lease.is_safe():
+                with working(self):
+                    assert is_refused(self.store, now=self.now + EXPIRY_S), "another could take it too early"
+
+    def teardown(self) -> None:
+        for process in self.running.values():
+            process.die()
+        self.stack.close()
+
+
+@contextmanager
+def working(machine: TwoProcesses) -> Iterator[None]:
+    """Let the store work for a look at it."""
+    mode, machine.mode = machine.mode, "works"
+    try:
+        yield
+    finally:
+        machine.mode = mode
+
+
+def is_refused(store: SqliteCheckpoints, *, now: float) -> bool:
+    """Return whether a third process would be refused at ``now``."""
+    try:
+        store.take_lease("job", owner="a third", now=now, lease_s=0, is_dead=lambda _: False)
+    except LeaseHeldError:
+        return True
+    return False
+
+
+TestTwoProcesses = TwoProcesses.TestCase
+TestTwoProcesses.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

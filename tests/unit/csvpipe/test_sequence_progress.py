@@ -1,0 +1,89 @@
+"""What a running job shows: lines of the log, or bars where somebody looks."""
+
+from __future__ import annotations
+
+import io
+import logging
+from unittest.mock import patch
+
+import pytest
+from rich.console import Console
+
+from csvpipe import sequence_progress
+from csvpipe.sequence_progress import describe, showing
+from sequencer.model import Progress
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture(autouse=True)
+def log_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="sequencer.progress")
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Give what a terminal is written."""
+    screen = io.StringIO()
+    monkeypatch.setattr(sequence_progress, "messages", lambda: Console(file=screen, force_terminal=True, width=200))
+    return screen
+
+
+def sent(**given: float) -> Progress:
+    counters = {"total_bytes": 1000, "bytes_read": 250, "records_sent": 300, "last_line": 310, "sending_s": 2.0}
+    return Progress(**{**counters, **given})  # type: ignore[arg-type]  # counters are whole numbers
+
+
+def test_sentence_has_row_rate_and_how_much_was_read() -> None:
+    assert describe("job", sent()) == "job: row 310, 300 records in 2 s (150/s), 25.0 % of the source read"
+
+
+def test_source_without_a_byte_is_read_and_time_that_was_not_taken_divides_nothing() -> None:
+    assert describe("job", sent(total_bytes=0, sending_s=0.0)).endswith("100.0 % of the source read")
+
+
+def test_last_state_is_logged_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    with showing() as shown:
+        progress = Progress(total_bytes=1000)
+        shown.add("job", progress)
+        progress.records_sent, progress.last_line = 7, 8
+    assert [message.split(" in ")[0] for message in caplog.messages] == ["job: row 8, 7 records"]
+
+
+def test_each_of_several_jobs_is_logged_while_they_run(caplog: pytest.LogCaptureFixture) -> None:
+    with patch.object(sequence_progress, "_LOG_S", 0.01), showing() as shown:
+        shown.add("job.p0", sent())
+        shown.add("job.p1", sent())
+        for name in ("job.p0", "job.p1"):
+            wait_until(
+                lambda name=name: any(text.startswith(f"{name}: row 310") for text in caplog.messages),  # type: ignore[misc]
+                what="it is logged",
+                deadline_s=20,
+                poll_s=0.01,
+            )
+
+
+def test_job_that_has_sent_nothing_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with showing() as shown:
+        shown.add("job", Progress(total_bytes=1000))
+    assert caplog.messages == []
+
+
+def test_terminal_gets_a_bar_with_row_and_bytes_and_no_lines_of_the_log(
+    terminal: io.StringIO, caplog: pytest.LogCaptureFixture
+) -> None:
+    with showing() as shown:
+        shown.add("job", sent(last_line=12_345))
+    assert "job row 12 345" in terminal.getvalue()
+    assert "250 B of 1000 B" in terminal.getvalue()
+    assert caplog.messages == []
+
+
+def test_progress_is_shown_to_the_end_of_a_job_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        with showing() as shown:
+            shown.add("job", sent())
+            raise RuntimeError("failed")
+
+    with pytest.raises(RuntimeError, match="failed"):
+        fail()
+    assert len(caplog.messages) == 1
