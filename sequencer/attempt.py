@@ -207,12 +207,16 @@ class Attempt:
             return False
         count = len(encoded.records)
         for begin in range(0, count, BATCH_RECORDS):
-            if self._stop.requested or not self._wait_for_lease():
+            if self._stop.requested:
                 return False
             end = min(begin + BATCH_RECORDS, count)
             whole = end == count and encoded.lines[-1] == encoded.last_line
             place = encoded.end if whole else None
-            self._sender.send(encoded.records.part(begin, end), last_line=encoded.lines[end - 1], place=place)
+            batch = encoded.records.part(begin, end)
+            self._sender.make_room(batch)
+            if not self._wait_for_lease():  # last: what is queued now may be sent until it expires
+                return False
+            self._sender.send(batch, last_line=encoded.lines[end - 1], place=place)
         return True
 
     def _send_letters(self, letters: DeadLetters, dead: Sequence[DeadLetter]) -> bool:

@@ -165,13 +165,8 @@ class Sender:
         """How many records were sent and not acknowledged."""
         return self._pending_records
 
-    def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
-        """Queue one batch, waiting for room.
-
-        Args:
-            records: the values, one at least; none is longer than Kafka takes.
-            last_line: the ``_source_line`` of the last one.
-            place: the place behind it, where that is the end of a block.
+    def make_room(self, records: Records) -> None:
+        """Wait until a batch may be queued: until what is unacknowledged with it is within bounds.
 
         Raises:
             SequencerError: the sender has failed, now or before.
@@ -182,7 +177,20 @@ class Sender:
             or self._pending_bytes + size_bytes > self._window_bytes()
         ):
             self.poll(_POLL_S)
+
+    def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
+        """Queue one batch, for which :meth:`make_room` has made room.
+
+        Args:
+            records: the values, one at least; none is longer than Kafka takes.
+            last_line: the ``_source_line`` of the last one.
+            place: the place behind it, where that is the end of a block.
+
+        Raises:
+            SequencerError: the sender has failed, now or before.
+        """
         self.poll(0)
+        size_bytes = records.size_bytes
         self._pending.append(_Batch(time.monotonic(), len(records), size_bytes, last_line, place))
         self._pending_records += len(records)
         self._pending_bytes += size_bytes

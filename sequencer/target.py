@@ -34,8 +34,11 @@ class RecordSender(Protocol):
     def retries(self) -> int:
         """How often Kafka's client has reported trouble that it goes on after."""
 
+    def make_room(self, records: Records) -> None:
+        """Wait until a batch may be queued."""
+
     def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
-        """Queue one batch, waiting for room."""
+        """Queue one batch, for which there is room."""
 
     def poll(self, timeout_s: float) -> None:
         """Take acknowledgements."""

@@ -82,6 +82,10 @@ class TransactionalSender:
         """How many records are not committed."""
         return self._open_records
 
+    def make_room(self, records: Records) -> None:
+        """Wait until a batch may be queued."""
+        self._sender.make_room(records)
+
     def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
         """Queue one batch in the open transaction, or in a new one (see :meth:`Sender.send`)."""
         if not self._open_records:

@@ -30,7 +30,9 @@ def test_as_long_as_nothing_is_acknowledged_only_a_first_window_is_queued() -> N
 
     def send_for_ever() -> None:
         while True:
-            sending.send(Records.of([b"x" * 1000] * 100), last_line=100 * len(sent) + 100, place=None)
+            batch = Records.of([b"x" * 1000] * 100)
+            sending.make_room(batch)
+            sending.send(batch, last_line=100 * len(sent) + 100, place=None)
             sent.append(100_000)
 
     with closing(sending), pytest.raises(TryAgainError, match=r"has not acknowledged row 100 within 1 s"):

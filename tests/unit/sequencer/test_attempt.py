@@ -1,0 +1,151 @@
+"""An attempt with a fake partition: records are queued only while the lease is safe, whatever was waited for before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from sequencer.attempt import Attempt, JobParts
+from sequencer.batch import Records
+from sequencer.checkpoint import CheckpointsUnavailableError
+from sequencer.input import open_input
+from sequencer.lease import Lease
+from sequencer.local_source import LocalFile
+from sequencer.model import START, Checkpoint, JobStatus, Place, Progress
+from sequencer.producer import Acknowledged
+from sequencer.schema import Schema
+from sequencer.settings import JobSettings
+from sequencer.settle import Start
+from sequencer.sqlite_checkpoint import SqliteCheckpoints
+from sequencer.stopping import StopRequest
+
+ROWS = 5000
+
+
+class FakeLease:
+    """A lease that is safe when the test says so; it becomes safe again when it is waited for."""
+
+    def __init__(self) -> None:
+        self.safe = True
+
+    def check(self) -> None:
+        """Nobody takes it."""
+
+    def is_safe(self) -> bool:
+        return self.safe
+
+
+class FakePartition:
+    """A target and its sender at once: it keeps what is queued, and whether the lease was safe then."""
+
+    needs_lease = True
+    retries = 0
+
+    def __init__(self, lease: FakeLease) -> None:
+        self.lease = lease
+        self.lines: list[int] = []
+        self.queued_safely: list[bool] = []
+        self._tell: Callable[[Acknowledged], None] = lambda _: None
+
+    def begin(
+        self, checkpoint: Checkpoint | None, *, on_acknowledged: Callable[[Acknowledged], None], on_statistics: object
+    ) -> tuple[Start, FakePartition]:
+        self._tell = on_acknowledged
+        sent = checkpoint.total_sent if checkpoint else 0
+        return Start(0, sent, sent, checkpoint.place if checkpoint else START), self
+
+    def make_room(self, records: Records) -> None:
+        self.lease.safe = False  # it ran out while room was waited for
+
+    def poll(self, timeout_s: float) -> None:
+        self.lease.safe = True
+
+    def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
+        self.queued_safely.append(self.lease.is_safe())
+        self.lines += [json.loads(record)["_source_line"] for record in records]
+        self._tell(Acknowledged(len(self.lines), records.size_bytes, last_line, last_line - 1, place))
+
+    def drain(self, *, until: Callable[[], bool]) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class AwayCheckpoints(SqliteCheckpoints):
+    """A store that is away when the test says so."""
+
+    away = False
+
+    def load(self, job_id: str) -> Checkpoint | None:
+        self._look()
+        return super().load(job_id)
+
+    def save(self, checkpoint: Checkpoint, *, owner: str) -> None:
+        self._look()
+        super().save(checkpoint, owner=owner)
+
+    def _look(self) -> None:
+        if self.away:
+            raise CheckpointsUnavailableError("away")
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> AwayCheckpoints:
+    store = AwayCheckpoints(str(tmp_path / "c.sqlite3"))
+    store.take_lease("job", owner="me", now=0, lease_s=1e9, is_dead=lambda _: False)
+    return store
+
+
+@pytest.fixture
+def parts(tmp_path: Path, checkpoints: AwayCheckpoints) -> JobParts:
+    path = tmp_path / "a.csv"
+    path.write_text("a\n" + "".join(f"{row}\n" for row in range(1, ROWS + 1)), encoding="utf-8")
+    settings = JobSettings(source=str(path), kafka_topic="t", job_id="job")
+    return JobParts(
+        settings=settings,
+        job_id="job",
+        partition=0,
+        source=open_input([LocalFile(str(path))], settings=settings, schema=Schema()),
+        target=cast("Any", FakePartition(FakeLease())),
+        checkpoints=checkpoints,
+        owner="me",
+        client={},
+        progress=Progress(),
+    )
+
+
+def attempt(parts: JobParts, *, remembered: Checkpoint | None = None) -> Attempt:
+    lease = cast("Lease", cast("FakePartition", parts.target).lease)
+    return Attempt(parts, lease=lease, stop=StopRequest(), remembered=remembered)
+
+
+def test_nothing_is_queued_that_has_waited_for_room_until_the_lease_was_not_safe(parts: JobParts) -> None:
+    final = attempt(parts).run()
+    partition = cast("FakePartition", parts.target)
+    assert (final.status, final.total_sent) == (JobStatus.DONE, ROWS)
+    assert partition.lines == list(range(1, ROWS + 1))
+    assert len(partition.queued_safely) > 1
+    assert all(partition.queued_safely)
+
+
+def test_first_attempt_needs_the_store(parts: JobParts, checkpoints: AwayCheckpoints) -> None:
+    checkpoints.away = True
+    with pytest.raises(CheckpointsUnavailableError):
+        attempt(parts).run()
+
+
+def test_later_attempt_goes_on_by_what_the_process_remembers(parts: JobParts, checkpoints: AwayCheckpoints) -> None:
+    first = attempt(parts)
+    first.run()
+    remembered = first.checkpoint
+    assert remembered is not None
+    assert remembered.total_sent == ROWS
+    checkpoints.away = True
+    again = attempt(parts, remembered=remembered)
+    assert again.run().total_sent == ROWS
+    assert cast("FakePartition", parts.target).lines == list(range(1, ROWS + 1)), "nothing was sent again"
