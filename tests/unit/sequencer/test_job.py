@@ -1,0 +1,109 @@
+"""What is tried again, how often, and what ends a job at once. The attempts are fakes, the lease is real."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sequencer import job
+from sequencer.attempt import JobParts
+from sequencer.errors import LeaseHeldError, NotAllowedError, OrderBrokenError, SequencerError, TryAgainError
+from sequencer.job import run_job
+from sequencer.model import Checkpoint, Progress
+from sequencer.settings import JobSettings
+from sequencer.sqlite_checkpoint import SqliteCheckpoints
+from sequencer.stopping import StopRequest
+
+AWAY, SENT = TryAgainError("away"), "sent something, then away"
+DONE = Checkpoint(job_id="j", timestamp=datetime(2026, 1, 31, tzinfo=UTC), topic="t", partition=0, first_offset=0)
+
+
+class FakeAttempts:
+    """Stands in for the class: each attempt does the next of ``steps``; ``remembered`` is what each was given."""
+
+    def __init__(self, steps: list[Any]) -> None:
+        self.steps = steps
+        self.remembered: list[object] = []
+
+    def __call__(self, parts: JobParts, *, lease: object, stop: StopRequest, remembered: object) -> SimpleNamespace:
+        self.remembered.append(remembered)
+        step, number = self.steps[len(self.remembered) - 1], len(self.remembered)
+
+        def run() -> object:
+            if step == SENT:
+                parts.progress.records_sent += 1
+                raise AWAY
+            if isinstance(step, SequencerError):
+                raise step
+            return step
+
+        return SimpleNamespace(run=run, checkpoint=f"checkpoint {number}")
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> JobParts:
+    return SimpleNamespace(  # type: ignore[return-value]  # as much of it as is looked at
+        settings=JobSettings(_env_file=None, retries=2),
+        job_id="j",
+        owner="me",
+        checkpoints=SqliteCheckpoints(str(tmp_path / "c.sqlite3")),
+        progress=Progress(),
+    )
+
+
+@pytest.fixture
+def attempts(monkeypatch: pytest.MonkeyPatch) -> FakeAttempts:
+    fakes = FakeAttempts([])
+    monkeypatch.setattr(job, "Attempt", fakes)
+    monkeypatch.setattr(job, "_FIRST_WAIT_S", 0.001)
+    return fakes
+
+
+def test_outage_is_tried_again_with_what_is_remembered(parts: JobParts, attempts: FakeAttempts) -> None:
+    attempts.steps = [AWAY, AWAY, DONE]
+    assert run_job(parts, StopRequest()) is DONE
+    assert attempts.remembered == [None, "checkpoint 1", "checkpoint 2"]
+    assert parts.progress.errors == 2
+
+
+def test_outage_that_outlasts_the_retries_ends_the_job_and_frees_the_lease(
+    parts: JobParts, attempts: FakeAttempts
+) -> None:
+    attempts.steps = [AWAY] * 3
+    with pytest.raises(TryAgainError, match="away"):
+        run_job(parts, StopRequest())
+    assert len(attempts.remembered) == 3
+    parts.checkpoints.take_lease("j", owner="another", now=0, lease_s=60, is_dead=lambda _: False)
+
+
+def test_whoever_gets_on_between_outages_has_all_retries_again(parts: JobParts, attempts: FakeAttempts) -> None:
+    attempts.steps = [AWAY, AWAY, SENT, AWAY, SENT, AWAY, DONE]
+    assert run_job(parts, StopRequest()) is DONE
+
+
+@pytest.mark.parametrize("final", [NotAllowedError("no"), OrderBrokenError("broken")])
+def test_what_a_person_has_to_look_at_is_not_tried_again(
+    parts: JobParts, attempts: FakeAttempts, final: SequencerError
+) -> None:
+    attempts.steps = [final]
+    with pytest.raises(type(final)):
+        run_job(parts, StopRequest())
+
+
+def test_job_that_is_to_stop_does_not_wait_for_what_is_away(parts: JobParts, attempts: FakeAttempts) -> None:
+    attempts.steps = [AWAY]
+    stop = StopRequest()
+    stop.request("SIGTERM")
+    with pytest.raises(TryAgainError, match="away"):
+        run_job(parts, stop)
+
+
+def test_job_that_another_process_runs_is_not_begun(parts: JobParts, attempts: FakeAttempts) -> None:
+    parts.checkpoints.take_lease("j", owner="another", now=4e9, lease_s=60, is_dead=lambda _: False)
+    with pytest.raises(LeaseHeldError, match="run by another"):
+        run_job(parts, StopRequest())
+    assert attempts.remembered == []

@@ -1,0 +1,72 @@
+"""One line for each record of the log, as text or as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from sequencer.logging import configure_logging
+from sequencer.settings import JobSettings
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    names = ("librdkafka", "botocore", "urllib3")
+    before = root.handlers[:], root.level, [logging.getLogger(name).level for name in names]
+    yield
+    root.handlers[:], root.level = before[0], before[1]
+    for name, level in zip(names, before[2], strict=True):
+        logging.getLogger(name).setLevel(level)
+
+
+def configured(**given: str) -> logging.Logger:
+    configure_logging(JobSettings(_env_file=None, job_id="j", kafka_topic="t", **given))  # type: ignore[arg-type]
+    return logging.getLogger("sequencer.job")
+
+
+def failed(log: logging.Logger) -> None:
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        log.exception("it has\nfailed")
+
+
+def test_text_is_one_line_with_time_level_and_logger(capsys: pytest.CaptureFixture[str]) -> None:
+    log = configured(log_level="WARNING")
+    log.info("not this")
+    log.warning("two\nlines of %s", "größe")
+    (line,) = capsys.readouterr().err.splitlines()
+    moment, _, rest = line.partition(" ")
+    assert moment.endswith("Z")
+    assert rest == "WARNING sequencer.job: two\\nlines of größe"
+
+
+def test_traceback_follows_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    failed(configured())
+    first, *trace = capsys.readouterr().err.splitlines()
+    assert first.endswith("ERROR sequencer.job: it has\\nfailed")
+    assert trace[0].startswith("Traceback")
+
+
+def test_json_is_one_object_a_line_with_the_job(capsys: pytest.CaptureFixture[str]) -> None:
+    log = configured(log_format="json")
+    log.info("größe")
+    failed(log)
+    plain, trace = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (plain["message"], plain["level"], plain["logger"]) == ("größe", "INFO", "sequencer.job")
+    assert (plain["job_id"], plain["topic"], plain["partition"]) == ("j", "t", 0)
+    assert "exception" not in plain
+    assert trace["exception"].startswith("Traceback")
+
+
+def test_only_the_handler_of_the_job_is_left() -> None:
+    configured()
+    configured()
+    (handler,) = logging.getLogger().handlers
+    assert isinstance(handler, logging.StreamHandler)
+    assert handler.stream is sys.stderr

@@ -1,0 +1,88 @@
+"""A job's settings: what does not fit together, or is not given, is named before anything begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sequencer.errors import JobSettingsError
+from sequencer.settings import JobSettings, load_settings
+
+COMPLETE = {"source": "a.csv", "kafka_bootstrap_servers": "b:9092", "kafka_topic": "t", "job_id": "j"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in JobSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_lease_that_records_could_outlive_is_refused() -> None:
+    with pytest.raises(
+        JobSettingsError, match=r"LEASE_S \(90\) must be more than 1\.5 times DELIVERY_TIMEOUT_S \(60\)"
+    ):
+        load_settings(lease_s=90, delivery_timeout_s=60)
+    assert load_settings(lease_s=90.1, delivery_timeout_s=60).expiry_s == 90
+
+
+def test_every_wrong_setting_is_named() -> None:
+    with pytest.raises(JobSettingsError, match=r"S3_ENDPOINT: .*MODE: .*JOB_ID: "):
+        load_settings(mode="both", job_id="no/slash", s3_endpoint="localhost")
+
+
+def test_wrong_password_is_not_repeated_in_the_error() -> None:
+    with pytest.raises(JobSettingsError) as caught:
+        load_settings(kafka_password=["s3cret"])
+    assert "KAFKA_PASSWORD" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [name for name in COMPLETE if name != "source"])
+def test_setting_that_a_job_cannot_do_without_is_named_and_a_dry_run_does_without(name: str) -> None:
+    given = {key: value for key, value in COMPLETE.items() if key != name}
+    settings = load_settings(**given)
+    with pytest.raises(JobSettingsError, match=f"^not given: {name.upper()}$"):
+        settings.check_complete()
+    load_settings(**given, dry_run=True).check_complete()
+
+
+def test_all_that_is_not_given_is_named_at_once() -> None:
+    settings = load_settings()
+    with pytest.raises(JobSettingsError, match=r"SOURCE \(or S3_BUCKET and S3_KEY\), .*, KAFKA_TOPIC, JOB_ID"):
+        settings.check_complete()
+    load_settings(**COMPLETE).check_complete()
+
+
+def test_looking_at_a_partition_takes_a_broker_and_a_topic() -> None:
+    settings = load_settings(kafka_topic="t")
+    with pytest.raises(JobSettingsError, match=r"^not given: KAFKA_BOOTSTRAP_SERVERS$"):
+        settings.check_log()
+    load_settings(kafka_topic="t", kafka_bootstrap_servers="b:9092").check_log()
+
+
+def test_option_wins_over_the_environment_and_that_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("KAFKA_TOPIC=file\nJOB_ID=file\nMODE=transactional\n", encoding="ascii")
+    monkeypatch.setenv("KAFKA_TOPIC", "environment")
+    monkeypatch.setenv("JOB_ID", "environment")
+    settings = load_settings(job_id="option", kafka_topic=None)
+    assert (settings.job_id, settings.kafka_topic, settings.mode) == ("option", "environment", "transactional")
+
+
+@pytest.mark.parametrize(
+    ("given", "sources"),
+    [
+        ({"source": "s3://b/1.csv  s3://b/2.csv"}, ("s3://b/1.csv", "s3://b/2.csv")),
+        ({"s3_bucket": "b", "s3_key": "in/k.csv"}, ("s3://b/in/k.csv",)),
+        ({"source": "a.csv", "s3_bucket": "b", "s3_key": "k.csv"}, ("a.csv",)),
+        ({"s3_bucket": "b"}, ()),
+    ],
+)
+def test_source_is_what_was_named(given: dict[str, str], sources: tuple[str, ...]) -> None:
+    assert load_settings(**given).sources == sources
+
+
+def test_dead_letter_topic_lies_beside_the_topic_unless_it_is_named() -> None:
+    assert load_settings(kafka_topic="rows").dlq == "rows-dlq"
+    assert load_settings(kafka_topic="rows", dead_letter_topic="bad").dlq == "bad"
