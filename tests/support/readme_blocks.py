@@ -16,7 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 README_UPLOADER = "http://127.0.0.1:8000"
-"""The uploader's address as it stands in the README; a test puts its own in its place."""
+README_KAFKA = "127.0.0.1:9092"
+"""The addresses of uploader and Kafka as they stand in the README; a test puts its own in their place."""
 KINDS = frozenset({"check", "stack", "by-hand"})
 _FENCE = re.compile(
     r"^```(?P<language>bash|sh|shell|console)(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
@@ -47,11 +48,13 @@ def run_block(
     *,
     environment: Mapping[str, str] | None = None,
     uploader_url: str = README_UPLOADER,
+    kafka: str = README_KAFKA,
     deadline_s: float = 300,
 ) -> str:
     """Run ``block`` in the checkout's root, stopping at the first command that fails, and return what it printed."""
+    text = block.text.replace(README_UPLOADER, uploader_url).replace(README_KAFKA, kafka)
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block.text.replace(README_UPLOADER, uploader_url)],
+        ["bash", "-euo", "pipefail", "-c", text],
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
         capture_output=True,
@@ -63,7 +66,9 @@ def run_block(
     return done.stdout
 
 
-def run_stack_blocks(*, uploader_url: str, s3_endpoint: str, access_key: str, secret_key: str) -> dict[str, str]:
+def run_stack_blocks(
+    *, uploader_url: str, kafka: str, s3_endpoint: str, access_key: str, secret_key: str, checkpoints: Path
+) -> dict[str, str]:
     """Run every block of the README that needs the stack, on the one at these addresses; return output by place."""
     from csvpipe.flights import write_flights
 
@@ -73,8 +78,9 @@ def run_stack_blocks(*, uploader_url: str, s3_endpoint: str, access_key: str, se
         "S3_ENDPOINT": s3_endpoint,
         "AWS_ACCESS_KEY_ID": access_key,
         "AWS_SECRET_ACCESS_KEY": secret_key,
+        "CHECKPOINT_FILE": str(checkpoints),
         "NO_PROXY": "127.0.0.1",
     }
     blocks = list(shell_blocks(kind="stack"))
     assert blocks
-    return {b.place: run_block(b, environment=environment, uploader_url=uploader_url) for b in blocks}
+    return {b.place: run_block(b, environment=environment, uploader_url=uploader_url, kafka=kafka) for b in blocks}
