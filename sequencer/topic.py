@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import TimeoutError as NoAnswerError
+from contextlib import closing
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
 
+from sequencer.errors import TopicError, TryAgainError
 from sequencer.kafka_errors import error_of
+from sequencer.log import PartitionLog
 
 _log = logging.getLogger(__name__)
 _CALL_S = 30.0
@@ -24,13 +28,28 @@ def make_topics(client: dict[str, Any], topics: dict[str, int]) -> None:
     Raises:
         SequencerError: a topic cannot be made, or Kafka does not answer.
     """
+    # Looked for first: that says at once where we are not let in, and takes no right to make what is there.
+    missing = {name: count for name, count in topics.items() if not _is_there(client, name)}
+    if not missing:
+        return
     try:
         admin = AdminClient(client)  # kept: without it nobody would hear the answers
-        made = admin.create_topics([NewTopic(name, count) for name, count in topics.items()])
+        made = admin.create_topics([NewTopic(name, count) for name, count in missing.items()])
         for name, future in made.items():
             _wait(name, future)
     except KafkaException as error:
         raise error_of(error) from error
+    except NoAnswerError as error:
+        raise TryAgainError(f"Kafka has not said within {_CALL_S:.0f} s whether it makes the topics") from error
+
+
+def _is_there(client: dict[str, Any], topic: str) -> bool:
+    with closing(PartitionLog(client, topic=topic, partition=0)) as log:
+        try:
+            log.ends()
+        except TopicError:
+            return False
+        return True
 
 
 def _wait(name: str, future: Any) -> None:  # noqa: ANN401  confluent_kafka does not type its futures

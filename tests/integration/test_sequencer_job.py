@@ -121,13 +121,19 @@ def test_bad_row_stops_a_job_that_is_to_stop(rig: SequencerRig) -> None:
 
 
 def test_second_process_is_refused_and_told_who_runs_the_job(rig: SequencerRig) -> None:
+    """The first one stands still meanwhile, well within its lease: it could be done before the second has begun."""
     rig.write_source(10 * ROWS)
-    with rig.start() as first:
+    rig.environment = {"LEASE_S": "600", "DELIVERY_TIMEOUT_S": "300"}
+    with rig.start("--checkpoint-interval", "1000") as first:
         wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
-        second = rig.run()
-        assert second.code == 75
-        assert f"/{first.pid}/" in second.err
+        first.send_signal(signal.SIGSTOP)
+        try:
+            second = rig.run()
+        finally:
+            first.send_signal(signal.SIGCONT)
         assert rig.end_of(first).code == 0
+    assert second.code == 75, str(second)
+    assert f"/{first.pid}/" in second.err
     rig.assert_proven(10 * ROWS)
 
 

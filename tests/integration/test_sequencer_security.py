@@ -26,6 +26,7 @@ LISTENERS = {"tls": "TLS", "scram": "SCRAM", "iam": "OAUTH"}
 MakeRig = Callable[..., SequencerRig]
 COMMANDS: dict[str, Callable[[SequencerRig], Ended]] = {
     "sequence": lambda rig: rig.run(),
+    "sequence, making the topic": lambda rig: rig.run("--create-topic"),
     "sequence, transactional": lambda rig: rig.run("--mode", "transactional"),
     "verify-topic": lambda rig: rig.verify(),
 }
