@@ -12,7 +12,8 @@ a topic of its own for each contender, on a Kafka and a MinIO that are started f
 Records a second are what each says itself (csvpipe in its last line), as the benchmarks of Kafka leave their start-up
 out; beside it, rows by the time from the process's start to its end. gzip has level 3 for all: csvpipe's default, as
 the zlib in the wheel of confluent-kafka is slow. Peak RSS is that of the process, in MB of 10^6 bytes. All share the
-machine with the broker.
+machine with the broker, which is warmed up before each compression by a million records of ProducerPerformance's.
+``LIBRDKAFKA`` may name another build of librdkafka for csvpipe.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -43,7 +44,7 @@ from stack.s3 import s3_client
 from stack.settings import StackSettings
 
 _BUCKET, _KEY = "raw", "benchmark/source.csv"
-_PLAIN_SHARE = 20
+_PLAIN_SHARE, _WARM_UP = 20, 1_000_000
 _PAYLOADS = 200_000
 """Lines that ProducerPerformance picks from: it holds all of them in memory."""
 _AT = "2026-01-31T12:00:00"
@@ -189,10 +190,11 @@ def send_plainly(source: str, bootstrap: str, topic: str, rows: int) -> None:
     producer.flush()
 
 
-def contenders(bench: Bench, compressions: list[str]) -> list[tuple[str, Callable[[str], Measured]]]:
-    """Return what to measure: its name, and what sends into a topic."""
-    found: list[tuple[str, Callable[[str], Measured]]] = []
+def contenders(bench: Bench, compressions: list[str]) -> list[tuple[str, Callable[[str], Measured] | None]]:
+    """Return what to measure: its name, and what sends into a topic; None: the broker is to be warmed up."""
+    found: list[tuple[str, Callable[[str], Measured] | None]] = []
     for compression in compressions:
+        found.append((compression, None))
         for mode in ("exclusive", "transactional"):
             send = partial(sequence, bench, mode=mode, compression=compression)
             found.append((f"csvpipe sequence, {mode}, {compression}", send))
@@ -230,6 +232,10 @@ def main() -> None:
             print("| sent by | records/s | from start to end | peak RSS MB |\n|---|---:|---:|---:|")
             for name, measure in contenders(bench, args.compressions.split(",")):
                 topic = bench.new_topic()
+                if measure is None:
+                    perf_test(replace(bench, rows=_WARM_UP), topic, compression=name)
+                    bench.drop_topic(topic)
+                    continue
                 measured = measure(topic)
                 rates = f"{measured.records_per_s:,.0f} | {measured.whole_per_s:,.0f}"
                 print(f"| {name} | {rates} | {measured.rss_mb:.0f} |", flush=True)

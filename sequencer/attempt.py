@@ -158,7 +158,7 @@ class Attempt:
         status, error = JobStatus.FAILED, "unexpected"
         try:
             with EncodedBlocks(
-                lambda: source.encoded(place=place, last_line=last_line, on_read=self._note_read)
+                lambda: source.to_encode(place=place, last_line=last_line, on_read=self._note_read)
             ) as blocks:
                 try:
                     status, error = JobStatus.DONE if self._send_all(blocks) else JobStatus.STOPPED, ""

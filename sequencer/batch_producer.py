@@ -17,6 +17,7 @@ from sequencer.librdkafka import NativeMessage, TokenRefresh, code_error, librar
 
 _log = logging.getLogger(__name__)
 _EVENTS = librdkafka.EVENT_DELIVERY | librdkafka.EVENT_LOG | librdkafka.EVENT_ERROR | librdkafka.EVENT_STATISTICS
+_HURRY_MS = 1
 _SYSLOG_WARNING, _SYSLOG_INFO = 4, 6
 _MESSAGE = np.dtype(NativeMessage)
 _MessagePointer = ctypes.POINTER(NativeMessage)
@@ -98,6 +99,11 @@ class BatchProducer:
                 self._serve(event)
             finally:
                 self._rd.event_destroy(event)
+
+    def hurry(self) -> None:
+        """Let what is queued be sent without waiting for more to come with it."""
+        if self._handle is not None:
+            self._rd.flush(self._handle, _HURRY_MS)  # does not serve events, and so always takes its time
 
     def purge(self) -> None:
         """Throw away what was not sent, and give up what is on its way; :meth:`poll` tells of it."""

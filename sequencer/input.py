@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sequencer.content import FileHead, read_head, read_rows
 from sequencer.encode import Encoder
@@ -68,10 +69,14 @@ class JobInput:
         before = sum(source.size_bytes for source in self.sources[:source_index])
         return before + self.sources[source_index].stored_bytes_read - self._stored(self.begin)
 
-    def encoded(
+    def encoded(self, *, place: Place, last_line: int) -> Iterator[EncodedBlock]:
+        """Give the blocks behind row ``last_line``, one after the other (see :meth:`to_encode`)."""
+        return (encode() for encode in self.to_encode(place=place, last_line=last_line))
+
+    def to_encode(
         self, *, place: Place, last_line: int, on_read: Callable[[int], None] = lambda _: None
-    ) -> Iterator[EncodedBlock]:
-        """Give the blocks behind row ``last_line``, reading from ``place`` on, which is at or before it.
+    ) -> Iterator[Callable[[], EncodedBlock]]:
+        """Give what encodes each block behind row ``last_line``, reading from ``place`` on, which is at or before it.
 
         Args:
             place: where to start reading.
@@ -79,7 +84,7 @@ class JobInput:
             on_read: told how much was read, as stored, after each block.
 
         Raises:
-            BadRowError: the content is no CSV, or a row is bad and that is to stop the job.
+            BadRowError: the content is no CSV; what is given raises it where a row is bad and that is to stop the job.
         """
         upto = self.upto
         for block in read_rows(self.sources, self.heads, start=place, stop=self.end):
@@ -89,7 +94,7 @@ class JobInput:
             if block.end.line > last_line:
                 skip = max(0, last_line - block.start.line)
                 take = None if upto is None else upto - block.start.line - skip
-                yield self.encoders[block.start.source_index].encode(block, skip=skip, take=take)
+                yield partial(self.encoders[block.start.source_index].encode, block, skip=skip, take=take)
 
 
 def open_input(sources: Sequence[SourceFile], *, settings: JobSettings, schema: Schema) -> JobInput:

@@ -17,6 +17,8 @@ from typing import Any
 import confluent_kafka.cimpl
 from confluent_kafka import KafkaError, KafkaException
 
+from sequencer.errors import JobSettingsError
+
 ERROR_TEXT_BYTES = 512
 CONF_OK = 0
 PRODUCER = 0
@@ -44,7 +46,9 @@ class NativeMessage(ctypes.Structure):
 TokenRefresh = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_void_p)
 """``void (*)(rd_kafka_t *rk, const char *oauthbearer_config, void *opaque)``."""
 
+_LEAST_VERSION = 0x02000000
 _PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "version": (c_int, ()),
     "conf_new": (c_void_p, ()),
     "conf_destroy": (None, (c_void_p,)),
     "conf_set": (c_int, (c_void_p, c_char_p, c_char_p, c_char_p, c_size_t)),
@@ -64,6 +68,7 @@ _PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "topic_destroy": (None, (c_void_p,)),
     "produce_batch": (c_int, (c_void_p, c_int32, c_int, c_void_p, c_int)),
     "purge": (c_int, (c_void_p, c_int)),
+    "flush": (c_int, (c_void_p, c_int)),
     "queue_get_main": (c_void_p, (c_void_p,)),
     "queue_destroy": (None, (c_void_p,)),
     "queue_poll": (c_void_p, (c_void_p, c_int)),
@@ -89,10 +94,33 @@ _PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }
 
 
-@cache
 def library() -> SimpleNamespace:
-    """Return the library that ``confluent_kafka`` is linked with: each function by its name without ``rd_kafka_``."""
-    loaded = ctypes.CDLL(confluent_kafka.cimpl.__file__)  # names are looked up in what it is linked with as well
+    """Return the functions of the library that was chosen, each by its name without ``rd_kafka_``."""
+    return _functions(_chosen["path"])
+
+
+def choose_library(path: str) -> None:
+    """Let producers made from now on use another build of librdkafka; empty: that of ``confluent_kafka``.
+
+    Raises:
+        JobSettingsError: there is none at ``path``, or it is too old.
+    """
+    try:
+        version = _functions(path).version()
+    except (OSError, AttributeError) as error:
+        raise JobSettingsError(f"LIBRDKAFKA: {path} is no librdkafka that can be used: {error}") from error
+    if version < _LEAST_VERSION:
+        raise JobSettingsError(f"LIBRDKAFKA: {path} is older than 2.0")
+    _chosen["path"] = path
+
+
+_chosen = {"path": ""}
+
+
+@cache
+def _functions(path: str) -> SimpleNamespace:
+    # Without a path: names are looked up in what the extension module is linked with as well.
+    loaded = ctypes.CDLL(path or confluent_kafka.cimpl.__file__)
     functions = SimpleNamespace()
     for name, (result, arguments) in _PROTOTYPES.items():
         function = getattr(loaded, f"rd_kafka_{name}")

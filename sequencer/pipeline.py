@@ -1,18 +1,24 @@
-"""Reading, cutting and encoding, in a thread of its own beside the one that sends."""
+"""Reading, cutting and encoding, in threads of their own beside the one that sends."""
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
-from queue import Empty, Full, Queue
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from queue import Empty, Queue
 from types import TracebackType
 from typing import Self
 
 from sequencer.model import EncodedBlock
 
+Encode = Callable[[], EncodedBlock]
+"""Encodes one block; called in any thread."""
 _WAIT_S = 0.2
 _JOIN_S = 10.0
 """How long leaving waits for the thread: it may be in the middle of a request to a source that does not answer."""
+_MOST_ENCODERS = 4
 
 
 class StoppedError(Exception):
@@ -20,19 +26,25 @@ class StoppedError(Exception):
 
 
 class EncodedBlocks:
-    """Runs ``make`` in a thread, a few blocks ahead of whoever takes them. Leaving the context ends the thread.
+    """Reads and cuts in one thread, encodes in several, some blocks ahead of whoever takes them in their order.
+
+    Leaving the context ends the threads.
 
     Args:
-        make: gives the blocks; closed where it is not taken to its end.
+        make: gives the blocks, to be encoded; closed where it is not taken to its end.
         ahead: how many blocks may wait: with those that are unacknowledged, the bound on memory.
     """
 
-    def __init__(self, make: Callable[[], Iterator[EncodedBlock]], *, ahead: int = 4) -> None:
+    def __init__(self, make: Callable[[], Iterator[Encode]], *, ahead: int = 4) -> None:
         self._make = make
-        self._queue: Queue[EncodedBlock | None] = Queue(maxsize=ahead)
+        self._queue: Queue[Future[EncodedBlock] | None] = Queue()
+        self._room = threading.Semaphore(ahead)
+        self._next: Future[EncodedBlock] | None = None
         self._failure: BaseException | None = None
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="encode", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="cut", daemon=True)
+        encoders = min(os.cpu_count() or 1, _MOST_ENCODERS)
+        self._pool = ThreadPoolExecutor(encoders, thread_name_prefix="encode")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -43,6 +55,7 @@ class EncodedBlocks:
     ) -> None:
         self._closed.set()
         self._thread.join(_JOIN_S)
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def take(self, timeout_s: float) -> EncodedBlock | None:
         """Return the next block; None: there are no more.
@@ -51,16 +64,24 @@ class EncodedBlocks:
             Empty: there is none yet.
             BaseException: what making the blocks has failed with, in its turn.
         """
-        block = self._queue.get(timeout=timeout_s)
-        if block is None and self._failure is not None:
-            raise self._failure
-        return block
+        deadline = time.monotonic() + timeout_s
+        if self._next is None:
+            self._next = self._queue.get(timeout=timeout_s)
+        if self._next is None:
+            if self._failure is not None:
+                raise self._failure
+            return None
+        if not wait([self._next], max(0.0, deadline - time.monotonic())).done:
+            raise Empty
+        block, self._next = self._next, None
+        self._room.release()
+        return block.result()
 
     def _run(self) -> None:
         blocks = self._make()
         try:
-            for block in blocks:
-                if not self._put(block):
+            for encode in blocks:
+                if not self._put(encode):
                     break
         except BaseException as failure:  # noqa: BLE001  raised again where the blocks are taken
             self._failure = failure
@@ -68,16 +89,15 @@ class EncodedBlocks:
             close = getattr(blocks, "close", None)
             if close is not None:
                 close()
-        self._put(None)
+        self._queue.put(None)
 
-    def _put(self, block: EncodedBlock | None) -> bool:
-        while not self._closed.is_set():
-            try:
-                self._queue.put(block, timeout=_WAIT_S)
-            except Full:
-                continue
-            return True
-        return False
+    def _put(self, encode: Encode) -> bool:
+        """Begin to encode a block once there is room for it; False: nobody wants it any more."""
+        while not self._room.acquire(timeout=_WAIT_S):
+            if self._closed.is_set():
+                return False
+        self._queue.put(self._pool.submit(encode))
+        return not self._closed.is_set()
 
 
-__all__ = ["Empty", "EncodedBlocks"]
+__all__ = ["Empty", "Encode", "EncodedBlocks", "StoppedError"]

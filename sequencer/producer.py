@@ -34,6 +34,7 @@ FIRST_WINDOW_BYTES = 2 * 1024 * 1024
 _WINDOW_SHARE = 0.25
 """Of the time that a record has: what is queued should be gone by then, or records grow too old on a slow line."""
 _POLL_S = 0.2
+_DRAIN_POLL_S = 0.02
 _LEVELS = {"gzip": 3}
 """The client's zlib is slow: level 3 is twice as fast as its own default, for a quarter more bytes."""
 
@@ -221,7 +222,8 @@ class Sender:
         while self._pending:
             if until():
                 return False
-            self.poll(_POLL_S)
+            self.producer.hurry()
+            self.poll(_DRAIN_POLL_S)
         self.check()
         return True
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 FIRST_RANGE_BYTES = 256 * 1024
-RANGE_BYTES = 8 * 1024 * 1024
+RANGE_BYTES = 4 * 1024 * 1024
 RANGES_AHEAD = 4
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0
 _NOT_ALLOWED = frozenset({"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})

@@ -44,6 +44,11 @@ class JobSettings(BaseSettings):
     kafka_username: str = Field("", description="User for scram.")
     kafka_password: SecretStr = Field(SecretStr(""), description="Password for scram.")
     kafka_ca_file: str = Field("", description="Certificates to trust; empty for the system's.")
+    librdkafka: str = Field(
+        "",
+        description="Another build of librdkafka (2.0 or newer) to send with, such as the distribution's "
+        "librdkafka.so.1; empty: that of confluent-kafka, whose gzip is slow.",
+    )
     kafka_options: dict[str, str] = Field({}, description="More options for librdkafka, as a JSON object.")
     compression: Compression = Field("gzip", description="gzip as in the plan; lz4 and zstd are several times as fast.")
     compression_level: int | None = Field(
@@ -67,6 +72,9 @@ class JobSettings(BaseSettings):
     )
     dynamodb_endpoint: str | None = Field(None, pattern=r"^https?://", description="DynamoDB; empty for Amazon's own.")
     checkpoint_interval: int = Field(10_000, ge=1, description="Records after which a checkpoint is due.")
+    transaction_records: int = Field(
+        0, ge=0, description="Transactional mode: records of a transaction; 0: ten times CHECKPOINT_INTERVAL."
+    )
     checkpoint_interval_s: float = Field(1.0, gt=0, description="Seconds after which one is due in any case.")
     lease_s: float = Field(
         180.0, gt=0, description="How long a job may be silent before another process takes it over."

@@ -16,6 +16,7 @@ from sequencer.input import JobInput, open_input
 from sequencer.job import run_job
 from sequencer.kafka_config import client_config
 from sequencer.lease import owner_name
+from sequencer.librdkafka import choose_library
 from sequencer.model import Checkpoint, Place, Progress
 from sequencer.ranges import plan_ranges, split_input
 from sequencer.schema import load_schema
@@ -61,6 +62,7 @@ def run_sequence(
     Raises:
         SequencerError: a job cannot go on; the others were told to stop.
     """
+    choose_library(settings.librdkafka)
     if settings.create_topic:
         dead_letters = {settings.dlq: 1} if settings.on_bad_row == "dead-letter" else {}
         partitions = settings.kafka_partition + settings.partitions

@@ -164,7 +164,7 @@ class TransactionalTarget:
             topic=self._settings.kafka_topic,
             partition=self._partition,
             delivery_timeout_s=self._settings.delivery_timeout_s,
-            records=self._settings.checkpoint_interval,
+            records=self._settings.transaction_records or 10 * self._settings.checkpoint_interval,
             seconds=self._settings.checkpoint_interval_s,
             on_acknowledged=on_acknowledged,
             on_statistics=on_statistics,

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from sequencer.batch import Records
 from sequencer.batch_producer import BatchProducer
 from sequencer.errors import JobSettingsError
+from sequencer.librdkafka import choose_library, library
 from sequencer.producer import Sender, producer_config
 from tests.support.waiting import wait_until
 
@@ -140,3 +141,23 @@ def test_token_that_cannot_be_had_is_an_error_and_no_crash(caplog: pytest.LogCap
     wait_until(heard, what="the reason is told", deadline_s=30)
     assert "there is no token for Kafka" in caplog.text
     producer.close()
+
+
+@pytest.mark.parametrize("path", ["/no/such/librdkafka.so.1", "libc.so.6"])
+def test_library_that_is_none_is_a_wrong_setting(path: str) -> None:
+    with pytest.raises(JobSettingsError, match=rf"LIBRDKAFKA: {path} is no librdkafka"):
+        choose_library(path)
+    assert library().version() > 0, "the one before is still there"
+
+
+def test_library_may_be_given_by_its_path() -> None:
+    bundled = next(
+        line.split()[-1]
+        for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+        if "librdkafka" in line
+    )
+    try:
+        choose_library(bundled)
+        test_what_is_given_up_is_told_as_a_whole()
+    finally:
+        choose_library("")

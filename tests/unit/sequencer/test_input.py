@@ -141,7 +141,7 @@ def test_progress_is_told_against_the_bytes_of_the_range(tmp_path: Path) -> None
     assert sum(part.total_bytes for part in ranges) == sum(path.stat().st_size for path in files)
     for part in ranges:
         told: list[int] = []
-        list(part.encoded(place=part.begin, last_line=part.begin.line, on_read=told.append))
+        list(part.to_encode(place=part.begin, last_line=part.begin.line, on_read=told.append))
         assert part.bytes_upto(part.begin) == 0
         assert told[-1] >= part.total_bytes
 
