@@ -252,12 +252,11 @@ def lines_of(values: Sequence[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int6
 def _lines_before(values: Sequence[bytes], ending: bytes) -> NDArray[np.int64]:
     """Return the lines of the records that end like the first one, all at once; -1 for the others."""
     data = np.frombuffer(b"".join([_PAD, *values]), dtype=np.uint8)
-    ends = np.cumsum(np.fromiter(map(len, values), np.int64, len(values))) + len(_PAD)
-    begins = ends - np.fromiter(map(len, values), np.int64, len(values))
-    numbers_end = ends - len(ending)
-    right = numbers_end - len(_KEY) > begins
-    numbers_end = np.where(right, numbers_end, len(_PAD))
-    right &= _stands(data, numbers_end, ending, upto=ends)
+    sizes = np.fromiter(map(len, values), np.int64, len(values))
+    ends = np.cumsum(sizes) + len(_PAD)
+    begins = ends - sizes
+    right = np.array([value.endswith(ending) for value in values])
+    numbers_end = np.where(right, ends - len(ending), len(_PAD))
     lines = np.zeros(len(values), dtype=np.int64)
     length = np.zeros(len(values), dtype=np.int64)
     reading = right.copy()
@@ -268,16 +267,8 @@ def _lines_before(values: Sequence[bytes], ending: bytes) -> NDArray[np.int64]:
             break
         lines += np.where(reading, digit * 10**place, 0)
         length += reading
-    right &= (length > 0) & (numbers_end - length - len(_KEY) >= begins)
-    right &= _stands(data, numbers_end - length - len(_KEY), _KEY, upto=ends)
+    keys = numbers_end - length - len(_KEY)
+    right &= (length > 0) & (keys >= begins)
+    for number, byte in enumerate(_KEY):
+        right &= data[keys + number] == byte
     return np.where(right, lines, _NO_LINE)
-
-
-def _stands(
-    data: NDArray[np.uint8], at: NDArray[np.int64], what: bytes, *, upto: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Return at which of the places ``at`` the bytes ``what`` stand."""
-    found = at + len(what) <= upto
-    for number, byte in enumerate(what):
-        found &= data[np.minimum(at + number, data.size - 1)] == byte
-    return found
