@@ -8,7 +8,7 @@ from typing import TypeVar
 from confluent_kafka import KafkaError, KafkaException
 
 from sequencer.errors import JobSettingsError, NotAllowedError, SequencerError, TryAgainError
-from sequencer.kafka_errors import error_of
+from sequencer.kafka_errors import error_of, is_unanswered
 
 _Client = TypeVar("_Client")
 _NOT_LET_IN = frozenset({KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION})
@@ -19,14 +19,12 @@ _NO_ACL = frozenset(
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
 )
-_AWAY = tuple(KafkaError(code).str() for code in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._DESTROY))
-"""How the client ends the text of an authentication that no answer came to: the broker may be on its way down."""
 
 
 def refusal(error: KafkaError) -> SequencerError | None:
     """Return what ``error`` asks a person to set right; None: it may pass by itself."""
     text = error.str()
-    if error.code() in _NOT_LET_IN and not any(away in text for away in _AWAY):
+    if error.code() in _NOT_LET_IN and not is_unanswered(error):
         return NotAllowedError(
             f"Kafka does not let us in: {text}; look at KAFKA_SECURITY and, with scram, at KAFKA_USERNAME and "
             "KAFKA_PASSWORD, with iam at this machine's role"

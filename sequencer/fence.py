@@ -21,6 +21,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own exa
     ResourceType,
 )
 
+from sequencer.connection import open_client
+
 _log = logging.getLogger(__name__)
 OPTION = "message.timestamp.before.max.ms"
 _TYPE = "message.timestamp.type"
@@ -38,7 +40,7 @@ def fence(client: dict[str, Any], *, topic: str, expiry_s: float, may_set: bool)
     """
     limit_ms = round(expiry_s * 1000)
     try:
-        admin = AdminClient(client)
+        admin = open_client(lambda: AdminClient(client))
         if _limit_ms(admin, topic) <= limit_ms:
             return True
         if may_set:

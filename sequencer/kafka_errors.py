@@ -53,6 +53,15 @@ _MEANINGS: tuple[tuple[frozenset[int], type[SequencerError], str], ...] = (
 )
 
 
+_AWAY = tuple(KafkaError(code).str() for code in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._DESTROY))
+"""How the client ends the text of an authentication that no answer came to."""
+
+
+def is_unanswered(error: KafkaError) -> bool:
+    """Return whether an authentication failed for want of an answer: the broker may be on its way down."""
+    return any(away in error.str() for away in _AWAY)
+
+
 def is_final(error: KafkaError, *, worked_before: bool) -> bool:
     """Return whether what the client reports by the way ends the sending.
 
@@ -61,7 +70,7 @@ def is_final(error: KafkaError, *, worked_before: bool) -> bool:
         worked_before: whether Kafka has taken records on this connection's terms: a broker that goes away in the
             middle of signing in looks like a wrong password.
     """
-    if error.code() == KafkaError._AUTHENTICATION and worked_before:
+    if error.code() == KafkaError._AUTHENTICATION and (worked_before or is_unanswered(error)):
         return False
     return error.fatal() or error.code() in _NOT_ALLOWED | _FENCED
 

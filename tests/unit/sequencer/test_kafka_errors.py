@@ -38,7 +38,9 @@ def test_error_that_the_client_does_not_name_is_tried_again() -> None:
 
 
 def test_broker_that_goes_while_signing_in_is_no_wrong_password_once_it_has_worked() -> None:
-    error = KafkaError(KafkaError._AUTHENTICATION, "connection lost")
+    unanswered = KafkaError(KafkaError._AUTHENTICATION, "SASL authentication error: Local: Broker transport failure")
+    assert not is_final(unanswered, worked_before=False)
+    error = KafkaError(KafkaError._AUTHENTICATION, "wrong password")
     assert is_final(error, worked_before=False)
     assert not is_final(error, worked_before=True)
     assert is_final(KafkaError(KafkaError.SASL_AUTHENTICATION_FAILED, "no"), worked_before=True)
