@@ -107,6 +107,9 @@ class LineCheck:
         if self._last_line is not None:
             last = self._before if self._before is not None else 0
             self._look_for(None, last, self._last_line + 1)
+            if last > self._last_line:
+                what = f"comes behind row {self._last_line}, which must be the last"
+                self.proof.differ(self.proof.last_offset, last, what)
         return self.proof
 
     def _look_for_dead(self, offsets: Sequence[int], lines: NDArray[np.int64]) -> None:

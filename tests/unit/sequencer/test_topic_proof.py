@@ -52,6 +52,16 @@ def test_end_that_is_missing_is_a_difference() -> None:
     assert str(check_lines([1, 2], last_line=4).differences[0]) == "the end, row 3: is missing, with 1 more behind it"
 
 
+def test_more_rows_than_are_expected_are_a_difference() -> None:
+    assert str(check_lines([1, 2, 3, 4], last_line=2).differences[0]) == (
+        "offset 3, row 4: comes behind row 2, which must be the last"
+    )
+    assert (
+        str(check_lines([1], last_line=0).differences[0])
+        == "offset 0, row 1: comes behind row 0, which must be the last"
+    )
+
+
 def test_dead_lettered_rows_may_be_missing_and_no_others() -> None:
     assert check_lines([1, 4, 5], dead=[2, 3, 6], last_line=6).holds
     assert str(check_lines([1, 4], dead=[2]).differences[0]) == "offset 1, row 3: is missing"
