@@ -74,8 +74,8 @@ class BatchProducer:
         if self._refresh is not None:
             raise_error(self._rd.sasl_background_callbacks_enable(self._handle))
 
-    def produce(self, records: Records) -> int:
-        """Queue records; return how many went in.
+    def produce(self, records: Records) -> None:
+        """Queue records.
 
         Raises:
             KafkaException: not all did: the first error.
@@ -83,12 +83,11 @@ class BatchProducer:
         messages = np.zeros(len(records), dtype=_MESSAGE)
         messages["payload"] = records.addresses
         messages["size"] = records.sizes
-        queued: int = self._rd.produce_batch(
+        queued = self._rd.produce_batch(
             self._topic, self._partition, librdkafka.COPY_PAYLOAD, messages.ctypes.data, len(records)
         )
         if queued != len(records):
             raise KafkaException(code_error(int(messages["err"][np.flatnonzero(messages["err"])[0]])))
-        return queued
 
     def poll(self, timeout_s: float) -> None:
         """Serve what has come, waiting up to ``timeout_s`` for the first."""

@@ -8,28 +8,20 @@ from typing import TypeVar
 from confluent_kafka import KafkaError, KafkaException
 
 from sequencer.errors import JobSettingsError, NotAllowedError, SequencerError, TryAgainError
-from sequencer.kafka_errors import error_of, is_unanswered
+from sequencer.kafka_errors import NO_ACL, NOT_LET_IN, error_of, is_unanswered
 
 _Client = TypeVar("_Client")
-_NOT_LET_IN = frozenset({KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION})
-_NO_ACL = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    }
-)
 
 
 def refusal(error: KafkaError) -> SequencerError | None:
     """Return what ``error`` asks a person to set right; None: it may pass by itself."""
     text = error.str()
-    if error.code() in _NOT_LET_IN and not is_unanswered(error):
+    if error.code() in NOT_LET_IN and not is_unanswered(error):
         return NotAllowedError(
             f"Kafka does not let us in: {text}; look at KAFKA_SECURITY and, with scram, at KAFKA_USERNAME and "
             "KAFKA_PASSWORD, with iam at this machine's role"
         )
-    if error.code() in _NO_ACL:
+    if error.code() in NO_ACL:
         return NotAllowedError(
             f"Kafka refuses: {text}; look at the ACLs of the user: Describe, Read and Write on the topics, and on the "
             "TransactionalId where MODE is transactional"

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sequencer.batch import Records
-from sequencer.log import PartitionLog
+from sequencer.log import QUIET_S, PartitionLog
 from sequencer.model import DeadLetter
 from sequencer.producer import Sender, producer_config
 
 _PARTITION = 0
-_QUIET_S = 1.0
 
 
 class DeadLetters:
@@ -53,7 +52,7 @@ class DeadLetters:
 
     def settle(self) -> frozenset[int]:
         """Find out which of the job's letters are there already; return their lines."""
-        low, high = self._log.ends_at_rest(_QUIET_S)
+        low, high = self._log.ends_at_rest(QUIET_S)
         for value in self._log.values(low, high):
             letter = parse_letter(value)
             if letter is not None and self._is_ours(letter):

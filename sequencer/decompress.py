@@ -9,6 +9,7 @@ from typing import Literal
 import zstandard
 
 from sequencer.errors import BadRowError
+from sequencer.pieces import cut_up
 
 Packing = Literal["gzip", "zstd"]
 PROBE_BYTES = 4
@@ -66,8 +67,8 @@ def _gunzip(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
 def _unzstd(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
     read, frame = 0, zstandard.ZstdDecompressor().decompressobj()
     begun = False
-    for piece in _slices(pieces):  # what comes of one at once may be a hundred times as long
-        data = piece
+    for piece in cut_up(pieces, _SLICE_BYTES):  # what comes of one at once may be a hundred times as long
+        data: bytes | memoryview = piece
         while data:
             begun = True
             try:
@@ -81,12 +82,6 @@ def _unzstd(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
         read += len(piece)
     if begun:
         raise _damaged(name, read, "it ends in the middle")
-
-
-def _slices(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    for piece in pieces:
-        for begin in range(0, len(piece), _SLICE_BYTES):
-            yield piece[begin : begin + _SLICE_BYTES]
 
 
 def _damaged(name: str, byte: int, what: str) -> BadRowError:

@@ -13,15 +13,15 @@ from sequencer.errors import (
     TryAgainError,
 )
 
-_NOT_ALLOWED = frozenset(
+NOT_LET_IN = frozenset({KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION})
+NO_ACL = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError._AUTHENTICATION,
     }
 )
+_NOT_ALLOWED = NOT_LET_IN | NO_ACL
 _TOO_OLD = frozenset({KafkaError.INVALID_TIMESTAMP})
 _FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 _NO_TOPIC = frozenset(
@@ -51,8 +51,6 @@ _MEANINGS: tuple[tuple[frozenset[int], type[SequencerError], str], ...] = (
     (_SETTINGS, JobSettingsError, "Kafka: {what} ({name}); look at KAFKA_OPTIONS, and at what the topic takes"),
     (_NO_TOPIC, TopicError, "Kafka: {what}; make the topic first, with enough partitions (or --create-topic)"),
 )
-
-
 _AWAY = tuple(KafkaError(code).str() for code in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._DESTROY))
 """How the client ends the text of an authentication that no answer came to."""
 

@@ -16,6 +16,9 @@ from sequencer.connection import open_client, refusal
 from sequencer.errors import SequencerError, TopicError, TryAgainError
 from sequencer.settle import LogRecord, LogTail
 
+QUIET_S = 1.0
+"""How long a log must be at rest before its end is believed: a killed process's last request may be in the broker's
+hands. Should one come later all the same, the first acknowledged offset shows it."""
 _CALL_S = 15.0
 _STEP_S = 3.0
 """After which a call that was not answered is looked at: a refused connection is told only between calls."""

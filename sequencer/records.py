@@ -13,6 +13,7 @@ from csvscan.records import RecordFinder
 from csvscan.scan import Scan
 from sequencer.errors import BadRowError
 from sequencer.model import Place, RecordBlock
+from sequencer.pieces import cut_up
 from sequencer.regular import is_regular
 
 BLOCK_BYTES = 2 * 1024 * 1024
@@ -50,7 +51,7 @@ class RowBlocks:
         """
         held: list[bytes | memoryview] = []
         size, wanted = 0, BLOCK_BYTES
-        for piece in _cut_up(pieces):
+        for piece in cut_up(pieces, BLOCK_BYTES):  # a large range of S3 must not make large blocks
             held.append(piece)
             size += len(piece)
             if size < wanted:
@@ -129,11 +130,3 @@ class RowBlocks:
 
     def _bad(self, error: CsvFormatError, *, hint: str = "") -> BadRowError:
         return BadRowError(f"{self._source_file}: {error.message}{hint}", row=error.row, byte=error.byte)
-
-
-def _cut_up(pieces: Iterable[bytes]) -> Iterator[memoryview]:
-    """Give pieces of a block's size at most, so that a large range of S3 does not make large blocks."""
-    for piece in pieces:
-        view = memoryview(piece)
-        for begin in range(0, len(view), BLOCK_BYTES):
-            yield view[begin : begin + BLOCK_BYTES]

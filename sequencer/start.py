@@ -63,10 +63,11 @@ def run_sequence(
         SequencerError: a job cannot go on; the others were told to stop.
     """
     choose_library(settings.librdkafka)
+    client = client_config(settings)
     if settings.create_topic:
         dead_letters = {settings.dlq: 1} if settings.on_bad_row == "dead-letter" else {}
         partitions = settings.kafka_partition + settings.partitions
-        make_topics(client_config(settings), {settings.kafka_topic: partitions, **dead_letters})
+        make_topics(client, {settings.kafka_topic: partitions, **dead_letters})
     checkpoints = open_checkpoints(settings)
     inputs = [source] if settings.partitions == 1 else split_input(source, _planned(settings, source))
     jobs = []
@@ -81,6 +82,7 @@ def run_sequence(
                 # Each has its own view of the files, as each counts what it reads.
                 replace(part, sources=[file.copy() for file in part.sources]),
                 checkpoints,
+                client=client,
                 job_id=job_id,
                 partition=settings.kafka_partition + number,
                 progress=progress,
@@ -134,11 +136,11 @@ def _parts(
     source: JobInput,
     checkpoints: CheckpointStore,
     *,
+    client: dict[str, Any],
     job_id: str,
     partition: int,
     progress: Progress,
 ) -> JobParts:
-    client = client_config(settings)
     return JobParts(
         settings=settings,
         job_id=job_id,

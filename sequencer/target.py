@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from sequencer.batch import Records
 from sequencer.errors import DataLostError, TryAgainError
 from sequencer.fence import fence
-from sequencer.log import PartitionLog
+from sequencer.log import QUIET_S, PartitionLog
 from sequencer.model import START, Checkpoint, JobStatus, Place
 from sequencer.producer import Acknowledged, Sender, producer_config
 from sequencer.settings import JobSettings
@@ -18,11 +18,8 @@ from sequencer.settle import LogRecord, Start, settle
 from sequencer.transaction import TransactionalSender
 
 OnAcknowledged = Callable[[Acknowledged], None]
-_QUIET_S = 1.0
-"""How long the log must be at rest before its tail is believed: a killed process's last request may be in the broker's
-hands. Should one come later all the same, the first acknowledged offset shows it."""
 _REPLICA_LAG_S = 35.0
-"""The same where the partition has replicas: more than Kafka's replica.lag.time.max.ms, 30 s."""
+"""How long the log must be at rest where it has replicas: more than Kafka's replica.lag.time.max.ms, 30 s."""
 _OPEN_TRANSACTIONS_S = 900.0
 """How long the transactions of others are waited for; Kafka's own limit for them (transaction.max.timeout.ms)."""
 
@@ -122,7 +119,7 @@ def _quiet_s(checkpoint: Checkpoint | None, *, replicas: int) -> float:
     that one counts as out of sync, while the leader may hold more of what a killed process has sent.
     """
     drained = checkpoint is not None and checkpoint.status in {JobStatus.STOPPED, JobStatus.DONE}
-    return _QUIET_S if drained or replicas < 2 else _REPLICA_LAG_S
+    return QUIET_S if drained or replicas < 2 else _REPLICA_LAG_S
 
 
 class TransactionalTarget:
@@ -223,7 +220,7 @@ class TransactionalTarget:
                         f"another writer has had a transaction open on {self._settings.kafka_topic}[{self._partition}] "
                         f"for {_OPEN_TRANSACTIONS_S:.0f} s, at offset {stable}: what lies behind it cannot be read"
                     )
-                log.wait(_QUIET_S)
+                log.wait(QUIET_S)
                 low, stable = log.ends()
         return low, stable
 

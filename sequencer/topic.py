@@ -10,6 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
 
+from sequencer.connection import open_client
 from sequencer.errors import TopicError, TryAgainError
 from sequencer.kafka_errors import error_of
 from sequencer.log import PartitionLog
@@ -33,7 +34,7 @@ def make_topics(client: dict[str, Any], topics: dict[str, int]) -> None:
     if not missing:
         return
     try:
-        admin = AdminClient(client)  # kept: without it nobody would hear the answers
+        admin = open_client(lambda: AdminClient(client))  # kept: without it nobody would hear the answers
         made = admin.create_topics([NewTopic(name, count) for name, count in missing.items()])
         for name, future in made.items():
             _wait(name, future)

@@ -217,6 +217,12 @@ class CheckpointedJob:
         until = self.dynamodb.lease_until(self.rig.job_id)
         wait_until(lambda: time.time() > until, what="the lease runs out", deadline_s=60, poll_s=0.05)
 
+    def cut_off_until_its_lease_is_over(self, process: RunningCommand) -> None:
+        """Cut the line to DynamoDB, and wait until a process has seen that and its lease has run out."""
+        self.line.cut(Cut.RESET)
+        self.wait_until_said(process, "the lease cannot be renewed")
+        self.wait_until_lease_is_over()
+
     def arrived(self) -> int:
         """Return where the partition ends."""
         with closing(self._log()) as log:
@@ -284,9 +290,7 @@ def test_dynamodb_down_for_longer_than_the_lease_pauses_the_job_until_it_is_back
     job.write_source(ROWS_FOR_A_LEASE)
     with job.start() as process:
         job.wait_until_noted(process)
-        job.line.cut(Cut.RESET)
-        job.wait_until_said(process, "the lease cannot be renewed")
-        job.wait_until_lease_is_over()
+        job.cut_off_until_its_lease_is_over(process)
         paused_at = job.arrived()
         assert job.arrived_at_rest() == paused_at < job.rows
         assert process.poll() is None
@@ -301,9 +305,7 @@ def test_job_that_is_cut_off_from_dynamodb_leaves_the_rest_to_whoever_takes_its_
     job.write_source(ROWS_FOR_A_LEASE)
     with job.start() as stale:
         job.wait_until_noted(stale)
-        job.line.cut(Cut.RESET)
-        job.wait_until_said(stale, "the lease cannot be renewed")
-        job.wait_until_lease_is_over()
+        job.cut_off_until_its_lease_is_over(stale)
         job.reach_dynamodb_at(f"{job.dynamodb.host}:{job.dynamodb.port}")
         ended = job.run()
         job.line.mend()
