@@ -11,7 +11,7 @@ from types import ModuleType
 from csvpipe.exits import ConfigurationError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-OWN_PACKAGES = frozenset({"contracts", "csvpipe", "csvscan", "dags", "nifi", "stack", "uploader"})
+OWN_PACKAGES = frozenset({"contracts", "csvpipe", "csvscan", "dags", "nifi", "stack", "tracing", "uploader"})
 
 
 class MissingPackageError(ConfigurationError):

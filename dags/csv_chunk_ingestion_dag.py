@@ -45,10 +45,13 @@ with DAG(
         """
         from dags.modules.chunk_run import find_missing, keep_genuine, load_run, open_uploader, skip_deleted
         from dags.modules.object_store import open_store
+        from dags.modules.task_spans import task_span
 
         run = load_run(get_current_context())
-        with skip_deleted(run.upload_id):
-            return find_missing(keep_genuine(run, open_uploader(run)), open_store())
+        with skip_deleted(run.upload_id), task_span("prepare_nifi_request", run.upload_id, run.traceparent) as span:
+            missing = find_missing(keep_genuine(run, open_uploader(run)), open_store())
+            span.note({"csvpipe.chunks.missing": len(missing)})
+            return missing
 
     @task(execution_timeout=timedelta(minutes=30))
     def trigger_nifi_ingestion(chunk_ids: list[int]) -> None:
@@ -60,16 +63,18 @@ with DAG(
         from dags.modules.chunk_run import find_unsent, keep_genuine, load_run, open_uploader, relay, skip_deleted
         from dags.modules.nifi_api_client import open_nifi
         from dags.modules.object_store import open_store
+        from dags.modules.task_spans import task_span
 
         context = get_current_context()
         run = load_run(context)
         uploader = open_uploader(run)
-        with skip_deleted(run.upload_id):
+        with skip_deleted(run.upload_id), task_span("trigger_nifi_ingestion", run.upload_id, run.traceparent) as span:
             run = keep_genuine(run, uploader)
             began_at = context["dag_run"].start_date
             if context["ti"].try_number > 1 and began_at is not None:
                 chunk_ids = find_unsent(run, open_store(), uploader, since=began_at)
-            relay(run, chunk_ids, nifi=open_nifi(), uploader=uploader)
+            span.note({"csvpipe.chunks.to_send": len(chunk_ids)})
+            relay(run, chunk_ids, nifi=open_nifi(), uploader=uploader, traceparent=span.traceparent)
 
     @task(execution_timeout=timedelta(minutes=15))
     def publish_manifest() -> str | None:
@@ -79,10 +84,13 @@ with DAG(
         """
         from dags.modules.chunk_run import load_run, open_uploader, publish, skip_deleted
         from dags.modules.object_store import open_store
+        from dags.modules.task_spans import task_span
 
         run = load_run(get_current_context())
-        with skip_deleted(run.upload_id):
-            return publish(open_uploader(run), open_store())
+        with skip_deleted(run.upload_id), task_span("publish_manifest", run.upload_id, run.traceparent) as span:
+            key = publish(open_uploader(run), open_store())
+            span.note({"csvpipe.manifest.published": key is not None})
+            return key
 
     monitor = LandingOperator(
         task_id="monitor_nifi_status",

@@ -22,8 +22,11 @@ class Outcome:
 class Announcer(Protocol):
     """Publishes chunk messages."""
 
-    def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float) -> Outcome:
-        """Publish ``messages`` in order and wait for the acknowledgements, at most ``timeout_s``."""
+    def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float, traceparent: str | None = None) -> Outcome:
+        """Publish ``messages`` in order and wait for the acknowledgements, at most ``timeout_s``.
+
+        Each gets the header ``traceparent`` where one is given.
+        """
 
     def check(self, *, timeout_s: float) -> None:
         """Return if Kafka answers and has the topic, which is created where it is missing.

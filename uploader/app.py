@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from uploader.announcer import Announcer
 from uploader.cleaner import Cleaner
 from uploader.clock import Clock, utc_now
+from uploader.download_spans import DownloadSpans
 from uploader.errors import ManifestUnavailableError
 from uploader.files import ChunkFiles
 from uploader.kafka_announcer import KafkaAnnouncer
@@ -35,6 +36,7 @@ from uploader.slots import UploadSlots
 from uploader.store.protocol import Store
 from uploader.store.sql import open_store
 from uploader.threads import Threads
+from uploader.tracing import check_tracing, open_spans
 
 ROUTERS = (upload.router, uploads.router, chunks.router, health.router)
 _STOP_S = 15.0
@@ -87,6 +89,8 @@ def create_app(
     app.state.settings = settings
     app.state.clock = clock
     app.state.upload_slots = UploadSlots(limit=settings.max_concurrent_uploads)
+    if settings.otel_exporter_otlp_endpoint is not None:
+        app.add_middleware(DownloadSpans)
     add_problem_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
@@ -110,12 +114,16 @@ async def _start(
     threads = Threads(name="uploader", size=settings.max_concurrent_uploads + 4)
     stack.push_async_callback(threads.close)
     await threads.run(files.make_root)
+    app.state.spans = spans = open_spans(settings)
+    stack.push_async_callback(threads.run, spans.close)
     store = await threads.run(open_store, settings.store_url)
     stack.push_async_callback(threads.run, store.close)
     announcer = announcer or _kafka(settings, worker)
     stack.push_async_callback(threads.run, announcer.close, timeout_s=_FLUSH_S)
 
-    outbox = Outbox(store=store, announcer=announcer, holder=holder, base_url=settings.base_url, clock=clock)
+    outbox = Outbox(
+        store=store, announcer=announcer, holder=holder, base_url=settings.base_url, clock=clock, spans=spans
+    )
     cleaner = _cleaner(settings, store=store, files=files, worker=worker, clock=clock)
     await threads.run(recover, store=store, files=files, cleaner=cleaner, holder=holder, clock=clock)
     event_loop = asyncio.get_running_loop()
@@ -207,7 +215,9 @@ async def _running(*loops: Loop) -> AsyncIterator[None]:
 
 def _settings_or_exit() -> Settings:
     try:
-        return load_settings(env_file=Path(".env"))
+        settings = load_settings(env_file=Path(".env"))
+        check_tracing(settings)
     except SettingsError as error:
         # A server that starts this factory would print a traceback of anything else.
         raise SystemExit(f"csvpipe uploader: {error.detail}") from error
+    return settings

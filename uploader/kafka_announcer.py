@@ -19,6 +19,7 @@ from kafka.errors import (
 )
 
 from contracts.message import ChunkMessage
+from contracts.traceparent import TRACEPARENT
 from uploader.announcer import Outcome
 from uploader.errors import AnnounceError
 from uploader.kafka_clients import KAFKA_FAILURES, connect, reason
@@ -26,6 +27,7 @@ from uploader.kafka_clients import KAFKA_FAILURES, connect, reason
 _REQUEST_TIMEOUT_MS = 5_000
 _DELIVERY_TIMEOUT_MS = 10_000
 _ABANDON_S = 2.0
+_Headers = Sequence[tuple[str, bytes]]
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 _log = logging.getLogger(__name__)
 
@@ -48,12 +50,13 @@ class KafkaAnnouncer:
         self._admin: KafkaAdminClient | None = None
         self._topic_exists = False
 
-    def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float) -> Outcome:
+    def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float, traceparent: str | None = None) -> Outcome:
         """Publish ``messages`` in order and wait for the acknowledgements, at most ``timeout_s``."""
+        headers = [] if traceparent is None else [(TRACEPARENT, traceparent.encode())]
         deadline = time.monotonic() + timeout_s
         try:
             with _held(self._lock, deadline):
-                outcome = self._publish(messages, deadline)
+                outcome = self._publish(messages, headers, deadline)
                 if outcome.failure is not None:
                     self._abandon_producer()
                 return outcome
@@ -83,24 +86,24 @@ class KafkaAnnouncer:
                     self._producer.flush(timeout=timeout_s)
             self._abandon_producer(timeout_s=max(0.1, deadline - time.monotonic()))
 
-    def _publish(self, messages: Sequence[ChunkMessage], deadline: float) -> Outcome:
+    def _publish(self, messages: Sequence[ChunkMessage], headers: _Headers, deadline: float) -> Outcome:
         if not self._topic_exists:
             self.check(timeout_s=deadline - time.monotonic())
-        outcome = self._send(messages, deadline)
+        outcome = self._send(messages, headers, deadline)
         if not outcome.refused or len(messages) == 1:
             return outcome
         # A broker refuses whole batches, and kafka-python 3.0.12 fails neighbours too: the rest once more, each alone.
         acknowledged, refused = list(outcome.acknowledged), dict[int, str]()
         for message in [message for message in messages if message.chunk_id not in outcome.acknowledged]:
             self._abandon_producer()
-            alone = self._send([message], deadline)
+            alone = self._send([message], headers, deadline)
             acknowledged += alone.acknowledged
             refused |= alone.refused
             if alone.failure is not None:
                 return Outcome(acknowledged=acknowledged, refused=refused, failure=alone.failure)
         return Outcome(acknowledged=acknowledged, refused=refused)
 
-    def _send(self, messages: Sequence[ChunkMessage], deadline: float) -> Outcome:
+    def _send(self, messages: Sequence[ChunkMessage], headers: _Headers, deadline: float) -> Outcome:
         producer = self._connected(deadline)
         sent: list[tuple[int, Any]] = []
         refused: dict[int, str] = {}
@@ -108,7 +111,8 @@ class KafkaAnnouncer:
         try:
             for message in messages:
                 try:
-                    future = producer.send(self._topic, key=message.upload_id.encode(), value=message.to_bytes())
+                    key, value = message.upload_id.encode(), message.to_bytes()
+                    future = producer.send(self._topic, key=key, value=value, headers=headers)
                 except _TOO_LARGE as error:
                     refused[message.chunk_id] = reason(error)
                 else:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from contracts.message import ChunkMessage
+from contracts.spans import Attributes, NoSpans, SpanKind, Spans
 from uploader.announcer import Announcer, Outcome
 from uploader.clock import Clock
 from uploader.errors import AnnounceError, UploadGoneError
@@ -44,6 +46,7 @@ class Outbox:
         holder: str,
         base_url: str,
         clock: Clock,
+        spans: Spans | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
@@ -51,6 +54,7 @@ class Outbox:
         self._holder = holder
         self._base_url = base_url
         self._clock = clock
+        self._spans = spans or NoSpans()
         self._pause = pause
 
     def announce_now(self, upload: UploadRecord, claim: Claim) -> None:
@@ -76,7 +80,7 @@ class Outbox:
             AnnounceError: Kafka does not take it; nobody tries again.
         """
         message = message_of(upload, chunk, base_url=self._base_url, published_at=self._clock())
-        outcome = self._announcer.publish([message], timeout_s=_IN_REQUEST_S)
+        outcome = self._publish(upload, [message], timeout_s=_IN_REQUEST_S)
         if chunk.chunk_id not in outcome.acknowledged:
             reason = outcome.failure or outcome.refused.get(chunk.chunk_id)
             raise AnnounceError(f"nothing was announced, ask again when Kafka is back: {reason}")
@@ -107,11 +111,21 @@ class Outbox:
             if not self._store.renew_claim(claim, claim_for=CLAIM_FOR, now=now):
                 return None  # this took so long that another worker has taken over
             messages = [message_of(upload, chunk, base_url=self._base_url, published_at=now) for chunk in chunks]
-            outcome = self._announcer.publish(messages, timeout_s=timeout_s)
+            outcome = self._publish(upload, messages, timeout_s=timeout_s)
             self._mark(upload, chunks, outcome)
             if outcome.failure is not None:
                 return outcome.failure
         return None
+
+    def _publish(self, upload: UploadRecord, messages: Sequence[ChunkMessage], *, timeout_s: float) -> Outcome:
+        """Publish in the upload's own trace, be it hours later, in another process or once more."""
+        attributes: Attributes = {"csvpipe.upload_id": upload.upload_id, "csvpipe.chunks": len(messages)}
+        with self._spans.span(
+            "announce", parent=upload.traceparent, kind=SpanKind.PRODUCER, attributes=attributes
+        ) as span:
+            outcome = self._announcer.publish(messages, timeout_s=timeout_s, traceparent=span.traceparent)
+            span.note({"csvpipe.chunks.acknowledged": len(outcome.acknowledged)})
+            return outcome
 
     def _mark(self, upload: UploadRecord, chunks: list[ChunkRecord], outcome: Outcome) -> None:
         log = UploadLog(_log, upload.upload_id)

@@ -100,12 +100,13 @@ class UploadService:
         idempotency_key: str | None = None,
         *,
         created_at: datetime | None = None,
+        traceparent: str | None = None,
     ) -> UploadAccepted:
         """Make an upload exist: files to their place, manifest committed, chunks announced where Kafka answers.
 
-        ``created_at`` is when its first byte came. Where this raises, nothing of the upload remains (at once, or when
-        the cleaner has come by); where the idempotency key is known, neither, and the answer is that of the first
-        upload (``replayed``).
+        ``created_at`` is when its first byte came, ``traceparent`` what its announcements belong to. Where this raises,
+        nothing of the upload remains (at once, or when the cleaner has come by); where the idempotency key is known,
+        neither, and the answer is that of the first upload (``replayed``).
 
         Raises:
             InvalidFieldError: the idempotency key breaks its rule.
@@ -122,6 +123,7 @@ class UploadService:
             idempotency_key=idempotency_key,
             created_at=created_at or self._clock(),
             chunked_at=self._clock(),
+            traceparent=traceparent,
         )
         # In a task that runs to its end: a request that is cancelled half-way (shutdown) must not leave a manifest
         # without files, and the directory is the task's until it is done.

@@ -109,6 +109,13 @@ class Settings(BaseSettings):
         3, ge=0, le=1_000, description="How often a chunk is announced again by itself before it stays failed."
     )
 
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^/\s?#]+[^\s?#]*$",
+        description="Where spans go, by OTLP over HTTP, such as http://collector:4318; empty: no tracing. "
+        "The DAGs read it too.",
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
     log_format: Literal["text", "json"] = Field("text", description="One line of text, or of JSON, for each record.")
 

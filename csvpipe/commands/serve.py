@@ -11,6 +11,7 @@ import uvicorn
 
 from csvpipe.exits import ConfigurationError
 from uploader.settings import Settings, SettingsError, load_settings
+from uploader.tracing import check_tracing
 
 HTTP_PROTOCOL = "uploader.http_protocol:DirectBodyProtocol"
 """What uvicorn speaks HTTP with; with its own protocols the uploader works as well, and receives more slowly."""
@@ -50,6 +51,8 @@ def read_settings(*, host: str | None = None, port: int | None = None) -> Settin
         if value is not None:
             os.environ[name] = str(value)
     try:
-        return load_settings(env_file=Path(".env"))
+        settings = load_settings(env_file=Path(".env"))
+        check_tracing(settings)
     except SettingsError as error:
         raise ConfigurationError(error.detail) from error
+    return settings

@@ -12,6 +12,7 @@ from typing import Any
 from contracts.errors import InvalidMessageError
 from contracts.message import ChunkMessage
 from contracts.names import BYTES_PER_MB
+from contracts.traceparent import TRACEPARENT, find_traceparent
 from dags.modules.validators import AllowedHosts, validate_value
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def group_records(records: Iterable[Record], *, allowed: AllowedHosts, bucket: s
     return batch
 
 
-def pack_messages(messages: Iterable[ChunkMessage]) -> dict[str, Any]:
+def pack_messages(messages: Iterable[ChunkMessage], *, traceparent: str | None = None) -> dict[str, Any]:
     """Return the conf of a run; :func:`unpack_messages` gives the messages back."""
     dumps = [message.model_dump(mode="json") for message in messages]
     common = {name: dumps[0][name] for name in SHARED_FIELDS}
@@ -94,6 +95,7 @@ def pack_messages(messages: Iterable[ChunkMessage]) -> dict[str, Any]:
         "dataset_name": common["dataset_name"],
         "common": common,
         "chunks": chunks,
+        **({} if traceparent is None else {TRACEPARENT: traceparent}),
     }
 
 
@@ -146,8 +148,13 @@ def _form_run(upload_id: str, partition: int, group: list[tuple[Record, ChunkMes
     return ChunkRun(
         run_id=f"{upload_id}-{partition}-{min(offsets)}-{max(offsets)}-{values.hexdigest()[:8]}",
         note=_describe_run(messages),
-        conf=pack_messages(messages),
+        conf=pack_messages(messages, traceparent=_find_trace(record for record, _ in group)),
     )
+
+
+def _find_trace(records: Iterable[Record]) -> str | None:
+    """Return the first trace among the records: they are of one upload, and so of one trace."""
+    return next(filter(None, (find_traceparent(record.headers) for record in records)), None)
 
 
 def _drop_repeated(messages: Iterable[ChunkMessage]) -> list[ChunkMessage]:

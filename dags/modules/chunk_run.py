@@ -13,6 +13,7 @@ from contracts.errors import InvalidMessageError
 from contracts.manifest import ManifestChunk
 from contracts.message import ChunkMessage
 from contracts.states import UploadState
+from contracts.traceparent import TRACEPARENT, parse_traceparent
 from dags.modules.batch import describe_chunks, unpack_messages
 from dags.modules.errors import UploadGoneError
 from dags.modules.nifi_api_client import NifiClient
@@ -25,11 +26,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkRun:
-    """What a run carries: chunks of one upload, checked."""
+    """What a run carries: chunks of one upload, checked, and the trace that they belong to, if any."""
 
     upload_id: str
     base_url: str
     messages: list[ChunkMessage]
+    traceparent: str | None = None
 
     @property
     def expected(self) -> list[ExpectedChunk]:
@@ -46,7 +48,12 @@ def read_run(conf: Mapping[str, Any], *, allowed: AllowedHosts, bucket: str) -> 
     messages = unpack_messages(conf)
     for message in messages:
         check_message(message, allowed=allowed, bucket=bucket)
-    return ChunkRun(upload_id=messages[0].upload_id, base_url=base_url(messages[0]), messages=messages)
+    return ChunkRun(
+        upload_id=messages[0].upload_id,
+        base_url=base_url(messages[0]),
+        messages=messages,
+        traceparent=parse_traceparent(conf.get(TRACEPARENT)),
+    )
 
 
 def load_run(context: Mapping[str, Any]) -> ChunkRun:
@@ -144,8 +151,10 @@ def skip_deleted(upload_id: str) -> Iterator[None]:
         raise AirflowSkipException(f"upload {upload_id} was deleted: {error.detail}") from error
 
 
-def relay(run: ChunkRun, chunk_ids: list[int], *, nifi: NifiClient, uploader: UploaderClient) -> None:
-    """Send the messages of ``chunk_ids`` to NiFi, and report each as relayed.
+def relay(
+    run: ChunkRun, chunk_ids: list[int], *, nifi: NifiClient, uploader: UploaderClient, traceparent: str | None = None
+) -> None:
+    """Send the messages of ``chunk_ids`` to NiFi with ``traceparent``, and report each as relayed.
 
     Raises:
         NifiError: NiFi cannot take them; those sent before stay sent.
@@ -159,7 +168,7 @@ def relay(run: ChunkRun, chunk_ids: list[int], *, nifi: NifiClient, uploader: Up
         if message.chunk_id in wanted:
             # What was validated is what is sent, byte for byte as we write it: NiFi's parser gets nothing that ours
             # may have read in another way (a field twice, say).
-            nifi.send(message.to_bytes())
+            nifi.send(message.to_bytes(), traceparent=traceparent)
             uploader.report_relayed(message.chunk_id)
             log.info("chunk %d of %d relayed: %s", message.chunk_id, message.total_chunks, message.filename)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -33,26 +34,38 @@ class LandingOperator(BaseOperator):
         """
         from dags.modules.chunk_run import keep_genuine, load_run, open_uploader, skip_deleted
         from dags.modules.landing_trigger import LandingTrigger, open_watch
+        from dags.modules.task_spans import task_span
 
         run = load_run(context)
-        with skip_deleted(run.upload_id):
+        with skip_deleted(run.upload_id), task_span(self.task_id, run.upload_id, run.traceparent) as span:
             run = keep_genuine(run, open_uploader(run))
-        watch = open_watch(upload_id=run.upload_id, base_url=run.base_url, chunks=run.expected)
-        watch.look()
+            watch = open_watch(upload_id=run.upload_id, base_url=run.base_url, chunks=run.expected)
+            watch.look()
+            span.note({"csvpipe.chunks.pending": len(watch.pending)})
         if watch.pending:
             trigger = LandingTrigger.of(
                 upload_id=run.upload_id, base_url=run.base_url, chunks=watch.pending, deadline_s=self.deadline_s
             )
-            self.defer(trigger=trigger, method_name="execute_complete")
+            waits = {"upload_id": run.upload_id, "parent": run.traceparent, "start_ns": time.time_ns()}
+            self.defer(trigger=trigger, method_name="execute_complete", kwargs={"waits": waits})
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> None:  # noqa: ARG002 - Airflow's call
-        """Take the trigger's event.
+    def execute_complete(self, context: Context, event: dict[str, Any], waits: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Airflow's call
+        """Take the trigger's event; ``waits`` is what the span of the waiting is made of.
 
         Raises:
             ChunksNotLandedError: chunks are missing; each is named.
             AirflowSkipException: the upload was deleted meanwhile.
             RuntimeError: the trigger could not look.
         """
+        from dags.modules.task_spans import task_span
+
+        if waits is None:  # deferred by an older release
+            self._judge(event)
+            return
+        with task_span("wait_for_landing", **waits):
+            self._judge(event)
+
+    def _judge(self, event: dict[str, Any]) -> None:
         from airflow.sdk.exceptions import AirflowSkipException
 
         if "gone" in event:

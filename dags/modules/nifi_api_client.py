@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from contracts.names import NIFI_PROCESS_GROUP
+from contracts.traceparent import TRACEPARENT
 from dags.modules.errors import ConfigurationError, NifiNotReadyError, NifiUnreachableError
 from dags.modules.http_session import TIMEOUT_S, open_session
 from dags.modules.settings import CONN_NIFI
@@ -64,8 +65,10 @@ class NifiClient:
                 f"{counts['invalid']} invalid: 'csvpipe nifi status' names them, 'csvpipe nifi deploy' starts them"
             )
 
-    def send(self, body: bytes) -> None:
+    def send(self, body: bytes, *, traceparent: str | None = None) -> None:
         """POST one message to the group's ListenHTTP, which answers as soon as the message is in its queue.
+
+        The flow makes the header ``traceparent`` an attribute, and sends it along when it fetches the chunk.
 
         Raises:
             NifiUnreachableError: it does not answer, or with 5xx, for half a minute.
@@ -73,7 +76,7 @@ class NifiClient:
         """
         for wait_s in (*BUSY_WAITS_S, None):
             try:
-                self._post(body)
+                self._post(body, traceparent)
             except NifiUnreachableError:
                 if wait_s is None:
                     raise
@@ -83,8 +86,8 @@ class NifiClient:
             self._listener.close()
             self._sleep(wait_s)
 
-    def _post(self, body: bytes) -> None:
-        headers = {"Content-Type": "application/json"}
+    def _post(self, body: bytes, traceparent: str | None) -> None:
+        headers = {"Content-Type": "application/json"} | ({TRACEPARENT: traceparent} if traceparent else {})
         response = self._call("POST", self._listen_url, session=self._listener, data=body, headers=headers)
         if response.status_code == 200:
             return

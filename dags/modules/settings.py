@@ -17,6 +17,9 @@ CONN_ALERTS = "csv_ingestion_alerts"
 VARIABLE_ALLOWED_HOSTS = "csv_ingestion_allowed_hosts"
 POOL_MONITORING = "nifi_monitoring"
 
+ENV_OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+"""Where the tasks send spans to; the same variable that the uploader reads, and every OpenTelemetry SDK."""
+
 DRAIN_MAX_MESSAGES = 500
 """Messages in one batch: a run's conf has some 600 bytes a chunk, and the UI loads the conf of every run it lists."""
 DRAIN_MAX_BYTES = 4 * 1024 * 1024

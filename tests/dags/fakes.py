@@ -26,11 +26,14 @@ class FakeServer:
 
     def __init__(self, port: int = 0) -> None:
         answer = self._answer_safely
+        self.headers: list[dict[str, str]] = []
+        seen = self.headers
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def _any(self) -> None:
+                seen.append(dict(self.headers))
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 status, content = answer(self.command, self.path, body)
                 data = content if isinstance(content, bytes) else json.dumps(content).encode()

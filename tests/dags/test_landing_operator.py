@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from contracts.traceparent import trace_id_of
 from dags.modules import chunk_run, landing_trigger
 from dags.modules.batch import pack_messages
 from dags.modules.chunk_run import read_run
 from dags.modules.errors import ChunksNotLandedError
 from dags.modules.landing_operator import LandingOperator
 from dags.modules.object_store import ExpectedChunk
+from dags.modules.settings import ENV_OTLP_ENDPOINT
 from dags.modules.validators import parse_allowed_hosts
 from tests.dags.fakes import FakeUploader
+from tests.support.otlp import otlp_receiver
 
 UPLOAD = "3" * 32
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 class FakeWatch:
@@ -35,7 +40,7 @@ def operator() -> LandingOperator:
 
 
 def prepare(monkeypatch: pytest.MonkeyPatch, fake: FakeUploader, landing: set[int]) -> Any:
-    conf = pack_messages(fake.add_upload(UPLOAD, chunks=2))
+    conf = pack_messages(fake.add_upload(UPLOAD, chunks=2), traceparent=PARENT)
     run = read_run(conf, allowed=parse_allowed_hosts(fake.host_port), bucket="raw")
     monkeypatch.setattr(chunk_run, "load_run", lambda _: run)
     monkeypatch.setattr(landing_trigger, "open_watch", lambda chunks, **_: FakeWatch(chunks, landing))
@@ -60,6 +65,23 @@ def test_only_what_is_still_to_come_is_deferred(
     assert arguments["deadline_s"] == 600
     assert arguments["base_url"] == fake_uploader.url
     assert deferred.value.method_name == "execute_complete"
+
+
+def test_wait_is_a_span_from_the_deferral_on(
+    operator: LandingOperator, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import TaskDeferred
+
+    with otlp_receiver() as receiver:
+        monkeypatch.setenv(ENV_OTLP_ENDPOINT, receiver.endpoint)
+        with pytest.raises(TaskDeferred) as deferred:
+            operator.execute(prepare(monkeypatch, fake_uploader, {1}))
+        kwargs = json.loads(json.dumps(deferred.value.kwargs))
+        operator.execute_complete(cast("Any", SimpleNamespace()), {"missing": []}, **kwargs)
+        look, wait = receiver.of_upload(UPLOAD)
+    assert (look.name, look.attributes["csvpipe.chunks.pending"]) == ("monitor", 1)
+    assert (wait.name, wait.start_ns >= look.end_ns, wait.failed) == ("wait_for_landing", True, False)
+    assert {look.trace_id, wait.trace_id} == {trace_id_of(PARENT)}
 
 
 def test_event_ends_the_task(operator: LandingOperator) -> None:

@@ -36,6 +36,31 @@ def test_chunk_lands_byte_identical_with_its_proof(nifi: NiFiServer, source: Fak
     nifi.wait_logged("s3.etag=", f"chunk.upload_id={message.upload_id}")
 
 
+def test_trace_of_the_message_reaches_the_log_and_the_source(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    traced, untraced = (source.offer(HEADER + b"1,x\r\n", dataset="traced") for _ in range(2))
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    nifi.send(traced, traceparent=traceparent)
+    nifi.send(untraced)
+
+    for message, expected in ((traced, [traceparent]), (untraced, [None])):
+        nifi.wait_landed(message)
+        assert source.traceparents[source.path_of(message)] == expected
+    nifi.wait_logged("s3.etag=", f"chunk.upload_id={traced.upload_id}", f"traceparent={traceparent}")
+    (line,) = nifi.wait_logged("s3.etag=", f"chunk.upload_id={untraced.upload_id}")
+    assert "traceparent" not in line
+
+
+def test_trace_of_a_message_that_fails_stands_in_the_log(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    message = source.offer(HEADER, dataset="traced")
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    source.failures[source.path_of(message)] = (99, HTTPStatus.GONE)
+
+    nifi.send(message, traceparent=traceparent)
+
+    assert f"traceparent={traceparent}" in nifi.wait_failed(message, "source_failed")
+
+
 def test_chunk_without_rows_and_even_without_bytes_lands(nifi: NiFiServer, source: FakeChunkSource) -> None:
     messages = {content: source.offer(content, dataset="empty") for content in (HEADER, b"")}
     for message in messages.values():

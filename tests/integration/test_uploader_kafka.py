@@ -6,6 +6,8 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 from kafka import KafkaAdminClient
 
 from contracts.message import ChunkMessage, parse_message
+from dags.modules.kafka_listener import drain
 from stack.ports import free_ports
 from tests.support.services import KafkaBroker
 from tests.support.uploads import SettableClock, upload_records
@@ -21,6 +24,12 @@ from tests.support.waiting import wait_until
 from uploader.errors import AnnounceError
 from uploader.kafka_announcer import KafkaAnnouncer
 from uploader.messages import message_of
+from uploader.outbox import CLAIM_FOR, Outbox
+from uploader.reconcile import Reconciler
+from uploader.store.protocol import Claim
+from uploader.store.sql import open_store
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @pytest.fixture
@@ -125,6 +134,44 @@ def test_an_upload_stands_in_one_partition_in_order(
         places = [[m for key, m in records if key == upload_id.encode()] for records in partitions.values()]
         assert sorted(map(len, places)) == [0, 0, 50]
         assert max(places, key=len) == messages
+
+
+def headers_in(broker: KafkaBroker, topic: str) -> list[dict[str, bytes | None]]:
+    """Return the headers of all that stands in the topic, as the listener reads them."""
+    config = {"bootstrap.servers": broker.bootstrap, "group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"}
+    return [dict(record.headers) for record in drain(config, topic, max_messages=100, max_bytes=1 << 20)]
+
+
+def test_trace_stands_in_the_header_of_each_message(
+    kafka_broker: KafkaBroker, announcer: KafkaAnnouncer, topic: str
+) -> None:
+    announcer.publish(messages_of(chunks=2), timeout_s=20, traceparent=PARENT)
+    announcer.publish(messages_of(chunks=1), timeout_s=20)
+    found = headers_in(kafka_broker, topic)
+    assert sorted(found, key=len) == [{}, {"traceparent": PARENT.encode()}, {"traceparent": PARENT.encode()}]
+
+
+def test_announcement_that_is_repeated_by_another_process_has_the_same_trace(
+    kafka_broker: KafkaBroker, topic: str, tmp_path: Path
+) -> None:
+    clock = SettableClock()
+    upload, chunks = upload_records(at=clock.now, chunks=2, traceparent=PARENT)
+    store = open_store(f"sqlite:///{tmp_path}/manifest.sqlite3")
+    claim = Claim.new(upload.upload_id)
+    store.create(upload, chunks, claim=claim, claim_for=CLAIM_FOR)
+    store.release_claim(claim, until=clock.now)
+    store.close()
+    for _ in range(2):  # each round is a process of its own: nothing but the database is shared
+        store = open_store(f"sqlite:///{tmp_path}/manifest.sqlite3")
+        after, holder = timedelta(minutes=30), upload.holder
+        Reconciler(store=store, holder=holder, owner="w", after=after, limit=2, clock=clock).run_pass()
+        announcer = KafkaAnnouncer(brokers=[kafka_broker.bootstrap], topic=topic, partitions=1, client_id="test")
+        outbox = Outbox(store=store, announcer=announcer, holder=holder, base_url="http://127.0.0.1:1", clock=clock)
+        assert outbox.run_pass()
+        announcer.close(timeout_s=5)
+        clock.advance(hours=5)
+        store.close()
+    assert headers_in(kafka_broker, topic) == [{"traceparent": PARENT.encode()}] * 4
 
 
 def test_message_that_is_too_large_is_refused_and_the_others_go(

@@ -28,6 +28,7 @@ class FakeChunkSource:
         damaged: how many more times a path serves its content with the last byte changed.
         broken: how many more times the connection of a path breaks off in the middle of the content.
         hits: requests so far by path.
+        traceparents: the header ``traceparent`` of each request so far, by path.
     """
 
     base: str
@@ -37,6 +38,7 @@ class FakeChunkSource:
     damaged: Counter[str] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
     hits: Counter[str] = field(default_factory=Counter)
+    traceparents: dict[str, list[str | None]] = field(default_factory=dict)
 
     def offer(self, content: bytes, *, dataset: str = "flights", chunk_id: int = 1, total: int = 1) -> ChunkMessage:
         """Serve ``content`` as a chunk of a new upload, and return its message."""
@@ -97,6 +99,7 @@ def fake_chunk_source() -> Iterator[FakeChunkSource]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            source.traceparents.setdefault(self.path, []).append(self.headers["traceparent"])
             status, body = source.answer(self.path)
             self.send_response(status)
             self.send_header("Content-Type", "text/csv")

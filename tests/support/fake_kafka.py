@@ -16,6 +16,8 @@ class FakeAnnouncer:
 
     away: bool = False
     messages: list[ChunkMessage] = field(default_factory=list)
+    traceparents: list[str | None] = field(default_factory=list)
+    """The header of each message."""
     takes: int | None = None
     """How many messages it takes of a batch before it fails."""
     refuses: set[int] = field(default_factory=set)
@@ -25,7 +27,7 @@ class FakeAnnouncer:
     """The upload whose messages it was handed last."""
     closed: bool = False
 
-    def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float) -> Outcome:
+    def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float, traceparent: str | None = None) -> Outcome:
         self.calls += 1
         self.about_to_publish = messages[0].upload_id
         self.before_publish()
@@ -33,6 +35,7 @@ class FakeAnnouncer:
             return Outcome(failure="the fake is away")
         taken = [message for message in messages[: self.takes] if message.chunk_id not in self.refuses]
         self.messages += taken
+        self.traceparents += [traceparent] * len(taken)
         return Outcome(
             acknowledged=[message.chunk_id for message in taken],
             refused={message.chunk_id: "too large" for message in messages if message.chunk_id in self.refuses},

@@ -9,6 +9,7 @@ import httpx
 
 from contracts.message import ChunkMessage
 from contracts.names import BUCKET_RAW, object_key
+from contracts.traceparent import TRACEPARENT
 from nifi.client import NiFiClient
 from nifi.deploy import Deployment, deploy
 from nifi.status import FlowStatus
@@ -57,15 +58,17 @@ class NiFiServer(Service):
         """Return the state of the flow."""
         return flow_status(url=self.url)
 
-    def post(self, body: bytes, *, content_type: str = "application/json") -> httpx.Response:
+    def post(
+        self, body: bytes, *, content_type: str = "application/json", traceparent: str | None = None
+    ) -> httpx.Response:
         """Post a message as the DAG does."""
-        headers = {"Content-Type": content_type}
+        headers = {"Content-Type": content_type} | ({TRACEPARENT: traceparent} if traceparent else {})
         address = self.component.addresses()["ingest"]
         return httpx.post(address, content=body, headers=headers, timeout=10, trust_env=False)
 
-    def send(self, message: ChunkMessage) -> None:
+    def send(self, message: ChunkMessage, *, traceparent: str | None = None) -> None:
         """Post a message that is in order."""
-        assert self.post(message.to_bytes()).status_code == 200
+        assert self.post(message.to_bytes(), traceparent=traceparent).status_code == 200
 
     def logged(self, *parts: str) -> list[str]:
         """Return the lines of the log that hold all of ``parts``."""

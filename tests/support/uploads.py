@@ -84,6 +84,7 @@ def upload_records(
     key: str | None = None,
     upload_id: str | None = None,
     dataset_name: str = "people",
+    traceparent: str | None = None,
 ) -> tuple[UploadRecord, list[ChunkRecord]]:
     """Return the records of a new upload."""
     return new_upload(
@@ -95,6 +96,7 @@ def upload_records(
         idempotency_key=key,
         created_at=at,
         chunked_at=at,
+        traceparent=traceparent,
     )
 
 

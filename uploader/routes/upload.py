@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from starlette.requests import ClientDisconnect
 
+from contracts.spans import SpanKind, Spans
+from contracts.traceparent import find_traceparent
 from uploader.answers import UploadAccepted
 from uploader.body import Body, StreamedBody
 from uploader.errors import (
@@ -88,9 +90,25 @@ async def upload_csv(
     Fields may stand in the form, in front of the file or behind it, or in the query. With ``dataset_name`` in front or
     in the query the file is cut while it comes in; that is the fastest way.
     """
-    state = request.app.state
     check_idempotency_key(idempotency_key)
-    upload_id, created_at = uuid.uuid4().hex, state.clock()
+    upload_id = uuid.uuid4().hex
+    spans: Spans = request.app.state.spans
+    parent = find_traceparent(request.headers.items())
+    attributes = {"csvpipe.upload_id": upload_id}
+    with spans.span("upload", parent=parent, kind=SpanKind.SERVER, attributes=attributes) as span:
+        accepted = await _receive(request, upload_id, idempotency_key, span.traceparent)
+        span.note(_describe(accepted))
+    response.headers["Location"] = accepted.tracking_url
+    if accepted.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return accepted
+
+
+async def _receive(
+    request: Request, upload_id: str, idempotency_key: str | None, traceparent: str | None
+) -> UploadAccepted:
+    state = request.app.state
+    created_at = state.clock()
     with state.upload_slots.take():
         async with receiving_directory(state.settings.temp_dir, upload_id) as directory:
             with _body_of(request) as body:
@@ -104,12 +122,21 @@ async def upload_csv(
                     created_at=created_at,
                 )
             accepted: UploadAccepted = await state.service.accept(
-                upload_id, options, result, directory, idempotency_key, created_at=created_at
+                upload_id, options, result, directory, idempotency_key, created_at=created_at, traceparent=traceparent
             )
-    response.headers["Location"] = accepted.tracking_url
-    if accepted.replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return accepted
+            return accepted
+
+
+def _describe(accepted: UploadAccepted) -> dict[str, str | int | bool]:
+    return {
+        "csvpipe.upload_id": accepted.upload_id,
+        "csvpipe.dataset_name": accepted.dataset_name,
+        "csvpipe.bytes": accepted.size_bytes,
+        "csvpipe.rows": accepted.row_count,
+        "csvpipe.chunks": accepted.total_chunks,
+        "csvpipe.status": accepted.status,
+        "csvpipe.replayed": accepted.replayed,
+    }
 
 
 @contextmanager

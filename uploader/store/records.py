@@ -11,7 +11,10 @@ from uploader.model import ChunkType, CutChunk, CutOptions, CutResult, Transcode
 
 @dataclass(frozen=True, kw_only=True)
 class UploadRecord:
-    """One upload. ``holder`` is the replica on whose disk the chunk files lie."""
+    """One upload. ``holder`` is the replica on whose disk the chunk files lie.
+
+    ``traceparent`` (W3C) is what all its announcements belong to, however late they come.
+    """
 
     upload_id: str
     dataset_name: str
@@ -40,6 +43,7 @@ class UploadRecord:
     landed_at: datetime | None = None
     aborted_at: datetime | None = None
     error: str | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,7 @@ def new_upload(
     idempotency_key: str | None,
     created_at: datetime,
     chunked_at: datetime,
+    traceparent: str | None = None,
 ) -> tuple[UploadRecord, list[ChunkRecord]]:
     """Return the records of an upload that has just been cut."""
     upload = UploadRecord(
@@ -106,6 +111,7 @@ def new_upload(
         bucket=bucket,
         created_at=created_at,
         chunked_at=chunked_at,
+        traceparent=traceparent,
     )
     return upload, [_new_chunk(upload_id, chunk) for chunk in result.chunks]
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest revision of ``migrations/versions``: a database that has it needs no migration."""
 
 metadata = MetaData(
@@ -84,6 +84,7 @@ uploads = Table(
     Column("landed_at", Moment),
     Column("aborted_at", Moment),
     Column("error", Text),
+    Column("traceparent", String(55)),
     Column("claim_owner", String(255)),
     Column("claimed_until", Moment),
     CheckConstraint("total_chunks >= 1", name="has_chunks"),

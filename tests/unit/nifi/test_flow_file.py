@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from contracts.names import METADATA_SHA256, METADATA_UPLOAD_ID, NIFI_PARAMETER_CONTEXT, NIFI_PROCESS_GROUP, object_key
+from contracts.traceparent import TRACEPARENT
 from nifi.definition import (
     FLOW_FILE,
     Json,
@@ -134,6 +135,13 @@ def test_source_is_asked_again_and_never_followed_elsewhere(flow: Json) -> None:
     assert fetch["retryCount"] == 10
     assert fetch["properties"]["Response Redirects Enabled"] == "False"
     assert fetch["properties"]["HTTP Method"] == "GET"
+
+
+def test_trace_is_taken_from_the_header_sent_to_the_source_and_logged(flow: Json) -> None:
+    assert _one(flow, "ListenHTTP")["properties"]["HTTP Headers to receive as Attributes (Regex)"] == TRACEPARENT
+    assert _one(flow, "InvokeHTTP")["properties"]["Request Header Attributes Pattern"] == TRACEPARENT
+    for log in _processors(flow, "LogAttribute"):
+        assert re.fullmatch(log["properties"]["attributes-to-log-regex"], TRACEPARENT)
 
 
 def test_object_is_as_the_contracts_say(flow: Json) -> None:

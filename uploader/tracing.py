@@ -1,0 +1,38 @@
+"""Whether the uploader traces."""
+
+from __future__ import annotations
+
+from contracts.spans import NoSpans, Spans
+from uploader.settings import Settings, SettingsError
+
+SERVICE = "csvpipe-uploader"
+
+
+def check_tracing(settings: Settings) -> None:
+    """Check, before anything starts, that there is what the settings ask for.
+
+    Raises:
+        SettingsError: tracing is asked for, and its packages are not installed.
+    """
+    if settings.otel_exporter_otlp_endpoint is None:
+        return
+    from tracing.errors import TracingUnavailableError
+    from tracing.otlp import check_installed
+
+    try:
+        check_installed()
+    except TracingUnavailableError as error:
+        raise SettingsError(error.detail) from error
+
+
+def open_spans(settings: Settings) -> Spans:
+    """Return what makes spans, as the settings say; it has a thread, so each process opens its own.
+
+    Raises:
+        TracingUnavailableError: tracing is asked for, and its packages are not installed.
+    """
+    if settings.otel_exporter_otlp_endpoint is None:
+        return NoSpans()
+    from tracing.otlp import open_otlp
+
+    return open_otlp(endpoint=settings.otel_exporter_otlp_endpoint, service=SERVICE)
