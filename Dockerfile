@@ -8,7 +8,7 @@ WORKDIR /app
 # The dependencies first: they change seldom, and their layer is kept while the code changes.
 COPY pyproject.toml uv.lock ./
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --locked --no-dev --no-install-project --extra uploader --extra postgresql --extra cli
+    uv sync --locked --no-dev --no-install-project --extra uploader --extra postgresql --extra cli --extra tracing
 COPY README.md ./
 COPY contracts contracts
 COPY csvscan csvscan
@@ -17,9 +17,10 @@ COPY sequencer sequencer
 COPY dags dags
 COPY nifi nifi
 COPY stack stack
+COPY tracing tracing
 COPY csvpipe csvpipe
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --locked --no-dev --no-editable --extra uploader --extra postgresql --extra cli
+    uv sync --locked --no-dev --no-editable --extra uploader --extra postgresql --extra cli --extra tracing
 
 FROM python:3.11.13-slim-bookworm AS uploader
 RUN useradd --system --uid 10001 --home-dir /var/lib/csvpipe --create-home csvpipe

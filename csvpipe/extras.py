@@ -61,9 +61,7 @@ def require_checkout(*, what: str, root: Path = CHECKOUT) -> None:
         NoCheckoutError: it does not.
     """
     if not (root / "pyproject.toml").is_file():
-        raise ConfigurationError(
-            f"{what} works in a checkout of the repository, as it keeps its files in .stack/ there"
-        )
+        raise NoCheckoutError(f"{what} works in a checkout of the repository, as it keeps its files in .stack/ there")
 
 
 def _missing(package: str, *, extra: str, what: str) -> MissingPackageError:

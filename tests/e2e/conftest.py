@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from stack.report import ConsoleReport
+from tests.support.otlp import OtlpReceiver, otlp_receiver
 from tests.support.pipeline import Pipeline
 from tests.support.services import running_stack
 
@@ -20,10 +21,20 @@ _AIRFLOW = {
 
 
 @pytest.fixture(scope="session")
-def running_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """Give Kafka, MinIO, NiFi, Airflow and the uploader, each real and each a process of its own."""
+def spans() -> Iterator[OtlpReceiver]:
+    """Give what the stack's spans are sent to; it outlives the stack."""
+    with otlp_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def running_pipeline(tmp_path_factory: pytest.TempPathFactory, spans: OtlpReceiver) -> Iterator[Pipeline]:
+    """Give Kafka, MinIO, NiFi, Airflow and the uploader, each real and each a process of its own, with tracing on."""
     root = tmp_path_factory.mktemp("stack")
-    with running_stack(root, None, report=ConsoleReport(), airflow_environment=_AIRFLOW) as stack:
+    tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": spans.endpoint}
+    with running_stack(
+        root, None, report=ConsoleReport(), airflow_environment=_AIRFLOW | tracing, uploader_environment=tracing
+    ) as stack:
         yield Pipeline(stack)
 
 
