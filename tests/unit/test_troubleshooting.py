@@ -55,7 +55,7 @@ def codes_in(package: str) -> Iterator[str]:
                 yield from _codes_of(node)
             elif isinstance(node, ast.Call):
                 values = [word.value for word in node.keywords if word.arg == "code"]
-                yield from (value.value for value in values if isinstance(value, ast.Constant))
+                yield from (str(value.value) for value in values if isinstance(value, ast.Constant))
 
 
 def _codes_of(node: ast.ClassDef) -> Iterator[str]:
