@@ -19,7 +19,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import insert, inspect, text
 
 import uploader.store
 from contracts.errors import IllegalStateChangeError
@@ -30,8 +30,9 @@ from uploader.errors import ChunkNotFoundError, UploadGoneError, UploadNotFoundE
 from uploader.store.engine import open_engine
 from uploader.store.protocol import Claim, Page
 from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.rows import values_of
 from uploader.store.sql import SqlStore, open_store
-from uploader.store.tables import SCHEMA, metadata
+from uploader.store.tables import SCHEMA, metadata, uploads
 from uploader.transitions import announced, cleaned, failed, landed, relayed, renewed
 
 CLAIM_FOR = timedelta(seconds=20)
@@ -93,6 +94,31 @@ class TestSchema:
 
     def test_newest_migration_is_the_schema_that_the_code_knows(self) -> None:
         assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == SCHEMA
+
+    def test_upload_from_before_traces_has_none_and_a_new_one_keeps_its_own(
+        self, url: str, clock: SettableClock
+    ) -> None:
+        open_store(url).close()
+        old, chunks = upload_records(at=clock.now)
+        new, _ = upload_records(at=clock.now, traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+        engine = open_engine(url)
+        with engine.begin() as connection:
+            config = Config()
+            config.set_main_option("script_location", str(MIGRATIONS))
+            config.attributes["connection"] = connection
+            command.downgrade(config, "0002")
+            values = {name: value for name, value in values_of(old).items() if name != "traceparent"}
+            connection.execute(insert(uploads), values)
+        engine.dispose()
+        store = open_store(url)
+        store.create(
+            new,
+            [replace(c, upload_id=new.upload_id) for c in chunks],
+            claim=Claim.new(new.upload_id),
+            claim_for=CLAIM_FOR,
+        )
+        assert store.find_many([old.upload_id, new.upload_id]) == {old.upload_id: old, new.upload_id: new}
+        store.close()
 
     def test_up_to_date_database_is_opened_without_what_migrates(self, url: str) -> None:
         open_store(url).close()
