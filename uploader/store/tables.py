@@ -21,7 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest revision of ``migrations/versions``: a database that has it needs no migration."""
 
 metadata = MetaData(
@@ -121,6 +121,8 @@ replicas = Table(
     metadata,
     Column("holder", String(128), primary_key=True),
     Column("disk_id", String(32), nullable=False),
+    Column("base_url", Text),
+    Column("seen_at", Moment),
 )
 
 leases = Table(
