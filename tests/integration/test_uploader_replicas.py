@@ -246,7 +246,7 @@ def test_what_is_asked_for_while_the_holder_is_down_is_done_when_it_is_back(site
     assert site.replicas.holder_of(deleted) is holder
     holder.kill()
     answer = httpx.post(f"{site.url}/uploads/{again}/announce", timeout=60, trust_env=False)
-    assert (answer.status_code, answer.json()["status"]) == (200, "awaiting_kafka")
+    assert (answer.status_code, answer.json()["status"]) == (202, "awaiting_kafka")
     answer = httpx.delete(f"{site.url}/uploads/{deleted}?force=true", timeout=60, trust_env=False)
     assert answer.status_code == 200, answer.text
     holder.start()
