@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel
 
 from contracts.manifest import Manifest
 from contracts.message import ChunkMessage
@@ -53,6 +53,6 @@ def avro_schema(model: type[BaseModel]) -> dict[str, Any]:
             "the Avro schemas are made with pydantic-avro, one of the development packages; run: make setup"
         ) from error
     # A subclass of the same name, so that contracts/ need not know of Avro.
-    described: Any = create_model(model.__name__, __base__=(AvroBase, model), __doc__=model.__doc__)
+    described: Any = type(model.__name__, (AvroBase, model), {"__doc__": model.__doc__, "__module__": model.__module__})
     schema: dict[str, Any] = described.avro_schema(namespace=_NAMESPACE)
     return schema

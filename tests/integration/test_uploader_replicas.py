@@ -189,6 +189,7 @@ def test_reports_and_deletes_are_taken_by_either(site: Site) -> None:
         assert status(replica.url, landed)["status"] == "landed"
         assert status(replica.url, deleted)["status"] == "aborted"
         assert get(download_url(replica.url, deleted, 1)).status_code == 410
+    holder.make_look_old(deleted)
     wait_until(lambda: deleted not in holder.uploads_on_disk(), what="the holder removes the files", deadline_s=180)
 
 
@@ -249,6 +250,7 @@ def test_what_is_asked_for_while_the_holder_is_down_is_done_when_it_is_back(site
     assert (answer.status_code, answer.json()["status"]) == (202, "awaiting_kafka")
     answer = httpx.delete(f"{site.url}/uploads/{deleted}?force=true", timeout=60, trust_env=False)
     assert answer.status_code == 200, answer.text
+    holder.make_look_old(deleted)
     holder.start()
     wait_until(lambda: status(site.url, again)["status"] == "announced", what="it is announced again", deadline_s=180)
     assert site.announced({again}) == Counter({(again, c): 2 for c in range(1, CHUNKS + 1)})
