@@ -6,15 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from contracts.manifest import Manifest
-from contracts.message import ChunkMessage
 from csvpipe import env_example
 from csvpipe.extras import CHECKOUT
+from csvpipe.schemas import make_schemas
 
-DOCS = CHECKOUT / "docs"
-OPENAPI = DOCS / "openapi.json"
-MESSAGE_SCHEMA = DOCS / "schemas" / "chunk-message.json"
-MANIFEST_SCHEMA = DOCS / "schemas" / "manifest.json"
+OPENAPI = CHECKOUT / "docs" / "openapi.json"
 
 
 def render_openapi() -> str:
@@ -25,21 +21,13 @@ def render_openapi() -> str:
 
 
 def render_schemas() -> dict[Path, str]:
-    """Return the JSON Schemas of what the services hand to each other, by the file they belong in."""
-    return {
-        MESSAGE_SCHEMA: _render(_schema(ChunkMessage, "message")),
-        MANIFEST_SCHEMA: _render(_schema(Manifest, "manifest")),
-    }
+    """Return the schemas of what the services hand to each other, by the file they belong in."""
+    return {path: _render(schema) for path, schema in make_schemas().items()}
 
 
 def render_all() -> dict[Path, str]:
     """Return every document by the file it belongs in."""
     return {OPENAPI: render_openapi(), **render_schemas(), env_example.FILE: env_example.render_env_example()}
-
-
-def _schema(model: type[ChunkMessage | Manifest], name: str) -> dict[str, Any]:
-    dialect = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": dialect, "$comment": f"Made from contracts/{name}.py.", **model.model_json_schema()}
 
 
 def _render(document: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ from uploader.problems import add_problem_handlers
 from uploader.readiness import KafkaProbe, Readiness
 from uploader.reconcile import Reconciler
 from uploader.recovery import recover
+from uploader.replicas import Replicas
 from uploader.routes import chunks, health, upload, uploads
 from uploader.service import UploadService
 from uploader.settings import Settings, SettingsError, load_settings
@@ -51,6 +52,7 @@ class Intervals:
 
     outbox_s: float = 2.0
     probe_s: float = 5.0
+    check_in_s: float = 5.0
     reconcile_s: float = 15.0
     clean_s: float = 30.0
     longest_s: float = 30.0
@@ -111,7 +113,7 @@ async def _start(
     worker = f"{holder}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
     files = ChunkFiles(settings.temp_dir)
     # One thread for each upload that is announced, and one for each loop: none waits for another.
-    threads = Threads(name="uploader", size=settings.max_concurrent_uploads + 4)
+    threads = Threads(name="uploader", size=settings.max_concurrent_uploads + 5)
     stack.push_async_callback(threads.close)
     await threads.run(files.make_root)
     app.state.spans = spans = open_spans(settings)
@@ -126,6 +128,8 @@ async def _start(
     )
     cleaner = _cleaner(settings, store=store, files=files, worker=worker, clock=clock)
     await threads.run(recover, store=store, files=files, cleaner=cleaner, holder=holder, clock=clock)
+    replicas = Replicas(store=store, holder=holder, base_url=settings.base_url, clock=clock)
+    await threads.run(replicas.check_in)
     event_loop = asyncio.get_running_loop()
 
     def loop(name: str, step: Callable[[], bool], interval_s: float, longest_s: float = intervals.longest_s) -> Loop:
@@ -155,6 +159,7 @@ async def _start(
         files=files,
         outbox=outbox,
         threads=threads,
+        replicas=replicas,
         holder=holder,
         bucket=settings.s3_bucket,
         base_url=settings.base_url,
@@ -165,6 +170,7 @@ async def _start(
         _running(
             # Never less often: its finding Kafka back is what wakes the outbox.
             loop("kafka probe", probe.run_pass, intervals.probe_s, intervals.probe_s),
+            loop("check-in", replicas.check_in, intervals.check_in_s, intervals.check_in_s),
             announcing,
             loop("reconciliation", reconciler.run_pass, intervals.reconcile_s),
             loop("cleaner", cleaner.run_pass, intervals.clean_s),

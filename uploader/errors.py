@@ -123,11 +123,27 @@ class ChunkGoneError(CsvPipeError):
 
 
 class ChunkElsewhereError(CsvPipeError):
-    """The chunk's file lies on another replica; ``holder`` names it."""
+    """The chunk's file lies on another replica, ``holder``, and there is no address to send the client to."""
 
     code = "chunk_elsewhere"
     status = 421
     title = "Chunk on another replica"
+
+
+class ChunkRedirectedError(CsvPipeError):
+    """The chunk's file lies on another replica, ``holder``, which has it at ``location``: no fault, but a way."""
+
+    code = "chunk_redirected"
+    status = 307
+    title = "Chunk on another replica"
+
+
+class HolderAwayError(CsvPipeError):
+    """The chunk's file lies on another replica, ``holder``, which has not been heard of for a while."""
+
+    code = "holder_away"
+    status = 503
+    title = "Replica of the chunk is away"
 
 
 class IdempotencyConflictError(CsvPipeError):

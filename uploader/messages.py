@@ -9,6 +9,11 @@ from contracts.names import BYTES_PER_MB, object_key, object_url
 from uploader.store.records import ChunkRecord, UploadRecord
 
 
+def download_url(upload_id: str, chunk_id: int, *, base_url: str) -> str:
+    """Return where the replica at ``base_url`` gives the bytes of a chunk that it holds."""
+    return f"{base_url}/chunks/{upload_id}/{chunk_id}/download"
+
+
 def message_of(upload: UploadRecord, chunk: ChunkRecord, *, base_url: str, published_at: datetime) -> ChunkMessage:
     """Return the message that announces ``chunk``; ``base_url`` is the address of the replica that holds its file."""
     return ChunkMessage(
@@ -25,7 +30,7 @@ def message_of(upload: UploadRecord, chunk: ChunkRecord, *, base_url: str, publi
         headers=upload.headers,
         header_count=len(upload.headers),
         published_at=published_at,
-        api_endpoint=f"{base_url}/chunks/{upload.upload_id}/{chunk.chunk_id}/download",
+        api_endpoint=download_url(upload.upload_id, chunk.chunk_id, base_url=base_url),
         size_bytes=chunk.size_bytes,
         sha256=chunk.sha256,
         byte_start=chunk.byte_start,

@@ -65,6 +65,8 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
     )
     if "retry_after_s" in error.extra:
         answer.headers["Retry-After"] = str(error.extra["retry_after_s"])
+    if "location" in error.extra:
+        answer.headers["Location"] = str(error.extra["location"])
     if error.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         answer.headers["Content-Range"] = f"bytes */{error.extra['size_bytes']}"
     return answer

@@ -28,7 +28,6 @@ from uploader.answers import (
 )
 from uploader.clock import Clock
 from uploader.errors import (
-    ChunkElsewhereError,
     ChunkGoneError,
     IdempotencyConflictError,
     InvalidFieldError,
@@ -39,6 +38,7 @@ from uploader.files import ChunkFiles
 from uploader.logging import UploadLog
 from uploader.model import CutOptions, CutResult
 from uploader.outbox import CLAIM_FOR, Outbox
+from uploader.replicas import Replicas
 from uploader.store.protocol import Claim, Page, Store
 from uploader.store.records import ChunkRecord, UploadRecord, new_upload
 from uploader.threads import Threads
@@ -75,6 +75,7 @@ class UploadService:
         files: ChunkFiles,
         outbox: Outbox,
         threads: Threads,
+        replicas: Replicas,
         holder: str,
         bucket: str,
         base_url: str,
@@ -85,6 +86,7 @@ class UploadService:
         self._files = files
         self._outbox = outbox
         self._threads = threads
+        self._replicas = replicas
         self._holder = holder
         self._bucket = bucket
         self._base_url = base_url
@@ -169,15 +171,19 @@ class UploadService:
         next_cursor = _write_cursor(page[-1][0]) if len(found) > limit else None
         return UploadPage(uploads=[UploadSummary.of(*each) for each in page], next_cursor=next_cursor)
 
-    def locate_chunk(self, upload_id: str, chunk_id: int) -> tuple[Path, ChunkRecord]:
-        """Return where the file of a chunk lies.
+    def locate_chunk(
+        self, upload_id: str, chunk_id: int, *, redirected_by: str | None = None
+    ) -> tuple[Path, ChunkRecord]:
+        """Return where the file of a chunk lies; ``redirected_by`` is the replica that sent the client here.
 
         Raises:
             UploadNotFoundError: there is no upload of this id.
             ChunkNotFoundError: it has no such chunk.
             UploadGoneError: it was deleted.
             ChunkGoneError: the file has been cleaned up after landing, or is damaged.
-            ChunkElsewhereError: the file lies on the disk of another replica.
+            ChunkRedirectedError: the file lies on the disk of another replica; the client is to ask there.
+            ChunkElsewhereError: so it does, and nothing is known of where that replica can be reached.
+            HolderAwayError: so it does, and that replica is away.
         """
         upload, chunk = self._store.read_chunk(upload_id, chunk_id)
         _check_not_deleted(upload)
@@ -186,11 +192,7 @@ class UploadService:
         if fault is None:
             return self._files.path(chunk), chunk
         if not cleaned_up and upload.holder != self._holder:
-            raise ChunkElsewhereError(
-                f"chunk {chunk_id} of upload {upload_id} lies on replica {upload.holder}, and this is {self._holder}; "
-                "use the address in the chunk's message",
-                holder=upload.holder,
-            )
+            raise self._replicas.elsewhere(upload, chunk_id, redirected_by=redirected_by)
         if chunk.state not in SAFE_IN_BUCKET:
             UploadLog(_log, upload_id).error("Chunk %d/%d: %s", chunk_id, upload.total_chunks, fault)
         raise ChunkGoneError(f"chunk {chunk_id} of upload {upload_id} cannot be downloaded: {fault}")

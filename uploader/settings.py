@@ -15,6 +15,7 @@ from contracts.names import BUCKET_RAW, BYTES_PER_MB, TOPIC_INGEST
 from uploader.model import ChunkType
 
 DATABASE_FILENAME = "manifest.sqlite3"
+REPLICA_NAME = r"^[A-Za-z0-9_.-]{1,128}$"
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104  recognised, not bound
 _DATABASE_URL = re.compile(r"sqlite:///(?!:memory:|\?|file::memory:).|postgresql(\+psycopg)?://")
 _BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
@@ -89,7 +90,7 @@ class Settings(BaseSettings):
     )
     replica_name: str = Field(
         default_factory=socket.gethostname,
-        pattern=r"^[A-Za-z0-9_.-]{1,128}$",
+        pattern=REPLICA_NAME,
         description="Name of this replica, its own and the same after a restart; empty for the host's name.",
     )
     s3_bucket: str = Field(

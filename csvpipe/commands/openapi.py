@@ -13,7 +13,10 @@ def command(
     *,
     write: Annotated[bool, typer.Option("--write", help="Write the committed documents anew.")] = False,
 ) -> None:
-    """Print the uploader's OpenAPI document; with --write, renew docs/openapi.json, docs/schemas/ and .env.example."""
+    """Print the uploader's OpenAPI document.
+
+    With --write, renew docs/openapi.json, contracts/schemas/ and .env.example.
+    """
     if not write:
         print(render_openapi(), end="")
         return

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from kafka import KafkaAdminClient
 
@@ -19,6 +18,7 @@ from contracts.message import ChunkMessage, parse_message
 from dags.modules.kafka_listener import drain
 from stack.ports import free_ports
 from tests.support.services import KafkaBroker
+from tests.support.topics import read_topic
 from tests.support.uploads import SettableClock, upload_records
 from tests.support.waiting import wait_until
 from uploader.errors import AnnounceError
@@ -63,29 +63,6 @@ def wait_until_held_is_at_most(fds: int, threads: int) -> None:
         return fds_now <= fds and threads_now <= threads
 
     wait_until(is_given_back, what=f"{fds} sockets and {threads} threads", deadline_s=20, explain=lambda: str(held()))
-
-
-def read_topic(broker: KafkaBroker, topic: str) -> dict[int, list[tuple[bytes, ChunkMessage]]]:
-    """Return all that stands in the topic, by partition."""
-    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": uuid.uuid4().hex})
-    try:
-        found: dict[int, list[tuple[bytes, ChunkMessage]]] = {}
-        for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
-            place = TopicPartition(topic, partition, 0)
-            _, end = consumer.get_watermark_offsets(place, timeout=10)
-            found[partition] = []
-            consumer.assign([place])
-            while len(found[partition]) < end:
-                record = consumer.poll(10)
-                assert record is not None
-                assert record.error() is None
-                key, value = record.key(), record.value()
-                assert isinstance(key, bytes)
-                assert isinstance(value, bytes)
-                found[partition].append((key, parse_message(value)))
-        return found
-    finally:
-        consumer.close()
 
 
 def test_missing_topic_is_made_with_its_partitions(

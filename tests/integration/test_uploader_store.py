@@ -29,7 +29,7 @@ from tests.support.uploads import SettableClock, upload_records
 from uploader.errors import ChunkNotFoundError, UploadGoneError, UploadNotFoundError, UploadOnItsWayError
 from uploader.store.engine import open_engine
 from uploader.store.protocol import Claim, Page
-from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.records import ChunkRecord, ReplicaRecord, UploadRecord
 from uploader.store.rows import values_of
 from uploader.store.sql import SqlStore, open_store
 from uploader.store.tables import SCHEMA, metadata, uploads
@@ -527,6 +527,19 @@ class TestReplicas:
         store.assign_disk("old", "a" * 32)
         store.assign_disk("new", "a" * 32)
         assert (store.find_disk("old"), store.find_disk("new")) == (None, "a" * 32)
+
+    def test_a_replica_is_known_by_its_disk_and_by_what_it_said_last(
+        self, store: SqlStore, clock: SettableClock
+    ) -> None:
+        assert store.find_replica("replica-0") is None
+        store.assign_disk("replica-0", "a" * 32)
+        said = ReplicaRecord(holder="replica-0", disk_id="a" * 32, base_url=None, seen_at=None)
+        assert store.find_replica("replica-0") == said
+        for url in ("http://old:8000", "http://new:8000"):
+            clock.advance(seconds=5)
+            store.check_in("replica-0", base_url=url, at=clock.now)
+        store.assign_disk("replica-0", "a" * 32)
+        assert store.find_replica("replica-0") == replace(said, base_url="http://new:8000", seen_at=clock.now)
 
     def test_a_database_of_the_first_schema_is_brought_up_to_date(self, url: str) -> None:
         store = open_store(url)

@@ -15,12 +15,11 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
-from contracts.message import parse_message
 from stack.local import LocalStack
 from tests.support.postgres import PostgresServer
 from tests.support.services import KafkaBroker, running_stack
+from tests.support.topics import announcements
 from tests.support.waiting import wait_until
 from uploader.receiving import LOCK_FILE, RECEIVING
 
@@ -68,21 +67,7 @@ class Workers:
 
     def messages(self) -> Counter[tuple[str, int]]:
         """Return how often each chunk stands in the topic."""
-        consumer = Consumer({"bootstrap.servers": self.broker.bootstrap, "group.id": uuid.uuid4().hex})
-        found: Counter[tuple[str, int]] = Counter()
-        for partition in consumer.list_topics(self.topic, timeout=10).topics[self.topic].partitions:
-            place = TopicPartition(self.topic, partition, 0)
-            _, end = consumer.get_watermark_offsets(place, timeout=10)
-            consumer.assign([place])
-            for _ in range(end):
-                record = consumer.poll(10)
-                assert record is not None
-                value = record.value()
-                assert isinstance(value, bytes)
-                message = parse_message(value)
-                found[message.upload_id, message.chunk_id] += 1
-        consumer.close()
-        return found
+        return announcements(self.broker, self.topic)
 
     def processes(self) -> list[psutil.Process]:
         [managed] = self.stack.processes_of("uploader")

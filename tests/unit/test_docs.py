@@ -21,13 +21,13 @@ from contracts.manifest import Manifest, ManifestChunk
 from contracts.message import ChunkMessage, parse_message
 from contracts.states import CHUNK_CHANGES, UPLOAD_CHANGES
 from csvpipe.app import COMMANDS
-from csvpipe.documents import MANIFEST_SCHEMA, MESSAGE_SCHEMA, OPENAPI, render_schemas
+from csvpipe.documents import OPENAPI
 from csvpipe.env_example import FILE as ENV_EXAMPLE
 from csvpipe.env_example import render_env_example, settings_variables
 from csvpipe.exits import ExitCode
+from csvpipe.schemas import MESSAGE_JSON
 from csvpipe.settings import ClientSettings
 from tests.support.readme_blocks import KINDS, README, ROOT, Block, run_block, shell_blocks
-from tests.unit.csvpipe.fake_bucket import lay_out
 from uploader.settings import Settings
 
 DOCUMENTS = [
@@ -56,11 +56,6 @@ def first_cells(text: str) -> list[list[str]]:
 def test_openapi_document_is_that_of_the_code() -> None:
     done = subprocess.run([sys.executable, "-m", "csvpipe", "openapi"], capture_output=True, text=True, check=True)
     assert done.stdout == OPENAPI.read_text(encoding="utf-8"), RENEW
-
-
-@pytest.mark.parametrize("path", [MESSAGE_SCHEMA, MANIFEST_SCHEMA], ids=lambda path: path.name)
-def test_schema_is_that_of_the_contract(path: Path) -> None:
-    assert path.read_text(encoding="utf-8") == render_schemas()[path], RENEW
 
 
 def test_env_example_has_every_setting_with_its_default() -> None:
@@ -150,12 +145,7 @@ def test_example_message_is_valid_and_complete() -> None:
     message = parse_message(example())
     assert set(json.loads(example())) == set(ChunkMessage.model_fields)
     assert message.chunk_size_mb == round(message.size_bytes / 1024 / 1024, 6)
-    jsonschema.validate(json.loads(example()), json.loads(MESSAGE_SCHEMA.read_text()))
-
-
-def test_manifest_of_an_upload_is_valid_by_its_schema() -> None:
-    manifest, _ = lay_out("a,b\n", [["1,2\n"], ["3,4\n"]])
-    jsonschema.validate(json.loads(manifest.model_dump_json()), json.loads(MANIFEST_SCHEMA.read_text()))
+    jsonschema.validate(json.loads(example()), json.loads(MESSAGE_JSON.read_text()))
 
 
 def test_settings_in_the_readme_have_their_defaults() -> None:

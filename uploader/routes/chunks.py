@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 
 from uploader.answers import ChunkStatus, StateChange
 from uploader.byte_ranges import ChunkResponse, check_range, is_unchanged
@@ -11,15 +13,23 @@ from uploader.errors import (
     ChunkElsewhereError,
     ChunkGoneError,
     ChunkNotFoundError,
+    ChunkRedirectedError,
     EvidenceMismatchError,
+    HolderAwayError,
     RangeNotSatisfiableError,
     UploadGoneError,
     UploadNotFoundError,
 )
 from uploader.problems import problem_responses
+from uploader.settings import REPLICA_NAME
 
 router = APIRouter(prefix="/chunks/{upload_id}/{chunk_id}", tags=["chunks"])
-_GONE = (UploadNotFoundError, ChunkNotFoundError, UploadGoneError, ChunkGoneError, ChunkElsewhereError)
+_GONE = (UploadNotFoundError, ChunkNotFoundError, UploadGoneError, ChunkGoneError)
+_ELSEWHERE = (ChunkRedirectedError, ChunkElsewhereError, HolderAwayError)
+_RedirectedBy = Annotated[
+    str | None,
+    Query(pattern=REPLICA_NAME, description="the replica that sent the client here; it is not sent on once more"),
+]
 
 
 @router.get(
@@ -28,7 +38,7 @@ _GONE = (UploadNotFoundError, ChunkNotFoundError, UploadGoneError, ChunkGoneErro
     status_code=200,
     summary="Download a chunk",
     response_class=ChunkResponse,
-    responses=problem_responses(*_GONE, RangeNotSatisfiableError)
+    responses=problem_responses(*_GONE, *_ELSEWHERE, RangeNotSatisfiableError)
     | {
         200: {"content": {"text/csv": {}}, "description": "the chunk, header included"},
         206: {"content": {"text/csv": {}}, "description": "the part of it that Range asks for"},
@@ -36,9 +46,18 @@ _GONE = (UploadNotFoundError, ChunkNotFoundError, UploadGoneError, ChunkGoneErro
     },
 )
 @router.head("/download", include_in_schema=False)
-def download_chunk(upload_id: UploadIdPath, chunk_id: ChunkIdPath, service: ServiceDep, request: Request) -> Response:
-    """Return the bytes of a chunk file. The ETag is their SHA-256; one Range at a time, If-Range and If-None-Match."""
-    path, chunk = service.locate_chunk(upload_id, chunk_id)
+def download_chunk(
+    upload_id: UploadIdPath,
+    chunk_id: ChunkIdPath,
+    service: ServiceDep,
+    request: Request,
+    redirected_by: _RedirectedBy = None,
+) -> Response:
+    """Return the bytes of a chunk file. The ETag is their SHA-256; one Range at a time, If-Range and If-None-Match.
+
+    A replica that does not hold the file answers 307 with the address of the one that does.
+    """
+    path, chunk = service.locate_chunk(upload_id, chunk_id, redirected_by=redirected_by)
     etag = f'"{chunk.sha256}"'
     if is_unchanged(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers={"ETag": etag})

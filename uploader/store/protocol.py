@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, Self
 
 from contracts.states import ChunkState, UploadState
-from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.records import ChunkRecord, ReplicaRecord, UploadRecord
 
 ChunkEdit = Callable[[ChunkRecord], ChunkRecord]
 """Returns the chunk as it shall be, or the same chunk; what it raises rolls the transaction back."""
@@ -131,6 +131,12 @@ class Store(Protocol):
 
     def assign_disk(self, holder: str, disk_id: str) -> str:
         """Make a disk that of ``holder``, unless it has one, and return which it has; a name it had before is free."""
+
+    def find_replica(self, holder: str) -> ReplicaRecord | None:
+        """Return one replica; None where none of this name has started yet."""
+
+    def check_in(self, holder: str, *, base_url: str, at: datetime) -> None:
+        """Note that ``holder``, which has a disk, lives and where it can be reached."""
 
     def take_lease(self, name: str, *, owner: str, lease_for: timedelta, now: datetime) -> bool:
         """Take or prolong a lease; False where another owner holds it."""

@@ -74,6 +74,16 @@ class ChunkRecord:
         return self.row_end - self.row_start + 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReplicaRecord:
+    """One replica: its disk, the address that it gave last, and when it was last heard of (None: never since 0003)."""
+
+    holder: str
+    disk_id: str
+    base_url: str | None
+    seen_at: datetime | None
+
+
 def new_upload(
     *,
     upload_id: str,

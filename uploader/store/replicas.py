@@ -1,11 +1,14 @@
-"""Replicas: rows that say which disk belongs to which name."""
+"""Replicas: rows that say which disk belongs to which name, and where the replica can be reached."""
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, and_, delete, insert, select
+from datetime import datetime
+
+from sqlalchemy import Engine, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from uploader.store.engine import reading, writing
+from uploader.store.records import ReplicaRecord
 from uploader.store.tables import replicas
 
 
@@ -30,3 +33,16 @@ class ReplicaTable:
         except IntegrityError:
             return self.find_disk(holder) or disk_id
         return disk_id
+
+    def find_replica(self, holder: str) -> ReplicaRecord | None:
+        """Return one replica; None where none of this name has started yet."""
+        columns = (replicas.c.holder, replicas.c.disk_id, replicas.c.base_url, replicas.c.seen_at)
+        with reading(self._replicas_engine) as connection:
+            row = connection.execute(select(*columns).where(replicas.c.holder == holder)).one_or_none()
+        return None if row is None else ReplicaRecord(**row._mapping)
+
+    def check_in(self, holder: str, *, base_url: str, at: datetime) -> None:
+        """Note that ``holder``, which has a disk, lives and where it can be reached."""
+        with writing(self._replicas_engine) as connection:
+            ours = replicas.c.holder == holder
+            connection.execute(update(replicas).where(ours).values(base_url=base_url, seen_at=at))

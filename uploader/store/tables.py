@@ -122,6 +122,8 @@ replicas = Table(
     metadata,
     Column("holder", String(128), primary_key=True),
     Column("disk_id", String(32), nullable=False),
+    Column("base_url", Text),
+    Column("seen_at", Moment),
 )
 
 leases = Table(

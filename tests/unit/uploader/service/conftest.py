@@ -14,6 +14,7 @@ from tests.support.fake_kafka import FakeAnnouncer
 from tests.support.uploads import SettableClock, cut_result, upload_records, write_chunks
 from uploader.files import ChunkFiles
 from uploader.outbox import CLAIM_FOR, Outbox
+from uploader.replicas import Replicas
 from uploader.store.protocol import Claim
 from uploader.store.records import UploadRecord
 from uploader.store.sql import SqlStore, open_store
@@ -66,6 +67,11 @@ def outbox(store: SqlStore, kafka: FakeAnnouncer, clock: SettableClock) -> Outbo
     return Outbox(
         store=store, announcer=kafka, holder=HOLDER, base_url="http://uploader:8000", clock=clock, pause=pause
     )
+
+
+@pytest.fixture
+def replicas(store: SqlStore, clock: SettableClock) -> Replicas:
+    return Replicas(store=store, holder=HOLDER, base_url="http://uploader:8000", clock=clock)
 
 
 @pytest.fixture

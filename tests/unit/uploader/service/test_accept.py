@@ -18,6 +18,7 @@ from uploader.files import ChunkFiles
 from uploader.model import CutOptions, CutResult
 from uploader.outbox import Outbox
 from uploader.receiving import LOCK_FILE, ReceivingDirectory, is_abandoned
+from uploader.replicas import Replicas
 from uploader.service import UploadService
 from uploader.store.sql import SqlStore
 from uploader.threads import Threads
@@ -56,13 +57,16 @@ class Bench:
 
 
 @pytest.fixture
-def bench(store: SqlStore, files: ChunkFiles, outbox: Outbox, clock: SettableClock, temp_dir: Path) -> Iterator[Bench]:
+def bench(
+    store: SqlStore, files: ChunkFiles, outbox: Outbox, replicas: Replicas, clock: SettableClock, temp_dir: Path
+) -> Iterator[Bench]:
     threads = Threads(name="test", size=4)
     service = UploadService(
         store=store,
         files=files,
         outbox=outbox,
         threads=threads,
+        replicas=replicas,
         holder="replica-0",
         bucket="raw",
         base_url="http://uploader:8000",

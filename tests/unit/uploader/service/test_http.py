@@ -260,8 +260,8 @@ class TestDownload:
         service = server.app.state.service
         locate = service.locate_chunk
 
-        def locate_and_lose(upload_id: str, chunk_id: int) -> Any:
-            path, chunk = locate(upload_id, chunk_id)
+        def locate_and_lose(upload_id: str, chunk_id: int, **more: Any) -> Any:
+            path, chunk = locate(upload_id, chunk_id, **more)
             path.unlink()
             return path, chunk
 
@@ -287,18 +287,6 @@ class TestDownload:
         assert_problem(client.get(f"/chunks/{upload_id}/1/download"), 410, "chunk_gone")
         client.delete(f"/uploads/{upload_id}?force=true")
         assert_problem(client.get(f"/chunks/{upload_id}/2/download"), 410, "upload_gone")
-
-    def test_chunk_on_another_replica_is_misdirected_not_gone(
-        self, server: RunningUploader, client: httpx.Client, upload: Callable[..., str], temp_dir: Path
-    ) -> None:
-        upload_id = upload()
-        server.app.state.service._store.adopt([upload_id], holder="replica-1")
-        (temp_dir / upload_id).rename(temp_dir / "on the disk of replica-1")
-        problem = assert_problem(client.get(f"/chunks/{upload_id}/1/download"), 421, "chunk_elsewhere")
-        assert problem["holder"] == "replica-1"
-        assert "replica-1" in problem["detail"]
-        client.delete(f"/uploads/{upload_id}?force=true")
-        assert_problem(client.get(f"/chunks/{upload_id}/1/download"), 410, "upload_gone")
 
 
 class TestChunkState:

@@ -15,6 +15,7 @@ from uploader.answers import StateChange
 from uploader.errors import AnnounceError
 from uploader.files import ChunkFiles
 from uploader.outbox import Outbox
+from uploader.replicas import Replicas
 from uploader.service import UploadService
 from uploader.store.records import ChunkRecord, UploadRecord
 from uploader.store.sql import SqlStore
@@ -25,13 +26,16 @@ NIFI_SAYS_NO = StateChange(state=ChunkState.FAILED, reason="NiFi says no")
 
 
 @pytest.fixture
-def service(store: SqlStore, files: ChunkFiles, outbox: Outbox, clock: SettableClock) -> Iterator[UploadService]:
+def service(
+    store: SqlStore, files: ChunkFiles, outbox: Outbox, replicas: Replicas, clock: SettableClock
+) -> Iterator[UploadService]:
     threads = Threads(name="test", size=1)
     yield UploadService(
         store=store,
         files=files,
         outbox=outbox,
         threads=threads,
+        replicas=replicas,
         holder="replica-0",
         bucket="raw",
         base_url="http://uploader:8000",

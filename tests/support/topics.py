@@ -1,0 +1,44 @@
+"""What stands in a topic of chunk messages, read from a real broker."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+
+from confluent_kafka import Consumer, TopicPartition
+
+from contracts.message import ChunkMessage, parse_message
+from tests.support.services import KafkaBroker
+
+
+def read_topic(broker: KafkaBroker, topic: str) -> dict[int, list[tuple[bytes, ChunkMessage]]]:
+    """Return all that stands in the topic, key and message, by partition."""
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": uuid.uuid4().hex})
+    try:
+        found: dict[int, list[tuple[bytes, ChunkMessage]]] = {}
+        for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
+            place = TopicPartition(topic, partition, 0)
+            _, end = consumer.get_watermark_offsets(place, timeout=10)
+            found[partition] = []
+            consumer.assign([place])
+            while len(found[partition]) < end:
+                record = consumer.poll(10)
+                assert record is not None
+                assert record.error() is None
+                key, value = record.key(), record.value()
+                assert isinstance(key, bytes)
+                assert isinstance(value, bytes)
+                found[partition].append((key, parse_message(value)))
+        return found
+    finally:
+        consumer.close()
+
+
+def announced_messages(broker: KafkaBroker, topic: str) -> list[ChunkMessage]:
+    """Return every message of the topic, in no order."""
+    return [message for records in read_topic(broker, topic).values() for _, message in records]
+
+
+def announcements(broker: KafkaBroker, topic: str) -> Counter[tuple[str, int]]:
+    """Return how often each chunk of each upload stands in the topic."""
+    return Counter((message.upload_id, message.chunk_id) for message in announced_messages(broker, topic))
