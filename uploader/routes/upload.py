@@ -89,23 +89,26 @@ async def upload_csv(
     in the query the file is cut while it comes in; that is the fastest way.
     """
     state = request.app.state
-    check_idempotency_key(idempotency_key)
     upload_id, created_at = uuid.uuid4().hex, state.clock()
-    with state.upload_slots.take():
-        async with receiving_directory(state.settings.temp_dir, upload_id) as directory:
-            with _body_of(request) as body:
-                options, result = await receive_upload(
-                    body=body,
-                    headers=request.headers,
-                    query=request.query_params.multi_items(),
-                    settings=state.settings,
-                    directory=directory.path,
-                    upload_id=upload_id,
-                    created_at=created_at,
+    with state.metrics_page.metrics.upload() as tally:
+        check_idempotency_key(idempotency_key)
+        with state.upload_slots.take():
+            async with receiving_directory(state.settings.temp_dir, upload_id) as directory:
+                with _body_of(request) as body:
+                    options, result = await receive_upload(
+                        body=body,
+                        headers=request.headers,
+                        query=request.query_params.multi_items(),
+                        settings=state.settings,
+                        directory=directory.path,
+                        upload_id=upload_id,
+                        created_at=created_at,
+                    )
+                tally.was_cut(result)
+                accepted: UploadAccepted = await state.service.accept(
+                    upload_id, options, result, directory, idempotency_key, created_at=created_at
                 )
-            accepted: UploadAccepted = await state.service.accept(
-                upload_id, options, result, directory, idempotency_key, created_at=created_at
-            )
+        tally.was_answered(replayed=accepted.replayed)
     response.headers["Location"] = accepted.tracking_url
     if accepted.replayed:
         response.headers["Idempotency-Replayed"] = "true"
