@@ -75,7 +75,7 @@ def counted_by(directory: Path) -> list[bytes]:
 def test_every_scrape_gives_the_sum_over_workers_and_gauges_once(uploader: TwoWorkers) -> None:
     idle = counted_by(uploader.directory())
     uploader.upload_many(30)
-    assert uploader.upload(b"id,name\n1,2,3\n") == 422
+    assert uploader.upload(b"id,name\n1,2,3\n") == 400
     assert uploader.accepted() == {30}
     changed = [now != before for now, before in zip(counted_by(uploader.directory()), idle, strict=True)]
     assert changed == [True, True], "one worker took it all: this proves nothing"
@@ -83,7 +83,7 @@ def test_every_scrape_gives_the_sum_over_workers_and_gauges_once(uploader: TwoWo
     assert found["csvpipe_upload_rows_total",] == 300
     assert found["csvpipe_upload_chunking_duration_seconds_count",] == 30
     assert found["csvpipe_http_requests_total", "POST", "/upload/csv", "202"] == 30
-    assert found["csvpipe_http_requests_total", "POST", "/upload/csv", "422"] == 1
+    assert found["csvpipe_http_requests_total", "POST", "/upload/csv", "400"] == 1
     assert found["csvpipe_published_messages_total", "acknowledged"] == 60
     assert found["csvpipe_chunks", "announced"] == 60
     assert found["csvpipe_ready", "disk"] == 1
