@@ -39,6 +39,9 @@ class StackSettings(BaseSettings):
     airflow_environment: dict[str, str] = Field({}, description="more variables for Airflow, as a JSON object")
     uploader_port: Port = Field(8000, description="the uploader's API")
     uploader_workers: int = Field(2, ge=1, description="worker processes of the uploader")
+    statsd_port: Port = Field(9125, description="UDP, where Airflow sends its metrics")
+    statsd_exporter_port: Port = Field(9102, description="Airflow's metrics, for Prometheus")
+    kafka_exporter_port: Port = Field(9308, description="Kafka's metrics, for Prometheus")
     uploader_environment: dict[str, str] = Field({}, description="more variables for the uploader, as a JSON object")
 
     @field_validator("host")

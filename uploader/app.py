@@ -21,16 +21,20 @@ from uploader.clock import Clock, utc_now
 from uploader.download_spans import DownloadSpans
 from uploader.errors import ManifestUnavailableError
 from uploader.files import ChunkFiles
+from uploader.gauges import ReplicaGauges
 from uploader.kafka_announcer import KafkaAnnouncer
 from uploader.logging import configure_logging
 from uploader.loops import Loop
+from uploader.measured_announcer import MeasuredAnnouncer
+from uploader.metrics_page import MetricsPage
 from uploader.outbox import Outbox
 from uploader.problems import add_problem_handlers
 from uploader.readiness import KafkaProbe, Readiness
 from uploader.reconcile import Reconciler
 from uploader.recovery import recover
 from uploader.replicas import Replicas
-from uploader.routes import chunks, health, upload, uploads
+from uploader.request_metrics import RequestMetrics
+from uploader.routes import chunks, health, metrics, upload, uploads
 from uploader.service import UploadService
 from uploader.settings import Settings, SettingsError, load_settings
 from uploader.slots import UploadSlots
@@ -39,7 +43,7 @@ from uploader.store.sql import open_store
 from uploader.threads import Threads
 from uploader.tracing import check_tracing, open_spans
 
-ROUTERS = (upload.router, uploads.router, chunks.router, health.router)
+ROUTERS = (upload.router, uploads.router, chunks.router, health.router, metrics.router)
 _STOP_S = 15.0
 """How long the background work may take to stop; a publish that waits for Kafka has 10 of them."""
 _FLUSH_S = 3.0
@@ -93,6 +97,8 @@ def create_app(
     app.state.upload_slots = UploadSlots(limit=settings.max_concurrent_uploads)
     if settings.otel_exporter_otlp_endpoint is not None:
         app.add_middleware(DownloadSpans)
+    app.state.metrics_page = MetricsPage()
+    app.add_middleware(RequestMetrics, metrics=app.state.metrics_page.metrics)
     add_problem_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
@@ -120,7 +126,8 @@ async def _start(
     stack.push_async_callback(threads.run, spans.close)
     store = await threads.run(open_store, settings.store_url)
     stack.push_async_callback(threads.run, store.close)
-    announcer = announcer or _kafka(settings, worker)
+    page: MetricsPage = app.state.metrics_page
+    announcer = MeasuredAnnouncer(announcer or _kafka(settings, worker), metrics=page.metrics)
     stack.push_async_callback(threads.run, announcer.close, timeout_s=_FLUSH_S)
 
     outbox = Outbox(
@@ -154,6 +161,11 @@ async def _start(
     app.state.readiness = Readiness(
         kafka=probe, store=store, files=files, min_free_disk_bytes=settings.min_free_disk_bytes
     )
+    page.show(
+        ReplicaGauges(
+            store=store, readiness=app.state.readiness, temp_dir=settings.temp_dir, holder=holder, clock=clock
+        )
+    )
     app.state.service = UploadService(
         store=store,
         files=files,
@@ -165,6 +177,7 @@ async def _start(
         base_url=settings.base_url,
         reannounce_limit=settings.reannounce_limit,
         clock=clock,
+        on_landed=page.metrics.count_landing,
     )
     await stack.enter_async_context(
         _running(

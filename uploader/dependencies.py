@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
+from uploader.metrics_page import MetricsPage
 from uploader.readiness import Readiness
 from uploader.service import UploadService
 
@@ -20,7 +21,13 @@ def _readiness(request: Request) -> Readiness:
     return readiness
 
 
+def _metrics_page(request: Request) -> MetricsPage:
+    page: MetricsPage = request.app.state.metrics_page
+    return page
+
+
 ServiceDep = Annotated[UploadService, Depends(_service)]
 ReadinessDep = Annotated[Readiness, Depends(_readiness)]
+MetricsPageDep = Annotated[MetricsPage, Depends(_metrics_page)]
 UploadIdPath = Annotated[str, Path(description="as `POST /upload/csv` answered it")]
 ChunkIdPath = Annotated[int, Path(ge=1, le=2**31 - 1, description="from 1")]

@@ -8,9 +8,10 @@ import binascii
 import json
 import logging
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -81,6 +82,7 @@ class UploadService:
         base_url: str,
         reannounce_limit: int,
         clock: Clock,
+        on_landed: Callable[[timedelta], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._files = files
@@ -92,6 +94,7 @@ class UploadService:
         self._base_url = base_url
         self._reannounce_limit = reannounce_limit
         self._clock = clock
+        self._on_landed = on_landed
 
     async def accept(
         self,
@@ -224,6 +227,8 @@ class UploadService:
         }[change.state]
         upload, [chunk] = self._store.edit_chunks(upload_id, [chunk_id], edit, at=now)
         self._log_change(upload, chunk)
+        if change.state is ChunkState.LANDED and chunk.landed_at == now and chunk.announced_at is not None:
+            self._on_landed(now - chunk.announced_at)
         return ChunkStatus.model_validate(chunk)
 
     def announce_again(self, upload_id: str) -> UploadStatus:

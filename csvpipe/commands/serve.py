@@ -11,6 +11,7 @@ import uvicorn
 
 from csvpipe.exits import ConfigurationError
 from uploader.settings import Settings, SettingsError, load_settings
+from uploader.shared_counters import shared_counters
 from uploader.tracing import check_tracing
 
 HTTP_PROTOCOL = "uploader.http_protocol:DirectBodyProtocol"
@@ -29,16 +30,17 @@ def command(
     TERM or Ctrl-C stops it. An upload that does not end within --grace seconds is given up; nothing remains of it.
     """
     settings = read_settings(host=host, port=port)
-    uvicorn.run(
-        "uploader.app:create_app",
-        factory=True,
-        http=HTTP_PROTOCOL,
-        host=settings.api_host,
-        port=settings.api_port,
-        workers=workers,
-        timeout_graceful_shutdown=grace,
-        log_config=None,
-    )
+    with shared_counters():
+        uvicorn.run(
+            "uploader.app:create_app",
+            factory=True,
+            http=HTTP_PROTOCOL,
+            host=settings.api_host,
+            port=settings.api_port,
+            workers=workers,
+            timeout_graceful_shutdown=grace,
+            log_config=None,
+        )
 
 
 def read_settings(*, host: str | None = None, port: int | None = None) -> Settings:

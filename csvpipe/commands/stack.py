@@ -24,7 +24,8 @@ app = typer.Typer(
 
 _FOLLOW_POLL_S = 0.3
 Components = Annotated[
-    list[str] | None, typer.Argument(help="minio, kafka, nifi, airflow, uploader (default: all).", show_default=False)
+    list[str] | None,
+    typer.Argument(help="minio, kafka, monitoring, nifi, airflow, uploader (default: all).", show_default=False),
 ]
 
 
@@ -74,6 +75,15 @@ def restart(component: Annotated[str, typer.Argument(help="minio, kafka, nifi, a
 def down(components: Components = None) -> None:
     """Stop everything (or the named components), in the reverse order of the start. Data stays."""
     _stack().stop(components)
+
+
+@app.command()
+def prometheus() -> None:
+    """Print a configuration of Prometheus that scrapes this stack, with the alert rules of monitoring/."""
+    from stack.prometheus_config import local_config
+
+    # Not by rich, which would break long lines.
+    typer.echo(local_config(_stack().context), nl=False)
 
 
 @app.command()

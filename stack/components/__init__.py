@@ -12,7 +12,8 @@ def component_classes() -> list[Callable[[StackContext], Component]]:
     from stack.components.airflow import Airflow
     from stack.components.kafka import Kafka
     from stack.components.minio import Minio
+    from stack.components.monitoring import Monitoring
     from stack.components.nifi import NiFi
     from stack.components.uploader import Uploader
 
-    return [Minio, Kafka, Uploader, NiFi, Airflow]
+    return [Minio, Kafka, Monitoring, Uploader, NiFi, Airflow]

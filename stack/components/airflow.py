@@ -172,7 +172,20 @@ class Airflow:
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(settings.airflow_worker_log_port),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(settings.airflow_trigger_log_port),
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            **self._metrics(),
             **settings.airflow_environment,
+        }
+
+    def _metrics(self) -> dict[str, str]:
+        """Return what sends metrics to statsd_exporter; where it does not run, the packets are dropped."""
+        settings = self._context.settings
+        return {
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_HOST": settings.host,
+            "AIRFLOW__METRICS__STATSD_PORT": str(settings.statsd_port),
+            # Tags instead of names that hold the DAG, the task and the state.
+            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+            "AIRFLOW__METRICS__LEGACY_NAMES_ON": "False",
         }
 
     def _connections(self) -> dict[str, str]:

@@ -66,6 +66,8 @@ class Minio:
                     # Its home would be ~/.minio; neither that nor a call home is wanted.
                     "HOME": str(self._context.config_dir(self.name)),
                     "MINIO_UPDATE": "off",
+                    # Without a token; it tells sizes and counts, and the port is this machine's.
+                    "MINIO_PROMETHEUS_AUTH_TYPE": "public",
                     "PATH": os.environ.get("PATH", ""),
                 },
                 cwd=data,

@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from kafka import KafkaAdminClient
 
-from contracts.message import ChunkMessage, parse_message
+from contracts.message import ChunkMessage
 from dags.modules.kafka_listener import drain
 from stack.ports import free_ports
 from tests.support.services import KafkaBroker

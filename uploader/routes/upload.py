@@ -29,6 +29,7 @@ from uploader.errors import (
 )
 from uploader.http_protocol import take_body
 from uploader.intake import receive_upload
+from uploader.metrics import UploaderMetrics, UploadTally
 from uploader.problems import problem_responses
 from uploader.receiving import receiving_directory
 from uploader.service import check_idempotency_key
@@ -90,14 +91,19 @@ async def upload_csv(
     Fields may stand in the form, in front of the file or behind it, or in the query. With ``dataset_name`` in front or
     in the query the file is cut while it comes in; that is the fastest way.
     """
-    check_idempotency_key(idempotency_key)
     upload_id = uuid.uuid4().hex
     spans: Spans = request.app.state.spans
+    metrics: UploaderMetrics = request.app.state.metrics_page.metrics
     parent = find_traceparent(request.headers.items())
     attributes = {"csvpipe.upload_id": upload_id}
-    with spans.span("upload", parent=parent, kind=SpanKind.SERVER, attributes=attributes) as span:
-        accepted = await _receive(request, upload_id, idempotency_key, span.traceparent)
+    with (
+        metrics.upload() as tally,
+        spans.span("upload", parent=parent, kind=SpanKind.SERVER, attributes=attributes) as span,
+    ):
+        check_idempotency_key(idempotency_key)
+        accepted = await _receive(request, upload_id, idempotency_key, span.traceparent, tally)
         span.note(_describe(accepted))
+        tally.was_answered(replayed=accepted.replayed)
     response.headers["Location"] = accepted.tracking_url
     if accepted.replayed:
         response.headers["Idempotency-Replayed"] = "true"
@@ -105,7 +111,7 @@ async def upload_csv(
 
 
 async def _receive(
-    request: Request, upload_id: str, idempotency_key: str | None, traceparent: str | None
+    request: Request, upload_id: str, idempotency_key: str | None, traceparent: str | None, tally: UploadTally
 ) -> UploadAccepted:
     state = request.app.state
     created_at = state.clock()
@@ -121,6 +127,7 @@ async def _receive(
                     upload_id=upload_id,
                     created_at=created_at,
                 )
+            tally.was_cut(result)
             accepted: UploadAccepted = await state.service.accept(
                 upload_id, options, result, directory, idempotency_key, created_at=created_at, traceparent=traceparent
             )

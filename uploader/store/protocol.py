@@ -38,6 +38,17 @@ class Page:
     state: UploadState | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """How many chunks a replica has on its disk, by state (each but ``cleaned``), and since when the oldest wait."""
+
+    chunks: dict[ChunkState, int]
+    oldest_in_outbox: datetime | None
+    """When the oldest upload with a chunk to announce was cut."""
+    oldest_on_its_way: datetime | None
+    """When the oldest of the chunks that are announced or relayed was announced last."""
+
+
 class Store(Protocol):
     """Manifests, the outbox that they are, and leases. Every method is one transaction.
 
@@ -143,6 +154,9 @@ class Store(Protocol):
 
     def drop_lease(self, name: str, *, owner: str) -> None:
         """Give a lease back, if it is ours."""
+
+    def tally(self, *, holder: str) -> Tally:
+        """Count the chunks on the disk of ``holder``, but for those of deleted uploads."""
 
     def ping(self) -> None:
         """Return if the database answers."""

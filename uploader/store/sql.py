@@ -19,6 +19,7 @@ from uploader.store.records import ChunkRecord, UploadRecord
 from uploader.store.replicas import ReplicaTable
 from uploader.store.rows import CHUNK_COLUMNS, UPLOAD_COLUMNS, changes, chunk_of, upload_of, values_of
 from uploader.store.tables import chunks, uploads
+from uploader.store.tallies import TallyTable
 from uploader.transitions import ON_THEIR_WAY, SAFE_IN_BUCKET, summarised
 
 _T = TypeVar("_T", int, str)
@@ -26,12 +27,13 @@ _IDS_AT_ONCE = 500
 """How many ids one statement takes; SQLite has a limit, and PostgreSQL plans better below it."""
 
 
-class SqlStore(LeaseTable, ReplicaTable):
+class SqlStore(LeaseTable, ReplicaTable, TallyTable):
     """See :class:`uploader.store.protocol.Store`."""
 
     def __init__(self, engine: Engine) -> None:
         LeaseTable.__init__(self, engine)
         ReplicaTable.__init__(self, engine)
+        TallyTable.__init__(self, engine)
         self._engine = engine
 
     def create(

@@ -21,7 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The newest revision of ``migrations/versions``: a database that has it needs no migration."""
 
 metadata = MetaData(

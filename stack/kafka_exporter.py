@@ -1,0 +1,137 @@
+"""Offsets and consumer groups of Kafka for Prometheus, by the names and labels of ``danielqsj/kafka_exporter``.
+
+The local stack runs this; containers run that exporter (docs/adr/0020). A rule or a dashboard cannot tell the two
+apart. Only what those of this project ask for is here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]  # its own examples do so
+from prometheus_client import CollectorRegistry, Metric, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+_TIMEOUT_S = 5.0
+_log = logging.getLogger(__name__)
+Offsets = dict[tuple[str, int], int]
+
+
+class KafkaCollector(Collector):
+    """Asks Kafka when it is asked. Where Kafka does not answer, only ``kafka_brokers`` is there, and is 0."""
+
+    def __init__(self, bootstrap: str) -> None:
+        client = {"bootstrap.servers": bootstrap, "log_level": 0}
+        self._admin = AdminClient(client)
+        # Joins no group: it is asked for offsets alone.
+        self._consumer = Consumer({**client, "group.id": "kafka-exporter", "enable.auto.commit": False})
+
+    def collect(self) -> Iterator[Metric]:
+        """Give every metric."""
+        try:
+            found = list(self._ask())
+        except KafkaException as error:
+            _log.warning("Kafka does not answer: %s", error)
+            yield _brokers(0)
+            return
+        yield from found
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._consumer.close()
+
+    def _ask(self) -> Iterator[Metric]:
+        metadata = self._admin.list_topics(timeout=_TIMEOUT_S)
+        oldest: Offsets = {}
+        newest: Offsets = {}
+        for name, topic in metadata.topics.items():
+            for number in [] if name.startswith("__") else topic.partitions:
+                place = name, number
+                oldest[place], newest[place] = self._consumer.get_watermark_offsets(
+                    TopicPartition(*place), timeout=_TIMEOUT_S
+                )
+        yield _brokers(len(metadata.brokers))
+        yield _by_partition("kafka_topic_partition_current_offset", "Offset of the next message", newest)
+        yield _by_partition("kafka_topic_partition_oldest_offset", "Offset of the oldest message", oldest)
+        yield from self._groups(newest)
+
+    def _groups(self, newest: Offsets) -> Iterator[Metric]:
+        labels = ["consumergroup", "topic", "partition"]
+        committed = GaugeMetricFamily("kafka_consumergroup_current_offset", "Offset that is committed", labels=labels)
+        lag = GaugeMetricFamily("kafka_consumergroup_lag", "Messages behind what is committed", labels=labels)
+        members = GaugeMetricFamily("kafka_consumergroup_members", "Members of the group", labels=["consumergroup"])
+        for group, number in self._members().items():
+            members.add_metric([group], number)
+            for (topic, partition), offset in self._committed(group).items():
+                place = [group, topic, str(partition)]
+                committed.add_metric(place, offset)
+                if (topic, partition) in newest:
+                    lag.add_metric(place, max(0, newest[topic, partition] - offset))
+        yield from (committed, lag, members)
+
+    def _members(self) -> Counter[str]:
+        listed = self._admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result().valid
+        names = [group.group_id for group in listed]
+        described = self._admin.describe_consumer_groups(names, request_timeout=_TIMEOUT_S) if names else {}
+        return Counter({name: len(future.result().members) for name, future in described.items()})
+
+    def _committed(self, group: str) -> Offsets:
+        asked = self._admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group)], request_timeout=_TIMEOUT_S
+        )
+        partitions = asked[group].result().topic_partitions or []
+        return {(each.topic, each.partition): each.offset for each in partitions if each.offset >= 0}
+
+
+def _brokers(number: int) -> Metric:
+    return GaugeMetricFamily("kafka_brokers", "Brokers of the cluster", value=number)
+
+
+def _by_partition(name: str, meaning: str, offsets: Offsets) -> Metric:
+    family = GaugeMetricFamily(name, meaning, labels=["topic", "partition"])
+    for (topic, partition), offset in offsets.items():
+        family.add_metric([topic, str(partition)], offset)
+    return family
+
+
+@contextmanager
+def serving_kafka_metrics(*, bootstrap: str, address: str, port: int) -> Iterator[int]:
+    """Serve as long as the context lasts; give the port, which is a free one for 0."""
+    collector = KafkaCollector(bootstrap)
+    registry = CollectorRegistry()
+    registry.register(collector)
+    server, thread = start_http_server(port, addr=address, registry=registry)
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        collector.close()
+
+
+def main() -> None:
+    """Serve until TERM."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bootstrap", required=True)
+    parser.add_argument("--address", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    given = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    with serving_kafka_metrics(bootstrap=given.bootstrap, address=given.address, port=given.port):
+        stopped.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What the rules and dashboards in monitoring/ ask for is there, once a file has gone through the running stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from contracts.names import BYTES_PER_MB
+from stack.local import LocalStack
+from tests.support.csv_data import write_csv
+from tests.support.metrics import Samples, fetch_metrics, metric_names, parse_metrics
+from tests.support.monitoring import expressions, metrics_of
+from tests.support.pipeline import Pipeline
+from tests.support.scraping import addresses
+from tests.support.waiting import wait_until
+
+NOT_HERE = {
+    "up": "made by Prometheus itself",
+    "airflow_task_failures_total": "Airflow sends it when a task fails: tests/integration/test_exporters.py sends it",
+}
+"""Names that no page of a healthy stack has, each with the reason."""
+SEQUENCER = "csvpipe_sequencer_"
+"""Jobs of the sequencer are not part of the stack: tests/integration/test_exporters.py scrapes one."""
+
+
+@pytest.fixture(scope="module")
+def landed(running_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> LocalStack:
+    """Give the stack after an upload has landed."""
+    file = write_csv(tmp_path_factory.mktemp("metrics") / "data.csv", size_bytes=3 * BYTES_PER_MB)
+    running_pipeline.begin_test()
+    running_pipeline.wait_until_landed(running_pipeline.upload(file, "metrics", "size", 1)["upload_id"])
+    return running_pipeline.stack
+
+
+def pages(stack: LocalStack) -> dict[str, str]:
+    """Return the page of each job of prometheus.yml, at the address that this stack has for it."""
+    return {job: fetch_metrics(url) for job, url in addresses(stack).items()}
+
+
+def test_every_metric_that_is_asked_for_is_there(landed: LocalStack) -> None:
+    asked = {(place, name) for place, expression in expressions() for name in metrics_of(expression)}
+
+    def missing() -> list[tuple[str, str]]:
+        there = set().union(*(metric_names(page) for page in pages(landed).values())) | NOT_HERE.keys()
+        return sorted((p, name) for p, name in asked if name not in there and not name.startswith(SEQUENCER))
+
+    # Airflow tells some of its figures once a minute.
+    wait_until(lambda: not missing(), what="every metric is there", deadline_s=180, explain=lambda: repr(missing()))
+
+
+def test_what_is_named_as_not_here_is_not_here_and_is_asked_for(landed: LocalStack) -> None:
+    asked = {name for _, expression in expressions() for name in metrics_of(expression)}
+    assert asked >= NOT_HERE.keys()
+
+
+def test_listener_is_a_member_of_its_group_while_it_waits(landed: LocalStack) -> None:
+    def members() -> float:
+        return kafka(landed).get(("kafka_consumergroup_members", "airflow-csv-ingestion"), 0)
+
+    wait_until(lambda: members() >= 1, what="the listener waits in its group", deadline_s=120)
+    group = ("airflow-csv-ingestion", "0", "csv-ingestion")
+    assert any(key[0] == "kafka_consumergroup_lag" and key[1] == group[0] for key in kafka(landed))
+
+
+def kafka(stack: LocalStack) -> Samples:
+    return parse_metrics(fetch_metrics(addresses(stack)["kafka"]))
+
+
+def test_uploader_counts_what_has_landed(landed: LocalStack, tmp_path: Path) -> None:
+    found = parse_metrics(fetch_metrics(addresses(landed)["uploader"]))
+    assert found["csvpipe_chunk_landing_duration_seconds_count",] >= 3
+    assert found["csvpipe_chunks", "landed"] >= 3
+    assert found["csvpipe_ready", "kafka"] == 1

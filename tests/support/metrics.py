@@ -1,0 +1,33 @@
+"""Reading what a service shows to Prometheus."""
+
+from __future__ import annotations
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+Samples = dict[tuple[str, ...], float]
+"""Values by the name of the series and the values of its labels, in the order of the labels' names."""
+
+
+def read_metrics(url: str) -> Samples:
+    """Return every sample of the page at ``url``."""
+    return parse_metrics(fetch_metrics(url))
+
+
+def fetch_metrics(url: str) -> str:
+    """Return the page at ``url``."""
+    return httpx.get(url, timeout=30, trust_env=False).raise_for_status().text
+
+
+def parse_metrics(text: str) -> Samples:
+    """Return every sample of ``text``."""
+    return {
+        (sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def metric_names(text: str) -> set[str]:
+    """Return the name of every series in ``text``, histograms by their ``_bucket``, ``_sum`` and ``_count``."""
+    return {key[0] for key in parse_metrics(text)}

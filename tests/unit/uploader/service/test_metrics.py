@@ -1,0 +1,194 @@
+"""What the uploader counts: over HTTP, on a real SQLite file and a real disk, with a fake Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from contracts.states import ChunkState
+from tests.support.fake_kafka import FakeAnnouncer
+from tests.support.metrics import Samples, read_metrics
+from tests.support.uploader_server import RunningUploader, running_uploader
+from tests.support.uploads import SettableClock
+from uploader.announcer import Outcome
+from uploader.errors import ManifestUnavailableError
+from uploader.metrics import UploaderMetrics
+from uploader.store.records import UploadRecord
+from uploader.store.sql import SqlStore
+from uploader.transitions import announced, failed
+
+HOLDER = "replica-0"
+CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(1, 11))
+
+
+@pytest.fixture
+def uploader(tmp_path: Path) -> Iterator[RunningUploader]:
+    with running_uploader(tmp_path) as running:
+        yield running
+
+
+def upload(uploader: RunningUploader, content: bytes = CSV, **headers: str) -> httpx.Response:
+    return httpx.post(
+        f"{uploader.base_url}/upload/csv?dataset_name=people&chunk_type=rows&chunk_size=5",
+        files={"file": ("people.csv", content)},
+        headers=headers,
+        trust_env=False,
+    )
+
+
+def scrape(uploader: RunningUploader) -> Samples:
+    return read_metrics(f"{uploader.base_url}/metrics")
+
+
+def test_accepted_upload_is_counted_once_with_its_size(uploader: RunningUploader) -> None:
+    assert upload(uploader).status_code == 202
+    found = scrape(uploader)
+    assert found["csvpipe_uploads_total", "accepted"] == 1
+    assert found["csvpipe_upload_bytes_total",] == len(CSV)
+    assert found["csvpipe_upload_rows_total",] == 10
+    assert found["csvpipe_upload_chunks_total",] == 2
+    assert found["csvpipe_upload_file_size_bytes_sum",] == len(CSV)
+    assert found["csvpipe_upload_chunking_duration_seconds_count",] == 1
+    assert found["csvpipe_published_messages_total", "acknowledged"] == 2
+    assert found["csvpipe_publish_duration_seconds_count",] == 1
+
+
+def test_repeated_upload_counts_as_replayed_and_adds_no_bytes(uploader: RunningUploader) -> None:
+    for _ in range(2):
+        upload(uploader, **{"Idempotency-Key": "the-key"})
+    found = scrape(uploader)
+    assert (found["csvpipe_uploads_total", "accepted"], found["csvpipe_uploads_total", "replayed"]) == (1, 1)
+    assert found["csvpipe_upload_bytes_total",] == len(CSV)
+
+
+def test_refused_upload_counts_under_the_code_of_its_error(uploader: RunningUploader) -> None:
+    answer = upload(uploader, b"id,name\n1,2,3\n")
+    assert scrape(uploader)["csvpipe_uploads_total", answer.json()["code"]] == 1
+    assert scrape(uploader)["csvpipe_upload_bytes_total",] == 0
+
+
+def test_paths_of_clients_are_no_labels(uploader: RunningUploader) -> None:
+    with httpx.Client(base_url=uploader.base_url, trust_env=False) as client:
+        client.get("/uploads/0123/status")
+        client.get("/there/is/no/such/path")
+        client.patch("/health")
+    requests = {key: value for key, value in scrape(uploader).items() if key[0] == "csvpipe_http_requests_total"}
+    assert requests == {
+        ("csvpipe_http_requests_total", "GET", "/uploads/{upload_id}/status", "404"): 1,
+        ("csvpipe_http_requests_total", "GET", "none", "404"): 1,
+        ("csvpipe_http_requests_total", "other", "/health", "405"): 1,
+    }
+
+
+def test_upload_goes_on_where_counting_fails(
+    uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(uploader.app.state.metrics_page.metrics, "_uploads", None)
+    monkeypatch.setattr(uploader.app.state.metrics_page.metrics, "_requests", None)
+    monkeypatch.setattr(uploader.app.state.metrics_page.metrics, "_publish_s", None)
+    assert upload(uploader).json()["status"] == "announced"
+    assert "_count_upload: not counted" in caplog.text
+
+
+def test_kafka_that_is_away_shows_in_readiness_outbox_and_messages(tmp_path: Path) -> None:
+    clock = SettableClock()
+    with running_uploader(tmp_path, announcer=FakeAnnouncer(away=True), clock=clock) as uploader:
+        assert upload(uploader).json()["status"] == "awaiting_kafka"
+        clock.advance(seconds=90)
+        found = scrape(uploader)
+    assert (found["csvpipe_ready", "kafka"], found["csvpipe_ready", "manifest"]) == (0, 1)
+    assert (found["csvpipe_outbox_chunks",], found["csvpipe_outbox_oldest_age_seconds",]) == (2, 90)
+    assert found["csvpipe_published_messages_total", "failed"] >= 2
+    assert found["csvpipe_chunks", "stored"] == 2
+
+
+def test_landing_is_timed_once_though_it_is_told_twice(tmp_path: Path) -> None:
+    clock = SettableClock()
+    with running_uploader(tmp_path, clock=clock) as uploader:
+        upload_id = upload(uploader).json()["upload_id"]
+        status = httpx.get(f"{uploader.base_url}/uploads/{upload_id}/status", trust_env=False).json()
+        chunk = status["chunks"][0]
+        clock.advance(seconds=30)
+        assert scrape(uploader)["csvpipe_unlanded_oldest_age_seconds",] == 30
+        for _ in range(2):
+            told = {"state": "landed", "evidence": {"size_bytes": chunk["size_bytes"], "sha256": chunk["sha256"]}}
+            url = f"{uploader.base_url}/chunks/{upload_id}/1/state"
+            assert httpx.put(url, json=told, trust_env=False).status_code == 200
+            clock.advance(seconds=1)
+        found = scrape(uploader)
+    assert found["csvpipe_chunk_landing_duration_seconds_count",] == 1
+    assert found["csvpipe_chunk_landing_duration_seconds_sum",] == 30
+    assert (found["csvpipe_chunks", "landed"], found["csvpipe_chunks", "announced"]) == (1, 1)
+
+
+def test_disk_that_is_gone_leaves_the_rest_of_the_page(tmp_path: Path) -> None:
+    elsewhere = f"sqlite:///{tmp_path / 'manifest.sqlite3'}"
+    with running_uploader(tmp_path / "chunks", database_url=elsewhere) as uploader:
+        assert scrape(uploader)["csvpipe_disk_free_bytes",] > 0
+        (tmp_path / "chunks").rename(tmp_path / "away")
+        found = scrape(uploader)
+        (tmp_path / "away").rename(tmp_path / "chunks")
+    assert found["csvpipe_ready", "disk"] == 0
+    assert ("csvpipe_disk_free_bytes",) not in found
+    assert found["csvpipe_outbox_chunks",] == 0
+
+
+def test_database_that_is_gone_leaves_the_rest_of_the_page(
+    uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(*_: object, **__: object) -> None:
+        raise ManifestUnavailableError("the test has taken it away")
+
+    monkeypatch.setattr(SqlStore, "tally", unavailable)
+    monkeypatch.setattr(SqlStore, "ping", unavailable)
+    found = scrape(uploader)
+    assert found["csvpipe_ready", "manifest"] == 0
+    assert ("csvpipe_outbox_chunks",) not in found
+    assert found["csvpipe_disk_free_bytes",] > 0
+
+
+def test_request_that_fails_in_an_unforeseen_way_counts_as_500(
+    uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploader.app.state, "service", None)
+    assert httpx.get(f"{uploader.base_url}/uploads", trust_env=False).status_code == 500
+    assert scrape(uploader)["csvpipe_http_requests_total", "GET", "/uploads", "500"] == 1
+
+
+def test_tally_counts_what_is_on_this_replicas_disk(
+    store: SqlStore, create: Callable[..., UploadRecord], clock: SettableClock
+) -> None:
+    first = create(holder=HOLDER)
+    cut_at = clock.now
+    clock.advance(minutes=1)
+    create(holder="another")
+    gone = create(holder=HOLDER)
+    store.abort(gone.upload_id, force=True, at=clock.now)
+    store.edit_chunks(first.upload_id, [1], lambda chunk: announced(chunk, at=clock.now), at=clock.now)
+    store.edit_chunks(first.upload_id, [2], lambda chunk: failed(chunk, reason="it is a test"), at=clock.now)
+    tally = store.tally(holder=HOLDER)
+    assert {state: number for state, number in tally.chunks.items() if number} == {
+        ChunkState.STORED: 1,
+        ChunkState.ANNOUNCED: 1,
+        ChunkState.FAILED: 1,
+    }
+    assert (tally.oldest_in_outbox, tally.oldest_on_its_way) == (cut_at, clock.now)
+    assert store.tally(holder="nobody").oldest_in_outbox is None
+
+
+def test_messages_that_kafka_left_are_counted_as_failed() -> None:
+    registry = CollectorRegistry()
+    metrics = UploaderMetrics(registry)
+    metrics.count_publish(Outcome(acknowledged=[1, 2], refused={3: "too large"}), messages=5, duration_s=0.1)
+    metrics.count_landing(timedelta(seconds=-1))  # two clocks: a landing takes no negative time
+    counts = {r: registry.get_sample_value("csvpipe_published_messages_total", {"result": r}) for r in RESULTS}
+    assert counts == {"acknowledged": 2, "refused": 1, "failed": 2}
+    assert registry.get_sample_value("csvpipe_chunk_landing_duration_seconds_sum") == 0
+
+
+RESULTS = ("acknowledged", "refused", "failed")
