@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]  # its own examples do so
+from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry, Metric, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -29,7 +29,7 @@ class KafkaCollector(Collector):
     """Asks Kafka when it is asked. Where Kafka does not answer, only ``kafka_brokers`` is there, and is 0."""
 
     def __init__(self, bootstrap: str) -> None:
-        client = {"bootstrap.servers": bootstrap, "log_level": 0}
+        client: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap, "log_level": 0}
         self._admin = AdminClient(client)
         # Joins no group: it is asked for offsets alone.
         self._consumer = Consumer({**client, "group.id": "kafka-exporter", "enable.auto.commit": False})
