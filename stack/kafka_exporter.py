@@ -10,12 +10,11 @@ import argparse
 import logging
 import signal
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]  # its own examples do so
+from confluent_kafka.admin import AdminClient, ClusterMetadata
 from prometheus_client import CollectorRegistry, Metric, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -29,10 +28,7 @@ class KafkaCollector(Collector):
     """Asks Kafka when it is asked. Where Kafka does not answer, only ``kafka_brokers`` is there, and is 0."""
 
     def __init__(self, bootstrap: str) -> None:
-        client = {"bootstrap.servers": bootstrap, "log_level": 0}
-        self._admin = AdminClient(client)
-        # Joins no group: it is asked for offsets alone.
-        self._consumer = Consumer({**client, "group.id": "kafka-exporter", "enable.auto.commit": False})
+        self._bootstrap = bootstrap
 
     def collect(self) -> Iterator[Metric]:
         """Give every metric."""
@@ -44,51 +40,60 @@ class KafkaCollector(Collector):
             return
         yield from found
 
-    def close(self) -> None:
-        """Disconnect."""
-        self._consumer.close()
-
     def _ask(self) -> Iterator[Metric]:
-        metadata = self._admin.list_topics(timeout=_TIMEOUT_S)
-        oldest: Offsets = {}
-        newest: Offsets = {}
-        for name, topic in metadata.topics.items():
-            for number in [] if name.startswith("__") else topic.partitions:
-                place = name, number
-                oldest[place], newest[place] = self._consumer.get_watermark_offsets(
-                    TopicPartition(*place), timeout=_TIMEOUT_S
-                )
+        # New clients for each scrape: one whose only broker went and came back timed out for minutes after.
+        client: dict[str, str | int | float | bool] = {"bootstrap.servers": self._bootstrap, "log_level": 0}
+        admin = AdminClient(client)
+        # Joins no group: it is asked for offsets alone.
+        consumer = Consumer({**client, "group.id": "kafka-exporter", "enable.auto.commit": False})
+        try:
+            metadata = admin.list_topics(timeout=_TIMEOUT_S)
+            oldest, newest = _offsets(consumer, metadata)
+        finally:
+            consumer.close()
         yield _brokers(len(metadata.brokers))
         yield _by_partition("kafka_topic_partition_current_offset", "Offset of the next message", newest)
         yield _by_partition("kafka_topic_partition_oldest_offset", "Offset of the oldest message", oldest)
-        yield from self._groups(newest)
+        yield from _groups(admin, newest)
 
-    def _groups(self, newest: Offsets) -> Iterator[Metric]:
-        labels = ["consumergroup", "topic", "partition"]
-        committed = GaugeMetricFamily("kafka_consumergroup_current_offset", "Offset that is committed", labels=labels)
-        lag = GaugeMetricFamily("kafka_consumergroup_lag", "Messages behind what is committed", labels=labels)
-        members = GaugeMetricFamily("kafka_consumergroup_members", "Members of the group", labels=["consumergroup"])
-        for group, number in self._members().items():
-            members.add_metric([group], number)
-            for (topic, partition), offset in self._committed(group).items():
-                place = [group, topic, str(partition)]
-                committed.add_metric(place, offset)
-                if (topic, partition) in newest:
-                    lag.add_metric(place, max(0, newest[topic, partition] - offset))
-        yield from (committed, lag, members)
 
-    def _members(self) -> Counter[str]:
-        listed = self._admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result().valid
-        names = [group.group_id for group in listed]
-        described = self._admin.describe_consumer_groups(names, request_timeout=_TIMEOUT_S) if names else {}
-        return Counter({name: len(future.result().members) for name, future in described.items()})
+def _offsets(consumer: Consumer, metadata: ClusterMetadata) -> tuple[Offsets, Offsets]:
+    """Return the first and the next offset of every partition, but for Kafka's own topics."""
+    oldest: Offsets = {}
+    newest: Offsets = {}
+    for name, topic in metadata.topics.items():
+        for number in [] if name.startswith("__") else topic.partitions:
+            place = TopicPartition(name, number)
+            oldest[name, number], newest[name, number] = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
+    return oldest, newest
 
-    def _committed(self, group: str) -> Offsets:
-        asked = self._admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group)], request_timeout=_TIMEOUT_S
-        )
-        partitions = asked[group].result().topic_partitions or []
-        return {(each.topic, each.partition): each.offset for each in partitions if each.offset >= 0}
+
+def _groups(admin: AdminClient, newest: Offsets) -> Iterator[Metric]:
+    labels = ["consumergroup", "topic", "partition"]
+    committed = GaugeMetricFamily("kafka_consumergroup_current_offset", "Offset that is committed", labels=labels)
+    lag = GaugeMetricFamily("kafka_consumergroup_lag", "Messages behind what is committed", labels=labels)
+    members = GaugeMetricFamily("kafka_consumergroup_members", "Members of the group", labels=["consumergroup"])
+    for group, number in _members(admin).items():
+        members.add_metric([group], number)
+        for (topic, partition), offset in _committed(admin, group).items():
+            place = [group, topic, str(partition)]
+            committed.add_metric(place, offset)
+            if (topic, partition) in newest:
+                lag.add_metric(place, max(0, newest[topic, partition] - offset))
+    yield from (committed, lag, members)
+
+
+def _members(admin: AdminClient) -> dict[str, int]:
+    listed = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result().valid
+    names = [group.group_id for group in listed]
+    described = admin.describe_consumer_groups(names, request_timeout=_TIMEOUT_S) if names else {}
+    return {name: len(future.result().members) for name, future in described.items()}
+
+
+def _committed(admin: AdminClient, group: str) -> Offsets:
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=_TIMEOUT_S)
+    partitions = asked[group].result().topic_partitions or []
+    return {(each.topic, each.partition): each.offset for each in partitions if each.offset >= 0}
 
 
 def _brokers(number: int) -> Metric:
@@ -105,9 +110,8 @@ def _by_partition(name: str, meaning: str, offsets: Offsets) -> Metric:
 @contextmanager
 def serving_kafka_metrics(*, bootstrap: str, address: str, port: int) -> Iterator[int]:
     """Serve as long as the context lasts; give the port, which is a free one for 0."""
-    collector = KafkaCollector(bootstrap)
     registry = CollectorRegistry()
-    registry.register(collector)
+    registry.register(KafkaCollector(bootstrap))
     server, thread = start_http_server(port, addr=address, registry=registry)
     try:
         yield server.server_port
@@ -115,7 +119,6 @@ def serving_kafka_metrics(*, bootstrap: str, address: str, port: int) -> Iterato
         server.shutdown()
         server.server_close()
         thread.join()
-        collector.close()
 
 
 def main() -> None:

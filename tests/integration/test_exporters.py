@@ -90,6 +90,19 @@ def test_lag_and_members_of_a_group_are_those_of_kafka(kafka_broker: KafkaBroker
     consumer.close()
 
 
+def test_kafka_that_comes_back_is_seen_again(tmp_path_factory: pytest.TempPathFactory) -> None:
+    def brokers(url: str) -> float:
+        return scrape(url)["kafka_brokers",]
+
+    with running_stack(tmp_path_factory.mktemp("restarted"), ["kafka", "monitoring"]) as stack:
+        url = addresses(stack)["kafka"]
+        wait_until(lambda: brokers(url) == 1, what="the broker is seen", deadline_s=60)
+        stack.stop(["kafka"])
+        assert brokers(url) == 0
+        stack.start(["kafka"])
+        wait_until(lambda: brokers(url) == 1, what="the broker is seen again", deadline_s=60)
+
+
 def test_job_of_the_sequencer_shows_every_metric_that_is_asked_for() -> None:
     asked = {name for _, expression in expressions() for name in metrics_of(expression) if name.startswith(SEQUENCER)}
     progress = Progress(total_bytes=100, bytes_read=50, checkpoint_at=time.time(), started_at=time.time() - 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -29,5 +31,8 @@ def parse_metrics(text: str) -> Samples:
 
 
 def metric_names(text: str) -> set[str]:
-    """Return the name of every series in ``text``, histograms by their ``_bucket``, ``_sum`` and ``_count``."""
-    return {key[0] for key in parse_metrics(text)}
+    """Return the name of every series in ``text``, as Prometheus stores it.
+
+    Not by the parser above, which puts ``_total`` behind the name of a counter that has none.
+    """
+    return set(re.findall(r"^([A-Za-z_:][\w:]*)[{ ]", text, re.MULTILINE))

@@ -32,11 +32,11 @@ def uploader(tmp_path: Path) -> Iterator[RunningUploader]:
         yield running
 
 
-def upload(uploader: RunningUploader, content: bytes = CSV, **headers: str) -> httpx.Response:
+def upload(uploader: RunningUploader, content: bytes = CSV, *, key: str | None = None) -> httpx.Response:
     return httpx.post(
         f"{uploader.base_url}/upload/csv?dataset_name=people&chunk_type=rows&chunk_size=5",
         files={"file": ("people.csv", content)},
-        headers=headers,
+        headers={} if key is None else {"Idempotency-Key": key},
         trust_env=False,
     )
 
@@ -60,7 +60,7 @@ def test_accepted_upload_is_counted_once_with_its_size(uploader: RunningUploader
 
 def test_repeated_upload_counts_as_replayed_and_adds_no_bytes(uploader: RunningUploader) -> None:
     for _ in range(2):
-        upload(uploader, **{"Idempotency-Key": "the-key"})
+        upload(uploader, key="the-key")
     found = scrape(uploader)
     assert (found["csvpipe_uploads_total", "accepted"], found["csvpipe_uploads_total", "replayed"]) == (1, 1)
     assert found["csvpipe_upload_bytes_total",] == len(CSV)
