@@ -279,6 +279,7 @@ def test_rows_keep_arriving_while_dynamodb_is_down_and_checkpoints_go_on_behind_
             job.wait_until_arrived(process, more=dice.randrange(10_000))
             assert job.rig.checkpoint() == stale
             job.line.mend()
+            job.wait_until_said(process, "checkpoints are saved again", since=heard)  # the item alone can be sooner
             again = job.wait_until_noted(process, beyond=stale.total_sent)
             assert again.status is JobStatus.RUNNING
         ended = job.end_of(process)
@@ -322,10 +323,13 @@ def test_job_killed_while_dynamodb_is_down_goes_on_once_it_is_back(job: Checkpoi
     sent = 0
     for _ in range(OUTAGES):
         with job.start() as process:
-            sent = job.wait_until_noted(process, beyond=sent).total_sent
+            job.wait_until_noted(process, beyond=sent)
             job.line.cut(Cut.RESET)
             job.wait_until_arrived(process, more=dice.randrange(20_000))
             process.kill()
+        noted = job.rig.checkpoint()
+        assert noted is not None
+        sent = noted.total_sent
         ended = job.run()
         assert ended.code == TRY_AGAIN, str(ended)
         job.line.mend()

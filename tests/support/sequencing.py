@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
@@ -43,6 +44,14 @@ class RunningCommand(subprocess.Popen[str]):
         self._log = directory / f"{command[1]}-{uuid.uuid4().hex[:12]}.log"
         with self._log.open("w") as log:
             super().__init__(command, env=environment, cwd=directory, stdout=subprocess.PIPE, stderr=log, text=True)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for its end; a test that has failed does not."""
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, error, trace)
 
     def said(self) -> str:
         """Return what it has logged so far."""
