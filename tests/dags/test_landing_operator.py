@@ -71,12 +71,14 @@ def test_wait_is_a_span_from_the_deferral_on(
     operator: LandingOperator, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.sdk.exceptions import TaskDeferred
+    from airflow.sdk.serde import deserialize, serialize
 
     with otlp_receiver() as receiver:
         monkeypatch.setenv(ENV_OTLP_ENDPOINT, receiver.endpoint)
         with pytest.raises(TaskDeferred) as deferred:
             operator.execute(prepare(monkeypatch, fake_uploader, {1}))
-        kwargs = json.loads(json.dumps(deferred.value.kwargs))
+        stored = json.dumps(serialize(deferred.value.kwargs))  # as Airflow keeps them until the task is resumed
+        kwargs = cast("dict[str, Any]", deserialize(json.loads(stored)))
         operator.execute_complete(cast("Any", SimpleNamespace()), {"missing": []}, **kwargs)
         look, wait = receiver.of_upload(UPLOAD)
     assert (look.name, look.attributes["csvpipe.chunks.pending"]) == ("monitor", 1)

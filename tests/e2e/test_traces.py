@@ -13,7 +13,7 @@ _CHUNKS = 3
 
 
 def test_one_upload_is_one_trace(pipeline: Pipeline, spans: OtlpReceiver, tmp_path: Path) -> None:
-    file = write_csv(tmp_path / "traced.csv", size_bytes=3 * BYTES_PER_MB)
+    file = write_csv(tmp_path / "traced.csv", size_bytes=150 * BYTES_PER_MB)  # large enough for the monitor to wait
     upload_id = pipeline.upload(file, "traced", "count", _CHUNKS)["upload_id"]
     pipeline.wait_until_landed(upload_id)
     pipeline.check_nothing_left_over()
@@ -25,10 +25,11 @@ def test_one_upload_is_one_trace(pipeline: Pipeline, spans: OtlpReceiver, tmp_pa
     downloads = spans.wait_for("download", upload_id, count=_CHUNKS)
 
     every = spans.of_upload(upload_id)
+    waits = [span for span in every if span.name == "wait_for_landing"]
     assert {span.trace_id for span in every} == {upload.trace_id}
     assert {span.service for span in every} == {"csvpipe-uploader", "csvpipe-dags"}
     assert (upload.parent_id, announce.parent_id) == ("", upload.span_id)
-    assert {span.parent_id for found in by_task.values() for span in found} == {announce.span_id}
+    assert {span.parent_id for found in [*by_task.values(), waits] for span in found} == {announce.span_id}
     # What NiFi fetches, it fetches on behalf of the task that told it to.
     assert {span.parent_id for span in downloads} <= {span.span_id for span in by_task["trigger_nifi_ingestion"]}
     assert {span.attributes["csvpipe.chunk_id"] for span in downloads} == {1, 2, 3}
