@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     api_base_url: str | None = Field(
         None,
         pattern=r"^https?://[^/\s?#]+[^\s?#]*$",
-        description="Address under which NiFi and clients reach this uploader; "
+        description="Address under which NiFi and clients reach this uploader, and with several replicas no other; "
         "empty for http://API_HOST:API_PORT (the machine's name where API_HOST is a wildcard).",
     )
     replica_name: str = Field(

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dags.modules import http_session
-from tests.dags.fakes import FakeNifi, FakeUploader
+from tests.support.dag_services import fake_nifi, fake_uploader, no_waits_between_http_tries
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
+__all__ = ["fake_nifi", "fake_uploader", "no_waits_between_http_tries"]
 REPOSITORY = Path(__file__).parents[2]
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
 
@@ -60,20 +60,3 @@ def connection() -> Callable[..., Any]:
         return Connection(conn_id=conn_id, conn_type="http", extra=json.dumps(extra or {}), **fields)
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _no_waits_between_http_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_session, "BACKOFF_FACTOR", 0)
-
-
-@pytest.fixture
-def fake_uploader() -> Iterator[FakeUploader]:
-    with FakeUploader().running() as server:
-        yield server
-
-
-@pytest.fixture
-def fake_nifi() -> Iterator[FakeNifi]:
-    with FakeNifi().running() as server:
-        yield server

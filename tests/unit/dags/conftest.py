@@ -8,28 +8,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from dags.modules import http_session
 from dags.modules.object_store import ObjectStore
-from tests.dags.fakes import FakeNifi, FakeUploader
+from tests.support.dag_services import fake_nifi, fake_uploader, no_waits_between_http_tries
 
+__all__ = ["fake_nifi", "fake_uploader", "no_waits_between_http_tries"]
 UPLOAD = "0123456789abcdef" * 2
-
-
-@pytest.fixture(autouse=True)
-def _no_waits_between_http_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_session, "BACKOFF_FACTOR", 0)
-
-
-@pytest.fixture
-def fake_uploader() -> Iterator[FakeUploader]:
-    with FakeUploader().running() as server:
-        yield server
-
-
-@pytest.fixture
-def fake_nifi() -> Iterator[FakeNifi]:
-    with FakeNifi().running() as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,0 +1,46 @@
+"""The store on both databases: the same tests, the same answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.postgres import PostgresServer
+from tests.support.stored_uploads import CLAIM_FOR
+from tests.support.uploads import SettableClock, upload_records
+from uploader.store.protocol import Claim
+from uploader.store.records import UploadRecord
+from uploader.store.sql import SqlStore, open_store
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'manifest.sqlite3'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[SqlStore]:
+    opened = open_store(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock()
+
+
+@pytest.fixture
+def create(store: SqlStore, clock: SettableClock) -> Callable[..., UploadRecord]:
+    def create(**given: Any) -> UploadRecord:
+        upload, chunks = upload_records(at=clock.now, **given)
+        assert store.create(upload, chunks, claim=Claim.new(upload.upload_id), claim_for=CLAIM_FOR) is None
+        return upload
+
+    return create

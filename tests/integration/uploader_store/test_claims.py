@@ -1,0 +1,148 @@
+"""Claims on what is to be announced, and leases."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+
+from tests.support.stored_uploads import CLAIM_FOR, announce
+from tests.support.uploads import SettableClock
+from uploader.store.records import UploadRecord
+from uploader.store.sql import SqlStore, open_store
+from uploader.transitions import renewed
+
+
+class TestClaims:
+    def claim(self, store: SqlStore, owner: str, clock: SettableClock, holder: str = "replica-0") -> str | None:
+        claim = store.claim_unannounced(holder=holder, owner=owner, claim_for=CLAIM_FOR, now=clock.now)
+        return None if claim is None else claim.upload_id
+
+    def test_a_new_upload_belongs_to_its_request_until_the_claim_runs_out(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create()
+        assert self.claim(store, "a", clock) is None
+        clock.advance(seconds=20)
+        assert self.claim(store, "a", clock) == upload.upload_id
+        assert self.claim(store, "b", clock) is None
+
+    def test_the_oldest_comes_first_and_one_whose_time_has_not_come_is_passed_over(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        older = create()
+        clock.advance(seconds=1)
+        newer = create()
+        clock.advance(seconds=30)
+        claim = store.claim_unannounced(holder="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
+        assert claim is not None
+        assert claim.upload_id == older.upload_id
+        store.release_claim(claim, until=clock.now + timedelta(seconds=5))
+        assert self.claim(store, "b", clock) == newer.upload_id
+        assert self.claim(store, "b", clock) is None
+        clock.advance(seconds=5)
+        assert self.claim(store, "b", clock) == older.upload_id
+
+    def test_one_that_was_put_off_comes_after_those_that_were_not_tried_yet(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        stuck = create()
+        clock.advance(seconds=30)
+        claim = store.claim_unannounced(holder="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
+        assert claim is not None
+        renewed_one = create()
+        announce(store, renewed_one, clock=clock)
+        store.edit_chunks(renewed_one.upload_id, None, partial(renewed, by_hand=True), at=clock.now)
+        healthy = create()
+        store.release_claim(claim, until=clock.now + timedelta(seconds=25))
+        clock.advance(minutes=1)
+        order = [self.claim(store, owner, clock) for owner in "bcd"]
+        assert order == [renewed_one.upload_id, healthy.upload_id, stuck.upload_id]
+
+    def test_a_claim_that_another_has_taken_is_not_renewed(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        create()
+        clock.advance(seconds=30)
+        claim = store.claim_unannounced(holder="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
+        assert claim is not None
+        assert store.renew_claim(claim, claim_for=CLAIM_FOR, now=clock.now)
+        clock.advance(seconds=20)
+        assert self.claim(store, "b", clock) == claim.upload_id
+        assert not store.renew_claim(claim, claim_for=CLAIM_FOR, now=clock.now)
+        store.release_claim(claim, until=clock.now)
+        assert self.claim(store, "c", clock) is None
+
+    def test_an_upload_is_claimed_once_by_many_at_a_time(
+        self, url: str, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        created = {create().upload_id for _ in range(4)}
+        clock.advance(seconds=30)
+        others = [open_store(url) for _ in range(4)]
+        together = threading.Barrier(4)
+
+        def claim_all(number: int) -> list[str]:
+            together.wait()
+            claimed = []
+            for attempt in range(20):
+                upload_id = self.claim(others[number], f"{number}/{attempt}", clock)
+                claimed += [upload_id] if upload_id else []
+            return claimed
+
+        with ThreadPoolExecutor(4) as pool:
+            claimed = [upload_id for ids in pool.map(claim_all, range(4)) for upload_id in ids]
+        assert sorted(claimed) == sorted(created)
+        for other in others:
+            other.close()
+
+    def test_what_was_announced_and_what_others_hold_is_left_alone(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        announce(store, create(), clock=clock)
+        elsewhere = create(holder="replica-1")
+        clock.advance(seconds=30)
+        assert self.claim(store, "a", clock) is None
+        assert self.claim(store, "a", clock, holder="replica-1") == elsewhere.upload_id
+
+    def test_a_renewed_announcement_need_not_wait_for_the_first_claim(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create()
+        announce(store, upload, clock=clock)
+        store.edit_chunks(upload.upload_id, [2], partial(renewed, by_hand=True), at=clock.now)
+        assert self.claim(store, "a", clock) == upload.upload_id
+        assert [chunk.chunk_id for chunk in store.unannounced(upload.upload_id, limit=10)] == [2]
+
+
+class TestLeases:
+    def test_one_owner_at_a_time(self, store: SqlStore, clock: SettableClock) -> None:
+        def take(owner: str) -> bool:
+            return store.take_lease("clean/replica-0", owner=owner, lease_for=timedelta(seconds=60), now=clock.now)
+
+        assert take("a")
+        assert not take("b")
+        clock.advance(seconds=59)
+        assert take("a")
+        assert not take("b")
+        clock.advance(seconds=60)
+        assert take("b")
+        store.drop_lease("clean/replica-0", owner="a")
+        assert not take("a")
+        store.drop_lease("clean/replica-0", owner="b")
+        assert take("a")
+
+    def test_many_at_once_give_one_owner(self, url: str, clock: SettableClock) -> None:
+        stores = [open_store(url) for _ in range(6)]
+        together = threading.Barrier(6)
+
+        def take(number: int) -> bool:
+            together.wait()
+            lease_for = timedelta(seconds=60)
+            return stores[number].take_lease("reconcile", owner=str(number), lease_for=lease_for, now=clock.now)
+
+        with ThreadPoolExecutor(6) as pool:
+            assert sum(pool.map(take, range(6))) == 1
+        for each in stores:
+            each.close()

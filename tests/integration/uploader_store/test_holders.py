@@ -1,0 +1,149 @@
+"""What one of several replicas finds: its overdue and its landed chunks, its uploads, its disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import inspect
+
+import uploader.store
+from tests.support.stored_uploads import announce, land
+from tests.support.uploads import SettableClock
+from uploader.store.records import ReplicaRecord, UploadRecord
+from uploader.store.sql import SqlStore, open_store
+from uploader.transitions import cleaned, failed, relayed
+
+MIGRATIONS = Path(uploader.store.__file__).parent / "migrations"
+
+
+class TestOverdueAndLanded:
+    def test_overdue_is_what_was_heard_of_last_before_the_moment(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload, elsewhere = create(chunks=4), create(holder="replica-1")
+        announce(store, upload, 1, 2, 3, clock=clock)
+        announce(store, elsewhere, clock=clock)
+        land(store, upload, 3, clock=clock)
+        clock.advance(minutes=10)
+        store.edit_chunks(upload.upload_id, [2], partial(relayed, evidence={}, at=clock.now), at=clock.now)
+        before = clock.now - timedelta(minutes=5)
+        assert store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=10) == {upload.upload_id: [1]}
+        clock.advance(minutes=10)
+        before = clock.now - timedelta(minutes=5)
+        assert store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=10) == {
+            upload.upload_id: [1, 2]
+        }
+        assert store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=1) == {upload.upload_id: [1]}
+        store.abort(upload.upload_id, force=True, at=clock.now)
+        assert store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=10) == {}
+
+    def test_failed_is_overdue_where_it_was_announced_and_has_attempts_left(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create(chunks=3)
+        announce(store, upload, 1, 2, clock=clock)
+        announce(store, upload, 1, clock=clock)
+        store.edit_chunks(upload.upload_id, None, partial(failed, reason="x"), at=clock.now)
+        clock.advance(minutes=10)
+
+        def overdue(*, reannounce_limit: int) -> list[int]:
+            before = clock.now - timedelta(minutes=5)
+            found = store.overdue(holder="replica-0", before=before, reannounce_limit=reannounce_limit, limit=10)
+            return found.get(upload.upload_id, [])
+
+        assert overdue(reannounce_limit=0) == []
+        assert overdue(reannounce_limit=1) == [2]
+        assert overdue(reannounce_limit=2) == [1, 2]
+
+    def test_nothing_is_overdue_in_an_upload_of_which_a_chunk_has_landed_since(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload, other = create(), create()
+        announce(store, upload, clock=clock)
+        announce(store, other, 1, clock=clock)
+        clock.advance(minutes=10)
+        landed_at = clock.now
+        land(store, upload, 3, clock=clock)
+        clock.advance(minutes=5)
+
+        def overdue(before: datetime) -> dict[str, list[int]]:
+            return store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=10)
+
+        assert overdue(landed_at) == {other.upload_id: [1]}
+        store.edit_chunks(upload.upload_id, [3], partial(cleaned, at=clock.now), at=clock.now)
+        assert overdue(landed_at) == {other.upload_id: [1]}
+        assert overdue(clock.now) == {upload.upload_id: [1, 2], other.upload_id: [1]}
+
+    def test_landed_chunks_come_in_the_order_in_which_they_landed(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create()
+        for chunk_id in (3, 1):
+            land(store, upload, chunk_id, clock=clock)
+            clock.advance(hours=1)
+
+        def ids(**query: Any) -> list[int]:
+            return [chunk.chunk_id for chunk in store.landed(holder="replica-0", limit=10, **query)]
+
+        assert ids(before=None) == [3, 1]
+        assert ids(before=clock.now - timedelta(hours=2)) == [3]
+        assert ids(before=clock.now - timedelta(hours=3)) == []
+        store.edit_chunks(upload.upload_id, [3], partial(cleaned, at=clock.now), at=clock.now)
+        assert ids(before=None) == [1]
+
+
+class TestHolder:
+    def test_uploads_of_another_name_are_adopted_once(
+        self, store: SqlStore, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create(holder="old-name")
+        assert store.adopt([upload.upload_id, "0" * 32], holder="new-name") == [upload.upload_id]
+        assert store.adopt([upload.upload_id], holder="new-name") == []
+        assert [each.upload_id for each in store.unlanded(holder="new-name")] == [upload.upload_id]
+
+
+class TestReplicas:
+    def test_a_name_has_the_disk_that_it_had_first(self, store: SqlStore) -> None:
+        assert store.find_disk("replica-0") is None
+        assert store.assign_disk("replica-0", "a" * 32) == "a" * 32
+        assert store.assign_disk("replica-0", "b" * 32) == "a" * 32
+        assert store.find_disk("replica-0") == "a" * 32
+
+    def test_a_disk_has_the_name_that_it_had_last(self, store: SqlStore) -> None:
+        store.assign_disk("old", "a" * 32)
+        store.assign_disk("new", "a" * 32)
+        assert (store.find_disk("old"), store.find_disk("new")) == (None, "a" * 32)
+
+    def test_a_replica_is_known_by_its_disk_and_by_what_it_said_last(
+        self, store: SqlStore, clock: SettableClock
+    ) -> None:
+        assert store.find_replica("replica-0") is None
+        store.assign_disk("replica-0", "a" * 32)
+        said = ReplicaRecord(holder="replica-0", disk_id="a" * 32, base_url=None, seen_at=None)
+        assert store.find_replica("replica-0") == said
+        for url in ("http://old:8000", "http://new:8000"):
+            clock.advance(seconds=5)
+            store.check_in("replica-0", base_url=url, at=clock.now)
+        store.assign_disk("replica-0", "a" * 32)
+        assert store.find_replica("replica-0") == replace(said, base_url="http://new:8000", seen_at=clock.now)
+
+    def test_a_database_of_the_first_schema_is_brought_up_to_date(self, url: str) -> None:
+        store = open_store(url)
+        engine = store._engine
+        with engine.begin() as connection:
+            config = Config()
+            config.set_main_option("script_location", str(MIGRATIONS))
+            config.attributes["connection"] = connection
+            command.downgrade(config, "0001")
+            assert "replicas" not in inspect(connection).get_table_names()
+        store.close()
+        again = open_store(url)
+        assert again.find_disk("replica-0") is None
+        again.close()

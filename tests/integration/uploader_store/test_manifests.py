@@ -1,0 +1,193 @@
+"""Manifests: made, read, changed and given up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from contracts.errors import IllegalStateChangeError
+from contracts.states import ChunkState, UploadState
+from tests.support.stored_uploads import CLAIM_FOR, announce, land
+from tests.support.uploads import SettableClock, upload_records
+from uploader.errors import ChunkNotFoundError, UploadGoneError, UploadNotFoundError, UploadOnItsWayError
+from uploader.store.protocol import Claim, Page
+from uploader.store.records import UploadRecord
+from uploader.store.sql import SqlStore, open_store
+from uploader.transitions import cleaned, failed, relayed, renewed
+
+
+class TestCreate:
+    def test_what_is_read_is_what_was_stored(self, store: SqlStore, clock: SettableClock) -> None:
+        upload, chunks = upload_records(at=clock.now, key="key")
+        upload = replace(upload, headers=["a\x00b", "ü"], source_bytes=2**40)
+        chunks = [replace(chunk, evidence={"etag": "\x00"}, byte_end=2**40) for chunk in chunks]
+        store.create(upload, chunks, claim=Claim.new(upload.upload_id), claim_for=CLAIM_FOR)
+        assert store.read(upload.upload_id) == (upload, chunks)
+        assert store.find(upload.upload_id) == upload
+        assert store.read_chunk(upload.upload_id, 2) == (upload, chunks[1])
+
+    def test_the_same_key_gives_the_first_upload_and_stores_nothing(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        first = create(key="key")
+        second, chunks = upload_records(at=clock.now, key="key")
+        assert store.create(second, chunks, claim=Claim.new(second.upload_id), claim_for=CLAIM_FOR) == first
+        assert store.find(second.upload_id) is None
+
+    def test_the_same_key_at_the_same_time_is_decided_once(self, url: str, clock: SettableClock) -> None:
+        stores = [open_store(url) for _ in range(4)]
+        together = threading.Barrier(4)
+
+        def create(each: SqlStore) -> str:
+            upload, chunks = upload_records(at=clock.now, key="key")
+            together.wait()
+            first = each.create(upload, chunks, claim=Claim.new(upload.upload_id), claim_for=CLAIM_FOR)
+            return (first or upload).upload_id
+
+        with ThreadPoolExecutor(4) as pool:
+            winners = set(pool.map(create, stores))
+        assert len(winners) == 1
+        assert [upload.upload_id for upload, _ in stores[0].list_uploads(Page(limit=10))] == list(winners)
+        for each in stores:
+            each.close()
+
+    def test_a_deleted_upload_frees_its_key(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        store.abort(create(key="key").upload_id, force=False, at=clock.now)
+        create(key="key")
+
+
+class TestRead:
+    def test_unknown_ids_are_named(self, store: SqlStore, create: Callable[..., UploadRecord]) -> None:
+        upload = create()
+        for unknown in ("0" * 32, "nul\x00byte", "../etc"):
+            with pytest.raises(UploadNotFoundError):
+                store.read(unknown)
+        with pytest.raises(ChunkNotFoundError, match="has no chunk 4"):
+            store.read_chunk(upload.upload_id, 4)
+        with pytest.raises(ChunkNotFoundError, match="has no chunk 4"):
+            store.edit_chunks(upload.upload_id, [1, 4], lambda chunk: chunk, at=upload.created_at)
+
+    def test_pages_hold_every_upload_once_newest_first(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        created = []
+        for second in range(5):
+            clock.advance(seconds=second % 2)  # some share their moment
+            created.append(create())
+        expected = sorted(created, key=lambda upload: (upload.created_at, upload.upload_id), reverse=True)
+        found: list[UploadRecord] = []
+        while page := store.list_uploads(
+            Page(limit=2, after=(found[-1].created_at, found[-1].upload_id) if found else None)
+        ):
+            assert len(page) <= 2
+            found += [upload for upload, _ in page]
+        assert found == expected
+
+    def test_a_page_can_be_narrowed_to_a_dataset_and_a_state(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        people, cars = create(), create(dataset_name="cars")
+        announce(store, people, 1, clock=clock)
+        land(store, cars, clock=clock)
+        [(found, counts)] = store.list_uploads(Page(limit=10, dataset_name="people"))
+        assert found.upload_id == people.upload_id
+        assert counts == {ChunkState.STORED: 2, ChunkState.ANNOUNCED: 1}
+        [(found, counts)] = store.list_uploads(Page(limit=10, state=UploadState.LANDED))
+        assert found.upload_id == cars.upload_id
+        assert counts == {ChunkState.LANDED: 3}
+        assert store.list_uploads(Page(limit=10, state=UploadState.LANDED, dataset_name="people")) == []
+
+
+class TestEditChunks:
+    def test_an_upload_goes_from_chunked_to_landed(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create()
+        clock.advance(seconds=1)
+        assert announce(store, upload, 1, 2, clock=clock).state is UploadState.CHUNKED
+        after = announce(store, upload, 3, clock=clock)
+        assert (after.state, after.announced_at) == (UploadState.ANNOUNCED, clock.now)
+        after, [chunk] = store.edit_chunks(
+            upload.upload_id, [2], partial(relayed, evidence={}, at=clock.now), at=clock.now
+        )
+        assert (after.state, chunk.state, chunk.relayed_at) == (UploadState.LANDING, ChunkState.RELAYED, clock.now)
+        assert land(store, upload, 1, 2, clock=clock).state is UploadState.LANDING
+        clock.advance(seconds=1)
+        after = land(store, upload, 3, clock=clock)
+        assert (after.state, after.landed_at) == (UploadState.LANDED, clock.now)
+        after, chunks = store.edit_chunks(upload.upload_id, None, partial(cleaned, at=clock.now), at=clock.now)
+        assert after.state is UploadState.LANDED
+        assert store.read(upload.upload_id) == (after, chunks)
+
+    def test_a_forbidden_change_leaves_every_chunk_as_it_was(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create()
+        land(store, upload, 3, clock=clock)
+        before = store.read(upload.upload_id)
+        with pytest.raises(IllegalStateChangeError, match="'landed' cannot become 'failed'"):
+            store.edit_chunks(upload.upload_id, None, partial(failed, reason="x"), at=clock.now)
+        assert store.read(upload.upload_id) == before
+
+    def test_failures_are_counted_and_the_first_is_named(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create()
+        land(store, upload, 1, clock=clock)
+        for chunk_id in (3, 2):
+            after, _ = store.edit_chunks(
+                upload.upload_id, [chunk_id], partial(failed, reason=f"reason {chunk_id}"), at=clock.now
+            )
+        assert after.state is UploadState.FAILED
+        assert after.error == "2 of 3 chunks failed; the first: chunk 2: reason 2"
+        after, _ = store.edit_chunks(upload.upload_id, None, partial(renewed, by_hand=True), at=clock.now)
+        assert (after.state, after.error) == (UploadState.CHUNKED, None)
+
+    def test_chunks_that_land_at_once_from_several_processes_are_all_counted(
+        self, url: str, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create(chunks=12)
+        others = [open_store(url) for _ in range(3)]  # an engine each, as processes have
+        together = threading.Barrier(12)
+
+        def land_one(chunk_id: int) -> None:
+            together.wait()
+            land(others[chunk_id % 3], upload, chunk_id, clock=clock)
+
+        with ThreadPoolExecutor(12) as pool:
+            list(pool.map(land_one, range(1, 13)))
+        after, chunks = store.read(upload.upload_id)
+        assert after.state is UploadState.LANDED
+        assert {chunk.state for chunk in chunks} == {ChunkState.LANDED}
+        for other in others:
+            other.close()
+
+
+class TestAbort:
+    def test_a_deleted_upload_takes_no_more_changes(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create()
+        after = store.abort(upload.upload_id, force=False, at=clock.now)
+        assert (after.state, after.aborted_at) == (UploadState.ABORTED, clock.now)
+        clock.advance(seconds=1)
+        assert store.abort(upload.upload_id, force=False, at=clock.now) == after
+        with pytest.raises(UploadGoneError):
+            land(store, upload, 1, clock=clock)
+        assert store.unannounced(upload.upload_id, limit=10) == []
+
+    def test_chunks_on_their_way_stop_it_unless_forced(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create()
+        announce(store, upload, 2, clock=clock)
+        with pytest.raises(UploadOnItsWayError, match="1 of 3 chunks"):
+            store.abort(upload.upload_id, force=False, at=clock.now)
+        assert store.abort(upload.upload_id, force=True, at=clock.now).state is UploadState.ABORTED

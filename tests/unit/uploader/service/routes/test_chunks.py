@@ -1,0 +1,156 @@
+"""``/chunks``: the bytes of a chunk, and what is reported of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.http_uploads import assert_problem, evidence, land, put_state
+from tests.support.uploader_server import RunningUploader
+from tests.support.uploads import chunk_bytes
+
+
+class TestDownload:
+    @pytest.fixture
+    def url(self, upload: Callable[..., str]) -> str:
+        return f"/chunks/{upload()}/2/download"
+
+    def test_whole_chunk_with_its_hash_as_etag(self, client: httpx.Client, url: str) -> None:
+        answer = client.get(url)
+        content = chunk_bytes(2)
+        assert (answer.status_code, answer.content) == (200, content)
+        assert answer.headers["etag"] == f'"{hashlib.sha256(content).hexdigest()}"'
+        assert answer.headers["content-length"] == str(len(content))
+        assert answer.headers["content-type"] == "text/csv"
+        assert answer.headers["accept-ranges"] == "bytes"
+        head = client.head(url)
+        assert (head.status_code, head.content) == (200, b"")
+        assert {**head.headers, "date": ""} == {**answer.headers, "date": ""}
+
+    @pytest.mark.parametrize(
+        ("asked", "start", "end"), [("bytes=0-3", 0, 4), ("bytes=5-", 5, None), ("bytes=-4", -4, None)]
+    )
+    def test_one_range(self, client: httpx.Client, url: str, asked: str, start: int, end: int | None) -> None:
+        content = chunk_bytes(2)
+        answer = client.get(url, headers={"Range": asked})
+        assert (answer.status_code, answer.content) == (206, content[start:end])
+        first = start % len(content)
+        assert answer.headers["content-range"] == f"bytes {first}-{first + len(answer.content) - 1}/{len(content)}"
+        assert answer.headers["content-length"] == str(len(answer.content))
+
+    def test_range_longer_than_the_chunk_ends_with_it(self, client: httpx.Client, url: str) -> None:
+        answer = client.get(url, headers={"Range": "bytes=3-999999"})
+        assert (answer.status_code, answer.content) == (206, chunk_bytes(2)[3:])
+        answer = client.get(url, headers={"Range": "bytes=-999999"})
+        assert (answer.status_code, answer.content) == (206, chunk_bytes(2))
+
+    @pytest.mark.parametrize("asked", ["bytes=0-1,3-4", "rows=0-1", "bytes=3-1", "bytes=-", "bytes", "bytes=a-b"])
+    def test_several_ranges_and_such_as_make_no_sense_give_the_whole(
+        self, client: httpx.Client, url: str, asked: str
+    ) -> None:
+        answer = client.get(url, headers={"Range": asked})
+        assert (answer.status_code, answer.content) == (200, chunk_bytes(2))
+
+    @pytest.mark.parametrize("asked", ["bytes=99999-", "bytes=99999-100000", "bytes=-0"])
+    def test_range_behind_the_end_is_refused_with_the_size(self, client: httpx.Client, url: str, asked: str) -> None:
+        answer = client.get(url, headers={"Range": asked})
+        assert_problem(answer, 416, "range_not_satisfiable")
+        assert answer.headers["content-range"] == f"bytes */{len(chunk_bytes(2))}"
+
+    def test_if_range_gives_the_part_of_this_chunk_or_the_whole_of_another(
+        self, client: httpx.Client, url: str
+    ) -> None:
+        etag = client.head(url).headers["etag"]
+        for if_range, status in ((etag, 206), ('"other"', 200), (f"W/{etag}", 200)):
+            answer = client.get(url, headers={"Range": "bytes=0-3", "If-Range": if_range})
+            assert answer.status_code == status
+        assert client.get(url, headers={"Range": "bytes=99999-", "If-Range": '"other"'}).status_code == 200
+
+    def test_if_range_with_a_date_gives_the_whole_wherever_the_range_lies(self, client: httpx.Client, url: str) -> None:
+        date = client.head(url).headers["last-modified"]
+        for asked in ("bytes=0-3", "bytes=99999-"):
+            answer = client.get(url, headers={"Range": asked, "If-Range": date})
+            assert (answer.status_code, answer.content) == (200, chunk_bytes(2))
+
+    def test_file_that_goes_after_it_was_found_is_gone_not_an_error(
+        self, server: RunningUploader, client: httpx.Client, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        service = server.app.state.service
+        locate = service.locate_chunk
+
+        def locate_and_lose(upload_id: str, chunk_id: int, **more: Any) -> Any:
+            path, chunk = locate(upload_id, chunk_id, **more)
+            path.unlink()
+            return path, chunk
+
+        monkeypatch.setattr(service, "locate_chunk", locate_and_lose)
+        assert_problem(client.get(url), 410, "chunk_gone")
+
+    def test_client_that_has_it_already_gets_no_bytes(self, client: httpx.Client, url: str) -> None:
+        etag = client.head(url).headers["etag"]
+        for tags, status in ((etag, 304), (f'"other", W/{etag}', 304), ("*", 304), ('"other"', 200)):
+            answer = client.get(url, headers={"If-None-Match": tags})
+            assert answer.status_code == status
+            assert answer.headers["etag"] == etag
+
+    def test_unknown_chunk_and_gone_ones(
+        self, client: httpx.Client, upload: Callable[..., str], temp_dir: Path
+    ) -> None:
+        upload_id = upload()
+        assert_problem(client.get(f"/chunks/{upload_id}/4/download"), 404, "chunk_not_found")
+        assert_problem(client.get(f"/chunks/{upload_id}/0/download"), 422, "invalid_request")
+        land(client, upload_id, 1)
+        for path in (temp_dir / upload_id).glob("*_001_*"):
+            path.unlink()
+        assert_problem(client.get(f"/chunks/{upload_id}/1/download"), 410, "chunk_gone")
+        client.delete(f"/uploads/{upload_id}?force=true")
+        assert_problem(client.get(f"/chunks/{upload_id}/2/download"), 410, "upload_gone")
+
+
+class TestChunkState:
+    def test_evidence_of_another_object_is_refused(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+        upload_id = upload()
+        answer = put_state(client, upload_id, 1, "landed", evidence=evidence(chunk_bytes(2)))
+        problem = assert_problem(answer, 409, "evidence_mismatch")
+        assert problem["field"] == "evidence.sha256"
+        assert problem["expected"] == hashlib.sha256(chunk_bytes(1)).hexdigest()
+
+    def test_change_against_the_table_is_refused_and_repeating_is_not(
+        self, client: httpx.Client, upload: Callable[..., str]
+    ) -> None:
+        upload_id = upload()
+        land(client, upload_id, 1, 1)
+        problem = assert_problem(put_state(client, upload_id, 1, "relayed"), 409, "illegal_state_change")
+        assert (problem["old"], problem["new"]) == ("landed", "relayed")
+        assert_problem(put_state(client, upload_id, 1, "failed", reason="x"), 409, "illegal_state_change")
+
+    @pytest.mark.parametrize(
+        "body", [{"state": "cleaned"}, {"state": "stored"}, {}, {"state": "failed", "reason": "x" * 4_001}]
+    )
+    def test_body_that_breaks_a_rule_is_named(
+        self, client: httpx.Client, upload: Callable[..., str], body: dict[str, str]
+    ) -> None:
+        assert_problem(client.put(f"/chunks/{upload()}/1/state", json=body), 422, "invalid_request")
+
+    @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+    def test_evidence_that_is_no_json_is_refused(
+        self, client: httpx.Client, upload: Callable[..., str], number: str
+    ) -> None:
+        body = f'{{"state": "relayed", "evidence": {{"seconds": [{number}]}}}}'
+        headers = {"Content-Type": "application/json"}
+        answer = client.put(f"/chunks/{upload()}/1/state", content=body, headers=headers)
+        assert_problem(answer, 422, "invalid_field")
+
+    def test_evidence_without_end_is_refused(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+        answer = put_state(client, upload(), 1, "failed", evidence={"log": "x" * 20_000})
+        assert_problem(answer, 422, "invalid_field")
+
+    def test_chunk_of_a_deleted_upload_takes_no_news(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+        upload_id = upload()
+        client.delete(f"/uploads/{upload_id}?force=true")
+        assert_problem(put_state(client, upload_id, 1, "relayed"), 410, "upload_gone")
