@@ -41,8 +41,8 @@ def test_numbers_in_the_file_are_text_for_nifi() -> None:
         (
             "hanoi",
             [
-                f"http://csv-uploader-0.csv-uploader.ingest.svc.cluster.local:8000{PATH}",
-                f"http://csv-uploader:8000{PATH}",
+                f"http://fastapi-csv-uploader-{n}.fastapi-csv-uploader-replicas.csv-ingestion.svc.cluster.local:8000{PATH}"
+                for n in (0, 12)
             ],
         ),
     ],
@@ -58,7 +58,7 @@ def test_source_pattern_allows_the_uploader(name: str, good: list[str]) -> None:
     [
         f"http://example.org{PATH}",
         f"http://127.0.0.1:8000@example.org{PATH}",
-        f"http://csv-uploader@example.org{PATH}",
+        f"http://fastapi-csv-uploader-0@example.org{PATH}",
         f"http://example.org/?http://127.0.0.1{PATH}",
         "http://127.0.0.1:8000/chunks/../../nifi-api/flow/about",
         f"http://127.0.0.1:8000{PATH}?x=/../",

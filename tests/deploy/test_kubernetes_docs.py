@@ -1,0 +1,132 @@
+"""docs/kubernetes.md: its commands make what the overlay refers to, and name what is there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.test_kubernetes_network import NEEDED
+from tests.support.kubernetes import K8S, ROOT, Manifests, load_external_secrets
+from tests.support.readme_blocks import shell_blocks
+from uploader.store.sql import open_store
+
+PAGE = ROOT / "docs" / "kubernetes.md"
+TEXT = PAGE.read_text()
+COMMANDS = [
+    shlex.split(line)
+    for block in shell_blocks(PAGE)
+    for line in block.text.replace("\\\n", " ").splitlines()
+    if line.strip()
+]
+SQL = re.findall(r"```sql\n(.*?)```", TEXT, re.DOTALL)
+KINDS = {
+    "service": "Service",
+    "job": "Job",
+    "statefulset": "StatefulSet",
+}
+
+
+def by_hand() -> dict[tuple[str, str], dict[str, str]]:
+    """Return keys and values by namespace and name of each secret that the page makes."""
+    made: dict[tuple[str, str], dict[str, str]] = {}
+    for words in COMMANDS:
+        if words[3:6] == ["create", "secret", "generic"]:
+            options = [word.partition("=")[2].partition("=") for word in words[7:]]
+            made[words[2], words[6]] = {key: value for key, _, value in options}
+    return made
+
+
+def from_the_store() -> dict[tuple[str, str], set[str]]:
+    """Return the keys of each secret that the operator would make: those of its template, where it has one."""
+    made = {}
+    for secret in load_external_secrets():
+        spec = secret["spec"]
+        fetched = [entry["secretKey"] for entry in spec["data"]]
+        keys = spec["target"].get("template", {}).get("data", fetched)
+        made[secret["metadata"]["namespace"], spec["target"]["name"]] = set(keys)
+    return made
+
+
+def test_secrets_by_hand_are_those_of_the_store() -> None:
+    assert {place: set(values) for place, values in by_hand().items()} == from_the_store()
+
+
+def test_connections_by_hand_say_the_same_as_those_of_the_store() -> None:
+    templates = {
+        name: re.sub(r"\{\{.*?\}\}", '""', text)
+        for secret in load_external_secrets()
+        for name, text in secret["spec"]["target"].get("template", {}).get("data", {}).items()
+    }
+    typed = {name: value for values in by_hand().values() for name, value in values.items() if name in templates}
+    assert typed.keys() == templates.keys()
+    for name, value in typed.items():
+        secret = {"login": "", "password": ""}
+        assert json.loads(value) | secret == json.loads(templates[name]) | secret
+
+
+def test_directories_that_are_applied_exist() -> None:
+    applied = {words[i + 1] for words in COMMANDS for i, word in enumerate(words) if word == "-k"}
+    assert {"k8s/overlays/hanoi", "k8s/overlays/local", "k8s/external-secrets"} <= applied
+    assert [path for path in applied if not (ROOT / path / "kustomization.yaml").is_file()] == []
+
+
+def test_resources_that_commands_name_exist(hanoi: Manifests) -> None:
+    named = {match for words in COMMANDS for word in words for match in re.findall(r"^(\w+)/([a-z0-9-]+)$", word)}
+    known = {(kind, name) for kind, name in named if kind in KINDS}
+    assert known
+    for kind, name in known:
+        assert hanoi.get(KINDS[kind], name)
+
+
+@pytest.mark.parametrize("statement", SQL)
+def test_statement_runs_on_the_database_of_the_uploader(statement: str, tmp_path: Path) -> None:
+    file = tmp_path / "manifest.sqlite3"
+    open_store(f"sqlite:///{file}").close()
+    with sqlite3.connect(file) as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def test_label_of_a_replica_that_is_emptied_is_that_of_the_service(hanoi: Manifests) -> None:
+    (words,) = [words for words in COMMANDS if "label" in words]
+    name, _, value = words[6].partition("=")
+    assert hanoi.get("Service", "fastapi-csv-uploader")["spec"]["selector"][name] != value
+
+
+def test_volume_that_is_removed_has_the_name_of_a_claim(hanoi: Manifests) -> None:
+    (claim,) = hanoi.uploader().owner["spec"]["volumeClaimTemplates"]
+    assert f"{claim['metadata']['name']}-{hanoi.uploader().owner['metadata']['name']}-2" in TEXT
+
+
+def test_ports_of_the_connections_stand_in_the_table() -> None:
+    rows = TEXT.split("\n## Who talks to whom\n", 1)[1].split("\n## ", 1)[0]
+    shown = {
+        int(port) for row in re.findall(r"^\|.*\|.*\| ([\d, ]+) \|", rows, re.MULTILINE) for port in row.split(",")
+    }
+    assert {port for _, _, _, port, _ in NEEDED} <= shown
+
+
+def test_places_to_change_exist() -> None:
+    rows = TEXT.split("\n## Make it yours\n", 1)[1].split("\n## ", 1)[0]
+    places = re.findall(r"`((?:k8s|nifi)/[^`]+)`", rows)
+    assert places
+    assert [place for place in places if not list(ROOT.glob(place))] == []
+
+
+def test_every_place_that_names_the_others_namespace_is_listed() -> None:
+    rows = TEXT.split("\n## Make it yours\n", 1)[1].split("\n## ", 1)[0]
+    (row,) = [line for line in rows.splitlines() if line.startswith("| namespace of Kafka")]
+    listed = {file for place in re.findall(r"`((?:k8s|nifi)/[^`]+)`", row) for file in ROOT.glob(place)}
+    of_the_base = [
+        file for file in [*K8S.rglob("*.yaml"), *(ROOT / "nifi").rglob("hanoi.yaml")] if names_openhouse(file)
+    ]
+    assert [file for file in of_the_base if file not in listed and file.parent not in listed] == []
+
+
+def names_openhouse(file: Path) -> bool:
+    return bool(re.search(r"\.openhouse\.|: openhouse$", file.read_text(), re.MULTILINE))

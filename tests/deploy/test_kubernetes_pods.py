@@ -1,0 +1,159 @@
+"""All pods: what they may, and that all they refer to is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.kubernetes import Json, Manifests, Pods, load_external_secrets, selects
+
+OF_OTHERS = {"openhouse-nifi-csv-ingest"}
+"""Services whose pods are not ours."""
+SECRETS_BY_HAND = {"csv-uploader-tls"}
+"""Made by whoever makes certificates in the cluster."""
+
+
+def probes(pods: Pods) -> Iterator[Json]:
+    for name in ("startupProbe", "livenessProbe", "readinessProbe"):
+        if name in pods.container:
+            yield pods.container[name]
+
+
+def test_pods_run_as_nobody_who_can_do_anything(manifests: Manifests) -> None:
+    for pods in manifests.pods():
+        context, container = pods.spec["securityContext"], pods.container["securityContext"]
+        assert context["runAsNonRoot"] is True
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["allowPrivilegeEscalation"] is False
+        assert container["capabilities"] == {"drop": ["ALL"]}
+        assert pods.spec["automountServiceAccountToken"] is False
+
+
+def test_our_own_image_runs_as_its_user_on_a_filesystem_that_it_cannot_write(manifests: Manifests) -> None:
+    ours = [pods for pods in manifests.pods() if "csvpipe-uploader:" in pods.container["image"]]
+    assert ours
+    for pods in ours:
+        assert pods.spec["securityContext"]["runAsUser"] == 10001
+        assert pods.container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert manifests.uploader().spec["securityContext"]["fsGroup"] == 10001
+
+
+def test_namespace_refuses_pods_that_may_more(manifests: Manifests) -> None:
+    labels = manifests.get("Namespace", "csv-ingestion")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_pods_have_requests_and_limits(manifests: Manifests) -> None:
+    for pods in manifests.pods():
+        resources = pods.container["resources"]
+        assert resources["requests"].keys() == resources["limits"].keys() == {"cpu", "memory"}, pods.place
+
+
+def test_ports_of_probes_and_services_are_named_ports_of_containers(manifests: Manifests) -> None:
+    for pods in manifests.pods():
+        for probe in probes(pods):
+            asked = {kind["port"] for kind in probe.values() if isinstance(kind, dict) and "port" in kind}
+            assert asked <= pods.ports.keys(), pods.place
+    for service in manifests.of("Service"):
+        if service["metadata"]["name"] in OF_OTHERS:
+            continue
+        (pods,) = selected(manifests, service["spec"]["selector"], service["metadata"]["namespace"])
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= pods.ports.keys()
+
+
+def selected(manifests: Manifests, selector: dict[str, str], namespace: str) -> list[Pods]:
+    return [pods for pods in manifests.pods() if pods.namespace == namespace and selects(selector, pods.labels)]
+
+
+def test_selectors_of_services_policies_and_owners_select_pods(manifests: Manifests) -> None:
+    for resource in manifests.resources:
+        spec, name = resource.get("spec", {}), resource["metadata"]["name"]
+        selector = {
+            "Service": lambda spec: spec["selector"],
+            "NetworkPolicy": lambda spec: spec["podSelector"].get("matchLabels", {}),
+            "PodDisruptionBudget": lambda spec: spec["selector"]["matchLabels"],
+            "StatefulSet": lambda spec: spec["selector"]["matchLabels"],
+        }.get(resource["kind"])
+        if selector is None or name in OF_OTHERS:
+            continue
+        assert selected(manifests, selector(spec), resource["metadata"]["namespace"]), (resource["kind"], name)
+
+
+def test_pods_of_one_owner_are_not_selected_by_another(manifests: Manifests) -> None:
+    for owner in manifests.of("StatefulSet"):
+        found = selected(manifests, owner["spec"]["selector"]["matchLabels"], owner["metadata"]["namespace"])
+        assert [pods.owner["metadata"]["name"] for pods in found] == [owner["metadata"]["name"]]
+
+
+def test_service_accounts_exist_and_bring_no_token(manifests: Manifests) -> None:
+    accounts = {(a["metadata"]["namespace"], a["metadata"]["name"]): a for a in manifests.of("ServiceAccount")}
+    named = {(p.namespace, p.spec["serviceAccountName"]) for p in manifests.pods() if "serviceAccountName" in p.spec}
+    assert named == accounts.keys()
+    assert [a for a in accounts.values() if a["automountServiceAccountToken"] is not False] == []
+
+
+def test_config_maps_that_pods_name_exist_beside_them(manifests: Manifests) -> None:
+    there = {(c["metadata"]["namespace"], c["metadata"]["name"]) for c in manifests.of("ConfigMap")}
+    named = {
+        (pods.namespace, source["configMapRef"]["name"])
+        for pods in manifests.pods()
+        for source in pods.container.get("envFrom", [])
+    }
+    assert named
+    assert named <= there
+
+
+def secret_keys(pods: Pods) -> Iterator[tuple[str, str, str]]:
+    for variable in pods.container.get("env", []):
+        if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
+            yield pods.namespace, reference["name"], reference["key"]
+    for volume in pods.spec.get("volumes", []):
+        for item in volume.get("secret", {}).get("items", []):
+            yield pods.namespace, volume["secret"]["secretName"], item["key"]
+
+
+def provided(manifests: Manifests) -> set[tuple[str, str, str]]:
+    secrets = {(s["metadata"]["namespace"], s["metadata"]["name"]): s["data"].keys() for s in manifests.of("Secret")}
+    if manifests.overlay == "hanoi":
+        secrets |= {
+            (s["metadata"]["namespace"], s["spec"]["target"]["name"]): {d["secretKey"] for d in s["spec"]["data"]}
+            for s in load_external_secrets()
+        }
+    return {(*place, key) for place, keys in secrets.items() for key in keys}
+
+
+def test_keys_of_secrets_that_pods_read_are_provided(manifests: Manifests) -> None:
+    wanted = {key for pods in manifests.pods() for key in secret_keys(pods)}
+    assert wanted
+    assert wanted <= provided(manifests)
+
+
+def test_secrets_of_our_namespace_hold_nothing_that_no_pod_reads(manifests: Manifests) -> None:
+    ours = {key for key in provided(manifests) if key[0] == "csv-ingestion"}
+    assert ours == {key for pods in manifests.pods() for key in secret_keys(pods)}
+
+
+def test_no_secret_stands_in_the_overlay_of_a_cluster(hanoi: Manifests) -> None:
+    assert hanoi.of("Secret") == []
+    referred = {tls["secretName"] for ingress in hanoi.of("Ingress") for tls in ingress["spec"]["tls"]}
+    assert referred == SECRETS_BY_HAND
+
+
+def test_every_volume_is_mounted_and_every_mount_has_a_volume(manifests: Manifests) -> None:
+    for pods in manifests.pods():
+        claims = {claim["metadata"]["name"] for claim in pods.owner["spec"].get("volumeClaimTemplates", [])}
+        volumes = claims | {volume["name"] for volume in pods.spec.get("volumes", [])}
+        assert {mount["name"] for mount in pods.container.get("volumeMounts", [])} == volumes, pods.place
+
+
+def test_jobs_end_and_go_so_that_the_next_apply_makes_them_anew(manifests: Manifests) -> None:
+    for job in manifests.of("Job"):
+        assert job["spec"]["ttlSecondsAfterFinished"] > 0
+        assert job["spec"]["activeDeadlineSeconds"] > 0
+        assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
+
+
+@pytest.mark.parametrize("kind", ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"])
+def test_nobody_is_given_rights_on_the_cluster(manifests: Manifests, kind: str) -> None:
+    assert manifests.of(kind) == []
