@@ -12,13 +12,15 @@ ARG BASE_IMAGE=debian:12.12-slim
 
 FROM ${BASE_IMAGE} AS python
 RUN if ! command -v python3 > /dev/null; then \
-        apt-get update && apt-get install --yes --no-install-recommends python3 && rm -rf /var/lib/apt/lists/*; \
+        apt-get update && apt-get install --yes --no-install-recommends python3 && rm -rf /var/lib/apt/lists/* /var/cache/apt/*; \
     fi; \
     useradd --system --uid 10001 --home-dir /var/lib/csvpipe --create-home --shell /usr/sbin/nologin csvpipe
 
 FROM python AS build
 ARG UV_VERSION=0.13.9
-ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_CACHE=1
+ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_CACHE=1
+# nipyapi asks for setuptools, and does not import it.
+ENV SYNC="/opt/uv/bin/uv sync --locked --no-dev --no-install-package setuptools"
 WORKDIR /app
 COPY docker/build-settings docker/slim /usr/local/bin/
 # uv comes from the index that every other package comes from: one way in, with and without a registry of images.
@@ -34,22 +36,22 @@ FROM build AS build-uploader
 # The dependencies first: they change seldom, and their layer is kept while the code changes.
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
-    /opt/uv/bin/uv sync --locked --no-dev --no-install-project --extra uploader --extra postgresql --extra cli; \
-    slim .venv
+    $SYNC --no-install-project --extra uploader --extra postgresql --extra cli
 COPY . .
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
-    /opt/uv/bin/uv sync --locked --no-dev --no-editable --extra uploader --extra postgresql --extra cli
+    $SYNC --no-editable --extra uploader --extra postgresql --extra cli; \
+    slim .venv uploader.app,uploader.healthcheck serve upload status list verify nifi
 
 FROM build AS build-sequencer
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
-    /opt/uv/bin/uv sync --locked --no-dev --no-install-project --extra sequencer; \
-    slim .venv
+    $SYNC --no-install-project --extra sequencer
 COPY . .
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
-    /opt/uv/bin/uv sync --locked --no-dev --no-editable --extra sequencer
+    $SYNC --no-editable --extra sequencer; \
+    slim .venv sequencer.start sequence verify-topic
 
 FROM python AS runtime
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/var/lib/csvpipe
@@ -69,7 +71,7 @@ CMD ["serve"]
 FROM runtime AS sequencer
 # The zlib in confluent-kafka's wheel takes four times as long (docs/performance.md). The name alone: the loader knows
 # the folder of the architecture.
-RUN apt-get update && apt-get install --yes --no-install-recommends librdkafka1 && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install --yes --no-install-recommends librdkafka1 && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 COPY --from=build-sequencer /app/.venv /app/.venv
 ENV LIBRDKAFKA=librdkafka.so.1 CHECKPOINT_FILE=/var/lib/csvpipe/checkpoints.sqlite3
 USER 10001:10001
