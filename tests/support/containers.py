@@ -80,7 +80,7 @@ class Engine:
 
     @property
     def _storage(self) -> list[str | Path]:
-        places = ["--root", self.folder / "images", "--runroot", self.folder / "run"]
+        places: list[str | Path] = ["--root", self.folder / "images", "--runroot", self.folder / "run"]
         return [*places, "--storage-driver", self.driver]
 
     def podman(self, *arguments: str | Path, deadline_s: float = _CALL_S) -> str:
@@ -89,7 +89,8 @@ class Engine:
 
     @property
     def _podman(self) -> list[str | Path]:
-        return ["podman", *self._storage, "--runtime", "runc", "--cgroup-manager", "cgroupfs"]
+        how: list[str | Path] = ["--runtime", "runc", "--cgroup-manager", "cgroupfs"]
+        return ["podman", *self._storage, *how]
 
     def build(self, *, target: str, base: str, secrets: Mapping[str, Path]) -> str:
         """Build one target of the Dockerfile and return the name of its image."""
@@ -111,9 +112,8 @@ class Engine:
         archive = self.folder / "packed"
         self.podman("push", "--compression-format", "gzip", image, f"dir:{archive}", deadline_s=_BUILD_S)
         manifest = json.loads((archive / "manifest.json").read_text())
-        size_bytes = sum(
-            (archive / layer["digest"].removeprefix("sha256:")).stat().st_size for layer in manifest["layers"]
-        )
+        layers = [archive / layer["digest"].removeprefix("sha256:") for layer in manifest["layers"]]
+        size_bytes = sum(layer.stat().st_size for layer in layers)
         shutil.rmtree(archive)
         return size_bytes
 

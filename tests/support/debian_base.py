@@ -14,7 +14,7 @@ NAME = "localhost/debian-base:test"
 _MIRROR = "http://deb.debian.org/debian"
 _BOOTSTRAP_S = 900.0
 # What Debian's own slim images leave out, and their dpkg too.
-_LEFT_OUT = ("usr/share/man", "usr/share/locale", "usr/share/doc", "usr/share/info", "usr/share/groff")
+_LEFT_OUT = ("usr/share/man", "usr/share/locale", "usr/share/doc", "usr/share/info")
 _CACHES = ("var/cache/apt", "var/lib/apt/lists", "var/log")
 _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _HANDED_ON = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -35,7 +35,8 @@ def make_base(engine: Engine, folder: Path) -> str:
     excluded = "".join(f"path-exclude /{path}/*\n" for path in _LEFT_OUT)
     (tree / "etc" / "dpkg" / "dpkg.cfg.d" / "slim").write_text(excluded)
     for path in (*_LEFT_OUT, *_CACHES):
-        call(["find", tree / path, "-mindepth", "1", "-delete"])
+        call(["rm", "--recursive", "--force", tree / path])
+        (tree / path).mkdir()
     archive = folder / "base.tar"
     call(["tar", "--create", "--one-file-system", "--file", archive, "--directory", tree, "."])
     engine.podman("import", archive, NAME)
