@@ -11,8 +11,11 @@
 ARG BASE_IMAGE=debian:12.12-slim
 
 FROM ${BASE_IMAGE} AS python
-RUN if ! command -v python3 > /dev/null; then \
-        apt-get update && apt-get install --yes --no-install-recommends python3 && rm -rf /var/lib/apt/lists/* /var/cache/apt/*; \
+RUN set -eu; \
+    if ! command -v python3 > /dev/null; then \
+        apt-get update; \
+        apt-get install --yes --no-install-recommends python3; \
+        rm -rf /var/lib/apt/lists/* /var/cache/apt/* /usr/lib/python3.*/pydoc_data /usr/lib/python3.*/test; \
     fi; \
     useradd --system --uid 10001 --home-dir /var/lib/csvpipe --create-home --shell /usr/sbin/nologin csvpipe
 

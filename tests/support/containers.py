@@ -113,7 +113,7 @@ class Engine:
         self.podman("push", "--compression-format", "gzip", image, f"dir:{archive}", deadline_s=_BUILD_S)
         manifest = json.loads((archive / "manifest.json").read_text())
         layers = [archive / layer["digest"].removeprefix("sha256:") for layer in manifest["layers"]]
-        size_bytes = sum(layer.stat().st_size for layer in layers)
+        size_bytes: int = sum(layer.stat().st_size for layer in layers)
         shutil.rmtree(archive)
         return size_bytes
 
