@@ -188,8 +188,8 @@ def test_upload_outlives_its_container(engine: Engine, images: dict[str, str], v
     with running(engine, image, volume, "serve", "--workers", workers) as (_, client):
         urls = [f"/chunks/{uploaded['upload_id']}/{chunk}/download" for chunk in range(1, len(before) + 1)]
         assert [client.get(url).content for url in urls] == before
-        status = client.get(f"/uploads/{uploaded['upload_id']}").json()
-        assert hashlib.sha256(CSV).hexdigest() in str(status)
+        manifest = client.get(f"/uploads/{uploaded['upload_id']}/manifest").json()
+        assert manifest["source_sha256"] == hashlib.sha256(CSV).hexdigest()
 
 
 def test_term_ends_an_open_upload_and_leaves_nothing_of_it(

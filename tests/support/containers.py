@@ -110,7 +110,7 @@ class Engine:
     def compressed_bytes(self, image: str) -> int:
         """Return what the layers of an image take in a registry, packed with gzip."""
         archive = self.folder / "packed"
-        self.podman("push", "--compression-format", "gzip", image, f"dir:{archive}", deadline_s=_BUILD_S)
+        self.podman("push", "--compress", image, f"dir:{archive}", deadline_s=_BUILD_S)
         manifest = json.loads((archive / "manifest.json").read_text())
         layers = [archive / layer["digest"].removeprefix("sha256:") for layer in manifest["layers"]]
         size_bytes: int = sum(layer.stat().st_size for layer in layers)
