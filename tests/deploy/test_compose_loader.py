@@ -20,7 +20,7 @@ PROFILES = ("core", "ordered", "*")
 def loader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the program."""
     program = tmp_path_factory.mktemp("loader") / "loader"
-    build = [provide_go(print), "build", "-o", program, "."]
+    build: list[str | Path] = [provide_go(print), "build", "-o", program, "."]
     done = subprocess.run(build, cwd=HERE / "compose_loader", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return program
@@ -29,7 +29,7 @@ def loader(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def load(loader: Path, file: Path) -> subprocess.CompletedProcess[str]:
     # No variable is set: the defaults of the file have to do.
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(file.parent)}
-    command = [loader, file, *PROFILES]
+    command: list[str | Path] = [loader, file, *PROFILES]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
