@@ -1,39 +1,85 @@
 # syntax=docker/dockerfile:1
-# Two images: `uploader` (the service and the command line) and `airflow` (Airflow with what the DAGs import).
+# Three images: `uploader` (the service, and the commands upload, status, list, verify and nifi), `sequencer` (the
+# commands sequence and verify-topic) and `airflow` (Airflow with what the DAGs import). See
+# docs/adr/0017-two-images-from-one-dockerfile.md for the why, and docs/compose.md for how they are run.
+#
+# Another base (of Debian 12 or newer, with or without Python):  --build-arg BASE_IMAGE=python:3.11.13-slim-bookworm
+# A package index of one's own: two optional secrets, which leave no trace in the image.
+#   --secret id=build-env,src=FILE   lines NAME=value for pip and uv: UV_DEFAULT_INDEX=..., PIP_INDEX_URL=...
+#   --secret id=build-ca,src=FILE    certificates to trust (PEM) while packages are fetched
 
-FROM python:3.11.13-slim-bookworm AS build
-COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/local/bin/uv
-ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+ARG BASE_IMAGE=debian:12.12-slim
+
+FROM ${BASE_IMAGE} AS python
+RUN set -eu; \
+    if ! command -v python3 > /dev/null; then \
+        apt-get update; \
+        apt-get install --yes --no-install-recommends python3; \
+        rm -rf /var/lib/apt/lists/* /var/cache/apt/* /usr/lib/python3.*/pydoc_data /usr/lib/python3.*/test; \
+    fi; \
+    useradd --system --uid 10001 --home-dir /var/lib/csvpipe --create-home --shell /usr/sbin/nologin csvpipe
+
+FROM python AS build
+ARG UV_VERSION=0.13.9
+ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_CACHE=1
+# nipyapi asks for setuptools, and does not import it.
+ENV SYNC="/opt/uv/bin/uv sync --locked --no-dev --no-install-package setuptools"
 WORKDIR /app
-# The dependencies first: they change seldom, and their layer is kept while the code changes.
+COPY docker/build-settings docker/slim /usr/local/bin/
+# uv comes from the index that every other package comes from: one way in, with and without a registry of images.
+RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
+    . build-settings; \
+    apt-get update; \
+    apt-get install --yes --no-install-recommends binutils python3-venv; \
+    python3 -m venv /opt/uv; \
+    /opt/uv/bin/pip install --no-cache-dir --quiet uv==${UV_VERSION}
 COPY pyproject.toml uv.lock ./
-RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --locked --no-dev --no-install-project --extra uploader --extra postgresql --extra cli --extra tracing
-COPY README.md ./
-COPY contracts contracts
-COPY csvscan csvscan
-COPY uploader uploader
-COPY sequencer sequencer
-COPY dags dags
-COPY nifi nifi
-COPY stack stack
-COPY tracing tracing
-COPY csvpipe csvpipe
-RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --locked --no-dev --no-editable --extra uploader --extra postgresql --extra cli --extra tracing
 
-FROM python:3.11.13-slim-bookworm AS uploader
-RUN useradd --system --uid 10001 --home-dir /var/lib/csvpipe --create-home csvpipe
-COPY --from=build /app/.venv /app/.venv
-ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 API_HOST=0.0.0.0 TEMP_DIR=/var/lib/csvpipe
-USER csvpipe
+FROM build AS build-uploader
+# The dependencies first: they change seldom, and their layer is kept while the code changes.
+RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
+    . build-settings; \
+    $SYNC --no-install-project --extra uploader --extra postgresql --extra cli --extra tracing
+COPY . .
+RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
+    . build-settings; \
+    $SYNC --no-editable --extra uploader --extra postgresql --extra cli --extra tracing; \
+    slim .venv uploader.app,uploader.healthcheck serve upload status list verify nifi
+
+FROM build AS build-sequencer
+RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
+    . build-settings; \
+    $SYNC --no-install-project --extra sequencer
+COPY . .
+RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
+    . build-settings; \
+    $SYNC --no-editable --extra sequencer; \
+    slim .venv sequencer.start sequence verify-topic
+
+FROM python AS runtime
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/var/lib/csvpipe
 WORKDIR /var/lib/csvpipe
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["csvpipe"]
+
+FROM runtime AS uploader
+COPY --from=build-uploader /app/.venv /app/.venv
+ENV API_HOST=0.0.0.0 TEMP_DIR=/var/lib/csvpipe
+USER 10001:10001
 VOLUME /var/lib/csvpipe
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=15s \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=3)"]
-ENTRYPOINT ["csvpipe"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=15s CMD ["python", "-m", "uploader.healthcheck"]
 CMD ["serve"]
+
+FROM runtime AS sequencer
+# The zlib in confluent-kafka's wheel takes four times as long (docs/performance.md). The name alone: the loader knows
+# the folder of the architecture.
+RUN apt-get update && apt-get install --yes --no-install-recommends librdkafka1 && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+COPY --from=build-sequencer /app/.venv /app/.venv
+ENV LIBRDKAFKA=librdkafka.so.1 CHECKPOINT_FILE=/var/lib/csvpipe/checkpoints.sqlite3
+USER 10001:10001
+VOLUME /var/lib/csvpipe
+CMD ["sequence"]
 
 FROM apache/airflow:3.3.2-python3.11 AS airflow
 # The image brings Amazon's, the HTTP and the standard provider. Airflow's version is named once more, so that pip can

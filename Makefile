@@ -11,7 +11,7 @@ SERVICE_FREE := tests/unit tests/property tests/dags
 
 .PHONY: help
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-9s %s\n", $$1, $$2}'
 
 .stack/tools/bin/uv:
 	python3 -m venv .stack/tools
@@ -68,6 +68,14 @@ bench: setup ## Benchmarks; they print tables and take their time
 	$(RUN) python -m benchmarks.upload
 	$(RUN) python -m benchmarks.landing
 	$(RUN) python -m benchmarks.sequence
+
+# A project of its own: what it takes away in the end is its own volumes, and never yours.
+.PHONY: e2e-compose
+e2e-compose: setup ## Both lanes in the containers of docker-compose.yml; needs Docker with Compose 2.24 or newer
+	export COMPOSE_PROJECT_NAME=csvpipe-e2e; \
+	trap 'docker compose --profile "*" down --volumes' EXIT; \
+	docker compose --profile core up --build --wait --wait-timeout 900; \
+	$(RUN) pytest tests/compose
 
 .PHONY: openapi
 openapi: setup ## Write docs/openapi.json and the message schemas anew

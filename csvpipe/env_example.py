@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -46,6 +47,7 @@ def render_env_example() -> str:
         ("The sequencer (csvpipe sequence, verify-topic)", list(settings_variables(JobSettings))),
         ("The DAGs (read where Airflow parses them)", list(dag_variables())),
         ("The local stack (csvpipe stack, make demo)", list(settings_variables(StackSettings))),
+        ("The containers (docker-compose.yml)", list(compose_variables())),
     )
     seen: set[str] = set()
     parts = [_PREAMBLE]
@@ -71,6 +73,24 @@ def dag_variables() -> Iterator[Variable]:
         yield Variable(f"CSV_INGESTION_{field.name.upper()}", str(field.default), _DAG_DESCRIPTIONS[field.name])
 
 
+def compose_variables() -> Iterator[Variable]:
+    """Give the variables of docker-compose.yml that are no setting of a service, with their defaults there."""
+    defaults = dict(_COMPOSE_VARIABLE.findall((CHECKOUT / "docker-compose.yml").read_text(encoding="utf-8")))
+    for name, description in _COMPOSE_DESCRIPTIONS.items():
+        yield Variable(name, defaults.get(name, ""), description)
+
+
+_COMPOSE_VARIABLE = re.compile(r"(?<!\$)\$\{(\w+):-([^}]*)\}")
+_COMPOSE_DESCRIPTIONS = {
+    "COMPOSE_PROFILES": "What `docker compose up` starts without --profile: core, ordered, monitoring, with commas.",
+    "MINIO_ROOT_USER": "MinIO's user, also the S3 access key of NiFi, Airflow and the sequencer.",
+    "MINIO_ROOT_PASSWORD": "Its password, also the secret key.",
+    "NIFI_SENSITIVE_PROPS_KEY": "What NiFi encrypts its secrets with; at least 12 characters.",
+    "POSTGRES_PASSWORD": "Password of Airflow's database.",
+    "AIRFLOW_FERNET_KEY": "What Airflow encrypts its connections with: 32 bytes in URL-safe base64.",
+    "AIRFLOW_SECRET_KEY": "What Airflow signs its tokens with; at least 64 characters.",
+    "GRAFANA_ADMIN_PASSWORD": "Password of Grafana's user admin; looking needs none.",
+}
 _DAG_DESCRIPTIONS = {
     "retries": "How often a task of csv-chunk-ingestion is tried again.",
     "retry_delay_s": "Seconds between these tries.",

@@ -1,0 +1,332 @@
+"""docker-compose.yml and the Dockerfile, as far as they can be checked without an engine.
+
+By the schema that ``docker compose`` itself checks with, by ``docker compose config`` where the plugin is there (the
+test's name says so), and by what the services say of each other.
+"""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jsonschema
+import pytest
+import yaml
+from pydantic_settings import BaseSettings
+
+from contracts.names import BUCKET_RAW, TOPIC_DEAD_LETTER, TOPIC_INGEST
+from csvpipe.app import COMMANDS
+from csvpipe.commands.serve import command as serve
+from csvpipe.env_example import settings_variables
+from dags.modules import settings as dag_settings
+from nifi.environment import load_environment
+from sequencer.settings import JobSettings
+from sequencer.settings import load_settings as load_job_settings
+from uploader.settings import Settings, load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docker-compose.yml").read_text()
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+VERSIONS = tomllib.loads((ROOT / "stack" / "versions.toml").read_text())
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*))?\}")
+SCHEMA = ROOT / "tests" / "data" / "compose" / "compose-spec.json"
+Json = dict[str, Any]
+
+
+def has_compose_plugin() -> bool:
+    docker = shutil.which("docker")
+    if docker is None:
+        return False
+    return subprocess.run([docker, "compose", "version"], check=False, capture_output=True).returncode == 0
+
+
+def load() -> Json:
+    """Read the file as Compose would with no variable set."""
+    loaded: Json = yaml.safe_load(VARIABLE.sub(lambda match: match[2] or "", TEXT).replace("$$", "$"))
+    return loaded
+
+
+COMPOSE = load()
+SERVICES: dict[str, Json] = COMPOSE["services"]
+each_service = pytest.mark.parametrize("name", sorted(SERVICES))
+
+
+@pytest.mark.parametrize("check", ["docker compose config and schema" if has_compose_plugin() else "schema"])
+def test_compose_file_is_accepted(check: str) -> None:
+    if check.startswith("docker"):
+        command = ["docker", "compose", "--profile", "*", "config", "--quiet"]
+        done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    jsonschema.validate(COMPOSE, json.loads(SCHEMA.read_text()))
+
+
+def test_schema_refuses_a_key_that_compose_does_not_know() -> None:
+    broken = {**COMPOSE, "services": {**SERVICES, "kafka": {**SERVICES["kafka"], "helthcheck": {}}}}
+    with pytest.raises(jsonschema.ValidationError, match="helthcheck"):
+        jsonschema.validate(broken, json.loads(SCHEMA.read_text()))
+
+
+@each_service
+def test_service_and_all_that_it_waits_for_start_with_each_of_its_profiles(name: str) -> None:
+    profiles = set(SERVICES[name]["profiles"])
+    assert profiles <= {"core", "ordered", "monitoring"}
+    for other in SERVICES[name].get("depends_on", {}):
+        assert profiles <= set(SERVICES[other]["profiles"]), other
+
+
+def test_every_variable_has_a_default_and_stands_in_env_example() -> None:
+    assert [match[1] for match in VARIABLE.finditer(TEXT) if match[2] is None] == []
+    example = (ROOT / ".env.example").read_text()
+    assert {match[1] for match in VARIABLE.finditer(TEXT)} <= set(re.findall(r"^#(\w+)=", example, re.MULTILINE))
+
+
+@each_service
+def test_image_is_pinned_or_built_from_a_stage_that_exists(name: str) -> None:
+    service = SERVICES[name]
+    tag = service["image"].rpartition(":")[2]
+    assert re.search(r"\d", tag), service["image"]
+    if "build" in service:
+        assert f" AS {service['build']['target']}\n" in DOCKERFILE
+        assert (ROOT / service["build"]["context"] / "Dockerfile").is_file()
+
+
+@each_service
+def test_dependencies_exist_and_can_become_what_is_waited_for(name: str) -> None:
+    for other, how in SERVICES[name].get("depends_on", {}).items():
+        if how["condition"] == "service_healthy":
+            assert SERVICES[other]["healthcheck"]["test"]
+        else:
+            assert how["condition"] == "service_completed_successfully"
+            assert SERVICES[other]["restart"] == "no"
+
+
+@each_service
+def test_service_that_runs_once_is_waited_for(name: str) -> None:
+    # `up --wait` takes an end with 0 as a success only of what another service waits for.
+    waited_for = {other for service in SERVICES.values() for other in service.get("depends_on", {})}
+    assert SERVICES[name]["restart"] != "no" or name in waited_for
+
+
+def test_nobody_waits_in_a_circle() -> None:
+    waiting = {name: set(service.get("depends_on", {})) for name, service in SERVICES.items()}
+    while free := {name for name, needs in waiting.items() if not needs}:
+        waiting = {name: needs - free for name, needs in waiting.items() if name not in free}
+    assert waiting == {}
+
+
+@each_service
+def test_service_runs_for_ever_and_says_how_it_is_or_ends_by_itself(name: str) -> None:
+    service = SERVICES[name]
+    if service["restart"] == "unless-stopped":
+        assert ("healthcheck" in service) != bool(service.get("x-no-healthcheck"))
+    else:
+        assert service["restart"] in {"no", "on-failure:5"}
+
+
+def test_volumes_are_declared_and_used_and_paths_exist() -> None:
+    mounts = [mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", [])]
+    assert {mount for mount in mounts if not mount.startswith(".")} == set(COMPOSE["volumes"])
+    assert [mount for mount in mounts if mount.startswith(".") and not (ROOT / mount).exists()] == []
+
+
+def test_ports_are_unique_and_reachable_from_this_machine_alone() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len({port.split(":")[1] for port in ports}) == len(ports)
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+
+
+def test_versions_are_those_of_the_local_stack() -> None:
+    assert (
+        SERVICES["kafka"]["image"]
+        == SERVICES["kafka-topics"]["image"]
+        == f"apache/kafka:{VERSIONS['kafka']['version']}"
+    )
+    assert SERVICES["nifi"]["image"] == f"apache/nifi:{VERSIONS['nifi']['version']}"
+    airflow = version("apache-airflow")
+    assert SERVICES["airflow-scheduler"]["image"].endswith(f":{airflow}")
+    assert f"FROM apache/airflow:{airflow}-" in DOCKERFILE
+    for package in ("apache-airflow", "apache-airflow-providers-apache-kafka"):
+        assert f"{package}=={version(package)}" in DOCKERFILE
+
+
+def test_uploader_knows_every_variable_it_is_given_and_starts_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = SERVICES["uploader"]["environment"] | image_environment("uploader")
+    assert {name for name in given if name.lower() not in Settings.model_fields} == set()
+    for name, value in given.items():
+        monkeypatch.setenv(name, str(value))
+    settings = load_settings()
+    assert settings.base_url == "http://uploader:8000"
+    assert str(settings.temp_dir) == SERVICES["uploader"]["volumes"][0].split(":")[1]
+
+
+def test_sequencer_knows_every_variable_it_is_given_and_starts_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    # SOURCE, KAFKA_TOPIC and JOB_ID have no default: they are the job.
+    given = SERVICES["sequencer"]["environment"] | image_environment("sequencer")
+    unknown = {name for name in given if name.lower() not in JobSettings.model_fields}
+    assert unknown == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, "these are boto3's own"
+    job = {"SOURCE": "s3://raw/big.csv", "KAFKA_TOPIC": "rows", "JOB_ID": "big"}
+    assert [name for name in job if given[name]] == []
+    for name, value in (given | job).items():
+        monkeypatch.setenv(name, str(value))
+    settings = load_job_settings()
+    settings.check_complete()
+    assert settings.job_id == "big"
+    assert settings.librdkafka == "librdkafka.so.1"
+
+
+def test_file_of_checkpoints_lies_on_the_volume() -> None:
+    (mount,) = SERVICES["sequencer"]["volumes"]
+    assert image_environment("sequencer")["CHECKPOINT_FILE"].startswith(mount.split(":")[1] + "/")
+
+
+@pytest.mark.parametrize(("name", "model"), [("uploader", Settings), ("sequencer", JobSettings)])
+def test_default_of_a_variable_is_that_of_the_setting(name: str, model: type[BaseSettings]) -> None:
+    defaults = {variable.name: variable.default for variable in settings_variables(model)}
+    for match in VARIABLE.finditer(TEXT):
+        if SERVICES[name]["environment"].get(match[1]) is not None and match[1] in defaults:
+            assert (
+                float(match[2]) == float(defaults[match[1]]) if match[2].isdigit() else match[2] == defaults[match[1]]
+            )
+
+
+@pytest.mark.parametrize("name", ["uploader", "sequencer"])
+def test_service_gets_the_time_that_it_needs_to_stop(name: str) -> None:
+    grace_s = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
+    serving_s = inspect.signature(serve).parameters["grace"].default
+    assert grace_s > {"uploader": serving_s, "sequencer": JobSettings.model_fields["stop_within_s"].default}[name]
+
+
+@pytest.mark.parametrize("name", ["uploader", "nifi-flow", "sequencer"])
+def test_our_image_runs_a_command_of_its_own_on_a_read_only_root(name: str) -> None:
+    service = SERVICES[name]
+    extras = {spec.name: spec.extra for spec in COMMANDS}
+    wanted = {"uploader": {"uploader", "cli"}, "sequencer": {"sequencer"}}
+    assert extras[service["command"][0]] in wanted[service["build"]["target"]]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+
+
+def test_health_check_is_that_of_the_image() -> None:
+    (command,) = re.findall(r"HEALTHCHECK .* CMD (\[.*\])", DOCKERFILE)
+    assert SERVICES["uploader"]["healthcheck"]["test"] == ["CMD", *json.loads(command)]
+
+
+def image_environment(target: str) -> dict[str, str]:
+    """Return the settings that an image brings along: variables that are ours."""
+    stage = DOCKERFILE.split(f" AS {target}\n", 1)[1].split("\nFROM ", 1)[0]
+    return {
+        name: value
+        for line in re.findall(r"^ENV (.*)$", stage, re.MULTILINE)
+        for name, value in re.findall(r"(\w+)=(\S+)", line)
+    }
+
+
+def airflow_environment() -> Json:
+    environment: Json = SERVICES["airflow-scheduler"]["environment"]
+    return environment
+
+
+def test_airflow_has_the_connections_that_the_dags_ask_for() -> None:
+    connections = {
+        name.removeprefix("AIRFLOW_CONN_").lower(): json.loads(value)
+        for name, value in airflow_environment().items()
+        if name.startswith("AIRFLOW_CONN_")
+    }
+    wanted = {getattr(dag_settings, name) for name in dir(dag_settings) if name.startswith("CONN_")}
+    assert set(connections) == wanted - {dag_settings.CONN_ALERTS}
+    assert connections[dag_settings.CONN_KAFKA]["extra"]["enable.auto.commit"] is False
+    assert connections[dag_settings.CONN_S3]["extra"]["bucket"] == BUCKET_RAW
+    assert {connections[name]["host"] for name in (dag_settings.CONN_NIFI, dag_settings.CONN_AIRFLOW)} <= set(SERVICES)
+
+
+def test_airflow_may_fetch_from_the_uploader_and_from_nobody_else() -> None:
+    allowed = airflow_environment()[f"AIRFLOW_VAR_{dag_settings.VARIABLE_ALLOWED_HOSTS.upper()}"]
+    assert f"http://{allowed}" == SERVICES["uploader"]["environment"]["API_BASE_URL"]
+
+
+def test_airflow_imports_the_dags_as_they_are_mounted() -> None:
+    environment, mounts = airflow_environment(), SERVICES["airflow-scheduler"]["volumes"]
+    assert f"./dags:{environment['AIRFLOW__CORE__DAGS_FOLDER']}:ro" in mounts
+    for package in ("contracts", "tracing"):
+        assert f"./{package}:{environment['PYTHONPATH']}/{package}:ro" in mounts
+    assert len(base64.urlsafe_b64decode(environment["AIRFLOW__CORE__FERNET_KEY"])) == 32
+    assert dag_settings.POOL_MONITORING in SERVICES["airflow-init"]["command"][0]
+
+
+def test_flow_is_deployed_with_the_addresses_of_the_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    command, given = SERVICES["nifi-flow"]["command"], SERVICES["nifi-flow"]["environment"]
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    environment = load_environment(command[command.index("--environment") + 1], environ=given)
+    assert set(environment.secret_variables) <= set(environment.parameters)
+    for address in (environment.url, environment.parameters["s3.endpoint"]):
+        assert urlsplit(address).hostname in SERVICES
+    assert str(SERVICES["nifi"]["environment"]["NIFI_WEB_HTTP_PORT"]) == str(urlsplit(environment.url).port)
+    chunk = f"{SERVICES['uploader']['environment']['API_BASE_URL']}/chunks/{'0' * 32}/1/download"
+    assert re.fullmatch(environment.parameters["source.url.pattern"], chunk)
+
+
+def test_topics_are_made_with_the_names_and_partitions_of_the_contract() -> None:
+    script = SERVICES["kafka-topics"]["command"][0]
+    partitions = Settings.model_fields["kafka_partitions"].default
+    assert f"make {TOPIC_INGEST} {partitions}\n" in script
+    assert f"make {TOPIC_DEAD_LETTER} 1\n" in script
+
+
+def test_kafka_is_where_the_uploader_looks_for_it() -> None:
+    broker = SERVICES["uploader"]["environment"]["KAFKA_BROKER"]
+    assert broker == Settings.model_fields["kafka_broker"].default
+    assert broker.partition(":")[0] in SERVICES["kafka"]["networks"]["default"]["aliases"]
+    assert f"PLAINTEXT://{broker}" in SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+
+
+def test_context_of_the_images_holds_every_package_and_nothing_but_what_is_named() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    packages = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert ignored[1] == "*"
+    assert {f"!{name}" for name in (*packages, "pyproject.toml", "uv.lock", "README.md", "docker")} == {
+        line for line in ignored if line.startswith("!")
+    }
+
+
+def test_images_are_built_with_extras_that_the_project_has() -> None:
+    extras = set(re.findall(r"--extra (\S+?)[;\s]", DOCKERFILE))
+    assert extras == {"uploader", "postgresql", "cli", "sequencer"}
+    assert extras <= set(PYPROJECT["project"]["optional-dependencies"])
+
+
+def test_versions_of_the_dockerfile_are_pinned_and_no_secret_is_needed() -> None:
+    stages = set(re.findall(r" AS (\S+)$", DOCKERFILE, re.MULTILINE))
+    (base,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", DOCKERFILE, re.MULTILINE)
+    images = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) - stages - {"${BASE_IMAGE}"} | {base}
+    assert [image for image in images if not re.search(r":.*\d+\.\d+", image)] == []
+    assert re.search(r"^ARG UV_VERSION=\d+\.\d+\.\d+$", DOCKERFILE, re.MULTILINE)
+    assert "required" not in DOCKERFILE
+
+
+def test_prometheus_scrapes_services_that_are_there_at_ports_that_they_have() -> None:
+    jobs = yaml.safe_load((ROOT / "monitoring" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    targets = dict(t.rsplit(":", 1) for job in jobs for s in job.get("static_configs", []) for t in s["targets"])
+    assert {"statsd-exporter", "kafka-exporter", "minio", "nifi"} <= set(targets) <= set(SERVICES) | {"localhost"}
+    assert targets["sequencer"] == str(SERVICES["sequencer"]["environment"]["METRICS_PORT"])
+    for name in ("minio", "uploader"):
+        published = [port.split(":")[2] for port in SERVICES[name]["ports"]]
+        assert targets.get(name, published[0]) in published
+
+
+def test_airflow_sends_its_metrics_to_the_exporter() -> None:
+    environment, command = airflow_environment(), SERVICES["statsd-exporter"]["command"]
+    assert environment["AIRFLOW__METRICS__STATSD_HOST"] in SERVICES
+    assert f"--statsd.listen-udp=:{environment['AIRFLOW__METRICS__STATSD_PORT']}" in command
+    (mount,) = SERVICES["statsd-exporter"]["volumes"]
+    assert f"--statsd.mapping-config={mount.split(':')[1]}" in command

@@ -1,0 +1,259 @@
+"""The images of the Dockerfile, built on a Debian of our own making and run with podman: no engine, no registry.
+
+Kafka is not there, so an upload ends as ``awaiting_kafka``: taken, on the disk, and nothing lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.containers import Engine, call, free_port, open_engine, provide_engine
+from tests.support.debian_base import build_secrets, make_base
+from tests.support.waiting import wait_until
+
+MB = 1_000_000
+"""As `podman images` counts."""
+LIMIT_BYTES = 250 * MB
+USER = 10001
+HOME = "/var/lib/csvpipe"
+GRACE_S = 60
+ROWS = b"".join(b"%d,row %d\n" % (row, row) for row in range(1, 20_001))
+CSV = b"id,name\n" + ROWS
+BEGUN = (
+    b"POST /upload/csv?dataset_name=people HTTP/1.1\r\nHost: uploader\r\nContent-Length: 10000000\r\n"
+    b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n' + CSV
+)
+"""An upload that does not end."""
+READ_ONLY = ("--read-only", "--read-only-tmpfs=false")
+pytestmark = pytest.mark.timeout(1_800)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    provide_engine()
+    engine = open_engine(tmp_path_factory.mktemp("engine") / "storage")
+    yield engine
+    engine.remove()
+
+
+@pytest.fixture(scope="module")
+def images(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("base")
+    base, secrets = make_base(engine, folder), build_secrets(folder)
+    return {target: engine.build(target=target, base=base, secrets=secrets) for target in ("uploader", "sequencer")}
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """Return a folder that is the container's one place to write to."""
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    call(["chown", str(USER), folder])
+    return folder
+
+
+@contextmanager
+def running(engine: Engine, image: str, volume: Path, *arguments: str) -> Iterator[tuple[str, httpx.Client]]:
+    """Run an uploader without Kafka on a read-only root; give its container and a client of it."""
+    port = free_port()
+    environment = {
+        "API_HOST": "127.0.0.1",
+        "API_PORT": str(port),
+        "KAFKA_BROKER": f"127.0.0.1:{free_port()}",
+        "REPLICA_NAME": "uploader",
+        "MIN_FREE_DISK_MB": "0",
+        "LOW_DISK_MB": "0",
+    }
+    options = [*READ_ONLY, "--volume", f"{volume}:{HOME}"]
+    with (
+        engine.container(image, *arguments, environment=environment, options=options) as container,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
+    ):
+        wait_until(
+            lambda: is_alive(client),
+            what="the uploader answers",
+            deadline_s=60,
+            explain=lambda: engine.podman("logs", container),
+        )
+        yield container, client
+
+
+def is_alive(client: httpx.Client) -> bool:
+    try:
+        return client.get("/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def upload(client: httpx.Client) -> dict[str, object]:
+    answer = client.post(
+        "/upload/csv",
+        params={"dataset_name": "people", "chunk_type": "rows", "chunk_size": "5000"},
+        files={"file": ("people.csv", CSV, "text/csv")},
+    )
+    assert answer.status_code == 202, answer.text
+    body: dict[str, object] = answer.json()
+    return body
+
+
+def stop(engine: Engine, container: str) -> int:
+    """Send TERM, KILL after the grace time; return the exit code: 137 is what KILL leaves."""
+    engine.podman("stop", "--time", str(GRACE_S), container, deadline_s=2 * GRACE_S)
+    return engine.exit_code(container)
+
+
+def python(engine: Engine, image: str, code: str, options: Sequence[str] = ()) -> str:
+    """Run Python in an image, without a shell and without ``csvpipe``."""
+    return engine.run(image, "-c", code, options=["--entrypoint", "/app/.venv/bin/python", *options]).strip()
+
+
+def health_check(engine: Engine, image: str) -> list[str]:
+    kind, *command = engine.inspect(image)["Healthcheck"]["Test"]
+    assert kind == "CMD", "a shell would be needed"
+    return list(command)
+
+
+@pytest.mark.parametrize("target", ["uploader", "sequencer"])
+def test_image_runs_as_a_user_without_rights_and_stops_by_term(
+    engine: Engine, images: dict[str, str], target: str
+) -> None:
+    config = engine.inspect(images[target])["Config"]
+    assert config["User"] == f"{USER}:{USER}"
+    assert config["StopSignal"] in {"SIGTERM", "15"}
+    assert config["Entrypoint"] == ["csvpipe"]
+    assert list(config["Volumes"]) == [HOME]
+    assert python(engine, images[target], "import os; print(os.getuid(), os.getgid())") == f"{USER} {USER}"
+
+
+@pytest.mark.parametrize("target", ["uploader", "sequencer"])
+def test_image_has_no_compiler_and_no_installer_of_python_packages(
+    engine: Engine, images: dict[str, str], target: str
+) -> None:
+    code = "import shutil; print([p for p in 'cc gcc ld as strip make pip pip3 uv'.split() if shutil.which(p)])"
+    assert python(engine, images[target], code) == "[]"
+    code = (
+        "from importlib.util import find_spec; print([m for m in ('pip', 'setuptools', 'hatchling') if find_spec(m)])"
+    )
+    assert python(engine, images[target], code) == "[]"
+
+
+@pytest.mark.parametrize("target", ["uploader", "sequencer"])
+def test_secrets_of_the_build_are_not_in_the_image(engine: Engine, images: dict[str, str], target: str) -> None:
+    code = "import pathlib; print(list(pathlib.Path('/run').glob('secrets/*')))"
+    assert python(engine, images[target], code) == "[]"
+    assert "build-env" not in str(engine.inspect(images[target])["Config"])
+
+
+def test_uploader_is_below_250_mb_on_the_disk(engine: Engine, images: dict[str, str]) -> None:
+    assert engine.inspect(images["uploader"])["Size"] < LIMIT_BYTES
+
+
+def test_sequencer_is_below_250_mb_in_a_registry(engine: Engine, images: dict[str, str]) -> None:
+    assert engine.compressed_bytes(images["sequencer"]) < LIMIT_BYTES
+
+
+def test_nothing_but_the_volume_can_be_written_to(engine: Engine, images: dict[str, str], volume: Path) -> None:
+    code = """
+import pathlib
+def refused(folder):
+    try:
+        (pathlib.Path(folder) / "file").write_text("x")
+    except OSError as error:
+        return error.strerror
+print([refused(folder) for folder in ("/", "/tmp", "/app/.venv", "/var/lib/csvpipe")])
+"""
+    said = python(engine, images["uploader"], code, [*READ_ONLY, "--volume", f"{volume}:{HOME}"])
+    assert said == str(["Read-only file system"] * 3 + [None])
+    assert (volume / "file").stat().st_uid == USER
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_upload_outlives_its_container(engine: Engine, images: dict[str, str], volume: Path, workers: str) -> None:
+    image = images["uploader"]
+    with running(engine, image, volume, "serve", "--workers", workers) as (container, client):
+        uploaded = upload(client)
+        assert uploaded["status"] == "awaiting_kafka"
+        before = [path.read_bytes() for path in sorted(volume.rglob("people_chunk_*.csv"))]
+        assert before[0].startswith(b"id,name\n1,row 1\n")
+        assert b"".join(chunk.removeprefix(b"id,name\n") for chunk in before) == ROWS
+        assert stop(engine, container) == 0
+    with running(engine, image, volume, "serve", "--workers", workers) as (_, client):
+        urls = [f"/chunks/{uploaded['upload_id']}/{chunk}/download" for chunk in range(1, len(before) + 1)]
+        assert [client.get(url).content for url in urls] == before
+        manifest = client.get(f"/uploads/{uploaded['upload_id']}/manifest").json()
+        assert manifest["source_sha256"] == hashlib.sha256(CSV).hexdigest()
+
+
+def test_term_ends_an_open_upload_and_leaves_nothing_of_it(
+    engine: Engine, images: dict[str, str], volume: Path
+) -> None:
+    with (
+        running(engine, images["uploader"], volume, "serve", "--grace", "2") as (container, client),
+        socket.create_connection((client.base_url.host, client.base_url.port or 0)) as line,
+    ):
+        line.sendall(BEGUN)
+        wait_until(lambda: unfinished(volume), what="the upload is being received", deadline_s=30)
+        assert stop(engine, container) == 0
+    assert unfinished(volume) == []
+    assert list(volume.rglob("people_chunk_*")) == []
+
+
+def unfinished(volume: Path) -> list[Path]:
+    """Return the files of uploads that have not ended."""
+    return [path for path in volume.glob(".receiving/**/*") if path.is_file()]
+
+
+def test_health_check_follows_the_port_of_the_settings(engine: Engine, images: dict[str, str], volume: Path) -> None:
+    command = health_check(engine, images["uploader"])
+    with running(engine, images["uploader"], volume) as (container, _):
+        engine.podman("exec", container, *command)
+        with pytest.raises(AssertionError, match="does not answer"):
+            engine.podman("exec", "--env", f"API_PORT={free_port()}", container, *command)
+
+
+@pytest.mark.parametrize("command", ["upload", "status", "list", "verify", "nifi", "openapi"])
+def test_uploader_has_the_command(engine: Engine, images: dict[str, str], command: str) -> None:
+    assert f"csvpipe {command}" in engine.run(images["uploader"], command, "--help")
+
+
+@pytest.mark.parametrize("command", ["sequence", "verify-topic"])
+def test_sequencer_has_the_command(engine: Engine, images: dict[str, str], command: str) -> None:
+    assert f"csvpipe {command}" in engine.run(images["sequencer"], command, "--help")
+
+
+@pytest.mark.parametrize(
+    ("target", "command", "extra"), [("uploader", "sequence", "sequencer"), ("sequencer", "serve", "uploader")]
+)
+def test_command_of_the_other_image_says_what_it_misses(
+    engine: Engine, images: dict[str, str], target: str, command: str, extra: str
+) -> None:
+    with pytest.raises(AssertionError, match=rf"ended with 78[\s\S]*csvpipe\[{extra}\]"):
+        engine.run(images[target], command)
+
+
+def test_sequencer_reads_its_job_from_the_environment(engine: Engine, images: dict[str, str], volume: Path) -> None:
+    (volume / "people.csv").write_bytes(CSV)
+    given = {"SOURCE": f"{HOME}/people.csv", "DRY_RUN": "true"}
+    options = [word for name, value in given.items() for word in ("--env", f"{name}={value}")]
+    said = engine.run(images["sequencer"], options=[*READ_ONLY, "--volume", f"{volume}:{HOME}", *options])
+    assert "20 000 records" in said.replace("\u202f", " ")
+
+
+def test_sequencer_sends_with_the_library_of_the_distribution(engine: Engine, images: dict[str, str]) -> None:
+    code = """
+import os, pathlib
+from sequencer.librdkafka import choose_library, library
+choose_library(os.environ["LIBRDKAFKA"])
+library().conf_destroy(library().conf_new())
+print({line.split()[-1] for line in pathlib.Path("/proc/self/maps").read_text().splitlines() if "rdkafka.so.1" in line})
+"""
+    (path,) = python(engine, images["sequencer"], code).strip("{}").split(",")
+    assert path.strip("'").startswith("/usr/lib/")
