@@ -54,6 +54,7 @@ check: lint ## Everything that needs no service, in under two minutes
 test: lint ## Everything: check, and the tests on the real services
 	$(RUN) csvpipe stack prepare
 	$(RUN) pytest $(SERVICE_FREE) tests/integration
+	$(RUN) pytest tests/deploy
 	$(RUN) pytest tests/chaos
 	$(RUN) pytest tests/e2e
 
@@ -78,5 +79,5 @@ e2e-compose: setup ## Both lanes in the containers of docker-compose.yml; needs 
 	$(RUN) pytest tests/compose
 
 .PHONY: openapi
-openapi: setup ## Write docs/openapi.json and the message schemas anew
+openapi: setup ## Write docs/openapi.json, contracts/schemas/ and .env.example anew
 	$(RUN) csvpipe openapi --write
