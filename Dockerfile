@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
-# Two images: `uploader` (the service and the command line) and `airflow` (Airflow with what the DAGs import).
+# Three images: `uploader` (the service and the command line), `sequencer` (the ordered lane) and `airflow` (Airflow with
+# what the DAGs import).
 
 FROM python:3.11.13-slim-bookworm AS build
 COPY --from=ghcr.io/astral-sh/uv:0.13.9 /uv /usr/local/bin/uv
@@ -33,6 +34,19 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=15s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=3)"]
 ENTRYPOINT ["csvpipe"]
 CMD ["serve"]
+
+FROM build AS build-sequencer
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --locked --no-dev --no-editable --extra sequencer
+
+FROM python:3.11.13-slim-bookworm AS sequencer
+RUN useradd --system --uid 10001 --home-dir /var/lib/csvpipe --create-home csvpipe
+COPY --from=build-sequencer /app/.venv /app/.venv
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1
+USER csvpipe
+WORKDIR /var/lib/csvpipe
+ENTRYPOINT ["csvpipe"]
+CMD ["sequence"]
 
 FROM apache/airflow:3.3.2-python3.11 AS airflow
 # The image brings Amazon's, the HTTP and the standard provider. Airflow's version is named once more, so that pip can

@@ -66,6 +66,17 @@ data "aws_iam_policy_document" "key" {
       values   = [data.aws_caller_identity.current.account_id]
     }
   }
+
+  # EventBridge gives KMS no source; the topic's own policy names the rule.
+  statement {
+    sid       = "EventsToTheAlarms"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    resources = ["*"]
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+  }
 }
 
 resource "aws_kms_key" "this" {

@@ -71,6 +71,7 @@ module "monitoring" {
   source = "../monitoring"
 
   name               = local.name
+  aws_region         = var.aws_region
   namespace          = local.namespace
   job_id             = var.job_id
   log_group_name     = local.log_group_name

@@ -3,6 +3,11 @@ variable "name" {
   type        = string
 }
 
+variable "aws_region" {
+  description = "Region of the alarms."
+  type        = string
+}
+
 variable "namespace" {
   description = "Namespace of the job's metrics."
   type        = string
