@@ -173,11 +173,12 @@ func filled(typeName string, schema block, value tftypes.Value) (tftypes.Value, 
 		}
 	}
 	for key, each := range schema.Attributes {
-		if each.Type != "string" || !fields[key].IsNull() || (each.Given != "never" && key != "id") {
+		given, isKnown := known[typeName+"."+key]
+		if each.Type != "string" || !fields[key].IsNull() || (each.Given != "never" && key != "id" && !isKnown) {
 			continue
 		}
 		made := fmt.Sprintf("fake-%s-of-%s-%s", key, typeName, name)
-		if given, ok := known[typeName+"."+key]; ok {
+		if isKnown {
 			made = given
 		}
 		if typeName == "aws_iam_policy_document" && key == "json" {
