@@ -92,8 +92,8 @@ class JobSettings(BaseSettings):
         0,
         ge=0,
         le=125,
-        description="Exit code of a job that TERM has ended before its end; 75 where what has started it is to start it "
-        "again, as after a Spot machine is taken away.",
+        description="Exit code of a job that TERM has ended before its end; 75 where what has started it is to start "
+        "it again, as after a Spot machine is taken away.",
     )
     retries: int = Field(5, ge=0, description="How often what failed is tried again before the job stops with 75.")
     delimiter: str = Field("", description="One of , ; | tab; empty: found out from the header.")

@@ -1,4 +1,4 @@
-"""The state machine of option 1, as it is planned, on a fake of Step Functions: who is started again, and who is not."""
+"""The state machine of option 1, as planned, on a fake of Step Functions: who is started again, and who is not."""
 
 from __future__ import annotations
 

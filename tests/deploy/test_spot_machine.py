@@ -41,9 +41,7 @@ class FakeMachine:
         self.fakes.answer("{{.State.ExitCode}}", *map(str, exit_codes))
 
     def start(self) -> Ended:
-        return self.fakes.run(
-            SCRIPT, CSVPIPE_CONFIG_DIR=str(self._config), CSVPIPE_POLL_S="0", CSVPIPE_PAUSE_S="0"
-        )
+        return self.fakes.run(SCRIPT, CSVPIPE_CONFIG_DIR=str(self._config), CSVPIPE_POLL_S="0", CSVPIPE_PAUSE_S="0")
 
     @property
     def log(self) -> str:

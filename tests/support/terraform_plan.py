@@ -36,7 +36,9 @@ class Plan:
     def statements(self, name: str) -> dict[str, Statement]:
         """Return the statements of the policy documents called ``name``, by their ids."""
         read = [*_walk(self._made.get("prior_state", {}).get("values", {}).get("root_module", {}))]
-        documents = [each["values"] for each in read if each["type"] == "aws_iam_policy_document" and each["name"] == name]
+        documents = [
+            each["values"] for each in read if each["type"] == "aws_iam_policy_document" and each["name"] == name
+        ]
         documents += [
             each["change"]["after"]
             for each in self._made["resource_changes"]

@@ -1,7 +1,7 @@
 """Writes ``schema.json``: what the AWS provider knows of the resources that ``terraform/`` has.
 
-The provider itself is big, and not on the registries of packages. Its schema is, in the types that the CDK for Terraform
-has made from it: ``npm pack @cdktf/provider-aws@21.22.1`` (hashicorp/aws 6.25.0), unpacked; then
+The provider itself is big, and in no registry of packages. Its schema is, in the types that the CDK for Terraform has
+made from it: ``npm pack @cdktf/provider-aws@21.22.1`` (hashicorp/aws 6.25.0), unpacked; then
 ``python -m tests.support.fake_aws_provider.make_schema package``.
 """
 
@@ -24,7 +24,8 @@ _SIMPLE = {
     "{ [key: string]: string; }": ["map", "string"],
 }
 _GIVEN = re.compile(
-    r"/\*\*(?P<says>(?:(?!\*/).)*?)#(?P<name>\w+)\}(?:(?!\*/).)*?\*/\s+readonly \w+(?P<optional>\??): (?P<type>\{.*?\}|[^;]+);",
+    r"/\*\*(?P<says>(?:(?!\*/).)*?)#(?P<name>\w+)\}(?:(?!\*/).)*?\*/\s+"
+    r"readonly \w+(?P<optional>\??): (?P<type>\{.*?\}|[^;]+);",
     re.DOTALL,
 )
 _GETTER = re.compile(r"^    get (\w+)\(\): ([^;]+);", re.MULTILINE)
@@ -36,7 +37,10 @@ def main(package: Path) -> None:
     version = json.loads((package / "package.json").read_text())["cdktf"]["provider"]["version"]
     text = "\n".join(path.read_text() for path in sorted(TERRAFORM.rglob("*.tf")))
     found = {
-        kind: {name: _of_type(package, prefix + name) for name in sorted(set(re.findall(rf'^{kind} "(\w+)"', text, re.M)))}
+        kind: {
+            name: _of_type(package, prefix + name)
+            for name in sorted(set(re.findall(rf'^{kind} "(\w+)"', text, re.MULTILINE)))
+        }
         for kind, prefix in (("resource", ""), ("data", "data_"))
     }
     SCHEMA.write_text(json.dumps({"version": version, **found}, indent=1, sort_keys=True) + "\n")
@@ -46,7 +50,11 @@ def _of_type(package: Path, name: str) -> dict[str, Any]:
     folder = name.replace("aws_", "").replace("data_", "data-aws-").replace("_", "-")
     text = (package / "lib" / folder / "index.d.ts").read_text()
     interfaces = dict(re.findall(r"^export interface (\w+)[^{]*\{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL))
-    (top,) = [each for each in interfaces if re.search(rf"^export interface {each} extends cdktf.Terraform", text, re.M)]
+    (top,) = [
+        each
+        for each in interfaces
+        if re.search(rf"^export interface {each} extends cdktf.Terraform", text, re.MULTILINE)
+    ]
     schema = _block(interfaces, interfaces[top])
     last = text[text.rindex("export declare class") :]
     for getter, kind in _GETTER.findall(last):
