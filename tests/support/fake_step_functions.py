@@ -52,8 +52,8 @@ class FakeStepFunctions:
                 case "Pass":
                     data, name = _passed(state, data), state["Next"]
                 case "Choice":
-                    found = [rule["Next"] for rule in state["Choices"] if _holds(rule, data)]
-                    name = (found or [state["Default"]])[0]
+                    # The first that holds: those behind it may look at what is not there.
+                    name = next((rule["Next"] for rule in state["Choices"] if _holds(rule, data)), state["Default"])
                 case "Task":
                     data, name = self._task(state, data)
         raise AssertionError("the execution does not end")
