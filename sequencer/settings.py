@@ -88,6 +88,13 @@ class JobSettings(BaseSettings):
         description="How long draining may take after TERM; less than what follows it with KILL (ECS stopTimeout, "
         "Kubernetes' grace, Spot's two minutes).",
     )
+    stopped_exit_code: int = Field(
+        0,
+        ge=0,
+        le=125,
+        description="Exit code of a job that TERM has ended before its end; 75 where what has started it is to start "
+        "it again, as after a Spot machine is taken away.",
+    )
     retries: int = Field(5, ge=0, description="How often what failed is tried again before the job stops with 75.")
     delimiter: str = Field("", description="One of , ; | tab; empty: found out from the header.")
     encoding: str = Field("", description="Encoding of the source; empty: UTF-8, or UTF-16 by its byte order mark.")

@@ -66,10 +66,11 @@ def command(
     Each row becomes a JSON object of its fields, with _source_line (from 1) and _source_file. The log's own tail tells
     where to go on; the checkpoint is a progress report.
 
-    Exit codes: 0 done, or stopped by TERM with all acknowledged and the checkpoint saved. 64 options that do not go
-    together. 65 a bad row, or no CSV. 66 the source is not there, or has changed. 73 no such topic or partition. 74
-    Kafka has lost records. 75 a service was away, or another process runs the job: start it again as it is. 76 somebody
-    else writes to the partition, or the order is broken. 77 not allowed. 78 a setting is wrong.
+    Exit codes: 0 done, or stopped by TERM with all acknowledged and the checkpoint saved (then STOPPED_EXIT_CODE). 64
+    options that do not go together. 65 a bad row, or no CSV. 66 the source is not there, or has changed. 73 no such
+    topic or partition. 74 Kafka has lost records. 75 a service was away, or another process runs the job: start it
+    again as it is. 76 somebody else writes to the partition, or the order is broken. 77 not allowed. 78 a setting is
+    wrong.
 
     Every option is an environment variable as well, under the names of .env.example.
     """
@@ -123,6 +124,8 @@ def command(
         finals = run_sequence(settings, job, stop=stop, observers=observers)
     for final in finals:
         output().print(_summary(final, counters[final.job_id], stop))
+    if any(final.status is not JobStatus.DONE for final in finals):
+        raise typer.Exit(settings.stopped_exit_code)
 
 
 def _dry_run(job: JobInput) -> None:

@@ -1,10 +1,15 @@
-"""The overlays, built by kustomize."""
+"""The overlays, built by kustomize; and the three AWS options, each prepared once with the fake AWS provider."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.support.kubernetes import OVERLAYS, Manifests, load_overlay
+from tests.support.terraform import OPTIONS, plan, prepared
+from tests.support.terraform_plan import Plan
 
 
 @pytest.fixture(params=OVERLAYS)
@@ -21,3 +26,41 @@ def hanoi() -> Manifests:
 @pytest.fixture
 def local() -> Manifests:
     return load_overlay("local")
+
+
+@pytest.fixture(scope="session")
+def prepared_option(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    made: dict[str, Path] = {}
+
+    def option(name: str) -> Path:
+        if name not in made:
+            made[name] = prepared(name, tmp_path_factory.mktemp(name))
+        return made[name]
+
+    return option
+
+
+@pytest.fixture(scope="session", params=OPTIONS)
+def option(request: pytest.FixtureRequest, prepared_option: Callable[[str], Path]) -> Path:
+    """The directory of each option."""
+    return prepared_option(request.param)
+
+
+@pytest.fixture(scope="session")
+def example_plan(option: Path) -> Plan:
+    """What each option would set up for its example."""
+    return Plan(plan(option))
+
+
+@pytest.fixture(scope="session")
+def planned(prepared_option: Callable[[str], Path]) -> Callable[..., Plan]:
+    """Return the plan of an option with some variables changed."""
+    made: dict[tuple[str, ...], Plan] = {}
+
+    def with_variables(name: str, **variables: str) -> Plan:
+        key = (name, *(f"{k}={v}" for k, v in variables.items()))
+        if key not in made:
+            made[key] = Plan(plan(prepared_option(name), **variables))
+        return made[key]
+
+    return with_variables

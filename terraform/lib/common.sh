@@ -1,0 +1,45 @@
+# shellcheck shell=bash
+# What the scripts of the three options share; to be sourced.
+
+dry_run=false
+yes=false
+
+say() { printf '%s\n' "$*"; }
+
+fail() { # text
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+fail_usage() { # argument
+  printf '%s: there is no option %s\n\n' "$(basename "$0")" "$1" >&2
+  usage >&2
+  exit 64
+}
+
+need_tools() { # names
+  local tool missing=()
+  for tool in "$@"; do
+    command -v "$tool" >/dev/null || missing+=("$tool")
+  done
+  [ "${#missing[@]}" -eq 0 ] || fail "not found: ${missing[*]}; install them and put them on the PATH"
+}
+
+run() { # command: or, with --dry-run, print it
+  if [ "$dry_run" = true ]; then
+    printf 'would run: %s\n' "$(printf '%q ' "$@" | sed 's/ $//')"
+  else
+    "$@"
+  fi
+}
+
+output() { # name of an output of Terraform
+  terraform output -raw "$1" 2>/dev/null || fail "Terraform knows no output $1; run ./deploy.sh first"
+}
+
+confirm() { # question
+  [ "$yes" = false ] || return 0
+  local answer
+  read -r -p "$1 [y/N] " answer || fail "nobody answers; --yes goes on without asking"
+  [ "$answer" = y ] || [ "$answer" = yes ] || fail "nothing was changed"
+}

@@ -1,0 +1,96 @@
+# shellcheck shell=bash
+# Deploys one option, from its directory: repository, image, everything else, and with --run the job. To be sourced by
+# deploy.sh of an option, which defines start_job.
+
+# shellcheck source=terraform/lib/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+usage() {
+  cat <<'TEXT'
+usage: deploy.sh [--yes] [--run] [--dry-run] [--destroy]
+
+Builds the image of this commit, pushes it, and sets everything up as terraform.tfvars says.
+
+  --yes      do not ask before something is changed
+  --run      start the job, too (again after a stop: it goes on where it stopped)
+  --dry-run  print what would be done, and change nothing
+  --destroy  take everything down, checkpoints and images included; the topic stays
+TEXT
+}
+
+start=false
+destroy=false
+
+read_arguments() {
+  local argument
+  for argument in "$@"; do
+    case $argument in
+      --yes) yes=true ;;
+      --run) start=true ;;
+      --dry-run) dry_run=true ;;
+      --destroy) destroy=true ;;
+      -h | --help) usage && exit 0 ;;
+      *) fail_usage "$argument" ;;
+    esac
+  done
+  [ "$start" = false ] || [ "$destroy" = false ] || fail "--run and --destroy do not go together"
+}
+
+check_ready() {
+  if [ "$destroy" = true ]; then need_tools terraform git; else need_tools aws docker git terraform; fi
+  [ -f terraform.tfvars ] || fail "terraform.tfvars is missing: copy terraform.tfvars.example and fill it in"
+  root=$(git rev-parse --show-toplevel)
+  image_tag=$(git rev-parse --short=12 HEAD)
+  # The image is named after the commit: it must be what the commit is.
+  [ "$destroy" = true ] || [ -z "$(git status --porcelain -- "$root")" ] ||
+    fail "there are changes that are not committed; the image is named after the commit"
+}
+
+plan_and_apply() { # question, more arguments of plan
+  local question=$1
+  shift
+  run terraform plan -input=false -var "image_tag=$image_tag" -out=deploy.tfplan "$@"
+  [ "$dry_run" = true ] || confirm "$question"
+  run terraform apply -input=false deploy.tfplan
+  run rm -f deploy.tfplan
+}
+
+push_image() {
+  local repository region image
+  if [ "$dry_run" = true ]; then
+    repository="REPOSITORY" region="REGION"
+  else
+    repository=$(output repository_url)
+    region=$(output aws_region)
+  fi
+  image=$repository:$image_tag
+  if [ "$dry_run" = false ] && aws ecr describe-images --region "$region" --repository-name "${repository#*/}" \
+    --image-ids "imageTag=$image_tag" >/dev/null 2>&1; then
+    say "$image is there already, and tags never change"
+    return
+  fi
+  run docker build --platform linux/amd64 --target sequencer --tag "$image" "$root"
+  if [ "$dry_run" = true ]; then
+    say "would run: aws ecr get-login-password --region $region | docker login --username AWS --password-stdin $repository"
+  else
+    aws ecr get-login-password --region "$region" |
+      docker login --username AWS --password-stdin "${repository%%/*}" >/dev/null
+  fi
+  run docker push "$image"
+}
+
+deploy() { # arguments of the script
+  read_arguments "$@"
+  check_ready
+  run terraform init -input=false
+  if [ "$destroy" = true ]; then
+    [ "$dry_run" = true ] || confirm "Destroy everything of this job, checkpoints and images included?"
+    run terraform destroy -input=false -auto-approve -var "image_tag=$image_tag"
+    return
+  fi
+  # The image needs its repository, and everything else the image.
+  plan_and_apply "Make the image repository as planned above?" -target=module.foundation.module.image_repository
+  push_image
+  plan_and_apply "Set everything else up as planned above?"
+  if [ "$start" = true ]; then start_job; fi
+}

@@ -1,0 +1,14 @@
+variable "name" {
+  description = "Name of everything that belongs to the job."
+  type        = string
+}
+
+variable "aws_region" {
+  description = "Region of the services that use the key."
+  type        = string
+}
+
+variable "log_group_name" {
+  description = "The one log group that is encrypted with the key."
+  type        = string
+}

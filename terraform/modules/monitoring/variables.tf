@@ -1,0 +1,45 @@
+variable "name" {
+  description = "Name of everything that belongs to the job."
+  type        = string
+}
+
+variable "aws_region" {
+  description = "Region of the alarms."
+  type        = string
+}
+
+variable "namespace" {
+  description = "Namespace of the job's metrics."
+  type        = string
+}
+
+variable "job_id" {
+  description = "The job, as its metrics name it."
+  type        = string
+}
+
+variable "log_group_name" {
+  description = "Name of the log group."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+}
+
+variable "kms_key_arn" {
+  description = "Key that encrypts logs and alarms."
+  type        = string
+}
+
+variable "alarm_email" {
+  description = "Who is told of alarms; empty: nobody."
+  type        = string
+}
+
+variable "checkpoint_age_alarm_s" {
+  description = "Age of the last checkpoint, in seconds, from which on there is an alarm."
+  type        = number
+  default     = 300
+}

@@ -1,0 +1,124 @@
+# The job listens on nothing: its security group has no ingress rule. It may go to Kafka, and by HTTPS to the services
+# that it calls; through VPC endpoints, or, where those are not wanted, through the NAT of the subnets.
+data "aws_vpc" "this" {
+  id = var.vpc_id
+}
+
+data "aws_ec2_managed_prefix_list" "gateway" {
+  for_each = local.gateways
+
+  name = "com.amazonaws.${var.aws_region}.${each.value}"
+}
+
+locals {
+  gateways            = toset(["s3", "dynamodb"])
+  interface_endpoints = var.create_vpc_endpoints ? toset(var.interface_endpoints) : toset([])
+  kafka_ports         = toset([for port in var.kafka_ports : tostring(port)])
+}
+
+resource "aws_security_group" "job" {
+  name        = "${var.name}-job"
+  description = "Sequencer job: no ingress, egress to Kafka and AWS only"
+  vpc_id      = var.vpc_id
+  tags        = { Name = "${var.name}-job" }
+}
+
+resource "aws_vpc_security_group_egress_rule" "kafka" {
+  for_each = local.kafka_ports
+
+  security_group_id            = aws_security_group.job.id
+  description                  = "Kafka"
+  ip_protocol                  = "tcp"
+  from_port                    = tonumber(each.value)
+  to_port                      = tonumber(each.value)
+  referenced_security_group_id = var.kafka_security_group_id == "" ? null : var.kafka_security_group_id
+  cidr_ipv4                    = var.kafka_security_group_id == "" ? data.aws_vpc.this.cidr_block : null
+}
+
+# The other half of the connection. Where the brokers' group is not given, it lets the job in by rules of its own.
+resource "aws_vpc_security_group_ingress_rule" "kafka_from_job" {
+  for_each = var.kafka_security_group_id == "" ? toset([]) : local.kafka_ports
+
+  security_group_id            = var.kafka_security_group_id
+  description                  = "From ${var.name}"
+  ip_protocol                  = "tcp"
+  from_port                    = tonumber(each.value)
+  to_port                      = tonumber(each.value)
+  referenced_security_group_id = aws_security_group.job.id
+}
+
+resource "aws_vpc_security_group_egress_rule" "gateway" {
+  for_each = local.gateways
+
+  security_group_id = aws_security_group.job.id
+  description       = "HTTPS to ${each.value}"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  prefix_list_id    = data.aws_ec2_managed_prefix_list.gateway[each.value].id
+}
+
+resource "aws_vpc_security_group_egress_rule" "endpoints" {
+  count = var.create_vpc_endpoints ? 1 : 0
+
+  security_group_id            = aws_security_group.job.id
+  description                  = "HTTPS to the VPC endpoints"
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+  referenced_security_group_id = aws_security_group.endpoints[0].id
+}
+
+resource "aws_vpc_security_group_egress_rule" "https" {
+  count = var.create_vpc_endpoints ? 0 : 1
+
+  security_group_id = aws_security_group.job.id
+  description       = "HTTPS to the public endpoints of AWS"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  cidr_ipv4         = "0.0.0.0/0"
+}
+
+resource "aws_security_group" "endpoints" {
+  count = var.create_vpc_endpoints ? 1 : 0
+
+  name        = "${var.name}-endpoints"
+  description = "VPC endpoints of ${var.name}: HTTPS from the job"
+  vpc_id      = var.vpc_id
+  tags        = { Name = "${var.name}-endpoints" }
+}
+
+resource "aws_vpc_security_group_ingress_rule" "endpoints_from_job" {
+  count = var.create_vpc_endpoints ? 1 : 0
+
+  security_group_id            = aws_security_group.endpoints[0].id
+  description                  = "HTTPS from the job"
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+  referenced_security_group_id = aws_security_group.job.id
+}
+
+resource "aws_vpc_endpoint" "interface" {
+  for_each = local.interface_endpoints
+
+  vpc_id              = var.vpc_id
+  service_name        = "com.amazonaws.${var.aws_region}.${each.value}"
+  vpc_endpoint_type   = "Interface"
+  subnet_ids          = var.subnet_ids
+  security_group_ids  = [aws_security_group.endpoints[0].id]
+  private_dns_enabled = true
+  tags                = { Name = "${var.name}-${each.value}" }
+}
+
+# A route table takes one gateway endpoint for each service: leave route_table_ids empty where it has them.
+resource "aws_vpc_endpoint" "gateway" {
+  for_each = var.create_vpc_endpoints && length(var.route_table_ids) > 0 ? local.gateways : toset([])
+
+  vpc_id            = var.vpc_id
+  service_name      = "com.amazonaws.${var.aws_region}.${each.value}"
+  vpc_endpoint_type = "Gateway"
+  route_table_ids   = var.route_table_ids
+  tags              = { Name = "${var.name}-${each.value}" }
+}

@@ -1,0 +1,196 @@
+# Fargate runs the container; a Step Functions state machine runs the task again until it is done.
+provider "aws" {
+  region = var.aws_region
+
+  default_tags {
+    tags = { Application = "csvpipe", JobId = var.job_id }
+  }
+}
+
+module "foundation" {
+  source = "../modules/foundation"
+
+  runs_on = "container"
+  interface_endpoints = [
+    "ecr.api",
+    "ecr.dkr",
+    "logs",
+    "monitoring",
+  ]
+  aws_region              = var.aws_region
+  s3_bucket               = var.s3_bucket
+  s3_key                  = var.s3_key
+  s3_kms_key_arn          = var.s3_kms_key_arn
+  kafka_bootstrap_servers = var.kafka_bootstrap_servers
+  kafka_topic             = var.kafka_topic
+  kafka_partition         = var.kafka_partition
+  msk_cluster_arn         = var.msk_cluster_arn
+  kafka_security_group_id = var.kafka_security_group_id
+  vpc_id                  = var.vpc_id
+  subnet_ids              = var.subnet_ids
+  route_table_ids         = var.route_table_ids
+  create_vpc_endpoints    = var.create_vpc_endpoints
+  job_id                  = var.job_id
+  mode                    = var.mode
+  fence                   = var.fence
+  compression             = var.compression
+  on_bad_row              = var.on_bad_row
+  alarm_email             = var.alarm_email
+  log_retention_days      = var.log_retention_days
+  cost_per_hour           = var.cost_per_hour
+}
+
+locals {
+  container = "sequencer"
+}
+
+resource "aws_ecs_cluster" "this" {
+  name = module.foundation.name
+
+  setting {
+    name  = "containerInsights"
+    value = "enabled"
+  }
+}
+
+resource "aws_ecs_cluster_capacity_providers" "this" {
+  cluster_name       = aws_ecs_cluster.this.name
+  capacity_providers = [var.capacity_provider]
+}
+
+resource "aws_ecs_task_definition" "this" {
+  family                   = module.foundation.name
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = tostring(var.task_cpu)
+  memory                   = tostring(var.task_memory)
+  task_role_arn            = module.foundation.job_role_arn
+  execution_role_arn       = module.foundation.execution_role_arn
+
+  runtime_platform {
+    operating_system_family = "LINUX"
+    cpu_architecture        = "X86_64"
+  }
+
+  volume {
+    name = "tmp"
+  }
+
+  container_definitions = jsonencode([{
+    name                   = local.container
+    image                  = "${module.foundation.repository_url}:${var.image_tag}"
+    command                = ["sequence"]
+    essential              = true
+    readonlyRootFilesystem = true
+    # More than STOP_WITHIN_S, and the most that Fargate gives.
+    stopTimeout     = 120
+    linuxParameters = { initProcessEnabled = true }
+    mountPoints     = [{ sourceVolume = "tmp", containerPath = "/tmp", readOnly = false }]
+    environment     = [for name, value in module.foundation.environment : { name = name, value = value }]
+    logConfiguration = {
+      logDriver = "awslogs"
+      options = {
+        awslogs-group         = module.foundation.log_group_name
+        awslogs-region        = var.aws_region
+        awslogs-stream-prefix = "fargate"
+      }
+    }
+  }])
+}
+
+resource "aws_sfn_state_machine" "this" {
+  name     = module.foundation.name
+  role_arn = aws_iam_role.runner.arn
+  definition = templatefile("${path.module}/state-machine.json.tftpl", {
+    cluster           = aws_ecs_cluster.this.arn
+    task_definition   = aws_ecs_task_definition.this.arn
+    capacity_provider = var.capacity_provider
+    subnet_ids        = jsonencode(var.subnet_ids)
+    security_group    = module.foundation.security_group_id
+    max_runs          = var.max_runs
+    restart_delay_s   = var.restart_delay_s
+  })
+}
+
+resource "aws_cloudwatch_metric_alarm" "needs_a_person" {
+  alarm_name          = "${module.foundation.name}-needs-a-person"
+  alarm_description   = "The job has stopped before its end, and is not started again"
+  namespace           = "AWS/States"
+  metric_name         = "ExecutionsFailed"
+  dimensions          = { StateMachineArn = aws_sfn_state_machine.this.arn }
+  statistic           = "Sum"
+  period              = 60
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [module.foundation.alarm_topic_arn]
+}
+
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+data "aws_iam_policy_document" "runner_trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "Service"
+      identifiers = ["states.amazonaws.com"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "runner" {
+  statement {
+    sid       = "RunTheTask"
+    actions   = ["ecs:RunTask"]
+    resources = [aws_ecs_task_definition.this.arn]
+    condition {
+      test     = "ArnEquals"
+      variable = "ecs:cluster"
+      values   = [aws_ecs_cluster.this.arn]
+    }
+  }
+
+  statement {
+    sid       = "FollowAndStopTheTask"
+    actions   = ["ecs:DescribeTasks", "ecs:StopTask"]
+    resources = ["arn:${data.aws_partition.current.partition}:ecs:${var.aws_region}:${data.aws_caller_identity.current.account_id}:task/${aws_ecs_cluster.this.name}/*"]
+  }
+
+  # How Step Functions learns that a task has ended.
+  statement {
+    sid       = "HearOfItsEnd"
+    actions   = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
+    resources = ["arn:${data.aws_partition.current.partition}:events:${var.aws_region}:${data.aws_caller_identity.current.account_id}:rule/StepFunctionsGetEventsForECSTaskRule"]
+  }
+
+  statement {
+    sid       = "GiveTheTaskItsRoles"
+    actions   = ["iam:PassRole"]
+    resources = [module.foundation.job_role_arn, module.foundation.execution_role_arn]
+    condition {
+      test     = "StringEquals"
+      variable = "iam:PassedToService"
+      values   = ["ecs-tasks.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "runner" {
+  name               = "${module.foundation.name}-runner"
+  description        = "Runs the task of ${var.job_id} until it is done"
+  assume_role_policy = data.aws_iam_policy_document.runner_trust.json
+}
+
+resource "aws_iam_role_policy" "runner" {
+  name   = "runner"
+  role   = aws_iam_role.runner.id
+  policy = data.aws_iam_policy_document.runner.json
+}

@@ -1,0 +1,276 @@
+variable "aws_region" {
+  description = "Region of bucket, MSK cluster and job."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.aws_region))
+    error_message = "aws_region must be the name of a region, such as us-east-1."
+  }
+}
+
+variable "s3_bucket" {
+  description = "Bucket of the source."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.s3_bucket))
+    error_message = "s3_bucket must be the name of a bucket, without s3://."
+  }
+}
+
+variable "s3_key" {
+  description = "Key of the source; a prefix that ends in a slash is all objects below it, in the order of their keys."
+  type        = string
+
+  validation {
+    condition     = length(var.s3_key) > 0 && length(var.s3_key) <= 1024 && !can(regex("^/|[*?$ ]", var.s3_key))
+    error_message = "s3_key must be a key, or a prefix that ends in a slash: without a leading slash, blanks, *, ? and $."
+  }
+}
+
+variable "kafka_bootstrap_servers" {
+  description = "Brokers with IAM authentication (port 9098), host:port, separated by commas."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9.-]+:[0-9]{1,5}(,[A-Za-z0-9.-]+:[0-9]{1,5})*$", var.kafka_bootstrap_servers))
+    error_message = "kafka_bootstrap_servers must be host:port, separated by commas without blanks."
+  }
+}
+
+variable "kafka_topic" {
+  description = "Topic of the records; it has to exist. Bad rows go to the topic with -dlq behind it."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._-]{1,245}$", var.kafka_topic))
+    error_message = "kafka_topic must be 1 to 245 letters, digits, dots, underscores and hyphens."
+  }
+}
+
+variable "kafka_partition" {
+  description = "Partition that the records go to."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.kafka_partition >= 0 && floor(var.kafka_partition) == var.kafka_partition
+    error_message = "kafka_partition must be a whole number from 0 on."
+  }
+}
+
+variable "msk_cluster_arn" {
+  description = "ARN of the MSK cluster; the rights on its topic are made from it."
+  type        = string
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:kafka:[a-z0-9-]+:[0-9]{12}:cluster/[^/]+/[^/]+$", var.msk_cluster_arn))
+    error_message = "msk_cluster_arn must be arn:aws:kafka:REGION:ACCOUNT:cluster/NAME/UUID."
+  }
+}
+
+variable "vpc_id" {
+  description = "VPC of the MSK cluster and of the job."
+  type        = string
+
+  validation {
+    condition     = can(regex("^vpc-[0-9a-f]{8,17}$", var.vpc_id))
+    error_message = "vpc_id must be vpc- and 8 to 17 hexadecimal digits."
+  }
+}
+
+variable "subnet_ids" {
+  description = "Private subnets of the VPC in which the job may run."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.subnet_ids) > 0 && alltrue([for id in var.subnet_ids : can(regex("^subnet-[0-9a-f]{8,17}$", id))])
+    error_message = "subnet_ids must be one or more of subnet- and 8 to 17 hexadecimal digits."
+  }
+}
+
+variable "job_id" {
+  description = "Name of the job; the same name goes on where it stopped. It stands in the name of every resource."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{0,39}$", var.job_id))
+    error_message = "job_id must be 1 to 40 lower-case letters, digits and hyphens, and not begin with a hyphen."
+  }
+}
+
+variable "mode" {
+  description = "exclusive: the partition is the job's own; transactional: it is shared."
+  type        = string
+  default     = "exclusive"
+
+  validation {
+    condition     = contains(["exclusive", "transactional"], var.mode)
+    error_message = "mode must be exclusive or transactional."
+  }
+}
+
+variable "fence" {
+  description = "Exclusive mode: let the job set the topic's message.timestamp.before.max.ms (docs/sequencer.md)."
+  type        = bool
+  default     = false
+}
+
+variable "compression" {
+  description = "gzip, lz4, zstd, snappy or none; zstd is as small as gzip and four times as fast."
+  type        = string
+  default     = "zstd"
+
+  validation {
+    condition     = contains(["gzip", "lz4", "zstd", "snappy", "none"], var.compression)
+    error_message = "compression must be gzip, lz4, zstd, snappy or none."
+  }
+}
+
+variable "on_bad_row" {
+  description = "What a bad row leads to: stop, or dead-letter."
+  type        = string
+  default     = "stop"
+
+  validation {
+    condition     = contains(["stop", "dead-letter"], var.on_bad_row)
+    error_message = "on_bad_row must be stop or dead-letter."
+  }
+}
+
+variable "s3_kms_key_arn" {
+  description = "Key of your own that encrypts the source; empty: none."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.s3_kms_key_arn == "" || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.s3_kms_key_arn))
+    error_message = "s3_kms_key_arn must be the ARN of a key of KMS, or empty."
+  }
+}
+
+variable "kafka_security_group_id" {
+  description = "Security group of the brokers, which gets a rule that lets the job in; empty: their rules are yours."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.kafka_security_group_id == "" || can(regex("^sg-[0-9a-f]{8,17}$", var.kafka_security_group_id))
+    error_message = "kafka_security_group_id must be sg- and 8 to 17 hexadecimal digits, or empty."
+  }
+}
+
+variable "create_vpc_endpoints" {
+  description = "Make the VPC endpoints that the job needs; false: the subnets have a NAT, and HTTPS may go anywhere."
+  type        = bool
+  default     = true
+}
+
+variable "route_table_ids" {
+  description = "Route tables of the subnets, for gateway endpoints of S3 and DynamoDB; empty: they have them."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for id in var.route_table_ids : can(regex("^rtb-[0-9a-f]{8,17}$", id))])
+    error_message = "route_table_ids must be rtb- and 8 to 17 hexadecimal digits each."
+  }
+}
+
+variable "alarm_email" {
+  description = "Who is told of alarms; empty: nobody."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.alarm_email == "" || can(regex("^[^@ ]+@[^@ ]+$", var.alarm_email))
+    error_message = "alarm_email must be an address, or empty."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+  default     = 365
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be a number of days that CloudWatch knows, such as 30 or 365."
+  }
+}
+
+variable "cost_per_hour" {
+  description = "What the machine costs in USD an hour, for the estimate in the metrics; look it up."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.cost_per_hour >= 0
+    error_message = "cost_per_hour must not be negative."
+  }
+}
+
+variable "image_tag" {
+  description = "Tag of the image; deploy.sh gives that of the commit."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$", var.image_tag)) && var.image_tag != "latest"
+    error_message = "image_tag must be the tag of an image, and not latest: tags are never changed."
+  }
+}
+
+variable "task_cpu" {
+  description = "CPU units of the task; 1024 are one vCPU. A job uses two at most."
+  type        = number
+  default     = 2048
+
+  validation {
+    condition     = contains([1024, 2048, 4096, 8192], var.task_cpu)
+    error_message = "task_cpu must be 1024, 2048, 4096 or 8192."
+  }
+}
+
+variable "task_memory" {
+  description = "Memory of the task in MiB. A job uses 400 MB, whatever the size of the source."
+  type        = number
+  default     = 4096
+
+  validation {
+    condition     = var.task_memory >= 2 * var.task_cpu && var.task_memory <= 8 * var.task_cpu && var.task_memory % 1024 == 0
+    error_message = "task_memory must be 2 to 8 times task_cpu, in whole GiB, as Fargate has it."
+  }
+}
+
+variable "capacity_provider" {
+  description = "FARGATE, or FARGATE_SPOT: cheaper, and may be interrupted; the job goes on then."
+  type        = string
+  default     = "FARGATE_SPOT"
+
+  validation {
+    condition     = contains(["FARGATE", "FARGATE_SPOT"], var.capacity_provider)
+    error_message = "capacity_provider must be FARGATE or FARGATE_SPOT."
+  }
+}
+
+variable "max_runs" {
+  description = "How many tasks may be started one after the other until a person has to look."
+  type        = number
+  default     = 20
+
+  validation {
+    condition     = var.max_runs >= 1 && var.max_runs <= 100
+    error_message = "max_runs must be 1 to 100."
+  }
+}
+
+variable "restart_delay_s" {
+  description = "Seconds between the end of a task and the start of the next."
+  type        = number
+  default     = 60
+
+  validation {
+    condition     = var.restart_delay_s >= 1 && var.restart_delay_s <= 3600
+    error_message = "restart_delay_s must be 1 to 3600."
+  }
+}

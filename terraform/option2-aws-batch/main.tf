@@ -1,0 +1,217 @@
+# Batch starts Spot machines while there is a job, and tries it again after an interruption and after exit code 75.
+provider "aws" {
+  region = var.aws_region
+
+  default_tags {
+    tags = { Application = "csvpipe", JobId = var.job_id }
+  }
+}
+
+module "foundation" {
+  source = "../modules/foundation"
+
+  runs_on = "container"
+  interface_endpoints = [
+    "ecr.api",
+    "ecr.dkr",
+    "ecs",
+    "ecs-agent",
+    "ecs-telemetry",
+    "logs",
+    "monitoring",
+  ]
+  aws_region              = var.aws_region
+  s3_bucket               = var.s3_bucket
+  s3_key                  = var.s3_key
+  s3_kms_key_arn          = var.s3_kms_key_arn
+  kafka_bootstrap_servers = var.kafka_bootstrap_servers
+  kafka_topic             = var.kafka_topic
+  kafka_partition         = var.kafka_partition
+  msk_cluster_arn         = var.msk_cluster_arn
+  kafka_security_group_id = var.kafka_security_group_id
+  vpc_id                  = var.vpc_id
+  subnet_ids              = var.subnet_ids
+  route_table_ids         = var.route_table_ids
+  create_vpc_endpoints    = var.create_vpc_endpoints
+  job_id                  = var.job_id
+  mode                    = var.mode
+  fence                   = var.fence
+  compression             = var.compression
+  on_bad_row              = var.on_bad_row
+  alarm_email             = var.alarm_email
+  log_retention_days      = var.log_retention_days
+  cost_per_hour           = var.cost_per_hour
+}
+
+data "aws_partition" "current" {}
+
+data "aws_iam_policy_document" "machine_trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "Service"
+      identifiers = ["ec2.amazonaws.com"]
+    }
+  }
+}
+
+# The machine's agent talks to ECS and pulls the image; the job has its own role.
+resource "aws_iam_role" "machine" {
+  name               = "${module.foundation.name}-machine"
+  description        = "Machines of Batch for ${var.job_id}"
+  assume_role_policy = data.aws_iam_policy_document.machine_trust.json
+}
+
+resource "aws_iam_role_policy_attachment" "machine" {
+  role       = aws_iam_role.machine.name
+  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
+}
+
+resource "aws_iam_instance_profile" "machine" {
+  name = "${module.foundation.name}-machine"
+  role = aws_iam_role.machine.name
+}
+
+resource "aws_launch_template" "machine" {
+  name                   = module.foundation.name
+  update_default_version = true
+
+  metadata_options {
+    http_endpoint               = "enabled"
+    http_tokens                 = "required"
+    http_put_response_hop_limit = 1 # containers of Batch share the network of their machine
+  }
+
+  block_device_mappings {
+    device_name = "/dev/xvda"
+    ebs {
+      volume_size           = 30
+      volume_type           = "gp3"
+      encrypted             = true
+      delete_on_termination = true
+    }
+  }
+}
+
+resource "aws_batch_compute_environment" "spot" {
+  name_prefix = "${module.foundation.name}-"
+  type        = "MANAGED"
+
+  compute_resources {
+    type                = "SPOT"
+    allocation_strategy = "SPOT_PRICE_CAPACITY_OPTIMIZED"
+    instance_type       = [var.instance_type]
+    instance_role       = aws_iam_instance_profile.machine.arn
+    min_vcpus           = 0
+    max_vcpus           = var.task_cpu / 1024
+    subnets             = var.subnet_ids
+    security_group_ids  = [module.foundation.security_group_id]
+
+    launch_template {
+      launch_template_id = aws_launch_template.machine.id
+      version            = "$Latest"
+    }
+
+    ec2_configuration {
+      image_type = "ECS_AL2023"
+    }
+  }
+
+  # A changed environment is made before the old one goes: the queue must have one.
+  lifecycle {
+    create_before_destroy = true
+  }
+
+  depends_on = [aws_iam_role_policy_attachment.machine]
+}
+
+resource "aws_batch_job_queue" "this" {
+  name     = module.foundation.name
+  state    = "ENABLED"
+  priority = 1
+
+  compute_environment_order {
+    order               = 1
+    compute_environment = aws_batch_compute_environment.spot.arn
+  }
+}
+
+resource "aws_batch_job_definition" "this" {
+  name                  = module.foundation.name
+  type                  = "container"
+  platform_capabilities = ["EC2"]
+
+  container_properties = jsonencode({
+    image                  = "${module.foundation.repository_url}:${var.image_tag}"
+    command                = ["sequence"]
+    jobRoleArn             = module.foundation.job_role_arn
+    executionRoleArn       = module.foundation.execution_role_arn
+    readonlyRootFilesystem = true
+    privileged             = false
+    resourceRequirements = [
+      { type = "VCPU", value = tostring(var.task_cpu / 1024) },
+      { type = "MEMORY", value = tostring(var.task_memory) },
+    ]
+    linuxParameters = {
+      initProcessEnabled = true
+      tmpfs              = [{ containerPath = "/tmp", size = 64, mountOptions = ["rw", "nosuid", "nodev"] }]
+    }
+    # Docker gives ten seconds as the machine goes; the notice comes two minutes ahead, so the job asks for it.
+    environment = [
+      for name, value in merge(module.foundation.environment, { INTERRUPTION_CHECK = "true" }) : { name = name, value = value }
+    ]
+    logConfiguration = {
+      logDriver = "awslogs"
+      options = {
+        awslogs-group         = module.foundation.log_group_name
+        awslogs-region        = var.aws_region
+        awslogs-stream-prefix = "batch"
+      }
+    }
+  })
+
+  retry_strategy {
+    attempts = 10 # the most that Batch knows
+
+    evaluate_on_exit {
+      on_status_reason = "Host EC2*" # the machine was taken away
+      action           = "RETRY"
+    }
+    evaluate_on_exit {
+      on_exit_code = "75" # a service was away, or the job was stopped before its end
+      action       = "RETRY"
+    }
+    evaluate_on_exit {
+      on_reason = "OutOfMemoryError*"
+      action    = "EXIT"
+    }
+    evaluate_on_exit {
+      on_exit_code = "137" # killed
+      action       = "RETRY"
+    }
+    evaluate_on_exit {
+      on_reason = "*" # a person has to look
+      action    = "EXIT"
+    }
+  }
+
+  timeout {
+    attempt_duration_seconds = var.job_timeout_s
+  }
+}
+
+# Batch has no metric of failed jobs: its event is told to the topic of the alarms.
+resource "aws_cloudwatch_event_rule" "needs_a_person" {
+  name        = "${module.foundation.name}-needs-a-person"
+  description = "The job has stopped before its end, and is not tried again"
+  event_pattern = jsonencode({
+    source      = ["aws.batch"]
+    detail-type = ["Batch Job State Change"]
+    detail      = { status = ["FAILED"], jobQueue = [aws_batch_job_queue.this.arn] }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "needs_a_person" {
+  rule = aws_cloudwatch_event_rule.needs_a_person.name
+  arn  = module.foundation.alarm_topic_arn
+}

@@ -1,0 +1,154 @@
+"""user-data.sh against fakes of docker, aws, curl and shutdown: what becomes of the group, by how the job ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.fake_programs import Ended, FakePrograms
+from tests.support.terraform import OPTIONS, TERRAFORM
+
+SCRIPT = TERRAFORM / OPTIONS[2] / "user-data.sh"
+HOST = """
+AWS_REGION='us-east-1'
+JOB_ID='big'
+IMAGE='123456789012.dkr.ecr.us-east-1.amazonaws.com/csvpipe-big:0123456789ab'
+LOG_GROUP='/csvpipe/big'
+GROUP='csvpipe-big'
+MAX_RUNS='3'
+"""
+NONE = "set-desired-capacity --auto-scaling-group-name csvpipe-big --desired-capacity 0"
+NOTICE = '{"action": "terminate", "time": "2026-01-31T23:59:59Z"}'
+NOT_FOUND = 22
+
+
+class FakeMachine:
+    """A machine whose container runs for two looks, and ends with one exit code after the other."""
+
+    def __init__(self, directory: Path, *exit_codes: int, notice: tuple[str | int, ...] = (NOT_FOUND,)) -> None:
+        names = ("aws", "curl", "dnf", "docker", "shutdown", "systemctl")
+        self.fakes = FakePrograms(directory / "fakes", *names)
+        self._config = directory / "csvpipe"
+        self._config.mkdir()
+        (self._config / "host.env").write_text(HOST)
+        (self._config / "job.env").write_text("JOB_ID=big\n")
+        self.fakes.answer("api/token", "a-token")
+        self.fakes.answer("instance-id", "i-0fake")
+        self.fakes.answer("spot/instance-action", *notice)
+        self.fakes.answer("get-login-password", "a-password")
+        self.fakes.answer("{{.State.Running}}", *(["true", "true", "false"] * len(exit_codes)))
+        self.fakes.answer("{{.State.ExitCode}}", *map(str, exit_codes))
+
+    def start(self) -> Ended:
+        return self.fakes.run(SCRIPT, CSVPIPE_CONFIG_DIR=str(self._config), CSVPIPE_POLL_S="0", CSVPIPE_PAUSE_S="0")
+
+    @property
+    def log(self) -> str:
+        return "\n".join(self.fakes.called("put-log-events"))
+
+    @property
+    def runs(self) -> int:
+        return len(self.fakes.called("docker run"))
+
+
+def test_done_job_ends_its_group_and_its_machine(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path, 0)
+    ended = machine.start()
+    assert ended.code == 0, ended.err
+    assert "fake docker" in ended.err
+    assert machine.runs == 1
+    assert len(machine.fakes.called(NONE)) == 1
+    assert "job big is done" in machine.log
+    assert "NEEDS A PERSON" not in machine.log
+    assert machine.fakes.calls[-1] == "shutdown -h now"
+
+
+def test_75_is_tried_again_until_it_is_done(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path, 75, 75, 0)
+    assert machine.start().code == 0
+    assert machine.runs == 3
+    assert "ended with exit code 75 in run 2 of 3; it is started again" in machine.log
+    assert len(machine.fakes.called(NONE)) == 1
+    assert "job big is done" in machine.log
+
+
+def test_75_for_ever_needs_a_person_in_the_end(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path, 75)
+    machine.fakes.answer("unused")
+    assert machine.start().code == 0
+    assert machine.runs == 3
+    assert "NEEDS A PERSON: job big was started 3 times and is not done; last exit code 75" in machine.log
+    assert machine.fakes.calls[-1] == "shutdown -h now"
+
+
+@pytest.mark.parametrize("code", [1, 64, 65, 66, 70, 73, 74, 76, 77, 78, 125])
+def test_what_a_person_has_to_set_right_is_not_tried_again(tmp_path: Path, code: int) -> None:
+    machine = FakeMachine(tmp_path, code)
+    assert machine.start().code == 0
+    assert machine.runs == 1
+    assert f"NEEDS A PERSON: job big ended with exit code {code} (docs/sequencer.md)" in machine.log
+    assert len(machine.fakes.called(NONE)) == 1
+    assert machine.fakes.calls[-1] == "shutdown -h now"
+
+
+@pytest.mark.parametrize("code", [137, 139])
+def test_killed_container_is_started_again(tmp_path: Path, code: int) -> None:
+    machine = FakeMachine(tmp_path, code, 0)
+    assert machine.start().code == 0
+    assert machine.runs == 2
+    assert "job big is done" in machine.log
+
+
+def test_spot_notice_stops_the_container_in_time_and_leaves_the_group(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path, 75, notice=(NOT_FOUND, NOTICE))
+    assert machine.start().code == 0
+    assert machine.fakes.called("docker stop") == ["docker stop --time 100 csvpipe-sequencer"]
+    assert machine.runs == 1
+    assert machine.fakes.called("set-desired-capacity") == []
+    assert "the next machine of csvpipe-big goes on" in machine.log
+    assert machine.fakes.calls[-1] == "shutdown -h now"
+
+
+def test_job_that_is_done_in_spite_of_the_notice_ends_the_group(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path, 0, notice=(NOTICE,))
+    assert machine.start().code == 0
+    assert len(machine.fakes.called(NONE)) == 1
+
+
+def test_image_that_cannot_be_pulled_needs_a_person(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path, 0)
+    machine.fakes.answer("docker pull", 1)
+    assert machine.start().code == 0
+    assert len(machine.fakes.called("docker pull")) == 5
+    assert machine.runs == 0
+    assert "NEEDS A PERSON: Docker or the image" in machine.log
+    assert len(machine.fakes.called(NONE)) == 1
+
+
+def test_container_that_cannot_be_started_needs_a_person(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path, 0)
+    machine.fakes.answer("docker run", 125)
+    assert machine.start().code == 0
+    assert "NEEDS A PERSON: the script of the machine broke off" in machine.log
+    assert len(machine.fakes.called(NONE)) == 1
+    assert machine.fakes.calls[-1] == "shutdown -h now"
+
+
+def test_group_that_cannot_be_ended_is_tried_again_and_then_said(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path, 0)
+    machine.fakes.answer("set-desired-capacity", 1)
+    assert machine.start().code == 0
+    assert len(machine.fakes.called(NONE)) == 5
+    assert "NEEDS A PERSON: group csvpipe-big could not be set to 0" in machine.log
+    assert machine.fakes.calls[-1] == "shutdown -h now"
+
+
+def test_container_has_no_rights_on_the_machine(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path, 0)
+    machine.start()
+    (run,) = machine.fakes.called("docker run")
+    for option in ("--read-only", "--cap-drop ALL", "--security-opt no-new-privileges", "--env-file"):
+        assert option in run
+    assert run.endswith("csvpipe-big:0123456789ab sequence")
+    assert machine.fakes.passwords == ["a-password"]

@@ -1,0 +1,197 @@
+"""What the options would set up: held to the code where the code knows it, and closed where it can be."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from sequencer.dashboard import WIDGETS, dashboard_body
+from sequencer.dynamodb_checkpoint import _key
+from sequencer.metrics import JOB_DIMENSION, Metric
+from sequencer.settings import JobSettings
+from tests.support.terraform import OPTIONS, TERRAFORM
+from tests.support.terraform_plan import Plan
+
+JOB_GROUP = "fake-id-of-aws_security_group-csvpipe-big-job"
+KEY = "fake-arn-of-aws_kms_key-"
+TEMPLATE = TERRAFORM / "modules" / "dashboard" / "dashboard.json.tftpl"
+
+
+def test_environment_is_settings_that_the_job_takes(example_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = example_plan.environment()
+    assert set(environment) <= {name.upper() for name in JobSettings.model_fields}
+    for name in JobSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = JobSettings(_env_file=None)
+    settings.check_complete()
+    assert settings.sources == ("s3://my-data/exports/big.csv",)
+    assert (settings.kafka_security, settings.kafka_topic, settings.job_id) == ("iam", "rows", "big")
+    assert (settings.checkpoint_table, settings.cloudwatch_namespace) == ("csvpipe-big-checkpoints", "csvpipe")
+    # Stopped is not done: what has started the job must be able to tell.
+    assert settings.stopped_exit_code == 75
+    assert settings.stop_within_s < 100
+
+
+def test_key_of_the_table_is_that_of_the_code(example_plan: Plan) -> None:
+    table = example_plan.one("aws_dynamodb_table")
+    ((name, value),) = _key("big").items()
+    assert (table["hash_key"], table["range_key"]) == (name, None)
+    assert table["attribute"] == [{"name": name, "type": next(iter(value))}]
+
+
+def test_dashboard_template_is_that_of_the_code() -> None:
+    placeholders = ("${namespace}", "${job_id}", "${region}")
+    argv = [sys.executable, "-m", "sequencer.dashboard", *placeholders]
+    written = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    quoted = " ".join(f"'{each}'" for each in placeholders)
+    assert TEMPLATE.read_text() == written, f"run: python -m sequencer.dashboard {quoted} > {TEMPLATE}"
+
+
+def test_dashboard_has_seven_widgets_of_this_job(example_plan: Plan) -> None:
+    body = json.loads(example_plan.one("aws_cloudwatch_dashboard")["dashboard_body"])
+    assert body == dashboard_body(namespace="csvpipe", job_id="big", region="us-east-1")
+    assert len(body["widgets"]) == len(WIDGETS) == 7
+
+
+def test_alarms_look_at_metrics_that_the_job_sends(example_plan: Plan) -> None:
+    alarms = [each for each in example_plan.all("aws_cloudwatch_metric_alarm") if each["namespace"] == "csvpipe"]
+    assert {each["metric_name"] for each in alarms} == {"CheckpointAgeSeconds", "Errors", "DeadLetters"}
+    assert {each["metric_name"] for each in alarms} <= set(Metric)
+    assert all(each["dimensions"] == {JOB_DIMENSION: "big"} for each in alarms)
+
+
+def test_alarms_all_reach_the_same_topic(example_plan: Plan) -> None:
+    actions = [each["alarm_actions"] for each in example_plan.all("aws_cloudwatch_metric_alarm")]
+    assert actions == [["fake-arn-of-aws_sns_topic-csvpipe-big-alarms"]] * len(actions)
+
+
+def test_nothing_may_come_to_the_job(example_plan: Plan) -> None:
+    entered = {each["security_group_id"] for each in example_plan.all("aws_vpc_security_group_ingress_rule")}
+    assert entered == {"fake-id-of-aws_security_group-csvpipe-big-endpoints"}
+    assert all(each["ingress"] is None for each in example_plan.all("aws_security_group"))
+
+
+def test_job_may_go_to_kafka_and_aws_alone(example_plan: Plan) -> None:
+    rules = example_plan.all("aws_vpc_security_group_egress_rule")
+    assert {each["security_group_id"] for each in rules} == {JOB_GROUP}
+    assert {each["ip_protocol"] for each in rules} == {"tcp"}
+    ports = {each["description"]: (each["from_port"], each["to_port"], each["cidr_ipv4"]) for each in rules}
+    assert ports == {
+        "Kafka": (9098, 9098, "10.0.0.0/16"),
+        "HTTPS to s3": (443, 443, None),
+        "HTTPS to dynamodb": (443, 443, None),
+        "HTTPS to the VPC endpoints": (443, 443, None),
+    }
+
+
+def test_security_group_of_the_brokers_narrows_the_way_to_them(planned: Callable[..., Plan]) -> None:
+    plan = planned(OPTIONS[0], kafka_security_group_id="sg-0123456789abcdef0")
+    (kafka,) = [e for e in plan.all("aws_vpc_security_group_egress_rule") if e["description"] == "Kafka"]
+    assert (kafka["referenced_security_group_id"], kafka["cidr_ipv4"]) == ("sg-0123456789abcdef0", None)
+    (entry,) = [e for e in plan.all("aws_vpc_security_group_ingress_rule") if e["description"] == "From csvpipe-big"]
+    assert (entry["security_group_id"], entry["referenced_security_group_id"]) == ("sg-0123456789abcdef0", JOB_GROUP)
+
+
+def test_without_endpoints_only_https_goes_further(planned: Callable[..., Plan]) -> None:
+    plan = planned(OPTIONS[0], create_vpc_endpoints="false")
+    assert plan.all("aws_vpc_endpoint") == []
+    wide = [e for e in plan.all("aws_vpc_security_group_egress_rule") if e["cidr_ipv4"] == "0.0.0.0/0"]
+    assert [(each["from_port"], each["to_port"]) for each in wide] == [(443, 443)]
+
+
+@pytest.mark.parametrize(
+    ("option_name", "more"),
+    [
+        (OPTIONS[0], set()),
+        (OPTIONS[1], {"ecs", "ecs-agent", "ecs-telemetry"}),
+        (OPTIONS[2], {"autoscaling"}),
+    ],
+)
+def test_endpoints_are_those_that_the_option_calls(
+    option_name: str, more: set[str], planned: Callable[..., Plan]
+) -> None:
+    made = {each["service_name"].split("us-east-1.")[1] for each in planned(option_name).all("aws_vpc_endpoint")}
+    assert made == {"ecr.api", "ecr.dkr", "logs", "monitoring"} | more
+
+
+def test_table_logs_images_and_alarms_are_encrypted_with_the_key(example_plan: Plan) -> None:
+    (table_encryption,) = example_plan.one("aws_dynamodb_table")["server_side_encryption"]
+    assert (table_encryption["enabled"], table_encryption["kms_key_arn"]) == (True, KEY)
+    assert example_plan.one("aws_cloudwatch_log_group")["kms_key_id"] == KEY
+    assert example_plan.one("aws_sns_topic")["kms_master_key_id"] == KEY
+    repository = example_plan.one("aws_ecr_repository")
+    assert repository["encryption_configuration"] == [{"encryption_type": "KMS", "kms_key": KEY}]
+    assert repository["image_tag_mutability"] == "IMMUTABLE"
+    assert repository["image_scanning_configuration"] == [{"scan_on_push": True}]
+
+
+def test_fargate_gives_the_job_time_to_drain(planned: Callable[..., Plan]) -> None:
+    task = planned(OPTIONS[0]).one("aws_ecs_task_definition")
+    (container,) = json.loads(task["container_definitions"])
+    environment = planned(OPTIONS[0]).environment()
+    assert float(environment["STOP_WITHIN_S"]) < container["stopTimeout"] <= 120
+    assert (container["command"], container["readonlyRootFilesystem"]) == (["sequence"], True)
+    assert container["image"].endswith(":0123456789ab")
+
+
+def test_batch_tries_again_after_an_interruption_and_after_75(planned: Callable[..., Plan]) -> None:
+    definition = planned(OPTIONS[1]).one("aws_batch_job_definition")
+    (strategy,) = definition["retry_strategy"]
+    rules = [
+        ({key: value for key, value in each.items() if key.startswith("on_") and value}, each["action"])
+        for each in strategy["evaluate_on_exit"]
+    ]
+    assert rules == [
+        ({"on_status_reason": "Host EC2*"}, "RETRY"),
+        ({"on_exit_code": "75"}, "RETRY"),
+        ({"on_reason": "OutOfMemoryError*"}, "EXIT"),
+        ({"on_exit_code": "137"}, "RETRY"),
+        ({"on_reason": "*"}, "EXIT"),
+    ]
+    assert strategy["attempts"] == 10
+
+
+def test_batch_asks_for_the_notice_and_takes_spot_machines(planned: Callable[..., Plan]) -> None:
+    plan = planned(OPTIONS[1])
+    assert plan.environment()["INTERRUPTION_CHECK"] == "true"
+    (resources,) = plan.one("aws_batch_compute_environment")["compute_resources"]
+    assert (resources["type"], resources["min_vcpus"], resources["max_vcpus"]) == ("SPOT", 0, 2)
+
+
+def test_failed_batch_job_is_an_event_for_the_topic_of_alarms(planned: Callable[..., Plan]) -> None:
+    plan = planned(OPTIONS[1])
+    rule = plan.one("aws_cloudwatch_event_rule")
+    assert json.loads(rule["event_pattern"])["detail"]["status"] == ["FAILED"]
+    allowed = plan.statements("alarms")["Events"]
+    assert [value.rpartition("/")[2] for value in allowed.conditions[0][2]] == [rule["name"]]
+
+
+def test_group_starts_without_a_machine_and_never_has_two(planned: Callable[..., Plan]) -> None:
+    plan = planned(OPTIONS[2])
+    group = plan.one("aws_autoscaling_group")
+    assert (group["min_size"], group["desired_capacity"], group["max_size"]) == (0, 0, 1)
+    assert plan.one("aws_launch_template")["instance_initiated_shutdown_behavior"] == "terminate"
+
+
+def test_machine_gets_its_settings_before_its_script(planned: Callable[..., Plan]) -> None:
+    data = planned(OPTIONS[2]).user_data()
+    assert data.startswith("#!/bin/bash\n")
+    assert data.endswith((TERRAFORM / OPTIONS[2] / "user-data.sh").read_text())
+    written = data.split("<<'HOST_ENV'\n", 1)[1].split("\nHOST_ENV\n", 1)[0]
+    assert {line.partition("=")[0] for line in written.splitlines()} == {
+        *("AWS_REGION", "JOB_ID", "IMAGE", "LOG_GROUP", "GROUP", "MAX_RUNS"),
+    }
+    subprocess.run(["bash", "-n"], input=data, text=True, check=True)
+    assert len(data.encode()) < 16 * 1024  # what EC2 takes
+
+
+@pytest.mark.parametrize("option_name", OPTIONS[1:])
+def test_machines_give_their_metadata_to_sessions_only(option_name: str, planned: Callable[..., Plan]) -> None:
+    (metadata,) = planned(option_name).one("aws_launch_template")["metadata_options"]
+    assert (metadata["http_tokens"], metadata["http_put_response_hop_limit"]) == ("required", 1)

@@ -1,0 +1,58 @@
+"""The exit code of ``csvpipe sequence`` says whether a job is done, or was stopped before its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import csvpipe.commands.sequence
+from csvpipe.cli import main
+from sequencer.model import Checkpoint, JobStatus, Place, Progress
+from sequencer.settings import JobSettings
+
+
+def ended(status: JobStatus) -> Checkpoint:
+    return Checkpoint(
+        job_id="job",
+        timestamp=datetime.now(UTC),
+        status=status,
+        topic="rows",
+        partition=0,
+        first_offset=0,
+        place=Place(0, 0, 0),
+        sources=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("statuses", "given", "code"),
+    [
+        ([JobStatus.DONE], "75", 0),
+        ([JobStatus.STOPPED], "75", 75),
+        ([JobStatus.DONE, JobStatus.STOPPED], "75", 75),
+        ([JobStatus.STOPPED], "", 0),
+    ],
+    ids=["done", "stopped", "one-of-two-stopped", "stopped-without-the-setting"],
+)
+def test_stopped_job_ends_with_the_code_that_was_asked_for(
+    statuses: list[JobStatus], given: str, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fake_run(_settings: JobSettings, _job: Any, *, observers: Sequence[Any], **_more: Any) -> list[Checkpoint]:
+        for observe in observers:
+            observe("job", Progress(total_bytes=1))
+        return [ended(status) for status in statuses]
+
+    for name in JobSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    monkeypatch.setattr(csvpipe.commands.sequence, "run_sequence", fake_run)
+    monkeypatch.setenv("STOPPED_EXIT_CODE", given)
+    options = ["--source", "a.csv", "--bootstrap-servers", "b:9092", "--topic", "rows", "--job-id", "job"]
+    with pytest.raises(SystemExit) as exited:
+        main(["sequence", *options])
+    assert (exited.value.code or 0) == code
