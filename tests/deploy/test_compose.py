@@ -301,7 +301,7 @@ def test_context_of_the_images_holds_every_package_and_nothing_but_what_is_named
 
 def test_images_are_built_with_extras_that_the_project_has() -> None:
     extras = set(re.findall(r"--extra (\S+?)[;\s]", DOCKERFILE))
-    assert extras == {"uploader", "postgresql", "cli", "sequencer"}
+    assert extras == {"uploader", "postgresql", "cli", "sequencer", "tracing"}
     assert extras <= set(PYPROJECT["project"]["optional-dependencies"])
 
 
@@ -315,8 +315,12 @@ def test_versions_of_the_dockerfile_are_pinned_and_no_secret_is_needed() -> None
 
 
 def test_prometheus_scrapes_services_that_are_there_at_ports_that_they_have() -> None:
-    jobs = yaml.safe_load((ROOT / "monitoring" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
-    targets = dict(t.rsplit(":", 1) for job in jobs for s in job.get("static_configs", []) for t in s["targets"])
+    folder = ROOT / "monitoring" / "prometheus"
+    jobs = yaml.safe_load((folder / "prometheus.yml").read_text())["scrape_configs"]
+    found = [each for job in jobs for each in job.get("static_configs", [])]
+    for pattern in (name for job in jobs for each in job.get("file_sd_configs", []) for name in each["files"]):
+        found += [each for path in folder.glob(pattern) for each in yaml.safe_load(path.read_text())]
+    targets = dict(target.rsplit(":", 1) for each in found for target in each["targets"])
     assert {"statsd-exporter", "kafka-exporter", "minio", "nifi"} <= set(targets) <= set(SERVICES) | {"localhost"}
     assert targets["sequencer"] == str(SERVICES["sequencer"]["environment"]["METRICS_PORT"])
     for name in ("minio", "uploader"):
