@@ -152,7 +152,7 @@ def _answers(table: str) -> Iterator[None]:
             raise
         if code in _NOT_ALLOWED:
             raise NotAllowedError(
-                f"DynamoDB refuses ({code}); the role needs GetItem, UpdateItem and DeleteItem on table {table}"
+                f"DynamoDB refuses ({code}); the role needs GetItem and UpdateItem on table {table}"
             ) from error
         if code == "ResourceNotFoundException":
             raise JobSettingsError(

@@ -14,6 +14,7 @@ KAFKA = Peer("openhouse", {"app.kubernetes.io/name": "kafka"})
 DATABASE = Peer("openhouse", {"app.kubernetes.io/name": "postgresql"})
 AIRFLOW = Peer("airflow", {"component": "triggerer"})
 CONTROLLER = Peer("ingress-nginx", {"app.kubernetes.io/name": "ingress-nginx"})
+PROMETHEUS = Peer("monitoring", {"app.kubernetes.io/name": "prometheus"})
 DNS = Peer("kube-system", {"k8s-app": "kube-dns"})
 STRANGER = Peer("default")
 OURS = Peer("csv-ingestion", {"app.kubernetes.io/name": UPLOADER})
@@ -22,6 +23,7 @@ NEEDED: list[tuple[str, Direction, Peer, int, str]] = [
     (UPLOADER, "Ingress", CONTROLLER, 8000, "people upload"),
     (UPLOADER, "Ingress", NIFI, 8000, "NiFi fetches chunks"),
     (UPLOADER, "Ingress", AIRFLOW, 8000, "the DAGs report what has landed"),
+    (UPLOADER, "Ingress", PROMETHEUS, 8000, "metrics are scraped"),
     (UPLOADER, "Egress", KAFKA, 9092, "chunks are announced"),
     (UPLOADER, "Egress", DATABASE, 5432, "the manifests"),
     ("csv-kafka-topics", "Egress", KAFKA, 9092, "topics are made"),

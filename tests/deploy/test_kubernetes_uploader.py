@@ -10,6 +10,7 @@ import pytest
 import uploader.app
 from tests.support.kubernetes import UPLOADER, Json, Manifests, Pods, selects
 from uploader.app import create_app
+from uploader.routes import metrics
 from uploader.settings import Settings, load_settings
 
 REPLICAS = f"{UPLOADER}-replicas"
@@ -33,6 +34,14 @@ def settings(manifests: Manifests, monkeypatch: pytest.MonkeyPatch) -> Settings:
 def gib(quantity: str) -> float:
     number, unit = re.fullmatch(r"(\d+)(Gi|Mi)", quantity).groups()  # type: ignore[union-attr]  # a TypeError is as good a failure
     return int(number) / {"Gi": 1, "Mi": 1024}[unit]
+
+
+def test_prometheus_is_told_a_port_of_the_pod_and_a_route_of_the_uploader(manifests: Manifests) -> None:
+    pods = manifests.uploader()
+    told = pods.owner["spec"]["template"]["metadata"]["annotations"]
+    assert told["prometheus.io/scrape"] == "true"
+    assert int(told["prometheus.io/port"]) in pods.ports.values()
+    assert told["prometheus.io/path"] in {getattr(route, "path", None) for route in metrics.router.routes}
 
 
 def test_every_variable_is_a_setting_or_part_of_one(manifests: Manifests) -> None:
