@@ -1,7 +1,6 @@
-"""docker-compose.yml and the Dockerfile, as far as they can be checked without an engine.
+"""docker-compose.yml and the Dockerfile, as far as they can be checked without an engine: what they say of each other.
 
-By the schema that ``docker compose`` itself checks with, by ``docker compose config`` where the plugin is there (the
-test's name says so), and by what the services say of each other.
+Compose's own loader and schema are in test_compose_loader.py.
 """
 
 from __future__ import annotations
@@ -10,15 +9,12 @@ import base64
 import inspect
 import json
 import re
-import shutil
-import subprocess
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import jsonschema
 import pytest
 import yaml
 from pydantic_settings import BaseSettings
@@ -39,15 +35,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 VERSIONS = tomllib.loads((ROOT / "stack" / "versions.toml").read_text())
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*))?\}")
-SCHEMA = ROOT / "tests" / "data" / "compose" / "compose-spec.json"
 Json = dict[str, Any]
-
-
-def has_compose_plugin() -> bool:
-    docker = shutil.which("docker")
-    if docker is None:
-        return False
-    return subprocess.run([docker, "compose", "version"], check=False, capture_output=True).returncode == 0
 
 
 def load() -> Json:
@@ -59,21 +47,6 @@ def load() -> Json:
 COMPOSE = load()
 SERVICES: dict[str, Json] = COMPOSE["services"]
 each_service = pytest.mark.parametrize("name", sorted(SERVICES))
-
-
-@pytest.mark.parametrize("check", ["docker compose config and schema" if has_compose_plugin() else "schema"])
-def test_compose_file_is_accepted(check: str) -> None:
-    if check.startswith("docker"):
-        command = ["docker", "compose", "--profile", "*", "config", "--quiet"]
-        done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-    jsonschema.validate(COMPOSE, json.loads(SCHEMA.read_text()))
-
-
-def test_schema_refuses_a_key_that_compose_does_not_know() -> None:
-    broken = {**COMPOSE, "services": {**SERVICES, "kafka": {**SERVICES["kafka"], "helthcheck": {}}}}
-    with pytest.raises(jsonschema.ValidationError, match="helthcheck"):
-        jsonschema.validate(broken, json.loads(SCHEMA.read_text()))
 
 
 @each_service

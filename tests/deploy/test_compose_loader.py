@@ -50,6 +50,11 @@ def test_each_profile_starts_its_services_and_all_that_they_need(loader: Path) -
     [
         ("profiles: [core, ordered]\n    image: apache/kafka", "profiles: [core]\n    image: apache/kafka", "kafka"),
         ("- kafka-data:/", "- kafka-daten:/", "kafka-daten"),
+        (
+            "    healthcheck:\n      test: [CMD, /opt/kafka",
+            "    helthcheck:\n      test: [CMD, /opt/kafka",
+            "helthcheck",
+        ),
         ("stop_grace_period: 60s", "stop_grace_period: soon", "stop_grace_period"),
     ],
 )
