@@ -21,7 +21,7 @@ class ConsoleReport:
         """Write one line."""
         with self._lock:
             elapsed_s = time.monotonic() - self._started
-            print(f"[{elapsed_s:6.1f} s] {component:<9} {text}", file=self._output or sys.stdout, flush=True)
+            print(f"[{elapsed_s:6.1f} s] {component:<10} {text}", file=self._output or sys.stdout, flush=True)
 
 
 StackReport = Callable[[str, str], None]

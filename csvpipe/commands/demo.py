@@ -83,5 +83,5 @@ def _print_addresses(stack: LocalStack) -> None:
     output().print("\n[bold]== Look around[/]")
     for name, component in stack.components.items():
         for label, address in component.addresses().items():
-            output().print(f"   {name:<9} {label:<10} {address}")
+            output().print(f"   {name:<10} {label:<10} {address}")
     output().print("   It keeps running; stop it with: make down")

@@ -116,7 +116,7 @@ def _show_status(stack: LocalStack) -> bool:
     output().print()
     for component in stack.components.values():
         facts = [f"{label} {address}" for label, address in component.addresses().items()]
-        output().print(f"{component.name:<9} {' · '.join([*facts, component.note() or ''])}")
+        output().print(f"{component.name:<10} {' · '.join([*facts, component.note() or ''])}")
     return all_ready
 
 
