@@ -38,7 +38,7 @@ def test_up_status_logs_down(root: Path) -> None:
     assert "starting minio (pid" in up.output
 
     again = _run("up", "minio")
-    assert "minio     already running" in again.output
+    assert "minio      already running" in again.output
 
     status = _run("status")
     assert status.exit_code == 1, "the other components do not run"
@@ -49,7 +49,7 @@ def test_up_status_logs_down(root: Path) -> None:
     assert "API: http://127.0.0.1:" in _run("logs", "minio").output
 
     down = _run("down")
-    assert "minio     stopped" in down.output
+    assert "minio      stopped" in down.output
     assert _run("down").output == ""
 
 
