@@ -47,7 +47,7 @@ def prometheus_name(metric: Metric) -> str:
 
 
 @contextmanager
-def serving_metrics(collector: JobCollector, *, port: int, address: str = "0.0.0.0") -> Iterator[int]:  # noqa: S104  scraped from outside
+def serving_metrics(collector: Collector, *, port: int, address: str = "0.0.0.0") -> Iterator[int]:  # noqa: S104  scraped from outside
     """Serve ``collector`` as long as the context lasts; give the port, which is a free one for 0."""
     registry = CollectorRegistry()
     registry.register(collector)

@@ -11,13 +11,14 @@ import logging
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ClusterMetadata  # type: ignore[attr-defined]  # its own examples do so
-from prometheus_client import CollectorRegistry, Metric, start_http_server
+from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from sequencer.prometheus import serving_metrics
 
 _TIMEOUT_S = 5.0
 _log = logging.getLogger(__name__)
@@ -107,20 +108,6 @@ def _by_partition(name: str, meaning: str, offsets: Offsets) -> Metric:
     return family
 
 
-@contextmanager
-def serving_kafka_metrics(*, bootstrap: str, address: str, port: int) -> Iterator[int]:
-    """Serve as long as the context lasts; give the port, which is a free one for 0."""
-    registry = CollectorRegistry()
-    registry.register(KafkaCollector(bootstrap))
-    server, thread = start_http_server(port, addr=address, registry=registry)
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 def main() -> None:
     """Serve until TERM."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -132,7 +119,7 @@ def main() -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    with serving_kafka_metrics(bootstrap=given.bootstrap, address=given.address, port=given.port):
+    with serving_metrics(KafkaCollector(given.bootstrap), address=given.address, port=given.port):
         stopped.wait()
 
 

@@ -7,12 +7,11 @@ import shutil
 from pathlib import Path
 
 from stack.component import Report
-from stack.dist import build_once, run_tool
-from stack.tools import provide_go
+from stack.dist import build_once
+from stack.golang import run_go
 
 _SOURCES = Path(__file__).with_name("promtool")
 _PACKAGE = "github.com/prometheus/prometheus/cmd/promtool"
-_NICENESS = 5
 
 
 def prepare_promtool(dist: Path, report: Report) -> Path:
@@ -28,7 +27,6 @@ def prepare_promtool(dist: Path, report: Report) -> Path:
         report("compiling promtool: 7 minutes on two cores, once")
         for file in files:
             shutil.copy(file, into)
-        argv = ["nice", "-n", str(_NICENESS), str(provide_go(report)), "build", "-trimpath", "-o", "promtool", _PACKAGE]
-        run_tool(argv, cwd=into, report=report, what="go build")
+        run_go("build", "-trimpath", "-o", "promtool", _PACKAGE, cwd=into, report=report)
 
     return build_once(dist, "promtool", stamp, compile_it) / "promtool"

@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+NAME_WIDTH = 10
+"""Of the column with a component's name: the longest is ``monitoring``."""
+
 
 class ConsoleReport:
     """Writes ``[ 12.3 s] kafka     ready`` lines; safe to call from several threads."""
@@ -21,7 +24,7 @@ class ConsoleReport:
         """Write one line."""
         with self._lock:
             elapsed_s = time.monotonic() - self._started
-            print(f"[{elapsed_s:6.1f} s] {component:<10} {text}", file=self._output or sys.stdout, flush=True)
+            print(f"[{elapsed_s:6.1f} s] {component:<{NAME_WIDTH}} {text}", file=self._output or sys.stdout, flush=True)
 
 
 StackReport = Callable[[str, str], None]

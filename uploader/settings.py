@@ -15,6 +15,7 @@ from contracts.names import BUCKET_RAW, BYTES_PER_MB, TOPIC_INGEST
 from uploader.model import ChunkType
 
 DATABASE_FILENAME = "manifest.sqlite3"
+HTTP_ADDRESS = r"^https?://[^/\s?#]+[^\s?#]*$"
 REPLICA_NAME = r"^[A-Za-z0-9_.-]{1,128}$"
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104  recognised, not bound
 _DATABASE_URL = re.compile(r"sqlite:///(?!:memory:|\?|file::memory:).|postgresql(\+psycopg)?://")
@@ -84,7 +85,7 @@ class Settings(BaseSettings):
     api_port: int = Field(8000, ge=1, le=65_535, description="Port that the uploader listens on.")
     api_base_url: str | None = Field(
         None,
-        pattern=r"^https?://[^/\s?#]+[^\s?#]*$",
+        pattern=HTTP_ADDRESS,
         description="Address under which NiFi and clients reach this uploader, and with several replicas no other; "
         "empty for http://API_HOST:API_PORT (the machine's name where API_HOST is a wildcard).",
     )
@@ -112,7 +113,7 @@ class Settings(BaseSettings):
 
     otel_exporter_otlp_endpoint: str | None = Field(
         None,
-        pattern=r"^https?://[^/\s?#]+[^\s?#]*$",
+        pattern=HTTP_ADDRESS,
         description="Where spans go, by OTLP over HTTP, such as http://collector:4318; empty: no tracing. "
         "The DAGs read it too.",
     )

@@ -21,7 +21,7 @@ from csvpipe.landing import wait_until_landed
 from csvpipe.objects import S3Objects, connect
 from csvpipe.settings import load_settings
 from stack.local import DEFAULT_ROOT, LocalStack
-from stack.report import ConsoleReport
+from stack.report import NAME_WIDTH, ConsoleReport
 
 DATASET = "flights"
 LANDING_TIMEOUT_S = 600.0
@@ -83,5 +83,5 @@ def _print_addresses(stack: LocalStack) -> None:
     output().print("\n[bold]== Look around[/]")
     for name, component in stack.components.items():
         for label, address in component.addresses().items():
-            output().print(f"   {name:<10} {label:<10} {address}")
+            output().print(f"   {name:<{NAME_WIDTH}} {label:<10} {address}")
     output().print("   It keeps running; stop it with: make down")

@@ -15,7 +15,7 @@ from csvpipe.exits import ConfigurationError, ExitCode
 from stack.errors import WrongSettingError
 from stack.local import LocalStack
 from stack.process import ManagedProcess, ask
-from stack.report import ConsoleReport
+from stack.report import NAME_WIDTH, ConsoleReport
 from stack.settings import load_settings
 
 app = typer.Typer(
@@ -116,7 +116,7 @@ def _show_status(stack: LocalStack) -> bool:
     output().print()
     for component in stack.components.values():
         facts = [f"{label} {address}" for label, address in component.addresses().items()]
-        output().print(f"{component.name:<10} {' · '.join([*facts, component.note() or ''])}")
+        output().print(f"{component.name:<{NAME_WIDTH}} {' · '.join([*facts, component.note() or ''])}")
     return all_ready
 
 

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from contracts.names import BUCKET_RAW
 from stack.component import ProcessSpec, Report, StackContext
-from stack.dist import build_once, run_tool
+from stack.dist import build_once
+from stack.golang import go_install
 from stack.probes import http_ok
-from stack.tools import provide_go
 from stack.versions import version
 
 _MODULE = "github.com/minio/minio"
-_NICENESS = 5
-"""The compile takes every core for minutes; what waits for answers beside it must not time out."""
 
 
 class Minio:
@@ -37,9 +35,7 @@ class Minio:
 
         def compile_server(into: Path) -> None:
             report("compiling MinIO: 4 to 8 minutes on two cores, once")
-            argv = ["nice", "-n", str(_NICENESS), str(provide_go(report)), "install", f"{_MODULE}@{version('minio')}"]
-            env = {"GOBIN": str(into), "CGO_ENABLED": "0"}
-            run_tool(argv, cwd=into, env=env, report=report, what="go install")
+            go_install(f"{_MODULE}@{version('minio')}", into=into, report=report)
 
         build_once(self._context.dist, self._dist_name, version("minio"), compile_server)
 

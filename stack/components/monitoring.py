@@ -8,14 +8,13 @@ import sys
 from pathlib import Path
 
 from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
-from stack.dist import build_once, run_tool
+from stack.dist import build_once
+from stack.golang import go_install
 from stack.probes import http_ok
-from stack.tools import provide_go
 from stack.versions import version
 
 STATSD_MAPPING = REPOSITORY / "monitoring" / "statsd" / "mapping.yml"
 _MODULE = "github.com/prometheus/statsd_exporter"
-_NICENESS = 5
 
 
 class Monitoring:
@@ -33,9 +32,7 @@ class Monitoring:
 
         def compile_exporter(into: Path) -> None:
             report("compiling statsd_exporter: a minute, once")
-            module = f"{_MODULE}@{version('statsd-exporter')}"
-            argv = ["nice", "-n", str(_NICENESS), str(provide_go(report)), "install", module]
-            run_tool(argv, cwd=into, env={"GOBIN": str(into), "CGO_ENABLED": "0"}, report=report, what="go install")
+            go_install(f"{_MODULE}@{version('statsd-exporter')}", into=into, report=report)
 
         build_once(self._context.dist, self._dist_name, version("statsd-exporter"), compile_exporter)
 

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from sequencer.model import Progress
 from sequencer.prometheus import JobCollector, serving_metrics
-from stack.kafka_exporter import serving_kafka_metrics
+from stack.kafka_exporter import KafkaCollector
 from stack.local import LocalStack
 from tests.support.metrics import Samples, fetch_metrics, metric_names, parse_metrics
 from tests.support.monitoring import expressions, metrics_of
@@ -70,7 +70,7 @@ def test_lag_and_members_of_a_group_are_those_of_kafka(kafka_broker: KafkaBroker
         producer.produce(TOPIC, b"x", partition=0)
     assert producer.flush(30) == 0
     consumer = Consumer({"bootstrap.servers": kafka_broker.bootstrap, "group.id": group})
-    with serving_kafka_metrics(bootstrap=kafka_broker.bootstrap, address="127.0.0.1", port=0) as port:
+    with serving_metrics(KafkaCollector(kafka_broker.bootstrap), address="127.0.0.1", port=0) as port:
         url = f"http://127.0.0.1:{port}/metrics"
         _, end = consumer.get_watermark_offsets(place, timeout=10)
         consumer.commit(offsets=[TopicPartition(TOPIC, 0, end - 3)], asynchronous=False)

@@ -5,22 +5,21 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from stack.dist import build_once, run_tool
-from stack.tools import provide_go
+from stack.dist import build_once
+from stack.golang import go_install
+from tests.support.own_environment import PLACE
 
 _MODULE = "sigs.k8s.io/kustomize/kustomize/v5"
 _VERSION = "v5.7.1"
-_TOOLS = Path(__file__).resolve().parents[2] / ".stack"
 
 
 def kustomize() -> Path:
     """Return the program; the first call compiles it, which takes a minute."""
 
     def compile_it(into: Path) -> None:
-        argv = [str(provide_go(lambda _: None)), "install", f"{_MODULE}@{_VERSION}"]
-        run_tool(argv, cwd=into, env={"GOBIN": str(into), "CGO_ENABLED": "0"}, report=lambda _: None, what="go install")
+        go_install(f"{_MODULE}@{_VERSION}", into=into, report=lambda _: None)
 
-    return build_once(_TOOLS, "tools-kustomize", _VERSION, compile_it) / "kustomize"
+    return build_once(PLACE, "kustomize", _VERSION, compile_it) / "kustomize"
 
 
 def build(directory: Path) -> str:
