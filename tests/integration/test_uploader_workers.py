@@ -26,6 +26,7 @@ from uploader.receiving import LOCK_FILE, RECEIVING
 WORKERS = 3
 CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(1, 11))
 CHUNKS = 5
+CLIENTS = 12
 
 
 class Workers:
@@ -87,6 +88,8 @@ class Workers:
 def workers(request: pytest.FixtureRequest, tmp_path: Path, kafka_broker: KafkaBroker) -> Iterator[Workers]:
     topic = f"test-{uuid.uuid4().hex}"
     environment = {"KAFKA_BROKER": kafka_broker.bootstrap, "KAFKA_TOPIC_INGEST": topic, "MIN_FREE_DISK_MB": "1"}
+    # The kernel may give one worker more connections than its share: that must not be too many for it.
+    environment["MAX_CONCURRENT_UPLOADS"] = str(CLIENTS)
     if request.param == "postgresql":
         server: PostgresServer = request.getfixturevalue("postgres")
         environment["DATABASE_URL"] = server.new_database()
@@ -95,9 +98,9 @@ def workers(request: pytest.FixtureRequest, tmp_path: Path, kafka_broker: KafkaB
 
 
 def test_every_chunk_is_announced_once_whoever_took_it(workers: Workers) -> None:
-    with ThreadPoolExecutor(12) as pool:
+    with ThreadPoolExecutor(CLIENTS) as pool:
         answers = list(pool.map(lambda _: workers.upload(), range(36)))
-    assert {answer.status_code for answer in answers} == {202}
+    assert [answer.text for answer in answers if answer.status_code != 202] == []
     ids = {answer.json()["upload_id"] for answer in answers}
     wait_until(lambda: set(workers.uploads().values()) == {"announced"}, what="all are announced", deadline_s=60)
     expected = Counter({(upload_id, chunk_id): 1 for upload_id in ids for chunk_id in range(1, CHUNKS + 1)})
@@ -106,9 +109,9 @@ def test_every_chunk_is_announced_once_whoever_took_it(workers: Workers) -> None
 
 
 def test_same_key_to_several_workers_gives_one_upload(workers: Workers) -> None:
-    with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(lambda _: workers.upload(key="the-key"), range(12)))
-    assert {answer.status_code for answer in answers} <= {200, 202}
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        answers = list(pool.map(lambda _: workers.upload(key="the-key"), range(CLIENTS)))
+    assert [answer.text for answer in answers if answer.status_code not in {200, 202}] == []
     [upload_id] = {answer.json()["upload_id"] for answer in answers}
     assert workers.upload(key="the-key", rows=5).status_code == 409
     assert set(workers.uploads()) == workers.directories() == {upload_id}

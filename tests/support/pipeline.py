@@ -24,6 +24,7 @@ from stack.local import LocalStack
 from stack.s3 import s3_client
 from tests.support.csv_data import CsvFile
 from tests.support.landing_check import check_landing
+from tests.support.live_directory import entries
 from tests.support.waiting import wait_until
 
 _BOUNDARY = "csvpipe-test-boundary"
@@ -248,7 +249,8 @@ class Pipeline:
         directories = [path for path in self._temp_dir.iterdir() if path.is_dir() and path.name != ".receiving"]
         found = [f"directory of no upload: {path}" for path in directories if path.name not in upload_ids]
         found += [f"object of no dataset: {key}" for key in self.keys() if key.partition("/")[0] not in datasets]
-        unfinished = self._minio_dir.glob(".minio.sys/multipart/*/*")
+        multipart = self._minio_dir / ".minio.sys/multipart"
+        unfinished = [path for path in entries(multipart) if path.parent.parent == multipart]
         return found + [f"unfinished multipart upload: {path}" for path in unfinished]
 
     def _running(self) -> set[str]:

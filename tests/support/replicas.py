@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.local import LocalStack
+from tests.support.live_directory import entries
 from tests.support.round_robin import RoundRobinProxy, round_robin_proxy
 from tests.support.services import running_stack
 from uploader.receiving import LOCK_FILE, RECEIVING
@@ -51,7 +52,7 @@ class Replica:
 
     def locks(self) -> list[Path]:
         """Return the lock files on its disk: each is of an upload that is neither committed nor gone."""
-        return list(self.temp_dir.rglob(LOCK_FILE))
+        return [path for path in entries(self.temp_dir) if path.name == LOCK_FILE]
 
     def make_look_old(self, upload_id: str) -> None:
         """Put back the time of a directory: one without a lock may be a minute old before it is taken for left over."""

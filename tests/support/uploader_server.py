@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from csvpipe.commands.serve import HTTP_PROTOCOL
 from tests.support.fake_kafka import FakeAnnouncer
+from tests.support.live_directory import entries
 from tests.support.waiting import wait_until
 from uploader.app import Intervals, create_app
 from uploader.clock import Clock, utc_now
@@ -38,7 +39,7 @@ class RunningUploader:
 
     def files(self) -> set[str]:
         """Return all that is on its disk, but for the database and the id of the disk, by path."""
-        found = {path.relative_to(self.temp_dir) for path in self.temp_dir.rglob("*")}
+        found = {path.relative_to(self.temp_dir) for path in entries(self.temp_dir)}
         return {str(path) for path in found if "sqlite" not in path.name and str(path) not in {RECEIVING, DISK_ID_FILE}}
 
 
