@@ -32,6 +32,7 @@ class Checkpointer:
         self._newest: Checkpoint | None = None
         self._saved_records = 0
         self._away = False
+        self._lost = False
         self._closed = False
         self._news = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
@@ -68,8 +69,6 @@ class Checkpointer:
                 return False
             threading.Event().wait(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-
-    _lost = False
 
     def _run(self) -> None:
         wait_s = self._interval_s

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from uploader.acceptance import Acceptance
 from uploader.announcer import Announcer
 from uploader.cleaner import Cleaner
 from uploader.clock import Clock, utc_now
@@ -166,15 +167,21 @@ async def _start(
             store=store, readiness=app.state.readiness, temp_dir=settings.temp_dir, holder=holder, clock=clock
         )
     )
+    app.state.acceptance = Acceptance(
+        store=store,
+        outbox=outbox,
+        threads=threads,
+        holder=holder,
+        bucket=settings.s3_bucket,
+        base_url=settings.base_url,
+        clock=clock,
+    )
     app.state.service = UploadService(
         store=store,
         files=files,
         outbox=outbox,
-        threads=threads,
         replicas=replicas,
         holder=holder,
-        bucket=settings.s3_bucket,
-        base_url=settings.base_url,
         reannounce_limit=settings.reannounce_limit,
         clock=clock,
         on_landed=page.metrics.count_landing,

@@ -1,73 +1,41 @@
-"""What the uploader does with uploads once their bytes are on disk."""
+"""What clients and the relay can ask of uploads that exist: look, download, report, announce again, delete."""
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import binascii
 import json
 import logging
-import re
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
 from uploader.answers import (
     ChunkStatus,
     StateChange,
-    UploadAccepted,
     UploadPage,
     UploadStatus,
     UploadSummary,
     manifest_of,
 )
 from uploader.clock import Clock
-from uploader.errors import (
-    ChunkGoneError,
-    IdempotencyConflictError,
-    InvalidFieldError,
-    ManifestUnavailableError,
-    UploadGoneError,
-)
+from uploader.cursors import read_cursor, write_cursor
+from uploader.errors import ChunkGoneError, InvalidFieldError, UploadGoneError
 from uploader.files import ChunkFiles
 from uploader.logging import UploadLog
-from uploader.model import CutOptions, CutResult
-from uploader.outbox import CLAIM_FOR, Outbox
+from uploader.outbox import Outbox
 from uploader.replicas import Replicas
-from uploader.store.protocol import Claim, Page, Store
-from uploader.store.records import ChunkRecord, UploadRecord, new_upload
-from uploader.threads import Threads
+from uploader.store.protocol import Page, Store
+from uploader.store.records import ChunkRecord, UploadRecord
 from uploader.transitions import SAFE_IN_BUCKET, landed, lost, relayed, renewed, reported_failed
 
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _MAX_EVIDENCE_CHARS = 16_384
 _log = logging.getLogger(__name__)
 
 
-class Receiving(Protocol):
-    """The directory of an upload that has been received, under the lock of this process."""
-
-    async def commit(self) -> Path:
-        """Rename it to its final place, durably; the lock stays."""
-
-    async def release(self) -> None:
-        """Give up the lock: the manifest now says whose it is."""
-
-    async def abandon_lock(self) -> None:
-        """Give up the lock and leave its file: nobody knows whether there is a manifest."""
-
-    async def discard(self) -> None:
-        """Remove it, wherever it is, and give up the lock."""
-
-
 class UploadService:
-    """Uploads, from the moment that their files are complete. ``accept`` is awaited; all other calls block."""
+    """Uploads that exist (:mod:`uploader.acceptance` makes them). Every call blocks."""
 
     def __init__(
         self,
@@ -75,11 +43,8 @@ class UploadService:
         store: Store,
         files: ChunkFiles,
         outbox: Outbox,
-        threads: Threads,
         replicas: Replicas,
         holder: str,
-        bucket: str,
-        base_url: str,
         reannounce_limit: int,
         clock: Clock,
         on_landed: Callable[[timedelta], None] = lambda _: None,
@@ -87,59 +52,11 @@ class UploadService:
         self._store = store
         self._files = files
         self._outbox = outbox
-        self._threads = threads
         self._replicas = replicas
         self._holder = holder
-        self._bucket = bucket
-        self._base_url = base_url
         self._reannounce_limit = reannounce_limit
         self._clock = clock
         self._on_landed = on_landed
-
-    async def accept(
-        self,
-        upload_id: str,
-        options: CutOptions,
-        result: CutResult,
-        receiving: Receiving,
-        idempotency_key: str | None = None,
-        *,
-        created_at: datetime | None = None,
-        traceparent: str | None = None,
-    ) -> UploadAccepted:
-        """Make an upload exist: files to their place, manifest committed, chunks announced where Kafka answers.
-
-        ``created_at`` is when its first byte came, ``traceparent`` what its announcements belong to. Where this raises,
-        nothing of the upload remains (at once, or when the cleaner has come by); where the idempotency key is known,
-        neither, and the answer is that of the first upload (``replayed``).
-
-        Raises:
-            InvalidFieldError: the idempotency key breaks its rule.
-            IdempotencyConflictError: the key was used for other content or options.
-            ManifestUnavailableError: the manifest could not be committed.
-        """
-        check_idempotency_key(idempotency_key)
-        upload, chunks = new_upload(
-            upload_id=upload_id,
-            options=options,
-            result=replace(result, source_filename=_storable(result.source_filename)),
-            holder=self._holder,
-            bucket=self._bucket,
-            idempotency_key=idempotency_key,
-            created_at=created_at or self._clock(),
-            chunked_at=self._clock(),
-            traceparent=traceparent,
-        )
-        # In a task that runs to its end: a request that is cancelled half-way (shutdown) must not leave a manifest
-        # without files, and the directory is the task's until it is done.
-        task = asyncio.create_task(self._accept(upload, chunks, receiving))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            while not task.done():  # however often one cancels
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait({task})
-            raise
 
     def status(self, upload_id: str) -> UploadStatus:
         """Return where an upload and its chunks stand.
@@ -168,10 +85,10 @@ class UploadService:
         Raises:
             InvalidFieldError: the cursor is not one that a page gave out.
         """
-        after = None if cursor is None else _read_cursor(cursor)
+        after = None if cursor is None else read_cursor(cursor)
         found = self._store.list_uploads(Page(limit=limit + 1, after=after, dataset_name=dataset_name, state=state))
         page = found[:limit]
-        next_cursor = _write_cursor(page[-1][0]) if len(found) > limit else None
+        next_cursor = write_cursor(page[-1][0]) if len(found) > limit else None
         return UploadPage(uploads=[UploadSummary.of(*each) for each in page], next_cursor=next_cursor)
 
     def locate_chunk(
@@ -279,49 +196,6 @@ class UploadService:
     def _status(self, upload: UploadRecord, chunks: list[ChunkRecord]) -> UploadStatus:
         return UploadStatus.with_chunks(upload, chunks, reannounce_limit=self._reannounce_limit)
 
-    async def _accept(self, upload: UploadRecord, chunks: list[ChunkRecord], receiving: Receiving) -> UploadAccepted:
-        claim = Claim.new(upload.upload_id)
-        try:
-            await receiving.commit()
-            first = await self._threads.run(self._store.create, upload, chunks, claim=claim, claim_for=CLAIM_FOR)
-        except ManifestUnavailableError:
-            # The database may have committed and not been able to say so: the cleaner sees which, and acts.
-            await receiving.abandon_lock()
-            raise
-        except BaseException:
-            await receiving.discard()
-            raise
-        if first is not None:
-            await receiving.discard()
-            return self._replay(first, upload)
-        # From here on nothing may fail the request: the client would send again, and the data would arrive twice.
-        log = UploadLog(_log, upload.upload_id)
-        try:
-            await receiving.release()
-        except OSError:
-            log.exception("Its lock file could not be removed; the cleaner will try again")
-        try:
-            return await self._threads.run(self._announce, upload, claim)
-        except Exception:
-            log.exception("Not announced yet, the outbox goes on")
-            return UploadAccepted.of(upload, base_url=self._base_url, replayed=False)
-
-    def _announce(self, upload: UploadRecord, claim: Claim) -> UploadAccepted:
-        log = UploadLog(_log, upload.upload_id)
-        log.info("Accepted: dataset %s, %d chunks, %d rows", upload.dataset_name, upload.total_chunks, upload.row_count)
-        self._outbox.announce_now(upload, claim)
-        return UploadAccepted.of(self._store.find(upload.upload_id) or upload, base_url=self._base_url, replayed=False)
-
-    def _replay(self, first: UploadRecord, second: UploadRecord) -> UploadAccepted:
-        if (first.source_sha256, first.requested) != (second.source_sha256, second.requested):
-            raise IdempotencyConflictError(
-                f"this Idempotency-Key belongs to upload {first.upload_id}, which has other content or other options; "
-                "use a new key for a new upload",
-                upload_id=first.upload_id,
-            )
-        UploadLog(_log, first.upload_id).info("The same upload came again; answered with the first")
-        return UploadAccepted.of(first, base_url=self._base_url, replayed=True)
-
     def _log_change(self, upload: UploadRecord, chunk: ChunkRecord) -> None:
         log = UploadLog(_log, upload.upload_id)
         place = (chunk.chunk_id, upload.total_chunks, chunk.filename, chunk.state)
@@ -333,40 +207,6 @@ class UploadService:
             log.info("Landed: all %d chunks", upload.total_chunks)
 
 
-def check_idempotency_key(key: str | None) -> None:
-    """Check an Idempotency-Key before the bytes are received.
-
-    Raises:
-        InvalidFieldError: it breaks its rule.
-    """
-    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise InvalidFieldError(
-            "Idempotency-Key must be 1 to 255 visible ASCII characters, such as a UUID", field="Idempotency-Key"
-        )
-
-
 def _check_not_deleted(upload: UploadRecord) -> None:
     if upload.state is UploadState.ABORTED:
         raise UploadGoneError(f"upload {upload.upload_id} was deleted at {upload.aborted_at}")
-
-
-def _storable(name: str) -> str:
-    """Return ``name`` without what PostgreSQL cannot hold: NUL, and surrogates that stand for undecodable bytes."""
-    return name.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-
-
-def _write_cursor(upload: UploadRecord) -> str:
-    place = json.dumps([upload.created_at.isoformat(), upload.upload_id])
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        moment, upload_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        after = datetime.fromisoformat(moment)
-        if after.tzinfo is None or not str(upload_id).isalnum():
-            raise ValueError(cursor)
-        after = after.astimezone(UTC)
-    except (ValueError, TypeError, OverflowError, binascii.Error) as error:
-        raise InvalidFieldError("cursor is not one that a page of uploads gave out", field="cursor") from error
-    return after, str(upload_id)

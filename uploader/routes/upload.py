@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from contracts.spans import SpanKind, Spans
 from contracts.traceparent import find_traceparent
+from uploader.acceptance import check_idempotency_key
 from uploader.answers import UploadAccepted
 from uploader.body import Body, StreamedBody
 from uploader.errors import (
@@ -32,7 +33,6 @@ from uploader.intake import receive_upload
 from uploader.metrics import UploaderMetrics, UploadTally
 from uploader.problems import problem_responses
 from uploader.receiving import receiving_directory
-from uploader.service import check_idempotency_key
 
 _FIELDS: dict[str, dict[str, Any]] = {
     "dataset_name": {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,128}$", "description": "where the rows belong"},
@@ -128,7 +128,7 @@ async def _receive(
                     created_at=created_at,
                 )
             tally.was_cut(result)
-            accepted: UploadAccepted = await state.service.accept(
+            accepted: UploadAccepted = await state.acceptance.accept(
                 upload_id, options, result, directory, idempotency_key, created_at=created_at, traceparent=traceparent
             )
             return accepted

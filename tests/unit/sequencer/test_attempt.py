@@ -139,7 +139,10 @@ def test_first_attempt_needs_the_store(parts: JobParts, checkpoints: AwayCheckpo
         attempt(parts).run()
 
 
-def test_later_attempt_goes_on_by_what_the_process_remembers(parts: JobParts, checkpoints: AwayCheckpoints) -> None:
+def test_later_attempt_goes_on_by_what_the_process_remembers(
+    parts: JobParts, checkpoints: AwayCheckpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sequencer.attempt._LAST_CHECKPOINT_S", 0.0)
     first = attempt(parts)
     first.run()
     remembered = first.checkpoint

@@ -12,14 +12,13 @@ import pytest
 from contracts.states import UploadState
 from tests.support.fake_kafka import FakeAnnouncer
 from tests.support.uploads import SettableClock, cut_options, cut_result, write_chunks
+from uploader.acceptance import Acceptance
 from uploader.answers import UploadAccepted
 from uploader.errors import IdempotencyConflictError, InvalidFieldError, ManifestUnavailableError
 from uploader.files import ChunkFiles
 from uploader.model import CutOptions, CutResult
 from uploader.outbox import Outbox
 from uploader.receiving import LOCK_FILE, ReceivingDirectory, is_abandoned
-from uploader.replicas import Replicas
-from uploader.service import UploadService
 from uploader.store.sql import SqlStore
 from uploader.threads import Threads
 
@@ -27,8 +26,8 @@ from uploader.threads import Threads
 class Bench:
     """Accepts uploads as the route does."""
 
-    def __init__(self, service: UploadService, temp_dir: Path) -> None:
-        self.service = service
+    def __init__(self, acceptance: Acceptance, temp_dir: Path) -> None:
+        self.acceptance = acceptance
         self.temp_dir = temp_dir
 
     async def accept(
@@ -44,7 +43,7 @@ class Bench:
         directory = ReceivingDirectory(temp_dir=self.temp_dir, upload_id=upload_id)
         directory.create()
         write_chunks(directory.path, result)
-        return await self.service.accept(upload_id, options or cut_options(), result, directory, key)
+        return await self.acceptance.accept(upload_id, options or cut_options(), result, directory, key)
 
     def accept_now(
         self, *, key: str | None = None, options: CutOptions | None = None, result: CutResult | None = None
@@ -57,23 +56,18 @@ class Bench:
 
 
 @pytest.fixture
-def bench(
-    store: SqlStore, files: ChunkFiles, outbox: Outbox, replicas: Replicas, clock: SettableClock, temp_dir: Path
-) -> Iterator[Bench]:
+def bench(store: SqlStore, outbox: Outbox, clock: SettableClock, temp_dir: Path) -> Iterator[Bench]:
     threads = Threads(name="test", size=4)
-    service = UploadService(
+    acceptance = Acceptance(
         store=store,
-        files=files,
         outbox=outbox,
         threads=threads,
-        replicas=replicas,
         holder="replica-0",
         bucket="raw",
         base_url="http://uploader:8000",
-        reannounce_limit=3,
         clock=clock,
     )
-    yield Bench(service, temp_dir)
+    yield Bench(acceptance, temp_dir)
     asyncio.run(threads.close())
 
 
@@ -161,9 +155,9 @@ class TestIdempotencyKey:
         assert bench.left() == {upload_id}
         assert len(kafka.messages) == 3
 
-    def test_key_of_a_deleted_upload_is_free(self, bench: Bench) -> None:
+    def test_key_of_a_deleted_upload_is_free(self, bench: Bench, store: SqlStore, clock: SettableClock) -> None:
         first = bench.accept_now(key="key")
-        bench.service.delete(first.upload_id, force=True)
+        store.abort(first.upload_id, force=True, at=clock.now)
         second = bench.accept_now(key="key")
         assert not second.replayed
         assert second.upload_id != first.upload_id

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -19,7 +18,6 @@ from uploader.replicas import Replicas
 from uploader.service import UploadService
 from uploader.store.records import ChunkRecord, UploadRecord
 from uploader.store.sql import SqlStore
-from uploader.threads import Threads
 from uploader.transitions import cleaned, landed, renewed
 
 NIFI_SAYS_NO = StateChange(state=ChunkState.FAILED, reason="NiFi says no")
@@ -28,21 +26,16 @@ NIFI_SAYS_NO = StateChange(state=ChunkState.FAILED, reason="NiFi says no")
 @pytest.fixture
 def service(
     store: SqlStore, files: ChunkFiles, outbox: Outbox, replicas: Replicas, clock: SettableClock
-) -> Iterator[UploadService]:
-    threads = Threads(name="test", size=1)
-    yield UploadService(
+) -> UploadService:
+    return UploadService(
         store=store,
         files=files,
         outbox=outbox,
-        threads=threads,
         replicas=replicas,
         holder="replica-0",
-        bucket="raw",
-        base_url="http://uploader:8000",
         reannounce_limit=1,
         clock=clock,
     )
-    asyncio.run(threads.close())
 
 
 def land(chunk: ChunkRecord, *, clock: SettableClock) -> ChunkRecord:
