@@ -223,7 +223,7 @@ def test_body_that_is_no_message_goes_to_the_failure_path(nifi: NiFiServer, body
     nifi.post(body)
 
     wait_until(lambda: len(nifi.logged("failure.reason=invalid_message")) > before, what="the failure", deadline_s=20)
-    assert nifi.status().queued_count == 0
+    wait_until(lambda: nifi.status().queued_count == 0, what="nothing of it stays queued", deadline_s=20)
 
 
 def test_chunks_wait_while_s3_is_down_and_land_when_it_is_back(nifi: NiFiServer, source: FakeChunkSource) -> None:

@@ -91,13 +91,20 @@ def upload(url: str, name: str, *, key: str | None = None) -> httpx.Response:
     )
 
 
+def wait_until_announced(site: Site, upload_id: str) -> None:
+    """Wait for it: an uploader answers 202 also where Kafka has not acknowledged everything yet."""
+    wait_until(lambda: status(site.url, upload_id)["status"] == "announced", what="it is announced", deadline_s=60)
+
+
 def upload_to_each(site: Site, names: list[str]) -> dict[str, str]:
     """Upload one file a name through the proxy; return the names by upload id. Every replica gets some of them."""
     found = {}
     for name in names:
         answer = upload(site.url, name)
-        assert (answer.status_code, answer.json()["status"]) == (202, "announced"), answer.text
+        assert answer.status_code == 202, answer.text
         found[answer.json()["upload_id"]] = name
+    for upload_id in found:
+        wait_until_announced(site, upload_id)
     assert {site.replicas.holder_of(upload_id).name for upload_id in found} == {"replica-0", "replica-1"}
     return found
 
@@ -264,7 +271,7 @@ class HeldUpload:
         self.answer: httpx.Response | None = None
         self._url, self._name = url, name
         self._may_go_on = threading.Event()
-        self._thread = threading.Thread(target=self._send)
+        self._thread = threading.Thread(target=self._send, daemon=True)
         self._thread.start()
 
     def go_on(self) -> httpx.Response | None:
@@ -285,7 +292,7 @@ class HeldUpload:
         content = csv_of(self._name)
         disposition = f'Content-Disposition: form-data; name="file"; filename="{self._name}.csv"'
         yield f"--{BOUNDARY}\r\n{disposition}\r\n\r\n".encode() + content[: len(content) // 2]
-        self._may_go_on.wait()
+        assert self._may_go_on.wait(180), "nobody let it go on"
         yield content[len(content) // 2 :] + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 

@@ -115,6 +115,7 @@ def test_same_key_to_several_workers_gives_one_upload(workers: Workers) -> None:
     [upload_id] = {answer.json()["upload_id"] for answer in answers}
     assert workers.upload(key="the-key", rows=5).status_code == 409
     assert set(workers.uploads()) == workers.directories() == {upload_id}
+    wait_until(lambda: workers.uploads() == {upload_id: "announced"}, what="it is announced", deadline_s=60)
     assert set(workers.messages().values()) == {1}
 
 
