@@ -72,7 +72,7 @@ class LocalStack:
         Raises:
             StackError: a preparation failed; the others have been completed.
         """
-        self._in_parallel(names, lambda component, _: component.prepare(self._reporter(component.name)))
+        self._in_parallel(names, self._prepare)
 
     def start(self, names: Sequence[str] | None = None) -> None:
         """Prepare and start ``names`` (default: all) and what they need; what runs already is left alone.
@@ -142,6 +142,11 @@ class LocalStack:
             if key not in self._processes:
                 self._processes[key] = self.context.process(component, name)
             return self._processes[key]
+
+    def _prepare(self, component: Component, _: WaitFor) -> None:
+        report = self._reporter(component.name)
+        component.prepare(report)
+        report("prepared")
 
     def _bring_up(self, component: Component, wait_for: WaitFor) -> None:
         report = self._reporter(component.name)

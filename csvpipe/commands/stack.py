@@ -66,7 +66,7 @@ def logs(
 
 
 @app.command()
-def restart(component: Annotated[str, typer.Argument(help="minio, kafka, nifi, airflow or uploader.")]) -> None:
+def restart(component: Annotated[str, typer.Argument(help="A component, such as kafka.")]) -> None:
     """Stop one component and start it again."""
     _stack().restart(component)
 

@@ -135,8 +135,10 @@ def test_components_are_prepared_side_by_side(tmp_path: Path) -> None:
             both_at_work.wait()
 
     notes: list[str] = []
-    _stack(tmp_path, Meeting("one", notes), Meeting("two", notes, needs=("one",))).prepare()
+    said: list[str] = []
+    _stack(tmp_path, Meeting("one", notes), Meeting("two", notes, needs=("one",)), said=said).prepare()
     assert not both_at_work.broken
+    assert sorted(said) == ["one: prepared", "two: prepared"]
 
 
 def test_second_command_on_the_same_stack_is_refused(tmp_path: Path) -> None:
