@@ -14,7 +14,14 @@ from pydantic import BaseModel, ValidationError
 
 from contracts.manifest import Manifest
 from csvpipe.answers import UploadAccepted, UploadPage, UploadStatus
-from csvpipe.exits import AnswerLostError, CommandError, RefusedError, TryAgainError, UnavailableError
+from csvpipe.exits import (
+    AnswerLostError,
+    CommandError,
+    RefusedError,
+    TryAgainError,
+    UnavailableError,
+    UploaderFailedError,
+)
 from csvpipe.multipart import FormUpload
 
 ANSWER_TIMEOUT_S = 900.0
@@ -63,6 +70,7 @@ class UploaderClient:
             TryAgainError: the uploader is too busy or its disk is too full.
             UnavailableError: it does not answer.
             AnswerLostError: the connection broke: the file may have been taken or not.
+            UploaderFailedError: it answered with a fault of its own: so may it.
             CommandError: it received other bytes than were sent.
         """
         line = _Line()
@@ -156,7 +164,7 @@ def problem_of(answer: httpx.Response) -> CommandError:
         return TryAgainError(f"{detail}. Try again {f'in {retry_after} s' if retry_after else 'later'}", **places)
     if answer.status_code < 500:
         return RefusedError(detail, **places)
-    return CommandError(f"the uploader failed: {detail}. Its log has the reason", **places)
+    return UploaderFailedError(f"the uploader failed: {detail}. Its log has the reason", **places)
 
 
 def _parse(model: type[_Model], answer: httpx.Response) -> _Model:

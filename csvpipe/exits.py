@@ -49,6 +49,13 @@ class AnswerLostError(UnavailableError):
     """The connection broke after something was sent: whether it was taken is not known."""
 
 
+class UploaderFailedError(CommandError):
+    """The uploader, or a proxy before it, answered with a fault of its own."""
+
+    code = "uploader_failed"
+    title = "Uploader failed"
+
+
 class RefusedError(CommandError):
     """The uploader said no, and will say no again: the request has to change."""
 

@@ -96,10 +96,15 @@ class FormUpload:
 
 
 def _field(boundary: str, name: str, value: str) -> bytes:
-    return f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+    return _encoded(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n')
 
 
 def _file_head(boundary: str, filename: str) -> bytes:
     safe = filename.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")
     disposition = f'Content-Disposition: form-data; name="file"; filename="{safe}"'
-    return f"--{boundary}\r\n{disposition}\r\nContent-Type: text/csv\r\n\r\n".encode()
+    return _encoded(f"--{boundary}\r\n{disposition}\r\nContent-Type: text/csv\r\n\r\n")
+
+
+def _encoded(text: str) -> bytes:
+    """Return ``text`` as bytes; those of an argument that is not UTF-8 as they were given."""
+    return text.encode("utf-8", "surrogateescape")

@@ -22,6 +22,10 @@ from uploader.store.records import ChunkRecord, UploadRecord, new_upload
 from uploader.threads import Threads
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_MAY_EXIST = (
+    "the upload may exist all the same: send it again with the same Idempotency-Key, and it is taken once, or look for "
+    "it in GET /uploads"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -77,13 +81,13 @@ class Acceptance:
         """Make an upload exist: files to their place, manifest committed, chunks announced where Kafka answers.
 
         ``created_at`` is when its first byte came, ``traceparent`` what its announcements belong to. Where this raises,
-        nothing of the upload remains (at once, or when the cleaner has come by); where the idempotency key is known,
-        neither, and the answer is that of the first upload (``replayed``).
+        nothing of the upload remains (at once, or when the cleaner has come by), but for the one error named below;
+        where the idempotency key is known, neither, and the answer is that of the first upload (``replayed``).
 
         Raises:
             InvalidFieldError: the idempotency key breaks its rule.
             IdempotencyConflictError: the key was used for other content or options.
-            ManifestUnavailableError: the manifest could not be committed.
+            ManifestUnavailableError: the manifest could not be committed, or was and the database could not say so.
         """
         check_idempotency_key(idempotency_key)
         upload, chunks = new_upload(
@@ -113,10 +117,10 @@ class Acceptance:
         try:
             await receiving.commit()
             first = await self._threads.run(self._store.create, upload, chunks, claim=claim, claim_for=CLAIM_FOR)
-        except ManifestUnavailableError:
+        except ManifestUnavailableError as error:
             # The database may have committed and not been able to say so: the cleaner sees which, and acts.
             await receiving.abandon_lock()
-            raise
+            raise ManifestUnavailableError(f"{error.detail}; {_MAY_EXIST}", **error.extra) from error
         except BaseException:
             await receiving.discard()
             raise

@@ -43,7 +43,7 @@ from uploader.settings import Settings
 
 _log = logging.getLogger(__name__)
 _MULTIPART_OVERHEAD_BYTES = 64 * 1024
-"""How much longer than the file a body may be before its Content-Length alone is reason to refuse it."""
+"""What a body may hold beside the file: fields, the heads of parts, and whatever follows the last of them."""
 _DISK_CHECK_BYTES = 64 * BYTES_PER_MB
 IDLE_S = 60.0
 """How long a client may send nothing: it holds one of the slots, and buffers."""
@@ -160,6 +160,7 @@ class _Intake:
         self._block: Block | None = None
         self._part: PartBegin | None = None
         self._value = bytearray()
+        self._beside_file_bytes = 0
         self._cut: StreamingCut | SpooledCut | None = None
         self._next_disk_check = _DISK_CHECK_BYTES
         self._idle = asyncio.timeout(None)
@@ -203,8 +204,14 @@ class _Intake:
             if block.full:
                 self._submit()
             return
+        self._beside_file_bytes += size
         for event in self._reader.feed(bytes(block.room[:size])):
             await self._take(event)
+        if self._beside_file_bytes > _MULTIPART_OVERHEAD_BYTES:
+            raise MalformedMultipartError(
+                f"the form has more than {_MULTIPART_OVERHEAD_BYTES} bytes beside the file: send the fields that the "
+                "documentation names, each once"
+            )
 
     def _arrived(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -271,6 +278,7 @@ class _Intake:
             raise InvalidFieldError(f"field {name!r} is longer than {MAX_FIELD_BYTES} bytes", field=name)
 
     async def _take_file_data(self, view: memoryview) -> None:
+        self._beside_file_bytes -= len(view)
         await self._count(len(view))
         while view:
             block = await self._block_with_room()

@@ -16,7 +16,7 @@ from rich.markup import escape
 from csvpipe.answers import UploadAccepted
 from csvpipe.client import UploaderClient
 from csvpipe.console import byte_progress, format_bytes, format_count, messages, output
-from csvpipe.exits import AnswerLostError, RefusedError, TryAgainError, UnavailableError
+from csvpipe.exits import AnswerLostError, RefusedError, TryAgainError, UnavailableError, UploaderFailedError
 from csvpipe.landing import wait_until_landed
 from csvpipe.settings import load_settings
 from uploader.model import ChunkType
@@ -105,16 +105,21 @@ def _repeated_once(upload: Callable[[], UploadAccepted], rewind: Callable[[], bo
     hint = (
         f"It may have been taken all the same: send the file again with --idempotency-key {key}, and it is taken once"
     )
-    try:
-        return upload()
-    except AnswerLostError as error:
-        if not rewind():
-            raise AnswerLostError(f"{error.detail} {hint}", **error.extra) from error
-        messages().print("The uploader's answer was lost; sending the file again, under the same key")
-    try:
-        return upload()
-    except (UnavailableError, TryAgainError) as error:
-        raise type(error)(f"{error.detail}. {hint}", **error.extra) from error
+    sent_before = False
+    while True:
+        try:
+            return upload()
+        except AnswerLostError as error:
+            if sent_before or not rewind():
+                raise type(error)(f"{error.detail} {hint}", **error.extra) from error
+            sent_before = True
+            messages().print("The uploader's answer was lost; sending the file again, under the same key")
+        except (TryAgainError, UploaderFailedError) as error:
+            raise type(error)(f"{error.detail}. {hint}", **error.extra) from error
+        except UnavailableError as error:
+            if not sent_before:
+                raise
+            raise type(error)(f"{error.detail} {hint}", **error.extra) from error
 
 
 def _open(path: Path) -> BinaryIO:

@@ -135,9 +135,10 @@ def join_blank_tail(spans: list[Span]) -> list[Span]:
 def too_many_chunks(
     *, options: CutOptions, max_chunks: int, expected_bytes: int | None
 ) -> Callable[[Place], Exception]:
-    """Return what makes the error for a chunk size that gives too many chunks, with one that would do."""
+    """Return what makes the error for a chunk size that gives too many chunks, with one that should do."""
 
     def error(reached: Place) -> TooManyChunksError:
+        # An estimate: the request is a little longer than the file, and UTF-16 may grow as it becomes UTF-8.
         share = (expected_bytes or 0) / reached.offset if reached.offset else 0
         if options.chunk_type is ChunkType.SIZE:
             enough = math.ceil((expected_bytes or 0) / max_chunks / BYTES_PER_MB)
@@ -146,13 +147,13 @@ def too_many_chunks(
             enough = math.ceil(reached.rows * share * 1.1 / max_chunks)
         enough = max(enough, options.chunk_size + 1)
         known = expected_bytes is not None
-        advice = f"chunk_size={enough} would do" if known else f"choose more than {options.chunk_size}"
+        advice = f"chunk_size={enough} should do" if known else f"choose more than {options.chunk_size}"
         return TooManyChunksError(
             f"chunk_type={options.chunk_type} with chunk_size={options.chunk_size} gives more than {max_chunks} chunks "
             f"(MAX_CHUNKS); {advice}",
             field="chunk_size",
             max_chunks=max_chunks,
-            **({"sufficient_chunk_size": enough} if known else {}),
+            **({"suggested_chunk_size": enough} if known else {}),
         )
 
     return error

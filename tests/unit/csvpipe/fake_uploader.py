@@ -172,7 +172,7 @@ def _parse(content_type: str, body: bytes) -> Iterator[tuple[str, bytes]]:
         {
             "on_part_begin": lambda: dispositions.append(bytearray()),
             "on_header_value": lambda data, start, end: dispositions[-1].extend(data[start:end] + b";"),
-            "on_headers_finished": lambda: parts.append((dispositions[-1].decode(), bytearray())),
+            "on_headers_finished": lambda: parts.append((dispositions[-1].decode(errors="replace"), bytearray())),
             "on_part_data": lambda data, start, end: parts[-1][1].extend(data[start:end]),
         },
     )

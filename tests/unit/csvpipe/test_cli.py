@@ -114,7 +114,7 @@ def test_upload_prints_the_id_alone_on_stdout(
     assert fields == [b"flights", b"false", b"rows"]
 
 
-@pytest.mark.parametrize("given", [None, "a key of my own"])
+@pytest.mark.parametrize("given", [None, "a-key-of-my-own"])
 def test_upload_whose_answer_is_lost_is_sent_again_under_the_same_key(
     given: str | None, run: Callable[..., int], tmp_path: Path
 ) -> None:
@@ -140,6 +140,39 @@ def test_upload_whose_answer_is_lost_twice_names_the_key(
         assert run("upload", "x.csv", "--dataset", "flights", "--url", fake.url) == ExitCode.UNAVAILABLE
         assert len(fake.keys) == 2
         assert f"--idempotency-key {fake.keys[0]}" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_code"), [(503, ExitCode.TRY_AGAIN), (500, ExitCode.DIFFERENT), (504, ExitCode.DIFFERENT)]
+)
+def test_fault_of_the_uploader_or_a_proxy_names_the_key(
+    status: int, exit_code: ExitCode, run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.csv").write_bytes(b"a\n1\n")
+    with run_fake_uploader() as fake:
+        fake.status, fake.answer = status, {"title": "Not available", "detail": "the database does not answer"}
+        assert run("upload", "x.csv", "--dataset", "flights", "--url", fake.url) == exit_code
+        (key,) = fake.keys
+        assert f"--idempotency-key {key}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_uploader_that_was_never_reached_names_no_key(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.csv").write_bytes(b"a\n1\n")
+    with run_fake_uploader() as fake:
+        gone = fake.url
+    assert run("upload", "x.csv", "--dataset", "flights", "--url", gone) == ExitCode.UNAVAILABLE
+    assert "--idempotency-key" not in capsys.readouterr().err
+
+
+def test_file_name_that_is_not_utf8_is_sent_as_it_is(run: Callable[..., int], tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.csv")
+    (tmp_path / name).write_bytes(b"a\n1\n")
+    with run_fake_uploader() as fake:
+        fake.accept(b"a\n1\n")
+        assert run("upload", name, "--dataset", "flights", "--url", fake.url) == ExitCode.OK
+        assert fake.parts[-1][1] == b"a\n1\n"
 
 
 def test_pipe_whose_answer_is_lost_is_not_sent_again_and_names_the_key(

@@ -30,6 +30,7 @@ from uploader.errors import (
     FileTooLargeError,
     InvalidCsvError,
     InvalidFieldError,
+    MalformedMultipartError,
     UploadAbortedError,
     UploadStalledError,
 )
@@ -320,6 +321,22 @@ def test_strict_behind_the_file_counts_when_the_file_was_kept(tmp_path: Path) ->
 def test_second_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidFieldError, match="more than one"):
         asyncio.run(receive(body_of([*FIELDS, ROWS, ROWS]), temp_dir=tmp_path))
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("where", ["fields in front", "fields behind", "behind the end"])
+def test_form_without_end_beside_the_file_is_refused(tmp_path: Path, where: str) -> None:
+    many: list[Part] = FIELDS[:1] * 1000
+    parts = [*many, *FIELDS, ROWS] if where == "fields in front" else [*FIELDS, ROWS, *many]
+    body = form([*FIELDS, ROWS]) + b"x" * 70_000 if where == "behind the end" else form(parts)
+    with pytest.raises(MalformedMultipartError, match="more than 65536 bytes beside the file"):
+        asyncio.run(receive(stream(cut_up(body, [4096])), temp_dir=tmp_path))
+
+
+def test_bytes_of_the_file_do_not_count_as_beside_it(tmp_path: Path) -> None:
+    body = form([*BIG_FIELDS, BIG])
+    received = asyncio.run(receive(stream(cut_up(body, [1000, 7, 3000])), temp_dir=tmp_path))
+    assert received.content == BIG[1]
 
 
 @pytest.mark.usefixtures("nothing_left")

@@ -56,15 +56,15 @@ def test_blank_lines_at_the_end_join_the_last_chunk_with_rows() -> None:
     assert join_blank_tail([tail]) == [tail]
 
 
-def test_too_many_chunks_by_size_names_a_size_that_does() -> None:
+def test_too_many_chunks_by_size_names_a_size_that_should_do() -> None:
     error = too_many_chunks(options=options(ChunkType.SIZE, 1), max_chunks=10, expected_bytes=95 * BYTES_PER_MB)
-    assert error(Place(10 * BYTES_PER_MB, 5)).args[0].endswith("chunk_size=10 would do")
+    assert error(Place(10 * BYTES_PER_MB, 5)).args[0].endswith("chunk_size=10 should do")
 
 
 def test_too_many_chunks_by_rows_reckons_from_what_has_come() -> None:
     # 1 000 of 10 000 bytes hold 100 rows: some 1 000 in all, a tenth added, in 10 chunks.
     error = too_many_chunks(options=options(ChunkType.ROWS, 10), max_chunks=10, expected_bytes=10_000)
-    assert error(Place(1_000, 100)).args[0].endswith("chunk_size=110 would do")
+    assert error(Place(1_000, 100)).args[0].endswith("chunk_size=110 should do")
 
 
 def test_too_many_chunks_of_an_unknown_total_names_no_number() -> None:
