@@ -14,7 +14,7 @@ from sequencer.dynamodb_checkpoint import _key
 from sequencer.metrics import JOB_DIMENSION, Metric
 from sequencer.settings import JobSettings
 from tests.support.terraform import OPTIONS, TERRAFORM
-from tests.support.terraform_plan import Plan
+from tests.support.terraform_plan import Plan, Statement
 
 JOB_GROUP = "fake-id-of-aws_security_group-csvpipe-big-job"
 KEY = "fake-arn-of-aws_kms_key-"
@@ -125,8 +125,10 @@ def test_running_execution_may_start_its_own_revision_after_a_deployment(planned
     plan = planned(OPTIONS[0])
     task = plan.one("aws_ecs_task_definition")
     assert task["skip_destroy"] is True
+    own_cluster = (("ArnEquals", "ecs:cluster", ("fake-arn-of-aws_ecs_cluster-csvpipe-big",)),)
+    every_revision = f"{task['arn_without_revision']}:*"
     right = plan.statements("runner")["RunTheTask"]
-    assert (right.actions, right.resources) == ({"ecs:RunTask"}, (f"{task['arn_without_revision']}:*",))
+    assert right == Statement(frozenset({"ecs:RunTask"}), (every_revision,), own_cluster)
 
 
 @pytest.mark.parametrize(
