@@ -11,12 +11,15 @@
 ARG BASE_IMAGE=debian:12.12-slim
 
 FROM ${BASE_IMAGE} AS python
+# The certificates of the public authorities: MSK's brokers are verified with them, and a NiFi without NIFI_CA_FILE. Slim
+# images have none, and Debian's Python only recommends them.
 RUN set -eu; \
-    if ! command -v python3 > /dev/null; then \
-        apt-get update; \
-        apt-get install --yes --no-install-recommends python3; \
-        rm -rf /var/lib/apt/lists/* /var/cache/apt/* /usr/lib/python3.*/pydoc_data /usr/lib/python3.*/test; \
-    fi; \
+    packages=ca-certificates; \
+    if ! command -v python3 > /dev/null; then packages="$packages python3"; fi; \
+    apt-get update; \
+    apt-get install --yes --no-install-recommends $packages; \
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/log/apt /var/log/*.log \
+        /usr/lib/python3.*/pydoc_data /usr/lib/python3.*/test; \
     useradd --system --uid 10001 --home-dir /var/lib/csvpipe --create-home --shell /usr/sbin/nologin csvpipe
 
 FROM python AS build

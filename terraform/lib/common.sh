@@ -34,7 +34,18 @@ run() { # command: or, with --dry-run, print it
 }
 
 output() { # name of an output of Terraform
-  terraform output -raw "$1" 2>/dev/null || fail "Terraform knows no output $1; run ./deploy.sh first"
+  local value
+  # Without any output Terraform says so on standard output, and ends with 0.
+  if ! value=$(terraform output -raw "$1" 2>/dev/null) || [[ ! $value =~ ^[^[:space:]]+$ ]]; then
+    fail "Terraform knows no output $1; run ./deploy.sh first"
+  fi
+  printf '%s' "$value"
+}
+
+region_of() { # URL of a repository: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME
+  local host=${1%%/*}
+  host=${host#*.*.*.}
+  printf '%s' "${host%%.*}"
 }
 
 confirm() { # question

@@ -46,6 +46,18 @@ check_ready() {
     fail "there are changes that are not committed; the image is named after the commit"
 }
 
+check_job() {
+  local repository owner wanted
+  # Of the outputs the one that is there from the first apply on. Where there is none, there is nothing to lose.
+  repository=$(output repository_url 2>/dev/null) || return 0
+  owner="${repository##*/csvpipe-} in $(region_of "$repository")"
+  # shellcheck disable=SC2016 # the template is Terraform's
+  wanted=$(terraform console -var "image_tag=$image_tag" <<<'"${var.job_id} in ${var.aws_region}"')
+  [ "$wanted" = "\"$owner\"" ] || fail "the state here is that of the job $owner, and the settings are those of" \
+    "${wanted//\"/}: going on would destroy the first one's checkpoints, images and logs;" \
+    "a job of its own has a state of its own (terraform workspace new NAME)"
+}
+
 plan_and_apply() { # question, more arguments of plan
   local question=$1
   shift
@@ -60,8 +72,9 @@ push_image() {
   if [ "$dry_run" = true ]; then
     repository="REPOSITORY" region="REGION"
   else
+    # After an apply with -target there is no other output.
     repository=$(output repository_url)
-    region=$(output aws_region)
+    region=$(region_of "$repository")
   fi
   image=$repository:$image_tag
   if [ "$dry_run" = false ] && aws ecr describe-images --region "$region" --repository-name "${repository#*/}" \
@@ -83,6 +96,7 @@ deploy() { # arguments of the script
   read_arguments "$@"
   check_ready
   run terraform init -input=false
+  [ "$dry_run" = true ] || check_job
   if [ "$destroy" = true ]; then
     [ "$dry_run" = true ] || confirm "Destroy everything of this job, checkpoints and images included?"
     run terraform destroy -input=false -auto-approve -var "image_tag=$image_tag"

@@ -66,6 +66,8 @@ resource "aws_ecs_task_definition" "this" {
   memory                   = tostring(var.task_memory)
   task_role_arn            = module.foundation.job_role_arn
   execution_role_arn       = module.foundation.execution_role_arn
+  # An execution that runs starts its tasks from the revision that it began with, also after the next deployment.
+  skip_destroy = true
 
   runtime_platform {
     operating_system_family = "LINUX"
@@ -150,7 +152,7 @@ data "aws_iam_policy_document" "runner" {
   statement {
     sid       = "RunTheTask"
     actions   = ["ecs:RunTask"]
-    resources = [aws_ecs_task_definition.this.arn]
+    resources = ["${aws_ecs_task_definition.this.arn_without_revision}:*"]
     condition {
       test     = "ArnEquals"
       variable = "ecs:cluster"

@@ -237,8 +237,13 @@ variable "task_memory" {
   default     = 4096
 
   validation {
-    condition     = var.task_memory >= 2 * var.task_cpu && var.task_memory <= 8 * var.task_cpu && var.task_memory % 1024 == 0
-    error_message = "task_memory must be 2 to 8 times task_cpu, in whole GiB, as Fargate has it."
+    # AWS's table: 2 to 8 GiB for 1024, 4 to 16 for 2048, 8 to 30 for 4096, 16 to 60 in steps of 4 for 8192.
+    condition = (
+      var.task_memory >= 2 * var.task_cpu &&
+      var.task_memory <= (var.task_cpu < 4096 ? 8 : 7.5) * var.task_cpu &&
+      var.task_memory % (var.task_cpu < 8192 ? 1024 : 4096) == 0
+    )
+    error_message = "task_memory must be what Fargate has for task_cpu: 2 to 8 times as much in whole GiB; 30720 at most for 4096, 61440 at most and in steps of 4096 for 8192."
   }
 }
 

@@ -146,6 +146,18 @@ def test_image_has_no_compiler_and_no_installer_of_python_packages(
 
 
 @pytest.mark.parametrize("target", ["uploader", "sequencer"])
+def test_public_authorities_are_trusted(engine: Engine, images: dict[str, str], target: str) -> None:
+    """By directory, as OpenSSL and Debian's librdkafka look, and by file, as the library in confluent-kafka does."""
+    code = """
+import pathlib, ssl
+by_directory = [p for p in pathlib.Path(ssl.get_default_verify_paths().openssl_capath).glob("*.0") if p.is_file()]
+context = ssl.create_default_context(cafile="/etc/ssl/certs/ca-certificates.crt")
+print(len(by_directory) > 100, len(context.get_ca_certs()) > 100)
+"""
+    assert python(engine, images[target], code) == "True True"
+
+
+@pytest.mark.parametrize("target", ["uploader", "sequencer"])
 def test_secrets_of_the_build_are_not_in_the_image(engine: Engine, images: dict[str, str], target: str) -> None:
     code = "import pathlib; print(list(pathlib.Path('/run').glob('secrets/*')))"
     assert python(engine, images[target], code) == "[]"

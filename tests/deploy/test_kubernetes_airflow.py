@@ -114,6 +114,14 @@ def test_nifi_and_the_store_are_where_the_flow_is_told(connections: dict[str, di
     assert store["extra"]["region_name"] == environment.parameters["s3.region"]
 
 
+def test_listener_of_the_flow_takes_no_port_of_nifis_own() -> None:
+    environment = load_environment("hanoi", environ={})
+    # What start.sh of the official image sets unless the environment says otherwise, and the web interface.
+    of_nifi = {"site-to-site": 10000, "cluster": 11443, "load balancing": 6342, "debugger": 8000}
+    of_nifi["web"] = urlsplit(str(environment.url)).port or 8443
+    assert int(environment.parameters["listen.port"]) not in of_nifi.values()
+
+
 def test_messages_go_to_the_service_of_the_flows_listener(
     hanoi: Manifests, connections: dict[str, dict[str, Any]]
 ) -> None:

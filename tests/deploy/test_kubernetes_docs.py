@@ -9,9 +9,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.deploy.test_kubernetes_network import NEEDED
-from tests.support.kubernetes import K8S, ROOT, Manifests, load_external_secrets
+from tests.support.kubernetes import K8S, ROOT, VALUES, Manifests, load_external_secrets
 from tests.support.readme_blocks import shell_blocks
 from uploader.store.sql import open_store
 
@@ -109,6 +110,31 @@ def test_ports_of_the_connections_stand_in_the_table() -> None:
         int(port) for row in re.findall(r"^\|.*\|.*\| ([\d, ]+) \|", rows, re.MULTILINE) for port in row.split(",")
     }
     assert {port for _, _, _, port, _ in NEEDED} <= shown
+
+
+def test_jobs_are_waited_for_before_they_remove_themselves(hanoi: Manifests) -> None:
+    ttls = {job["spec"]["ttlSecondsAfterFinished"] for job in hanoi.of("Job")}
+    assert ttls == {600}
+    after = COMMANDS[COMMANDS.index(["kubectl", "apply", "-k", "k8s/overlays/hanoi"]) + 1]
+    assert "wait" in after
+    assert {word for word in after if word.startswith("job/")} == {
+        f"job/{job['metadata']['name']}" for job in hanoi.of("Job")
+    }
+
+
+def test_values_that_helm_replaces_are_named() -> None:
+    values = yaml.safe_load(VALUES.read_text())
+    replaced = {name for name, value in values.items() if not isinstance(value, dict)}
+    (sentence,) = re.findall(r"What your Airflow has in ([^:]*?) would be\ngone", TEXT)
+    assert set(re.findall(r"`(\w+)`", sentence)) == replaced
+    (upgrade,) = [words for words in COMMANDS if words[:2] == ["helm", "upgrade"]]
+    assert {"--version", "--reset-then-reuse-values"} <= set(upgrade)
+
+
+def test_ingress_ends_its_workers_later_than_a_replica_is_drained(hanoi: Manifests) -> None:
+    (seconds,) = re.findall(r"`worker-shutdown-timeout: (\d+)s`", TEXT)
+    (grace,) = re.findall(r"`terminationGracePeriodSeconds` of (\d+)", TEXT)
+    assert hanoi.uploader().spec["terminationGracePeriodSeconds"] <= int(seconds) < int(grace)
 
 
 def test_places_to_change_exist() -> None:

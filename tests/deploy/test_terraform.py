@@ -138,6 +138,32 @@ def test_wrong_values_are_refused_by_the_name_of_their_variable(option_name: str
         assert f"{name} must " in " ".join(refused.text.replace("│", " ").split())
 
 
+@pytest.mark.parametrize(
+    ("task_cpu", "taken", "refused"),
+    [
+        (1024, (2048, 8192), (1024, 2560, 9216)),
+        (2048, (4096, 16384), (3072, 17408)),
+        (4096, (8192, 30720), (7168, 31744)),
+        (8192, (16384, 61440), (12288, 17408, 65536)),
+    ],
+)
+def test_memory_is_what_fargate_has_for_the_cpu(
+    task_cpu: int, taken: tuple[int, ...], refused: tuple[int, ...], tmp_path: Path
+) -> None:
+    shutil.copy(TERRAFORM / OPTIONS[0] / "variables.tf", tmp_path)
+    shutil.copy(TERRAFORM / OPTIONS[0] / EXAMPLE, tmp_path)
+    terraform_ok(tmp_path, "init", "-input=false")
+
+    def is_taken(task_memory: int) -> bool:
+        given = {"image_tag": "0123456789ab", "task_cpu": task_cpu, "task_memory": task_memory}
+        variables = (f"-var={name}={value}" for name, value in given.items())
+        planned = terraform(tmp_path, "plan", "-input=false", "-no-color", f"-var-file={EXAMPLE}", *variables)
+        assert planned.code == 0 or "task_memory must" in planned.text, planned.text
+        return planned.code == 0
+
+    assert [is_taken(task_memory) for task_memory in (*taken, *refused)] == [True] * len(taken) + [False] * len(refused)
+
+
 @pytest.mark.parametrize("option_name", OPTIONS)
 def test_every_variable_of_free_form_has_a_rule(option_name: str) -> None:
     free = [name for name, text in variables(TERRAFORM / option_name).items() if "type        = bool" not in text]

@@ -14,10 +14,11 @@ from sequencer.dynamodb_checkpoint import _key
 from sequencer.metrics import JOB_DIMENSION, Metric
 from sequencer.settings import JobSettings
 from tests.support.terraform import OPTIONS, TERRAFORM
-from tests.support.terraform_plan import Plan
+from tests.support.terraform_plan import Plan, Statement
 
 JOB_GROUP = "fake-id-of-aws_security_group-csvpipe-big-job"
 KEY = "fake-arn-of-aws_kms_key-"
+VPC_BLOCKS = {"10.0.0.0/16", "100.64.0.0/16"}
 TEMPLATE = TERRAFORM / "modules" / "dashboard" / "dashboard.json.tftpl"
 
 
@@ -81,12 +82,12 @@ def test_job_may_go_to_kafka_and_aws_alone(example_plan: Plan) -> None:
     rules = example_plan.all("aws_vpc_security_group_egress_rule")
     assert {each["security_group_id"] for each in rules} == {JOB_GROUP}
     assert {each["ip_protocol"] for each in rules} == {"tcp"}
-    ports = {each["description"]: (each["from_port"], each["to_port"], each["cidr_ipv4"]) for each in rules}
+    ports = {(each["description"], each["from_port"], each["to_port"], each["cidr_ipv4"]) for each in rules}
     assert ports == {
-        "Kafka": (9098, 9098, "10.0.0.0/16"),
-        "HTTPS to s3": (443, 443, None),
-        "HTTPS to dynamodb": (443, 443, None),
-        "HTTPS to the VPC endpoints": (443, 443, None),
+        *(("Kafka", 9098, 9098, block) for block in VPC_BLOCKS),
+        ("HTTPS to s3", 443, 443, None),
+        ("HTTPS to dynamodb", 443, 443, None),
+        ("HTTPS to the VPC endpoints", 443, 443, None),
     }
 
 
@@ -103,6 +104,31 @@ def test_without_endpoints_only_https_goes_further(planned: Callable[..., Plan])
     assert plan.all("aws_vpc_endpoint") == []
     wide = [e for e in plan.all("aws_vpc_security_group_egress_rule") if e["cidr_ipv4"] == "0.0.0.0/0"]
     assert [(each["from_port"], each["to_port"]) for each in wide] == [(443, 443)]
+
+
+def test_endpoints_serve_everybody_in_the_vpc_as_their_names_do(example_plan: Plan) -> None:
+    entries = example_plan.all("aws_vpc_security_group_ingress_rule")
+    assert {(each["cidr_ipv4"], each["from_port"], each["to_port"]) for each in entries} == {
+        (block, 443, 443) for block in VPC_BLOCKS
+    }
+    assert all(each["private_dns_enabled"] for each in example_plan.all("aws_vpc_endpoint"))
+
+
+def test_endpoint_takes_one_subnet_of_each_zone(planned: Callable[..., Plan]) -> None:
+    first, second, third = (f"subnet-0123456789abcdef{digit}" for digit in (0, 1, 2))
+    subnets = json.dumps([third, second, first])  # the first and the third are in one zone
+    endpoints = planned(OPTIONS[0], subnet_ids=subnets).all("aws_vpc_endpoint")
+    assert [each["subnet_ids"] for each in endpoints] == [[third, second]] * len(endpoints)
+
+
+def test_running_execution_may_start_its_own_revision_after_a_deployment(planned: Callable[..., Plan]) -> None:
+    plan = planned(OPTIONS[0])
+    task = plan.one("aws_ecs_task_definition")
+    assert task["skip_destroy"] is True
+    own_cluster = (("ArnEquals", "ecs:cluster", ("fake-arn-of-aws_ecs_cluster-csvpipe-big",)),)
+    every_revision = f"{task['arn_without_revision']}:*"
+    right = plan.statements("runner")["RunTheTask"]
+    assert right == Statement(frozenset({"ecs:RunTask"}), (every_revision,), own_cluster)
 
 
 @pytest.mark.parametrize(

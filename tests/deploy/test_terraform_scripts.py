@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -11,7 +12,8 @@ import pytest
 
 from tests.support.fake_programs import Ended, FakePrograms
 from tests.support.readme_blocks import ROOT
-from tests.support.terraform import OPTIONS, TERRAFORM
+from tests.support.terraform import EXAMPLE, OPTIONS, TERRAFORM, plan, terraform_ok
+from tests.support.terraform_plan import Plan
 
 SCRIPTS = sorted(TERRAFORM.rglob("*.sh"))
 REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/csvpipe-big"
@@ -24,6 +26,21 @@ STARTS = {
     OPTIONS[2]: "aws autoscaling set-desired-capacity --region us-east-1 --auto-scaling-group-name group "
     "--desired-capacity 1",
 }
+OUTPUTS = {
+    "repository_url": REPOSITORY,
+    "aws_region": "us-east-1",
+    "state_machine_arn": "arn:machine",
+    "job_queue": "queue",
+    "job_definition": "definition:3",
+    "job_id": "big",
+    "autoscaling_group": "group",
+    "log_group_name": "/csvpipe/big",
+}
+TARGET = "-target=module.foundation.module.image_repository"
+TARGETED_OUTPUTS = {"repository_url"}
+"""What Terraform has after the apply of the repository alone."""
+NO_OUTPUTS = "\u2577\n\u2502 Warning: No outputs found\n"
+"""What ``terraform output`` prints, with exit code 0, where there is none."""
 IS_RUNNING = {OPTIONS[0]: "list-executions", OPTIONS[1]: "--job-status RUNNING", OPTIONS[2]: "describe-auto-scaling"}
 each_option = pytest.mark.parametrize("option_name", OPTIONS)
 
@@ -54,25 +71,16 @@ class Checkout:
         self.fakes = FakePrograms(directory / "fakes", "aws", "docker", "terraform")
         self.root = directory / "checkout"
         self.option = self.root / "terraform" / option
+        self.applied = 0
+        """How often Terraform was applied before: once for the repository alone, once for everything."""
         shutil.copytree(TERRAFORM, self.root / "terraform", ignore=shutil.ignore_patterns(".terraform*", "*.tfvars"))
-        (self.root / ".gitignore").write_text("*.tfvars\n*.tfplan\n")
+        shutil.copy(ROOT / ".gitignore", self.root)
         shutil.copy(self.option / "terraform.tfvars.example", self.option / "terraform.tfvars")
         self.git("init", "--quiet")
         self.git("add", "--all")
         self.git("-c", "user.name=a test", "-c", "user.email=test@example.invalid", "commit", "--quiet", "-m", "x")
         self.tag = self.git("rev-parse", "--short=12", "HEAD")
-        outputs = {
-            "repository_url": REPOSITORY,
-            "aws_region": "us-east-1",
-            "state_machine_arn": "arn:machine",
-            "job_queue": "queue",
-            "job_definition": "definition:3",
-            "job_id": "big",
-            "autoscaling_group": "group",
-            "log_group_name": "/csvpipe/big",
-        }
-        for name, value in outputs.items():
-            self.fakes.answer(f"terraform output -raw {name}", value)
+        self.fakes.answer("terraform console", '"big in us-east-1"')
         self.fakes.answer("get-login-password", "a-password")
 
     def git(self, *arguments: str) -> str:
@@ -80,7 +88,16 @@ class Checkout:
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
 
     def deploy(self, *arguments: str, alone: tuple[str, ...] = ()) -> Ended:
-        return self.fakes.run(self.option / "deploy.sh", *arguments, alone=alone)
+        return self.run("deploy.sh", *arguments, alone=alone)
+
+    def run(self, script: str, *arguments: str, alone: tuple[str, ...] = ()) -> Ended:
+        """Run a script of the option, with a Terraform that knows the outputs that the real one would."""
+        for name, value in OUTPUTS.items():
+            needed = 1 if name in TARGETED_OUTPUTS else 2
+            self.fakes.answer(f"output -raw {name}", value, after=("terraform apply", needed - self.applied))
+        self.fakes.answer("output -raw", 1, after=("terraform apply", 1 - self.applied))
+        self.fakes.answer("output -raw", NO_OUTPUTS)
+        return self.fakes.run(self.option / script, *arguments, alone=alone)
 
     def image_is_new(self) -> None:
         self.fakes.answer("ecr describe-images", 254)
@@ -106,10 +123,9 @@ def test_deployment_makes_repository_then_image_then_everything(checkout: Checko
     image = f"{REPOSITORY}:{checkout.tag}"
     steps = [call for call in checkout.fakes.calls if "output -raw" not in call]
     var = f"-var image_tag={checkout.tag}"
-    target = "-target=module.foundation.module.image_repository"
     assert steps == [
         "terraform init -input=false",
-        f"terraform plan -input=false {var} -out=deploy.tfplan {target}",
+        f"terraform plan -input=false {var} -out=deploy.tfplan {TARGET}",
         "terraform apply -input=false deploy.tfplan",
         f"aws ecr describe-images --region us-east-1 --repository-name csvpipe-big --image-ids imageTag={checkout.tag}",
         f"docker build --platform linux/amd64 --target sequencer --tag {image} {checkout.root}",
@@ -126,6 +142,18 @@ def test_deployment_makes_repository_then_image_then_everything(checkout: Checko
     ]
     assert checkout.fakes.passwords == ["a-password"]
     assert not any("a-password" in call for call in checkout.fakes.calls)
+
+
+def test_outputs_after_the_repository_alone_are_those_of_the_fake(option: Path) -> None:
+    made = Plan(plan(option, TARGET))
+    assert made.outputs == TARGETED_OUTPUTS
+    assert made.one("aws_ecr_repository")["name"] == REPOSITORY.partition("/")[2]
+
+
+def test_settings_are_asked_of_terraform_as_the_state_is(option: Path) -> None:
+    (question,) = re.findall(r"terraform console .* <<<'(.*)'", (TERRAFORM / "lib" / "deploy.sh").read_text())
+    asked = ("console", f"-var-file={EXAMPLE}", "-var=image_tag=0123456789ab")
+    assert terraform_ok(option, *asked, provider=True, stdin=question).out == '"big in us-east-1"\n'
 
 
 @every_checkout
@@ -207,6 +235,51 @@ def test_changes_without_a_commit_have_no_image(checkout: Checkout) -> None:
     assert "changes that are not committed" in ended.err
 
 
+def test_what_terraform_leaves_behind_counts_as_no_change(checkout: Checkout) -> None:
+    for left in (
+        ".terraform/providers/registry.terraform.io/lock",
+        ".terraform.lock.hcl",
+        "terraform.tfstate",
+        "terraform.tfstate.backup",
+        "terraform.tfstate.d/other/terraform.tfstate",
+        "deploy.tfplan",
+    ):
+        (checkout.option / left).parent.mkdir(parents=True, exist_ok=True)
+        (checkout.option / left).write_text("of one deployment\n")
+    ended = checkout.deploy("--yes")
+    assert ended.code == 0, ended.err
+
+
+@every_checkout
+@pytest.mark.parametrize("arguments", [("--yes",), ("--destroy", "--yes")])
+def test_state_of_another_job_is_left_alone(checkout: Checkout, arguments: tuple[str, ...]) -> None:
+    checkout.applied = 1
+    checkout.fakes.answer("output -raw repository_url", REPOSITORY.replace("csvpipe-big", "csvpipe-first"))
+    ended = checkout.deploy(*arguments)
+    assert ended.code == 1
+    assert "the state here is that of the job first in us-east-1, and the settings are those of big in us-east-1" in (
+        ended.err
+    )
+    assert [call for call in checkout.fakes.calls if " plan " in call or " destroy " in call] == []
+
+
+def test_state_of_the_job_in_another_region_is_left_alone(checkout: Checkout) -> None:
+    checkout.applied = 2
+    checkout.fakes.answer("output -raw repository_url", REPOSITORY.replace("us-east-1", "eu-west-1"))
+    ended = checkout.deploy("--yes")
+    assert ended.code == 1
+    assert "the state here is that of the job big in eu-west-1" in ended.err
+
+
+@every_checkout
+def test_second_deployment_goes_on_with_the_state(checkout: Checkout) -> None:
+    checkout.applied = 2
+    ended = checkout.deploy("--yes")
+    assert ended.code == 0, ended.err
+    assert checkout.fakes.called("terraform console") == [f"terraform console -var image_tag={checkout.tag}"]
+    assert len(checkout.fakes.called("terraform apply")) == 2
+
+
 @each_option
 def test_unknown_option_shows_the_usage(option_name: str) -> None:
     done = subprocess.run(
@@ -229,8 +302,17 @@ def test_dockerfile_has_the_image_that_is_built() -> None:
 
 @pytest.mark.parametrize("checkout", [OPTIONS[2]], indirect=True)
 def test_launch_without_a_group_says_what_to_do(checkout: Checkout) -> None:
+    checkout.applied = 2
     checkout.fakes.answer("describe-auto-scaling-groups", "None")
-    ended = checkout.fakes.run(checkout.option / "launch-spot.sh")
+    ended = checkout.run("launch-spot.sh")
     assert ended.code == 1
     assert "there is no group group in us-east-1; run ./deploy.sh first" in ended.err
     assert checkout.fakes.called("set-desired-capacity") == []
+
+
+@pytest.mark.parametrize("checkout", [OPTIONS[2]], indirect=True)
+def test_launch_before_the_deployment_says_what_to_do(checkout: Checkout) -> None:
+    ended = checkout.run("launch-spot.sh")
+    assert ended.code == 1
+    assert "Terraform knows no output autoscaling_group; run ./deploy.sh first" in ended.err
+    assert checkout.fakes.called("aws") == []

@@ -19,8 +19,9 @@ given = sys.stdin.read() if "--password-stdin" in sys.argv else ""
 with (here / "calls.jsonl").open("a") as calls:
     calls.write(json.dumps([call, given]) + "\\n")
 sys.stderr.write(f"this is a fake {{name}}\\n")
-for number, (part, answers) in enumerate(json.loads((here / "answers.json").read_text())):
-    if part in call:
+made = [json.loads(line)[0] for line in (here / "calls.jsonl").read_text().splitlines()]
+for number, (part, answers, earlier, times) in enumerate(json.loads((here / "answers.json").read_text())):
+    if part in call and sum(earlier in each for each in made) >= times:
         used = here / f"used-{{number}}"
         count = len(used.read_text()) if used.exists() else 0
         used.write_text("x" * (count + 1))
@@ -51,16 +52,23 @@ class FakePrograms:
         self._directory = directory
         self._bin = directory / "bin"
         self._bin.mkdir(parents=True)
-        self._answers: list[tuple[str, list[tuple[int, str]]]] = []
+        self._answers: list[tuple[str, list[tuple[int, str]], str, int]] = []
         for name in names:
             program = self._bin / name
             program.write_text(_FAKE.format(python=sys.executable))
             program.chmod(0o755)
         self.answer("nothing is called like this")
 
-    def answer(self, part: str, *answers: str | int) -> None:
-        """Answer calls that contain ``part``: a text is the output, a number the exit code; the last one for good."""
-        self._answers.append((part, [(a, "") if isinstance(a, int) else (0, a) for a in answers] or [(0, "")]))
+    def answer(self, part: str, *answers: str | int, after: tuple[str, int] = ("", 0)) -> None:
+        """Answer calls that contain ``part``: a text is the output, a number the exit code; the last one for good.
+
+        Args:
+            part: what stands in the call. What was told first holds.
+            answers: one a call.
+            after: a part of other calls, and how many of them must have been made before this answer holds.
+        """
+        given = [(a, "") if isinstance(a, int) else (0, a) for a in answers] or [(0, "")]
+        self._answers.append((part, given, *after))
         (self._directory / "answers.json").write_text(json.dumps(self._answers))
 
     def run(self, *argv: str | Path, alone: tuple[str, ...] = (), **environment: str) -> Ended:

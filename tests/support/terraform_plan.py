@@ -33,6 +33,11 @@ class Plan:
         (only,) = self.all(kind)
         return only
 
+    @property
+    def outputs(self) -> set[str]:
+        """The names of the outputs that there are once the plan is applied."""
+        return set(self._made["planned_values"].get("outputs", {}))
+
     def statements(self, name: str) -> dict[str, Statement]:
         """Return the statements of the policy documents called ``name``, by their ids."""
         read = [*_walk(self._made.get("prior_state", {}).get("values", {}).get("root_module", {}))]

@@ -4,6 +4,12 @@ data "aws_vpc" "this" {
   id = var.vpc_id
 }
 
+data "aws_subnet" "job" {
+  for_each = toset(var.subnet_ids)
+
+  id = each.value
+}
+
 data "aws_ec2_managed_prefix_list" "gateway" {
   for_each = local.gateways
 
@@ -13,7 +19,17 @@ data "aws_ec2_managed_prefix_list" "gateway" {
 locals {
   gateways            = toset(["s3", "dynamodb"])
   interface_endpoints = var.create_vpc_endpoints ? toset(var.interface_endpoints) : toset([])
-  kafka_ports         = toset([for port in var.kafka_ports : tostring(port)])
+  # A VPC may have grown by further blocks, and the brokers or other workloads may be in any of them.
+  vpc_cidrs   = toset([for block in data.aws_vpc.this.cidr_block_associations : block.cidr_block if block.state == "associated"])
+  kafka_ports = toset([for port in var.kafka_ports : tostring(port)])
+  kafka_ways = {
+    for way in setproduct(local.kafka_ports, var.kafka_security_group_id == "" ? local.vpc_cidrs : [""]) :
+    join(" ", compact(way)) => { port = tonumber(way[0]), cidr = way[1] }
+  }
+  # An interface endpoint takes one subnet of each zone, and serves the others from there.
+  endpoint_subnet_ids = [
+    for ids in values({ for id in var.subnet_ids : data.aws_subnet.job[id].availability_zone_id => id... }) : ids[0]
+  ]
 }
 
 resource "aws_security_group" "job" {
@@ -24,15 +40,15 @@ resource "aws_security_group" "job" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "kafka" {
-  for_each = local.kafka_ports
+  for_each = local.kafka_ways
 
   security_group_id            = aws_security_group.job.id
   description                  = "Kafka"
   ip_protocol                  = "tcp"
-  from_port                    = tonumber(each.value)
-  to_port                      = tonumber(each.value)
+  from_port                    = each.value.port
+  to_port                      = each.value.port
   referenced_security_group_id = var.kafka_security_group_id == "" ? null : var.kafka_security_group_id
-  cidr_ipv4                    = var.kafka_security_group_id == "" ? data.aws_vpc.this.cidr_block : null
+  cidr_ipv4                    = var.kafka_security_group_id == "" ? each.value.cidr : null
 }
 
 # The other half of the connection. Where the brokers' group is not given, it lets the job in by rules of its own.
@@ -80,24 +96,25 @@ resource "aws_vpc_security_group_egress_rule" "https" {
   cidr_ipv4         = "0.0.0.0/0"
 }
 
+# With private DNS the endpoints answer for the whole VPC: who is not let in has lost the service.
 resource "aws_security_group" "endpoints" {
   count = var.create_vpc_endpoints ? 1 : 0
 
   name        = "${var.name}-endpoints"
-  description = "VPC endpoints of ${var.name}: HTTPS from the job"
+  description = "VPC endpoints of ${var.name}: HTTPS from the VPC"
   vpc_id      = var.vpc_id
   tags        = { Name = "${var.name}-endpoints" }
 }
 
-resource "aws_vpc_security_group_ingress_rule" "endpoints_from_job" {
-  count = var.create_vpc_endpoints ? 1 : 0
+resource "aws_vpc_security_group_ingress_rule" "endpoints_from_vpc" {
+  for_each = var.create_vpc_endpoints ? local.vpc_cidrs : toset([])
 
-  security_group_id            = aws_security_group.endpoints[0].id
-  description                  = "HTTPS from the job"
-  ip_protocol                  = "tcp"
-  from_port                    = 443
-  to_port                      = 443
-  referenced_security_group_id = aws_security_group.job.id
+  security_group_id = aws_security_group.endpoints[0].id
+  description       = "HTTPS from the VPC"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  cidr_ipv4         = each.value
 }
 
 resource "aws_vpc_endpoint" "interface" {
@@ -106,7 +123,7 @@ resource "aws_vpc_endpoint" "interface" {
   vpc_id              = var.vpc_id
   service_name        = "com.amazonaws.${var.aws_region}.${each.value}"
   vpc_endpoint_type   = "Interface"
-  subnet_ids          = var.subnet_ids
+  subnet_ids          = local.endpoint_subnet_ids
   security_group_ids  = [aws_security_group.endpoints[0].id]
   private_dns_enabled = true
   tags                = { Name = "${var.name}-${each.value}" }

@@ -14,7 +14,7 @@ variable "vpc_id" {
 }
 
 variable "subnet_ids" {
-  description = "Private subnets of the job; the interface endpoints get an address in each."
+  description = "Private subnets of the job; the interface endpoints get an address in one of each zone."
   type        = list(string)
 }
 

@@ -158,6 +158,25 @@ var known = map[string]string{
 	"aws_caller_identity.account_id": "123456789012",
 	"aws_partition.partition":        "aws",
 	"aws_vpc.cidr_block":             "10.0.0.0/16",
+	// Two zones; that of a subnet is told by the last digit of its id.
+	"aws_subnet.availability_zone_id": "fake-zone-",
+}
+
+// vpcBlocks are the address ranges of the VPC: one it was made with, one that came later, one that has gone.
+func vpcBlocks() tftypes.Value {
+	fields := map[string]tftypes.Type{"association_id": tftypes.String, "cidr_block": tftypes.String, "state": tftypes.String}
+	kind := tftypes.Object{AttributeTypes: fields}
+	made := []tftypes.Value{}
+	for _, each := range [][2]string{
+		{"10.0.0.0/16", "associated"}, {"100.64.0.0/16", "associated"}, {"10.9.0.0/16", "disassociated"},
+	} {
+		made = append(made, tftypes.NewValue(kind, map[string]tftypes.Value{
+			"association_id": tftypes.NewValue(tftypes.String, "fake-association"),
+			"cidr_block":     tftypes.NewValue(tftypes.String, each[0]),
+			"state":          tftypes.NewValue(tftypes.String, each[1]),
+		}))
+	}
+	return tftypes.NewValue(tftypes.List{ElementType: kind}, made)
 }
 
 // filled returns a value with made-up strings where AWS would compute one.
@@ -172,6 +191,9 @@ func filled(typeName string, schema block, value tftypes.Value) (tftypes.Value, 
 			_ = field.As(&name)
 		}
 	}
+	if typeName == "aws_vpc" {
+		fields["cidr_block_associations"] = vpcBlocks()
+	}
 	for key, each := range schema.Attributes {
 		given, isKnown := known[typeName+"."+key]
 		if each.Type != "string" || !fields[key].IsNull() || (each.Given != "never" && key != "id" && !isKnown) {
@@ -180,6 +202,13 @@ func filled(typeName string, schema block, value tftypes.Value) (tftypes.Value, 
 		made := fmt.Sprintf("fake-%s-of-%s-%s", key, typeName, name)
 		if isKnown {
 			made = given
+		}
+		if typeName == "aws_subnet" && key == "availability_zone_id" {
+			id := ""
+			if err := fields["id"].As(&id); err != nil {
+				return value, err
+			}
+			made += string('a' + rune(id[len(id)-1]%2))
 		}
 		if typeName == "aws_iam_policy_document" && key == "json" {
 			document, err := policy(fields["statement"])
