@@ -65,7 +65,7 @@ def command(
         kafka_bootstrap_servers=bootstrap_servers,
         kafka_topic=topic,
         kafka_partition=partition,
-        source=" ".join(source) if source else None,
+        source=tuple(source) if source else None,
         delimiter={"tab": "\t"}.get(delimiter or "", delimiter),
         encoding=encoding,
         schema_file=schema,
