@@ -17,7 +17,15 @@ from sequencer.settings import JobSettings
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-_NOT_ALLOWED = frozenset({"AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"})
+_NOT_ALLOWED = frozenset(
+    {
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "UnrecognizedClientException",
+    }
+)
 _CONDITION = "ConditionalCheckFailedException"
 
 
@@ -158,6 +166,12 @@ def _answers(table: str) -> Iterator[None]:
             raise JobSettingsError(
                 f"CHECKPOINT_TABLE: there is no table {table} in this region; make it with the partition key job_id "
                 "(a string)"
+            ) from error
+        if code == "ValidationException":
+            raise JobSettingsError(
+                f"CHECKPOINT_TABLE: DynamoDB never takes what it is asked of table {table}: "
+                f"{error.response['Error'].get('Message', code)}; the partition key must be job_id (a string), without "
+                "a sort key, and an item has 400 KB at most"
             ) from error
         raise CheckpointsUnavailableError(f"DynamoDB table {table}: {error}") from error
     except BotoCoreError as error:
