@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sequencer.aws_errors import final_error, making_client
 from sequencer.checkpoint import CheckpointsUnavailableError, lease_held, lease_lost
 from sequencer.checkpoint_fields import NUMBERS, TEXTS, from_fields, to_fields
 from sequencer.errors import JobSettingsError, NotAllowedError
@@ -34,12 +35,13 @@ def dynamodb_client(settings: JobSettings) -> DynamoDBClient:
     import boto3
     from botocore.config import Config
 
-    return boto3.client(
-        "dynamodb",
-        region_name=settings.aws_region,
-        endpoint_url=settings.dynamodb_endpoint,
-        config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}),
-    )
+    with making_client("DynamoDB"):
+        return boto3.client(
+            "dynamodb",
+            region_name=settings.aws_region,
+            endpoint_url=settings.dynamodb_endpoint,
+            config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}),
+        )
 
 
 class DynamoDbCheckpoints:
@@ -175,7 +177,8 @@ def _answers(table: str) -> Iterator[None]:
             ) from error
         raise CheckpointsUnavailableError(f"DynamoDB table {table}: {error}") from error
     except BotoCoreError as error:
-        raise CheckpointsUnavailableError(f"DynamoDB table {table}: {error}") from error
+        name = f"DynamoDB table {table}"
+        raise final_error(error, name) or CheckpointsUnavailableError(f"{name}: {error}") from error
 
 
 def _key(job_id: str) -> dict[str, Any]:
