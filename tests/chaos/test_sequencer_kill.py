@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -45,10 +46,24 @@ HARM: tuple[Callable[[SequencerRig], None], ...] = (
 )
 
 
-def kill_at(process: RunningCommand, rig: SequencerRig, *, seconds: float, row: int) -> bool:
-    """Kill a job after so long, or once ``row`` is noted, whichever comes first; False: it has ended before."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and _sent(rig) < row:
+class Moment(NamedTuple):
+    """Some seconds after the start of a process, or when a row is noted, whichever comes first."""
+
+    seconds: float
+    row: int
+
+
+def moment(dice: random.Random, killed: int) -> Moment:
+    """Return a moment of the start, one time in three, or at a row, however long the job takes to come there."""
+    if dice.random() < 1 / 3:
+        return Moment(dice.uniform(0.0, 4.0), ROWS_FOR_EACH_KILL * (killed + 1))
+    return Moment(60.0, round(ROWS_FOR_EACH_KILL * (killed + dice.random())))
+
+
+def kill(process: RunningCommand, rig: SequencerRig, at: Moment) -> bool:
+    """Kill a job at a moment; False: it has ended before."""
+    deadline = time.monotonic() + at.seconds
+    while time.monotonic() < deadline and _sent(rig) < at.row:
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.02)
             return False
@@ -68,8 +83,7 @@ def test_job_killed_at_any_moment_sends_every_row_once_and_in_order(
     killed = 0
     while killed < KILLS:
         with rig.start(*options) as process:
-            row = round(ROWS_FOR_EACH_KILL * (killed + dice.random()))
-            if kill_at(process, rig, seconds=dice.uniform(1.0, 4.5), row=row):
+            if kill(process, rig, moment(dice, killed)):
                 killed += 1
             else:
                 ended = rig.end_of(process)
