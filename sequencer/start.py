@@ -163,10 +163,9 @@ def _load(checkpoints: CheckpointStore, job_id: str, settings: JobSettings, stop
         try:
             return checkpoints.load(job_id)
         except CheckpointsUnavailableError as error:
-            if stop.requested:
-                raise
             _log.warning("%s; again in %.1f s", error.detail, wait_s)
-            stop.wait(wait_s)
+            if stop.wait(wait_s):
+                raise
     return checkpoints.load(job_id)
 
 
