@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sequencer.model import Checkpoint, JobStatus, Place
+from sequencer.source_identity import condensed
 
 NUMBERS = (
     "last_line",
@@ -22,7 +23,10 @@ TEXTS = ("timestamp", "status", "topic", "etag", "sources", "error", "extra")
 
 
 def to_fields(checkpoint: Checkpoint) -> dict[str, str | int]:
-    """Return the fields but for ``job_id``. ``etag`` is that of the first file, as people look for it."""
+    """Return the fields but for ``job_id``. ``etag`` is that of the first file, as people look for it.
+
+    Many files are condensed, as an item of DynamoDB may have 400 KB. Checkpoints of earlier versions have all of them.
+    """
     return {
         "last_line": checkpoint.last_line,
         "total_sent": checkpoint.total_sent,
@@ -36,7 +40,7 @@ def to_fields(checkpoint: Checkpoint) -> dict[str, str | int]:
         "status": checkpoint.status.value,
         "topic": checkpoint.topic,
         "etag": checkpoint.sources[0][2] if checkpoint.sources else "",
-        "sources": json.dumps(checkpoint.sources),
+        "sources": json.dumps(condensed(checkpoint.sources)),
         "error": checkpoint.error,
         "extra": json.dumps(checkpoint.extra),
     }

@@ -23,17 +23,21 @@ INTERVAL_S = 10.0
 _CLOSE_S = 5.0
 
 
-def cloudwatch_client(settings: JobSettings) -> CloudWatchClient:
-    """Return a client that gives up after seconds: there is a next time."""
+def cloudwatch_client(settings: JobSettings) -> CloudWatchClient | None:
+    """Return a client that gives up after seconds: there is a next time; None, where none can be made."""
     import boto3
     from botocore.config import Config
 
-    return boto3.client(
-        "cloudwatch",
-        region_name=settings.aws_region,
-        endpoint_url=settings.cloudwatch_endpoint,
-        config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}),
-    )
+    try:
+        return boto3.client(
+            "cloudwatch",
+            region_name=settings.aws_region,
+            endpoint_url=settings.cloudwatch_endpoint,
+            config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}),
+        )
+    except BotoCoreError as error:
+        _log.warning("this job sends no metrics to CloudWatch: %s", error)
+        return None
 
 
 class CloudWatchEmitter:

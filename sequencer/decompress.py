@@ -14,6 +14,8 @@ from sequencer.pieces import cut_up
 Packing = Literal["gzip", "zstd"]
 PROBE_BYTES = 4
 _MAGIC: dict[bytes, Packing] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+# A frame to be skipped (RFC 8878, 3.1.2) may come first: pzstd writes the size of what follows into one.
+_MAGIC |= {bytes([first, 0x2A, 0x4D, 0x18]): "zstd" for first in range(0x50, 0x60)}
 _PIECE_BYTES = 1024 * 1024
 _SLICE_BYTES = 64 * 1024
 

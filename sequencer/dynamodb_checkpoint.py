@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sequencer.aws_errors import final_error, making_client
 from sequencer.checkpoint import CheckpointsUnavailableError, lease_held, lease_lost
 from sequencer.checkpoint_fields import NUMBERS, TEXTS, from_fields, to_fields
 from sequencer.errors import JobSettingsError, NotAllowedError
@@ -17,7 +18,15 @@ from sequencer.settings import JobSettings
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-_NOT_ALLOWED = frozenset({"AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"})
+_NOT_ALLOWED = frozenset(
+    {
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "UnrecognizedClientException",
+    }
+)
 _CONDITION = "ConditionalCheckFailedException"
 
 
@@ -26,12 +35,13 @@ def dynamodb_client(settings: JobSettings) -> DynamoDBClient:
     import boto3
     from botocore.config import Config
 
-    return boto3.client(
-        "dynamodb",
-        region_name=settings.aws_region,
-        endpoint_url=settings.dynamodb_endpoint,
-        config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}),
-    )
+    with making_client("DynamoDB"):
+        return boto3.client(
+            "dynamodb",
+            region_name=settings.aws_region,
+            endpoint_url=settings.dynamodb_endpoint,
+            config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}),
+        )
 
 
 class DynamoDbCheckpoints:
@@ -159,9 +169,16 @@ def _answers(table: str) -> Iterator[None]:
                 f"CHECKPOINT_TABLE: there is no table {table} in this region; make it with the partition key job_id "
                 "(a string)"
             ) from error
+        if code == "ValidationException":
+            raise JobSettingsError(
+                f"CHECKPOINT_TABLE: DynamoDB never takes what it is asked of table {table}: "
+                f"{error.response['Error'].get('Message', code)}; the partition key must be job_id (a string), without "
+                "a sort key, and an item has 400 KB at most"
+            ) from error
         raise CheckpointsUnavailableError(f"DynamoDB table {table}: {error}") from error
     except BotoCoreError as error:
-        raise CheckpointsUnavailableError(f"DynamoDB table {table}: {error}") from error
+        name = f"DynamoDB table {table}"
+        raise final_error(error, name) or CheckpointsUnavailableError(f"{name}: {error}") from error
 
 
 def _key(job_id: str) -> dict[str, Any]:

@@ -24,6 +24,8 @@ SOURCE_LINE, SOURCE_FILE = "_source_line", "_source_file"
 MAX_RECORD_BYTES = 1_000_000 - 512
 """Kafka's own limit for a message, less its framing."""
 _LARGEST_FIELD_BYTES = 2**31 - 1
+Fault = tuple[int, str]
+"""The line of a row that is not sent, and why."""
 _LONGEST_TEXT = 100_000
 """Characters of a row that its dead letter quotes, so that the letter itself is no longer than Kafka takes."""
 
@@ -72,10 +74,10 @@ class Encoder:
         Raises:
             BadRowError: a row is bad, and that is to stop the job; row, byte and reason are named.
         """
-        dead: list[DeadLetter] = []
+        faults: list[Fault] = []
         first = block.start.line + 1
         if block.ragged or block.irregular:
-            frame = self._parse_slowly(block, dead)
+            frame = self._parse_slowly(block, faults)
         else:
             frame = self._parse(block)
             lines = pl.int_range(first, first + frame.height, dtype=pl.Int64, eager=True)
@@ -83,26 +85,25 @@ class Encoder:
         last = block.end.line if take is None else min(block.end.line, block.start.line + skip + take)
         if skip or last < block.end.line:
             frame = frame.filter(pl.col(SOURCE_LINE).is_between(first + skip, last))
-            dead = [letter for letter in dead if first + skip <= letter.line <= last]
-        frame, faults = self._typed.apply(frame)
-        dead += [self._dead_letter(block, line, reason) for line, reason in faults]
+            faults = [(line, reason) for line, reason in faults if first + skip <= line <= last]
+        frame, broken = self._typed.apply(frame)
+        faults += broken
         records = self._write(frame, block.source_file)
         if records.sizes.max(initial=0) > self._max_record_bytes:
-            frame, records = self._take_long_ones_out(block, frame, records, dead)
-        if dead and self._stops:
-            self._stop(block, min(dead, key=lambda letter: letter.line))
-        dead.sort(key=lambda letter: letter.line)
+            frame, records = self._take_long_ones_out(frame, records, faults)
+        dead = self._dead_letters(block, faults) if faults else []
         lines_sent = frame[SOURCE_LINE].to_list() if dead else range(first + skip, last + 1)
         end = block.end if last == block.end.line else None
         return EncodedBlock(records=records, lines=lines_sent, dead=dead, last_line=last, end=end)
 
     def _take_long_ones_out(
-        self, block: RecordBlock, frame: pl.DataFrame, records: Records, dead: list[DeadLetter]
+        self, frame: pl.DataFrame, records: Records, faults: list[Fault]
     ) -> tuple[pl.DataFrame, Records]:
         fits = records.sizes <= self._max_record_bytes
+        lines = frame[SOURCE_LINE]
         for at in np.flatnonzero(~fits).tolist():
             reason = f"{records.sizes[at]} bytes as JSON, and a message may have {self._max_record_bytes}"
-            dead.append(self._dead_letter(block, frame[SOURCE_LINE][at], reason))
+            faults.append((lines[at], reason))
         return frame.filter(pl.Series(fits)), records.only(fits)
 
     def _parse(self, block: RecordBlock) -> pl.DataFrame:
@@ -119,7 +120,7 @@ class Encoder:
             raise AssertionError(f"{frame.height} rows were parsed where {block.rows} were found: {block.start}")
         return frame
 
-    def _parse_slowly(self, block: RecordBlock, dead: list[DeadLetter]) -> pl.DataFrame:
+    def _parse_slowly(self, block: RecordBlock, faults: list[Fault]) -> pl.DataFrame:
         rows: list[list[str]] = []
         lines: list[int] = []
         for line, fields in self._rows(block):
@@ -127,8 +128,7 @@ class Encoder:
                 rows.append(fields)
                 lines.append(line)
             else:
-                reason = f"{len(fields)} fields instead of {len(self._columns)}"
-                dead.append(self._dead_letter(block, line, reason))
+                faults.append((line, f"{len(fields)} fields instead of {len(self._columns)}"))
         schema = dict.fromkeys(self._columns, pl.String)
         frame = pl.DataFrame(rows, schema=schema, orient="row") if rows else pl.DataFrame(schema=schema)
         return frame.with_columns(pl.Series(SOURCE_LINE, lines, dtype=pl.Int64))
@@ -152,29 +152,36 @@ class Encoder:
     def _utf8(self, data: bytes) -> bytes:
         return data if self._encoding in ("utf-8", "ascii") else data.decode(self._encoding).encode()
 
-    def _dead_letter(self, block: RecordBlock, line: int, reason: str) -> DeadLetter:
-        begin, end = row_span(block, line, self._dialect)
+    def _dead_letters(self, block: RecordBlock, faults: list[Fault]) -> list[DeadLetter]:
+        """Return a letter for each fault, in order; or name the first one, where that is to stop the job."""
+        bounds = row_bounds(block, self._dialect)  # looked for once: a block may be full of bad rows
+        if self._stops:
+            raise self._bad_row(block, *min(faults), bounds)
+        return [self._dead_letter(block, line, reason, bounds) for line, reason in sorted(faults)]
+
+    def _dead_letter(self, block: RecordBlock, line: int, reason: str, bounds: list[int]) -> DeadLetter:
+        number = line - block.start.line
+        begin, end = bounds[number - 1], bounds[number]
         text = block.data[begin:end].decode(self._encoding, errors="replace").strip("\r\n")
         return DeadLetter(line=line, source_file=block.source_file, text=text[:_LONGEST_TEXT], reason=reason)
 
-    def _stop(self, block: RecordBlock, bad: DeadLetter) -> None:
-        byte = block.start.byte_offset + row_span(block, bad.line, self._dialect)[0]
-        raise BadRowError(
-            f"{block.source_file}: row {bad.line}, byte {byte}: {bad.reason}; mend the row, or let such rows go to the "
-            "dead-letter topic (ON_BAD_ROW=dead-letter)",
-            row=bad.line,
+    def _bad_row(self, block: RecordBlock, line: int, reason: str, bounds: list[int]) -> BadRowError:
+        byte = block.start.byte_offset + bounds[line - block.start.line - 1]
+        return BadRowError(
+            f"{block.source_file}: row {line}, byte {byte}: {reason}; with ON_BAD_ROW=dead-letter the job goes on and "
+            "such rows go to the dead-letter topic. A source in which the row was mended is another source: it takes "
+            "another JOB_ID and an empty partition",
+            row=line,
             byte=byte,
-            reason=bad.reason,
+            reason=reason,
         )
 
 
-def row_span(block: RecordBlock, line: int, dialect: Dialect) -> tuple[int, int]:
-    """Return where row ``line`` starts and ends in the data of ``block``."""
+def row_bounds(block: RecordBlock, dialect: Dialect) -> list[int]:
+    """Return where each row of ``block`` starts in its data, and at last where the last one ends."""
     finder = RecordFinder(delimiters=dialect.delimiter, quote=dialect.quote)
-    scan = Scan(finder.feed(Block(block.data))[0].rows, at_zero=False)
-    number = line - block.start.line
-    begin = scan.end_of_row(number - 1) if number > 1 else 0
-    return begin, scan.end_of_row(number) if number <= scan.rows else len(block.data)
+    ends = Scan(finder.feed(Block(block.data))[0].rows, at_zero=False).row_ends().tolist()
+    return [0, *ends, len(block.data)]
 
 
 def check_columns(columns: Sequence[str]) -> None:

@@ -104,7 +104,8 @@ class Checkpoint:
         topic, partition: where the records go.
         first_offset: offset of the job's first record.
         place: a place between two rows, at or before ``last_line``, to start reading at.
-        sources: name, size and ETag of each file; another value is another source.
+        sources: name, size and ETag of each file, or of groups of them (:mod:`sequencer.source_identity`); another
+            value is another source.
         error: why the job failed, as ``code: text``.
         extra: what else is kept, such as the ranges of ``--partitions``.
     """

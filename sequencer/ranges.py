@@ -22,7 +22,7 @@ def plan_ranges(source: JobInput, count: int) -> list[Place]:
     """Return the places between ``count`` ranges, which are ``count - 1``: fewer where there are too few rows.
 
     Raises:
-        JobUsageError: a file is compressed: its ranges could not be read without all before them.
+        JobUsageError: a file is compressed, or in UTF-16: its ranges could not be read without all before them.
         BadRowError: the content is no CSV.
     """
     compressed = next((file.name for file in source.sources if file.compressed), None)
@@ -30,6 +30,13 @@ def plan_ranges(source: JobInput, count: int) -> list[Place]:
         raise JobUsageError(
             f"--partitions: {compressed} is compressed, so that each range would have to unpack all before it; give "
             "it uncompressed, or as several files, or take one partition"
+        )
+    heads = zip(source.sources, source.heads, strict=True)
+    decoded = next((file.name for file, head in heads if head.transcoded_from), None)
+    if decoded is not None:
+        raise JobUsageError(
+            f"--partitions: {decoded} is in UTF-16, which is read and counted as UTF-8 from its start on; give it in "
+            "UTF-8, or take one partition"
         )
     total = sum(file.size_bytes for file in source.sources)
     due = [total * number // count for number in range(1, count)]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
+from sequencer.aws_errors import final_error
 from sequencer.decompress import PROBE_BYTES, Packing, packing_of, skip, unpack
 from sequencer.errors import NotAllowedError, SequencerError, SourceChangedError, SourceNotFoundError, TryAgainError
 
@@ -156,6 +157,7 @@ def find_objects(client: S3Client, *, bucket: str, key: str, retries: int) -> li
     Raises:
         SourceNotFoundError: there is none.
         NotAllowedError, TryAgainError: S3 refuses, or does not answer.
+        JobSettingsError: there cannot be such a bucket.
     """
     try:
         if key and not key.endswith("/"):
@@ -183,6 +185,8 @@ def find_objects(client: S3Client, *, bucket: str, key: str, retries: int) -> li
 
 def error_of(error: Exception, name: str) -> SequencerError | None:
     """Return what an answer of S3 means where it will be the same the next time."""
+    if isinstance(error, BotoCoreError):
+        return final_error(error, name)
     if not isinstance(error, ClientError):
         return None
     code = error.response["Error"]["Code"]

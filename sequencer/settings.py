@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sequencer.errors import JobSettingsError
 
@@ -21,10 +21,11 @@ class JobSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
 
-    source: str = Field(
+    source: Annotated[str | tuple[str, ...], NoDecode] = Field(
         "",
         description="What to read: s3://bucket/key, s3://bucket/prefix/ (all below it, in the order of their keys) or "
-        "a local file; several separated by blanks, in that order. Empty: s3://S3_BUCKET/S3_KEY",
+        "a local file; several separated by blanks, in that order. A name with blanks: as an option, or by S3_BUCKET "
+        "and S3_KEY, which are taken as they are. Empty: s3://S3_BUCKET/S3_KEY",
     )
     s3_bucket: str = Field("", description="Bucket of the source, where SOURCE is not given.")
     s3_key: str = Field("", description="Key of the source, where SOURCE is not given.")
@@ -130,9 +131,9 @@ class JobSettings(BaseSettings):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """What to read, in order."""
+        """What to read, in order. A text is that of the environment; what came as options stands for itself."""
         if self.source:
-            return tuple(self.source.split())
+            return tuple(self.source.split()) if isinstance(self.source, str) else self.source
         return (f"s3://{self.s3_bucket}/{self.s3_key}",) if self.s3_bucket and self.s3_key else ()
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sequencer.errors import DataLostError, ForeignRecordsError, JobUsageError, OrderBrokenError, SourceChangedError
 from sequencer.model import START, Checkpoint, Place
+from sequencer.source_identity import condensed
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,12 +243,15 @@ def check_source(checkpoint: Checkpoint | None, sources: tuple[tuple[str, int, s
     Raises:
         SourceChangedError: it does not.
     """
-    if checkpoint is None or not checkpoint.sources or checkpoint.sources == sources:
+    if checkpoint is None or not checkpoint.sources:
         return
-    before, now = dict.fromkeys(checkpoint.sources), dict.fromkeys(sources)
-    changed = next((each for each in [*now, *before] if (each in now) != (each in before)), sources[0])
+    noted, told = condensed(checkpoint.sources), condensed(sources)
+    if noted == told:
+        return
+    before, now = dict.fromkeys(noted), dict.fromkeys(told)
+    changed = next((each for each in [*now, *before] if (each in now) != (each in before)), told[0])
     raise SourceChangedError(
-        f"{changed[0]} is not what the job {checkpoint.job_id} began with (it has {changed[1]} bytes and the ETag "
+        f"{changed[0]} is not what the job {checkpoint.job_id} began with ({changed[1]} bytes and the ETag "
         f"{changed[2]} in one of both): its rows may be others. Give the changed source a job of its own, with another "
         "JOB_ID and an empty partition",
         source=changed[0],

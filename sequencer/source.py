@@ -62,7 +62,8 @@ def open_sources(specs: Sequence[str], *, connect: Connect, retries: int) -> lis
 
     Raises:
         SourceNotFoundError: there is nothing of that name.
-        NotAllowedError: S3 refuses the credentials.
+        NotAllowedError: S3 refuses the credentials, or there are none.
+        JobSettingsError: there cannot be such a bucket, or AWS's own configuration is wrong.
         TryAgainError: S3 does not answer.
     """
     files: list[SourceFile] = []
@@ -72,12 +73,15 @@ def open_sources(specs: Sequence[str], *, connect: Connect, retries: int) -> lis
 
 
 def _s3_files(spec: str, connect: Connect, retries: int) -> Sequence[SourceFile]:
+    from sequencer.aws_errors import making_client
     from sequencer.s3_source import find_objects
 
     bucket, _, key = spec.removeprefix("s3://").partition("/")
     if not bucket:
         raise SourceNotFoundError(f"{spec}: there is no bucket in it; s3://bucket/key, or s3://bucket/prefix/")
-    return find_objects(connect(), bucket=bucket, key=key, retries=retries)
+    with making_client("S3"):
+        client = connect()
+    return find_objects(client, bucket=bucket, key=key, retries=retries)
 
 
 def _local_files(spec: str) -> Sequence[SourceFile]:

@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sequencer.attempt import JobParts
-from sequencer.checkpoint import CheckpointStore, open_checkpoints
+from sequencer.checkpoint import CheckpointStore, CheckpointsUnavailableError, open_checkpoints
 from sequencer.cloudwatch import CloudWatchEmitter, cloudwatch_client
+from sequencer.errors import JobUsageError
 from sequencer.input import JobInput, open_input
 from sequencer.job import run_job
 from sequencer.kafka_config import client_config
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _log = logging.getLogger(__name__)
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 Observe = Callable[[str, Progress], None]
 
 
@@ -64,15 +66,16 @@ def run_sequence(
     """
     choose_library(settings.librdkafka)
     client = client_config(settings)
+    checkpoints = open_checkpoints(settings)
+    _check_began_so(settings, checkpoints, stop)
     if settings.create_topic:
         dead_letters = {settings.dlq: 1} if settings.on_bad_row == "dead-letter" else {}
         partitions = settings.kafka_partition + settings.partitions
         make_topics(client, {settings.kafka_topic: partitions, **dead_letters})
-    checkpoints = open_checkpoints(settings)
     inputs = [source] if settings.partitions == 1 else split_input(source, _planned(settings, source))
     jobs = []
     for number, part in enumerate(inputs):
-        job_id = settings.job_id if len(inputs) == 1 else f"{settings.job_id}.p{number}"
+        job_id = settings.job_id if settings.partitions == 1 else f"{settings.job_id}.p{number}"
         progress = Progress(total_bytes=part.total_bytes)
         for observe in observers:
             observe(job_id, progress)
@@ -128,7 +131,42 @@ def _run_together(jobs: list[JobParts], stop: StopRequest, cloudwatch: CloudWatc
 def _planned(settings: JobSettings, source: JobInput) -> list[Place]:
     """Return the places between the ranges: the same at each start, as they follow from the content."""
     _log.info("looking for the %d places between the ranges", settings.partitions - 1)
-    return plan_ranges(source, settings.partitions)
+    places = plan_ranges(source, settings.partitions)
+    if len(places) + 1 < settings.partitions:
+        _log.warning(
+            "too few rows for %d ranges: there are %d, and the partitions behind these get nothing",
+            settings.partitions,
+            len(places) + 1,
+        )
+    return places
+
+
+def _check_began_so(settings: JobSettings, checkpoints: CheckpointStore, stop: StopRequest) -> None:
+    """Refuse a job that began in the other form, as one or as one for each range: it would know nothing of that one.
+
+    Raises:
+        JobUsageError: it did; its rows would be sent a second time.
+    """
+    whole, ranged = settings.job_id, f"{settings.job_id}.p0"
+    own, other = (whole, ranged) if settings.partitions == 1 else (ranged, whole)
+    if _load(checkpoints, own, settings, stop) is None and _load(checkpoints, other, settings, stop) is not None:
+        raise JobUsageError(
+            f"PARTITIONS: the job {whole} began {'without' if other == whole else 'with'} --partitions (there is a "
+            f"checkpoint of {other}), and is to go on {'without' if own == whole else 'with'} it: rows would be sent a "
+            "second time. Give it what it began with, or another JOB_ID and empty partitions"
+        )
+
+
+def _load(checkpoints: CheckpointStore, job_id: str, settings: JobSettings, stop: StopRequest) -> Checkpoint | None:
+    """Return the last checkpoint of a job, however often the store is away for a moment."""
+    for wait_s in (min(_FIRST_WAIT_S * 2**tries, _LONGEST_WAIT_S) for tries in range(settings.retries)):
+        try:
+            return checkpoints.load(job_id)
+        except CheckpointsUnavailableError as error:
+            _log.warning("%s; again in %.1f s", error.detail, wait_s)
+            if stop.wait(wait_s):
+                raise
+    return checkpoints.load(job_id)
 
 
 def _parts(

@@ -61,9 +61,14 @@ class TopicProof:
         """Whether nothing differs."""
         return not self.differences
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no more differences are noted: there may be others behind them."""
+        return len(self.differences) >= MOST_DIFFERENCES
+
     def differ(self, offset: int | None, line: int | None, what: str) -> None:
         """Note a difference; the first ones are enough."""
-        if len(self.differences) < MOST_DIFFERENCES:
+        if not self.is_full:
             self.differences.append(Difference(offset, line, what))
 
 
@@ -80,9 +85,9 @@ class LineCheck:
         self.proof = TopicProof(dead_lettered=len(dead))
         self._first_line = first_line
         self._last_line = last_line
-        self._dead = frozenset(dead)
-        self._dead_lines = np.array(sorted(self._dead), dtype=np.int64)
+        self._dead = np.array(sorted(set(dead)), dtype=np.int64)
         self._before: int | None = None if first_line is None else first_line - 1
+        self._last_offset: int | None = None
 
     def feed(self, offsets: Sequence[int], values: Sequence[bytes]) -> None:
         """Check the next records, all of them at once where they are as they must be."""
@@ -90,17 +95,28 @@ class LineCheck:
             return
         lines = lines_of(values)
         proof = self.proof
-        if proof.first_offset is None:
-            proof.first_offset, proof.first_line = offsets[0], int(lines[0])
-        before = int(lines[0]) - 1 if self._before is None else self._before
-        steps = np.diff(lines, prepend=before)
-        self._look_for_dead(offsets, lines)
-        for at in np.flatnonzero(steps != 1).tolist():
-            previous = before if at == 0 else int(lines[at - 1])
-            self._look_at(offsets[at], previous, int(lines[at]))
+        proof.first_offset = offsets[0] if proof.first_offset is None else proof.first_offset
+        proof.last_offset = offsets[-1]
         proof.records += len(values)
-        proof.last_offset, proof.last_line = offsets[-1], int(lines[-1])
-        self._before = int(lines[-1])
+        self._look_for_dead(offsets, lines)
+        before = self._lines_before(offsets, lines)
+        for at in np.flatnonzero(lines != before + 1).tolist():
+            if proof.is_full:
+                return
+            self._look_at(offsets[at], int(before[at]), int(lines[at]))
+
+    def _lines_before(self, offsets: Sequence[int], lines: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the last line before each record; those that are none of a sequencer's have none and change none."""
+        own = np.flatnonzero(lines != _NO_LINE)
+        proof, before = self.proof, self._before
+        if own.size:
+            first, last = int(lines[own[0]]), int(lines[own[-1]])
+            proof.first_line = first if proof.first_line is None else proof.first_line
+            proof.last_line = self._before = last
+            self._last_offset = offsets[own[-1]]
+            before = first - 1 if before is None else before
+        known = np.concatenate(([0 if before is None else before], lines[own]))
+        return known[np.searchsorted(own, np.arange(len(lines)))]
 
     def finish(self) -> TopicProof:
         """Check the end."""
@@ -109,11 +125,11 @@ class LineCheck:
             self._look_for(None, last, self._last_line + 1)
             if last > self._last_line:
                 what = f"comes behind row {self._last_line}, which must be the last"
-                self.proof.differ(self.proof.last_offset, last, what)
+                self.proof.differ(self._last_offset, last, what)
         return self.proof
 
     def _look_for_dead(self, offsets: Sequence[int], lines: NDArray[np.int64]) -> None:
-        for at in np.flatnonzero(np.isin(lines, self._dead_lines)).tolist() if self._dead else ():
+        for at in np.flatnonzero(np.isin(lines, self._dead))[:MOST_DIFFERENCES].tolist() if self._dead.size else ():
             self.proof.differ(offsets[at], int(lines[at]), "has a dead letter as well")
 
     def _look_at(self, offset: int, previous: int, line: int) -> None:
@@ -127,10 +143,12 @@ class LineCheck:
             self._look_for(offset, previous, line)
 
     def _look_for(self, offset: int | None, previous: int, line: int) -> None:
-        """Check that the rows between two others are all dead letters."""
-        missing = next((row for row in range(previous + 1, line) if row not in self._dead), None)
-        if missing is not None:
-            count = sum(row not in self._dead for row in range(missing, line))
+        """Check that the rows between two others are all dead letters. Counted: there may be billions of them."""
+        begin, end = np.searchsorted(self._dead, (previous + 1, max(line, previous + 1))).tolist()
+        count = line - previous - 1 - (end - begin)
+        if count > 0:
+            rows_before = self._dead[begin:end] - np.arange(end - begin)
+            missing = previous + 1 + int(np.searchsorted(rows_before, previous + 1, side="right"))
             self.proof.differ(
                 offset, missing, f"is missing, with {count - 1} more behind it" if count > 1 else "is missing"
             )

@@ -23,23 +23,25 @@ class TypedColumns:
         """Return the rows that the schema allows, typed, and the line and reason of each other one."""
         if not self._columns or not frame.height:
             return frame, []
-        faulty = frame.select(
-            _LINE, *(_is_faulty(column).alias(str(number)) for number, column in enumerate(self._columns))
-        )
-        bad = faulty.filter(reduce(or_, (pl.col(str(number)) for number in range(len(self._columns)))))
-        faults = [
-            (row[_LINE], self._reason(frame, row[_LINE], next(c for n, c in enumerate(self._columns) if row[str(n)])))
-            for row in bad.iter_rows(named=True)
-        ]
-        if faults:
-            frame = frame.filter(~pl.col(_LINE).is_in([line for line, _ in faults]))
+        faulty = frame.select(_is_faulty(column).alias(str(number)) for number, column in enumerate(self._columns))
+        is_bad = faulty.select(reduce(or_, (pl.col(name) for name in faulty.columns))).to_series()
+        faults = []
+        if is_bad.any():
+            bad = frame.filter(is_bad)
+            first_faults = (self._columns[flags.index(True)] for flags in faulty.filter(is_bad).iter_rows())
+            texts = bad.select(column.column for column in self._columns).iter_rows(named=True)
+            faults = [
+                (line, _reason(text[column.column], column))
+                for line, text, column in zip(bad[_LINE].to_list(), texts, first_faults, strict=True)
+            ]
+            frame = frame.filter(~is_bad)
         return frame.with_columns(_typed(column).alias(column.column) for column in self._columns), faults
 
-    def _reason(self, frame: pl.DataFrame, line: int, column: ColumnSchema) -> str:
-        value = frame.filter(pl.col(_LINE) == line)[column.column][0]
-        if not value:
-            return f"column {column.column!r} is empty and required"
-        return f"column {column.column!r}: {value[:100]!r} is no {column.type}"
+
+def _reason(value: str, column: ColumnSchema) -> str:
+    if not value:
+        return f"column {column.column!r} is empty and required"
+    return f"column {column.column!r}: {value[:100]!r} is no {column.type}"
 
 
 def _is_faulty(column: ColumnSchema) -> pl.Expr:

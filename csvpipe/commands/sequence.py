@@ -75,7 +75,7 @@ def command(
     Every option is an environment variable as well, under the names of .env.example.
     """
     settings = load_settings(
-        source=" ".join(source) if source else None,
+        source=tuple(source) if source else None,
         kafka_bootstrap_servers=bootstrap_servers,
         kafka_topic=topic,
         create_topic=create_topic,

@@ -19,7 +19,7 @@ from sequencer.schema import load_schema
 from sequencer.settings import JobSettings, load_settings
 from sequencer.source_rows import rows_by_python
 from sequencer.start import open_job_input
-from sequencer.topic_proof import ContentCheck, LineCheck, TopicProof
+from sequencer.topic_proof import MOST_DIFFERENCES, ContentCheck, LineCheck, TopicProof
 
 _BATCH = 10_000
 _BEHIND = 2**62
@@ -58,13 +58,14 @@ def command(
     """Prove from the topic that every row is there, once and in order.
 
     Without --source each record's _source_line is looked at: no gap, nothing twice, no other order. With it each record
-    is compared with its row, read anew by Python's csv. Exit code 0: proven. 1: the first difference is named.
+    is compared with its row, read anew by Python's csv. Exit code 0: proven. 1: the first differences are
+    named, ten at most.
     """
     settings = load_settings(
         kafka_bootstrap_servers=bootstrap_servers,
         kafka_topic=topic,
         kafka_partition=partition,
-        source=" ".join(source) if source else None,
+        source=tuple(source) if source else None,
         delimiter={"tab": "\t"}.get(delimiter or "", delimiter),
         encoding=encoding,
         schema_file=schema,
@@ -123,6 +124,8 @@ def _read(log: PartitionLog, check: ContentCheck | LineCheck, begin: int, end: i
         for offsets, values in log.batches(begin, end, size=_BATCH):
             check.feed(offsets, values)
             bar.update(task, completed=offsets[-1] - begin + 1)
+            if check.proof.is_full:
+                return
         bar.update(task, completed=max(0, end - begin))
 
 
@@ -162,4 +165,6 @@ def _conclusion(settings: JobSettings, proof: TopicProof, seconds: float, *, con
         rate = f"{format_count(round(proof.records / max(seconds, 1e-9)))} records/s"
         return f"[green]PROVEN[/] {where}: {what}: {format_count(proof.records)} records{dead}{span} ({rate})"
     rest = "".join(f"\n  {escape(str(each))}" for each in proof.differences[1:])
+    if proof.is_full:
+        rest += f"\n  the reading ended with these {MOST_DIFFERENCES}: there may be more behind them"
     return f"[red]DIFFERENT[/] {where}: {escape(str(proof.differences[0]))}{rest}"

@@ -9,17 +9,22 @@ import os
 import random
 import signal
 import subprocess
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from tests.support.sequencing import SequencerRig
+from tests.support.sequencing import RunningCommand, SequencerRig
 from tests.support.services import KafkaBroker
 from tests.support.waiting import wait_until
 
 KILLS = int(os.environ.get("CSVPIPE_CHAOS_KILLS", "4"))
-ROWS_FOR_EACH_KILL = 150_000
+ROWS_FOR_EACH_KILL = 100_000
+SPARE_ROWS = 300_000
+"""So that the job is not done before its last kill, however fast it is."""
 TRY_AGAIN = 75
 
 
@@ -41,28 +46,48 @@ HARM: tuple[Callable[[SequencerRig], None], ...] = (
 )
 
 
+class Moment(NamedTuple):
+    """Some seconds after the start of a process, or when a row is noted, whichever comes first."""
+
+    seconds: float
+    row: int
+
+
+def moment(dice: random.Random, killed: int) -> Moment:
+    """Return a moment of the start, one time in three, or at a row, however long the job takes to come there."""
+    if dice.random() < 1 / 3:
+        return Moment(dice.uniform(0.0, 4.0), ROWS_FOR_EACH_KILL * (killed + 1))
+    return Moment(60.0, round(ROWS_FOR_EACH_KILL * (killed + dice.random())))
+
+
+def kill(process: RunningCommand, rig: SequencerRig, at: Moment) -> bool:
+    """Kill a job at a moment; False: it has ended before."""
+    deadline = time.monotonic() + at.seconds
+    while time.monotonic() < deadline and _sent(rig) < at.row:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+            return False
+    process.kill()
+    return process.wait() == -signal.SIGKILL
+
+
 @pytest.mark.timeout(300 + 60 * KILLS)
 @pytest.mark.parametrize("mode", ["exclusive", "transactional"])
 def test_job_killed_at_any_moment_sends_every_row_once_and_in_order(
     kafka_broker: KafkaBroker, tmp_path: Path, dice: random.Random, mode: str
 ) -> None:
     rig = SequencerRig(kafka_broker, tmp_path)
-    rows = ROWS_FOR_EACH_KILL * KILLS
+    rows = ROWS_FOR_EACH_KILL * KILLS + SPARE_ROWS
     rig.write_source(rows)
     options = ("--mode", mode, "--compression", "lz4", "--checkpoint-interval", "5000")
     killed = 0
     while killed < KILLS:
         with rig.start(*options) as process:
-            try:
-                process.wait(dice.uniform(1.0, 4.5))
-            except subprocess.TimeoutExpired:
-                process.kill()
+            if kill(process, rig, moment(dice, killed)):
                 killed += 1
             else:
                 ended = rig.end_of(process)
-                assert ended.code in (0, TRY_AGAIN), str(ended)
-                if ended.code == 0:
-                    break
+                assert ended.code == TRY_AGAIN, f"after {killed} of {KILLS} kills: {ended}"
         dice.choice(HARM)(rig)
     ended = rig.run(*options)
     assert ended.code == 0, str(ended)

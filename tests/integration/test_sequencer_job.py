@@ -284,6 +284,22 @@ def test_ranges_fill_partitions_each_in_order(kafka_broker: KafkaBroker, tmp_pat
     assert first_line == ROWS + 1
 
 
+def test_job_of_ranges_is_not_sent_again_without_them(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
+    rig = SequencerRig(kafka_broker, tmp_path, partitions=2)
+    rig.write_source(1000)
+    ranges = ("--partitions", "2")
+    assert rig.run(*ranges).code == 0
+    refused = rig.run()
+    assert (refused.code, "began with --partitions" in refused.err) == (64, True), str(refused)
+    again = rig.run(*ranges)
+    assert again.code == 0, str(again)
+    log = PartitionLog({"bootstrap.servers": kafka_broker.bootstrap}, topic=rig.topic, partition=0)
+    lines = [record.line for record in log.records(*log.ends())]
+    log.close()
+    assert lines == list(range(1, len(lines) + 1))
+    assert 400 < len(lines) < 600
+
+
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 def test_objects_below_a_prefix_are_one_sequence(
     kafka_broker: KafkaBroker, minio: MinioServer, tmp_path: Path, packed: bool

@@ -56,3 +56,17 @@ def test_stopped_job_ends_with_the_code_that_was_asked_for(
     with pytest.raises(SystemExit) as exited:
         main(["sequence", *options])
     assert (exited.value.code or 0) == code
+
+
+def test_names_with_blanks_are_read_as_they_were_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in JobSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+    for name in ("Sales Report.csv", "more of it.csv"):
+        (tmp_path / name).write_text("a,b\n1,2\n")
+    with pytest.raises(SystemExit) as exited:
+        main(["sequence", "--source", "Sales Report.csv", "--source", "more of it.csv", "--dry-run"])
+    assert not exited.value.code
+    assert "2 records of" in capsys.readouterr().out

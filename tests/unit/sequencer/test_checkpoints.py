@@ -14,9 +14,11 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from sequencer.checkpoint import CheckpointStore, CheckpointsUnavailableError, open_checkpoints
 from sequencer.dynamodb_checkpoint import DynamoDbCheckpoints
-from sequencer.errors import JobSettingsError, LeaseHeldError, LeaseLostError, NotAllowedError
+from sequencer.errors import JobSettingsError, LeaseHeldError, LeaseLostError, NotAllowedError, SourceChangedError
 from sequencer.model import Checkpoint, JobStatus, Place
 from sequencer.settings import JobSettings
+from sequencer.settle import check_source
+from sequencer.source_identity import Identity, condensed
 from sequencer.sqlite_checkpoint import SqliteCheckpoints
 
 if TYPE_CHECKING:
@@ -56,6 +58,39 @@ def test_checkpoint_comes_back_as_it_was(store: CheckpointStore) -> None:
     store.save(later, owner="a")
     assert store.load("job") == later
     assert store.load("other") is None
+
+
+@pytest.mark.parametrize("count", [20, 21, 10_000])
+def test_source_of_any_number_of_files_is_noted_and_known_again(store: CheckpointStore, count: int) -> None:
+    noted = replace(NOTED, sources=many_files(count))
+    take(store, "a")
+    store.save(noted, owner="a")
+    found = store.load("job")
+    check_source(found, noted.sources)
+    assert found is not None
+    assert len(found.sources) <= 20
+    assert sum(size for _, size, _ in found.sources) == sum(size for _, size, _ in noted.sources)
+
+
+@pytest.mark.parametrize("keeps", [lambda files: files, condensed], ids=["as earlier versions noted it", "condensed"])
+def test_file_that_has_changed_among_many_is_known_by_its_group(keeps: Callable[[Identity], Identity]) -> None:
+    files = many_files(10_000)
+    noted = replace(NOTED, sources=keeps(files))
+    check_source(noted, files)
+    for changed in (
+        (*files[:700], (files[700][0], files[700][1], "other"), *files[701:]),
+        (*files[:700], (files[700][0], files[700][1] + 1, files[700][2]), *files[701:]),
+        (*files[:700], files[701], files[700], *files[702:]),
+    ):
+        with pytest.raises(SourceChangedError, match=r"one of the 500 files from .*part-00500.* to .*part-00999\S* is"):
+            check_source(noted, changed)
+    with pytest.raises(SourceChangedError, match=r"files from .*part-00000.*"):
+        check_source(noted, (*files, ("new.csv", 1, "x")))
+
+
+def many_files(count: int) -> Identity:
+    prefix = "s3://a-bucket/a/prefix/of/some/length/2026/01/31"
+    return tuple((f"{prefix}/part-{number:05}-{'x' * 36}.csv", number, f"{number:032x}") for number in range(count))
 
 
 def test_job_that_was_deleted_is_unknown_and_free(store: CheckpointStore) -> None:
@@ -137,7 +172,9 @@ def test_faster_of_two_takes_the_lease_and_the_other_is_told(moto_dynamodb: Dyna
         ("ProvisionedThroughputExceededException", CheckpointsUnavailableError),
         ("InternalServerError", CheckpointsUnavailableError),
         ("AccessDeniedException", NotAllowedError),
+        ("InvalidSignatureException", NotAllowedError),
         ("ResourceNotFoundException", JobSettingsError),
+        ("ValidationException", JobSettingsError),
     ],
 )
 def test_errors_of_dynamodb_say_what_to_do(moto_dynamodb: DynamoDBClient, code: str, expected: type[Exception]) -> None:
@@ -145,6 +182,15 @@ def test_errors_of_dynamodb_say_what_to_do(moto_dynamodb: DynamoDBClient, code: 
     fault = ClientError({"Error": {"Code": code, "Message": "said so"}}, "UpdateItem")
     with patch.object(moto_dynamodb, "update_item", side_effect=fault), pytest.raises(expected):
         take(store, "a")
+
+
+def test_item_that_dynamodb_never_takes_is_a_wrong_setting_and_its_reason_is_named(
+    moto_dynamodb: DynamoDBClient,
+) -> None:
+    store = DynamoDbCheckpoints(moto_dynamodb, table="csvpipe-checkpoints")
+    take(store, "a")
+    with pytest.raises(JobSettingsError, match="csvpipe-checkpoints: Item size to update has exceeded"):
+        store.save(replace(NOTED, error="x" * 500_000), owner="a")
 
 
 def test_dynamodb_that_is_away_is_unavailable(moto_dynamodb: DynamoDBClient) -> None:

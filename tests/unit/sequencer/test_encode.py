@@ -9,9 +9,9 @@ import pytest
 
 from csvscan import Dialect, HeaderFinder
 from sequencer.dead_letters import dead_letter_json
-from sequencer.encode import MAX_RECORD_BYTES, Encoder, check_columns
+from sequencer.encode import MAX_RECORD_BYTES, Encoder, check_columns, row_bounds
 from sequencer.errors import BadRowError, JobSettingsError
-from sequencer.model import DeadLetter, EncodedBlock, Place
+from sequencer.model import DeadLetter, EncodedBlock, Place, RecordBlock
 from sequencer.records import RowBlocks
 from sequencer.schema import ColumnSchema, Schema
 
@@ -102,6 +102,28 @@ def test_record_too_long_for_kafka_is_a_dead_letter() -> None:
     assert "a message may have 300" in encoded.dead[0].reason
 
 
+@pytest.mark.parametrize("bad", [b"x\n", b"x,1,yes\n"], ids=["ragged", "against the schema"])
+def test_rows_of_a_block_are_looked_for_once_however_many_are_bad(bad: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    scans = []
+
+    def bounds_of(block: RecordBlock, dialect: Dialect) -> list[int]:
+        scans.append(block)
+        return row_bounds(block, dialect)
+
+    monkeypatch.setattr("sequencer.encode.row_bounds", bounds_of)
+    encoded = encode(b"id,price,sold\n" + b"1,1,no\n" * 50 + bad * 50 + b"9,9,yes\n", schema=TYPED)
+    assert len(encoded.dead) == 50
+    assert {letter.text for letter in encoded.dead} == {bad.decode().strip()}
+    assert list(encoded.lines) == [*range(1, 51), 101]
+    assert len(scans) == 1
+
+
+def test_bad_row_that_stops_the_job_is_the_first_one_whatever_is_wrong_with_it() -> None:
+    content = b"id,price,sold\n1,1,no\n2,x,no\n3\n4\n"
+    with pytest.raises(BadRowError, match="row 2, byte 21: column 'price': 'x' is no number; with ON_BAD_ROW"):
+        encode(content, schema=TYPED, on_bad_row="stop")
+
+
 def test_column_of_the_schema_that_is_not_there_is_a_wrong_setting() -> None:
     with pytest.raises(JobSettingsError, match="no column 'sold'"):
         encode(b"id,price\n1,2\n", schema=TYPED)
@@ -148,7 +170,7 @@ def test_dead_letter_says_whose_it_is_and_why() -> None:
     ("body", "text"),
     [
         (b"1,2\n3,\x00\n", "row 2, byte 10: expected text, found a NUL byte"),
-        (b"1,2\n3,\xff\n", "row 2, byte 10: expected text in utf-8.*ENCODING|--encoding"),
+        (b"1,2\n3,\xff\n", "row 2, byte 10: expected text in utf-8.*--encoding"),
         (b'1,2\n3,"4\n', "row 2, byte 10: expected a closing quote"),
     ],
 )

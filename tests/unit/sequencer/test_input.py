@@ -122,6 +122,17 @@ def test_ranges_of_a_packed_file_are_refused(tmp_path: Path) -> None:
         plan_ranges(opened(path), 2)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_ranges_of_a_file_in_utf_16_are_refused(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path / "1.csv", [["a"], *[[str(row)] for row in range(100)]], encoding=encoding)
+    source = opened(path)
+    if encoding == "utf-8-sig":
+        assert len(plan_ranges(source, 4)) == 3
+        return
+    with pytest.raises(JobUsageError, match=r"1\.csv is in UTF-16.*take one partition"):
+        plan_ranges(source, 2)
+
+
 def test_schema_file_is_read_and_what_is_wrong_in_it_named(tmp_path: Path) -> None:
     path = tmp_path / "schema.yaml"
     path.write_text("columns:\n  - {column: id, type: integer, required: true}\n")

@@ -33,6 +33,10 @@ PACKINGS = {
     "gzip, two members": gzip.compress(CONTENT[:100]) + gzip.compress(CONTENT[100:]),
     "gzip, filled up with NULs": gzip.compress(CONTENT) + bytes(512),
     "zstd": zstandard.ZstdCompressor(write_checksum=True).compress(CONTENT),
+    "zstd, behind a frame that is skipped": b"\x50\x2a\x4d\x18\x04\x00\x00\x00abcd" + zstandard.compress(CONTENT),
+    "zstd, as pzstd writes it": b"".join(
+        b"\x5f\x2a\x4d\x18\x04\x00\x00\x00abcd" + zstandard.compress(part) for part in (CONTENT[:100], CONTENT[100:])
+    ),
     "zstd, two frames": zstandard.ZstdCompressor().compress(CONTENT[:100]) + zstandard.compress(CONTENT[100:]),
 }
 

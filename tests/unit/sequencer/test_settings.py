@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,11 +77,30 @@ def test_option_wins_over_the_environment_and_that_over_the_file(monkeypatch: py
         ({"source": "s3://b/1.csv  s3://b/2.csv"}, ("s3://b/1.csv", "s3://b/2.csv")),
         ({"s3_bucket": "b", "s3_key": "in/k.csv"}, ("s3://b/in/k.csv",)),
         ({"source": "a.csv", "s3_bucket": "b", "s3_key": "k.csv"}, ("a.csv",)),
+        ({"source": ("s3://b/Sales Report.csv", "b.csv")}, ("s3://b/Sales Report.csv", "b.csv")),
+        ({"s3_bucket": "b", "s3_key": "in/Sales Report.csv"}, ("s3://b/in/Sales Report.csv",)),
         ({"s3_bucket": "b"}, ()),
     ],
 )
-def test_source_is_what_was_named(given: dict[str, str], sources: tuple[str, ...]) -> None:
+def test_source_is_what_was_named(given: dict[str, Any], sources: tuple[str, ...]) -> None:
     assert load_settings(**given).sources == sources
+
+
+@pytest.mark.parametrize(
+    ("given", "sources"),
+    [
+        ({"SOURCE": "s3://b/1.csv s3://b/2.csv"}, ("s3://b/1.csv", "s3://b/2.csv")),
+        ({"SOURCE": "7"}, ("7",)),
+        ({"S3_BUCKET": "b", "S3_KEY": "in/Sales Report.csv"}, ("s3://b/in/Sales Report.csv",)),
+    ],
+)
+def test_only_the_environments_source_is_cut_at_its_blanks(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], sources: tuple[str, ...]
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().sources == sources
+    assert load_settings(source=("a b.csv",)).sources == ("a b.csv",)
 
 
 def test_dead_letter_topic_lies_beside_the_topic_unless_it_is_named() -> None:

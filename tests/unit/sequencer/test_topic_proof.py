@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sequencer.topic_proof import ContentCheck, LineCheck, TopicProof
 
@@ -71,6 +73,65 @@ def test_record_of_somebody_else_is_a_difference() -> None:
     check = LineCheck()
     check.feed([7, 8], [record(1), b'{"_source_line":2}'])
     assert str(check.finish().differences[0]) == "offset 8: no record of a sequencer, where row 2 must be"
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+def test_records_of_somebody_else_between_two_rows_leave_these_in_order(batch: int) -> None:
+    values = [record(1), record(2), b"foreign", b"foreign", record(3), record(9)]
+    check = LineCheck(last_line=8)
+    for begin in range(0, len(values), batch):
+        part = values[begin : begin + batch]
+        check.feed(list(range(begin, begin + len(part))), part)
+    proof = check.finish()
+    assert [str(each) for each in proof.differences] == [
+        "offset 2: no record of a sequencer, where row 3 must be",
+        "offset 3: no record of a sequencer, where row 3 must be",
+        "offset 5, row 4: is missing, with 4 more behind it",
+        "offset 5, row 9: comes behind row 8, which must be the last",
+    ]
+    assert (proof.records, proof.first_line, proof.last_line) == (6, 1, 9)
+
+
+def test_gap_of_any_size_is_counted_and_not_walked_through() -> None:
+    most = 10**18 - 1
+    proof = check_lines([1, most], dead=[2, 3, 5, 10**17])
+    assert [str(each) for each in proof.differences] == [
+        f"offset 1, row 4: is missing, with {most - 2 - 4 - 1} more behind it"
+    ]
+
+
+def test_only_the_first_differences_are_noted() -> None:
+    proof = check_lines([line for row in range(1, 100) for line in (row, row + 10**12)], batch=1000)
+    assert proof.is_full
+    assert len(proof.differences) == 10
+    assert not check_lines([1, 3]).is_full
+
+
+@pytest.mark.parametrize(
+    ("lines", "dead", "difference"),
+    [
+        ([1, 2, 3, 4], [5], "offset 3, row 4: comes behind row 2, which must be the last"),
+        ([1, 4], [2, 3], "offset 1, row 4: comes behind row 2, which must be the last"),
+    ],
+)
+def test_dead_letters_behind_the_last_row_are_no_rows_that_are_missing(
+    lines: list[int], dead: list[int], difference: str
+) -> None:
+    assert [str(each) for each in check_lines(lines, last_line=2, dead=dead).differences] == [difference]
+
+
+@given(
+    lines=st.lists(st.integers(0, 12), max_size=8),
+    dead=st.sets(st.integers(1, 14)),
+    last_line=st.none() | st.integers(0, 14),
+    batch=st.integers(1, 8),
+)
+def test_proof_holds_where_lines_and_dead_letters_are_all_rows_once(
+    lines: list[int], dead: set[int], last_line: int | None, batch: int
+) -> None:
+    proof = check_lines(lines, batch=batch, last_line=last_line, dead=sorted(dead))
+    upto = max(lines, default=0) if last_line is None else last_line
+    assert proof.holds == (lines == [row for row in range(1, upto + 1) if row not in dead])
 
 
 def test_line_in_a_field_of_the_row_is_not_taken_for_the_records_own() -> None:
