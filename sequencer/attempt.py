@@ -20,7 +20,7 @@ from sequencer.input import JobInput
 from sequencer.lease import Lease
 from sequencer.model import START, Checkpoint, DeadLetter, EncodedBlock, JobStatus, Progress
 from sequencer.pipeline import Empty, EncodedBlocks, StoppedError
-from sequencer.producer import BATCH_RECORDS, Acknowledged
+from sequencer.producer import BATCH_BYTES, BATCH_RECORDS, Acknowledged
 from sequencer.settings import JobSettings
 from sequencer.settle import LogRecord, Start, check_letters, check_same_job, check_source
 from sequencer.stopping import StopRequest
@@ -205,28 +205,30 @@ class Attempt:
         """Send one block; False: the job is to stop first."""
         if encoded.dead and self._letters is not None and not self._send_letters(self._letters, encoded.dead):
             return False
-        count = len(encoded.records)
-        for begin in range(0, count, BATCH_RECORDS):
+        count, needs_lease = len(encoded.records), self._parts.target.needs_lease
+        for begin, end in encoded.records.spans(most_records=BATCH_RECORDS, most_bytes=BATCH_BYTES):
             if self._stop.requested:
                 return False
-            end = min(begin + BATCH_RECORDS, count)
             whole = end == count and encoded.lines[-1] == encoded.last_line
             place = encoded.end if whole else None
             batch = encoded.records.part(begin, end)
             self._sender.make_room(batch)
-            if not self._wait_for_lease():  # last: what is queued now may be sent until it expires
+            if not self._wait_for_lease(needed=needs_lease):  # last: what is queued now may be sent until it expires
                 return False
             self._sender.send(batch, last_line=encoded.lines[end - 1], place=place)
         return True
 
     def _send_letters(self, letters: DeadLetters, dead: Sequence[DeadLetter]) -> bool:
-        """Send dead letters and wait until Kafka has them; False: the job is to stop first."""
+        """Send dead letters and wait until Kafka has them; False: the job is to stop first.
+
+        They are in no transaction, so that in either mode nothing but the lease keeps two processes apart.
+        """
 
         def is_late() -> bool:
             self._sender.poll(0)  # its records must not grow too old while the letters are waited for
             return self._stop.is_late()
 
-        return self._wait_for_lease() and letters.send(dead, until=is_late)
+        return letters.send(dead, may_send=lambda: self._wait_for_lease(needed=True), until=is_late)
 
     def _checked(self, encoded: EncodedBlock) -> EncodedBlock:
         """Return what is to be sent of a block: without its first record, where that is in the log already.
@@ -251,13 +253,13 @@ class Attempt:
             row=expected.line,
         )
 
-    def _wait_for_lease(self) -> bool:
+    def _wait_for_lease(self, *, needed: bool) -> bool:
         """Go on only as the holder of the lease (True); False: the job is to stop first.
 
-        What Kafka fences by itself need not wait for it.
+        What Kafka fences by itself need not wait for it: it is not ``needed``.
         """
         self._lease.check()
-        while self._parts.target.needs_lease and not self._lease.is_safe():
+        while needed and not self._lease.is_safe():
             if self._stop.requested:
                 return False
             self._sender.poll(_TAKE_S)

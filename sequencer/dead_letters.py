@@ -9,7 +9,7 @@ from typing import Any
 from sequencer.batch import Records
 from sequencer.log import QUIET_S, PartitionLog
 from sequencer.model import DeadLetter
-from sequencer.producer import Sender, producer_config
+from sequencer.producer import BATCH_BYTES, MAX_UNACKNOWLEDGED_RECORDS, Sender, producer_config
 
 _PARTITION = 0
 
@@ -63,8 +63,18 @@ class DeadLetters:
         name = letter.get("_source_file")
         return letter["job_id"] == self._job_id and letter.get("etag") == self._etags.get(str(name))
 
-    def send(self, letters: Sequence[DeadLetter], *, until: Callable[[], bool]) -> bool:
-        """Send what was not sent before, and wait until Kafka has it; False: ``until`` said so first.
+    def send(self, letters: Sequence[DeadLetter], *, may_send: Callable[[], bool], until: Callable[[], bool]) -> bool:
+        """Send what was not sent before, and wait until Kafka has it.
+
+        A block of bad rows may be far longer as letters, so they go out in batches.
+
+        Args:
+            letters: of the rows of one block.
+            may_send: asked before each batch; False ends the sending.
+            until: asked while Kafka is waited for; True ends that.
+
+        Returns:
+            Whether Kafka has all of them.
 
         Raises:
             SequencerError: it could not be sent.
@@ -84,10 +94,14 @@ class DeadLetters:
         values = [
             dead_letter_json(letter, job_id=self._job_id, etag=self._etags[letter.source_file]) for letter in news
         ]
-        self._sender.send(Records.of(values), last_line=news[-1].line, place=None)
-        if not self._sender.drain(until=until):
-            return False
-        self._sent.update(letter.line for letter in news)
+        records = Records.of(values)
+        for begin, end in records.spans(most_records=MAX_UNACKNOWLEDGED_RECORDS, most_bytes=BATCH_BYTES):
+            if not may_send():
+                return False
+            self._sender.send(records.part(begin, end), last_line=news[end - 1].line, place=None)
+            if not self._sender.drain(until=until):
+                return False
+            self._sent.update(letter.line for letter in news[begin:end])
         return True
 
     def close(self) -> None:

@@ -31,6 +31,9 @@ BATCH_RECORDS = 2000
 MAX_UNACKNOWLEDGED_RECORDS = 200_000
 MAX_UNACKNOWLEDGED_BYTES = 16 * 1024 * 1024
 FIRST_WINDOW_BYTES = 2 * 1024 * 1024
+BATCH_BYTES = FIRST_WINDOW_BYTES
+"""Rows of a sparse, wide file are 2 000 to 100 MB of JSON: more than the client's queue takes, however often it is
+tried."""
 _WINDOW_SHARE = 0.25
 """Of the time that a record has: what is queued should be gone by then, or records grow too old on a slow line."""
 _POLL_S = 0.2

@@ -16,7 +16,7 @@ from sequencer.input import open_input
 from sequencer.lease import Lease
 from sequencer.local_source import LocalFile
 from sequencer.model import START, Checkpoint, JobStatus, Place, Progress
-from sequencer.producer import Acknowledged
+from sequencer.producer import BATCH_BYTES, Acknowledged
 from sequencer.schema import Schema
 from sequencer.settings import JobSettings
 from sequencer.settle import Start
@@ -49,6 +49,7 @@ class FakePartition:
         self.lease = lease
         self.lines: list[int] = []
         self.queued_safely: list[bool] = []
+        self.batch_bytes: list[int] = []
         self._tell: Callable[[Acknowledged], None] = lambda _: None
 
     def begin(
@@ -66,6 +67,7 @@ class FakePartition:
 
     def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
         self.queued_safely.append(self.lease.is_safe())
+        self.batch_bytes.append(records.size_bytes)
         self.lines += [json.loads(record)["_source_line"] for record in records]
         self._tell(Acknowledged(len(self.lines), records.size_bytes, last_line, last_line - 1, place))
 
@@ -105,7 +107,11 @@ def checkpoints(tmp_path: Path) -> AwayCheckpoints:
 def parts(tmp_path: Path, checkpoints: AwayCheckpoints) -> JobParts:
     path = tmp_path / "a.csv"
     path.write_text("a\n" + "".join(f"{row}\n" for row in range(1, ROWS + 1)), encoding="utf-8")
-    settings = JobSettings(source=str(path), kafka_topic="t", job_id="job")
+    return parts_of(path, checkpoints)
+
+
+def parts_of(path: Path, checkpoints: AwayCheckpoints, **given: Any) -> JobParts:
+    settings = JobSettings(source=str(path), kafka_topic="t", job_id="job", **given)
     return JobParts(
         settings=settings,
         job_id="job",
@@ -131,6 +137,20 @@ def test_nothing_is_queued_that_has_waited_for_room_until_the_lease_was_not_safe
     assert partition.lines == list(range(1, ROWS + 1))
     assert len(partition.queued_safely) > 1
     assert all(partition.queued_safely)
+
+
+def test_sparse_wide_rows_are_cut_into_batches_that_the_clients_queue_takes(
+    tmp_path: Path, checkpoints: AwayCheckpoints
+) -> None:
+    """500 names of 80 characters and no values: 1 byte a field in the file, 86 in the record."""
+    path = tmp_path / "wide.csv"
+    header = ",".join(f"Q{column:03d} {'x' * 75}" for column in range(500))
+    path.write_text(header + "\n" + (499 * "," + "\n") * 300, encoding="utf-8")
+    parts = parts_of(path, checkpoints)
+    assert attempt(parts).run().total_sent == 300
+    partition = cast("FakePartition", parts.target)
+    assert partition.lines == list(range(1, 301))
+    assert max(partition.batch_bytes) <= BATCH_BYTES < sum(partition.batch_bytes)
 
 
 def test_first_attempt_needs_the_store(parts: JobParts, checkpoints: AwayCheckpoints) -> None:
