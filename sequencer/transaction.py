@@ -87,19 +87,23 @@ class TransactionalSender:
         self._sender.make_room(records)
 
     def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
-        """Queue one batch in the open transaction, or in a new one (see :meth:`Sender.send`)."""
+        """Queue one batch in the open transaction, or in a new one (see :meth:`Sender.send`); commit where that is due.
+
+        The time is looked at here as well: where rows never run short nobody polls, and Kafka would abort what has
+        been open for longer than ``transaction.timeout.ms``.
+        """
         if not self._open_records:
             with _errors():
                 self._producer.begin_transaction()
             self._opened_at = time.monotonic()
         self._open_records += len(records)
         self._sender.send(records, last_line=last_line, place=place)
-        if self._open_records >= self._limit_records:
+        if self._open_records >= self._limit_records or self._is_old():
             self._commit()
 
     def poll(self, timeout_s: float) -> None:
         """Commit what has been open for long enough; else take acknowledgements."""
-        if self._open_records and time.monotonic() - self._opened_at >= self._limit_s:
+        if self._open_records and self._is_old():
             self._commit()
         self._sender.poll(timeout_s)
 
@@ -114,6 +118,9 @@ class TransactionalSender:
     def check(self) -> None:
         """Raise the failure, if there was one."""
         self._sender.check()
+
+    def _is_old(self) -> bool:
+        return time.monotonic() - self._opened_at >= self._limit_s
 
     def _commit(self, until: Callable[[], bool] = lambda: False) -> bool:
         if not self._sender.drain(until=until):
