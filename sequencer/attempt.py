@@ -151,7 +151,8 @@ class Attempt:
 
     def _run_to_the_end(self) -> Checkpoint:
         source, place = self._parts.source, self._checkpoint.place
-        self._expected = self._start.last if place.line < self._start.last_line else None
+        if place.line < self._start.last_line and not self._is_beyond_limit():
+            self._expected = self._start.last
         last_line = self._start.last_line - (self._expected is not None)
         self._parts.progress.bytes_read_before = source.bytes_upto(place)
         self._sending_since = time.monotonic()
@@ -171,6 +172,11 @@ class Attempt:
             final = replace(self._checkpoint, status=status, error=error, timestamp=datetime.now(UTC))
             self._keeper.close(final, deadline_s=_LAST_CHECKPOINT_S)
         return final
+
+    def _is_beyond_limit(self) -> bool:
+        """Return whether more rows were sent than there are to be now: nothing is read then, and nothing compared."""
+        upto = self._parts.source.upto
+        return upto is not None and upto < self._start.last_line
 
     def _send_all(self, blocks: EncodedBlocks) -> bool:
         """Send what comes; return whether that was all."""

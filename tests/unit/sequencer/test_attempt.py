@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from sequencer.checkpoint import CheckpointsUnavailableError
 from sequencer.input import open_input
 from sequencer.lease import Lease
 from sequencer.local_source import LocalFile
+from sequencer.log import parse
 from sequencer.model import START, Checkpoint, JobStatus, Place, Progress
 from sequencer.producer import BATCH_BYTES, Acknowledged
 from sequencer.schema import Schema
@@ -47,17 +49,24 @@ class FakePartition:
 
     def __init__(self, lease: FakeLease) -> None:
         self.lease = lease
-        self.lines: list[int] = []
+        self.values: list[bytes] = []
         self.queued_safely: list[bool] = []
         self.batch_bytes: list[int] = []
         self._tell: Callable[[Acknowledged], None] = lambda _: None
+        self._sent = 0
+
+    @property
+    def lines(self) -> list[int]:
+        """The row of each."""
+        return [json.loads(value)["_source_line"] for value in self.values]
 
     def begin(
         self, checkpoint: Checkpoint | None, *, on_acknowledged: Callable[[Acknowledged], None], on_statistics: object
     ) -> tuple[Start, FakePartition]:
-        self._tell = on_acknowledged
-        sent = checkpoint.total_sent if checkpoint else 0
-        return Start(0, sent, sent, checkpoint.place if checkpoint else START), self
+        self._tell, self._sent = on_acknowledged, 0
+        sent = len(self.values)
+        last = parse(sent - 1, self.values[-1]) if self.values else None
+        return Start(0, sent, sent, checkpoint.place if checkpoint else START, last), self
 
     def make_room(self, records: Records) -> None:
         self.lease.safe = False  # it ran out while room was waited for
@@ -68,8 +77,9 @@ class FakePartition:
     def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
         self.queued_safely.append(self.lease.is_safe())
         self.batch_bytes.append(records.size_bytes)
-        self.lines += [json.loads(record)["_source_line"] for record in records]
-        self._tell(Acknowledged(len(self.lines), records.size_bytes, last_line, last_line - 1, place))
+        self.values += records
+        self._sent += len(records)
+        self._tell(Acknowledged(self._sent, records.size_bytes, last_line, last_line - 1, place))
 
     def drain(self, *, until: Callable[[], bool]) -> bool:
         return True
@@ -151,6 +161,15 @@ def test_sparse_wide_rows_are_cut_into_batches_that_the_clients_queue_takes(
     partition = cast("FakePartition", parts.target)
     assert partition.lines == list(range(1, 301))
     assert max(partition.batch_bytes) <= BATCH_BYTES < sum(partition.batch_bytes)
+
+
+def test_limit_below_what_was_sent_leaves_nothing_to_do(parts: JobParts) -> None:
+    """Nothing is read then, and so nothing can differ from what the log holds."""
+    for limit, lines in [(100, 100), (50, 100), (100, 100), (120, 120)]:
+        limited = replace(parts, source=replace(parts.source, upto=limit))
+        final = attempt(limited).run()
+        assert (final.status, final.total_sent, final.last_line) == (JobStatus.DONE, lines, lines)
+    assert cast("FakePartition", parts.target).lines == list(range(1, 121))
 
 
 def test_first_attempt_needs_the_store(parts: JobParts, checkpoints: AwayCheckpoints) -> None:
