@@ -18,7 +18,7 @@ from sequencer.dead_letters import DeadLetters
 from sequencer.errors import BadRowError, ForeignRecordsError, SequencerError, TryAgainError
 from sequencer.input import JobInput
 from sequencer.lease import Lease
-from sequencer.model import START, Checkpoint, DeadLetter, EncodedBlock, JobStatus, Progress
+from sequencer.model import FOUND_RECORDS, START, Checkpoint, DeadLetter, EncodedBlock, JobStatus, Progress
 from sequencer.pipeline import Empty, EncodedBlocks, StoppedError
 from sequencer.producer import BATCH_BYTES, BATCH_RECORDS, Acknowledged
 from sequencer.settings import JobSettings
@@ -115,6 +115,13 @@ class Attempt:
                 self._start.sent,
                 self._start.first_offset,
             )
+            if known is None and self._start.sent:
+                _log.warning(
+                    "the partition already held %d rows of this source that no checkpoint of this job knows of: its "
+                    "checkpoint is lost, or another job has sent them; it goes on behind row %d",
+                    self._start.sent,
+                    self._start.last_line,
+                )
             self._checkpoint = self._first_checkpoint(known)
             self._save_first()
             self._keeper = Checkpointer(
@@ -293,6 +300,7 @@ class Attempt:
 
     def _first_checkpoint(self, known: Checkpoint | None) -> Checkpoint:
         parts, start = self._parts, self._start
+        extra = known.extra if known else {FOUND_RECORDS: start.sent} if start.sent else {}
         return Checkpoint(
             job_id=parts.job_id,
             last_line=start.last_line,
@@ -304,7 +312,7 @@ class Attempt:
             first_offset=start.first_offset,
             place=start.place if start.place != START else parts.source.begin,
             sources=parts.source.identity,
-            extra={**(known.extra if known else {}), "mode": parts.settings.mode, "span": [*parts.source.span]},
+            extra={**extra, "mode": parts.settings.mode, "span": [*parts.source.span]},
         )
 
     def _note_acknowledged(self, acknowledged: Acknowledged) -> None:

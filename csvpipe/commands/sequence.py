@@ -13,7 +13,7 @@ from csvpipe.sequence_progress import showing
 from sequencer.input import JobInput
 from sequencer.interruption import InterruptionWatch
 from sequencer.logging import configure_logging
-from sequencer.model import Checkpoint, JobStatus, Progress
+from sequencer.model import FOUND_RECORDS, Checkpoint, JobStatus, Progress
 from sequencer.prometheus import JobCollector, serving_metrics
 from sequencer.settings import load_settings
 from sequencer.start import open_job_input, run_sequence
@@ -142,6 +142,8 @@ def _dry_run(job: JobInput) -> None:
 def _summary(final: Checkpoint, progress: Progress, stop: StopRequest) -> str:
     where = f"{final.topic}[{final.partition}]"
     rows = f"{format_count(final.total_sent)} records"
+    if found := final.extra.get(FOUND_RECORDS):
+        rows += f" (of which it found {format_count(int(found))} there when it had no checkpoint)"
     dead = f", {format_count(final.dead_lettered)} dead letters" if final.dead_lettered else ""
     if final.status is JobStatus.DONE:
         last = final.first_offset + final.total_sent - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 
 import csvpipe.commands.sequence
 from csvpipe.cli import main
-from sequencer.model import Checkpoint, JobStatus, Place, Progress
+from sequencer.model import FOUND_RECORDS, Checkpoint, JobStatus, Place, Progress
 from sequencer.settings import JobSettings
+from sequencer.stopping import StopRequest
 
 
 def ended(status: JobStatus) -> Checkpoint:
@@ -56,3 +58,9 @@ def test_stopped_job_ends_with_the_code_that_was_asked_for(
     with pytest.raises(SystemExit) as exited:
         main(["sequence", *options])
     assert (exited.value.code or 0) == code
+
+
+def test_summary_tells_of_records_that_the_job_has_found() -> None:
+    found = replace(ended(JobStatus.DONE), total_sent=1500, extra={FOUND_RECORDS: 1000})
+    text = csvpipe.commands.sequence._summary(found, Progress(), StopRequest())
+    assert "1 500 records (of which it found 1 000 there when it had no checkpoint) in rows[0]" in text

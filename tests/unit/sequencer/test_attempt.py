@@ -17,7 +17,7 @@ from sequencer.input import open_input
 from sequencer.lease import Lease
 from sequencer.local_source import LocalFile
 from sequencer.log import parse
-from sequencer.model import START, Checkpoint, JobStatus, Place, Progress
+from sequencer.model import FOUND_RECORDS, START, Checkpoint, JobStatus, Place, Progress
 from sequencer.producer import BATCH_BYTES, Acknowledged
 from sequencer.schema import Schema
 from sequencer.settings import JobSettings
@@ -170,6 +170,21 @@ def test_limit_below_what_was_sent_leaves_nothing_to_do(parts: JobParts) -> None
         final = attempt(limited).run()
         assert (final.status, final.total_sent, final.last_line) == (JobStatus.DONE, lines, lines)
     assert cast("FakePartition", parts.target).lines == list(range(1, 121))
+
+
+def test_rows_that_no_checkpoint_knows_of_are_gone_on_behind_with_a_warning(
+    parts: JobParts, checkpoints: AwayCheckpoints, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another job has sent the same source, or the checkpoint is lost: that cannot be told apart."""
+    first = attempt(replace(parts, source=replace(parts.source, upto=100))).run()
+    assert (FOUND_RECORDS in first.extra, caplog.text) == (False, "")
+    checkpoints.take_lease("another", owner="me", now=0, lease_s=1e9, is_dead=lambda _: False)
+    another = replace(parts, job_id="another")
+    for _ in range(2):
+        final = attempt(another).run()
+        assert (final.status, final.total_sent, final.extra[FOUND_RECORDS]) == (JobStatus.DONE, ROWS, 100)
+    assert caplog.text.count("already held 100 rows of this source that no checkpoint of this job knows of") == 1
+    assert cast("FakePartition", parts.target).lines == list(range(1, ROWS + 1))
 
 
 def test_first_attempt_needs_the_store(parts: JobParts, checkpoints: AwayCheckpoints) -> None:
