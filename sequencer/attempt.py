@@ -23,7 +23,7 @@ from sequencer.pipeline import Empty, EncodedBlocks, StoppedError
 from sequencer.producer import BATCH_BYTES, BATCH_RECORDS, Acknowledged
 from sequencer.settings import JobSettings
 from sequencer.settle import LogRecord, Start, check_letters, check_same_job, check_source
-from sequencer.stopping import StopRequest
+from sequencer.stopping import StopRequest, StopRequestedError
 from sequencer.target import RecordSender, Target
 
 _log = logging.getLogger(__name__)
@@ -102,41 +102,78 @@ class Attempt:
             mode=parts.settings.mode,
             span=parts.source.span,
         )
-        with ExitStack() as stack:
-            dead = self._open_letters(stack)
-            self._start, self._sender = parts.target.begin(
-                known, on_acknowledged=self._note_acknowledged, on_statistics=self._note_statistics
-            )
-            stack.callback(self._sender.close)
-            check_letters(self._start, known, sorted(dead), before_line=parts.source.begin.line)
-            _log.info(
-                "behind row %d, with %d records in the log from offset %d on",
-                self._start.last_line,
-                self._start.sent,
-                self._start.first_offset,
-            )
-            if known is None and self._start.sent:
-                _log.warning(
-                    "the partition already held %d rows of this source that no checkpoint of this job knows of: its "
-                    "checkpoint is lost, or another job has sent them; it goes on behind row %d",
-                    self._start.sent,
-                    self._start.last_line,
-                )
-            self._checkpoint = self._first_checkpoint(known)
-            self._save_first()
-            self._keeper = Checkpointer(
-                parts.checkpoints,
-                owner=parts.owner,
-                interval=parts.settings.checkpoint_interval,
-                interval_s=parts.settings.checkpoint_interval_s,
-            )
-            self._keeper.start()
-            return self._run_to_the_end()
+        try:
+            with ExitStack() as stack:
+                self._begin(known, stack)
+                return self._run_to_the_end()
+        except StopRequestedError:
+            _log.info("stopped before anything was sent")
+            return self._stopped(known)
 
     @property
     def checkpoint(self) -> Checkpoint | None:
         """What the job has come to, once it has begun: for the next attempt, should the store be away."""
         return self._checkpoint if self._has_begun else None
+
+    def _begin(self, known: Checkpoint | None, stack: ExitStack) -> None:
+        """Find out where to go on, and save that.
+
+        Raises:
+            StopRequestedError: the job is to end first; nothing was sent or saved.
+        """
+        parts = self._parts
+        self._stop.check()
+        self._letters = self._open_letters(stack)
+        self._start, self._sender = parts.target.begin(
+            known, stop=self._stop, on_acknowledged=self._note_acknowledged, on_statistics=self._note_statistics
+        )
+        stack.callback(self._sender.close)
+        # Now that the predecessor is locked out, or the partition has been at rest: its letters are no younger.
+        dead = self._letters.settle() if self._letters is not None else frozenset()
+        check_letters(self._start, known, sorted(dead), before_line=parts.source.begin.line)
+        self._tell_start(known)
+        self._checkpoint = self._first_checkpoint(known)
+        self._save_first()
+        self._keeper = Checkpointer(
+            parts.checkpoints,
+            owner=parts.owner,
+            interval=parts.settings.checkpoint_interval,
+            interval_s=parts.settings.checkpoint_interval_s,
+        )
+        self._keeper.start()
+
+    def _tell_start(self, known: Checkpoint | None) -> None:
+        start = self._start
+        _log.info(
+            "behind row %d, with %d records in the log from offset %d on",
+            start.last_line,
+            start.sent,
+            start.first_offset,
+        )
+        if known is None and start.sent:
+            _log.warning(
+                "the partition already held %d rows of this source that no checkpoint of this job knows of: its "
+                "checkpoint is lost, or another job has sent them; it goes on behind row %d",
+                start.sent,
+                start.last_line,
+            )
+
+    def _stopped(self, known: Checkpoint | None) -> Checkpoint:
+        """Return what a job has come to that was stopped before it had begun.
+
+        It is not saved: by its status the next start would take the log for one that was drained.
+        """
+        if known is not None:
+            return replace(known, status=JobStatus.STOPPED)
+        return Checkpoint(
+            job_id=self._parts.job_id,
+            last_line=self._parts.source.begin.line,
+            timestamp=datetime.now(UTC),
+            status=JobStatus.STOPPED,
+            topic=self._parts.settings.kafka_topic,
+            partition=self._parts.partition,
+            first_offset=0,
+        )
 
     def _known(self) -> Checkpoint | None:
         try:
@@ -279,11 +316,11 @@ class Attempt:
             self._lease.check()
         return True
 
-    def _open_letters(self, stack: ExitStack) -> frozenset[int]:
-        """Open the dead-letter topic where bad rows go there; return the lines that it has of this job."""
+    def _open_letters(self, stack: ExitStack) -> DeadLetters | None:
+        """Open the dead-letter topic, where bad rows go there."""
         parts = self._parts
         if parts.settings.on_bad_row != "dead-letter":
-            return frozenset()
+            return None
         letters = DeadLetters(
             parts.client,
             topic=parts.settings.dlq,
@@ -293,10 +330,10 @@ class Attempt:
             level=parts.settings.compression_level,
             delivery_timeout_s=parts.settings.delivery_timeout_s,
             expiry_s=parts.settings.expiry_s,
+            stop=self._stop,
         )
         stack.callback(letters.close)
-        self._letters = letters
-        return letters.settle()
+        return letters
 
     def _first_checkpoint(self, known: Checkpoint | None) -> Checkpoint:
         parts, start = self._parts, self._start

@@ -61,6 +61,7 @@ def run_sequence(
 
     Raises:
         SequencerError: a job cannot go on; the others were told to stop.
+        StopRequestedError: ``stop`` came before the first job was begun.
     """
     choose_library(settings.librdkafka)
     client = client_config(settings)
@@ -69,7 +70,7 @@ def run_sequence(
         partitions = settings.kafka_partition + settings.partitions
         make_topics(client, {settings.kafka_topic: partitions, **dead_letters})
     checkpoints = open_checkpoints(settings)
-    inputs = [source] if settings.partitions == 1 else split_input(source, _planned(settings, source))
+    inputs = [source] if settings.partitions == 1 else split_input(source, _planned(settings, source, stop))
     jobs = []
     for number, part in enumerate(inputs):
         job_id = settings.job_id if len(inputs) == 1 else f"{settings.job_id}.p{number}"
@@ -125,10 +126,10 @@ def _run_together(jobs: list[JobParts], stop: StopRequest, cloudwatch: CloudWatc
     return [each.result() for each in running]
 
 
-def _planned(settings: JobSettings, source: JobInput) -> list[Place]:
+def _planned(settings: JobSettings, source: JobInput, stop: StopRequest) -> list[Place]:
     """Return the places between the ranges: the same at each start, as they follow from the content."""
     _log.info("looking for the %d places between the ranges", settings.partitions - 1)
-    return plan_ranges(source, settings.partitions)
+    return plan_ranges(source, settings.partitions, go_on=stop.check)
 
 
 def _parts(

@@ -17,7 +17,7 @@ from sequencer.model import FOUND_RECORDS, Checkpoint, JobStatus, Progress
 from sequencer.prometheus import JobCollector, serving_metrics
 from sequencer.settings import load_settings
 from sequencer.start import open_job_input, run_sequence
-from sequencer.stopping import StopRequest, stopped_by_signals
+from sequencer.stopping import StopRequest, StopRequestedError, stopped_by_signals
 
 _GC_THRESHOLD = 50_000
 """Objects more than before that start a search for cycles; a batch has a few thousand."""
@@ -121,7 +121,11 @@ def command(
             observers.append(collector.add)
         if settings.interruption_check:
             stack.enter_context(InterruptionWatch(stop.request))
-        finals = run_sequence(settings, job, stop=stop, observers=observers)
+        try:
+            finals = run_sequence(settings, job, stop=stop, observers=observers)
+        except StopRequestedError:
+            output().print(f"[yellow]STOPPED[/] {settings.job_id} ({stop.reason}): nothing was begun yet")
+            raise typer.Exit(settings.stopped_exit_code) from None
     for final in finals:
         output().print(_summary(final, counters[final.job_id], stop))
     if any(final.status is not JobStatus.DONE for final in finals):

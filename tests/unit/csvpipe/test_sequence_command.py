@@ -14,7 +14,7 @@ import csvpipe.commands.sequence
 from csvpipe.cli import main
 from sequencer.model import FOUND_RECORDS, Checkpoint, JobStatus, Place, Progress
 from sequencer.settings import JobSettings
-from sequencer.stopping import StopRequest
+from sequencer.stopping import StopRequest, StopRequestedError
 
 
 def ended(status: JobStatus) -> Checkpoint:
@@ -37,8 +37,9 @@ def ended(status: JobStatus) -> Checkpoint:
         ([JobStatus.STOPPED], "75", 75),
         ([JobStatus.DONE, JobStatus.STOPPED], "75", 75),
         ([JobStatus.STOPPED], "", 0),
+        ([], "75", 75),
     ],
-    ids=["done", "stopped", "one-of-two-stopped", "stopped-without-the-setting"],
+    ids=["done", "stopped", "one-of-two-stopped", "stopped-without-the-setting", "stopped-while-ranges-are-planned"],
 )
 def test_stopped_job_ends_with_the_code_that_was_asked_for(
     statuses: list[JobStatus], given: str, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -46,6 +47,8 @@ def test_stopped_job_ends_with_the_code_that_was_asked_for(
     def fake_run(_settings: JobSettings, _job: Any, *, observers: Sequence[Any], **_more: Any) -> list[Checkpoint]:
         for observe in observers:
             observe("job", Progress(total_bytes=1))
+        if not statuses:
+            raise StopRequestedError("SIGTERM")
         return [ended(status) for status in statuses]
 
     for name in JobSettings.model_fields:

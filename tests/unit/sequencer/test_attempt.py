@@ -46,6 +46,7 @@ class FakePartition:
 
     needs_lease = True
     retries = 0
+    stopped_meanwhile = False
 
     def __init__(self, lease: FakeLease) -> None:
         self.lease = lease
@@ -61,8 +62,16 @@ class FakePartition:
         return [json.loads(value)["_source_line"] for value in self.values]
 
     def begin(
-        self, checkpoint: Checkpoint | None, *, on_acknowledged: Callable[[Acknowledged], None], on_statistics: object
+        self,
+        checkpoint: Checkpoint | None,
+        *,
+        stop: StopRequest,
+        on_acknowledged: Callable[[Acknowledged], None],
+        on_statistics: object,
     ) -> tuple[Start, FakePartition]:
+        if self.stopped_meanwhile:
+            stop.request("SIGTERM")
+        stop.check()
         self._tell, self._sent = on_acknowledged, 0
         sent = len(self.values)
         last = parse(sent - 1, self.values[-1]) if self.values else None
@@ -135,9 +144,9 @@ def parts_of(path: Path, checkpoints: AwayCheckpoints, **given: Any) -> JobParts
     )
 
 
-def attempt(parts: JobParts, *, remembered: Checkpoint | None = None) -> Attempt:
+def attempt(parts: JobParts, *, remembered: Checkpoint | None = None, stop: StopRequest | None = None) -> Attempt:
     lease = cast("Lease", cast("FakePartition", parts.target).lease)
-    return Attempt(parts, lease=lease, stop=StopRequest(), remembered=remembered)
+    return Attempt(parts, lease=lease, stop=stop or StopRequest(), remembered=remembered)
 
 
 def test_nothing_is_queued_that_has_waited_for_room_until_the_lease_was_not_safe(parts: JobParts) -> None:
@@ -185,6 +194,24 @@ def test_rows_that_no_checkpoint_knows_of_are_gone_on_behind_with_a_warning(
         assert (final.status, final.total_sent, final.extra[FOUND_RECORDS]) == (JobStatus.DONE, ROWS, 100)
     assert caplog.text.count("already held 100 rows of this source that no checkpoint of this job knows of") == 1
     assert cast("FakePartition", parts.target).lines == list(range(1, ROWS + 1))
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before", "while the partition is looked at"])
+@pytest.mark.parametrize("known", [False, True], ids=["first start", "later start"])
+def test_job_that_is_stopped_before_it_sends_leaves_its_checkpoint_as_it_is(
+    parts: JobParts, checkpoints: AwayCheckpoints, begun: bool, known: bool
+) -> None:
+    """A checkpoint that says "stopped" would be taken for that of a job that was drained."""
+    if known:
+        attempt(replace(parts, source=replace(parts.source, upto=100))).run()
+    before, stop = checkpoints.load("job"), StopRequest()
+    if begun:
+        cast("FakePartition", parts.target).stopped_meanwhile = True
+    else:
+        stop.request("SIGTERM")
+    final = attempt(parts, stop=stop).run()
+    assert (final.status, final.total_sent) == (JobStatus.STOPPED, 100 if known else 0)
+    assert checkpoints.load("job") == before
 
 
 def test_first_attempt_needs_the_store(parts: JobParts, checkpoints: AwayCheckpoints) -> None:
