@@ -107,7 +107,7 @@ class Attempt:
                 self._begin(known, stack)
                 return self._run_to_the_end()
         except StopRequestedError:
-            _log.info("stopped before anything was sent")
+            _log.info("stopped before it was known where to go on")
             return self._stopped(known)
 
     @property
@@ -337,7 +337,9 @@ class Attempt:
 
     def _first_checkpoint(self, known: Checkpoint | None) -> Checkpoint:
         parts, start = self._parts, self._start
-        extra = known.extra if known else {FOUND_RECORDS: start.sent} if start.sent else {}
+        extra = {} if known is None else known.extra
+        if known is None and start.sent:
+            extra = {FOUND_RECORDS: start.sent}
         return Checkpoint(
             job_id=parts.job_id,
             last_line=start.last_line,

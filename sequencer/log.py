@@ -133,13 +133,14 @@ class PartitionLog:
         )
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, while the client serves its connection.
+        """Let time pass, whatever comes meanwhile, and take what the client tells of its connection.
 
         Raises:
             StopRequestedError: the job is to end.
         """
-        self._consumer.poll(seconds)
+        self._stop.wait(seconds)
         self._stop.check()
+        self._consumer.poll(0)
 
     def tail(self, ends: tuple[int, int]) -> LogTail:
         """Return the last record between ``ends``; the markers of transactions are none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,6 +67,17 @@ def test_long_rest_is_said_before_it_is_waited_for(fake_log: FakeLog, caplog: py
     caplog.set_level("INFO")
     assert fake_log.ends_at_rest(35) == (0, 7)
     assert "waiting until nothing has come to rows[3] for 35 s" in caplog.text
+
+
+def test_waiting_lasts_while_records_come(fake_log: FakeLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that reads a busy partition has a record whenever it is polled: a second would be over at once."""
+    waited: list[float] = []
+    monkeypatch.setattr(StopRequest, "wait", lambda _self, seconds: waited.append(seconds))
+    monkeypatch.setattr(
+        fake_log, "_consumer", SimpleNamespace(poll=lambda _s: object(), close=fake_log._consumer.close)
+    )
+    PartitionLog.wait(fake_log, 1.0)
+    assert waited == [1.0]
 
 
 def test_job_that_is_to_stop_does_not_wait_for_the_rest(fake_log: FakeLog, stop: StopRequest) -> None:
