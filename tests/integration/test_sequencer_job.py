@@ -68,6 +68,15 @@ def test_every_row_is_in_the_topic_once_and_in_order(rig: SequencerRig, mode: st
     assert (noted.status, noted.total_sent, noted.last_line) == (JobStatus.DONE, ROWS, ROWS)
 
 
+def test_sparse_wide_rows_are_sent_though_a_block_of_them_is_more_than_the_client_queues(rig: SequencerRig) -> None:
+    """As many as a batch has are 86 MB of JSON; the queue takes 64."""
+    header = ",".join(f"Q{column:03d} {'x' * 75}" for column in range(500))
+    Path(rig.source).write_text(header + "\n" + (499 * "," + "\n") * 2000, encoding="utf-8")
+    ended = rig.run("--compression", "lz4")
+    assert ended.code == 0, str(ended)
+    assert rig.verify("--count-only", "--expect-rows", "2000").code == 0
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_job_that_is_done_sends_nothing_again(rig: SequencerRig, mode: str) -> None:
     rig.write_source(100)
