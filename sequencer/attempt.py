@@ -18,12 +18,12 @@ from sequencer.dead_letters import DeadLetters
 from sequencer.errors import BadRowError, ForeignRecordsError, SequencerError, TryAgainError
 from sequencer.input import JobInput
 from sequencer.lease import Lease
-from sequencer.model import START, Checkpoint, DeadLetter, EncodedBlock, JobStatus, Progress
+from sequencer.model import FOUND_RECORDS, START, Checkpoint, DeadLetter, EncodedBlock, JobStatus, Progress
 from sequencer.pipeline import Empty, EncodedBlocks, StoppedError
-from sequencer.producer import BATCH_RECORDS, Acknowledged
+from sequencer.producer import BATCH_BYTES, BATCH_RECORDS, Acknowledged
 from sequencer.settings import JobSettings
 from sequencer.settle import LogRecord, Start, check_letters, check_same_job, check_source
-from sequencer.stopping import StopRequest
+from sequencer.stopping import StopRequest, StopRequestedError
 from sequencer.target import RecordSender, Target
 
 _log = logging.getLogger(__name__)
@@ -102,34 +102,78 @@ class Attempt:
             mode=parts.settings.mode,
             span=parts.source.span,
         )
-        with ExitStack() as stack:
-            dead = self._open_letters(stack)
-            self._start, self._sender = parts.target.begin(
-                known, on_acknowledged=self._note_acknowledged, on_statistics=self._note_statistics
-            )
-            stack.callback(self._sender.close)
-            check_letters(self._start, known, sorted(dead), before_line=parts.source.begin.line)
-            _log.info(
-                "behind row %d, with %d records in the log from offset %d on",
-                self._start.last_line,
-                self._start.sent,
-                self._start.first_offset,
-            )
-            self._checkpoint = self._first_checkpoint(known)
-            self._save_first()
-            self._keeper = Checkpointer(
-                parts.checkpoints,
-                owner=parts.owner,
-                interval=parts.settings.checkpoint_interval,
-                interval_s=parts.settings.checkpoint_interval_s,
-            )
-            self._keeper.start()
-            return self._run_to_the_end()
+        try:
+            with ExitStack() as stack:
+                self._begin(known, stack)
+                return self._run_to_the_end()
+        except StopRequestedError:
+            _log.info("stopped before it was known where to go on")
+            return self._stopped(known)
 
     @property
     def checkpoint(self) -> Checkpoint | None:
         """What the job has come to, once it has begun: for the next attempt, should the store be away."""
         return self._checkpoint if self._has_begun else None
+
+    def _begin(self, known: Checkpoint | None, stack: ExitStack) -> None:
+        """Find out where to go on, and save that.
+
+        Raises:
+            StopRequestedError: the job is to end first; nothing was sent or saved.
+        """
+        parts = self._parts
+        self._stop.check()
+        self._letters = self._open_letters(stack)
+        self._start, self._sender = parts.target.begin(
+            known, stop=self._stop, on_acknowledged=self._note_acknowledged, on_statistics=self._note_statistics
+        )
+        stack.callback(self._sender.close)
+        # Now that the predecessor is locked out, or the partition has been at rest: its letters are no younger.
+        dead = self._letters.settle() if self._letters is not None else frozenset()
+        check_letters(self._start, known, sorted(dead), before_line=parts.source.begin.line)
+        self._tell_start(known)
+        self._checkpoint = self._first_checkpoint(known)
+        self._save_first()
+        self._keeper = Checkpointer(
+            parts.checkpoints,
+            owner=parts.owner,
+            interval=parts.settings.checkpoint_interval,
+            interval_s=parts.settings.checkpoint_interval_s,
+        )
+        self._keeper.start()
+
+    def _tell_start(self, known: Checkpoint | None) -> None:
+        start = self._start
+        _log.info(
+            "behind row %d, with %d records in the log from offset %d on",
+            start.last_line,
+            start.sent,
+            start.first_offset,
+        )
+        if known is None and start.sent:
+            _log.warning(
+                "the partition already held %d rows of this source that no checkpoint of this job knows of: its "
+                "checkpoint is lost, or another job has sent them; it goes on behind row %d",
+                start.sent,
+                start.last_line,
+            )
+
+    def _stopped(self, known: Checkpoint | None) -> Checkpoint:
+        """Return what a job has come to that was stopped before it had begun.
+
+        It is not saved: by its status the next start would take the log for one that was drained.
+        """
+        if known is not None:
+            return replace(known, status=JobStatus.STOPPED)
+        return Checkpoint(
+            job_id=self._parts.job_id,
+            last_line=self._parts.source.begin.line,
+            timestamp=datetime.now(UTC),
+            status=JobStatus.STOPPED,
+            topic=self._parts.settings.kafka_topic,
+            partition=self._parts.partition,
+            first_offset=0,
+        )
 
     def _known(self) -> Checkpoint | None:
         try:
@@ -151,7 +195,8 @@ class Attempt:
 
     def _run_to_the_end(self) -> Checkpoint:
         source, place = self._parts.source, self._checkpoint.place
-        self._expected = self._start.last if place.line < self._start.last_line else None
+        if place.line < self._start.last_line and not self._is_beyond_limit():
+            self._expected = self._start.last
         last_line = self._start.last_line - (self._expected is not None)
         self._parts.progress.bytes_read_before = source.bytes_upto(place)
         self._sending_since = time.monotonic()
@@ -171,6 +216,11 @@ class Attempt:
             final = replace(self._checkpoint, status=status, error=error, timestamp=datetime.now(UTC))
             self._keeper.close(final, deadline_s=_LAST_CHECKPOINT_S)
         return final
+
+    def _is_beyond_limit(self) -> bool:
+        """Return whether more rows were sent than there are to be now: nothing is read then, and nothing compared."""
+        upto = self._parts.source.upto
+        return upto is not None and upto < self._start.last_line
 
     def _send_all(self, blocks: EncodedBlocks) -> bool:
         """Send what comes; return whether that was all."""
@@ -205,28 +255,30 @@ class Attempt:
         """Send one block; False: the job is to stop first."""
         if encoded.dead and self._letters is not None and not self._send_letters(self._letters, encoded.dead):
             return False
-        count = len(encoded.records)
-        for begin in range(0, count, BATCH_RECORDS):
+        count, needs_lease = len(encoded.records), self._parts.target.needs_lease
+        for begin, end in encoded.records.spans(most_records=BATCH_RECORDS, most_bytes=BATCH_BYTES):
             if self._stop.requested:
                 return False
-            end = min(begin + BATCH_RECORDS, count)
             whole = end == count and encoded.lines[-1] == encoded.last_line
             place = encoded.end if whole else None
             batch = encoded.records.part(begin, end)
             self._sender.make_room(batch)
-            if not self._wait_for_lease():  # last: what is queued now may be sent until it expires
+            if not self._wait_for_lease(needed=needs_lease):  # last: what is queued now may be sent until it expires
                 return False
             self._sender.send(batch, last_line=encoded.lines[end - 1], place=place)
         return True
 
     def _send_letters(self, letters: DeadLetters, dead: Sequence[DeadLetter]) -> bool:
-        """Send dead letters and wait until Kafka has them; False: the job is to stop first."""
+        """Send dead letters and wait until Kafka has them; False: the job is to stop first.
+
+        They are in no transaction, so that in either mode nothing but the lease keeps two processes apart.
+        """
 
         def is_late() -> bool:
             self._sender.poll(0)  # its records must not grow too old while the letters are waited for
             return self._stop.is_late()
 
-        return self._wait_for_lease() and letters.send(dead, until=is_late)
+        return letters.send(dead, may_send=lambda: self._wait_for_lease(needed=True), until=is_late)
 
     def _checked(self, encoded: EncodedBlock) -> EncodedBlock:
         """Return what is to be sent of a block: without its first record, where that is in the log already.
@@ -251,24 +303,24 @@ class Attempt:
             row=expected.line,
         )
 
-    def _wait_for_lease(self) -> bool:
+    def _wait_for_lease(self, *, needed: bool) -> bool:
         """Go on only as the holder of the lease (True); False: the job is to stop first.
 
-        What Kafka fences by itself need not wait for it.
+        What Kafka fences by itself need not wait for it: it is not ``needed``.
         """
         self._lease.check()
-        while self._parts.target.needs_lease and not self._lease.is_safe():
+        while needed and not self._lease.is_safe():
             if self._stop.requested:
                 return False
             self._sender.poll(_TAKE_S)
             self._lease.check()
         return True
 
-    def _open_letters(self, stack: ExitStack) -> frozenset[int]:
-        """Open the dead-letter topic where bad rows go there; return the lines that it has of this job."""
+    def _open_letters(self, stack: ExitStack) -> DeadLetters | None:
+        """Open the dead-letter topic, where bad rows go there."""
         parts = self._parts
         if parts.settings.on_bad_row != "dead-letter":
-            return frozenset()
+            return None
         letters = DeadLetters(
             parts.client,
             topic=parts.settings.dlq,
@@ -278,13 +330,16 @@ class Attempt:
             level=parts.settings.compression_level,
             delivery_timeout_s=parts.settings.delivery_timeout_s,
             expiry_s=parts.settings.expiry_s,
+            stop=self._stop,
         )
         stack.callback(letters.close)
-        self._letters = letters
-        return letters.settle()
+        return letters
 
     def _first_checkpoint(self, known: Checkpoint | None) -> Checkpoint:
         parts, start = self._parts, self._start
+        extra = {} if known is None else known.extra
+        if known is None and start.sent:
+            extra = {FOUND_RECORDS: start.sent}
         return Checkpoint(
             job_id=parts.job_id,
             last_line=start.last_line,
@@ -296,7 +351,7 @@ class Attempt:
             first_offset=start.first_offset,
             place=start.place if start.place != START else parts.source.begin,
             sources=parts.source.identity,
-            extra={**(known.extra if known else {}), "mode": parts.settings.mode, "span": [*parts.source.span]},
+            extra={**extra, "mode": parts.settings.mode, "span": [*parts.source.span]},
         )
 
     def _note_acknowledged(self, acknowledged: Acknowledged) -> None:

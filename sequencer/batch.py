@@ -51,6 +51,21 @@ class Records:
         """Return the records from number ``begin``, counted from 0, up to ``end``, of the same buffer."""
         return Records(self.data, self.starts[begin:end], self.ends[begin:end])
 
+    def spans(self, *, most_records: int, most_bytes: int) -> Iterator[tuple[int, int]]:
+        """Cut into parts of no more records and bytes than these, each of one record at least; give the ends of each.
+
+        Args:
+            most_records: how many records a part has at most.
+            most_bytes: how many bytes they are at most; a record that is longer stands alone.
+        """
+        bytes_upto = np.cumsum(self.sizes)
+        begin, before = 0, 0
+        while begin < len(self):
+            fits = int(np.searchsorted(bytes_upto, before + most_bytes, side="right"))
+            end = min(max(fits, begin + 1), begin + most_records, len(self))
+            yield begin, end
+            begin, before = end, int(bytes_upto[end - 1])
+
     def only(self, wanted: NDArray[np.bool_]) -> Records:
         """Return the records that are wanted, of the same buffer."""
         return Records(self.data, self.starts[wanted], self.ends[wanted])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sequencer.batch import Records
 from sequencer.log import QUIET_S, PartitionLog
 from sequencer.model import DeadLetter
-from sequencer.producer import Sender, producer_config
+from sequencer.producer import BATCH_BYTES, MAX_UNACKNOWLEDGED_RECORDS, Sender, producer_config
+from sequencer.stopping import StopRequest
 
+_log = logging.getLogger(__name__)
 _PARTITION = 0
 
 
@@ -23,8 +26,10 @@ class DeadLetters:
         job_id: stands in each letter.
         etags: the ETag of each file; stands in each letter, as another content has other bad rows.
         compression, level, delivery_timeout_s, expiry_s: as for the records.
+        stop: the wish to end early, looked at while the topic is read.
 
     Raises:
+        StopRequestedError: ``stop`` came first.
         TopicError: there is no such topic.
     """
 
@@ -39,11 +44,12 @@ class DeadLetters:
         level: int | None,
         delivery_timeout_s: float,
         expiry_s: float,
+        stop: StopRequest,
     ) -> None:
         self._job_id = job_id
         self._etags = etags
         self._sent: set[int] = set()
-        self._log = PartitionLog(client, topic=topic, partition=_PARTITION)
+        self._log = PartitionLog(client, topic=topic, partition=_PARTITION, stop=stop)
         self._log.ends()  # is it there?
         self._topic = topic
         self._delivery_timeout_s = delivery_timeout_s
@@ -51,20 +57,47 @@ class DeadLetters:
         self._sender: Sender | None = None
 
     def settle(self) -> frozenset[int]:
-        """Find out which of the job's letters are there already; return their lines."""
-        low, high = self._log.ends_at_rest(QUIET_S)
-        for value in self._log.values(low, high):
-            letter = parse_letter(value)
-            if letter is not None and self._is_ours(letter):
-                self._sent.add(letter["_source_line"])
+        """Find out which of the job's letters are there already; return their lines.
+
+        The topic need not come to rest, as it is the other jobs' as well: what counts is that nothing more of ours
+        comes. Whoever asks holds the lease, so that no other process of this job can hand anything to Kafka's client,
+        and what one had handed over has expired; all that may still come is the last request of one that was killed
+        on this machine just now, or of this process's try before. So what there is is read, and then what has come
+        within a second, until that is nothing of ours.
+        """
+        begin, high = self._log.ends()
+        _log.info("looking for letters of %s among %d of %s", self._job_id, high - begin, self._topic)
+        self._read(begin, high)
+        found = True
+        while found:
+            self._log.wait(QUIET_S)
+            begin, high = high, self._log.ends()[1]
+            found = self._read(begin, high)
         return frozenset(self._sent)
+
+    def _read(self, begin: int, high: int) -> bool:
+        """Note the job's letters between two offsets; return whether there were any."""
+        letters = map(parse_letter, self._log.values(begin, high))
+        lines = [letter["_source_line"] for letter in letters if letter is not None and self._is_ours(letter)]
+        self._sent.update(lines)
+        return bool(lines)
 
     def _is_ours(self, letter: dict[str, Any]) -> bool:
         name = letter.get("_source_file")
         return letter["job_id"] == self._job_id and letter.get("etag") == self._etags.get(str(name))
 
-    def send(self, letters: Sequence[DeadLetter], *, until: Callable[[], bool]) -> bool:
-        """Send what was not sent before, and wait until Kafka has it; False: ``until`` said so first.
+    def send(self, letters: Sequence[DeadLetter], *, may_send: Callable[[], bool], until: Callable[[], bool]) -> bool:
+        """Send what was not sent before, and wait until Kafka has it.
+
+        A block of bad rows may be far longer as letters, so they go out in batches.
+
+        Args:
+            letters: of the rows of one block.
+            may_send: asked before each batch; False ends the sending.
+            until: asked while Kafka is waited for; True ends that.
+
+        Returns:
+            Whether Kafka has all of them.
 
         Raises:
             SequencerError: it could not be sent.
@@ -84,10 +117,14 @@ class DeadLetters:
         values = [
             dead_letter_json(letter, job_id=self._job_id, etag=self._etags[letter.source_file]) for letter in news
         ]
-        self._sender.send(Records.of(values), last_line=news[-1].line, place=None)
-        if not self._sender.drain(until=until):
-            return False
-        self._sent.update(letter.line for letter in news)
+        records = Records.of(values)
+        for begin, end in records.spans(most_records=MAX_UNACKNOWLEDGED_RECORDS, most_bytes=BATCH_BYTES):
+            if not may_send():
+                return False
+            self._sender.send(records.part(begin, end), last_line=news[end - 1].line, place=None)
+            if not self._sender.drain(until=until):
+                return False
+            self._sent.update(letter.line for letter in news[begin:end])
         return True
 
     def close(self) -> None:

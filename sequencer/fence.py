@@ -10,6 +10,7 @@ such a request is refused: its records are older than the lease.
 from __future__ import annotations
 
 import logging
+from concurrent.futures import TimeoutError as NoAnswerError
 from typing import Any
 
 from confluent_kafka import KafkaException
@@ -22,6 +23,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own exa
 )
 
 from sequencer.connection import open_client
+from sequencer.errors import TryAgainError
 
 _log = logging.getLogger(__name__)
 OPTION = "message.timestamp.before.max.ms"
@@ -37,6 +39,9 @@ def fence(client: dict[str, Any], *, topic: str, expiry_s: float, may_set: bool)
         topic: the topic.
         expiry_s: how old a record of a living process is at most when it arrives.
         may_set: whether to set the topic's option where it is missing.
+
+    Raises:
+        TryAgainError: Kafka does not answer.
     """
     limit_ms = round(expiry_s * 1000)
     try:
@@ -49,6 +54,8 @@ def fence(client: dict[str, Any], *, topic: str, expiry_s: float, may_set: bool)
             return True
     except KafkaException as error:
         _log.warning("the options of %s cannot be read or set: %s", topic, error.args[0].str())
+    except NoAnswerError as error:
+        raise TryAgainError(f"Kafka has not told or set the options of {topic} within {_CALL_S:.0f} s") from error
     _log.warning(
         "%s takes records of any age. A process that is frozen for longer than its lease could add to what its "
         "successor has sent; the successor would stop at that. FENCE=true, or kafka-configs --alter "

@@ -17,6 +17,7 @@ from urllib3.exceptions import HTTPError
 _log = logging.getLogger(__name__)
 METADATA = "http://169.254.169.254"
 INTERVAL_S = 5.0
+TIMEOUT_S = 1.0
 _TOKEN_S = "21600"  # noqa: S105  how long a token lasts, and none
 
 
@@ -29,16 +30,22 @@ class InterruptionWatch:
         on_notice: called once, with what the notice says.
         endpoint: of the metadata.
         interval_s: seconds between two questions.
+        timeout_s: how long an answer is waited for.
     """
 
     def __init__(
-        self, on_notice: Callable[[str], None], *, endpoint: str = METADATA, interval_s: float = INTERVAL_S
+        self,
+        on_notice: Callable[[str], None],
+        *,
+        endpoint: str = METADATA,
+        interval_s: float = INTERVAL_S,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._on_notice = on_notice
         self._endpoint = endpoint
         self._interval_s = interval_s
         self._token = ""
-        self._http = urllib3.PoolManager(timeout=1.0, retries=False)
+        self._http = urllib3.PoolManager(timeout=timeout_s, retries=False)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="interruption", daemon=True)
 

@@ -52,7 +52,8 @@ def run_job(parts: JobParts, stop: StopRequest) -> Checkpoint:
                     raise
                 wait_s = min(_FIRST_WAIT_S * 2 ** (tries - 1), _LONGEST_WAIT_S)
                 _log.warning("%s; try %d of %d in %.1f s", error.detail, tries, settings.retries, wait_s)
-                stop.wait(wait_s)
+                if stop.wait(wait_s):
+                    raise
 
 
 def _lease_of(parts: JobParts) -> Lease:
@@ -70,6 +71,5 @@ def _wait_for_lease(lease: Lease, stop: StopRequest) -> None:
     """Wait until the lease is known to be ours: another may run the job since the last attempt."""
     while not lease.is_safe():
         lease.check()
-        if stop.is_late():
-            raise TryAgainError("the lease could not be renewed in the time that was left")
-        stop.wait(_TICK_S)
+        if stop.wait(_TICK_S):
+            raise TryAgainError("the job is to end, and its lease is not renewed: nothing was sent since the last try")

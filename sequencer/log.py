@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections.abc import Collection, Iterator
@@ -13,12 +14,16 @@ from confluent_kafka.admin import TopicMetadata  # type: ignore[attr-defined]  #
 
 from sequencer.client_log import CLIENT_LOG
 from sequencer.connection import open_client, refusal
-from sequencer.errors import SequencerError, TopicError, TryAgainError
+from sequencer.errors import ForeignRecordsError, SequencerError, TopicError, TryAgainError
 from sequencer.settle import LogRecord, LogTail
+from sequencer.stopping import StopRequest
 
+_log = logging.getLogger(__name__)
 QUIET_S = 1.0
 """How long a log must be at rest before its end is believed: a killed process's last request may be in the broker's
 hands. Should one come later all the same, the first acknowledged offset shows it."""
+_RESTLESS_S = 30.0
+"""How much longer than that a log may go on growing before whoever writes to it is taken for somebody else."""
 _CALL_S = 15.0
 _STEP_S = 3.0
 """After which a call that was not answered is looked at: a refused connection is told only between calls."""
@@ -36,15 +41,26 @@ class PartitionLog:
         client: librdkafka's configuration of the connection.
         topic, partition: what to read.
         committed: whether records of open and aborted transactions are passed over.
+        stop: the wish to end early: reading and waiting end with :class:`sequencer.stopping.StopRequestedError` then.
 
     Raises:
         JobSettingsError: an option of the connection is wrong.
         TryAgainError: no token of IAM came.
     """
 
-    def __init__(self, client: dict[str, Any], *, topic: str, partition: int, committed: bool = False) -> None:
+    def __init__(
+        self,
+        client: dict[str, Any],
+        *,
+        topic: str,
+        partition: int,
+        committed: bool = False,
+        stop: StopRequest | None = None,
+    ) -> None:
         self._topic = topic
         self._partition = partition
+        self._where = f"{topic}[{partition}]"
+        self._stop = stop or StopRequest()
         self._trouble: KafkaError | None = None
         config = {
             **client,
@@ -72,14 +88,13 @@ class PartitionLog:
             NotAllowedError, JobSettingsError: Kafka, or our own client, refuses the connection or the topic.
             TryAgainError: Kafka does not answer.
         """
-        where = f"{self._topic}[{self._partition}]"
         try:
             topic = self._metadata()
             if topic.error is not None and topic.error.code() not in _NO_TOPIC:
                 raise KafkaException(topic.error)
             if topic.error is not None or self._partition not in topic.partitions:
                 raise TopicError(
-                    f"{where} is not there; make the topic first, with enough partitions (or --create-topic)"
+                    f"{self._where} is not there; make the topic first, with enough partitions (or --create-topic)"
                 )
             self.replicas = len(topic.partitions[self._partition].replicas)
             low, high = self._consumer.get_watermark_offsets(self._at(0), timeout=_CALL_S)
@@ -88,17 +103,44 @@ class PartitionLog:
         return int(low), int(high)
 
     def ends_at_rest(self, quiet_s: float) -> tuple[int, int]:
-        """Return the ends once nothing came for ``quiet_s``: a dead process's last request may be on its way."""
-        ends, since = self.ends(), time.monotonic()
-        while time.monotonic() - since < quiet_s:
+        """Return the ends once nothing came for ``quiet_s``: a dead process's last request may be on its way.
+
+        Raises:
+            ForeignRecordsError: it does not come to rest, long after a dead process's requests have arrived.
+        """
+        first = ends = self.ends()
+        began = since = looked_at = time.monotonic()
+        if quiet_s > QUIET_S:
+            _log.info("waiting until nothing has come to %s for %.0f s", self._where, quiet_s)
+        while looked_at - since < quiet_s:
             self.wait(min(_POLL_S, quiet_s))
-            if (now := self.ends()) != ends:
-                ends, since = now, time.monotonic()
+            looked_at = time.monotonic()
+            before, ends = ends, self.ends()
+            if ends[1] != before[1]:
+                since = time.monotonic()
+                if before[1] == first[1]:
+                    _log.warning("somebody is still writing to %s; waiting until nothing more comes", self._where)
+                if since - began > quiet_s + _RESTLESS_S:
+                    raise self._restless(first[1], ends[1], since - began)
         return ends
 
+    def _restless(self, first: int, high: int, seconds: float) -> ForeignRecordsError:
+        return ForeignRecordsError(
+            f"{self._where} does not come to rest: in {seconds:.0f} s it has grown from offset {first} to {high}, and "
+            "nothing that this job has sent can be under way any more. Somebody else writes there: find out who; take "
+            "a partition of the job's own, or --mode transactional",
+            offset=first,
+        )
+
     def wait(self, seconds: float) -> None:
-        """Let time pass, while the client serves its connection."""
-        self._consumer.poll(seconds)
+        """Let time pass, whatever comes meanwhile, and take what the client tells of its connection.
+
+        Raises:
+            StopRequestedError: the job is to end.
+        """
+        self._stop.wait(seconds)
+        self._stop.check()
+        self._consumer.poll(0)
 
     def tail(self, ends: tuple[int, int]) -> LogTail:
         """Return the last record between ``ends``; the markers of transactions are none."""
@@ -140,6 +182,7 @@ class PartitionLog:
 
         Raises:
             NotAllowedError: we may not read.
+            StopRequestedError: the job is to end.
             TryAgainError: Kafka does not answer, or retention has overtaken the reading.
         """
         if begin >= high:
@@ -147,6 +190,7 @@ class PartitionLog:
         self._consumer.assign([self._at(begin)])
         deadline = time.monotonic() + _CALL_S
         while True:
+            self._stop.check()
             messages = self._consumer.consume(size, timeout=_POLL_S)
             wanted, ended = self._wanted(messages, high)
             if wanted:
@@ -155,7 +199,7 @@ class PartitionLog:
             if ended or (wanted and wanted[-1].offset() == high - 1):
                 return
             if time.monotonic() > deadline:
-                raise TryAgainError(f"Kafka does not answer: {self._topic}[{self._partition}] cannot be read")
+                raise TryAgainError(f"Kafka does not answer: {self._where} cannot be read")
 
     def _wanted(self, messages: list[Message], high: int) -> tuple[list[Message], bool]:
         """Return the messages before the end of what can be read, or before offset ``high``; and whether it came."""
@@ -166,8 +210,7 @@ class PartitionLog:
             if error is None or error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
                 continue  # the client has looked for its group, which nobody needs
             if error.code() != KafkaError._PARTITION_EOF:
-                where = f"{self._topic}[{self._partition}]"
-                raise refusal(error) or TryAgainError(f"{where} cannot be read: {error.str()}")
+                raise refusal(error) or TryAgainError(f"{self._where} cannot be read: {error.str()}")
             ended = True
         if errors:
             messages = [message for message in messages if not message.error()]

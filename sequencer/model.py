@@ -36,6 +36,8 @@ class Place:
 
 START = Place()
 """The start of the first file."""
+FOUND_RECORDS = "found_records"
+"""In a checkpoint's ``extra``: how many records of the source the partition held when the job had no checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,10 @@ BATCH_RECORDS = 2000
 MAX_UNACKNOWLEDGED_RECORDS = 200_000
 MAX_UNACKNOWLEDGED_BYTES = 16 * 1024 * 1024
 FIRST_WINDOW_BYTES = 2 * 1024 * 1024
+BATCH_BYTES = 768 * 1024
+"""2 000 rows of a sparse, wide file may be 100 MB of JSON, and the client's queue takes 64. Less than a request
+(``batch.size``), and half of the first window at most: with the first request a whole batch is acknowledged then, and
+makes room for the next. The rest of one would be waited for as long as it lingers, a second for each batch."""
 _WINDOW_SHARE = 0.25
 """Of the time that a record has: what is queued should be gone by then, or records grow too old on a slow line."""
 _POLL_S = 0.2

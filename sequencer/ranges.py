@@ -6,7 +6,7 @@ source, at the speed of the scan; a guess from the middle of a file could be wro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from csvscan.bits import Block
@@ -18,8 +18,13 @@ from sequencer.input import JobInput
 from sequencer.model import START, Place, RecordBlock
 
 
-def plan_ranges(source: JobInput, count: int) -> list[Place]:
+def plan_ranges(source: JobInput, count: int, *, go_on: Callable[[], None] = lambda: None) -> list[Place]:
     """Return the places between ``count`` ranges, which are ``count - 1``: fewer where there are too few rows.
+
+    Args:
+        source: what is cut.
+        count: into how many ranges.
+        go_on: called for each block; what it raises ends the reading.
 
     Raises:
         JobUsageError: a file is compressed, or in UTF-16: its ranges could not be read without all before them.
@@ -44,6 +49,7 @@ def plan_ranges(source: JobInput, count: int) -> list[Place]:
     before = 0  # bytes of the files before the current one
     index = 0
     for block in read_rows(source.sources, source.heads, start=START):
+        go_on()
         while block.start.source_index > index:
             before += source.sources[index].size_bytes
             index += 1

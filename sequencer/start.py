@@ -63,6 +63,7 @@ def run_sequence(
 
     Raises:
         SequencerError: a job cannot go on; the others were told to stop.
+        StopRequestedError: ``stop`` came before the first job was begun.
     """
     choose_library(settings.librdkafka)
     client = client_config(settings)
@@ -72,7 +73,7 @@ def run_sequence(
         dead_letters = {settings.dlq: 1} if settings.on_bad_row == "dead-letter" else {}
         partitions = settings.kafka_partition + settings.partitions
         make_topics(client, {settings.kafka_topic: partitions, **dead_letters})
-    inputs = [source] if settings.partitions == 1 else split_input(source, _planned(settings, source))
+    inputs = [source] if settings.partitions == 1 else split_input(source, _planned(settings, source, stop))
     jobs = []
     for number, part in enumerate(inputs):
         job_id = settings.job_id if settings.partitions == 1 else f"{settings.job_id}.p{number}"
@@ -128,10 +129,10 @@ def _run_together(jobs: list[JobParts], stop: StopRequest, cloudwatch: CloudWatc
     return [each.result() for each in running]
 
 
-def _planned(settings: JobSettings, source: JobInput) -> list[Place]:
+def _planned(settings: JobSettings, source: JobInput, stop: StopRequest) -> list[Place]:
     """Return the places between the ranges: the same at each start, as they follow from the content."""
     _log.info("looking for the %d places between the ranges", settings.partitions - 1)
-    places = plan_ranges(source, settings.partitions)
+    places = plan_ranges(source, settings.partitions, go_on=stop.check)
     if len(places) + 1 < settings.partitions:
         _log.warning(
             "too few rows for %d ranges: there are %d, and the partitions behind these get nothing",

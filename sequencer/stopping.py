@@ -10,6 +10,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+class StopRequestedError(Exception):
+    """The job is to end while it waits for something before its first record; whoever runs it takes it for an end."""
+
+
 class StopRequest:
     """Set once, by whoever comes first; a job looks at it between two batches.
 
@@ -35,6 +39,15 @@ class StopRequest:
     def requested(self) -> bool:
         """Whether the job is to end."""
         return self._wanted.is_set()
+
+    def check(self) -> None:
+        """Go on only if nobody wants the job to end.
+
+        Raises:
+            StopRequestedError: somebody does.
+        """
+        if self.requested:
+            raise StopRequestedError(self.reason)
 
     def is_late(self) -> bool:
         """Whether what has not been drained by now has to be given up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection
 from contextlib import closing
@@ -15,8 +16,10 @@ from sequencer.model import START, Checkpoint, JobStatus, Place
 from sequencer.producer import Acknowledged, Sender, producer_config
 from sequencer.settings import JobSettings
 from sequencer.settle import LogRecord, Start, settle
+from sequencer.stopping import StopRequest
 from sequencer.transaction import TransactionalSender
 
+_log = logging.getLogger(__name__)
 OnAcknowledged = Callable[[Acknowledged], None]
 _REPLICA_LAG_S = 35.0
 """How long the log must be at rest where it has replicas: more than Kafka's replica.lag.time.max.ms, 30 s."""
@@ -54,12 +57,18 @@ class Target(Protocol):
     """Whether nothing but the lease keeps two processes apart."""
 
     def begin(
-        self, checkpoint: Checkpoint | None, *, on_acknowledged: OnAcknowledged, on_statistics: Callable[[str], None]
+        self,
+        checkpoint: Checkpoint | None,
+        *,
+        stop: StopRequest,
+        on_acknowledged: OnAcknowledged,
+        on_statistics: Callable[[str], None],
     ) -> tuple[Start, RecordSender]:
         """Look at the log; return where the job goes on and what sends from there.
 
         Raises:
             SequencerError: the log says that the job must not go on, or Kafka is away.
+            StopRequestedError: ``stop`` came first.
         """
 
 
@@ -78,11 +87,16 @@ class ExclusiveTarget:
         self._before_line = before_line
 
     def begin(
-        self, checkpoint: Checkpoint | None, *, on_acknowledged: OnAcknowledged, on_statistics: Callable[[str], None]
+        self,
+        checkpoint: Checkpoint | None,
+        *,
+        stop: StopRequest,
+        on_acknowledged: OnAcknowledged,
+        on_statistics: Callable[[str], None],
     ) -> tuple[Start, RecordSender]:
         """See :class:`Target`."""
         topic = self._settings.kafka_topic
-        with closing(PartitionLog(self._client, topic=topic, partition=self._partition)) as log:
+        with closing(PartitionLog(self._client, topic=topic, partition=self._partition, stop=stop)) as log:
             log.ends()  # is it there?
             fence(self._client, topic=topic, expiry_s=self._settings.expiry_s, may_set=self._settings.fence)
             tail = log.tail(log.ends_at_rest(_quiet_s(checkpoint, replicas=log.replicas)))
@@ -116,7 +130,9 @@ def _quiet_s(checkpoint: Checkpoint | None, *, replicas: int) -> float:
     """Return how long the log must be at rest before its tail is believed.
 
     The end of the log that Kafka tells is what all replicas in sync have. When one of them dies, it stands still until
-    that one counts as out of sync, while the leader may hold more of what a killed process has sent.
+    that one counts as out of sync, while the leader may hold more of what a killed process has sent. The lease does not
+    help there, and an empty partition is no exception: without a checkpoint it may be a first start, or one after a
+    process that was killed before its first acknowledgement, and whose checkpoint is lost.
     """
     drained = checkpoint is not None and checkpoint.status in {JobStatus.STOPPED, JobStatus.DONE}
     return QUIET_S if drained or replicas < 2 else _REPLICA_LAG_S
@@ -145,10 +161,15 @@ class TransactionalTarget:
         self._before_line = before_line
 
     def begin(
-        self, checkpoint: Checkpoint | None, *, on_acknowledged: OnAcknowledged, on_statistics: Callable[[str], None]
+        self,
+        checkpoint: Checkpoint | None,
+        *,
+        stop: StopRequest,
+        on_acknowledged: OnAcknowledged,
+        on_statistics: Callable[[str], None],
     ) -> tuple[Start, RecordSender]:
         """See :class:`Target`. The predecessor's transaction is over once the sender is made."""
-        with closing(self._log(committed=False)) as log:
+        with closing(self._log(stop, committed=False)) as log:
             log.ends()  # is it there, and are we let in? The sender would try for a minute to find out
         sender = TransactionalSender(
             producer_config(
@@ -163,23 +184,24 @@ class TransactionalTarget:
             delivery_timeout_s=self._settings.delivery_timeout_s,
             records=self._settings.transaction_records or 10 * self._settings.checkpoint_interval,
             seconds=self._settings.checkpoint_interval_s,
+            stop=stop,
             on_acknowledged=on_acknowledged,
             on_statistics=on_statistics,
         )
         try:
-            return self._settle(checkpoint), sender
+            return self._settle(checkpoint, stop), sender
         except BaseException:
             sender.close()
             raise
 
-    def _settle(self, checkpoint: Checkpoint | None) -> Start:
+    def _settle(self, checkpoint: Checkpoint | None, stop: StopRequest) -> Start:
         """Follow the job's committed rows from the checkpoint on."""
         last_line = checkpoint.last_line if checkpoint else self._before_line
         sent = checkpoint.total_sent if checkpoint else 0
         first = checkpoint.first_offset if checkpoint else -1
         last: LogRecord | None = None
-        with closing(self._log(committed=True)) as log:
-            low, high = self._decided(log)
+        with closing(self._log(stop, committed=True)) as log, closing(self._log(stop, committed=False)) as everything:
+            low, high = self._decided(log, everything)
             begin = low if checkpoint is None else self._begin(checkpoint, low, high)
             for record in log.records(begin, high):
                 if record.line is None or record.line < last_line or record.source_file not in self._names:
@@ -208,23 +230,25 @@ class TransactionalTarget:
             )
         return max(low, begin)
 
-    def _decided(self, log: PartitionLog) -> tuple[int, int]:
+    def _decided(self, log: PartitionLog, everything: PartitionLog) -> tuple[int, int]:
         """Return the ends once every transaction that was open is over: what lies behind it cannot be read before."""
-        with closing(self._log(committed=False)) as everything:
-            _, high = everything.ends()
+        where = f"{self._settings.kafka_topic}[{self._partition}]"
+        _, high = everything.ends()
+        low, stable = log.ends()
+        deadline = time.monotonic() + _OPEN_TRANSACTIONS_S
+        if stable < high:
+            _log.info("waiting until the transaction of another writer, at offset %d of %s, is over", stable, where)
+        while stable < high:
+            if time.monotonic() > deadline:
+                raise TryAgainError(
+                    f"another writer has had a transaction open on {where} for {_OPEN_TRANSACTIONS_S:.0f} s, at "
+                    f"offset {stable}: what lies behind it cannot be read"
+                )
+            log.wait(QUIET_S)
             low, stable = log.ends()
-            deadline = time.monotonic() + _OPEN_TRANSACTIONS_S
-            while stable < high:
-                if time.monotonic() > deadline:
-                    raise TryAgainError(
-                        f"another writer has had a transaction open on {self._settings.kafka_topic}[{self._partition}] "
-                        f"for {_OPEN_TRANSACTIONS_S:.0f} s, at offset {stable}: what lies behind it cannot be read"
-                    )
-                log.wait(QUIET_S)
-                low, stable = log.ends()
         return low, stable
 
-    def _log(self, *, committed: bool) -> PartitionLog:
+    def _log(self, stop: StopRequest, *, committed: bool) -> PartitionLog:
         return PartitionLog(
-            self._client, topic=self._settings.kafka_topic, partition=self._partition, committed=committed
+            self._client, topic=self._settings.kafka_topic, partition=self._partition, committed=committed, stop=stop
         )

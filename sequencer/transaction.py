@@ -14,10 +14,10 @@ from typing import Any
 from confluent_kafka import KafkaException
 
 from sequencer.batch import Records
-from sequencer.errors import SequencerError
 from sequencer.kafka_errors import error_of
 from sequencer.model import Place
 from sequencer.producer import Acknowledged, Sender
+from sequencer.stopping import StopRequest
 
 _INIT_S = 60.0
 _CALL_S = 2.0
@@ -31,8 +31,12 @@ class TransactionalSender:
         topic, partition, delivery_timeout_s: as there.
         records: how many records a transaction has at most, about.
         seconds: how long one stays open at most, about.
+        stop: the wish to end early, looked at while Kafka ends a predecessor's transaction.
         on_acknowledged: told of each committed transaction, by its last batch.
         on_statistics: gets librdkafka's statistics, as JSON.
+
+    Raises:
+        StopRequestedError: ``stop`` came first.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class TransactionalSender:
         delivery_timeout_s: float,
         records: int,
         seconds: float,
+        stop: StopRequest,
         on_acknowledged: Callable[[Acknowledged], None],
         on_statistics: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -67,10 +72,28 @@ class TransactionalSender:
         self._opened_at = 0.0
         try:
             with _errors():
-                self._producer.init_transactions(_INIT_S)
-        except SequencerError:
+                self._init_transactions(stop)
+        except BaseException:
             self.close()  # or it would go on trying, and fence its own successor off
             raise
+
+    def _init_transactions(self, stop: StopRequest) -> None:
+        """Lock the predecessor out, in steps, each of which goes on with what the one before has begun.
+
+        At the end of its time a step fails with whatever Kafka has said last, while the client goes on trying; what
+        it fails with sooner is final.
+        """
+        deadline = time.monotonic() + _INIT_S
+        while True:
+            stop.check()
+            began = time.monotonic()
+            try:
+                self._producer.init_transactions(_CALL_S)
+            except KafkaException:
+                if time.monotonic() - began < _CALL_S / 2 or time.monotonic() > deadline:
+                    raise
+            else:
+                return
 
     @property
     def retries(self) -> int:
@@ -87,19 +110,23 @@ class TransactionalSender:
         self._sender.make_room(records)
 
     def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
-        """Queue one batch in the open transaction, or in a new one (see :meth:`Sender.send`)."""
+        """Queue one batch in the open transaction, or in a new one (see :meth:`Sender.send`); commit where that is due.
+
+        The time is looked at here as well: where rows never run short nobody polls, and Kafka would abort what has
+        been open for longer than ``transaction.timeout.ms``.
+        """
         if not self._open_records:
             with _errors():
                 self._producer.begin_transaction()
             self._opened_at = time.monotonic()
         self._open_records += len(records)
         self._sender.send(records, last_line=last_line, place=place)
-        if self._open_records >= self._limit_records:
+        if self._open_records >= self._limit_records or self._is_old():
             self._commit()
 
     def poll(self, timeout_s: float) -> None:
         """Commit what has been open for long enough; else take acknowledgements."""
-        if self._open_records and time.monotonic() - self._opened_at >= self._limit_s:
+        if self._open_records and self._is_old():
             self._commit()
         self._sender.poll(timeout_s)
 
@@ -114,6 +141,9 @@ class TransactionalSender:
     def check(self) -> None:
         """Raise the failure, if there was one."""
         self._sender.check()
+
+    def _is_old(self) -> bool:
+        return time.monotonic() - self._opened_at >= self._limit_s
 
     def _commit(self, until: Callable[[], bool] = lambda: False) -> bool:
         if not self._sender.drain(until=until):

@@ -13,11 +13,11 @@ from csvpipe.sequence_progress import showing
 from sequencer.input import JobInput
 from sequencer.interruption import InterruptionWatch
 from sequencer.logging import configure_logging
-from sequencer.model import Checkpoint, JobStatus, Progress
+from sequencer.model import FOUND_RECORDS, Checkpoint, JobStatus, Progress
 from sequencer.prometheus import JobCollector, serving_metrics
 from sequencer.settings import load_settings
 from sequencer.start import open_job_input, run_sequence
-from sequencer.stopping import StopRequest, stopped_by_signals
+from sequencer.stopping import StopRequest, StopRequestedError, stopped_by_signals
 
 _GC_THRESHOLD = 50_000
 """Objects more than before that start a search for cycles; a batch has a few thousand."""
@@ -121,7 +121,11 @@ def command(
             observers.append(collector.add)
         if settings.interruption_check:
             stack.enter_context(InterruptionWatch(stop.request))
-        finals = run_sequence(settings, job, stop=stop, observers=observers)
+        try:
+            finals = run_sequence(settings, job, stop=stop, observers=observers)
+        except StopRequestedError:
+            output().print(f"[yellow]STOPPED[/] {settings.job_id} ({stop.reason}): nothing was begun yet")
+            raise typer.Exit(settings.stopped_exit_code) from None
     for final in finals:
         output().print(_summary(final, counters[final.job_id], stop))
     if any(final.status is not JobStatus.DONE for final in finals):
@@ -142,6 +146,8 @@ def _dry_run(job: JobInput) -> None:
 def _summary(final: Checkpoint, progress: Progress, stop: StopRequest) -> str:
     where = f"{final.topic}[{final.partition}]"
     rows = f"{format_count(final.total_sent)} records"
+    if found := final.extra.get(FOUND_RECORDS):
+        rows += f" (of which it found {format_count(int(found))} there when it had no checkpoint)"
     dead = f", {format_count(final.dead_lettered)} dead letters" if final.dead_lettered else ""
     if final.status is JobStatus.DONE:
         last = final.first_offset + final.total_sent - 1

@@ -7,6 +7,8 @@ import json
 import signal
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,28 @@ def sent(rig: SequencerRig) -> int:
     return noted.total_sent if noted else 0
 
 
+@contextmanager
+def somebody_writing(rig: SequencerRig, topic: str) -> Iterator[None]:
+    """Let somebody else write to partition 0 all the time; from the first record on."""
+    begun, stop = threading.Event(), threading.Event()
+
+    def write() -> None:
+        other = Producer({"bootstrap.servers": rig.broker.bootstrap, "linger.ms": 5})
+        while not stop.is_set():
+            other.produce(topic, b"from somebody else", partition=0, on_delivery=lambda *_: begun.set())
+            other.poll(0.001)
+        other.flush(30)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        assert begun.wait(30)
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 def test_every_row_is_in_the_topic_once_and_in_order(rig: SequencerRig, mode: str, compression: str) -> None:
@@ -42,6 +66,15 @@ def test_every_row_is_in_the_topic_once_and_in_order(rig: SequencerRig, mode: st
     noted = rig.checkpoint()
     assert noted is not None
     assert (noted.status, noted.total_sent, noted.last_line) == (JobStatus.DONE, ROWS, ROWS)
+
+
+def test_sparse_wide_rows_are_sent_though_a_block_of_them_is_more_than_the_client_queues(rig: SequencerRig) -> None:
+    """As many as a batch has are 86 MB of JSON; the queue takes 64."""
+    header = ",".join(f"Q{column:03d} {'x' * 75}" for column in range(500))
+    Path(rig.source).write_text(header + "\n" + (499 * "," + "\n") * 2000, encoding="utf-8")
+    ended = rig.run("--compression", "lz4")
+    assert ended.code == 0, str(ended)
+    assert rig.verify("--count-only", "--expect-rows", "2000").code == 0
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -164,27 +197,52 @@ def test_partition_of_others_is_refused_and_taken_with_append(rig: SequencerRig)
 
 def test_shared_partition_holds_the_rows_of_both(rig: SequencerRig) -> None:
     rig.write_source(ROWS)
-    stop = threading.Event()
-
-    def write_meanwhile() -> None:
-        other = Producer({"bootstrap.servers": rig.broker.bootstrap, "linger.ms": 5})
-        while not stop.is_set():
-            other.produce(rig.topic, b"from somebody else", partition=0)
-            other.poll(0.001)
-        other.flush(30)
-
-    thread = threading.Thread(target=write_meanwhile)
-    thread.start()
-    try:
+    with somebody_writing(rig, rig.topic):
         ended = rig.run("--mode", "transactional")
-    finally:
-        stop.set()
-        thread.join()
     assert ended.code == 0, str(ended)
     log = PartitionLog({"bootstrap.servers": rig.broker.bootstrap}, topic=rig.topic, partition=0, committed=True)
     lines = [record.line for record in log.records(*log.ends()) if record.line is not None]
     log.close()
     assert lines == list(range(1, ROWS + 1))
+
+
+def test_letters_of_other_jobs_do_not_hold_a_start_up(rig: SequencerRig) -> None:
+    rig.write_source(1000, bad=[7, 900])
+    dead_letters = rig.new_topic()
+    options = ("--on-bad-row", "dead-letter", "--dead-letter-topic", dead_letters)
+    with somebody_writing(rig, dead_letters):
+        for _ in range(2):
+            ended = rig.run(*options)
+            assert ended.code == 0, str(ended)
+    rig.assert_proven(1000, "--dead-letter-topic", dead_letters, "--job-id", rig.job_id)
+
+
+def test_termination_ends_the_waiting_for_a_partition_that_does_not_come_to_rest(rig: SequencerRig) -> None:
+    rig.write_source(100)
+    rig.environment = {"STOPPED_EXIT_CODE": "99"}
+    with somebody_writing(rig, rig.topic), rig.start() as process:
+        wait_until(lambda: "is still writing to" in process.said(), what="it waits", deadline_s=60)
+        process.send_signal(signal.SIGTERM)
+        ended = rig.end_of(process, timeout_s=20)
+    assert ended.code == 99, str(ended)
+    assert rig.checkpoint() is None
+
+
+def test_termination_ends_the_waiting_for_the_transaction_of_another(rig: SequencerRig) -> None:
+    rig.write_source(100)
+    other = Producer({"bootstrap.servers": rig.broker.bootstrap, "transactional.id": uuid.uuid4().hex})
+    other.init_transactions(60)
+    other.begin_transaction()
+    other.produce(rig.topic, b"from somebody else", partition=0)
+    assert other.flush(30) == 0
+    with rig.start("--mode", "transactional") as process:
+        wait_until(lambda: "the transaction of another writer" in process.said(), what="it waits", deadline_s=60)
+        process.send_signal(signal.SIGTERM)
+        ended = rig.end_of(process, timeout_s=20)
+    other.abort_transaction(30)
+    assert ended.code == 0, str(ended)
+    assert rig.checkpoint() is None
+    assert rig.run("--mode", "transactional").code == 0
 
 
 def test_source_that_was_changed_is_not_gone_on_with(rig: SequencerRig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 
 import csvpipe.commands.sequence
 from csvpipe.cli import main
-from sequencer.model import Checkpoint, JobStatus, Place, Progress
+from sequencer.model import FOUND_RECORDS, Checkpoint, JobStatus, Place, Progress
 from sequencer.settings import JobSettings
+from sequencer.stopping import StopRequest, StopRequestedError
 
 
 def ended(status: JobStatus) -> Checkpoint:
@@ -35,8 +37,9 @@ def ended(status: JobStatus) -> Checkpoint:
         ([JobStatus.STOPPED], "75", 75),
         ([JobStatus.DONE, JobStatus.STOPPED], "75", 75),
         ([JobStatus.STOPPED], "", 0),
+        ([], "75", 75),
     ],
-    ids=["done", "stopped", "one-of-two-stopped", "stopped-without-the-setting"],
+    ids=["done", "stopped", "one-of-two-stopped", "stopped-without-the-setting", "stopped-while-ranges-are-planned"],
 )
 def test_stopped_job_ends_with_the_code_that_was_asked_for(
     statuses: list[JobStatus], given: str, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -44,6 +47,8 @@ def test_stopped_job_ends_with_the_code_that_was_asked_for(
     def fake_run(_settings: JobSettings, _job: Any, *, observers: Sequence[Any], **_more: Any) -> list[Checkpoint]:
         for observe in observers:
             observe("job", Progress(total_bytes=1))
+        if not statuses:
+            raise StopRequestedError("SIGTERM")
         return [ended(status) for status in statuses]
 
     for name in JobSettings.model_fields:
@@ -70,3 +75,9 @@ def test_names_with_blanks_are_read_as_they_were_given(
         main(["sequence", "--source", "Sales Report.csv", "--source", "more of it.csv", "--dry-run"])
     assert not exited.value.code
     assert "2 records of" in capsys.readouterr().out
+
+
+def test_summary_tells_of_records_that_the_job_has_found() -> None:
+    found = replace(ended(JobStatus.DONE), total_sent=1500, extra={FOUND_RECORDS: 1000})
+    text = csvpipe.commands.sequence._summary(found, Progress(), StopRequest())
+    assert "1 500 records (of which it found 1 000 there when it had no checkpoint) in rows[0]" in text

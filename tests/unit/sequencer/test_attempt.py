@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,8 +16,9 @@ from sequencer.checkpoint import CheckpointsUnavailableError
 from sequencer.input import open_input
 from sequencer.lease import Lease
 from sequencer.local_source import LocalFile
-from sequencer.model import START, Checkpoint, JobStatus, Place, Progress
-from sequencer.producer import Acknowledged
+from sequencer.log import parse
+from sequencer.model import FOUND_RECORDS, START, Checkpoint, JobStatus, Place, Progress
+from sequencer.producer import BATCH_BYTES, Acknowledged
 from sequencer.schema import Schema
 from sequencer.settings import JobSettings
 from sequencer.settle import Start
@@ -44,19 +46,36 @@ class FakePartition:
 
     needs_lease = True
     retries = 0
+    stopped_meanwhile = False
 
     def __init__(self, lease: FakeLease) -> None:
         self.lease = lease
-        self.lines: list[int] = []
+        self.values: list[bytes] = []
         self.queued_safely: list[bool] = []
+        self.batch_bytes: list[int] = []
         self._tell: Callable[[Acknowledged], None] = lambda _: None
+        self._sent = 0
+
+    @property
+    def lines(self) -> list[int]:
+        """The row of each."""
+        return [json.loads(value)["_source_line"] for value in self.values]
 
     def begin(
-        self, checkpoint: Checkpoint | None, *, on_acknowledged: Callable[[Acknowledged], None], on_statistics: object
+        self,
+        checkpoint: Checkpoint | None,
+        *,
+        stop: StopRequest,
+        on_acknowledged: Callable[[Acknowledged], None],
+        on_statistics: object,
     ) -> tuple[Start, FakePartition]:
-        self._tell = on_acknowledged
-        sent = checkpoint.total_sent if checkpoint else 0
-        return Start(0, sent, sent, checkpoint.place if checkpoint else START), self
+        if self.stopped_meanwhile:
+            stop.request("SIGTERM")
+        stop.check()
+        self._tell, self._sent = on_acknowledged, 0
+        sent = len(self.values)
+        last = parse(sent - 1, self.values[-1]) if self.values else None
+        return Start(0, sent, sent, checkpoint.place if checkpoint else START, last), self
 
     def make_room(self, records: Records) -> None:
         self.lease.safe = False  # it ran out while room was waited for
@@ -66,8 +85,10 @@ class FakePartition:
 
     def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
         self.queued_safely.append(self.lease.is_safe())
-        self.lines += [json.loads(record)["_source_line"] for record in records]
-        self._tell(Acknowledged(len(self.lines), records.size_bytes, last_line, last_line - 1, place))
+        self.batch_bytes.append(records.size_bytes)
+        self.values += records
+        self._sent += len(records)
+        self._tell(Acknowledged(self._sent, records.size_bytes, last_line, last_line - 1, place))
 
     def drain(self, *, until: Callable[[], bool]) -> bool:
         return True
@@ -105,7 +126,11 @@ def checkpoints(tmp_path: Path) -> AwayCheckpoints:
 def parts(tmp_path: Path, checkpoints: AwayCheckpoints) -> JobParts:
     path = tmp_path / "a.csv"
     path.write_text("a\n" + "".join(f"{row}\n" for row in range(1, ROWS + 1)), encoding="utf-8")
-    settings = JobSettings(source=str(path), kafka_topic="t", job_id="job")
+    return parts_of(path, checkpoints)
+
+
+def parts_of(path: Path, checkpoints: AwayCheckpoints, **given: Any) -> JobParts:
+    settings = JobSettings(source=str(path), kafka_topic="t", job_id="job", **given)
     return JobParts(
         settings=settings,
         job_id="job",
@@ -119,9 +144,9 @@ def parts(tmp_path: Path, checkpoints: AwayCheckpoints) -> JobParts:
     )
 
 
-def attempt(parts: JobParts, *, remembered: Checkpoint | None = None) -> Attempt:
+def attempt(parts: JobParts, *, remembered: Checkpoint | None = None, stop: StopRequest | None = None) -> Attempt:
     lease = cast("Lease", cast("FakePartition", parts.target).lease)
-    return Attempt(parts, lease=lease, stop=StopRequest(), remembered=remembered)
+    return Attempt(parts, lease=lease, stop=stop or StopRequest(), remembered=remembered)
 
 
 def test_nothing_is_queued_that_has_waited_for_room_until_the_lease_was_not_safe(parts: JobParts) -> None:
@@ -131,6 +156,62 @@ def test_nothing_is_queued_that_has_waited_for_room_until_the_lease_was_not_safe
     assert partition.lines == list(range(1, ROWS + 1))
     assert len(partition.queued_safely) > 1
     assert all(partition.queued_safely)
+
+
+def test_sparse_wide_rows_are_cut_into_batches_that_the_clients_queue_takes(
+    tmp_path: Path, checkpoints: AwayCheckpoints
+) -> None:
+    """500 names of 80 characters and no values: 1 byte a field in the file, 86 in the record."""
+    path = tmp_path / "wide.csv"
+    header = ",".join(f"Q{column:03d} {'x' * 75}" for column in range(500))
+    path.write_text(header + "\n" + (499 * "," + "\n") * 300, encoding="utf-8")
+    parts = parts_of(path, checkpoints)
+    assert attempt(parts).run().total_sent == 300
+    partition = cast("FakePartition", parts.target)
+    assert partition.lines == list(range(1, 301))
+    assert max(partition.batch_bytes) <= BATCH_BYTES < sum(partition.batch_bytes)
+
+
+def test_limit_below_what_was_sent_leaves_nothing_to_do(parts: JobParts) -> None:
+    """Nothing is read then, and so nothing can differ from what the log holds."""
+    for limit, lines in [(100, 100), (50, 100), (100, 100), (120, 120)]:
+        limited = replace(parts, source=replace(parts.source, upto=limit))
+        final = attempt(limited).run()
+        assert (final.status, final.total_sent, final.last_line) == (JobStatus.DONE, lines, lines)
+    assert cast("FakePartition", parts.target).lines == list(range(1, 121))
+
+
+def test_rows_that_no_checkpoint_knows_of_are_gone_on_behind_with_a_warning(
+    parts: JobParts, checkpoints: AwayCheckpoints, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another job has sent the same source, or the checkpoint is lost: that cannot be told apart."""
+    first = attempt(replace(parts, source=replace(parts.source, upto=100))).run()
+    assert (FOUND_RECORDS in first.extra, caplog.text) == (False, "")
+    checkpoints.take_lease("another", owner="me", now=0, lease_s=1e9, is_dead=lambda _: False)
+    another = replace(parts, job_id="another")
+    for _ in range(2):
+        final = attempt(another).run()
+        assert (final.status, final.total_sent, final.extra[FOUND_RECORDS]) == (JobStatus.DONE, ROWS, 100)
+    assert caplog.text.count("already held 100 rows of this source that no checkpoint of this job knows of") == 1
+    assert cast("FakePartition", parts.target).lines == list(range(1, ROWS + 1))
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before", "while the partition is looked at"])
+@pytest.mark.parametrize("known", [False, True], ids=["first start", "later start"])
+def test_job_that_is_stopped_before_it_sends_leaves_its_checkpoint_as_it_is(
+    parts: JobParts, checkpoints: AwayCheckpoints, begun: bool, known: bool
+) -> None:
+    """A checkpoint that says "stopped" would be taken for that of a job that was drained."""
+    if known:
+        attempt(replace(parts, source=replace(parts.source, upto=100))).run()
+    before, stop = checkpoints.load("job"), StopRequest()
+    if begun:
+        cast("FakePartition", parts.target).stopped_meanwhile = True
+    else:
+        stop.request("SIGTERM")
+    final = attempt(parts, stop=stop).run()
+    assert (final.status, final.total_sent) == (JobStatus.STOPPED, 100 if known else 0)
+    assert checkpoints.load("job") == before
 
 
 def test_first_attempt_needs_the_store(parts: JobParts, checkpoints: AwayCheckpoints) -> None:

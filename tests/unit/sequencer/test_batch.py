@@ -24,6 +24,22 @@ def test_parts_and_choices_keep_the_order() -> None:
     assert list(records.only(np.array([True, False, False, True]))) == [b"a", b"dddd"]
 
 
+@pytest.mark.parametrize(
+    ("sizes", "spans"),
+    [
+        ([], []),
+        ([0, 0, 0], [(0, 3)]),
+        ([4, 4, 2, 1], [(0, 3), (3, 4)]),
+        ([11, 1, 25, 10], [(0, 1), (1, 2), (2, 3), (3, 4)]),
+        ([1] * 7, [(0, 3), (3, 6), (6, 7)]),
+    ],
+    ids=["none", "empty ones", "up to the limit", "longer than the limit", "as many as may be"],
+)
+def test_spans_are_as_long_as_they_may_be_and_never_empty(sizes: list[int], spans: list[tuple[int, int]]) -> None:
+    records = Records.of([b"x" * size for size in sizes])
+    assert list(records.spans(most_records=3, most_bytes=10)) == spans
+
+
 def test_addresses_are_where_the_bytes_lie() -> None:
     records = Records.of([b"first", b"", b"third"]).part(1, 3)
     found = [

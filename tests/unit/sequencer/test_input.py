@@ -20,6 +20,7 @@ from sequencer.ranges import plan_ranges, split_input
 from sequencer.schema import Schema, load_schema
 from sequencer.settings import JobSettings
 from sequencer.source_rows import rows_by_python
+from sequencer.stopping import StopRequest, StopRequestedError
 
 
 def opened(*paths: Path, **given: Any) -> JobInput:
@@ -113,6 +114,14 @@ def test_ranges_hold_every_row_once_and_in_order(
     found = [[record["_source_line"] for record in records(part)] for part in ranges]
     assert [line for lines in found for line in lines] == list(range(1, files * len(rows) + 1))
     assert [record for part in ranges for record in records(part)] == records(source)
+
+
+def test_planning_of_ranges_ends_when_the_job_is_to_stop(tmp_path: Path) -> None:
+    stop = StopRequest()
+    stop.request("SIGTERM")
+    source = opened(write(tmp_path / "a.csv", [["x", "y"], ["1", "2"]]))
+    with pytest.raises(StopRequestedError):
+        plan_ranges(source, 2, go_on=stop.check)
 
 
 def test_ranges_of_a_packed_file_are_refused(tmp_path: Path) -> None:

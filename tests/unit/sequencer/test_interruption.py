@@ -66,7 +66,7 @@ def fake_metadata() -> Iterator[FakeMetadata]:
 
 def test_notice_is_told_once(fake_metadata: FakeMetadata) -> None:
     told: list[str] = []
-    with InterruptionWatch(told.append, endpoint=fake_metadata.endpoint, interval_s=0.01):
+    with InterruptionWatch(told.append, endpoint=fake_metadata.endpoint, interval_s=0.01, timeout_s=20):
         wait_until(lambda: fake_metadata.asked > 2, what="it asks", deadline_s=20)
         assert told == []
         fake_metadata.notice = NOTICE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from sequencer import job
 from sequencer.attempt import JobParts
 from sequencer.errors import LeaseHeldError, NotAllowedError, OrderBrokenError, SequencerError, TryAgainError
 from sequencer.job import run_job
+from sequencer.lease import Lease
 from sequencer.model import Checkpoint, Progress
 from sequencer.settings import JobSettings
 from sequencer.sqlite_checkpoint import SqliteCheckpoints
@@ -100,6 +102,29 @@ def test_job_that_is_to_stop_does_not_wait_for_what_is_away(parts: JobParts, att
     stop.request("SIGTERM")
     with pytest.raises(TryAgainError, match="away"):
         run_job(parts, stop)
+
+
+def test_wish_to_stop_ends_the_waiting_for_what_is_away(
+    parts: JobParts, attempts: FakeAttempts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "_FIRST_WAIT_S", 3600)
+    monkeypatch.setattr(job, "_LONGEST_WAIT_S", 3600)
+    attempts.steps = [AWAY]
+    stop = StopRequest()
+    threading.Timer(0.05, stop.request, ["SIGTERM"]).start()
+    with pytest.raises(TryAgainError, match="away"):
+        run_job(parts, stop)
+
+
+def test_wish_to_stop_ends_the_waiting_for_the_lease(
+    parts: JobParts, attempts: FakeAttempts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lease, "is_safe", lambda _self: False)
+    stop = StopRequest(within_s=3600)
+    stop.request("SIGTERM")
+    with pytest.raises(TryAgainError, match="lease is not renewed"):
+        run_job(parts, stop)
+    assert attempts.remembered == []
 
 
 def test_job_that_another_process_runs_is_not_begun(parts: JobParts, attempts: FakeAttempts) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from sequencer.batch import Records
 from sequencer.errors import TryAgainError
-from sequencer.producer import FIRST_WINDOW_BYTES, Sender, producer_config
+from sequencer.producer import BATCH_BYTES, FIRST_WINDOW_BYTES, Sender, producer_config
 
 NOBODY = {"bootstrap.servers": "127.0.0.1:1", "socket.connection.setup.timeout.ms": 1000}
 
@@ -38,6 +38,13 @@ def test_as_long_as_nothing_is_acknowledged_only_a_first_window_is_queued() -> N
     with closing(sending), pytest.raises(TryAgainError, match=r"has not acknowledged row 100 within 1 s"):
         send_for_ever()
     assert sum(sent) <= FIRST_WINDOW_BYTES < sum(sent) + 100_000
+
+
+def test_batch_fits_a_request_and_twice_the_first_window() -> None:
+    """Else the rest of each batch lingers for a second before the next one has room: 2 MB/s, whatever the broker."""
+    config = producer_config(NOBODY, compression="lz4", level=None, expiry_s=60)
+    assert config["batch.size"] > BATCH_BYTES
+    assert 2 * BATCH_BYTES <= FIRST_WINDOW_BYTES
 
 
 def test_sender_that_has_failed_takes_nothing_more() -> None:
