@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -54,6 +54,12 @@ class ChunkMessage(BaseModel):
         if any(isinstance(text, str) and "\x00" in text for text in texts):
             raise ValueError("holds a NUL")
         return value
+
+    @field_validator("published_at")
+    @classmethod
+    def _published_at(cls, value: datetime) -> datetime:
+        # Moments with and without a zone cannot be compared, and messages are.
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
 
     @field_validator("dataset_name")
     @classmethod

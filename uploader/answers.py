@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.names import object_key
@@ -166,6 +166,11 @@ class StateChange(BaseModel):
         default_factory=dict, max_length=50, description="what was seen; `landed` needs size_bytes and sha256"
     )
     reason: str | None = Field(None, max_length=4_000, description="why it failed")
+    published_at: AwareDatetime | None = Field(
+        None,
+        description="of the message that was given up with `failed`; where a newer one has been sent since, nothing "
+        "changes",
+    )
 
 
 def manifest_of(upload: UploadRecord, chunks: list[ChunkRecord]) -> Manifest:

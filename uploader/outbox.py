@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from contracts.message import ChunkMessage
 from contracts.spans import Attributes, NoSpans, SpanKind, Spans
@@ -112,7 +112,7 @@ class Outbox:
                 return None  # this took so long that another worker has taken over
             messages = [message_of(upload, chunk, base_url=self._base_url, published_at=now) for chunk in chunks]
             outcome = self._publish(upload, messages, timeout_s=timeout_s)
-            self._mark(upload, chunks, outcome)
+            self._mark(upload, chunks, outcome, published_at=now)
             if outcome.failure is not None:
                 return outcome.failure
         return None
@@ -127,7 +127,9 @@ class Outbox:
             span.note({"csvpipe.chunks.acknowledged": len(outcome.acknowledged)})
             return outcome
 
-    def _mark(self, upload: UploadRecord, chunks: list[ChunkRecord], outcome: Outcome) -> None:
+    def _mark(
+        self, upload: UploadRecord, chunks: list[ChunkRecord], outcome: Outcome, *, published_at: datetime
+    ) -> None:
         log = UploadLog(_log, upload.upload_id)
         at = self._clock()
         told = [*outcome.acknowledged, *outcome.refused]
@@ -138,7 +140,7 @@ class Outbox:
             refusal = outcome.refused.get(chunk.chunk_id)
             if refusal is not None:
                 return failed(chunk, reason=f"Kafka refuses its message: {refusal}")
-            return announced(chunk, at=at)
+            return announced(chunk, at=published_at)
 
         try:
             self._store.edit_chunks(upload.upload_id, told, edit, at=at)

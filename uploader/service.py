@@ -139,7 +139,11 @@ class UploadService:
             ChunkState.RELAYED: partial(relayed, evidence=change.evidence, at=now),
             ChunkState.LANDED: partial(landed, evidence=change.evidence, at=now),
             ChunkState.FAILED: partial(
-                reported_failed, reason=reason, evidence=change.evidence, reannounce_limit=self._reannounce_limit
+                reported_failed,
+                reason=reason,
+                evidence=change.evidence,
+                published_at=change.published_at,
+                reannounce_limit=self._reannounce_limit,
             ),
         }[change.state]
         upload, [chunk] = self._store.edit_chunks(upload_id, [chunk_id], edit, at=now)

@@ -16,7 +16,10 @@ WHAT_TO_DO = "look at Airflow and NiFi, then POST /uploads/{id}/announce"
 
 
 def announced(chunk: ChunkRecord, *, at: datetime) -> ChunkRecord:
-    """Return ``chunk`` after Kafka's acknowledgement; a consumer that was faster than the mark keeps its word."""
+    """Return ``chunk`` after Kafka's acknowledgement; a consumer that was faster than the mark keeps its word.
+
+    ``at`` is the message's own ``published_at``: :func:`reported_failed` compares the two.
+    """
     chunk = replace(chunk, attempts=chunk.attempts + 1, announced_at=at)
     return replace(chunk, state=ChunkState.ANNOUNCED) if chunk.state is ChunkState.STORED else chunk
 
@@ -57,18 +60,29 @@ def failed(chunk: ChunkRecord, *, reason: str, evidence: Mapping[str, object] | 
 
 
 def reported_failed(
-    chunk: ChunkRecord, *, reason: str, evidence: Mapping[str, object], reannounce_limit: int
+    chunk: ChunkRecord,
+    *,
+    reason: str,
+    evidence: Mapping[str, object],
+    published_at: datetime | None,
+    reannounce_limit: int,
 ) -> ChunkRecord:
     """Return ``chunk`` after the relay has given it up; one that waits to be announced (again) goes on waiting.
+
+    So does one that has been announced again since the message of ``published_at``, which is the one that was given up.
 
     Raises:
         IllegalStateChangeError: it has landed.
     """
-    if chunk.state is ChunkState.STORED:
+    if chunk.state is ChunkState.STORED or _is_announced_since(chunk, published_at):
         return chunk
     if chunk.attempts > reannounce_limit:
         reason = f"{reason}; announced {chunk.attempts} times, and not again by itself: {WHAT_TO_DO}"
     return failed(chunk, reason=reason, evidence=evidence)
+
+
+def _is_announced_since(chunk: ChunkRecord, moment: datetime | None) -> bool:
+    return moment is not None and chunk.announced_at is not None and moment < chunk.announced_at
 
 
 def lost(chunk: ChunkRecord, *, reason: str) -> ChunkRecord:

@@ -158,8 +158,9 @@ def _find_trace(records: Iterable[Record]) -> str | None:
 
 
 def _drop_repeated(messages: Iterable[ChunkMessage]) -> list[ChunkMessage]:
-    """Take a chunk announced twice once; messages that contradict each other stay, as only the uploader knows more."""
-    different = {message.model_dump_json(exclude={"published_at"}): message for message in messages}
+    """Take a chunk announced twice as it was last; contradictory messages stay, as only the uploader knows more."""
+    by_age = sorted(messages, key=lambda message: message.published_at)
+    different = {message.model_dump_json(exclude={"published_at", "api_endpoint"}): message for message in by_age}
     return sorted(different.values(), key=lambda message: message.chunk_id)
 
 

@@ -26,7 +26,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkRun:
-    """What a run carries: chunks of one upload, checked, and the trace that they belong to, if any."""
+    """What a run carries: chunks of one upload, checked, and the trace that they belong to, if any.
+
+    ``base_url`` is the uploader's address in the newest message: it may have moved since the others.
+    """
 
     upload_id: str
     base_url: str
@@ -50,7 +53,7 @@ def read_run(conf: Mapping[str, Any], *, allowed: AllowedHosts, bucket: str) -> 
         check_message(message, allowed=allowed, bucket=bucket)
     return ChunkRun(
         upload_id=messages[0].upload_id,
-        base_url=base_url(messages[0]),
+        base_url=base_url(max(messages, key=_published_at)),
         messages=messages,
         traceparent=parse_traceparent(conf.get(TRACEPARENT)),
     )
@@ -75,9 +78,10 @@ def open_uploader(run: ChunkRun) -> UploaderClient:
 
 
 def keep_genuine(run: ChunkRun, uploader: UploaderClient) -> ChunkRun:
-    """Return the run without the messages that contradict the uploader's manifest, which are logged by name.
+    """Return the run with the newest message of each chunk, of those that do not contradict the uploader's manifest.
 
-    Whoever can write to the topic can announce a chunk that the uploader has cut otherwise.
+    Those that do are logged by name. Whoever can write to the topic can announce a chunk that the uploader has cut
+    otherwise.
 
     Raises:
         InvalidMessageError: nothing is left.
@@ -86,17 +90,21 @@ def keep_genuine(run: ChunkRun, uploader: UploaderClient) -> ChunkRun:
     """
     manifest = uploader.fetch_manifest()
     chunks = {chunk.chunk_id: chunk for chunk in manifest.chunks}
-    genuine = []
-    for message in run.messages:
+    genuine: dict[int, ChunkMessage] = {}
+    for message in sorted(run.messages, key=_published_at):
         if wrong := _contradictions(message, manifest.dataset_name, chunks.get(message.chunk_id)):
             log.error("message of chunk %d (%s) refused: %s", message.chunk_id, message.filename, wrong)
         else:
-            genuine.append(message)
+            genuine[message.chunk_id] = message
     if not genuine:
         raise InvalidMessageError(
             f"no message of the run is of upload {run.upload_id} as the uploader at {run.base_url} knows it"
         )
-    return replace(run, messages=genuine)
+    return replace(run, messages=[genuine[chunk_id] for chunk_id in sorted(genuine)])
+
+
+def _published_at(message: ChunkMessage) -> datetime:
+    return message.published_at
 
 
 def _contradictions(message: ChunkMessage, dataset_name: str, chunk: ManifestChunk | None) -> str:

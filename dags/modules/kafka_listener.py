@@ -6,6 +6,7 @@ The triggerer imports this module for :func:`any_message`, so nothing heavy is i
 from __future__ import annotations
 
 import logging
+import operator
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_S = 15.0
+_CALL_HEADERS = operator.methodcaller("headers")
 _WHY = {
     "bootstrap.servers": "it names the brokers",
     "group.id": "the committed offsets belong to it",
@@ -216,12 +218,29 @@ def _to_record(message: Message) -> Record:
     topic, partition, offset = message.topic(), message.partition(), message.offset()
     if topic is None or partition is None or offset is None:
         raise KafkaReadError("a message without topic, partition or offset: the client is at fault")
-    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
     return Record(
         topic=topic,
         partition=partition,
         offset=offset,
         key=message.key(),
         value=message.value(),
-        headers=tuple(headers),
+        headers=_read_headers(message),
     )
+
+
+def _read_headers(message: Message) -> tuple[tuple[str, bytes | None], ...]:
+    """Return the headers; none where the name of one is not UTF-8, as confluent_kafka then gives out none of them.
+
+    Its ``headers()`` (2.16) returns a list and leaves the decoding error set. A plain call does not look for that, so
+    the error comes up at whatever is called next, past every ``try``; ``methodcaller`` looks, and raises SystemError.
+    """
+    try:
+        return tuple(cast("list[tuple[str, bytes | None]]", _CALL_HEADERS(message) or []))
+    except (SystemError, UnicodeDecodeError):
+        log.warning(
+            "%s[%d]@%d: its headers are passed over, the name of one is not UTF-8",
+            message.topic(),
+            message.partition(),
+            message.offset(),
+        )
+        return ()

@@ -60,19 +60,20 @@ class LandingWatch:
         try:
             if self._uploader.fetch_state() is UploadState.ABORTED:
                 raise UploadGoneError("the upload was deleted")
-            for chunk_id in self._pending:
-                self._report_failed(chunk_id)
+            for chunk in self.pending:
+                self._report_failed(chunk)
         except UploadGoneError:
             raise
         except UploaderError as error:
             log.warning("the failure could not be reported: %s", error)
         return self.describe_missing()
 
-    def _report_failed(self, chunk_id: int) -> None:
+    def _report_failed(self, chunk: ExpectedChunk) -> None:
+        reason = self._faults[chunk.chunk_id][:500]
         try:
-            self._uploader.report(chunk_id, ChunkState.FAILED, reason=self._faults[chunk_id][:500])
+            self._uploader.report(chunk.chunk_id, ChunkState.FAILED, reason=reason, published_at=chunk.published_at)
         except StateRefusedError as error:
-            log.warning("chunk %d: its failure is no news to the uploader: %s", chunk_id, error)
+            log.warning("chunk %d: its failure is no news to the uploader: %s", chunk.chunk_id, error)
 
     def _report_landed(self, looks: list[Look]) -> int:
         for number, look in enumerate(looks):

@@ -22,18 +22,28 @@ PARALLEL_LOOKS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedChunk:
-    """What the object of a chunk must be."""
+    """What the object of a chunk must be.
+
+    ``published_at`` (ISO 8601) is of the message that says so; None: a trigger of an older release is going on.
+    """
 
     chunk_id: int
     key: str
     size_bytes: int
     sha256: str
+    published_at: str | None = None
 
     @classmethod
     def of(cls, message: ChunkMessage) -> ExpectedChunk:
         """Return what ``message`` announces."""
         key = object_key(message.dataset_name, message.filename)
-        return cls(chunk_id=message.chunk_id, key=key, size_bytes=message.size_bytes, sha256=message.sha256)
+        return cls(
+            chunk_id=message.chunk_id,
+            key=key,
+            size_bytes=message.size_bytes,
+            sha256=message.sha256,
+            published_at=message.published_at.isoformat(),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,16 +71,29 @@ class UploaderClient:
             ) from error
 
     def report(
-        self, chunk_id: int, state: ChunkState, *, evidence: Mapping[str, Any] | None = None, reason: str | None = None
+        self,
+        chunk_id: int,
+        state: ChunkState,
+        *,
+        evidence: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+        published_at: str | None = None,
     ) -> None:
         """Tell the uploader where a chunk stands; telling it again is no error.
+
+        ``published_at`` is of the message that was given up: a failure is passed over when there is a newer one.
 
         Raises:
             StateRefusedError: its table of states, or its check of the evidence, says no.
             UploadGoneError: the upload was deleted.
             UploaderError: no answer, or not as agreed.
         """
-        body = {"state": state.value, "evidence": dict(evidence or {}), "reason": reason}
+        body = {
+            "state": state.value,
+            "evidence": dict(evidence or {}),
+            "reason": reason,
+            "published_at": published_at,
+        }
         self._call("PUT", f"/chunks/{self._upload_id}/{chunk_id}/state", json=body)
 
     def report_relayed(self, chunk_id: int) -> None:

@@ -88,6 +88,8 @@ class FakeUploader(FakeServer):
         self.messages: dict[tuple[str, int], ChunkMessage] = {}
         self.states: dict[tuple[str, int], ChunkState] = {}
         self.reasons: dict[tuple[str, int], str | None] = {}
+        self.given_up_of: dict[tuple[str, int], str | None] = {}
+        """``published_at`` of the message that was reported last."""
         self.relayed_at: dict[tuple[str, int], str] = {}
         self.aborted: set[str] = set()
 
@@ -203,6 +205,7 @@ class FakeUploader(FakeServer):
             if new is ChunkState.RELAYED:
                 self.relayed_at[chunk] = datetime.now(UTC).isoformat()
             self.reasons[chunk] = report.get("reason")
+            self.given_up_of[chunk] = report.get("published_at")
         return 200, {"chunk_id": chunk[1], "state": new}
 
 

@@ -100,6 +100,24 @@ def test_trigger_made_again_from_its_serialized_form_is_the_same(fake_uploader: 
     assert LandingTrigger(**arguments).serialize() == (path, arguments)
 
 
+def test_trigger_of_an_older_release_goes_on(fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds chunks without the moment of their message."""
+    store, (message,) = FakeStore([set()]), fake_uploader.add_upload(UPLOAD)
+
+    def open_watch(*, upload_id: str, base_url: str, chunks: list[ExpectedChunk]) -> LandingWatch:
+        client = UploaderClient(base_url=base_url, upload_id=upload_id)
+        return LandingWatch(store=store, uploader=client, chunks=chunks)  # type: ignore[arg-type]  # has what is used
+
+    monkeypatch.setattr(landing_trigger, "open_watch", open_watch)
+    chunk = asdict(ExpectedChunk.of(message))
+    del chunk["published_at"]
+    trigger = LandingTrigger(upload_id=UPLOAD, base_url=fake_uploader.url, chunks=[chunk], deadline_s=0)
+    (event,) = events_of(trigger)
+    assert len(event["missing"]) == 1
+    assert fake_uploader.states_of(UPLOAD) == [ChunkState.FAILED]
+    assert fake_uploader.given_up_of[UPLOAD, 1] is None
+
+
 def test_trigger_yields_what_is_missing(fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = watch_of(fake_uploader, FakeStore([{1}]), chunks=1)
     monkeypatch.setattr(landing_trigger, "open_watch", lambda **_: watch)

@@ -40,6 +40,11 @@ def test_message_survives_the_topic() -> None:
     assert parse_message(message.to_bytes()) == message
 
 
+def test_moment_without_a_zone_is_in_utc() -> None:
+    message = ChunkMessage(**fields(published_at="2026-01-01T00:00:00"))
+    assert message.published_at == datetime(2026, 1, 1, tzinfo=UTC)
+
+
 def test_unknown_fields_are_passed_over_so_that_producers_may_add_some() -> None:
     assert parse_message(ChunkMessage(**fields()).to_bytes()[:-1] + b',"new_field":1}').chunk_id == 1
 

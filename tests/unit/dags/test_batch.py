@@ -119,6 +119,25 @@ def test_chunk_announced_twice_in_a_batch_is_carried_once(fake_uploader: FakeUpl
     assert [m.chunk_id for m in unpack_messages(batch.runs[0].conf)] == [1, 2]
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_chunk_announced_under_two_addresses_is_carried_once_as_it_was_last(
+    fake_uploader: FakeUploader, newest_first: bool
+) -> None:
+    """The topic has them in the order of their arrival, which need not be that of the announcements."""
+    (old,) = fake_uploader.add_upload(A)
+    new = old.model_copy(
+        update={
+            "api_endpoint": f"http://moved:8000/chunks/{A}/1/download",
+            "published_at": old.published_at + timedelta(minutes=30),
+        }
+    )
+    both = parse_allowed_hosts(f"{fake_uploader.host_port},moved:8000")
+    records = records_of([new, old] if newest_first else [old, new])
+    (run,) = group_records(records, allowed=both, bucket="raw").runs
+    assert unpack_messages(run.conf) == [new]
+    assert "2 rows" in run.note
+
+
 def test_note_names_dataset_chunks_and_upload(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
     messages = fake_uploader.add_upload(A, dataset="flights", chunks=5)
     batch = group_records(records_of([messages[0], messages[1], messages[3]]), allowed=allowed, bucket="raw")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -103,6 +103,36 @@ def test_message_that_contradicts_the_manifest_is_refused_by_name_and_the_others
     alone = run_of(fake_uploader, [forged])
     with pytest.raises(InvalidMessageError, match=UPLOAD):
         keep_genuine(alone, open_uploader(alone))
+
+
+@pytest.mark.parametrize("moved_chunk", [1, 2])
+def test_uploader_is_asked_at_the_address_of_the_newest_message(fake_uploader: FakeUploader, moved_chunk: int) -> None:
+    messages = fake_uploader.add_upload(UPLOAD, chunks=2)
+    before = [
+        message.model_copy(update={"api_endpoint": f"http://gone:1/chunks/{UPLOAD}/{message.chunk_id}/download"})
+        for message in messages
+    ]
+    again = messages[moved_chunk - 1]
+    again = again.model_copy(update={"published_at": again.published_at + timedelta(minutes=30)})
+    allowed = parse_allowed_hosts(f"{fake_uploader.host_port},gone:1")
+    run = read_run(pack_messages([*before, again]), allowed=allowed, bucket="raw")
+    assert run.base_url == fake_uploader.url
+    assert keep_genuine(run, open_uploader(run)).messages == [
+        again if message.chunk_id == moved_chunk else message for message in before
+    ]
+
+
+def test_chunk_announced_twice_is_relayed_once(
+    fake_uploader: FakeUploader, fake_nifi: FakeNifi, moto_store: ObjectStore
+) -> None:
+    """A run that was started by hand may hold a chunk twice."""
+    (message,) = fake_uploader.add_upload(UPLOAD)
+    again = message.model_copy(update={"published_at": message.published_at + timedelta(minutes=30)})
+    run = run_of(fake_uploader, [again, message])
+    uploader = open_uploader(run)
+    run = keep_genuine(run, uploader)
+    relay(run, find_missing(run, moto_store), nifi=nifi_client(fake_nifi), uploader=uploader)
+    assert fake_nifi.received == [again]
 
 
 def test_chunk_of_another_dataset_or_of_none_is_refused(fake_uploader: FakeUploader) -> None:

@@ -107,6 +107,8 @@ def test_given_up_chunks_are_reported_as_failed_with_the_reason(
     ]
     assert fake_uploader.states_of(UPLOAD) == [ChunkState.FAILED, ChunkState.LANDED, ChunkState.FAILED]
     assert fake_uploader.reasons[UPLOAD, 1] == "there is no such object"
+    message = fake_uploader.messages[UPLOAD, 1]
+    assert fake_uploader.given_up_of[UPLOAD, 1] == message.published_at.isoformat(), "there may be a newer one"
 
 
 def test_giving_up_goes_on_when_the_uploader_is_away(

@@ -89,6 +89,34 @@ class TestFailure:
         outbox.run_pass()
         assert kafka.announced == [(upload_id, 1)] * 2
 
+    def test_of_an_earlier_message_it_is_old_news_and_of_the_last_one_it_counts(
+        self,
+        service: UploadService,
+        outbox: Outbox,
+        store: SqlStore,
+        kafka: FakeAnnouncer,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        """The four tries of a run take longer than the pause before the next announcement, which begins another."""
+        kafka.before_publish = lambda: clock.advance(
+            seconds=9, microseconds=1
+        )  # the mark comes later than the message says
+        upload_id = create(chunks=1).upload_id
+        outbox.run_pass()
+        clock.advance(minutes=31)
+        store.edit_chunks(upload_id, None, partial(renewed, by_hand=False), at=clock.now)
+        outbox.run_pass()
+        service.change_chunk_state(upload_id, 1, StateChange(state=ChunkState.RELAYED))
+        before = service.status(upload_id)
+        first, last = (
+            NIFI_SAYS_NO.model_copy(update={"published_at": message.published_at}) for message in kafka.messages
+        )
+        assert service.change_chunk_state(upload_id, 1, first).state is ChunkState.RELAYED
+        assert service.status(upload_id) == before
+        assert service.change_chunk_state(upload_id, 1, last).state is ChunkState.FAILED
+        assert service.status(upload_id).final
+
 
 class TestAnnounceAgain:
     @pytest.mark.parametrize("is_cleaned", [False, True])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import timedelta, timezone
+from functools import partial
 
 import pytest
 
@@ -19,6 +21,7 @@ from uploader.transitions import (
     lost,
     relayed,
     renewed,
+    reported_failed,
     summarised,
 )
 
@@ -84,6 +87,22 @@ def test_what_is_safe_in_the_bucket_never_goes_back(state: ChunkState) -> None:
     with pytest.raises(IllegalStateChangeError):
         relayed(chunk, evidence={}, at=NOW)
     assert renewed(chunk, by_hand=True) == chunk
+
+
+@pytest.mark.parametrize("state", [ChunkState.ANNOUNCED, ChunkState.RELAYED, ChunkState.FAILED])
+def test_failure_of_an_older_message_changes_nothing(state: ChunkState) -> None:
+    chunk = replace(chunk_in(state), announced_at=NOW)
+    report = partial(reported_failed, chunk, reason="x", evidence={}, reannounce_limit=0)
+    assert report(published_at=NOW - timedelta(microseconds=1)) == chunk
+    for published_at in (NOW, NOW.astimezone(timezone(timedelta(hours=7))), NOW + timedelta(minutes=1), None):
+        assert report(published_at=published_at).state is ChunkState.FAILED
+
+
+def test_failure_before_the_mark_of_the_announcement_counts() -> None:
+    """The consumer was faster, or the uploader died between the two."""
+    chunk = relayed(CHUNK, evidence={}, at=NOW)
+    after = reported_failed(chunk, reason="x", evidence={}, published_at=NOW, reannounce_limit=0)
+    assert after.state is ChunkState.FAILED
 
 
 @pytest.mark.parametrize("state", set(ChunkState) - {ChunkState.LANDED, ChunkState.CLEANED})

@@ -130,7 +130,14 @@ class TestChunkState:
         assert_problem(put_state(client, upload_id, 1, "failed", reason="x"), 409, "illegal_state_change")
 
     @pytest.mark.parametrize(
-        "body", [{"state": "cleaned"}, {"state": "stored"}, {}, {"state": "failed", "reason": "x" * 4_001}]
+        "body",
+        [
+            {"state": "cleaned"},
+            {"state": "stored"},
+            {},
+            {"state": "failed", "reason": "x" * 4_001},
+            {"state": "failed", "published_at": "2026-01-31T12:00:00"},  # of no zone
+        ],
     )
     def test_body_that_breaks_a_rule_is_named(
         self, client: httpx.Client, upload: Callable[..., str], body: dict[str, str]
