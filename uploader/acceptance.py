@@ -87,6 +87,7 @@ class Acceptance:
         Raises:
             InvalidFieldError: the idempotency key breaks its rule.
             IdempotencyConflictError: the key was used for other content or options.
+            SameMomentError: another upload of the dataset has the same ``created_at``.
             ManifestUnavailableError: the manifest could not be committed, or was and the database could not say so.
         """
         check_idempotency_key(idempotency_key)

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from uploader.acceptance import Acceptance
 from uploader.announcer import Announcer
 from uploader.cleaner import Cleaner
-from uploader.clock import Clock, utc_now
+from uploader.clock import Clock, DistinctMoments, utc_now
 from uploader.download_spans import DownloadSpans
 from uploader.errors import ManifestUnavailableError
 from uploader.files import ChunkFiles
@@ -94,7 +94,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.settings = settings
-    app.state.clock = clock
+    app.state.moments = DistinctMoments(clock)
     app.state.upload_slots = UploadSlots(limit=settings.max_concurrent_uploads)
     if settings.otel_exporter_otlp_endpoint is not None:
         app.add_middleware(DownloadSpans)

@@ -82,6 +82,14 @@ class TooManyUploadsError(CsvPipeError):
     title = "Too many uploads"
 
 
+class SameMomentError(CsvPipeError):
+    """Another upload of the dataset began in the same microsecond: the chunks of both would have the same names."""
+
+    code = "same_moment"
+    status = 503
+    title = "Another upload at the same moment"
+
+
 class DiskFullError(CsvPipeError):
     """The volume of ``TEMP_DIR`` has not enough room for the upload."""
 

@@ -6,12 +6,14 @@ import hashlib
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 from uploader.model import ChunkType, CutChunk, CutOptions, CutResult
 from uploader.store.records import ChunkRecord, UploadRecord, new_upload
 
 HEADER = b"id,name\n"
+_AGES = count(1)
 
 
 @dataclass
@@ -86,7 +88,7 @@ def upload_records(
     dataset_name: str = "people",
     traceparent: str | None = None,
 ) -> tuple[UploadRecord, list[ChunkRecord]]:
-    """Return the records of a new upload."""
+    """Return the records of an upload that began some microseconds, each time other ones, before ``at``."""
     return new_upload(
         upload_id=upload_id or uuid.uuid4().hex,
         options=cut_options(dataset_name=dataset_name),
@@ -94,7 +96,7 @@ def upload_records(
         holder=holder,
         bucket="raw",
         idempotency_key=key,
-        created_at=at,
+        created_at=at - timedelta(microseconds=next(_AGES)),
         chunked_at=at,
         traceparent=traceparent,
     )

@@ -22,6 +22,7 @@ from uploader.errors import (
     InvalidCsvError,
     InvalidFieldError,
     MalformedMultipartError,
+    SameMomentError,
     TooManyChunksError,
     TooManyUploadsError,
     UnsupportedMediaTypeError,
@@ -78,6 +79,7 @@ router = APIRouter(tags=["uploads"])
         InvalidFieldError,
         TooManyChunksError,
         TooManyUploadsError,
+        SameMomentError,
         DiskFullError,
     ),
 )
@@ -114,7 +116,7 @@ async def _receive(
     request: Request, upload_id: str, idempotency_key: str | None, traceparent: str | None, tally: UploadTally
 ) -> UploadAccepted:
     state = request.app.state
-    created_at = state.clock()
+    created_at = state.moments()
     with state.upload_slots.take():
         async with receiving_directory(state.settings.temp_dir, upload_id) as directory:
             with _body_of(request) as body:

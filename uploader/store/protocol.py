@@ -58,7 +58,11 @@ class Store(Protocol):
     def create(
         self, upload: UploadRecord, chunks: Sequence[ChunkRecord], *, claim: Claim, claim_for: timedelta
     ) -> UploadRecord | None:
-        """Store an upload with all its chunks, already claimed, or return the upload that holds its key."""
+        """Store an upload with all its chunks, already claimed, or return the upload that holds its key.
+
+        Raises:
+            SameMomentError: another upload of the dataset was created at the same moment.
+        """
 
     def find(self, upload_id: str) -> UploadRecord | None:
         """Return one upload without its chunks."""

@@ -11,7 +11,13 @@ from sqlalchemy import Connection, Engine, and_, func, insert, or_, select, text
 from sqlalchemy.exc import IntegrityError
 
 from contracts.states import ChunkState, UploadState, check_upload_change
-from uploader.errors import ChunkNotFoundError, UploadGoneError, UploadNotFoundError, UploadOnItsWayError
+from uploader.errors import (
+    ChunkNotFoundError,
+    SameMomentError,
+    UploadGoneError,
+    UploadNotFoundError,
+    UploadOnItsWayError,
+)
 from uploader.store.engine import open_engine, reading, writing
 from uploader.store.leases import LeaseTable
 from uploader.store.protocol import ChunkEdit, Claim, Page
@@ -50,6 +56,11 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable):
                 first = self._find_by_key(upload.idempotency_key)
                 if first is not None:
                     return first
+                if self._is_taken(upload.dataset_name, upload.created_at):
+                    raise SameMomentError(
+                        f"another upload of dataset {upload.dataset_name} began in the same microsecond, and their "
+                        "chunks would have the same names; nothing of this one was kept: send it again"
+                    ) from None
                 if upload.idempotency_key is None or self.find(upload.upload_id) is not None:
                     raise
                 # The key was given free between the two transactions: try again.
@@ -240,6 +251,12 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable):
         with reading(self._engine) as connection:
             row = connection.execute(select(*UPLOAD_COLUMNS).where(uploads.c.idempotency_key == key)).one_or_none()
         return None if row is None else upload_of(row)
+
+    def _is_taken(self, dataset_name: str, created_at: datetime) -> bool:
+        """Return whether an upload of the dataset has this moment, and so the names of its chunks."""
+        same = and_(uploads.c.dataset_name == dataset_name, uploads.c.created_at == created_at)
+        with reading(self._engine) as connection:
+            return connection.execute(select(uploads.c.upload_id).where(same)).first() is not None
 
     def _set_claim(self, claim: Claim, *, until: datetime) -> bool:
         ours = and_(uploads.c.upload_id == claim.upload_id, uploads.c.claim_owner == claim.owner)

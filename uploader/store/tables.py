@@ -21,7 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 """The newest revision of ``migrations/versions``: a database that has it needs no migration."""
 
 metadata = MetaData(
@@ -89,7 +89,7 @@ uploads = Table(
     Column("claimed_until", Moment),
     CheckConstraint("total_chunks >= 1", name="has_chunks"),
     Index("ix_uploads_created_at", "created_at", "upload_id"),
-    Index("ix_uploads_dataset_name", "dataset_name", "created_at"),
+    Index("ix_uploads_dataset_name", "dataset_name", "created_at", unique=True),
     Index("ix_uploads_state", "state", "created_at"),
 )
 

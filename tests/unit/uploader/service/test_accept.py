@@ -14,7 +14,8 @@ from tests.support.fake_kafka import FakeAnnouncer
 from tests.support.uploads import SettableClock, cut_options, cut_result, write_chunks
 from uploader.acceptance import Acceptance
 from uploader.answers import UploadAccepted
-from uploader.errors import IdempotencyConflictError, InvalidFieldError, ManifestUnavailableError
+from uploader.clock import Clock, DistinctMoments
+from uploader.errors import IdempotencyConflictError, InvalidFieldError, ManifestUnavailableError, SameMomentError
 from uploader.files import ChunkFiles
 from uploader.model import CutOptions, CutResult
 from uploader.outbox import Outbox
@@ -26,8 +27,9 @@ from uploader.threads import Threads
 class Bench:
     """Accepts uploads as the route does."""
 
-    def __init__(self, acceptance: Acceptance, temp_dir: Path) -> None:
+    def __init__(self, acceptance: Acceptance, moments: Clock, temp_dir: Path) -> None:
         self.acceptance = acceptance
+        self.moments = moments
         self.temp_dir = temp_dir
 
     async def accept(
@@ -43,7 +45,9 @@ class Bench:
         directory = ReceivingDirectory(temp_dir=self.temp_dir, upload_id=upload_id)
         directory.create()
         write_chunks(directory.path, result)
-        return await self.acceptance.accept(upload_id, options or cut_options(), result, directory, key)
+        return await self.acceptance.accept(
+            upload_id, options or cut_options(), result, directory, key, created_at=self.moments()
+        )
 
     def accept_now(
         self, *, key: str | None = None, options: CutOptions | None = None, result: CutResult | None = None
@@ -67,7 +71,7 @@ def bench(store: SqlStore, outbox: Outbox, clock: SettableClock, temp_dir: Path)
         base_url="http://uploader:8000",
         clock=clock,
     )
-    yield Bench(acceptance, temp_dir)
+    yield Bench(acceptance, DistinctMoments(clock), temp_dir)
     asyncio.run(threads.close())
 
 
@@ -166,6 +170,18 @@ class TestIdempotencyKey:
     def test_key_that_breaks_the_rule_is_refused(self, bench: Bench, key: str) -> None:
         with pytest.raises(InvalidFieldError, match="1 to 255 visible ASCII"):
             bench.accept_now(key=key)
+
+
+def test_second_upload_of_a_dataset_at_the_same_moment_is_refused_and_leaves_nothing(
+    bench: Bench, clock: SettableClock, kafka: FakeAnnouncer
+) -> None:
+    first = bench.accept_now(key="one")
+    bench.moments = DistinctMoments(clock)  # another replica's
+    with pytest.raises(SameMomentError, match="send it again"):
+        bench.accept_now(key="two")
+    assert bench.left() == {first.upload_id}
+    assert len(kafka.messages) == 3
+    assert bench.accept_now(key="two").upload_id != first.upload_id
 
 
 def test_manifest_that_cannot_be_stored_leaves_no_files(
