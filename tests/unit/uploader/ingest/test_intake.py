@@ -288,7 +288,8 @@ def test_buffers_of_an_upload_go_with_it_and_not_when_garbage_is_collected(tmp_p
     gc.disable()
     try:
         asyncio.run(receive(body_of(WAYS[way]), temp_dir=tmp_path))
-        assert not [found for found in gc.get_objects() if isinstance(found, Block | MaskMaker)]
+        # By type: to ask isinstance of everything wakes what others load when it is first looked at.
+        assert not [found for found in gc.get_objects() if type(found) in (Block, MaskMaker)]
     finally:
         gc.enable()
 
