@@ -79,8 +79,8 @@ class ReplicaGauges(Collector):
         )
         yield GaugeMetricFamily(
             "csvpipe_unlanded_oldest_age_seconds",
-            "Time since the oldest chunk on its way to the bucket was announced; 0 where none is",
-            value=self._age_s(tally.oldest_on_its_way),
+            "Time since the oldest chunk that has not landed was announced first; 0 where none waits",
+            value=self._age_s(tally.oldest_unlanded),
         )
 
     def _age_s(self, since: datetime | None) -> float:

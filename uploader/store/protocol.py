@@ -45,8 +45,9 @@ class Tally:
     chunks: dict[ChunkState, int]
     oldest_in_outbox: datetime | None
     """When the oldest upload with a chunk to announce was cut."""
-    oldest_on_its_way: datetime | None
-    """When the oldest of the chunks that are announced or relayed was announced last."""
+    oldest_unlanded: datetime | None
+    """Since when the oldest chunk that was announced has not landed, failed or not: since its announcement, or since
+    its upload was cut where it was announced again, as a chunk keeps the moment of its last announcement alone."""
 
 
 class Store(Protocol):

@@ -18,9 +18,9 @@ from tests.support.uploads import SettableClock
 from uploader.announcer import Outcome
 from uploader.errors import ManifestUnavailableError
 from uploader.metrics import UploaderMetrics
-from uploader.store.records import UploadRecord
+from uploader.store.records import ChunkRecord, UploadRecord
 from uploader.store.sql import SqlStore
-from uploader.transitions import announced, failed
+from uploader.transitions import announced, failed, landed, lost, relayed, renewed, reported_failed
 
 HOLDER = "replica-0"
 CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(1, 11))
@@ -177,8 +177,84 @@ def test_tally_counts_what_is_on_this_replicas_disk(
         ChunkState.ANNOUNCED: 1,
         ChunkState.FAILED: 1,
     }
-    assert (tally.oldest_in_outbox, tally.oldest_on_its_way) == (cut_at, clock.now)
+    assert (tally.oldest_in_outbox, tally.oldest_unlanded) == (cut_at, clock.now)
     assert store.tally(holder="nobody").oldest_in_outbox is None
+
+
+class TestOldestUnlanded:
+    """The oldest chunk that was announced and has not landed, whatever has happened to it since."""
+
+    @pytest.fixture
+    def upload(self, create: Callable[..., UploadRecord]) -> UploadRecord:
+        return create(holder=HOLDER, chunks=1)
+
+    @pytest.fixture
+    def edit(self, store: SqlStore, clock: SettableClock, upload: UploadRecord) -> Callable[..., None]:
+        def edit(change: Callable[..., ChunkRecord], **given: object) -> None:
+            store.edit_chunks(upload.upload_id, [1], lambda chunk: change(chunk, **given), at=clock.now)
+
+        return edit
+
+    def test_chunk_that_the_relay_gave_up_has_not_landed(
+        self, store: SqlStore, clock: SettableClock, edit: Callable[..., None]
+    ) -> None:
+        clock.advance(hours=2)  # Kafka was away
+        announced_at = clock.now
+        edit(announced, at=clock.now)
+        assert store.tally(holder=HOLDER).oldest_unlanded == announced_at
+        clock.advance(seconds=1)
+        edit(relayed, evidence={}, at=clock.now)
+        clock.advance(minutes=10)
+        edit(reported_failed, reason="it is a test", evidence={}, reannounce_limit=3)
+        assert store.tally(holder=HOLDER).oldest_unlanded == announced_at
+
+    def test_being_announced_again_and_again_does_not_make_it_younger(
+        self, store: SqlStore, clock: SettableClock, upload: UploadRecord, edit: Callable[..., None]
+    ) -> None:
+        for _ in range(3):
+            clock.advance(minutes=1)
+            edit(announced, at=clock.now)
+            clock.advance(minutes=30)
+            edit(renewed, by_hand=False)
+            assert store.tally(holder=HOLDER).oldest_unlanded == upload.chunked_at
+        edit(announced, at=clock.now)
+        edit(failed, reason="it is a test")
+        assert store.tally(holder=HOLDER).oldest_unlanded == upload.chunked_at
+
+    def test_being_announced_again_by_hand_begins_anew(
+        self, store: SqlStore, clock: SettableClock, edit: Callable[..., None]
+    ) -> None:
+        edit(announced, at=clock.now)
+        clock.advance(minutes=30)
+        edit(renewed, by_hand=True)
+        assert store.tally(holder=HOLDER).oldest_unlanded is None
+        edit(announced, at=clock.now)
+        assert store.tally(holder=HOLDER).oldest_unlanded == clock.now
+
+    def test_chunk_that_was_relayed_before_its_announcement_was_noted_counts_from_there(
+        self, store: SqlStore, clock: SettableClock, edit: Callable[..., None]
+    ) -> None:
+        clock.advance(seconds=5)
+        edit(relayed, evidence={}, at=clock.now)
+        assert store.tally(holder=HOLDER).oldest_unlanded == clock.now
+
+    @pytest.mark.parametrize("end", ["landed", "lost", "deleted"])
+    def test_what_has_landed_or_is_lost_or_deleted_is_not_waited_for(
+        self, store: SqlStore, clock: SettableClock, upload: UploadRecord, edit: Callable[..., None], end: str
+    ) -> None:
+        edit(announced, at=clock.now)
+        if end == "deleted":
+            store.abort(upload.upload_id, force=True, at=clock.now)
+        elif end == "lost":
+            edit(lost, reason="it is a test")
+        else:
+            _, (chunk,) = store.read(upload.upload_id)
+            edit(landed, evidence={"size_bytes": chunk.size_bytes, "sha256": chunk.sha256}, at=clock.now)
+        assert store.tally(holder=HOLDER).oldest_unlanded is None
+
+    def test_chunk_that_kafka_refused_was_never_announced(self, store: SqlStore, edit: Callable[..., None]) -> None:
+        edit(failed, reason="too large")
+        assert store.tally(holder=HOLDER).oldest_unlanded is None
 
 
 def test_messages_that_kafka_left_are_counted_as_failed() -> None:
