@@ -150,6 +150,9 @@ class Store(Protocol):
     def check_in(self, holder: str, *, base_url: str, at: datetime) -> None:
         """Note that ``holder``, which has a disk, lives and where it can be reached."""
 
+    def watched_replicas(self, *, holder: str) -> dict[str, datetime]:
+        """Return when replicas checked in last: ``holder``, and each that has uploads neither landed nor deleted."""
+
     def take_lease(self, name: str, *, owner: str, lease_for: timedelta, now: datetime) -> bool:
         """Take or prolong a lease; False where another owner holds it."""
 
