@@ -116,6 +116,29 @@ def test_dashboard_is_whole(dashboard: Path) -> None:
         assert panel["description"], panel["title"]
 
 
+def test_healthy_replica_reads_as_ready() -> None:
+    (panel,) = [p for p in panels(DASHBOARDS[0]) if p["targets"][0]["expr"] == "csvpipe_ready"]
+    assert panel["title"] == "Ready"
+    defaults = panel["fieldConfig"]["defaults"]
+    (mapping,) = defaults["mappings"]
+    assert {value: (shown["text"], shown["color"]) for value, shown in mapping["options"].items()} == {
+        "0": ("not ready", "red"),
+        "1": ("ready", "green"),
+    }
+    assert defaults["thresholds"]["steps"] == [{"color": "red", "value": None}, {"color": "green", "value": 1}]
+
+
+def test_pace_is_that_of_the_moment_and_not_the_mean_since_the_start() -> None:
+    asked = {name for _, expression in expressions() for name in metrics_of(expression)}
+    assert [name for name in asked if name.endswith("_per_second")] == []
+
+
+def test_lag_is_added_up_without_that_of_partitions_that_have_no_commit() -> None:
+    lags = [expression for _, expression in expressions() if "kafka_consumergroup_lag{" in expression]
+    assert len(lags) == 3
+    assert [expression for expression in lags if "clamp_min(kafka_consumergroup_lag{" not in expression] == []
+
+
 def test_dashboards_ask_in_valid_promql(promtool: Path, tmp_path: Path) -> None:
     recorded = [
         {"record": f"test:{number}", "expr": expression.replace("$__rate_interval", "1m")}

@@ -8,8 +8,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from sequencer.metrics import METRICS
-from sequencer.prometheus import prometheus_name
+from sequencer.prometheus import MEANINGS
 from tests.support.metrics import fetch_metrics
 from tests.support.readme_blocks import ROOT
 from tests.support.uploader_server import running_uploader
@@ -42,5 +41,5 @@ def test_every_metric_of_the_uploader_stands_in_the_document(tmp_path: Path) -> 
 
 
 def test_every_metric_of_the_sequencer_stands_in_the_document() -> None:
-    rows = [f"| `{prometheus_name(metric)}` | {described.meaning} |" for metric, described in METRICS.items()]
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in MEANINGS.items()]
     assert re.findall(r"^\| `csvpipe_.*\|$", section("Metrics of the sequencer"), re.MULTILINE) == rows
