@@ -18,7 +18,18 @@ import yaml
 from stack.local import DEFAULT_DIST, LocalStack
 from stack.prometheus_config import local_config
 from stack.promtool import prepare_promtool
-from tests.support.monitoring import DASHBOARDS, MONITORING, RULE_TESTS, RULES, alerts, expressions, metrics_of, panels
+from tests.support.metrics import series_labels
+from tests.support.monitoring import (
+    DASHBOARDS,
+    MONITORING,
+    RULE_TESTS,
+    RULES,
+    alerts,
+    expressions,
+    faults_of,
+    metrics_of,
+    panels,
+)
 from tests.support.services import settings_on_free_ports
 
 RUNBOOK = MONITORING.parent / "docs" / "runbook.md"
@@ -159,3 +170,31 @@ def test_dashboards_ask_in_valid_promql(promtool: Path, tmp_path: Path) -> None:
 )
 def test_names_are_found_in_expressions(expression: str, names: set[str]) -> None:
     assert metrics_of(expression) == names
+
+
+PAGE = """\
+# HELP chunks Chunks by state
+# TYPE chunks gauge
+chunks{state="failed"} 0.0
+chunks{state="landed"} 3.0
+requests_total{route="/upload/{id}",status="200"} 7
+plain 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "faults"),
+    [
+        ('sum by (state) (chunks{state="failed"}) > plain', []),
+        ('chunks{state="faild"}', ["chunks has no state='faild'"]),
+        ('chunks{stat="failed"}', ["chunks has no label stat"]),
+        ('chunks{state=~"failed|landed"} and plain', []),
+        ('chunks{state=~"failed|refused"}', ["chunks has no state='refused'"]),
+        ('rate(requests_total{status=~"5..", route!~"/ready|/health"}[5m])', ["requests_total has no route='/ready'"]),
+        ('chunks{state=~"$state"} or elsewhere{state="x"}', []),
+        ("sum by (stat, instance) (chunks)", ["nothing has a label stat to group by"]),
+        ('max by (route) (requests_total{status="200"} / on () plain)', []),
+    ],
+)
+def test_labels_that_are_not_there_are_found_in_expressions(expression: str, faults: list[str]) -> None:
+    assert faults_of(expression, series_labels(PAGE))[:1] == faults

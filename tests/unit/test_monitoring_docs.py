@@ -9,7 +9,8 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from sequencer.prometheus import MEANINGS
-from tests.support.metrics import fetch_metrics
+from tests.support.metrics import fetch_metrics, series_labels
+from tests.support.monitoring import expressions, faults_of
 from tests.support.readme_blocks import ROOT
 from tests.support.uploader_server import running_uploader
 
@@ -38,6 +39,14 @@ def test_every_metric_of_the_uploader_stands_in_the_document(tmp_path: Path) -> 
         httpx.get(f"{uploader.base_url}/health", trust_env=False)
         rows = rows_of_the_page(fetch_metrics(f"{uploader.base_url}/metrics"))
     assert set(re.findall(r"^\| `csvpipe_.*\|$", section("Metrics of the uploader"), re.MULTILINE)) == rows
+
+
+def test_labels_that_rules_and_dashboards_ask_of_the_uploader_are_on_its_page(tmp_path: Path) -> None:
+    with running_uploader(tmp_path) as uploader:
+        for path in ("/health", "/ready", "/metrics"):
+            httpx.get(uploader.base_url + path, trust_env=False)
+        series = series_labels(fetch_metrics(f"{uploader.base_url}/metrics"))
+    assert {place: faults for place, expression in expressions() if (faults := faults_of(expression, series))} == {}
 
 
 def test_every_metric_of_the_sequencer_stands_in_the_document() -> None:
