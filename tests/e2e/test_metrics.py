@@ -35,6 +35,7 @@ def landed(running_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory)
     running_pipeline.stack.restart("monitoring")
     running_pipeline.begin_test()
     running_pipeline.wait_until_landed(running_pipeline.upload(file, "metrics", "size", 1)["upload_id"])
+    running_pipeline.ready_status()  # nobody else asks on this stack, and a rule leaves its route out
     settings = running_pipeline.stack.context.settings
     refused = f"http://{settings.host}:{settings.nifi_ingest_port}/csv-ingest"
     assert httpx.post(refused, json={"no": "message"}, trust_env=False).status_code == 200
