@@ -113,6 +113,14 @@ def test_runbook_says_what_it_means_how_to_look_and_what_to_do(name: str) -> Non
     assert [part for part in PARTS if f"**{part}.**" not in text] == []
 
 
+def test_runbook_says_of_every_alert_whether_it_was_tried() -> None:
+    table, rest = RUNBOOK.read_text().split("\n## What of this was tried\n", 1)[1].split("\nNot tried", 1)
+    tried = [name for row in re.findall(r"^\|([^|]*)\|", table, re.MULTILINE) for name in re.findall(r"[A-Z]\w+", row)]
+    not_tried = re.findall(r"`([A-Z][a-z]\w+)`", rest)
+    assert sorted({*tried, *not_tried}) == sorted(NAMES)
+    assert set(tried) & set(not_tried) == set()
+
+
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
 def test_dashboard_is_whole(dashboard: Path) -> None:
     found = json.loads(dashboard.read_text())
