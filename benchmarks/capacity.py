@@ -128,12 +128,17 @@ class Load:
     @property
     def uploader_disk(self) -> float:
         """Bytes on the disks of all replicas: what is kept after landing, and what an outage piles up."""
-        return self.volume * (self.given.keep_hours + self.given.outage_hours) / 24
+        return self._most_in(self.given.keep_hours + self.given.outage_hours)
 
     @property
     def least_disk(self) -> float:
         """The same with what has landed removed at once: LOW_DISK_MB does that where the disk is smaller."""
-        return self.volume * self.given.outage_hours / 24
+        return self._most_in(self.given.outage_hours)
+
+    def _most_in(self, hours: float) -> float:
+        """Return the most bytes that come in so many hours: those may be the busiest of the day, but bring no more."""
+        days, rest = divmod(hours, 24)
+        return self.volume * (days + min(1, self.given.peak * rest / 24))
 
     @property
     def kafka_bytes(self) -> float:
@@ -259,6 +264,9 @@ def _table(lines: list[list[str]]) -> str:
 
 
 def _figure(constant: Constant) -> str:
+    if constant is NIFI:
+        # To the digit that gives the nodes in the table below.
+        return f"{constant.value / MB:.1f} MB/s"
     if constant.unit.startswith("bytes") and constant.value > MB:
         return _size(constant.value) + constant.unit.removeprefix("bytes")
     if constant.value >= 1000:

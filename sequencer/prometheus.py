@@ -16,7 +16,10 @@ from sequencer.model import Progress
 
 
 class JobCollector(Collector):
-    """Measures when it is asked; rates are those since the start, as Prometheus makes its own of the counters."""
+    """Measures when it is asked; rates are those since the start, as Prometheus makes its own of the counters.
+
+    Nothing is kept between two scrapes: several may scrape, and each has its own pace.
+    """
 
     def __init__(self, *, cost_per_hour: float) -> None:
         self._cost_per_hour = cost_per_hour
@@ -33,17 +36,32 @@ class JobCollector(Collector):
             (job_id, measure(progress, now=now, before=None, cost_per_hour=self._cost_per_hour))
             for job_id, progress in self._jobs
         ]
-        for metric, described in METRICS.items():
-            family = GaugeMetricFamily(prometheus_name(metric), described.meaning, labels=["job_id"])
+        for metric in METRICS:
+            family = GaugeMetricFamily(prometheus_name(metric), MEANINGS[prometheus_name(metric)], labels=["job_id"])
             for job_id, values in measured:
                 if metric in values:
                     family.add_metric([job_id], values[metric])
             yield family
+        sent = GaugeMetricFamily(_BYTES_SENT, MEANINGS[_BYTES_SENT], labels=["job_id"])
+        for job_id, progress in self._jobs:
+            sent.add_metric([job_id], progress.bytes_sent)
+        yield sent
 
 
 def prometheus_name(metric: Metric) -> str:
     """Return ``csvpipe_sequencer_records_sent`` for ``RecordsSent``."""
     return "csvpipe_sequencer" + re.sub(r"(?=[A-Z])", "_", metric.value).lower()
+
+
+_BYTES_SENT = "csvpipe_sequencer_bytes_sent"
+"""Here alone: CloudWatch gets the rate itself, Prometheus makes it of this."""
+MEANINGS = {
+    **{prometheus_name(metric): described.meaning for metric, described in METRICS.items()},
+    prometheus_name(Metric.RECORDS_PER_SECOND): "Records acknowledged a second, the mean since the start",
+    prometheus_name(Metric.BYTES_PER_SECOND): "Their bytes as JSON a second, the mean since the start",
+    _BYTES_SENT: "Bytes as JSON of the records acknowledged by this process",
+}
+"""The meaning of every metric on the page, by its name there."""
 
 
 @contextmanager

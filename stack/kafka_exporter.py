@@ -76,12 +76,29 @@ def _groups(admin: AdminClient, newest: Offsets) -> Iterator[Metric]:
     members = GaugeMetricFamily("kafka_consumergroup_members", "Members of the group", labels=["consumergroup"])
     for group, number in _members(admin).items():
         members.add_metric([group], number)
-        for (topic, partition), offset in _committed(admin, group).items():
+        for (topic, partition), (offset, behind) in standings(_committed(admin, group), newest).items():
             place = [group, topic, str(partition)]
             committed.add_metric(place, offset)
-            if (topic, partition) in newest:
-                lag.add_metric(place, max(0, newest[topic, partition] - offset))
+            if behind is not None:
+                lag.add_metric(place, behind)
     yield from (committed, lag, members)
+
+
+def standings(committed: Offsets, newest: Offsets) -> dict[tuple[str, int], tuple[int, int | None]]:
+    """Return offset and lag of a group by partition: both -1 where it has commits in the topic and none there.
+
+    That is what ``danielqsj/kafka_exporter`` shows, and a rule must not add it up. The lag is None where the partition
+    is gone.
+    """
+    topics = {topic for topic, _ in committed}
+    places = sorted(committed.keys() | {place for place in newest if place[0] in topics})
+    found: dict[tuple[str, int], tuple[int, int | None]] = {}
+    for place in places:
+        if place not in committed:
+            found[place] = (-1, -1)
+        else:
+            found[place] = (committed[place], newest[place] - committed[place] if place in newest else None)
+    return found
 
 
 def _members(admin: AdminClient) -> dict[str, int]:

@@ -22,7 +22,7 @@ from uploader.clock import Clock, DistinctMoments, utc_now
 from uploader.download_spans import DownloadSpans
 from uploader.errors import ManifestUnavailableError
 from uploader.files import ChunkFiles
-from uploader.gauges import ReplicaGauges
+from uploader.gauges import DiskLimits, ReplicaGauges
 from uploader.kafka_announcer import KafkaAnnouncer
 from uploader.logging import configure_logging
 from uploader.loops import Loop
@@ -164,7 +164,12 @@ async def _start(
     )
     page.show(
         ReplicaGauges(
-            store=store, readiness=app.state.readiness, temp_dir=settings.temp_dir, holder=holder, clock=clock
+            store=store,
+            readiness=app.state.readiness,
+            temp_dir=settings.temp_dir,
+            limits=DiskLimits(low=settings.low_disk_bytes, kept_free=settings.min_free_disk_bytes),
+            holder=holder,
+            clock=clock,
         )
     )
     app.state.acceptance = Acceptance(

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from contracts.errors import CsvPipeError
 from contracts.names import BYTES_PER_MB
 from uploader.announcer import Outcome
+from uploader.errors import DiskFullError
 from uploader.model import CutResult
 
 ACCEPTED = "accepted"
@@ -118,7 +119,8 @@ class UploaderMetrics:
             buckets=_LANDING_S,
             registry=registry,
         )
-        for result in (ACCEPTED, REPLAYED, FAILED):
+        # What alerts ask for begins at 0: a counter whose first sample is 1 has not increased.
+        for result in (ACCEPTED, REPLAYED, FAILED, DiskFullError.code):
             self._uploads.labels(result)
         for result in ("acknowledged", "refused", "failed"):
             self._published.labels(result)

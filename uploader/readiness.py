@@ -10,11 +10,14 @@ from pydantic import BaseModel, Field
 
 from contracts.names import BYTES_PER_MB
 from uploader.announcer import Announcer
+from uploader.bounded import Bounded
 from uploader.errors import AnnounceError, ManifestUnavailableError
 from uploader.files import ChunkFiles
 from uploader.store.protocol import Store
 
 _CHECK_TIMEOUT_S = 5.0
+_PING_WITHIN_S = 3.0
+"""Less than a probe waits for (5 s in k8s/): that the database says nothing shall be in the answer."""
 _log = logging.getLogger(__name__)
 
 
@@ -70,6 +73,7 @@ class Readiness:
     def __init__(self, *, kafka: KafkaProbe, store: Store, files: ChunkFiles, min_free_disk_bytes: int) -> None:
         self._kafka = kafka
         self._store = store
+        self._ping = Bounded(self._ask_store, within_s=_PING_WITHIN_S)
         self._files = files
         self._min_free_disk_bytes = min_free_disk_bytes
 
@@ -79,9 +83,12 @@ class Readiness:
         ready = kafka.ok and manifest.ok and disk.ok
         return ReadyAnswer(status="ready" if ready else "not_ready", kafka=kafka, manifest=manifest, disk=disk)
 
+    def _ask_store(self) -> None:
+        self._store.ping()
+
     def _manifest(self) -> Check:
         try:
-            self._store.ping()
+            self._ping()
         except ManifestUnavailableError as error:
             return Check(ok=False, why=error.detail)
         return Check(ok=True)

@@ -18,7 +18,18 @@ import yaml
 from stack.local import DEFAULT_DIST, LocalStack
 from stack.prometheus_config import local_config
 from stack.promtool import prepare_promtool
-from tests.support.monitoring import DASHBOARDS, MONITORING, RULE_TESTS, RULES, alerts, expressions, metrics_of, panels
+from tests.support.metrics import series_labels
+from tests.support.monitoring import (
+    DASHBOARDS,
+    MONITORING,
+    RULE_TESTS,
+    RULES,
+    alerts,
+    expressions,
+    faults_of,
+    metrics_of,
+    panels,
+)
 from tests.support.services import settings_on_free_ports
 
 RUNBOOK = MONITORING.parent / "docs" / "runbook.md"
@@ -78,8 +89,12 @@ def test_a_rule_that_is_wrong_fails_its_test(promtool: Path, tmp_path: Path) -> 
 
 
 def test_every_alert_is_tested_firing_and_quiet() -> None:
+    """A title is ``<alert> fires`` or ``<alert> is quiet``; further cases say after a colon which they are."""
     titles = [test["name"] for file in RULE_TESTS for test in yaml.safe_load(file.read_text())["tests"]]
-    assert sorted(titles) == sorted(f"{name} {kind}" for name in NAMES for kind in ("fires", "is quiet"))
+    assert len(set(titles)) == len(titles)
+    assert {title.partition(":")[0] for title in titles} == {
+        f"{n} {kind}" for n in NAMES for kind in ("fires", "is quiet")
+    }
 
 
 def test_every_alert_has_its_place_in_the_runbook_and_links_to_it() -> None:
@@ -98,6 +113,14 @@ def test_runbook_says_what_it_means_how_to_look_and_what_to_do(name: str) -> Non
     assert [part for part in PARTS if f"**{part}.**" not in text] == []
 
 
+def test_runbook_says_of_every_alert_whether_it_was_tried() -> None:
+    table, rest = RUNBOOK.read_text().split("\n## What of this was tried\n", 1)[1].split("\nNot tried", 1)
+    tried = [name for row in re.findall(r"^\|([^|]*)\|", table, re.MULTILINE) for name in re.findall(r"[A-Z]\w+", row)]
+    not_tried = re.findall(r"`([A-Z][a-z]\w+)`", rest)
+    assert sorted({*tried, *not_tried}) == sorted(NAMES)
+    assert set(tried) & set(not_tried) == set()
+
+
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
 def test_dashboard_is_whole(dashboard: Path) -> None:
     found = json.loads(dashboard.read_text())
@@ -110,6 +133,29 @@ def test_dashboard_is_whole(dashboard: Path) -> None:
         assert panel["datasource"]["uid"] == uid
         assert panel["targets"], panel["title"]
         assert panel["description"], panel["title"]
+
+
+def test_healthy_replica_reads_as_ready() -> None:
+    (panel,) = [p for p in panels(DASHBOARDS[0]) if p["targets"][0]["expr"] == "csvpipe_ready"]
+    assert panel["title"] == "Ready"
+    defaults = panel["fieldConfig"]["defaults"]
+    (mapping,) = defaults["mappings"]
+    assert {value: (shown["text"], shown["color"]) for value, shown in mapping["options"].items()} == {
+        "0": ("not ready", "red"),
+        "1": ("ready", "green"),
+    }
+    assert defaults["thresholds"]["steps"] == [{"color": "red", "value": None}, {"color": "green", "value": 1}]
+
+
+def test_pace_is_that_of_the_moment_and_not_the_mean_since_the_start() -> None:
+    asked = {name for _, expression in expressions() for name in metrics_of(expression)}
+    assert [name for name in asked if name.endswith("_per_second")] == []
+
+
+def test_lag_is_added_up_without_that_of_partitions_that_have_no_commit() -> None:
+    lags = [expression for _, expression in expressions() if "kafka_consumergroup_lag{" in expression]
+    assert len(lags) == 3
+    assert [expression for expression in lags if "clamp_min(kafka_consumergroup_lag{" not in expression] == []
 
 
 def test_dashboards_ask_in_valid_promql(promtool: Path, tmp_path: Path) -> None:
@@ -132,3 +178,31 @@ def test_dashboards_ask_in_valid_promql(promtool: Path, tmp_path: Path) -> None:
 )
 def test_names_are_found_in_expressions(expression: str, names: set[str]) -> None:
     assert metrics_of(expression) == names
+
+
+PAGE = """\
+# HELP chunks Chunks by state
+# TYPE chunks gauge
+chunks{state="failed"} 0.0
+chunks{state="landed"} 3.0
+requests_total{route="/upload/{id}",status="200"} 7
+plain 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "faults"),
+    [
+        ('sum by (state) (chunks{state="failed"}) > plain', []),
+        ('chunks{state="faild"}', ["chunks has no state='faild'"]),
+        ('chunks{stat="failed"}', ["chunks has no label stat"]),
+        ('chunks{state=~"failed|landed"} and plain', []),
+        ('chunks{state=~"failed|refused"}', ["chunks has no state='refused'"]),
+        ('rate(requests_total{status=~"5..", route!~"/ready|/health"}[5m])', ["requests_total has no route='/ready'"]),
+        ('chunks{state=~"$state"} or elsewhere{state="x"}', []),
+        ("sum by (stat, instance) (chunks)", ["nothing has a label stat to group by"]),
+        ('max by (route) (requests_total{status="200"} / on () plain)', []),
+    ],
+)
+def test_labels_that_are_not_there_are_found_in_expressions(expression: str, faults: list[str]) -> None:
+    assert faults_of(expression, series_labels(PAGE))[:1] == faults

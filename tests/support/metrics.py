@@ -30,6 +30,14 @@ def parse_metrics(text: str) -> Samples:
     }
 
 
+def series_labels(text: str) -> dict[str, list[dict[str, str]]]:
+    """Return the labels of every series in ``text``, by its name as Prometheus stores it."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for name, labels in re.findall(r"^([A-Za-z_:][\w:]*)(?:\{(.*)\})? \S+", text, re.MULTILINE):
+        found.setdefault(name, []).append(dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels)))
+    return found
+
+
 def metric_names(text: str) -> set[str]:
     """Return the name of every series in ``text``, as Prometheus stores it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import pytest
 from benchmarks.capacity import (
     CONSTANTS,
     GB,
+    LOADS,
     NIFI,
     PAGE,
     RECEIVE,
@@ -26,6 +28,7 @@ from contracts.message import parse_message
 from tests.support.readme_blocks import ROOT
 from uploader.settings import Settings
 
+NIFI_SHOWN = f"{NIFI.value / 10**6:.1f} MB/s"
 TEXT = PAGE.read_text(encoding="utf-8")
 PERFORMANCE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
 
@@ -53,17 +56,31 @@ def test_figures_in_the_formulas_are_the_constants() -> None:
     formulas = TEXT.split("\n## The formulas\n", 1)[1].split("\n## ", 1)[0]
     for figure in (
         f"{RECEIVE.value / 10**6:.0f} MB/s",
-        f"{NIFI.value / 10**6:.0f} MB/s",
+        NIFI_SHOWN,
         f"{RECEIVE_CPU.value} s/GB",
     ):
         assert figure in formulas
+
+
+def test_constant_as_it_stands_in_the_page_gives_the_nodes_of_the_table() -> None:
+    shown = float(NIFI_SHOWN.removesuffix(" MB/s")) * 10**6
+    assert [math.ceil(load.peak_rate / shown) for _, load in LOADS] == [load.nifi_nodes for _, load in LOADS]
+    assert f"| {NIFI_SHOWN} |" in fill(TEXT)
+
+
+def test_outage_in_the_busiest_hours_piles_up_what_they_bring_and_at_most_a_day() -> None:
+    assert Load(volume=TB, file_bytes=GB, given=Assumptions(outage_hours=3)).least_disk == TB / 2
+    assert Load(volume=TB, file_bytes=GB, given=Assumptions(outage_hours=6)).least_disk == TB
+    assert Load(volume=TB, file_bytes=GB, given=Assumptions(outage_hours=12)).least_disk == TB
+    assert Load(volume=TB, file_bytes=GB, given=Assumptions(outage_hours=36)).least_disk == 2 * TB
 
 
 def test_one_day_by_hand() -> None:
     load = Load(volume=TB, file_bytes=GB)
     assert load.peak_rate == pytest.approx(46_296_296, rel=1e-6)
     assert (load.uploads, load.chunks_a_file, load.chunks) == (1_000, 20, 20_000)
-    assert load.uploader_disk == TB * 36 / 24
+    assert load.uploader_disk == 2 * TB
+    assert load.least_disk == TB
     assert load.kafka_bytes == 20_000 * 1_000 * 7 * 3
     assert load.airflow_tasks == 4 * 1_000 + 4 * 1_000
     assert load.uploader_workers == 2

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from sequencer.metrics import METRICS
-from sequencer.prometheus import prometheus_name
-from tests.support.metrics import fetch_metrics
+from sequencer.prometheus import MEANINGS
+from tests.support.metrics import fetch_metrics, series_labels
+from tests.support.monitoring import expressions, faults_of
 from tests.support.readme_blocks import ROOT
 from tests.support.uploader_server import running_uploader
 
@@ -41,6 +41,14 @@ def test_every_metric_of_the_uploader_stands_in_the_document(tmp_path: Path) -> 
     assert set(re.findall(r"^\| `csvpipe_.*\|$", section("Metrics of the uploader"), re.MULTILINE)) == rows
 
 
+def test_labels_that_rules_and_dashboards_ask_of_the_uploader_are_on_its_page(tmp_path: Path) -> None:
+    with running_uploader(tmp_path) as uploader:
+        for path in ("/health", "/ready", "/metrics"):
+            httpx.get(uploader.base_url + path, trust_env=False)
+        series = series_labels(fetch_metrics(f"{uploader.base_url}/metrics"))
+    assert {place: faults for place, expression in expressions() if (faults := faults_of(expression, series))} == {}
+
+
 def test_every_metric_of_the_sequencer_stands_in_the_document() -> None:
-    rows = [f"| `{prometheus_name(metric)}` | {described.meaning} |" for metric, described in METRICS.items()]
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in MEANINGS.items()]
     assert re.findall(r"^\| `csvpipe_.*\|$", section("Metrics of the sequencer"), re.MULTILINE) == rows

@@ -45,8 +45,9 @@ class Tally:
     chunks: dict[ChunkState, int]
     oldest_in_outbox: datetime | None
     """When the oldest upload with a chunk to announce was cut."""
-    oldest_on_its_way: datetime | None
-    """When the oldest of the chunks that are announced or relayed was announced last."""
+    oldest_unlanded: datetime | None
+    """Since when the oldest chunk that was announced has not landed, failed or not: since its announcement, or since
+    its upload was cut where it was announced again, as a chunk keeps the moment of its last announcement alone."""
 
 
 class Store(Protocol):
@@ -152,6 +153,9 @@ class Store(Protocol):
 
     def check_in(self, holder: str, *, base_url: str, at: datetime) -> None:
         """Note that ``holder``, which has a disk, lives and where it can be reached."""
+
+    def watched_replicas(self, *, holder: str) -> dict[str, datetime]:
+        """Return when replicas checked in last: ``holder``, and each that has uploads neither landed nor deleted."""
 
     def take_lease(self, name: str, *, owner: str, lease_for: timedelta, now: datetime) -> bool:
         """Take or prolong a lease; False where another owner holds it."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Engine, and_, delete, insert, select, update
+from sqlalchemy import Engine, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from contracts.states import UploadState
 from uploader.store.engine import reading, writing
 from uploader.store.records import ReplicaRecord
-from uploader.store.tables import replicas
+from uploader.store.tables import replicas, uploads
+
+_UNLANDED = tuple(state.value for state in UploadState if state not in {UploadState.LANDED, UploadState.ABORTED})
 
 
 class ReplicaTable:
@@ -46,3 +49,14 @@ class ReplicaTable:
         with writing(self._replicas_engine) as connection:
             ours = replicas.c.holder == holder
             connection.execute(update(replicas).where(ours).values(base_url=base_url, seen_at=at))
+
+    def watched_replicas(self, *, holder: str) -> dict[str, datetime]:
+        """Return when replicas checked in last: ``holder``, and each that has uploads neither landed nor deleted."""
+        has_unlanded = replicas.c.holder.in_(select(uploads.c.holder).where(uploads.c.state.in_(_UNLANDED)))
+        query = (
+            select(replicas.c.holder, replicas.c.seen_at)
+            .where(replicas.c.seen_at.is_not(None), or_(replicas.c.holder == holder, has_unlanded))
+            .order_by(replicas.c.holder)
+        )
+        with reading(self._replicas_engine) as connection:
+            return {row.holder: row.seen_at for row in connection.execute(query)}

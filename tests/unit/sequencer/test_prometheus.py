@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
 from sequencer.metrics import Metric
 from sequencer.model import Progress
-from sequencer.prometheus import JobCollector, prometheus_name, serving_metrics
+from sequencer.prometheus import MEANINGS, JobCollector, prometheus_name, serving_metrics
 
 
 def scrape(port: int) -> dict[tuple[str, str], float]:
@@ -27,6 +30,20 @@ def test_metrics_are_those_of_the_moment_for_each_job() -> None:
         found = scrape(port)
     name = prometheus_name(Metric.RECORDS_SENT)
     assert (found[name, "first"], found[name, "second"]) == (6, 7)
+
+
+def test_pace_is_the_mean_since_the_start_and_says_so_whoever_has_looked_before() -> None:
+    collector = JobCollector(cost_per_hour=1.0)
+    progress = Progress(records_sent=500, bytes_sent=5_000, started_at=time.time() - 100)
+    collector.add("orders", progress)
+    for _ in range(2):
+        families = {family.name: family for family in collector.collect()}
+        pace = families["csvpipe_sequencer_records_per_second"]
+        assert pace.samples[0].value == pytest.approx(5, rel=0.1)
+        assert "since the start" in pace.documentation
+        assert families["csvpipe_sequencer_bytes_per_second"].samples[0].value == pytest.approx(50, rel=0.1)
+    assert families["csvpipe_sequencer_bytes_sent"].samples[0].value == 5_000
+    assert families.keys() == MEANINGS.keys()
 
 
 def test_names_are_in_prometheus_spelling() -> None:

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from prometheus_client import CollectorRegistry
+from sqlalchemy import create_engine
 
+from contracts.names import BYTES_PER_MB
 from contracts.states import ChunkState
 from tests.support.fake_kafka import FakeAnnouncer
-from tests.support.metrics import Samples, read_metrics
+from tests.support.metrics import Samples, parse_metrics, read_metrics
+from tests.support.monitoring import MONITORING
 from tests.support.uploader_server import RunningUploader, running_uploader
 from tests.support.uploads import SettableClock
+from tests.support.waiting import wait_until
 from uploader.announcer import Outcome
+from uploader.app import Intervals
 from uploader.errors import ManifestUnavailableError
 from uploader.metrics import UploaderMetrics
-from uploader.store.records import UploadRecord
+from uploader.store.protocol import Tally
+from uploader.store.records import ChunkRecord, UploadRecord
 from uploader.store.sql import SqlStore
-from uploader.transitions import announced, failed
+from uploader.transitions import announced, failed, landed, lost, relayed, renewed, reported_failed
 
 HOLDER = "replica-0"
+_PROMETHEUS = yaml.safe_load((MONITORING / "prometheus" / "prometheus.yml").read_text())
+SCRAPE_TIMEOUT_S = float(_PROMETHEUS["global"]["scrape_timeout"].removesuffix("s"))
+"""A page that takes longer is as good as none."""
 CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(1, 11))
 
 
@@ -138,6 +152,102 @@ def test_disk_that_is_gone_leaves_the_rest_of_the_page(tmp_path: Path) -> None:
     assert found["csvpipe_outbox_chunks",] == 0
 
 
+def test_upload_that_the_disk_has_no_room_for_is_counted_from_0_on(tmp_path: Path) -> None:
+    too_much_mb = shutil.disk_usage(tmp_path).total // BYTES_PER_MB
+    with running_uploader(tmp_path, min_free_disk_mb=too_much_mb, low_disk_mb=too_much_mb + 1) as uploader:
+        found = scrape(uploader)
+        assert found["csvpipe_uploads_total", "disk_full"] == 0  # else the first one is no increase
+        assert found["csvpipe_disk_kept_free_bytes",] == too_much_mb * BYTES_PER_MB
+        assert found["csvpipe_disk_low_bytes",] == (too_much_mb + 1) * BYTES_PER_MB
+        assert upload(uploader).status_code == 507
+        assert scrape(uploader)["csvpipe_uploads_total", "disk_full"] == 1
+
+
+class TestReplicas:
+    """Ages of the last check-ins: a replica that is gone shows nothing itself."""
+
+    @pytest.fixture
+    def check_in(self, store: SqlStore, clock: SettableClock) -> Callable[[str], None]:
+        def check_in(holder: str) -> None:
+            store.assign_disk(holder, f"disk of {holder}")
+            store.check_in(holder, base_url=f"http://{holder}:8000", at=clock.now)
+
+        return check_in
+
+    def test_those_that_hold_chunks_not_landed_and_this_one_are_watched(
+        self,
+        store: SqlStore,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+        check_in: Callable[[str], None],
+    ) -> None:
+        for holder in (HOLDER, "holds", "holds-failed", "has-landed", "was-deleted", "idle"):
+            check_in(holder)
+        create(holder="holds", chunks=1)
+        create(holder="never-heard-of", chunks=1)
+        given_up = create(holder="holds-failed", chunks=1)
+        store.edit_chunks(given_up.upload_id, None, lambda chunk: lost(chunk, reason="it is a test"), at=clock.now)
+        done = create(holder="has-landed", chunks=1)
+        store.edit_chunks(done.upload_id, None, partial(land, clock=clock), at=clock.now)
+        store.abort(create(holder="was-deleted", chunks=1).upload_id, force=True, at=clock.now)
+        seen_at = clock.now
+        clock.advance(seconds=5)
+        check_in(HOLDER)
+        assert store.watched_replicas(holder=HOLDER) == {HOLDER: clock.now, "holds": seen_at, "holds-failed": seen_at}
+
+    def test_replica_that_is_gone_shows_on_the_page_of_another(self, tmp_path: Path) -> None:
+        clock = SettableClock()
+        database_url = f"sqlite:///{tmp_path / 'shared.sqlite3'}"
+        start = partial(running_uploader, database_url=database_url, clock=clock, intervals=Intervals(check_in_s=0.01))
+        with start(tmp_path / "0", replica_name="replica-0") as other:
+            with start(tmp_path / "1", replica_name="replica-1") as gone:
+                assert upload(gone).status_code == 202
+            clock.advance(minutes=7)
+            ages = ("csvpipe_replica_last_seen_age_seconds", "replica-0")
+            wait_until(lambda: scrape(other)[ages] == 0, what="the one that is there checks in", deadline_s=30)
+            assert scrape(other)["csvpipe_replica_last_seen_age_seconds", "replica-1"] == 420
+
+
+def land(chunk: ChunkRecord, *, clock: SettableClock) -> ChunkRecord:
+    return landed(chunk, evidence={"size_bytes": chunk.size_bytes, "sha256": chunk.sha256}, at=clock.now)
+
+
+def test_database_that_says_nothing_does_not_take_the_page_with_it(
+    uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # it is connected to, and never answers
+        url = f"postgresql+psycopg://csvpipe@127.0.0.1:{listener.getsockname()[1]}/manifests"
+        silent = SqlStore(create_engine(url, connect_args={"connect_timeout": 60}))
+        for name in ("ping", "tally", "watched_replicas"):
+            monkeypatch.setattr(uploader.app.state.service._store, name, getattr(silent, name))
+        page = httpx.get(f"{uploader.base_url}/metrics", timeout=SCRAPE_TIMEOUT_S, trust_env=False)
+        ready = httpx.get(f"{uploader.base_url}/ready", timeout=SCRAPE_TIMEOUT_S, trust_env=False)
+    found = parse_metrics(page.text)
+    assert (found["csvpipe_ready", "manifest"], found["csvpipe_ready", "disk"]) == (0, 1)
+    assert found["csvpipe_disk_free_bytes",] > 0
+    assert found["csvpipe_uploads_total", "accepted"] == 0
+    assert ("csvpipe_outbox_chunks",) not in found
+    assert ready.status_code == 503
+    assert ready.json()["manifest"] == {"ok": False, "why": "the database of manifests has not answered within 3 s"}
+
+
+def test_chunks_that_take_too_long_to_count_are_left_out(
+    uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = threading.Event()
+
+    def slow(*_: object, **__: object) -> Tally:
+        assert counted.wait(60)
+        raise ManifestUnavailableError("the test has waited for long enough")
+
+    monkeypatch.setattr(uploader.app.state.service._store, "tally", slow)
+    page = httpx.get(f"{uploader.base_url}/metrics", timeout=SCRAPE_TIMEOUT_S, trust_env=False)
+    counted.set()
+    found = parse_metrics(page.text)
+    assert found["csvpipe_ready", "manifest"] == 1
+    assert ("csvpipe_outbox_chunks",) not in found
+
+
 def test_database_that_is_gone_leaves_the_rest_of_the_page(
     uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,8 +287,83 @@ def test_tally_counts_what_is_on_this_replicas_disk(
         ChunkState.ANNOUNCED: 1,
         ChunkState.FAILED: 1,
     }
-    assert (tally.oldest_in_outbox, tally.oldest_on_its_way) == (cut_at, clock.now)
+    assert (tally.oldest_in_outbox, tally.oldest_unlanded) == (cut_at, clock.now)
     assert store.tally(holder="nobody").oldest_in_outbox is None
+
+
+class TestOldestUnlanded:
+    """The oldest chunk that was announced and has not landed, whatever has happened to it since."""
+
+    @pytest.fixture
+    def upload(self, create: Callable[..., UploadRecord]) -> UploadRecord:
+        return create(holder=HOLDER, chunks=1)
+
+    @pytest.fixture
+    def edit(self, store: SqlStore, clock: SettableClock, upload: UploadRecord) -> Callable[..., None]:
+        def edit(change: Callable[..., ChunkRecord], **given: object) -> None:
+            store.edit_chunks(upload.upload_id, [1], lambda chunk: change(chunk, **given), at=clock.now)
+
+        return edit
+
+    def test_chunk_that_the_relay_gave_up_has_not_landed(
+        self, store: SqlStore, clock: SettableClock, edit: Callable[..., None]
+    ) -> None:
+        clock.advance(hours=2)  # Kafka was away
+        announced_at = clock.now
+        edit(announced, at=clock.now)
+        assert store.tally(holder=HOLDER).oldest_unlanded == announced_at
+        clock.advance(seconds=1)
+        edit(relayed, evidence={}, at=clock.now)
+        clock.advance(minutes=10)
+        edit(reported_failed, reason="it is a test", evidence={}, reannounce_limit=3)
+        assert store.tally(holder=HOLDER).oldest_unlanded == announced_at
+
+    def test_being_announced_again_and_again_does_not_make_it_younger(
+        self, store: SqlStore, clock: SettableClock, upload: UploadRecord, edit: Callable[..., None]
+    ) -> None:
+        for _ in range(3):
+            clock.advance(minutes=1)
+            edit(announced, at=clock.now)
+            clock.advance(minutes=30)
+            edit(renewed, by_hand=False)
+            assert store.tally(holder=HOLDER).oldest_unlanded == upload.chunked_at
+        edit(announced, at=clock.now)
+        edit(failed, reason="it is a test")
+        assert store.tally(holder=HOLDER).oldest_unlanded == upload.chunked_at
+
+    def test_being_announced_again_by_hand_begins_anew(
+        self, store: SqlStore, clock: SettableClock, edit: Callable[..., None]
+    ) -> None:
+        edit(announced, at=clock.now)
+        clock.advance(minutes=30)
+        edit(renewed, by_hand=True)
+        assert store.tally(holder=HOLDER).oldest_unlanded is None
+        edit(announced, at=clock.now)
+        assert store.tally(holder=HOLDER).oldest_unlanded == clock.now
+
+    def test_chunk_that_was_relayed_before_its_announcement_was_noted_counts_from_there(
+        self, store: SqlStore, clock: SettableClock, edit: Callable[..., None]
+    ) -> None:
+        clock.advance(seconds=5)
+        edit(relayed, evidence={}, at=clock.now)
+        assert store.tally(holder=HOLDER).oldest_unlanded == clock.now
+
+    @pytest.mark.parametrize("end", ["landed", "lost", "deleted"])
+    def test_what_has_landed_or_is_lost_or_deleted_is_not_waited_for(
+        self, store: SqlStore, clock: SettableClock, upload: UploadRecord, edit: Callable[..., None], end: str
+    ) -> None:
+        edit(announced, at=clock.now)
+        if end == "deleted":
+            store.abort(upload.upload_id, force=True, at=clock.now)
+        elif end == "lost":
+            edit(lost, reason="it is a test")
+        else:
+            edit(land, clock=clock)
+        assert store.tally(holder=HOLDER).oldest_unlanded is None
+
+    def test_chunk_that_kafka_refused_was_never_announced(self, store: SqlStore, edit: Callable[..., None]) -> None:
+        edit(failed, reason="too large")
+        assert store.tally(holder=HOLDER).oldest_unlanded is None
 
 
 def test_messages_that_kafka_left_are_counted_as_failed() -> None:
