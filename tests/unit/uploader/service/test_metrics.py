@@ -315,7 +315,7 @@ class TestOldestUnlanded:
         clock.advance(seconds=1)
         edit(relayed, evidence={}, at=clock.now)
         clock.advance(minutes=10)
-        edit(reported_failed, reason="it is a test", evidence={}, reannounce_limit=3)
+        edit(reported_failed, reason="it is a test", evidence={}, published_at=None, reannounce_limit=3)
         assert store.tally(holder=HOLDER).oldest_unlanded == announced_at
 
     def test_being_announced_again_and_again_does_not_make_it_younger(

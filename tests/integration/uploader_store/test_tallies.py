@@ -1,0 +1,67 @@
+"""What is counted for the metrics of a replica."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from contracts.states import ChunkState
+from tests.support.stored_uploads import announce, land
+from tests.support.uploads import SettableClock
+from uploader.store.records import UploadRecord
+from uploader.store.sql import SqlStore
+from uploader.transitions import failed, renewed
+
+HOLDER = "replica-0"
+
+
+def test_chunks_are_counted_by_state_for_their_replica_alone(
+    store: SqlStore, create: Callable[..., UploadRecord], clock: SettableClock
+) -> None:
+    cut_at = clock.now
+    upload = create(chunks=4)
+    create(chunks=2, holder="another")
+    store.abort(create(chunks=3).upload_id, force=True, at=clock.now)
+    clock.advance(minutes=1)
+    announce(store, upload, 1, 2, 3, clock=clock)
+    land(store, upload, 1, clock=clock)
+    store.edit_chunks(upload.upload_id, [2], lambda chunk: failed(chunk, reason="it is a test"), at=clock.now)
+    tally = store.tally(holder=HOLDER)
+    assert {state: number for state, number in tally.chunks.items() if number} == {
+        ChunkState.STORED: 1,
+        ChunkState.ANNOUNCED: 1,
+        ChunkState.LANDED: 1,
+        ChunkState.FAILED: 1,
+    }
+    assert (tally.oldest_in_outbox, tally.oldest_unlanded) == (cut_at, clock.now)
+
+
+def test_oldest_that_has_not_landed_counts_from_its_first_announcement_on(
+    store: SqlStore, create: Callable[..., UploadRecord], clock: SettableClock
+) -> None:
+    upload = create(chunks=1)
+    assert store.tally(holder=HOLDER).oldest_unlanded is None
+    clock.advance(minutes=1)
+    announce(store, upload, clock=clock)
+    assert store.tally(holder=HOLDER).oldest_unlanded == clock.now
+    store.edit_chunks(upload.upload_id, None, lambda chunk: renewed(chunk, by_hand=False), at=clock.now)
+    assert store.tally(holder=HOLDER).oldest_unlanded == upload.chunked_at
+    clock.advance(minutes=1)
+    announce(store, upload, clock=clock)
+    assert store.tally(holder=HOLDER).oldest_unlanded == upload.chunked_at
+    land(store, upload, clock=clock)
+    assert store.tally(holder=HOLDER).oldest_unlanded is None
+
+
+def test_replicas_are_watched_as_long_as_uploads_of_theirs_have_not_landed(
+    store: SqlStore, create: Callable[..., UploadRecord], clock: SettableClock
+) -> None:
+    for number, holder in enumerate((HOLDER, "holds one", "holds none")):
+        store.assign_disk(holder, f"disk {number}")
+        store.check_in(holder, base_url=f"http://{number}", at=clock.now - timedelta(minutes=number))
+    upload = create(chunks=1, holder="holds one")
+    watched = {HOLDER: clock.now, "holds one": clock.now - timedelta(minutes=1)}
+    assert store.watched_replicas(holder=HOLDER) == watched
+    announce(store, upload, clock=clock)
+    land(store, upload, clock=clock)
+    assert store.watched_replicas(holder=HOLDER) == {HOLDER: clock.now}
