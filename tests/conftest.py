@@ -1,7 +1,25 @@
-"""What every test shares: Hypothesis's profile."""
+"""What every test shares: Hypothesis's profile, and the log of the process put back after a test that sets it up."""
 
+import logging
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Timings belong to benchmarks: on a busy machine a deadline fails a test for nothing.
 settings.register_profile("csvpipe", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("csvpipe")
+
+_WITH_LEVELS = ("librdkafka", "botocore", "urllib3")
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """Put handlers and levels back: those of a command write to the stderr of its own test, which is closed then."""
+    root, others = logging.getLogger(), [logging.getLogger(name) for name in _WITH_LEVELS]
+    handlers, level, levels = root.handlers[:], root.level, [other.level for other in others]
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for other, before in zip(others, levels, strict=True):
+        other.setLevel(before)

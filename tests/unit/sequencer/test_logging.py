@@ -5,23 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from sequencer.logging import configure_logging
 from sequencer.settings import JobSettings
 
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    names = ("librdkafka", "botocore", "urllib3")
-    before = root.handlers[:], root.level, [logging.getLogger(name).level for name in names]
-    yield
-    root.handlers[:], root.level = before[0], before[1]
-    for name, level in zip(names, before[2], strict=True):
-        logging.getLogger(name).setLevel(level)
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 
 def configured(**given: str) -> logging.Logger:
