@@ -17,7 +17,6 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import create_engine
 
 from contracts.names import BYTES_PER_MB
-from contracts.states import ChunkState
 from tests.support.fake_kafka import FakeAnnouncer
 from tests.support.metrics import Samples, parse_metrics, read_metrics
 from tests.support.monitoring import MONITORING
@@ -268,27 +267,6 @@ def test_request_that_fails_in_an_unforeseen_way_counts_as_500(
     monkeypatch.setattr(uploader.app.state, "service", None)
     assert httpx.get(f"{uploader.base_url}/uploads", trust_env=False).status_code == 500
     assert scrape(uploader)["csvpipe_http_requests_total", "GET", "/uploads", "500"] == 1
-
-
-def test_tally_counts_what_is_on_this_replicas_disk(
-    store: SqlStore, create: Callable[..., UploadRecord], clock: SettableClock
-) -> None:
-    first = create(holder=HOLDER)
-    cut_at = clock.now
-    clock.advance(minutes=1)
-    create(holder="another")
-    gone = create(holder=HOLDER)
-    store.abort(gone.upload_id, force=True, at=clock.now)
-    store.edit_chunks(first.upload_id, [1], lambda chunk: announced(chunk, at=clock.now), at=clock.now)
-    store.edit_chunks(first.upload_id, [2], lambda chunk: failed(chunk, reason="it is a test"), at=clock.now)
-    tally = store.tally(holder=HOLDER)
-    assert {state: number for state, number in tally.chunks.items() if number} == {
-        ChunkState.STORED: 1,
-        ChunkState.ANNOUNCED: 1,
-        ChunkState.FAILED: 1,
-    }
-    assert (tally.oldest_in_outbox, tally.oldest_unlanded) == (cut_at, clock.now)
-    assert store.tally(holder="nobody").oldest_in_outbox is None
 
 
 class TestOldestUnlanded:
