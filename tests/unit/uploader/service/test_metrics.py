@@ -230,18 +230,18 @@ def test_database_that_says_nothing_does_not_take_the_page_with_it(
     assert ready.json()["manifest"] == {"ok": False, "why": "the database of manifests has not answered within 3 s"}
 
 
-def test_chunks_that_take_too_long_to_count_are_left_out(
-    uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_chunks_that_take_too_long_to_count_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uploader.gauges._LOOK_WITHIN_S", 0.1)
     counted = threading.Event()
 
     def slow(*_: object, **__: object) -> Tally:
         assert counted.wait(60)
         raise ManifestUnavailableError("the test has waited for long enough")
 
-    monkeypatch.setattr(uploader.app.state.service._store, "tally", slow)
-    page = httpx.get(f"{uploader.base_url}/metrics", timeout=SCRAPE_TIMEOUT_S, trust_env=False)
-    counted.set()
+    with running_uploader(tmp_path) as uploader:
+        monkeypatch.setattr(uploader.app.state.service._store, "tally", slow)
+        page = httpx.get(f"{uploader.base_url}/metrics", timeout=SCRAPE_TIMEOUT_S, trust_env=False)
+        counted.set()
     found = parse_metrics(page.text)
     assert found["csvpipe_ready", "manifest"] == 1
     assert ("csvpipe_outbox_chunks",) not in found
