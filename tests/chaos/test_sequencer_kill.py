@@ -141,15 +141,18 @@ def test_process_stopped_beyond_its_lease_sends_nothing_when_it_wakes_up(
     options = ("--mode", mode, "--checkpoint-interval", "5000", "--fence")
     with rig.start(*options) as stale:
         wait_until(lambda: _sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
-        stale.send_signal(signal.SIGSTOP)
+        rig.freeze(stale)
+        refusals: list[str] = []
 
         def taken_over() -> bool:
             ended = rig.run(*options)
             assert ended.code in (0, TRY_AGAIN), str(ended)
+            refusals.append(str(ended))
             return ended.code == 0
 
         try:
-            wait_until(taken_over, what="another process may take over", deadline_s=120)
+            what = "another process may take over"
+            wait_until(taken_over, what=what, deadline_s=120, explain=lambda: "\n".join(refusals[-2:]))
         finally:
             stale.send_signal(signal.SIGCONT)
         ended = rig.end_of(stale)

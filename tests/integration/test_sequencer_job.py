@@ -159,7 +159,7 @@ def test_second_process_is_refused_and_told_who_runs_the_job(rig: SequencerRig) 
     rig.environment = {"LEASE_S": "600", "DELIVERY_TIMEOUT_S": "300"}
     with rig.start("--checkpoint-interval", "1000") as first:
         wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
-        first.send_signal(signal.SIGSTOP)
+        rig.freeze(first)
         try:
             second = rig.run()
         finally:

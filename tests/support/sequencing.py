@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
 import uuid
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+import psutil
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
 
@@ -140,6 +144,15 @@ class SequencerRig:
             for process in (first, second):
                 found = self.end_of(process)
                 assert found.code == 0, str(found)
+
+    def freeze(self, process: RunningCommand) -> None:
+        """Stop a process while the checkpoint file is ours: frozen in a write, it would keep all others out."""
+        with closing(sqlite3.connect(self.checkpoint_file, timeout=30, isolation_level=None)) as file:
+            file.execute("BEGIN IMMEDIATE")
+            process.send_signal(signal.SIGSTOP)
+            frozen = psutil.Process(process.pid)
+            wait_until(lambda: frozen.status() == psutil.STATUS_STOPPED, what="it stands", deadline_s=20, poll_s=0.01)
+            file.execute("ROLLBACK")
 
     def checkpoint(self) -> Checkpoint | None:
         """Return what the job has noted."""
