@@ -50,10 +50,15 @@ def run_job(parts: JobParts, stop: StopRequest) -> Checkpoint:
                 tries = 1 if progress.records_sent > sent_before else tries + 1
                 if tries > settings.retries or stop.requested:
                     raise
-                wait_s = min(_FIRST_WAIT_S * 2 ** (tries - 1), _LONGEST_WAIT_S)
+                wait_s = pause_s(tries)
                 _log.warning("%s; try %d of %d in %.1f s", error.detail, tries, settings.retries, wait_s)
                 if stop.wait(wait_s):
                     raise
+
+
+def pause_s(tries: int) -> float:
+    """Return how many seconds to wait after so many failed tries, the first of which is 1."""
+    return min(_FIRST_WAIT_S * 2.0 ** (tries - 1), _LONGEST_WAIT_S)
 
 
 def _lease_of(parts: JobParts) -> Lease:

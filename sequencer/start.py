@@ -14,7 +14,7 @@ from sequencer.checkpoint import CheckpointStore, CheckpointsUnavailableError, o
 from sequencer.cloudwatch import CloudWatchEmitter, cloudwatch_client
 from sequencer.errors import JobUsageError
 from sequencer.input import JobInput, open_input
-from sequencer.job import run_job
+from sequencer.job import pause_s, run_job
 from sequencer.kafka_config import client_config
 from sequencer.lease import owner_name
 from sequencer.librdkafka import choose_library
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _log = logging.getLogger(__name__)
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 Observe = Callable[[str, Progress], None]
 
 
@@ -160,7 +159,7 @@ def _check_began_so(settings: JobSettings, checkpoints: CheckpointStore, stop: S
 
 def _load(checkpoints: CheckpointStore, job_id: str, settings: JobSettings, stop: StopRequest) -> Checkpoint | None:
     """Return the last checkpoint of a job, however often the store is away for a moment."""
-    for wait_s in (min(_FIRST_WAIT_S * 2**tries, _LONGEST_WAIT_S) for tries in range(settings.retries)):
+    for wait_s in map(pause_s, range(1, settings.retries + 1)):
         try:
             return checkpoints.load(job_id)
         except CheckpointsUnavailableError as error:

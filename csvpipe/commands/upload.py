@@ -109,17 +109,15 @@ def _repeated_once(upload: Callable[[], UploadAccepted], rewind: Callable[[], bo
     while True:
         try:
             return upload()
-        except AnswerLostError as error:
+        except UnavailableError as error:
+            if not (sent_before or isinstance(error, AnswerLostError)):
+                raise
             if sent_before or not rewind():
                 raise type(error)(f"{error.detail} {hint}", **error.extra) from error
             sent_before = True
             messages().print("The uploader's answer was lost; sending the file again, under the same key")
         except (TryAgainError, UploaderFailedError) as error:
             raise type(error)(f"{error.detail}. {hint}", **error.extra) from error
-        except UnavailableError as error:
-            if not sent_before:
-                raise
-            raise type(error)(f"{error.detail} {hint}", **error.extra) from error
 
 
 def _open(path: Path) -> BinaryIO:

@@ -106,7 +106,7 @@ def test_store_that_is_away_for_a_moment_is_asked_again(tmp_path: Path, begun: l
             raise failures.pop()
         return load(store, job_id)
 
-    with patch.object(SqliteCheckpoints, "load", load_later), patch("sequencer.start._FIRST_WAIT_S", 0.001):
+    with patch.object(SqliteCheckpoints, "load", load_later), patch("sequencer.job._FIRST_WAIT_S", 0.001):
         run(tmp_path)
     assert begun == [("job", 0)]
 

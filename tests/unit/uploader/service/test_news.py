@@ -99,9 +99,8 @@ class TestFailure:
         create: Callable[..., UploadRecord],
     ) -> None:
         """The four tries of a run take longer than the pause before the next announcement, which begins another."""
-        kafka.before_publish = lambda: clock.advance(
-            seconds=9, microseconds=1
-        )  # the mark comes later than the message says
+        # The mark comes later than the message says.
+        kafka.before_publish = lambda: clock.advance(seconds=9, microseconds=1)
         upload_id = create(chunks=1).upload_id
         outbox.run_pass()
         clock.advance(minutes=31)
