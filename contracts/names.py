@@ -24,7 +24,9 @@ METADATA_UPLOAD_ID = "upload-id"
 """Name of an object's S3 user metadata that holds the id of its upload."""
 
 DATASET_NAME_RULE = "1 to 128 characters, each a letter A-Z or a-z, a digit, '_', '.' or '-', and not only dots"
-_DATASET_NAME = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.-]{1,128}\Z")
+DATASET_NAME_PATTERN = r"^(?!\.+$)[A-Za-z0-9_.-]{1,128}$"
+"""The rule as a regular expression of JSON Schema."""
+_DATASET_NAME = re.compile(DATASET_NAME_PATTERN)
 RESERVED_PREFIX = "_manifests"
 
 
@@ -34,7 +36,7 @@ def check_dataset_name(name: str) -> str:
     Raises:
         InvalidDatasetNameError: the name would not be safe as a directory, an object key and a URL part.
     """
-    if not _DATASET_NAME.match(name):
+    if not _DATASET_NAME.fullmatch(name):
         raise InvalidDatasetNameError(
             f"dataset_name {name[:140]!r} is not allowed: {DATASET_NAME_RULE}", field="dataset_name"
         )

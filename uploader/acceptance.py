@@ -21,7 +21,7 @@ from uploader.store.protocol import Claim, Store
 from uploader.store.records import ChunkRecord, UploadRecord, new_upload
 from uploader.threads import Threads
 
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+IDEMPOTENCY_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 _MAY_EXIST = (
     "the upload may exist all the same: send it again with the same Idempotency-Key, and it is taken once, or look for "
     "it in GET /uploads"
@@ -149,9 +149,8 @@ class Acceptance:
     def _replay(self, first: UploadRecord, second: UploadRecord) -> UploadAccepted:
         if (first.source_sha256, first.requested) != (second.source_sha256, second.requested):
             raise IdempotencyConflictError(
-                f"this Idempotency-Key belongs to upload {first.upload_id}, which has other content or other options; "
-                "use a new key for a new upload",
-                upload_id=first.upload_id,
+                "this Idempotency-Key was used for an upload with other content or other options; "
+                "use a new key for a new upload"
             )
         UploadLog(_log, first.upload_id).info("The same upload came again; answered with the first")
         return UploadAccepted.of(first, base_url=self._base_url, replayed=True)
@@ -163,7 +162,7 @@ def check_idempotency_key(key: str | None) -> None:
     Raises:
         InvalidFieldError: it breaks its rule.
     """
-    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidFieldError(
             "Idempotency-Key must be 1 to 255 visible ASCII characters, such as a UUID", field="Idempotency-Key"
         )

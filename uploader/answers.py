@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.names import object_key
@@ -20,6 +20,7 @@ _UNITS: dict[ChunkType, Literal["MB", "rows", "chunks"]] = {
     ChunkType.ROWS: "rows",
     ChunkType.COUNT: "chunks",
 }
+_MAX_EVIDENCE_DEPTH = 20
 
 
 class Status(StrEnum):
@@ -171,6 +172,22 @@ class StateChange(BaseModel):
         description="of the message that was given up with `failed`; where a newer one has been sent since, nothing "
         "changes",
     )
+
+    @field_validator("evidence")
+    @classmethod
+    def _is_shallow(cls, evidence: dict[str, object]) -> dict[str, object]:
+        level: list[object] = [evidence]
+        for _ in range(_MAX_EVIDENCE_DEPTH + 1):
+            level = [child for parent in level for child in _children(parent)]
+        if level:
+            raise ValueError(f"must not be nested deeper than {_MAX_EVIDENCE_DEPTH} levels")
+        return evidence
+
+
+def _children(value: object) -> list[object]:
+    """Return the containers within ``value``."""
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [child for child in values if isinstance(child, dict | list)]
 
 
 def manifest_of(upload: UploadRecord, chunks: list[ChunkRecord]) -> Manifest:

@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from uploader.acceptance import Acceptance
 from uploader.announcer import Announcer
@@ -28,6 +30,7 @@ from uploader.logging import configure_logging
 from uploader.loops import Loop
 from uploader.measured_announcer import MeasuredAnnouncer
 from uploader.metrics_page import MetricsPage
+from uploader.openapi import operation_id, render_document
 from uploader.outbox import Outbox
 from uploader.problems import add_problem_handlers
 from uploader.readiness import KafkaProbe, Readiness
@@ -87,12 +90,17 @@ def create_app(
             yield
             _log.info("Stopping")
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="CSV ingestion: uploader",
         summary="Huge CSV files in; complete and provably intact objects out.",
         version=version("csvpipe"),
         lifespan=lifespan,
+        static_url="/docs/assets",
+        redoc_url=None,
+        swagger_ui_parameters={"validatorUrl": None},
+        generate_unique_id_function=operation_id,
     )
+    app.openapi = partial(render_document, app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     app.state.settings = settings
     app.state.moments = DistinctMoments(clock)
     app.state.upload_slots = UploadSlots(limit=settings.max_concurrent_uploads)

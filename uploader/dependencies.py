@@ -29,5 +29,5 @@ def _metrics_page(request: Request) -> MetricsPage:
 ServiceDep = Annotated[UploadService, Depends(_service)]
 ReadinessDep = Annotated[Readiness, Depends(_readiness)]
 MetricsPageDep = Annotated[MetricsPage, Depends(_metrics_page)]
-UploadIdPath = Annotated[str, Path(description="as `POST /upload/csv` answered it")]
+UploadIdPath = Annotated[str, Path(min_length=1, description="as `POST /upload/csv` answered it")]
 ChunkIdPath = Annotated[int, Path(ge=1, le=2**31 - 1, description="from 1")]

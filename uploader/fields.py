@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import encodings
+import pkgutil
 from collections.abc import Iterable
+from encodings.aliases import aliases
+from functools import cache
 
 from contracts.names import check_dataset_name
 from uploader.errors import InvalidFieldError
@@ -27,6 +31,8 @@ _DELIMITERS = {
 }
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 _MAX_CHUNK_SIZE = 1_000_000_000_000
+_MAX_ENCODING_CHARS = 40
+_NOT_FOR_FILES = frozenset({"idna", "punycode", "undefined", "raw-unicode-escape", "unicode-escape"})
 
 
 class UploadFields:
@@ -48,6 +54,8 @@ class UploadFields:
             raise InvalidFieldError(
                 f"unknown field {name[:64]!r}; the fields are {FILE_FIELD}, {', '.join(FIELD_NAMES)}", field=name[:64]
             )
+        if len(value.encode(errors="replace")) > MAX_FIELD_BYTES:
+            raise InvalidFieldError(f"{name} is longer than {MAX_FIELD_BYTES} bytes", field=name)
         known = self._values.setdefault(name, value)
         if known != value:
             raise InvalidFieldError(f"{name} is given twice, as {known!r} and as {value!r}", field=name)
@@ -128,12 +136,12 @@ class UploadFields:
         value = self._values.get("encoding")
         if value is None or value in {"", "auto"}:
             return None
-        try:
-            return codecs.lookup(value).name
-        except (LookupError, ValueError):
+        name = _codec_name(value)
+        if name is None:
             raise InvalidFieldError(
-                f"encoding {value!r} is not known; for example utf-8, latin-1, windows-1252", field="encoding"
-            ) from None
+                f"encoding {value[:40]!r} is not known; for example utf-8, latin-1, windows-1252", field="encoding"
+            )
+        return name
 
     def _strict(self) -> bool:
         value = self._values.get("strict")
@@ -142,3 +150,27 @@ class UploadFields:
         if value.lower() not in _BOOLEANS:
             raise InvalidFieldError(f"strict is {value!r}; it is true or false", field="strict")
         return _BOOLEANS[value.lower()]
+
+
+def _codec_name(value: str) -> str | None:
+    """Return the canonical name of an encoding of text; None for anything else.
+
+    Names are looked up among those that Python ships: ``codecs.lookup`` keeps every name that it was ever asked for.
+    """
+    if len(value) > _MAX_ENCODING_CHARS or not value.isascii():
+        return None
+    name = encodings.normalize_encoding(value).lower()
+    if name not in _known_encodings():
+        return None
+    try:
+        codec = codecs.lookup(name)
+        "".encode(name)  # LookupError for what turns bytes into bytes, such as base64
+    except (LookupError, ValueError):
+        return None
+    return None if codec.name in _NOT_FOR_FILES else codec.name
+
+
+@cache
+def _known_encodings() -> frozenset[str]:
+    modules = {module.name for module in pkgutil.iter_modules(encodings.__path__)}
+    return frozenset({*aliases, *aliases.values(), *modules})

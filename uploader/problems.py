@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match, Route
 
 from contracts.errors import CsvPipeError
 
@@ -31,10 +32,19 @@ class Problem(BaseModel):
     instance: str = Field(description="path of the request")
 
 
+class InvalidRequestError(CsvPipeError):
+    """A parameter or JSON body that breaks the OpenAPI document; ``faults`` lists each ``field`` and ``rule``."""
+
+    code = "invalid_request"
+    status = 422
+    title = "Invalid request"
+
+
 def problem_responses(*errors: type[CsvPipeError]) -> dict[int | str, dict[str, Any]]:
-    """Describe ``errors`` for the OpenAPI document of a route."""
+    """Describe ``errors`` for the OpenAPI document of a route that has parameters."""
     responses: dict[int | str, dict[str, Any]] = {}
-    for error in errors:
+    described: tuple[type[CsvPipeError], ...] = (InvalidRequestError, *errors)
+    for error in described:
         known = responses.setdefault(error.status, {"model": Problem, "content": {PROBLEM_JSON: {}}})
         known["description"] = "; ".join(filter(None, [known.get("description"), f"{error.title} (`{error.code}`)"]))
     return responses
@@ -74,20 +84,42 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for this class
-    faults = [{"field": ".".join(map(str, fault["loc"])), "rule": fault["msg"]} for fault in error.errors()]
+    return _refuse(
+        request, [{"field": ".".join(map(str, fault["loc"])), "rule": fault["msg"]} for fault in error.errors()]
+    )
+
+
+def _refuse(request: Request, faults: list[dict[str, str]]) -> JSONResponse:
     detail = "; ".join(f"{fault['field']}: {fault['rule']}" for fault in faults)
+    kind = InvalidRequestError
     return _answer(
-        request, status=422, code="invalid_request", title="Invalid request", detail=detail, extra={"faults": faults}
+        request, status=kind.status, code=kind.code, title=kind.title, detail=detail, extra={"faults": faults}
     )
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for this class
+    if error.status_code == http.HTTPStatus.BAD_REQUEST:
+        # FastAPI's for a body that its JSON parser gave up on: bytes that are not text, or nesting without end.
+        return _refuse(request, [{"field": "body", "rule": "Input should be a JSON document in UTF-8"}])
     title = http.HTTPStatus(error.status_code).phrase
     code = title.lower().replace(" ", "_").replace("-", "_")
     answer = _answer(request, status=error.status_code, code=code, title=title, detail=str(error.detail))
     answer.headers.update(error.headers or {})
+    if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
     return answer
+
+
+def _methods(request: Request) -> set[str]:
+    """Return what the path of ``request`` can be asked with; Starlette names the methods of one route only."""
+    routes: list[BaseRoute] = request.app.routes
+    return {
+        method
+        for route in routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from starlette.requests import ClientDisconnect
 
+from contracts.names import DATASET_NAME_PATTERN
 from contracts.spans import SpanKind, Spans
 from contracts.traceparent import find_traceparent
-from uploader.acceptance import check_idempotency_key
+from uploader.acceptance import IDEMPOTENCY_KEY, check_idempotency_key
 from uploader.answers import UploadAccepted
 from uploader.body import Body, StreamedBody
 from uploader.errors import (
@@ -22,6 +23,7 @@ from uploader.errors import (
     InvalidCsvError,
     InvalidFieldError,
     MalformedMultipartError,
+    ManifestUnavailableError,
     SameMomentError,
     TooManyChunksError,
     TooManyUploadsError,
@@ -36,7 +38,7 @@ from uploader.problems import problem_responses
 from uploader.receiving import receiving_directory
 
 _FIELDS: dict[str, dict[str, Any]] = {
-    "dataset_name": {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,128}$", "description": "where the rows belong"},
+    "dataset_name": {"type": "string", "pattern": DATASET_NAME_PATTERN, "description": "where the rows belong"},
     "chunk_type": {"type": "string", "enum": ["size", "rows", "count"], "description": "what chunk_size counts"},
     "chunk_size": {"type": "integer", "minimum": 1, "description": "megabytes, rows, or the number of chunks"},
     "delimiter": {"type": "string", "description": "one of , ; | tab; found out from the header where not given"},
@@ -80,13 +82,20 @@ router = APIRouter(tags=["uploads"])
         TooManyChunksError,
         TooManyUploadsError,
         SameMomentError,
+        ManifestUnavailableError,
         DiskFullError,
     ),
 )
 async def upload_csv(
     request: Request,
     response: Response,
-    idempotency_key: Annotated[str | None, Header()] = None,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            description="the same key with the same file and options gives the first upload again",
+            json_schema_extra={"pattern": IDEMPOTENCY_KEY.pattern},
+        ),
+    ] = None,
 ) -> UploadAccepted:
     """Take a CSV as multipart/form-data, cut it into chunks and announce them.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Query, Request
 
 from contracts.manifest import Manifest
-from contracts.names import check_dataset_name
+from contracts.names import DATASET_NAME_PATTERN, check_dataset_name
 from uploader.answers import Status, UploadPage, UploadStatus
 from uploader.dependencies import ServiceDep, UploadIdPath
 from uploader.errors import AnnounceError, InvalidFieldError, UploadGoneError, UploadNotFoundError, UploadOnItsWayError
@@ -20,7 +20,9 @@ router = APIRouter(prefix="/uploads", tags=["uploads"])
 @router.get("", summary="List uploads", responses=problem_responses(InvalidFieldError))
 def list_uploads(
     service: ServiceDep,
-    dataset: Annotated[str | None, Query(description="only this dataset")] = None,
+    dataset: Annotated[
+        str | None, Query(description="only this dataset", json_schema_extra={"pattern": DATASET_NAME_PATTERN})
+    ] = None,
     status: Annotated[Status | None, Query(description="only uploads that stand there")] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="uploads a page")] = 50,
     cursor: Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before")] = None,

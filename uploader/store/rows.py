@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Column, Row
@@ -31,7 +31,7 @@ def chunk_of(row: Row[Any]) -> ChunkRecord:
 
 def values_of(record: UploadRecord | ChunkRecord) -> dict[str, Any]:
     """Return what to write for ``record``."""
-    values = asdict(record)
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
     values["state"] = record.state.value
     if isinstance(record, UploadRecord):
         values["chunk_type"] = record.chunk_type.value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,30 @@ def test_dataset_name_that_breaks_the_rule_is_refused(name: str) -> None:
     with pytest.raises(CsvPipeError) as raised:
         options(dataset_name=name)
     assert raised.value.code == "invalid_dataset_name"
+
+
+@pytest.mark.parametrize("value", ["x" * 41, "utf-8" + " " * 60_000, "é" * 30, "no-such-encoding"])
+def test_unknown_encodings_leave_nothing_in_memory(value: str) -> None:
+    # Python keeps every name that it was asked for, known or not, for as long as the process lives.
+    before = len(encodings._cache)
+    for number in range(20):
+        with pytest.raises(InvalidFieldError) as raised:
+            options(encoding=f"{value}{number}")
+        assert raised.value.extra == {"field": "encoding"}
+        assert len(raised.value.detail) < 200
+    assert len(encodings._cache) == before
+
+
+@pytest.mark.parametrize(
+    "value", ["rot13", "hex", "base64", "zlib", "bz2", "uu", "quopri", "idna", "punycode", "undefined"]
+)
+def test_codec_that_is_not_an_encoding_of_text_is_refused(value: str) -> None:
+    with pytest.raises(InvalidFieldError, match="not known"):
+        options(encoding=value)
+
+
+def test_field_in_the_query_is_bounded_as_one_in_the_form_is() -> None:
+    with pytest.raises(InvalidFieldError, match="4096 bytes") as raised:
+        options(delimiter="é" * 2_049)
+    assert raised.value.extra == {"field": "delimiter"}
+    assert len(raised.value.detail) < 200

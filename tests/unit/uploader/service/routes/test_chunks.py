@@ -157,6 +157,39 @@ class TestChunkState:
         answer = put_state(client, upload(), 1, "failed", evidence={"log": "x" * 20_000})
         assert_problem(answer, 422, "invalid_field")
 
+    @pytest.mark.parametrize("depth", [21, 500, 5_000, 30_000])
+    @pytest.mark.parametrize("brackets", ["[]", "{}"])
+    def test_deeply_nested_evidence_is_refused_and_nothing_fails(
+        self,
+        client: httpx.Client,
+        upload: Callable[..., str],
+        caplog: pytest.LogCaptureFixture,
+        depth: int,
+        brackets: str,
+    ) -> None:
+        opening, closing = ("[", "]") if brackets == "[]" else ('{"a":', "}")
+        nested = opening * depth + "1" + closing * depth
+        body = f'{{"state": "relayed", "evidence": {{"seen": {nested}}}}}'
+        answer = client.put(f"/chunks/{upload()}/1/state", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code in {413, 422}, answer.text[:500]
+        assert answer.json()["code"] in {"invalid_request", "body_too_large"}
+        assert len(answer.content) < 2_000
+        assert "Traceback" not in caplog.text
+
+    def test_evidence_as_deep_as_allowed_is_kept(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+        nested: Any = 1
+        for _ in range(19):
+            nested = [nested]
+        assert put_state(client, upload(), 1, "relayed", evidence={"seen": nested}).status_code == 200
+
+    @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 60_000, b'{"state": "relayed"'])
+    def test_body_that_is_not_json_is_an_invalid_request(
+        self, client: httpx.Client, upload: Callable[..., str], body: bytes
+    ) -> None:
+        headers = {"Content-Type": "application/json"}
+        answer = client.put(f"/chunks/{upload()}/1/state", content=body, headers=headers)
+        assert_problem(answer, 422, "invalid_request")
+
     def test_chunk_of_a_deleted_upload_takes_no_news(self, client: httpx.Client, upload: Callable[..., str]) -> None:
         upload_id = upload()
         client.delete(f"/uploads/{upload_id}?force=true")

@@ -1,0 +1,38 @@
+"""``/docs``: the API's page works on a network that reaches nothing but the uploader."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+import httpx
+
+_LINK = re.compile(r"""(?:src|href)=["']([^"']+)["']""")
+_CALLED = re.compile(r"""["']?url["']?:\s*["']([^"']+)["']""")
+
+
+def test_page_loads_everything_from_the_uploader(client: httpx.Client) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assets = _LINK.findall(page.text)
+    assert any(asset.endswith(".js") for asset in assets)
+    assert any(asset.endswith(".css") for asset in assets)
+    for asset in [*assets, *_CALLED.findall(page.text)]:
+        assert not urlsplit(asset).netloc, asset
+        answer = client.get(asset)
+        assert answer.status_code == 200, asset
+        assert answer.content
+
+
+def test_page_asks_nobody_to_validate_the_document(client: httpx.Client) -> None:
+    # Swagger UI sends the document's address to validator.swagger.io unless this is null.
+    assert re.search(r'"validatorUrl":\s*null', client.get("/docs").text)
+
+
+def test_assets_are_below_the_page_so_that_one_ingress_path_serves_both(client: httpx.Client) -> None:
+    for asset in _LINK.findall(client.get("/docs").text):
+        assert asset.startswith("/docs/"), asset
+
+
+def test_there_is_one_page(client: httpx.Client) -> None:
+    assert client.get("/redoc").status_code == 404
