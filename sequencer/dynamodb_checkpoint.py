@@ -162,7 +162,8 @@ def _answers(table: str) -> Iterator[None]:
             raise
         if code in _NOT_ALLOWED:
             raise NotAllowedError(
-                f"DynamoDB refuses ({code}); the role needs GetItem and UpdateItem on table {table}"
+                f"DynamoDB table {table}: {error}; the role needs GetItem and UpdateItem on the items JOB_ID and "
+                "JOB_ID.p0, JOB_ID.p1 ... of it"
             ) from error
         if code == "ResourceNotFoundException":
             raise JobSettingsError(

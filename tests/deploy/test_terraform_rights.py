@@ -28,7 +28,12 @@ EXCLUSIVE = {
     "KeepCheckpoints": Statement(
         frozenset({"dynamodb:GetItem", "dynamodb:UpdateItem"}),
         ("fake-arn-of-aws_dynamodb_table-csvpipe-big-checkpoints",),
-        (("ForAllValues:StringEquals", "dynamodb:LeadingKeys", ("big",)),),
+        (("ForAllValues:StringLike", "dynamodb:LeadingKeys", ("big",)),),
+    ),
+    "LookForTheOtherForm": Statement(
+        frozenset({"dynamodb:GetItem"}),
+        ("fake-arn-of-aws_dynamodb_table-csvpipe-big-checkpoints",),
+        (("ForAllValues:StringEquals", "dynamodb:LeadingKeys", ("big.p0",)),),
     ),
     "PutMetrics": Statement(
         frozenset({"cloudwatch:PutMetricData"}), ("*",), (("StringEquals", "cloudwatch:namespace", ("csvpipe",)),)

@@ -28,6 +28,11 @@ SHORT = {"LEASE_S": "12", "DELIVERY_TIMEOUT_S": "6", "RETRIES": "2"}
 """Times that let a test see what takes minutes elsewhere."""
 
 
+def csvpipe_argv(command: str, *options: str) -> list[str]:
+    """Return what runs a command of the program."""
+    return [str(Path(sys.executable).parent / "csvpipe"), command, *options]
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended."""
@@ -176,5 +181,4 @@ class SequencerRig:
             **SHORT,
             **self.environment,
         }
-        argv = [str(Path(sys.executable).parent / "csvpipe"), command, *options]
-        return RunningCommand(argv, environment=environment, directory=self.directory)
+        return RunningCommand(csvpipe_argv(command, *options), environment=environment, directory=self.directory)

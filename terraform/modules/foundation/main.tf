@@ -105,6 +105,7 @@ module "iam" {
   dead_letters         = local.dead_letters
   mode                 = var.mode
   fence                = var.fence
+  partitions           = 1
   checkpoint_table_arn = module.checkpoint_table.arn
   namespace            = local.namespace
   repository_arn       = module.image_repository.arn

@@ -9,7 +9,8 @@ locals {
   topic_arn         = "${local.topic_prefix}/${var.kafka_topic}"
   dead_letter_arn   = "${local.topic_prefix}/${var.dead_letter_topic}"
   topic_arns        = var.dead_letters ? [local.topic_arn, local.dead_letter_arn] : [local.topic_arn]
-  transactional_arn = "${replace(var.msk_cluster_arn, ":cluster/", ":transactional-id/")}/${var.job_id}"
+  transactional_arn = "${replace(var.msk_cluster_arn, ":cluster/", ":transactional-id/")}/${var.job_id}${local.ranged ? ".p*" : ""}"
+  ranged            = var.partitions > 1
   is_prefix         = var.s3_key == "" || endswith(var.s3_key, "/")
   bucket_arn        = "arn:${data.aws_partition.current.partition}:s3:::${var.s3_bucket}"
 }
@@ -89,9 +90,21 @@ data "aws_iam_policy_document" "job" {
     actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
     resources = [var.checkpoint_table_arn]
     condition {
+      test     = "ForAllValues:StringLike"
+      variable = "dynamodb:LeadingKeys"
+      values   = [local.ranged ? "${var.job_id}.p*" : var.job_id]
+    }
+  }
+
+  # A job without a checkpoint looks whether it began in the other form, with or without ranges (sequencer/start.py).
+  statement {
+    sid       = "LookForTheOtherForm"
+    actions   = ["dynamodb:GetItem"]
+    resources = [var.checkpoint_table_arn]
+    condition {
       test     = "ForAllValues:StringEquals"
       variable = "dynamodb:LeadingKeys"
-      values   = [var.job_id]
+      values   = [local.ranged ? var.job_id : "${var.job_id}.p0"]
     }
   }
 

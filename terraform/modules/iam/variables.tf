@@ -63,6 +63,11 @@ variable "fence" {
   type        = bool
 }
 
+variable "partitions" {
+  description = "Ranges of the source; more than one: each has a checkpoint and a transactional id of its own, JOB_ID.p0 and so on."
+  type        = number
+}
+
 variable "checkpoint_table_arn" {
   description = "ARN of the table of the checkpoints."
   type        = string

@@ -6,10 +6,11 @@ Its tokens are unsigned ones, which Apache's broker takes where nothing else is 
 from __future__ import annotations
 
 import json
+import os
 import time
 from base64 import urlsafe_b64encode
 
-USER = "writer"
+USER = os.environ.get("FAKE_IAM_USER", "writer")
 _LIFE_S = 900
 
 
