@@ -12,7 +12,7 @@ from contracts.manifest import Manifest, ManifestChunk
 from contracts.names import object_key
 from contracts.states import ChunkState, UploadState
 from uploader.model import ChunkType
-from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.transitions import SAFE_IN_BUCKET, is_given_up
 
 _UNITS: dict[ChunkType, Literal["MB", "rows", "chunks"]] = {
@@ -122,7 +122,7 @@ class UploadSummary(BaseModel):
     error: str | None
 
     @classmethod
-    def of(cls, upload: UploadRecord, counts: dict[ChunkState, int]) -> Self:
+    def of(cls, upload: UploadOverview, counts: dict[ChunkState, int]) -> Self:
         """Return the summary of ``upload``."""
         return cls(**_summary(upload, counts))
 
@@ -137,7 +137,7 @@ class UploadStatus(UploadSummary):
     chunks: list[ChunkStatus]
 
     @classmethod
-    def with_chunks(cls, upload: UploadRecord, chunks: list[ChunkRecord], *, reannounce_limit: int) -> Self:
+    def with_chunks(cls, upload: UploadOverview, chunks: list[ChunkRecord], *, reannounce_limit: int) -> Self:
         """Return the status of ``upload``; ``reannounce_limit`` says which failed chunks are tried again."""
         counts: dict[ChunkState, int] = {}
         for chunk in chunks:
@@ -213,7 +213,7 @@ def manifest_of(upload: UploadRecord, chunks: list[ChunkRecord]) -> Manifest:
     )
 
 
-def _manifest_chunk(upload: UploadRecord, chunk: ChunkRecord) -> ManifestChunk:
+def _manifest_chunk(upload: UploadOverview, chunk: ChunkRecord) -> ManifestChunk:
     return ManifestChunk(
         chunk_id=chunk.chunk_id,
         filename=chunk.filename,
@@ -228,7 +228,7 @@ def _manifest_chunk(upload: UploadRecord, chunk: ChunkRecord) -> ManifestChunk:
     )
 
 
-def _summary(upload: UploadRecord, counts: dict[ChunkState, int]) -> dict[str, object]:
+def _summary(upload: UploadOverview, counts: dict[ChunkState, int]) -> dict[str, object]:
     return {
         "upload_id": upload.upload_id,
         "dataset_name": upload.dataset_name,

@@ -8,10 +8,10 @@ import json
 from datetime import UTC, datetime
 
 from uploader.errors import InvalidFieldError
-from uploader.store.records import UploadRecord
+from uploader.store.records import UploadOverview
 
 
-def write_cursor(upload: UploadRecord) -> str:
+def write_cursor(upload: UploadOverview) -> str:
     """Return the cursor of what comes after ``upload``."""
     place = json.dumps([upload.created_at.isoformat(), upload.upload_id])
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")

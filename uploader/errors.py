@@ -21,6 +21,14 @@ class InvalidCsvError(CsvPipeError):
     title = "Invalid CSV"
 
 
+class HeaderRepeatedError(CsvPipeError):
+    """The headers of all chunks together are out of proportion to the file; ``max_chunks`` would be accepted."""
+
+    code = "header_repeated"
+    status = 400
+    title = "Header repeated too often"
+
+
 class MalformedMultipartError(CsvPipeError):
     """The body is not multipart/form-data as RFC 7578 has it, or it was cut off."""
 

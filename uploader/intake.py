@@ -18,10 +18,11 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from contracts.errors import CsvPipeError
-from contracts.names import BYTES_PER_MB, timestamp
+from contracts.names import timestamp
 from uploader.body import Body
 from uploader.chunking.blocks import Block, BlockPool
 from uploader.chunking.job import CutJob
@@ -44,7 +45,6 @@ from uploader.settings import Settings
 _log = logging.getLogger(__name__)
 _MULTIPART_OVERHEAD_BYTES = 64 * 1024
 """What a body may hold beside the file: fields, the heads of parts, and whatever follows the last of them."""
-_DISK_CHECK_BYTES = 64 * BYTES_PER_MB
 IDLE_S = 60.0
 """How long a client may send nothing: it holds one of the slots, and buffers."""
 
@@ -94,6 +94,7 @@ async def receive_upload(
             max_chunks=settings.max_chunks,
             expected_bytes=length,
             log=log,
+            make_room=partial(check_room, directory, settings=settings),
         ),
     )
     try:
@@ -133,15 +134,20 @@ def _too_large(settings: Settings, what: str) -> FileTooLargeError:
 
 
 async def check_disk(directory: Path, *, needed_bytes: int, settings: Settings) -> None:
-    """Refuse an upload that would leave less than ``MIN_FREE_DISK_MB``.
+    """Do as :func:`check_room` does, from the event loop."""
+    await asyncio.to_thread(check_room, directory, needed_bytes, settings=settings)
+
+
+def check_room(directory: Path, needed_bytes: int, *, settings: Settings) -> None:
+    """Refuse to write what would leave less than ``MIN_FREE_DISK_MB`` (blocks).
 
     Raises:
         DiskFullError: see above.
     """
-    free = (await asyncio.to_thread(shutil.disk_usage, directory)).free
+    free = shutil.disk_usage(directory).free
     if free - needed_bytes < settings.min_free_disk_bytes:
         raise DiskFullError(
-            f"the upload needs {needed_bytes} bytes, and {settings.min_free_disk_mb} MB are to stay free "
+            f"the upload needs {needed_bytes} bytes more, and {settings.min_free_disk_mb} MB are to stay free "
             f"(MIN_FREE_DISK_MB), but the disk of TEMP_DIR has {free} bytes left; try again when chunks have landed",
             free_bytes=free,
             needed_bytes=needed_bytes,
@@ -162,7 +168,6 @@ class _Intake:
         self._value = bytearray()
         self._beside_file_bytes = 0
         self._cut: StreamingCut | SpooledCut | None = None
-        self._next_disk_check = _DISK_CHECK_BYTES
         self._idle = asyncio.timeout(None)
         self._extend_at = 0.0
 
@@ -179,12 +184,10 @@ class _Intake:
         options = self._fields.options()
         self._job.dataset_name = options.dataset_name
         if isinstance(self._cut, SpooledCut):
-            finish = self._cut.finish(options=options, check=self._pool.check, check_room=self._check_room)
-            return options, await finish
+            return options, await self._cut.finish(options=options, check=self._pool.check)
         result = await self._cut.finish(check=self._pool.check)
         if options == self._cut.options:
             return options, result
-        await self._check_room(result.content_bytes)
         self._job.log.info("A field behind the file changes how it is cut: it is cut again")
         return options, await self._cut.cut_again(options, result)
 
@@ -199,7 +202,7 @@ class _Intake:
     async def _take_piece(self, block: Block, size: int) -> None:
         """Take the ``size`` bytes that were read into the room of ``block``: file content stays where it is."""
         if self._in_file and self._reader.is_content(block, block.size, block.size + size):
-            await self._count(size)
+            self._count(size)
             block.extend(size)
             if block.full:
                 self._submit()
@@ -261,7 +264,9 @@ class _Intake:
         if options is None or options.chunk_type is ChunkType.COUNT:
             # The spool goes when the chunks are there: for a moment both are.
             with self._our_turn():
-                await self._check_room(2 * (self._job.expected_bytes or 0))
+                await check_disk(
+                    self._job.directory, needed_bytes=2 * (self._job.expected_bytes or 0), settings=self._settings
+                )
             self._cut = SpooledCut(options=options, job=self._job, on_failure=self._pool.fail)
         else:
             self._job.dataset_name = options.dataset_name
@@ -279,31 +284,24 @@ class _Intake:
 
     async def _take_file_data(self, view: memoryview) -> None:
         self._beside_file_bytes -= len(view)
-        await self._count(len(view))
+        self._count(len(view))
         while view:
             block = await self._block_with_room()
             view = view[block.append(view) :]
             if block.full:
                 self._submit()
 
-    async def _count(self, size: int) -> None:
-        """Count file content, and refuse what is too much for the limit or the disk."""
+    def _count(self, size: int) -> None:
+        """Count file content, and refuse what is too much for the limit."""
         self._job.source_bytes += size
         if self._job.source_bytes > self._settings.max_file_size_bytes:
             raise _too_large(self._settings, "the file goes on")
-        if self._job.source_bytes >= self._next_disk_check:
-            self._next_disk_check += _DISK_CHECK_BYTES
-            with self._our_turn():
-                await self._check_room(0)
 
     async def _block_with_room(self) -> Block:
         if self._block is None:
             with self._our_turn():
                 self._block = await self._pool.acquire()
         return self._block
-
-    async def _check_room(self, needed_bytes: int) -> None:
-        await check_disk(self._job.directory, needed_bytes=needed_bytes, settings=self._settings)
 
     def _submit(self) -> None:
         block, self._block = self._block, None

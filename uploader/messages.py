@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from contracts.message import ChunkMessage
@@ -37,3 +39,16 @@ def message_of(upload: UploadRecord, chunk: ChunkRecord, *, base_url: str, publi
         byte_end=chunk.byte_end,
         encoding=upload.encoding,
     )
+
+
+def messages_of(
+    upload: UploadRecord, chunks: Sequence[ChunkRecord], *, base_url: str, published_at: datetime
+) -> list[ChunkMessage]:
+    """Return the messages of several chunks. The list of column names is validated once, and one for all of them."""
+    if not chunks:
+        return []
+    first = message_of(upload, chunks[0], base_url=base_url, published_at=published_at)
+    names = {"headers": first.headers, "header_count": first.header_count}
+    nameless = replace(upload, headers=[])
+    others = [message_of(nameless, chunk, base_url=base_url, published_at=published_at) for chunk in chunks[1:]]
+    return [first, *(other.model_copy(update=names) for other in others)]

@@ -14,20 +14,26 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from contracts.message import ChunkMessage
+from contracts.names import BYTES_PER_MB
 from contracts.spans import Attributes, NoSpans, SpanKind, Spans
 from uploader.announcer import Announcer, Outcome
+from uploader.chunking.header_limits import header_json_bytes
 from uploader.clock import Clock
 from uploader.errors import AnnounceError, UploadGoneError
 from uploader.logging import UploadLog
-from uploader.messages import message_of
+from uploader.messages import message_of, messages_of
 from uploader.store.protocol import Claim, Store
-from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.transitions import announced, failed
 
 CLAIM_FOR = timedelta(seconds=20)
 """Longer than a publish may take: twice its deadline, so that a live claim is never lost."""
 _PUBLISH_TIMEOUT_S = 10.0
 _MESSAGES_AT_ONCE = 500
+_BATCH_BYTES = 4 * BYTES_PER_MB
+"""What the messages of one batch may take together; they are built in memory, and again after a failure."""
+_MESSAGE_BYTES = 2048
+"""What a message takes beside the column names: addresses, names, numbers."""
 _RETRY_AFTER = timedelta(seconds=5)
 _IN_REQUEST_S = 5.0
 _IN_REQUEST_WAITS_S = (0.2, 0.8)
@@ -73,13 +79,15 @@ class Outbox:
         UploadLog(_log, upload.upload_id).warning("Not announced yet, the outbox goes on: %s", failure)
         self._store.release_claim(claim, until=self._clock())
 
-    def announce_once_more(self, upload: UploadRecord, chunk: ChunkRecord) -> None:
+    def announce_once_more(self, upload: UploadOverview, chunk: ChunkRecord) -> None:
         """Send the message of one chunk, whatever its state, and leave that as it is.
 
         Raises:
             AnnounceError: Kafka does not take it; nobody tries again.
         """
-        message = message_of(upload, chunk, base_url=self._base_url, published_at=self._clock())
+        in_full = self._store.find(upload.upload_id)
+        assert in_full is not None  # noqa: S101  rows are never deleted
+        message = message_of(in_full, chunk, base_url=self._base_url, published_at=self._clock())
         outcome = self._publish(upload, [message], timeout_s=_IN_REQUEST_S)
         if chunk.chunk_id not in outcome.acknowledged:
             reason = outcome.failure or outcome.refused.get(chunk.chunk_id)
@@ -105,19 +113,19 @@ class Outbox:
 
     def _announce(self, upload: UploadRecord, claim: Claim, *, timeout_s: float) -> str | None:
         """Announce what is left of ``upload``; return why that did not succeed."""
-        while chunks := self._store.unannounced(upload.upload_id, limit=_MESSAGES_AT_ONCE):
+        while chunks := self._store.unannounced(upload.upload_id, limit=_batch_size(upload)):
             now = self._clock()
             # Before the first messages too: the commit that made the claim may have waited longer than it holds.
             if not self._store.renew_claim(claim, claim_for=CLAIM_FOR, now=now):
                 return None  # this took so long that another worker has taken over
-            messages = [message_of(upload, chunk, base_url=self._base_url, published_at=now) for chunk in chunks]
+            messages = messages_of(upload, chunks, base_url=self._base_url, published_at=now)
             outcome = self._publish(upload, messages, timeout_s=timeout_s)
             self._mark(upload, chunks, outcome, published_at=now)
             if outcome.failure is not None:
                 return outcome.failure
         return None
 
-    def _publish(self, upload: UploadRecord, messages: Sequence[ChunkMessage], *, timeout_s: float) -> Outcome:
+    def _publish(self, upload: UploadOverview, messages: Sequence[ChunkMessage], *, timeout_s: float) -> Outcome:
         """Publish in the upload's own trace, be it hours later, in another process or once more."""
         attributes: Attributes = {"csvpipe.upload_id": upload.upload_id, "csvpipe.chunks": len(messages)}
         with self._spans.span(
@@ -128,7 +136,7 @@ class Outbox:
             return outcome
 
     def _mark(
-        self, upload: UploadRecord, chunks: list[ChunkRecord], outcome: Outcome, *, published_at: datetime
+        self, upload: UploadOverview, chunks: list[ChunkRecord], outcome: Outcome, *, published_at: datetime
     ) -> None:
         log = UploadLog(_log, upload.upload_id)
         at = self._clock()
@@ -154,3 +162,9 @@ class Outbox:
                 log.info("Chunk %d/%d: %s announced", *place)
             elif chunk.chunk_id in outcome.refused:
                 log.error("Chunk %d/%d: %s refused: %s", *place, outcome.refused[chunk.chunk_id])
+
+
+def _batch_size(upload: UploadRecord) -> int:
+    """Return how many messages of ``upload`` are built at once."""
+    message_bytes = _MESSAGE_BYTES + header_json_bytes(upload.headers)
+    return max(1, min(_MESSAGES_AT_ONCE, _BATCH_BYTES // message_bytes))

@@ -8,7 +8,7 @@ from uploader.clock import Clock
 from uploader.errors import ChunkElsewhereError, ChunkRedirectedError, HolderAwayError
 from uploader.messages import download_url
 from uploader.store.protocol import Store
-from uploader.store.records import UploadRecord
+from uploader.store.records import UploadOverview
 
 AWAY_AFTER = timedelta(seconds=20)
 """Four check-ins that did not come; the clocks of the replicas must agree to within less."""
@@ -30,7 +30,7 @@ class Replicas:
         return True
 
     def elsewhere(
-        self, upload: UploadRecord, chunk_id: int, *, redirected_by: str | None
+        self, upload: UploadOverview, chunk_id: int, *, redirected_by: str | None
     ) -> ChunkRedirectedError | ChunkElsewhereError | HolderAwayError:
         """Return what to answer to a client that asks for a chunk whose file another replica holds.
 

@@ -27,7 +27,7 @@ from uploader.logging import UploadLog
 from uploader.outbox import Outbox
 from uploader.replicas import Replicas
 from uploader.store.protocol import Page, Store
-from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.records import ChunkRecord, UploadOverview
 from uploader.transitions import SAFE_IN_BUCKET, landed, lost, relayed, renewed, reported_failed
 
 _MAX_EVIDENCE_CHARS = 16_384
@@ -73,8 +73,10 @@ class UploadService:
             UploadNotFoundError: there is none of this id.
             UploadGoneError: it was deleted.
         """
-        upload, chunks = self._store.read(upload_id)
-        _check_not_deleted(upload)
+        overview, chunks = self._store.read(upload_id)
+        _check_not_deleted(overview)
+        upload = self._store.find(upload_id)
+        assert upload is not None  # noqa: S101  rows are never deleted, and what a manifest holds never changes
         return manifest_of(upload, chunks)
 
     def list_uploads(
@@ -197,10 +199,10 @@ class UploadService:
         UploadLog(_log, upload_id).info("Deleted")
         return self.status(upload_id)
 
-    def _status(self, upload: UploadRecord, chunks: list[ChunkRecord]) -> UploadStatus:
+    def _status(self, upload: UploadOverview, chunks: list[ChunkRecord]) -> UploadStatus:
         return UploadStatus.with_chunks(upload, chunks, reannounce_limit=self._reannounce_limit)
 
-    def _log_change(self, upload: UploadRecord, chunk: ChunkRecord) -> None:
+    def _log_change(self, upload: UploadOverview, chunk: ChunkRecord) -> None:
         log = UploadLog(_log, upload.upload_id)
         place = (chunk.chunk_id, upload.total_chunks, chunk.filename, chunk.state)
         if chunk.state is ChunkState.FAILED:
@@ -211,6 +213,6 @@ class UploadService:
             log.info("Landed: all %d chunks", upload.total_chunks)
 
 
-def _check_not_deleted(upload: UploadRecord) -> None:
+def _check_not_deleted(upload: UploadOverview) -> None:
     if upload.state is UploadState.ABORTED:
         raise UploadGoneError(f"upload {upload.upload_id} was deleted at {upload.aborted_at}")

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from contracts.states import ChunkState, UploadState, check_chunk_change, check_upload_change, summarise_chunks
 from uploader.errors import EvidenceMismatchError
-from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.records import ChunkRecord, UploadOverview
 
 ON_THEIR_WAY = frozenset({ChunkState.ANNOUNCED, ChunkState.RELAYED})
 SAFE_IN_BUCKET = frozenset({ChunkState.LANDED, ChunkState.CLEANED})
@@ -153,8 +153,8 @@ def check_evidence(chunk: ChunkRecord, evidence: Mapping[str, object]) -> None:
 
 
 def summarised(
-    upload: UploadRecord, counts: Mapping[ChunkState, int], *, first_error: str | None, at: datetime
-) -> UploadRecord:
+    upload: UploadOverview, counts: Mapping[ChunkState, int], *, first_error: str | None, at: datetime
+) -> UploadOverview:
     """Return ``upload`` with the state, moments and error that follow from its chunks."""
     state = summarise_chunks(dict(counts))
     check_upload_change(upload.state, state)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from tests.support.uploads import SettableClock
-from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.store.sql import SqlStore
 from uploader.transitions import announced, landed
 
@@ -17,13 +17,13 @@ def evidence(chunk: ChunkRecord) -> dict[str, object]:
     return {"size_bytes": chunk.size_bytes, "sha256": chunk.sha256}
 
 
-def land(store: SqlStore, upload: UploadRecord, *chunk_ids: int, clock: SettableClock) -> UploadRecord:
+def land(store: SqlStore, upload: UploadRecord, *chunk_ids: int, clock: SettableClock) -> UploadOverview:
     def edit(chunk: ChunkRecord) -> ChunkRecord:
         return landed(chunk, evidence=evidence(chunk), at=clock.now)
 
     return store.edit_chunks(upload.upload_id, chunk_ids or None, edit, at=clock.now)[0]
 
 
-def announce(store: SqlStore, upload: UploadRecord, *chunk_ids: int, clock: SettableClock) -> UploadRecord:
+def announce(store: SqlStore, upload: UploadRecord, *chunk_ids: int, clock: SettableClock) -> UploadOverview:
     edit = partial(announced, at=clock.now)
     return store.edit_chunks(upload.upload_id, chunk_ids or None, edit, at=clock.now)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -87,12 +87,13 @@ def upload_records(
     upload_id: str | None = None,
     dataset_name: str = "people",
     traceparent: str | None = None,
+    headers: list[str] | None = None,
 ) -> tuple[UploadRecord, list[ChunkRecord]]:
     """Return the records of an upload that began some microseconds, each time other ones, before ``at``."""
     return new_upload(
         upload_id=upload_id or uuid.uuid4().hex,
         options=cut_options(dataset_name=dataset_name),
-        result=cut_result(chunks=chunks),
+        result=replace(cut_result(chunks=chunks), headers=headers or ["id", "name"]),
         holder=holder,
         bucket="raw",
         idempotency_key=key,

@@ -13,12 +13,11 @@ from csvscan.header import Header, HeaderFinder
 from csvscan.scan import Scan
 from csvscan.scanner import Scanner
 from csvscan.transcode import BOM_PROBE_BYTES, Utf16Transcoder, detect_bom
+from uploader.chunking.header_limits import check_header
 from uploader.chunking.plan import Place
 from uploader.errors import InvalidCsvError, InvalidFieldError
 from uploader.model import CutOptions, TranscodedFrom
 
-MAX_HEADER_BYTES = 256 * 1024
-"""The names of the columns stand in every Kafka message, as JSON, and these are 1 MB at most."""
 _HINTS = {
     "ragged_row": "sent before the file, strict=false takes rows of any number of fields, and delimiter=... helps "
     "if it was sniffed wrongly",
@@ -26,8 +25,8 @@ _HINTS = {
     "nul_byte": "this is no text; UTF-16 needs a byte order mark",
     "invalid_encoding": "encoding=..., sent before the file, says what the bytes are; without it they are copied "
     "as they are, save for UTF-16 with a byte order mark",
-    "header_too_long": "the first record holds the names of the columns; where a quote in it is mistaken, "
-    "delimiter=... may help",
+    "header_too_long": "the first record must hold the column names: add a header record if it is missing, shorten or "
+    "drop columns if there are too many, and send delimiter=... if a quote in it was misread",
     "empty_file": "send a CSV with a header record",
 }
 
@@ -142,6 +141,8 @@ class ContentScanner:
             raise InvalidFieldError(f"encoding: {error}", field="encoding") from error
         self._header: Header | None = None
         self._scanner: Scanner | None = None
+        self.header_json_bytes = 0
+        """Size of the column names in a message; known with the header."""
 
     @property
     def current_row(self) -> int:
@@ -199,15 +200,8 @@ class ContentScanner:
             return block
 
     def _start_body(self, header: Header) -> ScannedBlock:
-        if len(header.prefix) > MAX_HEADER_BYTES:
-            raise CsvFormatError(
-                "header_too_long",
-                row=0,
-                byte=0,
-                expected=f"a header record of at most {MAX_HEADER_BYTES} bytes",
-                found=f"{len(header.prefix)} bytes",
-            )
         self._header = header
+        self.header_json_bytes = check_header(self.headers, header_bytes=len(header.prefix))
         self._scanner = header.scanner(strict=self._strict)
         return self._scan(self._scanner, memoryview(self._header_finder.remainder))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.names import chunk_filename
 from uploader.chunking.content import ContentScanner, Transcoder
 from uploader.chunking.cutter import Span
+from uploader.chunking.header_limits import check_repetition
 from uploader.model import CutChunk, CutResult
 from uploader.receiving import fsync_directory
 
@@ -25,10 +27,25 @@ class CutJob:
     dataset_name: str = ""
     source_filename: str = ""
     source_bytes: int = 0
+    make_room: Callable[[int], None] = lambda _: None
+    """Called with the number of bytes before they are written, in any thread; raises where the disk has no room."""
 
     def chunk_path(self, chunk_id: int) -> Path:
         """Return where chunk ``chunk_id`` (from 1) lies."""
         return self.directory / chunk_filename(self.dataset_name, chunk_id, self.stamp)
+
+    def check_chunks(self, scanner: ContentScanner, chunks: int, *, sent_bytes: int) -> None:
+        """Check that ``chunks`` headers are in proportion to a file of ``sent_bytes``.
+
+        Raises:
+            HeaderRepeatedError: they are not.
+        """
+        check_repetition(
+            header_bytes=len(scanner.header.prefix),
+            json_bytes=scanner.header_json_bytes,
+            chunks=chunks,
+            sent_bytes=sent_bytes,
+        )
 
     def result(
         self,
@@ -42,8 +59,10 @@ class CutJob:
         """Describe the chunks, log one line for each, and make their names durable.
 
         Raises:
+            HeaderRepeatedError: the headers of all chunks are out of proportion to the file.
             OSError: a file is not what was written: somebody else is at work in the directory.
         """
+        self.check_chunks(scanner, len(spans), sent_bytes=self.source_bytes)
         header_bytes = len(scanner.header.prefix)
         chunks = [
             CutChunk(

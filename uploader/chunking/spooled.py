@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -103,13 +103,18 @@ class SpoolCutter:
 
         Raises:
             InvalidCsvError: the content is no CSV.
+            HeaderRepeatedError: the headers of all chunks are out of proportion to the file.
             StoppedError: the upload was given up.
         """
+        self._job.make_room(self.size_bytes)
         buffer = memoryview(bytearray(DEFAULT_BLOCK_BYTES))
         if options.chunk_type is ChunkType.COUNT:
             scanner, spans = self._spans_by_count(options, buffer)
         else:
             scanner, spans = self._spans_by_plan(options, buffer)
+        self._job.check_chunks(scanner, len(spans), sent_bytes=self._job.source_bytes)
+        header_bytes = len(scanner.header.prefix)
+        self._job.make_room(scanner.end.offset + header_bytes * (len(spans) - 1))
         sha256 = self._build_all(spans, scanner.header.prefix)
         self._path.unlink()
         return self._job.result(
@@ -191,6 +196,7 @@ class SpoolCutter:
 
     def _build(self, path: Path, span: Span, prefix: bytes) -> str:
         self.check_stopped()
+        self._job.make_room(len(prefix) + span.end.offset - span.start.offset)
         fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
         try:
             write_all(fd, prefix)
@@ -209,6 +215,7 @@ class SpooledCut:
 
     def __init__(self, *, options: CutOptions | None, job: CutJob, on_failure: Callable[[BaseException], None]) -> None:
         self._options = options
+        self._job = job
         self._transcoder = Transcoder(current_row=lambda: self._cutter.current_row)
         self._stopped = threading.Event()
         self._cutter = SpoolCutter(job=job, transcoder=self._transcoder, stopped=self._stopped)
@@ -221,21 +228,18 @@ class SpooledCut:
         """Keep ``block`` when its turn comes, and release it."""
         self._worker.submit(lambda: self._take(block))
 
-    async def finish(
-        self, *, options: CutOptions, check: Callable[[], None], check_room: Callable[[int], Awaitable[None]]
-    ) -> CutResult:
+    async def finish(self, *, options: CutOptions, check: Callable[[], None]) -> CutResult:
         """Cut the spool and wait until all chunks are durable and hashed.
 
         Raises:
             InvalidCsvError: the content is no CSV.
-            BaseException: what ``check`` raises: the failure of a thread; what ``check_room`` raises, which is given
-                how many bytes the chunks need beside the spool.
+            HeaderRepeatedError: the headers of all chunks are out of proportion to the file.
+            BaseException: what ``check`` raises: the failure of a thread.
         """
         self._worker.submit(self._take_rest)
         await self._worker.join()
         await self._digest_worker.join()
         check()
-        await check_room(self._cutter.size_bytes)
         content_sha256 = self._content.hexdigest()
         cut = partial(self._cutter.cut, options, content_sha256=content_sha256)
         self._cutting = asyncio.create_task(on_own_thread(cut, name="cut"))
@@ -278,6 +282,7 @@ class SpooledCut:
         if block is not None:
             block.hold()
         self._digest_worker.submit(lambda: self._hash(data, block))
+        self._job.make_room(len(data))
         write_all(self._cutter.fd, data)
         if self._options is not None:
             self._cutter.scan(data, self._options)

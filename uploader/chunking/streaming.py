@@ -14,7 +14,7 @@ from uploader.chunking.blocks import Block, holding
 from uploader.chunking.content import ContentScanner, Transcoder
 from uploader.chunking.cutter import Cutter, has_blank_tail, join_blank_tail, too_many_chunks
 from uploader.chunking.digest import ChunkDigests
-from uploader.chunking.files import GrowingFile, Syncer, copy_range, hash_file, write_all
+from uploader.chunking.files import GrowingFile, Syncer, copy_range, hash_file
 from uploader.chunking.job import CutJob
 from uploader.chunking.plan import plan_for
 from uploader.chunking.spooled import SpoolCutter
@@ -35,14 +35,23 @@ class ChunkWriter:
         self._syncer = syncer
         self._file: GrowingFile | None = None
         self.paths: list[Path] = []
-        self.prefix = b""
+        self.scanner: ContentScanner | None = None
+        """What found the header; the chunks start with it."""
 
     def begin(self) -> None:
-        """Make the next file."""
+        """Make the next file.
+
+        Raises:
+            HeaderRepeatedError: it would repeat the header more often than the size of the file allows.
+        """
+        assert self.scanner is not None  # noqa: S101  set before the first chunk
+        if self._job.expected_bytes is not None:  # else the size is known when all has come, see CutJob.result
+            self._job.check_chunks(self.scanner, len(self.paths) + 1, sent_bytes=self._job.expected_bytes)
         path = self._job.chunk_path(len(self.paths) + 1)
         self.paths.append(path)
-        self._worker.submit(partial(self._open, path, self.prefix))
-        self._digests.begin(self.prefix)
+        prefix = self.scanner.header.prefix
+        self._worker.submit(partial(self._open, path, prefix))
+        self._digests.begin(prefix)
 
     def write(self, data: memoryview, block: Block | None) -> None:
         """Append ``data``; ``block`` is held until it has been written and hashed."""
@@ -61,11 +70,13 @@ class ChunkWriter:
             self._file.abandon()
 
     def _open(self, path: Path, prefix: bytes) -> None:
+        self._job.make_room(len(prefix))
         self._file = GrowingFile(path, syncer=self._syncer)
         self._file.write(prefix)
 
     def _append(self, data: memoryview) -> None:
         assert self._file is not None  # noqa: S101  begin comes first
+        self._job.make_room(len(data))
         self._file.write(data)
 
     def _close(self) -> None:
@@ -132,7 +143,8 @@ class StreamingCut:
         await self._digests.drop()
         await self._syncer.finish()
         await asyncio.to_thread(self._writer.abandon)
-        self._scanner = None  # it has large buffers, and the transcoder and this know each other: see BlockPool.close
+        # It has large buffers, and the transcoder and this know each other: see BlockPool.close.
+        self._scanner = self._writer.scanner = None
         if self._working is not None:
             await asyncio.gather(self._working, return_exceptions=True)
 
@@ -151,14 +163,14 @@ class StreamingCut:
             self._scanner = ContentScanner(options=self.options, transcoded_from=self._transcoder.transcoded_from)
         scanned = self._scanner.feed(data)
         if scanned is not None:
-            self._writer.prefix = self._scanner.header.prefix
+            self._writer.scanner = self._scanner
             self._cutter.feed(scanned, block)
 
     def _finish(self) -> None:
         self._cut(self._transcoder.finish(), None)
         assert self._scanner is not None  # noqa: S101  _cut has made it
         scanned = self._scanner.finish()
-        self._writer.prefix = self._scanner.header.prefix
+        self._writer.scanner = self._scanner
         if scanned is not None:
             self._cutter.feed(scanned, None)
         self._cutter.finish(self._scanner.end)
@@ -167,7 +179,7 @@ class StreamingCut:
         assert self._scanner is not None  # noqa: S101  _finish has made it
         sha256 = self._digests.chunk_sha256
         if has_blank_tail(self._cutter.spans):
-            sha256 = [*sha256[:-2], self._append_blank_tail()]
+            sha256 = [*sha256[:-2], self._append_blank_tail(len(self._scanner.header.prefix))]
         return self._job.result(
             scanner=self._scanner,
             transcoder=self._transcoder,
@@ -176,13 +188,13 @@ class StreamingCut:
             sha256=sha256,
         )
 
-    def _append_blank_tail(self) -> str:
+    def _append_blank_tail(self, header_bytes: int) -> str:
         """Move the blank lines of the last file to the one before it."""
         last, tail = self._writer.paths[-2:]
         with tail.open("rb") as source, last.open("r+b") as target:
             size_bytes = os.fstat(source.fileno()).st_size
             os.lseek(target.fileno(), 0, os.SEEK_END)
-            copy_range(source.fileno(), target.fileno(), start=len(self._writer.prefix), end=size_bytes)
+            copy_range(source.fileno(), target.fileno(), start=header_bytes, end=size_bytes)
             os.fsync(target.fileno())
         tail.unlink()
         return hash_file(last)
@@ -190,7 +202,9 @@ class StreamingCut:
     def _cut_again(self, options: CutOptions, result: CutResult) -> CutResult:
         """Put the content together again out of the chunk files, and cut that."""
         with closing(SpoolCutter(job=self._job, transcoder=self._transcoder, stopped=self._stopped)) as cutter:
-            write_all(cutter.fd, self._writer.prefix)
+            self._job.make_room(result.content_bytes)
+            with (self._job.directory / result.chunks[0].filename).open("rb") as first:
+                copy_range(first.fileno(), cutter.fd, start=0, end=result.header_bytes)
             for chunk in result.chunks:
                 cutter.check_stopped()
                 path = self._job.directory / chunk.filename

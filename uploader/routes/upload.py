@@ -19,6 +19,7 @@ from uploader.body import Body, StreamedBody
 from uploader.errors import (
     DiskFullError,
     FileTooLargeError,
+    HeaderRepeatedError,
     IdempotencyConflictError,
     InvalidCsvError,
     InvalidFieldError,
@@ -73,6 +74,7 @@ router = APIRouter(tags=["uploads"])
     openapi_extra=_OPENAPI,
     responses=problem_responses(
         InvalidCsvError,
+        HeaderRepeatedError,
         MalformedMultipartError,
         UploadStalledError,
         IdempotencyConflictError,

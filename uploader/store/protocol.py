@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, Self
 
 from contracts.states import ChunkState, UploadState
-from uploader.store.records import ChunkRecord, ReplicaRecord, UploadRecord
+from uploader.store.records import ChunkRecord, ReplicaRecord, UploadOverview, UploadRecord
 
 ChunkEdit = Callable[[ChunkRecord], ChunkRecord]
 """Returns the chunk as it shall be, or the same chunk; what it raises rolls the transaction back."""
@@ -66,19 +66,19 @@ class Store(Protocol):
         """
 
     def find(self, upload_id: str) -> UploadRecord | None:
-        """Return one upload without its chunks."""
+        """Return one upload in full, without its chunks."""
 
-    def find_many(self, upload_ids: Collection[str]) -> dict[str, UploadRecord]:
+    def find_many(self, upload_ids: Collection[str]) -> dict[str, UploadOverview]:
         """Return those of the uploads that are known."""
 
-    def read(self, upload_id: str) -> tuple[UploadRecord, list[ChunkRecord]]:
+    def read(self, upload_id: str) -> tuple[UploadOverview, list[ChunkRecord]]:
         """Return an upload and its chunks in order, as of one moment.
 
         Raises:
             UploadNotFoundError: there is none of this id.
         """
 
-    def read_chunk(self, upload_id: str, chunk_id: int) -> tuple[UploadRecord, ChunkRecord]:
+    def read_chunk(self, upload_id: str, chunk_id: int) -> tuple[UploadOverview, ChunkRecord]:
         """Return one chunk and its upload.
 
         Raises:
@@ -86,12 +86,12 @@ class Store(Protocol):
             ChunkNotFoundError: it has no such chunk.
         """
 
-    def list_uploads(self, page: Page) -> list[tuple[UploadRecord, dict[ChunkState, int]]]:
+    def list_uploads(self, page: Page) -> list[tuple[UploadOverview, dict[ChunkState, int]]]:
         """Return a page of uploads, each with the number of its chunks by state."""
 
     def edit_chunks(
         self, upload_id: str, chunk_ids: Collection[int] | None, edit: ChunkEdit, *, at: datetime
-    ) -> tuple[UploadRecord, list[ChunkRecord]]:
+    ) -> tuple[UploadOverview, list[ChunkRecord]]:
         """Apply ``edit`` to the chunks (None: all), alone with the upload, and derive the upload's state anew.
 
         Returns the upload and the chunks asked for, after the change.
@@ -103,7 +103,7 @@ class Store(Protocol):
             IllegalStateChangeError: the table does not allow a change.
         """
 
-    def abort(self, upload_id: str, *, force: bool, at: datetime) -> UploadRecord:
+    def abort(self, upload_id: str, *, force: bool, at: datetime) -> UploadOverview:
         """Mark an upload as given up and free its idempotency key; once more changes nothing.
 
         Raises:
@@ -139,7 +139,7 @@ class Store(Protocol):
     def adopt(self, upload_ids: Collection[str], *, holder: str) -> list[str]:
         """Make ``holder`` the holder of uploads that name another one; return their ids."""
 
-    def unlanded(self, *, holder: str) -> list[UploadRecord]:
+    def unlanded(self, *, holder: str) -> list[UploadOverview]:
         """Return the uploads of ``holder`` that are neither landed nor deleted."""
 
     def find_disk(self, holder: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from contracts.states import ChunkState, UploadState
@@ -10,10 +10,11 @@ from uploader.model import ChunkType, CutChunk, CutOptions, CutResult, Transcode
 
 
 @dataclass(frozen=True, kw_only=True)
-class UploadRecord:
-    """One upload. ``holder`` is the replica on whose disk the chunk files lie.
+class UploadOverview:
+    """One upload without what may be large: read wherever many are read, or one is read often.
 
-    ``traceparent`` (W3C) is what all its announcements belong to, however late they come.
+    ``holder`` is the replica on whose disk the chunk files lie; ``traceparent`` (W3C) is what all its announcements
+    belong to, however late they come.
     """
 
     upload_id: str
@@ -24,7 +25,6 @@ class UploadRecord:
     chunk_type: ChunkType
     chunk_size: int
     requested: dict[str, object]
-    source_filename: str
     source_bytes: int
     source_sha256: str
     content_bytes: int
@@ -32,7 +32,6 @@ class UploadRecord:
     encoding: str
     transcoded_from: TranscodedFrom | None
     delimiter: str
-    headers: list[str]
     header_bytes: int
     row_count: int
     total_chunks: int
@@ -44,6 +43,19 @@ class UploadRecord:
     aborted_at: datetime | None = None
     error: str | None = None
     traceparent: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadRecord(UploadOverview):
+    """One upload in full: for its messages, its manifest, and the answer to whoever sent it."""
+
+    source_filename: str
+    headers: list[str]
+
+    @property
+    def overview(self) -> UploadOverview:
+        """The upload without what may be large."""
+        return UploadOverview(**{each.name: getattr(self, each.name) for each in fields(UploadOverview)})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, and_, func, insert, or_, select, text, update
+from sqlalchemy import Column, Connection, Engine, and_, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from contracts.states import ChunkState, UploadState, check_upload_change
@@ -21,9 +21,18 @@ from uploader.errors import (
 from uploader.store.engine import open_engine, reading, writing
 from uploader.store.leases import LeaseTable
 from uploader.store.protocol import ChunkEdit, Claim, Page
-from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.store.replicas import ReplicaTable
-from uploader.store.rows import CHUNK_COLUMNS, UPLOAD_COLUMNS, changes, chunk_of, upload_of, values_of
+from uploader.store.rows import (
+    CHUNK_COLUMNS,
+    OVERVIEW_COLUMNS,
+    UPLOAD_COLUMNS,
+    changes,
+    chunk_of,
+    overview_of,
+    upload_of,
+    values_of,
+)
 from uploader.store.tables import chunks, uploads
 from uploader.store.tallies import TallyTable
 from uploader.transitions import ON_THEIR_WAY, SAFE_IN_BUCKET, summarised
@@ -53,7 +62,7 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable):
                     connection.execute(insert(uploads), {**values_of(upload), **claimed})
                     connection.execute(insert(chunks), [values_of(chunk) for chunk in chunks_])
             except IntegrityError:
-                first = self._find_by_key(upload.idempotency_key)
+                first = self._find_in_full(uploads.c.idempotency_key, upload.idempotency_key)
                 if first is not None:
                     return first
                 if self._is_taken(upload.dataset_name, upload.created_at):
@@ -68,32 +77,31 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable):
                 return None
 
     def find(self, upload_id: str) -> UploadRecord | None:
-        """Return one upload without its chunks."""
-        with reading(self._engine) as connection:
-            return _find(connection, upload_id)
+        """Return one upload in full, without its chunks."""
+        return self._find_in_full(uploads.c.upload_id, upload_id)
 
-    def find_many(self, upload_ids: Collection[str]) -> dict[str, UploadRecord]:
+    def find_many(self, upload_ids: Collection[str]) -> dict[str, UploadOverview]:
         """Return those of the uploads that are known."""
-        found: dict[str, UploadRecord] = {}
+        found: dict[str, UploadOverview] = {}
         with reading(self._engine) as connection:
             for ids in _batches(sorted(upload_ids)):
-                rows = connection.execute(select(*UPLOAD_COLUMNS).where(uploads.c.upload_id.in_(ids)))
-                found |= {upload.upload_id: upload for upload in map(upload_of, rows)}
+                rows = connection.execute(select(*OVERVIEW_COLUMNS).where(uploads.c.upload_id.in_(ids)))
+                found |= {upload.upload_id: upload for upload in map(overview_of, rows)}
         return found
 
-    def read(self, upload_id: str) -> tuple[UploadRecord, list[ChunkRecord]]:
+    def read(self, upload_id: str) -> tuple[UploadOverview, list[ChunkRecord]]:
         """Return an upload and its chunks in order, as of one moment."""
         with reading(self._engine) as connection:
             return _existing(connection, upload_id), _chunks(connection, upload_id, None)
 
-    def read_chunk(self, upload_id: str, chunk_id: int) -> tuple[UploadRecord, ChunkRecord]:
+    def read_chunk(self, upload_id: str, chunk_id: int) -> tuple[UploadOverview, ChunkRecord]:
         """Return one chunk and its upload."""
         with reading(self._engine) as connection:
             return _existing(connection, upload_id), _chunks(connection, upload_id, [chunk_id])[0]
 
-    def list_uploads(self, page: Page) -> list[tuple[UploadRecord, dict[ChunkState, int]]]:
+    def list_uploads(self, page: Page) -> list[tuple[UploadOverview, dict[ChunkState, int]]]:
         """Return a page of uploads, each with the number of its chunks by state."""
-        query = select(*UPLOAD_COLUMNS).order_by(uploads.c.created_at.desc(), uploads.c.upload_id.desc())
+        query = select(*OVERVIEW_COLUMNS).order_by(uploads.c.created_at.desc(), uploads.c.upload_id.desc())
         if page.after is not None:
             moment, upload_id = page.after
             older = uploads.c.created_at < moment
@@ -103,13 +111,13 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable):
         if page.state is not None:
             query = query.where(uploads.c.state == page.state.value)
         with reading(self._engine) as connection:
-            found = [upload_of(row) for row in connection.execute(query.limit(page.limit))]
+            found = [overview_of(row) for row in connection.execute(query.limit(page.limit))]
             counts = _counts(connection, [upload.upload_id for upload in found])
         return [(upload, counts.get(upload.upload_id, {})) for upload in found]
 
     def edit_chunks(
         self, upload_id: str, chunk_ids: Collection[int] | None, edit: ChunkEdit, *, at: datetime
-    ) -> tuple[UploadRecord, list[ChunkRecord]]:
+    ) -> tuple[UploadOverview, list[ChunkRecord]]:
         """Apply ``edit`` to the chunks, alone with the upload, and derive the upload's state anew."""
         with writing(self._engine) as connection:
             upload = _locked(connection, upload_id)
@@ -123,7 +131,7 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable):
                 _write_chunk(connection, old, new)
             return _summarise(connection, upload, at=at), after
 
-    def abort(self, upload_id: str, *, force: bool, at: datetime) -> UploadRecord:
+    def abort(self, upload_id: str, *, force: bool, at: datetime) -> UploadOverview:
         """Mark an upload as given up and free its idempotency key; once more changes nothing."""
         with writing(self._engine) as connection:
             upload = _locked(connection, upload_id)
@@ -229,12 +237,12 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable):
                 connection.execute(update(uploads).where(strangers).values(holder=holder))
         return adopted
 
-    def unlanded(self, *, holder: str) -> list[UploadRecord]:
+    def unlanded(self, *, holder: str) -> list[UploadOverview]:
         """Return the uploads of ``holder`` that are neither landed nor deleted."""
         done = [UploadState.LANDED.value, UploadState.ABORTED.value]
-        query = select(*UPLOAD_COLUMNS).where(uploads.c.holder == holder, uploads.c.state.not_in(done))
+        query = select(*OVERVIEW_COLUMNS).where(uploads.c.holder == holder, uploads.c.state.not_in(done))
         with reading(self._engine) as connection:
-            return [upload_of(row) for row in connection.execute(query.order_by(uploads.c.created_at))]
+            return [overview_of(row) for row in connection.execute(query.order_by(uploads.c.created_at))]
 
     def ping(self) -> None:
         """Return if the database answers."""
@@ -245,11 +253,12 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable):
         """Close all connections."""
         self._engine.dispose()
 
-    def _find_by_key(self, key: str | None) -> UploadRecord | None:
-        if key is None:
-            return None
+    def _find_in_full(self, column: Column[Any], value: str | None) -> UploadRecord | None:
+        """Return the upload that has ``value`` in a unique ``column``."""
+        if value is None or "\x00" in value:
+            return None  # PostgreSQL would not even look for a NUL
         with reading(self._engine) as connection:
-            row = connection.execute(select(*UPLOAD_COLUMNS).where(uploads.c.idempotency_key == key)).one_or_none()
+            row = connection.execute(select(*UPLOAD_COLUMNS).where(column == value)).one_or_none()
         return None if row is None else upload_of(row)
 
     def _is_taken(self, dataset_name: str, created_at: datetime) -> bool:
@@ -273,22 +282,22 @@ def open_store(url: str) -> SqlStore:
     return SqlStore(open_engine(url))
 
 
-def _find(connection: Connection, upload_id: str, *, lock: bool = False) -> UploadRecord | None:
+def _find(connection: Connection, upload_id: str, *, lock: bool = False) -> UploadOverview | None:
     if "\x00" in upload_id:
         return None  # PostgreSQL would not even look
-    query = select(*UPLOAD_COLUMNS).where(uploads.c.upload_id == upload_id)
+    query = select(*OVERVIEW_COLUMNS).where(uploads.c.upload_id == upload_id)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
-    return None if row is None else upload_of(row)
+    return None if row is None else overview_of(row)
 
 
-def _existing(connection: Connection, upload_id: str, *, lock: bool = False) -> UploadRecord:
+def _existing(connection: Connection, upload_id: str, *, lock: bool = False) -> UploadOverview:
     upload = _find(connection, upload_id, lock=lock)
     if upload is None:
         raise UploadNotFoundError(f"there is no upload {upload_id[:64]!r}", upload_id=upload_id[:64])
     return upload
 
 
-def _locked(connection: Connection, upload_id: str) -> UploadRecord:
+def _locked(connection: Connection, upload_id: str) -> UploadOverview:
     """Read an upload that nobody else changes until this transaction ends.
 
     PostgreSQL locks the row; SQLite renders no FOR UPDATE and needs none, as the whole database is locked.
@@ -319,7 +328,7 @@ def _counts(connection: Connection, upload_ids: Sequence[str]) -> dict[str, dict
     return counts
 
 
-def _summarise(connection: Connection, upload: UploadRecord, *, at: datetime) -> UploadRecord:
+def _summarise(connection: Connection, upload: UploadOverview, *, at: datetime) -> UploadOverview:
     counts = _counts(connection, [upload.upload_id])[upload.upload_id]
     first_error = None
     if counts.get(ChunkState.FAILED):
@@ -334,7 +343,7 @@ def _summarise(connection: Connection, upload: UploadRecord, *, at: datetime) ->
     return after
 
 
-def _write_upload(connection: Connection, old: UploadRecord, new: UploadRecord) -> None:
+def _write_upload(connection: Connection, old: UploadOverview, new: UploadOverview) -> None:
     _write(connection, uploads.c.upload_id == old.upload_id, uploads, changes(old, new))
 
 

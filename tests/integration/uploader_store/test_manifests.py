@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from sqlalchemy import event
 
 from contracts.errors import IllegalStateChangeError
 from contracts.states import ChunkState, UploadState
@@ -16,7 +17,7 @@ from tests.support.stored_uploads import CLAIM_FOR, announce, land
 from tests.support.uploads import SettableClock, upload_records
 from uploader.errors import ChunkNotFoundError, UploadGoneError, UploadNotFoundError, UploadOnItsWayError
 from uploader.store.protocol import Claim, Page
-from uploader.store.records import UploadRecord
+from uploader.store.records import UploadOverview, UploadRecord
 from uploader.store.sql import SqlStore, open_store
 from uploader.transitions import cleaned, failed, relayed, renewed
 
@@ -27,9 +28,9 @@ class TestCreate:
         upload = replace(upload, headers=["a\x00b", "ü"], source_bytes=2**40)
         chunks = [replace(chunk, evidence={"etag": "\x00"}, byte_end=2**40) for chunk in chunks]
         store.create(upload, chunks, claim=Claim.new(upload.upload_id), claim_for=CLAIM_FOR)
-        assert store.read(upload.upload_id) == (upload, chunks)
+        assert store.read(upload.upload_id) == (upload.overview, chunks)
         assert store.find(upload.upload_id) == upload
-        assert store.read_chunk(upload.upload_id, 2) == (upload, chunks[1])
+        assert store.read_chunk(upload.upload_id, 2) == (upload.overview, chunks[1])
 
     def test_the_same_key_gives_the_first_upload_and_stores_nothing(
         self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
@@ -64,6 +65,31 @@ class TestCreate:
 
 
 class TestRead:
+    def test_column_names_are_read_only_where_they_are_shown(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create()
+        statements: list[str] = []
+
+        @event.listens_for(store._engine, "before_cursor_execute")
+        def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+            statements.append(statement)
+
+        store.list_uploads(Page(limit=10))
+        store.find_many([upload.upload_id])
+        store.unlanded(holder=upload.holder)
+        store.read(upload.upload_id)
+        store.read_chunk(upload.upload_id, 1)
+        clock.advance(minutes=1)
+        assert store.claim_unannounced(holder=upload.holder, owner="a", claim_for=CLAIM_FOR, now=clock.now)
+        announce(store, upload, clock=clock)
+        land(store, upload, clock=clock)
+        store.abort(upload.upload_id, force=True, at=clock.now)
+        assert len(statements) > 10
+        assert [each for each in statements if "headers" in each or "source_filename" in each] == []
+        assert store.find(upload.upload_id)
+        assert "headers" in statements[-1]
+
     def test_unknown_ids_are_named(self, store: SqlStore, create: Callable[..., UploadRecord]) -> None:
         upload = create()
         for unknown in ("0" * 32, "nul\x00byte", "../etc"):
@@ -82,13 +108,13 @@ class TestRead:
             clock.advance(seconds=second % 2)  # some share their moment
             created.append(create())
         expected = sorted(created, key=lambda upload: (upload.created_at, upload.upload_id), reverse=True)
-        found: list[UploadRecord] = []
+        found: list[UploadOverview] = []
         while page := store.list_uploads(
             Page(limit=2, after=(found[-1].created_at, found[-1].upload_id) if found else None)
         ):
             assert len(page) <= 2
             found += [upload for upload, _ in page]
-        assert found == expected
+        assert found == [upload.overview for upload in expected]
 
     def test_a_page_can_be_narrowed_to_a_dataset_and_a_state(
         self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]

@@ -67,7 +67,10 @@ class TestSchema:
             claim=Claim.new(new.upload_id),
             claim_for=CLAIM_FOR,
         )
-        assert store.find_many([old.upload_id, new.upload_id]) == {old.upload_id: old, new.upload_id: new}
+        assert store.find_many([old.upload_id, new.upload_id]) == {
+            old.upload_id: old.overview,
+            new.upload_id: new.overview,
+        }
         store.close()
 
     def test_uploads_from_before_that_share_a_moment_are_moved_apart(self, url: str, clock: SettableClock) -> None:

@@ -20,7 +20,7 @@ from uploader.outbox import Outbox
 from uploader.receiving import LOCK_FILE, RECEIVING, ReceivingDirectory
 from uploader.recovery import check_disk, recover
 from uploader.settings import SettingsError
-from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.store.sql import SqlStore, open_store
 
 NOBODY = "0" * 31
@@ -301,7 +301,7 @@ class TestRecovery:
         upload = create(with_files=False)
         unlanded = store.unlanded
 
-        def find_and_delete(*, holder: str) -> list[UploadRecord]:
+        def find_and_delete(*, holder: str) -> list[UploadOverview]:
             found = unlanded(holder=holder)
             store.abort(upload.upload_id, force=True, at=clock.now)
             return found

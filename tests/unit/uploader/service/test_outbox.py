@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
+from contracts.message import ChunkMessage
+from contracts.names import BYTES_PER_MB
 from contracts.states import ChunkState, UploadState
 from tests.support.fake_kafka import FakeAnnouncer
 from tests.support.uploads import SettableClock, upload_records
+from uploader.announcer import Outcome
 from uploader.outbox import CLAIM_FOR, Outbox
 from uploader.store.protocol import Claim
 from uploader.store.records import UploadRecord
@@ -53,6 +57,28 @@ def test_upload_with_more_chunks_than_one_batch_goes_out_whole(
     found = store.find(upload.upload_id)
     assert found is not None
     assert found.state is UploadState.ANNOUNCED
+
+
+def test_messages_of_a_wide_header_go_out_in_batches_of_a_few_megabytes(
+    outbox: Outbox, kafka: FakeAnnouncer, create: Callable[..., UploadRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[Sequence[ChunkMessage]] = []
+    publish = kafka.publish
+
+    def note(messages: Sequence[ChunkMessage], **given: Any) -> Outcome:
+        batches.append(messages)
+        return publish(messages, **given)
+
+    monkeypatch.setattr(kafka, "publish", note)
+    upload = create(chunks=300, with_files=False, headers=["x" * 60] * 1000)
+    assert outbox.run_pass()
+    assert [chunk_id for _, chunk_id in kafka.announced] == list(range(1, 301))
+    assert max(sum(len(each.to_bytes()) for each in batch) for batch in batches) < 4 * BYTES_PER_MB
+    assert len(batches) > 4
+    for batch in batches:  # one list for all, however many
+        assert len({id(each.headers) for each in batch}) == 1
+        assert batch[-1].headers == upload.headers
+        assert batch[-1].header_count == 1000
 
 
 def test_kafka_that_is_away_ends_the_pass_and_nothing_is_marked(

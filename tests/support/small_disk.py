@@ -1,0 +1,53 @@
+"""A real disk that is small: a tmpfs of a few megabytes, mounted for a test (which needs root)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from contracts.names import BYTES_PER_MB
+
+
+@contextmanager
+def small_disk(path: Path, *, size_mb: int) -> Iterator[Path]:
+    """Mount a file system of ``size_mb`` at ``path``; unmount it in the end."""
+    path.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_mb}m,mode=700", "tmpfs", str(path)], check=True)
+    try:
+        yield path
+    finally:
+        # Lazily: a thread of the uploader may still be closing a file.
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def remount_read_only(path: Path) -> None:
+    """Let the file system take no more writes, as the kernel does after an error (forced by a remount)."""
+    subprocess.run(["mount", "-o", "remount,ro", str(path)], check=True)
+
+
+def remount_writable(path: Path) -> None:
+    """Let the file system take writes again."""
+    subprocess.run(["mount", "-o", "remount,rw", str(path)], check=True)
+
+
+def fill_disk(path: Path, name: str = "neighbour") -> Path:
+    """Write to a file of a neighbour until the disk has no byte left; return the file."""
+    filler = path / name
+    fd = os.open(filler, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    try:
+        for size in (BYTES_PER_MB, 4096, 1):
+            while _write(fd, b"\0" * size):
+                pass
+    finally:
+        os.close(fd)
+    return filler
+
+
+def _write(fd: int, data: bytes) -> bool:
+    try:
+        return os.write(fd, data) > 0
+    except OSError:
+        return False
