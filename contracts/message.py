@@ -12,6 +12,9 @@ from contracts.names import check_dataset_name
 
 MESSAGE_VERSION: Literal["1.0"] = "1.0"
 
+CHUNK_CONTENT_TYPE = "text/csv"
+"""Content type of every chunk and of its object."""
+
 Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Int64 = Annotated[int, Field(le=2**63 - 1)]
 """What databases and MessagePack hold; every whole number of a message has to pass through them."""
@@ -43,7 +46,7 @@ class ChunkMessage(BaseModel):
     sha256: Sha256Hex = Field(description="of the chunk file, header included")
     byte_start: Int64 = Field(ge=0, description="first byte of the chunk's rows in the source")
     byte_end: Int64 = Field(ge=0, description="one past the last byte")
-    content_type: str = "text/csv"
+    content_type: str = CHUNK_CONTENT_TYPE
     encoding: str = "utf-8"
 
     @field_validator("*")

@@ -23,6 +23,13 @@ METADATA_SHA256 = "sha256"
 METADATA_UPLOAD_ID = "upload-id"
 """Name of an object's S3 user metadata that holds the id of its upload."""
 
+HEADER_OBJECT_KEY = "X-CSVPipe-Object-Key"
+"""Header of a chunk's download: the key of its object. The relay writes to no other key, whatever its message says."""
+HEADER_SHA256 = "X-CSVPipe-SHA256"
+"""Header of a chunk's download: the SHA-256 of the whole chunk file, as 64 hex digits."""
+HEADER_SIZE_BYTES = "X-CSVPipe-Size-Bytes"
+"""Header of a chunk's download: the size of the whole chunk file, also where a range of it is sent."""
+
 DATASET_NAME_RULE = "1 to 128 characters, each a letter A-Z or a-z, a digit, '_', '.' or '-', and not only dots"
 DATASET_NAME_PATTERN = r"^(?!\.+$)[A-Za-z0-9_.-]{1,128}$"
 """The rule as a regular expression of JSON Schema."""

@@ -9,12 +9,15 @@ from typing import Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from contracts.manifest import Manifest, ManifestChunk
+from contracts.message import UploadId
 from contracts.names import object_key
 from contracts.states import ChunkState, UploadState
 from uploader.model import ChunkType
 from uploader.store.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.transitions import SAFE_IN_BUCKET, is_given_up
 
+MAX_LOOKED_UP = 500
+"""Ids in one lookup; as many as the listener reads messages at once."""
 _UNITS: dict[ChunkType, Literal["MB", "rows", "chunks"]] = {
     ChunkType.SIZE: "MB",
     ChunkType.ROWS: "rows",
@@ -157,6 +160,18 @@ class UploadPage(BaseModel):
 
     uploads: list[UploadSummary]
     next_cursor: str | None = Field(description="send it as `cursor` for the next page; null on the last")
+
+
+class UploadIds(BaseModel):
+    """Ids of uploads that somebody has heard of."""
+
+    upload_ids: list[UploadId] = Field(max_length=MAX_LOOKED_UP, description="each once or more often, in any order")
+
+
+class KnownUploads(BaseModel):
+    """Those of the ids that belong to an upload here."""
+
+    known: list[str] = Field(description="sorted, each once; uploads that were deleted are among them")
 
 
 class StateChange(BaseModel):

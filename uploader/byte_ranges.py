@@ -22,10 +22,10 @@ class ChunkResponse(FileResponse):
     chunk_size = BYTES_PER_MB
     max_ranges = 1
 
-    def __init__(self, path: Path, *, etag: str) -> None:
+    def __init__(self, path: Path, *, etag: str, headers: Mapping[str, str]) -> None:
         # Not "text/csv; charset=utf-8", which the base would make of it: Latin-1 stays Latin-1.
-        headers = {"etag": etag, "content-type": "text/csv"}
-        super().__init__(path, headers=headers, filename=path.name, stat_result=path.stat())
+        own = {"etag": etag, "content-type": "text/csv"}
+        super().__init__(path, headers={**headers, **own}, filename=path.name, stat_result=path.stat())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file, or the range asked for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
 from uploader.answers import (
     ChunkStatus,
+    KnownUploads,
     StateChange,
     UploadPage,
     UploadStatus,
@@ -23,6 +24,7 @@ from uploader.clock import Clock
 from uploader.cursors import read_cursor, write_cursor
 from uploader.errors import ChunkGoneError, InvalidFieldError, UploadGoneError
 from uploader.files import ChunkFiles
+from uploader.held_chunk import HeldChunk
 from uploader.logging import UploadLog
 from uploader.outbox import Outbox
 from uploader.replicas import Replicas
@@ -93,10 +95,16 @@ class UploadService:
         next_cursor = write_cursor(page[-1][0]) if len(found) > limit else None
         return UploadPage(uploads=[UploadSummary.of(*each) for each in page], next_cursor=next_cursor)
 
+    def known_uploads(self, upload_ids: Collection[str]) -> KnownUploads:
+        """Return which of the ids belong to uploads, deleted ones included."""
+        return KnownUploads(known=sorted(self._store.find_many(set(upload_ids))))
+
     def locate_chunk(
         self, upload_id: str, chunk_id: int, *, redirected_by: str | None = None
-    ) -> tuple[Path, ChunkRecord]:
-        """Return where the file of a chunk lies; ``redirected_by`` is the replica that sent the client here.
+    ) -> tuple[Path, HeldChunk]:
+        """Return the path of a chunk's file, and what it holds.
+
+        ``redirected_by`` is the replica that sent the client here.
 
         Raises:
             UploadNotFoundError: there is no upload of this id.
@@ -112,7 +120,7 @@ class UploadService:
         cleaned_up = chunk.state is ChunkState.CLEANED
         fault = "its file was removed after it had landed" if cleaned_up else self._files.fault(chunk)
         if fault is None:
-            return self._files.path(chunk), chunk
+            return self._files.path(chunk), HeldChunk.of(upload, chunk)
         if not cleaned_up and upload.holder != self._holder:
             raise self._replicas.elsewhere(upload, chunk_id, redirected_by=redirected_by)
         if chunk.state not in SAFE_IN_BUCKET:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +13,12 @@ from contracts.errors import InvalidMessageError
 from contracts.message import ChunkMessage
 from contracts.names import BYTES_PER_MB
 from contracts.traceparent import TRACEPARENT, find_traceparent
-from dags.modules.validators import AllowedHosts, validate_value
+from dags.modules.validators import AllowedHosts, base_url, validate_value
 
 log = logging.getLogger(__name__)
 
+UNKNOWN_UPLOAD = "unknown_upload"
+"""Code of a dead letter: the message is of the right form, and no uploader has its upload."""
 SHARED_FIELDS = (
     "upload_id",
     "dataset_name",
@@ -68,21 +70,44 @@ class Batch:
     runs: list[ChunkRun] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     offsets: dict[int, int] = field(default_factory=dict)
+    valid_count: int = 0
+    """Messages that the runs carry, repeated ones included."""
 
 
-def group_records(records: Iterable[Record], *, allowed: AllowedHosts, bucket: str) -> Batch:
-    """Validate records and form one run for each upload and partition among them."""
-    groups: dict[tuple[str, int], list[tuple[Record, ChunkMessage]]] = {}
-    batch = Batch()
+def group_records(
+    records: Iterable[Record],
+    *,
+    allowed: AllowedHosts,
+    bucket: str,
+    find_unknown: Callable[[list[ChunkMessage]], Collection[str]] = lambda _: (),
+) -> Batch:
+    """Validate records and form one run for each upload and partition among them.
+
+    ``find_unknown`` is called once with all valid messages and returns the ids of uploads that do not exist.
+    """
+    rejected: list[Rejected] = []
+    offsets: dict[int, int] = {}
+    valid: list[tuple[Record, ChunkMessage]] = []
     for record in records:
-        batch.offsets[record.partition] = max(batch.offsets.get(record.partition, 0), record.offset + 1)
+        offsets[record.partition] = max(offsets.get(record.partition, 0), record.offset + 1)
         message = _read_message(record, allowed=allowed, bucket=bucket)
         if isinstance(message, Rejected):
-            batch.rejected.append(message)
-            continue
-        groups.setdefault((message.upload_id, record.partition), []).append((record, message))
-    batch.runs.extend(_form_run(upload_id, partition, group) for (upload_id, partition), group in groups.items())
-    return batch
+            rejected.append(message)
+        else:
+            valid.append((record, message))
+    unknown = find_unknown([message for _, message in valid]) if valid else ()
+    groups: dict[tuple[str, int], list[tuple[Record, ChunkMessage]]] = {}
+    for record, message in valid:
+        if message.upload_id in unknown:
+            rejected.append(_reject_unknown(record, message))
+        else:
+            groups.setdefault((message.upload_id, record.partition), []).append((record, message))
+    return Batch(
+        runs=[_form_run(upload_id, partition, group) for (upload_id, partition), group in groups.items()],
+        rejected=rejected,
+        offsets=offsets,
+        valid_count=sum(map(len, groups.values())),
+    )
 
 
 def pack_messages(messages: Iterable[ChunkMessage], *, traceparent: str | None = None) -> dict[str, Any]:
@@ -137,6 +162,11 @@ def _read_message(record: Record, *, allowed: AllowedHosts, bucket: str) -> Chun
         log.exception("%s[%d]@%d cannot be handled", record.topic, record.partition, record.offset)
         return Rejected(record=record, code="unprocessable", reason=f"{type(error).__name__}: {error}")
     return message
+
+
+def _reject_unknown(record: Record, message: ChunkMessage) -> Rejected:
+    reason = f"upload_id: the uploader at {base_url(message)[:300]} has no upload {message.upload_id}"
+    return Rejected(record=record, code=UNKNOWN_UPLOAD, reason=reason)
 
 
 def _form_run(upload_id: str, partition: int, group: list[tuple[Record, ChunkMessage]]) -> ChunkRun:

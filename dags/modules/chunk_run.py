@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from contracts.errors import InvalidMessageError
-from contracts.manifest import ManifestChunk
-from contracts.message import ChunkMessage
+from contracts.manifest import Manifest, ManifestChunk
+from contracts.message import CHUNK_CONTENT_TYPE, MESSAGE_VERSION, ChunkMessage
+from contracts.names import BYTES_PER_MB, object_url
 from contracts.states import UploadState
 from contracts.traceparent import TRACEPARENT, parse_traceparent
 from dags.modules.batch import describe_chunks, unpack_messages
@@ -22,6 +23,10 @@ from dags.modules.uploader_client import UploaderClient
 from dags.modules.validators import AllowedHosts, base_url, check_message
 
 log = logging.getLogger(__name__)
+
+NOT_OF_THE_MANIFEST = frozenset({"published_at", "api_endpoint"})
+"""Fields that differ from one announcement of a chunk to the next; ``api_endpoint`` is held to the allow-list."""
+_SHOWN_CHARS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +86,7 @@ def keep_genuine(run: ChunkRun, uploader: UploaderClient) -> ChunkRun:
     """Return the run with the newest message of each chunk, of those that do not contradict the uploader's manifest.
 
     Those that do are logged by name. Whoever can write to the topic can announce a chunk that the uploader has cut
-    otherwise.
+    otherwise, or as something other than CSV: every field is compared.
 
     Raises:
         InvalidMessageError: nothing is left.
@@ -92,7 +97,7 @@ def keep_genuine(run: ChunkRun, uploader: UploaderClient) -> ChunkRun:
     chunks = {chunk.chunk_id: chunk for chunk in manifest.chunks}
     genuine: dict[int, ChunkMessage] = {}
     for message in sorted(run.messages, key=_published_at):
-        if wrong := _contradictions(message, manifest.dataset_name, chunks.get(message.chunk_id)):
+        if wrong := _contradictions(message, manifest, chunks.get(message.chunk_id)):
             log.error("message of chunk %d (%s) refused: %s", message.chunk_id, message.filename, wrong)
         else:
             genuine[message.chunk_id] = message
@@ -107,15 +112,33 @@ def _published_at(message: ChunkMessage) -> datetime:
     return message.published_at
 
 
-def _contradictions(message: ChunkMessage, dataset_name: str, chunk: ManifestChunk | None) -> str:
+def _contradictions(message: ChunkMessage, manifest: Manifest, chunk: ManifestChunk | None) -> str:
     if chunk is None:
         return "the upload has no such chunk"
-    known = {"dataset_name": dataset_name, **chunk.model_dump(exclude={"key"})}
+    known = _announced_fields(manifest, chunk)
     return ", ".join(
-        f"{name} {getattr(message, name)!r} is {value!r} at the uploader"
+        f"{name} {str(getattr(message, name))[:_SHOWN_CHARS]!r} is {str(value)[:_SHOWN_CHARS]!r} at the uploader"
         for name, value in known.items()
         if getattr(message, name) != value
     )
+
+
+def _announced_fields(manifest: Manifest, chunk: ManifestChunk) -> dict[str, Any]:
+    """Return every field of the message that the uploader sends for ``chunk``, but for ``NOT_OF_THE_MANIFEST``."""
+    return {
+        "upload_id": manifest.upload_id,
+        "dataset_name": manifest.dataset_name,
+        **chunk.model_dump(exclude={"key"}),
+        "total_chunks": manifest.total_chunks,
+        "chunk_size_mb": round(chunk.size_bytes / BYTES_PER_MB, 6),
+        "file_path": object_url(manifest.bucket, chunk.key),
+        "headers": manifest.headers,
+        "header_count": len(manifest.headers),
+        "source_system": "fastapi",
+        "version": MESSAGE_VERSION,
+        "content_type": CHUNK_CONTENT_TYPE,
+        "encoding": manifest.encoding,
+    }
 
 
 def find_unsent(run: ChunkRun, store: ObjectStore, uploader: UploaderClient, *, since: datetime) -> list[int]:

@@ -68,9 +68,17 @@ def check_kafka_config(config: Mapping[str, Any], conn_id: str = CONN_KAFKA) -> 
 
 
 def drain(
-    config: Mapping[str, Any], topic: str, *, max_messages: int, max_bytes: int, deadline_s: float = 60.0
+    config: Mapping[str, Any],
+    topic: str,
+    *,
+    max_messages: int,
+    max_bytes: int,
+    deadline_s: float = 60.0,
+    after: Mapping[int, int] | None = None,
 ) -> list[Record]:
     """Read what lies behind the group's committed offsets, without joining the group and without committing.
+
+    Partitions in ``after`` are read from that offset instead: an earlier call has read what lies before it.
 
     Reading ends at the end of every partition, at either limit (the message that passes ``max_bytes`` is still in),
     or at the deadline. No membership means no wait for a rebalance, whose initial delay is 3 s by default.
@@ -85,6 +93,8 @@ def drain(
     consumer = Consumer({**config, **ends, "enable.auto.commit": False})
     try:
         starts = _find_starts(consumer, topic)
+        for start in starts:
+            start.offset = (after or {}).get(start.partition, start.offset)
         consumer.assign(starts)
         return _read(consumer, len(starts), max_messages=max_messages, max_bytes=max_bytes, deadline_s=deadline_s)
     except KafkaException as error:

@@ -6,9 +6,8 @@ Whoever can write to the topic could otherwise make NiFi fetch any address it re
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from contracts.errors import InvalidMessageError
 from contracts.message import ChunkMessage, parse_message
@@ -16,39 +15,47 @@ from contracts.names import object_key, object_url
 from dags.modules.errors import ConfigurationError
 from dags.modules.settings import VARIABLE_ALLOWED_HOSTS
 
-_ENTRY = re.compile(r"(?P<host>(\*\.)?[a-z0-9_.-]+|\[[0-9a-f:.]+\])(:(?P<port>[0-9]{1,5}))?\Z")
+_ENTRY = re.compile(
+    r"(?P<host>(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
+    r"(?P<prefix>(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)"
+)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
 class AllowedHosts:
-    """Where chunks may be fetched from: pairs of host (or ``*.suffix``) and port (``None``: any)."""
+    """Where chunks may be fetched from: host (or ``*.suffix``), port (``None``: any) and path before ``/chunks``."""
 
-    entries: tuple[tuple[str, int | None], ...]
+    entries: tuple[tuple[str, int | None, str], ...]
 
-    def allow(self, host: str, port: int) -> bool:
-        """Return whether ``host:port`` stands on the list."""
-        return any(_host_matches(host, name) and only in (None, port) for name, only in self.entries)
+    def allow(self, host: str, port: int, prefix: str = "") -> bool:
+        """Return whether chunks may be fetched from ``host:port`` under the path ``prefix``."""
+        return any(
+            _host_matches(host, name) and only in (None, port) and prefix == path for name, only, path in self.entries
+        )
 
 
 def parse_allowed_hosts(text: str | None) -> AllowedHosts:
     """Parse the Variable: ``host``, ``host:port`` or ``*.suffix:port``, comma separated.
 
+    An entry may end in the path that a reverse proxy has before ``/chunks``: ``gateway:443/csv``.
+
     Raises:
         ConfigurationError: the list is empty or an entry has another form.
     """
-    entries: list[tuple[str, int | None]] = []
+    entries: list[tuple[str, int | None, str]] = []
     for raw in (text or "").split(","):
-        entry = raw.strip().lower()
+        entry = raw.strip()
         if not entry:
             continue
-        match = _ENTRY.match(entry)
+        match = _ENTRY.fullmatch(entry)
         if not match:
             raise ConfigurationError(
-                f"Variable {VARIABLE_ALLOWED_HOSTS}: {raw.strip()!r} is not host, host:port or *.suffix:port"
+                f"Variable {VARIABLE_ALLOWED_HOSTS}: {entry!r} is not host, host:port or *.suffix:port, "
+                "with or without the /path of a reverse proxy"
             )
         port = match["port"]
-        entries.append((match["host"].strip("[]"), int(port) if port else None))
+        entries.append((match["host"].lower().strip("[]"), int(port) if port else None, match["prefix"]))
     if not entries:
         raise ConfigurationError(f"Variable {VARIABLE_ALLOWED_HOSTS} is not set: it must name the uploader's host:port")
     return AllowedHosts(tuple(entries))
@@ -106,17 +113,13 @@ def _check_endpoint(message: ChunkMessage, allowed: AllowedHosts) -> None:
         raise refuse(f"is not an address ({error})") from error
     if url.scheme not in _DEFAULT_PORTS or not url.hostname:
         raise refuse("must be an http or https address")
-    _check_url_parts(url, message, refuse)
-    if not allowed.allow(url.hostname, port):
-        raise refuse(f"points at {url.hostname}:{port}, which is not in the Variable {VARIABLE_ALLOWED_HOSTS}")
-
-
-def _check_url_parts(url: SplitResult, message: ChunkMessage, refuse: Callable[[str], InvalidMessageError]) -> None:
     if "@" in url.netloc or "?" in message.api_endpoint or "#" in message.api_endpoint:
         raise refuse("must have no user, query or fragment")
-    expected = _endpoint_path(message)
-    if not url.path.endswith(expected) or ".." in url.path.split("/") or "%" in url.path:
-        raise refuse(f"must end in {expected}")
+    if not url.path.endswith(_endpoint_path(message)):
+        raise refuse(f"must end in {_endpoint_path(message)}")
+    prefix = url.path.removesuffix(_endpoint_path(message))
+    if not allowed.allow(url.hostname, port, prefix):
+        raise refuse(f"points at {url.hostname}:{port}{prefix}, which is not in the Variable {VARIABLE_ALLOWED_HOSTS}")
 
 
 def _endpoint_path(message: ChunkMessage) -> str:

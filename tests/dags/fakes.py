@@ -167,7 +167,12 @@ class FakeUploader(FakeServer):
         )
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
-        parts = path.strip("/").split("/")
+        if (method, path) == ("POST", "/uploads/known"):
+            ids = json.loads(body)["upload_ids"]
+            return 200, {"known": sorted({upload_id for upload_id in ids if self.states_of(upload_id)})}
+        return self._answer_of_upload(method, path.strip("/").split("/"), body)
+
+    def _answer_of_upload(self, method: str, parts: list[str], body: bytes) -> Answer:
         match (method, parts):
             case ("GET", ["uploads", upload_id, "status"]) if self.states_of(upload_id):
                 return 200, self._status(upload_id)

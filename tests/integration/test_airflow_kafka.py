@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -16,6 +17,7 @@ from dags.modules.batch import Record, group_records
 from dags.modules.dead_letter import MAX_VALUE_BYTES, write_dead_letters
 from dags.modules.errors import DeadLetterError, KafkaCommitError, KafkaReadError
 from dags.modules.kafka_listener import any_message, check_kafka_config, commit_offsets, drain
+from dags.modules.listener_run import extract_batch
 from dags.modules.validators import parse_allowed_hosts
 from tests.dags.fakes import FakeUploader
 from tests.support.services import KafkaBroker
@@ -259,6 +261,82 @@ def test_record_whose_key_or_headers_are_too_large_is_dead_lettered_cut(
     assert letter.key == (record["key"][:65_536] if "key" in record else None)
     assert headers["csv-ingestion.offset"] == b"0"
     assert ("h" in headers) == (cut is None)
+
+
+class FakeTaskInstance:
+    """Keeps the XComs that a task pushes."""
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: object) -> None:
+        self.pushed[key] = value
+
+
+@pytest.fixture
+def configured(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeUploader]:
+    """Airflow's connections as variables of the environment; the uploader that they allow knows no upload yet."""
+    with FakeUploader().running() as uploader:
+        kafka = {"conn_type": "kafka", "extra": config}
+        monkeypatch.setenv("AIRFLOW_CONN_KAFKA_CSV_INGESTION", json.dumps(kafka))
+        monkeypatch.setenv("AIRFLOW_CONN_S3_RAW", json.dumps({"conn_type": "aws"}))
+        monkeypatch.setenv("AIRFLOW_VAR_CSV_INGESTION_ALLOWED_HOSTS", uploader.host_port)
+        yield uploader
+
+
+def extract(topic: str, dead: str) -> tuple[dict[str, int], FakeTaskInstance]:
+    ti = FakeTaskInstance()
+    summary = extract_batch(cast("Any", ti), topic=topic, dead_letter_topic=dead)
+    return summary, ti
+
+
+def test_ten_thousand_invalid_messages_are_settled_by_one_task(
+    config: dict[str, Any],
+    configured: FakeUploader,
+    topic: str,
+    new_topic: Callable[[int], str],
+    produce: Produce,
+) -> None:
+    dead = new_topic(1)
+    (honest,) = configured.add_upload(UPLOAD)
+    for partition in range(3):
+        produce(topic, partition, *[b"bad"] * 3334)
+
+    summary, ti = extract(topic, dead)
+
+    assert summary == {"messages": 10_002, "runs": 0, "dead_letters": 10_002}
+    assert ti.pushed["offsets"] == {"0": 3334, "1": 3334, "2": 3334}
+    letters = drain(config, dead, max_messages=20_000, max_bytes=1 << 30)
+    places = [(dict(h.headers)["csv-ingestion.partition"], dict(h.headers)["csv-ingestion.offset"]) for h in letters]
+    assert len(places) == len(set(places)) == 10_002
+
+    commit_offsets(config, topic, {int(p): offset for p, offset in ti.pushed["offsets"].items()})
+    produce(topic, 1, honest.to_bytes())
+    assert extract(topic, dead)[0] == {"messages": 1, "runs": 1, "dead_letters": 0}
+
+
+def test_messages_of_unknown_uploads_start_no_runs(
+    config: dict[str, Any],
+    configured: FakeUploader,
+    topic: str,
+    new_topic: Callable[[int], str],
+    produce: Produce,
+) -> None:
+    dead = new_topic(1)
+    (honest,) = configured.add_upload(UPLOAD)
+    strangers = [f"{number:032x}" for number in range(400)]
+    for upload_id in strangers:
+        endpoint = honest.api_endpoint.replace(UPLOAD, upload_id)
+        produce(topic, 0, honest.model_copy(update={"upload_id": upload_id, "api_endpoint": endpoint}).to_bytes())
+    produce(topic, 0, honest.to_bytes())
+
+    summary, ti = extract(topic, dead)
+
+    assert summary == {"messages": 401, "runs": 1, "dead_letters": 400}
+    assert [run["conf"]["upload_id"] for run in ti.pushed["runs"]] == [UPLOAD]
+    assert [path for _, path, _ in configured.requests] == ["/uploads/known"]
+    letters = drain(config, dead, **LIMITS)
+    assert {dict(letter.headers)["csv-ingestion.code"] for letter in letters} == {b"unknown_upload"}
 
 
 def test_dead_letter_that_no_broker_takes_is_an_error(config: dict[str, Any], topic: str, produce: Produce) -> None:

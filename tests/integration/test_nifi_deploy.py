@@ -273,7 +273,7 @@ def test_command_line_shows_state_and_whose_nar_it_is(nifi: NiFiServer) -> None:
     result = CliRunner().invoke(app, ["status", "--url", nifi.url])
 
     assert result.exit_code == 0, result.output
-    assert "15 of 15 running, 0 invalid" in result.output
+    assert "19 of 19 running, 0 invalid" in result.output
     assert f"S3 NAR      {nifi.status().s3_nar}" in result.output
     assert nifi.component.note() is not None
     assert nifi.status().s3_nar.lower() in str(nifi.component.note()).lower()

@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import struct
-from collections.abc import Mapping
 from http import HTTPStatus
 
 import pytest
 
 from contracts.names import BUCKET_RAW, BYTES_PER_MB, METADATA_SHA256, METADATA_UPLOAD_ID, object_key
 from tests.support.chunk_source import FakeChunkSource
-from tests.support.nifi import NiFiServer
+from tests.support.nifi import NiFiServer, flowfile_v3
 from tests.support.waiting import wait_until
 
 HEADER = b"id,text\r\n"
@@ -104,17 +102,10 @@ def test_same_message_again_leaves_the_same_object(nifi: NiFiServer, source: Fak
     assert nifi.wait_landed(message) == HEADER + b"1,x\r\n"
 
 
-def _flowfile_v3(content: bytes, attributes: Mapping[str, str]) -> bytes:
-    """Return NiFi's own form of a FlowFile, which ListenHTTP takes with every attribute in it."""
-    texts = [text.encode() for pair in attributes.items() for text in pair]
-    packed = b"".join(struct.pack(">H", len(text)) + text for text in texts)
-    return b"NiFiFF3" + struct.pack(">H", len(attributes)) + packed + struct.pack(">Q", len(content)) + content
-
-
 def test_sender_has_no_say_in_who_may_read_the_object(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(HEADER + b"1,x\r\n", dataset="grants")
     wishes = {"s3.permissions.cannedacl": "public-read", "s3.permissions.full.users": "them", "s3.owner": "them"}
-    body = _flowfile_v3(message.to_bytes(), wishes)
+    body = flowfile_v3(message.to_bytes(), wishes)
 
     assert nifi.post(body, content_type="application/flowfile-v3").status_code == 200
 

@@ -14,7 +14,15 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from contracts.message import ChunkMessage
-from contracts.names import BYTES_PER_MB, chunk_filename, object_key, object_url
+from contracts.names import (
+    BYTES_PER_MB,
+    HEADER_OBJECT_KEY,
+    HEADER_SHA256,
+    HEADER_SIZE_BYTES,
+    chunk_filename,
+    object_key,
+    object_url,
+)
 
 
 @dataclass
@@ -23,6 +31,7 @@ class FakeChunkSource:
 
     Attributes:
         contents: what is served, by path.
+        headers: what the answer says of the chunk, by path; as the uploader does, in lower case.
         failures: how many more times a path answers with which status before it serves.
         redirects: where a path sends its clients instead.
         damaged: how many more times a path serves its content with the last byte changed.
@@ -33,6 +42,7 @@ class FakeChunkSource:
 
     base: str
     contents: dict[str, bytes] = field(default_factory=dict)
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
     failures: dict[str, tuple[int, HTTPStatus]] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
     damaged: Counter[str] = field(default_factory=Counter)
@@ -46,6 +56,11 @@ class FakeChunkSource:
         path = f"/chunks/{upload_id}/{chunk_id}/download"
         self.contents[path] = content
         filename = chunk_filename(dataset, chunk_id, f"{upload_id[:12]}Z")
+        self.headers[path] = {
+            HEADER_OBJECT_KEY.lower(): object_key(dataset, filename),
+            HEADER_SHA256.lower(): hashlib.sha256(content).hexdigest(),
+            HEADER_SIZE_BYTES.lower(): str(len(content)),
+        }
         return ChunkMessage.model_validate(
             {
                 "upload_id": upload_id,
@@ -104,6 +119,8 @@ def fake_chunk_source() -> Iterator[FakeChunkSource]:
             self.send_response(status)
             self.send_header("Content-Type", "text/csv")
             self.send_header("Content-Length", str(len(body)))
+            for name, value in source.headers.get(self.path, {}).items():
+                self.send_header(name, value)
             if status == HTTPStatus.FOUND:
                 self.send_header("Location", source.redirects[self.path])
             self.end_headers()

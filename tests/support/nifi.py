@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,13 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
     "Put the object": {"penaltyDuration": "200 ms", "maxBackoffPeriod": "500 ms"},
 }
 """The flow's own retries, in a hurry."""
+
+
+def flowfile_v3(content: bytes, attributes: Mapping[str, str]) -> bytes:
+    """Return NiFi's own form of a FlowFile, which ListenHTTP takes with every attribute in it."""
+    texts = [text.encode() for pair in attributes.items() for text in pair]
+    packed = b"".join(struct.pack(">H", len(text)) + text for text in texts)
+    return b"NiFiFF3" + struct.pack(">H", len(attributes)) + packed + struct.pack(">Q", len(content)) + content
 
 
 class NiFiServer(Service):

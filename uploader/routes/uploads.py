@@ -8,7 +8,7 @@ from fastapi import APIRouter, BackgroundTasks, Query, Request
 
 from contracts.manifest import Manifest
 from contracts.names import DATASET_NAME_PATTERN, check_dataset_name
-from uploader.answers import Status, UploadPage, UploadStatus
+from uploader.answers import KnownUploads, Status, UploadIds, UploadPage, UploadStatus
 from uploader.dependencies import ServiceDep, UploadIdPath
 from uploader.errors import AnnounceError, InvalidFieldError, UploadGoneError, UploadNotFoundError, UploadOnItsWayError
 from uploader.problems import problem_responses
@@ -32,6 +32,15 @@ def list_uploads(
         check_dataset_name(dataset)
     state = None if status is None else status.state
     return service.list_uploads(limit=limit, cursor=cursor, dataset_name=dataset, state=state)
+
+
+@router.post("/known", summary="Which of these uploads are known")
+def find_known(ids: UploadIds, service: ServiceDep) -> KnownUploads:
+    """Return those of up to 500 ids that belong to uploads of this uploader, in one query; deleted uploads are known.
+
+    The listener asks this for each batch of messages, as anybody who can write to the topic can name any id.
+    """
+    return service.known_uploads(ids.upload_ids)
 
 
 @router.get("/{upload_id}/status", summary="Where an upload stands", responses=problem_responses(UploadNotFoundError))

@@ -96,6 +96,39 @@ def test_invalid_message_does_not_hold_up_the_others(fake_uploader: FakeUploader
     assert batch.offsets == {0: 7, 2: 10}
 
 
+def test_message_of_an_upload_that_nobody_has_is_rejected_with_the_reason(
+    fake_uploader: FakeUploader, allowed: AllowedHosts
+) -> None:
+    (known,), (strange,) = fake_uploader.add_upload(A), fake_uploader.add_upload(B)
+    asked: list[list[ChunkMessage]] = []
+
+    def find_unknown(messages: list[ChunkMessage]) -> set[str]:
+        asked.append(messages)
+        return {B}
+
+    records = [*records_of([strange, known]), Record(topic="t", partition=0, offset=2, key=None, value=b"x")]
+    batch = group_records(records, allowed=allowed, bucket="raw", find_unknown=find_unknown)
+    assert asked == [[strange, known]]
+    assert [unpack_messages(run.conf) for run in batch.runs] == [[known]]
+    assert batch.offsets == {0: 3}
+    assert batch.valid_count == 1
+    assert {(item.record.offset, item.code) for item in batch.rejected} == {
+        (0, "unknown_upload"),
+        (2, "invalid_message"),
+    }
+    (reason,) = [item.reason for item in batch.rejected if item.code == "unknown_upload"]
+    assert B in reason
+    assert fake_uploader.url in reason
+
+
+def test_nobody_is_asked_when_nothing_is_valid(allowed: AllowedHosts) -> None:
+    def find_unknown(messages: list[ChunkMessage]) -> set[str]:
+        raise AssertionError(messages)
+
+    record = Record(topic="t", partition=0, offset=2, key=None, value=b"x")
+    assert group_records([record], allowed=allowed, bucket="raw", find_unknown=find_unknown).valid_count == 0
+
+
 def test_message_that_breaks_our_own_code_is_rejected_and_holds_up_no_other(
     fake_uploader: FakeUploader, allowed: AllowedHosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

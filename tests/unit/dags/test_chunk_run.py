@@ -9,6 +9,7 @@ from contracts.message import ChunkMessage
 from contracts.states import ChunkState
 from dags.modules.batch import pack_messages
 from dags.modules.chunk_run import (
+    NOT_OF_THE_MANIFEST,
     ChunkRun,
     find_missing,
     find_unsent,
@@ -103,6 +104,45 @@ def test_message_that_contradicts_the_manifest_is_refused_by_name_and_the_others
     alone = run_of(fake_uploader, [forged])
     with pytest.raises(InvalidMessageError, match=UPLOAD):
         keep_genuine(alone, open_uploader(alone))
+
+
+FORGERIES: dict[str, object] = {
+    "upload_id": "e" * 32,
+    "dataset_name": "others",
+    "chunk_id": 9,
+    "total_chunks": 7,
+    "filename": "flights_chunk_001_0.csv",
+    "chunk_size_mb": 5.0,
+    "row_count": 5,
+    "row_start": 5,
+    "row_end": 5,
+    "file_path": "s3://raw/flights/index.html",
+    "headers": ["a", "evil"],
+    "header_count": 7,
+    "source_system": "other",
+    "version": "2.0",
+    "size_bytes": 7,
+    "sha256": "0" * 64,
+    "byte_start": 7,
+    "byte_end": 7,
+    "content_type": "text/html",
+    "encoding": "latin-1",
+}
+
+
+def test_no_field_of_a_message_is_left_uncompared() -> None:
+    assert FORGERIES.keys() | NOT_OF_THE_MANIFEST == ChunkMessage.model_fields.keys()
+
+
+@pytest.mark.parametrize("field", FORGERIES)
+def test_message_with_one_forged_field_is_refused(
+    fake_uploader: FakeUploader, caplog: pytest.LogCaptureFixture, field: str
+) -> None:
+    real = fake_uploader.add_upload(UPLOAD, chunks=2)
+    forged = real[0].model_copy(update={field: FORGERIES[field]})
+    run = ChunkRun(upload_id=UPLOAD, base_url=fake_uploader.url, messages=[forged, real[1]])
+    assert keep_genuine(run, open_uploader(run)).messages == [real[1]]
+    assert "refused" in caplog.text
 
 
 @pytest.mark.parametrize("moved_chunk", [1, 2])

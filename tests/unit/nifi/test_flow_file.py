@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from contracts.names import METADATA_SHA256, METADATA_UPLOAD_ID, NIFI_PARAMETER_CONTEXT, NIFI_PROCESS_GROUP, object_key
+from contracts.names import (
+    HEADER_OBJECT_KEY,
+    HEADER_SHA256,
+    HEADER_SIZE_BYTES,
+    METADATA_SHA256,
+    METADATA_UPLOAD_ID,
+    NIFI_PARAMETER_CONTEXT,
+    NIFI_PROCESS_GROUP,
+    object_key,
+)
 from contracts.traceparent import TRACEPARENT
 from nifi.definition import (
     FLOW_FILE,
@@ -103,6 +112,7 @@ def test_every_way_out_is_logged_and_failures_as_errors(flow: Json) -> None:
     assert {p["properties"]["failure.reason"] for p in reasons} == {
         "invalid_message",
         "source_failed",
+        "message_mismatch",
         "sha256_mismatch",
         "s3_failed",
     }
@@ -119,6 +129,36 @@ def test_only_content_that_was_compared_reaches_s3(flow: Json) -> None:
         if c["destination"]["name"] == "Name the object"
     ]
     assert into_name == [("Compare with the announced SHA-256", ["matched"])]
+
+
+def test_nothing_of_a_message_names_bucket_or_content_type(flow: Json) -> None:
+    put = _one(flow, "PutS3Object")["properties"]
+    assert put["Bucket"] == "#{s3.bucket}"
+    assert put["Content Type"] == "text/csv"
+
+
+def test_content_is_fetched_for_the_key_that_the_source_gives(flow: Json) -> None:
+    (compare,) = [p for p in _processors(flow, "RouteOnAttribute") if p["name"] == "Compare with the source's answer"]
+    rules = compare["properties"]
+    assert rules["Routing Strategy"] == "Route to 'match' if all match"
+    for header in (HEADER_OBJECT_KEY, HEADER_SHA256, HEADER_SIZE_BYTES):
+        assert any(f"allMatchingAttributes('(?i){header.lower()}')" in rule for rule in rules.values()), header
+    assert _leads_to(flow, "Fetch the chunk")["Response"] == "Compare with the source's answer"
+    into_hash = [
+        (c["source"]["name"], c["selectedRelationships"])
+        for c in flow["flowContents"]["connections"]
+        if c["destination"]["name"] == "Hash the content"
+    ]
+    assert into_hash == [("Compare with the source's answer", ["matched"])]
+
+
+def test_foreign_attributes_and_large_messages_end_before_the_content_is_parsed(flow: Json) -> None:
+    assert _leads_to(flow, "Receive chunk messages") == {"success": "Drop foreign attributes"}
+    assert _leads_to(flow, "Drop foreign attributes") == {"success": "Check the size"}
+    assert _leads_to(flow, "Check the size") == {
+        "matched": "Read the message",
+        "unmatched": "Reason: not a valid message",
+    }
 
 
 def test_s3_is_tried_for_ever_with_backoff(flow: Json) -> None:
@@ -147,7 +187,7 @@ def test_trace_is_taken_from_the_header_sent_to_the_source_and_logged(flow: Json
 def test_object_is_as_the_contracts_say(flow: Json) -> None:
     put = _one(flow, "PutS3Object")["properties"]
     assert (put["Multipart Threshold"], put["Multipart Part Size"]) == ("100 MB", "50 MB")
-    assert put[METADATA_SHA256] == "${chunk.sha256}"
+    assert put[METADATA_SHA256] == "${'content_SHA-256'}", "what was computed, not what was announced"
     assert put[METADATA_UPLOAD_ID] == "${chunk.upload_id}"
     name = next(p for p in flow["flowContents"]["processors"] if p["name"] == "Name the object")["properties"]
     assert name["s3.key"] == object_key("${chunk.dataset_name}", "${chunk.filename}")

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.names import HEADER_OBJECT_KEY, HEADER_SHA256, HEADER_SIZE_BYTES
 from tests.support.http_uploads import assert_problem, evidence, land, put_state
 from tests.support.uploader_server import RunningUploader
 from tests.support.uploads import chunk_bytes
@@ -31,6 +32,24 @@ class TestDownload:
         head = client.head(url)
         assert (head.status_code, head.content) == (200, b"")
         assert {**head.headers, "date": ""} == {**answer.headers, "date": ""}
+
+    def test_every_answer_with_the_chunk_names_its_object(self, client: httpx.Client, url: str) -> None:
+        upload_id = url.split("/")[2]
+        manifest = client.get(f"/uploads/{upload_id}/manifest").json()
+        chunk = manifest["chunks"][1]
+        etag = client.head(url).headers["etag"]
+        asked: list[tuple[str, dict[str, str], int]] = [
+            ("GET", {}, 200),
+            ("HEAD", {}, 200),
+            ("GET", {"Range": "bytes=0-3"}, 206),
+            ("GET", {"If-None-Match": etag}, 304),
+        ]
+        for method, headers, status in asked:
+            answer = client.request(method, url, headers=headers)
+            assert answer.status_code == status
+            assert answer.headers[HEADER_OBJECT_KEY] == chunk["key"]
+            assert answer.headers[HEADER_SHA256] == chunk["sha256"]
+            assert answer.headers[HEADER_SIZE_BYTES] == str(chunk["size_bytes"])
 
     @pytest.mark.parametrize(
         ("asked", "start", "end"), [("bytes=0-3", 0, 4), ("bytes=5-", 5, None), ("bytes=-4", -4, None)]

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from contracts.manifest import Manifest
+from dags.modules.settings import DRAIN_MAX_MESSAGES
 from tests.support.fake_kafka import FakeAnnouncer
 from tests.support.http_uploads import UNKNOWN, assert_problem, land, put_state
 from tests.support.uploader_server import RunningUploader
@@ -54,6 +55,32 @@ class TestStatus:
         assert manifest.upload_id == upload_id
         assert [chunk.key for chunk in manifest.chunks] == [f"people/{c.filename}" for c in manifest.chunks]
         assert manifest.header_bytes + sum(c.byte_end - c.byte_start for c in manifest.chunks) == manifest.content_bytes
+
+
+class TestKnown:
+    def test_known_ids_are_returned_sorted_and_once(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+        ids = [upload(), upload()]
+        answer = client.post("/uploads/known", json={"upload_ids": [ids[1], UNKNOWN, *ids, UNKNOWN]})
+        assert answer.status_code == 200
+        assert answer.json() == {"known": sorted(ids)}
+
+    def test_deleted_upload_is_known(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+        upload_id = upload()
+        assert client.delete(f"/uploads/{upload_id}?force=true").status_code == 200
+        assert client.post("/uploads/known", json={"upload_ids": [upload_id]}).json() == {"known": [upload_id]}
+
+    def test_no_ids_are_no_error(self, client: httpx.Client) -> None:
+        assert client.post("/uploads/known", json={"upload_ids": []}).json() == {"known": []}
+
+    @pytest.mark.parametrize(
+        "ids", [["x"], ["A" * 32], [None], [1], "f" * 32, None, [f"{number:032x}" for number in range(501)]]
+    )
+    def test_other_bodies_are_refused(self, client: httpx.Client, ids: object) -> None:
+        assert_problem(client.post("/uploads/known", json={"upload_ids": ids}), 422, "invalid_request")
+
+    def test_as_many_ids_as_a_batch_has_messages_are_taken(self, client: httpx.Client) -> None:
+        ids = [f"{number:032x}" for number in range(DRAIN_MAX_MESSAGES)]
+        assert client.post("/uploads/known", json={"upload_ids": ids}).json() == {"known": []}
 
 
 class TestList:

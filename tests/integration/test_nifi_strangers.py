@@ -1,0 +1,232 @@
+"""Whoever reaches ListenHTTP can post anything: nothing of it is written under a key that the uploader did not give."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+import pytest
+
+from contracts.message import ChunkMessage
+from contracts.names import (
+    BUCKET_RAW,
+    BYTES_PER_MB,
+    HEADER_OBJECT_KEY,
+    HEADER_SHA256,
+    HEADER_SIZE_BYTES,
+    METADATA_SHA256,
+    METADATA_UPLOAD_ID,
+    object_key,
+)
+from tests.support.chunk_source import FakeChunkSource
+from tests.support.nifi import NiFiServer, flowfile_v3
+from tests.support.waiting import wait_until
+
+ROWS = b"amount\r\n100\r\n"
+FORGED = b"amount\r\n999999\r\n"
+FLOWFILE_V3 = "application/flowfile-v3"
+
+
+def _forged(message: ChunkMessage, **changes: object) -> bytes:
+    return json.dumps({**json.loads(message.to_bytes()), **changes}).encode()
+
+
+def _keys(nifi: NiFiServer) -> set[str]:
+    pages = nifi.minio.client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET_RAW)
+    return {entry["Key"] for page in pages for entry in page.get("Contents", [])}
+
+
+def test_own_upload_under_the_name_of_a_landed_chunk_overwrites_nothing(
+    nifi: NiFiServer, source: FakeChunkSource
+) -> None:
+    victim, own = source.offer(ROWS, dataset="victim"), source.offer(FORGED, dataset="attacker")
+    nifi.send(victim)
+    assert nifi.wait_landed(victim) == ROWS
+
+    nifi.post(_forged(own, dataset_name=victim.dataset_name, filename=victim.filename))
+
+    line = nifi.wait_failed(own, "message_mismatch")
+    assert object_key("attacker", own.filename) in line, "the log names the key that the uploader gives"
+    assert nifi.wait_landed(victim) == ROWS
+    head = nifi.minio.client().head_object(Bucket=BUCKET_RAW, Key=object_key("victim", victim.filename))
+    assert head["Metadata"] == {METADATA_SHA256: victim.sha256, METADATA_UPLOAD_ID: victim.upload_id}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dataset_name": "victim", "filename": "index.html"},
+        {"filename": "index.html", "content_type": "text/html"},
+        {"dataset_name": "_manifests"},
+        {"dataset_name": "victim"},
+        {"filename": "attacker_chunk_001_20260131T235959123456Z.csv"},
+        {"filename": "manifest.json", "content_type": "application/json"},
+        {"size_bytes": 1},
+        {"size_bytes": None},
+        {"sha256": "0" * 64},
+    ],
+    ids=str,
+)
+def test_message_that_differs_from_the_uploaders_answer_writes_nothing(
+    nifi: NiFiServer, source: FakeChunkSource, changes: dict[str, Any]
+) -> None:
+    own = source.offer(FORGED, dataset="attacker")
+    before = _keys(nifi)
+
+    nifi.post(_forged(own, **changes))
+
+    nifi.wait_failed(own, "message_mismatch")
+    wait_until(lambda: nifi.status().queued_count == 0, what="nothing of it stays queued", deadline_s=20)
+    assert _keys(nifi) == before
+
+
+def test_uploader_that_names_no_key_gets_nothing_written(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    for header in (HEADER_OBJECT_KEY, HEADER_SHA256, HEADER_SIZE_BYTES):
+        message = source.offer(ROWS, dataset="silent")
+        del source.headers[source.path_of(message)][header.lower()]
+
+        nifi.send(message)
+
+        nifi.wait_failed(message, "message_mismatch")
+        assert not nifi.has_object(message)
+
+
+def test_headers_of_the_source_count_in_any_case(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    message = source.offer(ROWS, dataset="case")
+    headers = source.headers[source.path_of(message)]
+    source.headers[source.path_of(message)] = {name.title(): value for name, value in headers.items()}
+
+    nifi.send(message)
+
+    assert nifi.wait_landed(message) == ROWS
+
+
+def test_address_of_another_chunk_than_the_message_names_is_not_fetched(
+    nifi: NiFiServer, source: FakeChunkSource
+) -> None:
+    own, other = source.offer(FORGED, dataset="attacker"), source.offer(ROWS, dataset="victim")
+    addresses = [
+        other.api_endpoint,
+        own.api_endpoint.replace("/1/download", "/2/download"),
+        own.api_endpoint.replace("/1/download", "/01/download"),
+        f"{source.base}/..;{source.path_of(own)}",
+        f"{source.base}/any{source.path_of(own)}",
+        f"{source.base}/{source.path_of(own)}",
+        f"{own.api_endpoint}?redirected_by=x",
+        f"{own.api_endpoint}#x",
+        f"{own.api_endpoint}/",
+        own.api_endpoint.replace("http://", "http://user@"),
+        own.api_endpoint.replace("/chunks/", "/chunks/%2e%2e/chunks/"),
+    ]
+    for address in addresses:
+        nifi.post(_forged(own, api_endpoint=address))
+    refused = ("failure.reason=invalid_message", f"chunk.upload_id={own.upload_id}")
+    wait_until(lambda: len(nifi.logged(*refused)) == len(addresses), what="all refused", deadline_s=30)
+    assert not source.hits
+
+
+def test_content_type_is_csv_whatever_the_message_says(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    message = source.offer(b"<script>alert(1)</script>\r\n", dataset="page")
+
+    nifi.post(_forged(message, content_type="text/html"))
+
+    assert nifi.wait_landed(message)
+    head = nifi.minio.client().head_object(Bucket=BUCKET_RAW, Key=object_key("page", message.filename))
+    assert head["ContentType"] == "text/csv"
+
+
+def test_attributes_that_came_along_are_dropped(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    message = source.offer(ROWS, dataset="laden")
+    source.contents[source.path_of(message)] = FORGED
+    foreign = {
+        "chunk.mismatches": "-100000",
+        "chunk.more": "x",
+        "s3.key": "victim/index.html",
+        "s3.bucket": "other",
+        "s3.permissions.cannedacl": "public-read",
+        "invokehttp.status.code": "200",
+        "content_SHA-256": message.sha256,
+        "failure.reason": "none",
+        "filename": "../../etc/passwd",
+        "mime.type": "text/html",
+        HEADER_OBJECT_KEY: "victim/index.html",
+    }
+
+    assert nifi.post(flowfile_v3(message.to_bytes(), foreign), content_type=FLOWFILE_V3).status_code == HTTPStatus.OK
+
+    line = nifi.wait_failed(message, "sha256_mismatch")
+    assert source.hits[source.path_of(message)] == 1 + 3, "source.mismatch.retries is 3, also for chunk.mismatches"
+    assert "chunk.more" not in line
+    assert "victim" not in line
+
+
+def test_object_key_of_a_packaged_flowfile_does_not_stand_in_for_the_uploaders(
+    nifi: NiFiServer, source: FakeChunkSource
+) -> None:
+    own = source.offer(FORGED, dataset="attacker")
+    source.headers[source.path_of(own)] = {}
+    foreign = {
+        HEADER_OBJECT_KEY.lower(): object_key("victim", own.filename),
+        HEADER_SHA256.lower(): own.sha256,
+        HEADER_SIZE_BYTES.lower(): str(own.size_bytes),
+    }
+
+    nifi.post(flowfile_v3(_forged(own, dataset_name="victim"), foreign), content_type=FLOWFILE_V3)
+
+    nifi.wait_failed(own, "message_mismatch")
+    assert object_key("victim", own.filename) not in _keys(nifi)
+
+
+def test_gzip_bomb_is_refused_before_it_is_read(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    before = len(nifi.logged("failure.reason=invalid_message"))
+    blanks = gzip.compress(b" " * (200 * BYTES_PER_MB), compresslevel=9)
+    assert len(blanks) < BYTES_PER_MB
+
+    answer = httpx.post(
+        nifi.component.addresses()["ingest"],
+        content=blanks,
+        headers={"flowfile-gzipped": "true", "Content-Type": "application/json"},
+        timeout=60,
+        trust_env=False,
+    )
+
+    assert answer.status_code == HTTPStatus.OK
+    wait_until(lambda: len(nifi.logged("failure.reason=invalid_message")) > before, what="refused", deadline_s=60)
+    wait_until(lambda: nifi.status().queued_count == 0, what="nothing of it stays queued", deadline_s=20)
+    assert not nifi.logged("OutOfMemoryError")
+    honest = source.offer(ROWS, dataset="behind-the-bomb")
+    nifi.send(honest)
+    assert nifi.wait_landed(honest) == ROWS
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"null",
+        b"[]",
+        b'"text"',
+        b"1",
+        b"\xef\xbb\xbf{}",
+        b"\xff\xfe{\x00}\x00",
+        b"[" * 5_000,
+        b'{"chunk_id":' * 5_000,
+        b'{"size_bytes": 1e999999999}',
+        b'{"size_bytes": ' + b"9" * 100_000 + b"}",
+        b'{"upload_id": "' + b"x" * 900_000 + b'"}',
+        b'{"sha256": "\xff\xfe"}',
+        b'{"api_endpoint": ["a", {"b": 1}]}',
+        b" " * (BYTES_PER_MB - 1),
+        b"{" + b" " * BYTES_PER_MB + b"}",
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+def test_odd_body_neither_stays_nor_stops_the_flow(nifi: NiFiServer, body: bytes) -> None:
+    before = len(nifi.logged("failure.reason=invalid_message"))
+
+    nifi.post(body)
+
+    wait_until(lambda: len(nifi.logged("failure.reason=invalid_message")) > before, what="the failure", deadline_s=20)
+    wait_until(lambda: nifi.status().queued_count == 0, what="nothing of it stays queued", deadline_s=20)
