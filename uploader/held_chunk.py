@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from contracts.names import HEADER_OBJECT_KEY, HEADER_SHA256, HEADER_SIZE_BYTES, object_key
-from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.records import ChunkRecord, UploadOverview
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class HeldChunk:
     sha256: str
 
     @classmethod
-    def of(cls, upload: UploadRecord, chunk: ChunkRecord) -> Self:
+    def of(cls, upload: UploadOverview, chunk: ChunkRecord) -> Self:
         """Return what is known of ``chunk`` of ``upload``."""
         key = object_key(upload.dataset_name, chunk.filename)
         return cls(key=key, size_bytes=chunk.size_bytes, sha256=chunk.sha256)
