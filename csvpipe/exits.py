@@ -17,13 +17,14 @@ class ExitCode(IntEnum):
     REFUSED = 65
     UNAVAILABLE = 69
     TRY_AGAIN = 75
+    WRONG_ANSWER = 76
     CONFIGURATION = 78
 
 
 EXIT_CODES_HELP = """\
 Exit codes: 0 done · 1 the answer is no (a chunk failed, verify found a difference, a step failed) · 2 wrong usage ·
 65 refused (the file or a field is not accepted) · 69 a service cannot be reached · 75 not now or not in time, try
-again · 78 a setting is wrong."""
+again · 76 the object store answers with something else than what was asked for · 78 a setting is wrong."""
 
 
 _BY_STATUS = {503: ExitCode.UNAVAILABLE, 504: ExitCode.TRY_AGAIN}
@@ -78,6 +79,14 @@ class ConfigurationError(CommandError):
     code = "configuration"
     title = "Wrong setting"
     exit_code = ExitCode.CONFIGURATION
+
+
+class StoreAnswerError(CommandError):
+    """The object store, or a cache before it, answers with something else than what was asked for."""
+
+    code = "store_answer"
+    title = "Wrong answer of the object store"
+    exit_code = ExitCode.WRONG_ANSWER
 
 
 class NotLandedError(CommandError):

@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from csvpipe.exits import ConfigurationError, UnavailableError
+from csvpipe.exits import ConfigurationError, StoreAnswerError, UnavailableError
 from csvpipe.proof import ObjectLostError, StoredObject
 from csvpipe.settings import ClientSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-BLOCK_BYTES = 1024 * 1024
+    from sequencer.s3_reader import ObjectVersion
+    from sequencer.source import Payer
+
 BROKEN_READS_ALLOWED = 5
-"""How often in a row one object's stream may break off before it is given up; each time it goes on at the byte."""
-
-_CHANGES = {"NoSuchKey": "deleted", "PreconditionFailed": "replaced"}
-
-
-@dataclass
-class _Place:
-    """How far the reading of one object has come."""
-
-    byte: int = 0
-    etag: str = ""
-    broken: int = 0
-    at_end: bool = False
+"""How often in a row one object's stream may break off before it is given up; each time it is resumed at the byte."""
 
 
 class S3Objects:
     """The objects of one bucket."""
 
-    def __init__(self, client: S3Client, *, bucket: str, address: str) -> None:
+    def __init__(self, client: S3Client, *, bucket: str, address: str, payer: Payer = "") -> None:
         """Read ``bucket`` through ``client``; ``address`` is for error messages."""
         self._client = client
         self._bucket = bucket
         self._address = address
+        self._payer = payer
         self._bucket_is_known = False
 
     def stat(self, key: str) -> StoredObject | None:
@@ -46,70 +36,73 @@ class S3Objects:
         Raises:
             UnavailableError: the object store does not answer.
             ConfigurationError: it refuses the credentials, or there is no such bucket.
+            StoreAnswerError: what it answers is not what it takes to read the object safely.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
+        found = self._head(key)
+        if found is None:
+            self._check_bucket()
+            return None
+        version, metadata = found
+        return StoredObject(size_bytes=version.size_bytes, metadata=metadata)
+
+    def _head(self, key: str) -> tuple[ObjectVersion, dict[str, str]] | None:
+        from botocore.exceptions import ClientError
+
+        from sequencer.aws_errors import status_of
+        from sequencer.errors import SequencerError
+        from sequencer.s3_errors import REQUEST_ERRORS
+        from sequencer.s3_reader import head_of
 
         try:
-            answer = self._client.head_object(Bucket=self._bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in {"404", "NoSuchKey", "NotFound"}:
-                self._check_bucket()
+            return head_of(self._client, bucket=self._bucket, key=key, payer=self._payer)
+        except (*REQUEST_ERRORS, SequencerError) as error:
+            if isinstance(error, ClientError) and status_of(error) == 404:
                 return None
             raise self._translate(error) from error
-        except BotoCoreError as error:
-            raise self._translate(error) from error
-        return StoredObject(size_bytes=answer["ContentLength"], metadata=answer["Metadata"])
 
     def _check_bucket(self) -> None:
         """Tell a missing object from a missing bucket, which HEAD of an object answers alike; asked once."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        from sequencer.s3_errors import REQUEST_ERRORS
 
         if self._bucket_is_known:
             return
         try:
             self._client.head_bucket(Bucket=self._bucket)
-        except (BotoCoreError, ClientError) as error:
+        except REQUEST_ERRORS as error:
             raise self._translate(error) from error
         self._bucket_is_known = True
 
     def read(self, key: str) -> Iterator[bytes]:
-        """Give the object's bytes in blocks; a connection that breaks off is taken up again at its byte.
-
-        boto3 retries a request, never a body. The ETag makes sure that it is the same object still.
+        """Give the object's bytes in blocks, all of them of the version that is there when the reading begins.
 
         Raises:
             ObjectLostError: it is not there any more, or another one has taken its place meanwhile.
             UnavailableError: the stream broke off too often.
             ConfigurationError: the object store refuses the credentials, or there is no such bucket.
+            StoreAnswerError: what it answers is not what was asked for.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-        from urllib3.exceptions import HTTPError
+        from sequencer.errors import SequencerError, SourceChangedError, SourceNotFoundError
+        from sequencer.s3_reader import S3Reader
 
-        place = _Place()
-        while not place.at_end:
-            try:
-                for block in self._read_on(key, place):
-                    place.byte, place.broken = place.byte + len(block), 0
-                    yield block
-                place.at_end = True
-            except ClientError as error:
-                if (change := _CHANGES.get(error.response["Error"]["Code"])) is not None:
-                    raise ObjectLostError(f"it was {change} while it was read", key=key) from error
-                raise self._translate(error) from error
-            except (BotoCoreError, HTTPError) as error:
-                place.broken += 1
-                if place.broken > BROKEN_READS_ALLOWED:
-                    raise self._translate(error) from error
-
-    def _read_on(self, key: str, place: _Place) -> Iterator[bytes]:
-        if place.byte == 0:
-            answer = self._client.get_object(Bucket=self._bucket, Key=key)
-            place.etag = answer["ETag"]
-        else:
-            answer = self._client.get_object(
-                Bucket=self._bucket, Key=key, IfMatch=place.etag, Range=f"bytes={place.byte}-"
-            )
-        return answer["Body"].iter_chunks(BLOCK_BYTES)
+        found = self._head(key)
+        if found is None:
+            raise ObjectLostError("it was deleted while it was read", key=key)
+        reader = S3Reader(
+            self._client,
+            bucket=self._bucket,
+            key=key,
+            version=found[0],
+            retries=BROKEN_READS_ALLOWED,
+            payer=self._payer,
+        )
+        try:
+            yield from reader.read(0, reader.version.size_bytes)
+        except SourceChangedError as error:
+            raise ObjectLostError("it was replaced while it was read", key=key) from error
+        except SourceNotFoundError as error:
+            raise ObjectLostError(f"it cannot be read any more: {error.detail}", key=key) from error
+        except SequencerError as error:
+            raise self._translate(error) from error
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Give every key that begins with ``prefix``."""
@@ -120,31 +113,32 @@ class S3Objects:
         yield from (entry for page in self._pages("", "/") for entry in page[1])
 
     def _pages(self, prefix: str, delimiter: str) -> Iterator[tuple[list[str], list[str]]]:
-        from botocore.exceptions import BotoCoreError, ClientError
+        from sequencer.s3_errors import REQUEST_ERRORS
+        from sequencer.s3_reader import payer_argument
 
         pages = self._client.get_paginator("list_objects_v2")
+        wanted = {"Bucket": self._bucket, "Prefix": prefix, "Delimiter": delimiter, **payer_argument(self._payer)}
         try:
-            for page in pages.paginate(Bucket=self._bucket, Prefix=prefix, Delimiter=delimiter):
+            for page in pages.paginate(**wanted):
                 keys = [entry["Key"] for entry in page.get("Contents", [])]
                 yield keys, [entry["Prefix"] for entry in page.get("CommonPrefixes", [])]
-        except (BotoCoreError, ClientError) as error:
+        except REQUEST_ERRORS as error:
             raise self._translate(error) from error
 
-    def _translate(self, error: Exception) -> UnavailableError | ConfigurationError:
-        from botocore.exceptions import ClientError, NoCredentialsError
+    def _translate(self, error: Exception) -> UnavailableError | ConfigurationError | StoreAnswerError:
+        """Return the command's own error for what the store has answered."""
+        from sequencer import errors
+        from sequencer.s3_errors import final_s3_error
 
         where = f"bucket {self._bucket!r} at {self._address}"
-        if isinstance(error, NoCredentialsError):
-            return ConfigurationError(f"no credentials for {where}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
-        if isinstance(error, ClientError):
-            said = error.response["Error"]
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            if status in {400, 401, 403, 404}:
-                return ConfigurationError(
-                    f"{where} answers {status} {said['Code']}: {said.get('Message', '')}. Look at S3_BUCKET, "
-                    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-                )
-        return UnavailableError(f"{where} cannot be read: {error}. Is S3_ENDPOINT right?")
+        told = error if isinstance(error, errors.SequencerError) else final_s3_error(error, where)
+        if isinstance(told, errors.StoreAnswerError):
+            return StoreAnswerError(told.detail)
+        if told is None or isinstance(told, errors.TryAgainError):
+            return UnavailableError(f"{where} cannot be read: {told.detail if told else error}. Is S3_ENDPOINT right?")
+        return ConfigurationError(
+            f"{told.detail}. Look at S3_BUCKET, S3_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, too"
+        )
 
 
 def connect(settings: ClientSettings) -> S3Objects:
@@ -166,4 +160,9 @@ def connect(settings: ClientSettings) -> S3Objects:
             s3={"addressing_style": "path" if settings.s3_endpoint else "auto"},
         ),
     )
-    return S3Objects(client, bucket=settings.s3_bucket, address=settings.s3_endpoint or "Amazon S3")
+    return S3Objects(
+        client,
+        bucket=settings.s3_bucket,
+        address=settings.s3_endpoint or "Amazon S3",
+        payer=settings.s3_request_payer,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -26,6 +26,9 @@ class ClientSettings(BaseSettings):
     )
     s3_bucket: str = Field(BUCKET_RAW, min_length=1, description="Bucket that the chunks land in.")
     s3_region: str = Field("us-east-1", description="Region of the bucket; MinIO takes any.")
+    s3_request_payer: Literal["", "requester"] = Field(
+        "", description="requester: this account pays for reading a bucket of others."
+    )
     aws_access_key_id: str | None = Field(
         None, description="Access key; empty for boto3's own search (profile, role of the machine)."
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sequencer.aws_errors import final_error, making_client
+from sequencer.aws_errors import Meaning, code_of, final_error, making_client, refusal
 from sequencer.checkpoint import CheckpointsUnavailableError, lease_held, lease_lost
 from sequencer.checkpoint_fields import NUMBERS, TEXTS, from_fields, to_fields
 from sequencer.errors import JobSettingsError, NotAllowedError
@@ -18,15 +18,26 @@ from sequencer.settings import JobSettings
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-_NOT_ALLOWED = frozenset(
-    {
-        "AccessDeniedException",
-        "ExpiredTokenException",
-        "InvalidSignatureException",
-        "MissingAuthenticationTokenException",
-        "UnrecognizedClientException",
-    }
+_RIGHTS = (
+    "the role needs dynamodb:GetItem and dynamodb:UpdateItem on this table, and kms:Decrypt where a key encrypts it"
 )
+_KEYS = "the partition key must be job_id (a string), without a sort key, and an item has 400 KB at most"
+_NO_TABLE = (
+    "CHECKPOINT_TABLE: there is no such table in this region; make it with the partition key job_id (a string), and "
+    "look at AWS_REGION"
+)
+_CODES: dict[str, Meaning] = {
+    "AccessDeniedException": (NotAllowedError, _RIGHTS),
+    "AccessDenied": (NotAllowedError, _RIGHTS),
+    "ResourceNotFoundException": (JobSettingsError, _NO_TABLE),
+    "ValidationException": (JobSettingsError, f"CHECKPOINT_TABLE: {_KEYS}"),
+}
+_BY_STATUS: dict[int, Meaning] = {
+    0: (JobSettingsError, "look at CHECKPOINT_TABLE, AWS_REGION and DYNAMODB_ENDPOINT"),
+    401: (NotAllowedError, _RIGHTS),
+    403: (NotAllowedError, _RIGHTS),
+    407: (NotAllowedError, "the proxy before DynamoDB asks for credentials: look at HTTPS_PROXY"),
+}
 _CONDITION = "ConditionalCheckFailedException"
 
 
@@ -141,7 +152,7 @@ def _condition() -> Iterator[_Held]:
     try:
         yield held
     except ClientError as error:
-        if error.response["Error"]["Code"] != _CONDITION:
+        if code_of(error) != _CONDITION:
             raise
         held.yes = False
 
@@ -157,26 +168,11 @@ def _answers(table: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code == _CONDITION:
+        if code_of(error) == _CONDITION:
             raise
-        if code in _NOT_ALLOWED:
-            raise NotAllowedError(
-                f"DynamoDB table {table}: {error}; the role needs GetItem and UpdateItem on the items JOB_ID and "
-                "JOB_ID.p0, JOB_ID.p1 ... of it"
-            ) from error
-        if code == "ResourceNotFoundException":
-            raise JobSettingsError(
-                f"CHECKPOINT_TABLE: there is no table {table} in this region; make it with the partition key job_id "
-                "(a string)"
-            ) from error
-        if code == "ValidationException":
-            raise JobSettingsError(
-                f"CHECKPOINT_TABLE: DynamoDB never takes what it is asked of table {table}: "
-                f"{error.response['Error'].get('Message', code)}; the partition key must be job_id (a string), without "
-                "a sort key, and an item has 400 KB at most"
-            ) from error
-        raise CheckpointsUnavailableError(f"DynamoDB table {table}: {error}") from error
+        name = f"DynamoDB table {table}"
+        final = refusal(error, name=name, service="DynamoDB", known=_CODES, by_status=_BY_STATUS)
+        raise final or CheckpointsUnavailableError(f"{name}: {error}") from error
     except BotoCoreError as error:
         name = f"DynamoDB table {table}"
         raise final_error(error, name) or CheckpointsUnavailableError(f"{name}: {error}") from error

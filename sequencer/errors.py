@@ -47,6 +47,14 @@ class SourceChangedError(SequencerError):
     exit_code = 66
 
 
+class StoreAnswerError(SequencerError):
+    """An object store, or a cache before it, answers with something else than what was asked for; ``byte`` is known."""
+
+    code = "store_answer"
+    title = "Wrong answer of the object store"
+    exit_code = 76
+
+
 class TopicError(SequencerError):
     """The topic or the partition is not there."""
 

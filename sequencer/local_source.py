@@ -29,6 +29,7 @@ class LocalFile:
                 status = os.fstat(file.fileno())
         except OSError as error:
             raise SourceNotFoundError(f"{name}: {error.strerror}") from error
+        self.place = (status.st_dev, status.st_ino)
         self.size_bytes = status.st_size
         self.etag = f"{status.st_size}-{status.st_mtime_ns}"
 

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sequencer.errors import JobSettingsError
+from sequencer.source import Payer
 
 Mode = Literal["exclusive", "transactional"]
 Compression = Literal["gzip", "lz4", "zstd", "snappy", "none"]
@@ -30,6 +31,7 @@ class JobSettings(BaseSettings):
     s3_bucket: str = Field("", description="Bucket of the source, where SOURCE is not given.")
     s3_key: str = Field("", description="Key of the source, where SOURCE is not given.")
     s3_endpoint: str | None = Field(None, pattern=r"^https?://", description="Object store; empty for Amazon's own.")
+    s3_request_payer: Payer = Field("", description="requester: this account pays for reading a bucket of others.")
     aws_region: str = Field("us-east-1", description="Region of S3, DynamoDB, CloudWatch and MSK.")
     kafka_bootstrap_servers: str = Field("", description="Kafka brokers to start from, host:port, separated by commas.")
     kafka_topic: str = Field("", description="Topic that the records go to.")

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from sequencer.errors import SourceNotFoundError
+from sequencer.leftovers import Leftovers
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+_log = logging.getLogger(__name__)
+Payer = Literal["", "requester"]
+_LONGEST_EMPTY_BYTES = 1024
+"""A packed file without content has its frames only, and with gzip its name."""
 Connect = Callable[[], "S3Client"]
 
 
@@ -21,6 +28,10 @@ class SourceFile(Protocol):
     @property
     def name(self) -> str:
         """What ``_source_file`` says: ``s3://bucket/key``, or the path as it was given."""
+
+    @property
+    def place(self) -> object:
+        """What is the same for the same file, by whatever path it is given."""
 
     @property
     def size_bytes(self) -> int:
@@ -51,28 +62,32 @@ class SourceFile(Protocol):
         """Return the same file, read so far not at all."""
 
 
-def open_sources(specs: Sequence[str], *, connect: Connect, retries: int) -> list[SourceFile]:
+def open_sources(specs: Sequence[str], *, connect: Connect, retries: int, payer: Payer = "") -> list[SourceFile]:
     """Return the files that ``specs`` stand for.
 
     Args:
         specs: ``s3://bucket/key``; ``s3://bucket/prefix/`` for all objects below it, in the order of their keys; a
-            local file; a local directory for its files, in the order of their names.
+            local file; a local directory for its files, in the order of their names. What other tools leave in a
+            prefix or directory is none of them (:mod:`sequencer.leftovers`).
         connect: makes the S3 client, where one is needed.
         retries: how often in a row a read may fail.
+        payer: ``requester``: the account of the credentials pays for the requests.
 
     Raises:
         SourceNotFoundError: there is nothing of that name.
         NotAllowedError: S3 refuses the credentials, or there are none.
         JobSettingsError: there cannot be such a bucket, or AWS's own configuration is wrong.
+        StoreAnswerError: an object has no ETag.
         TryAgainError: S3 does not answer.
     """
     files: list[SourceFile] = []
     for spec in specs:
-        files += _s3_files(spec, connect, retries) if spec.startswith("s3://") else _local_files(spec)
+        files += _s3_files(spec, connect, retries, payer) if spec.startswith("s3://") else _local_files(spec)
+    _warn_of_same(files)
     return files
 
 
-def _s3_files(spec: str, connect: Connect, retries: int) -> Sequence[SourceFile]:
+def _s3_files(spec: str, connect: Connect, retries: int, payer: Payer) -> Sequence[SourceFile]:
     from sequencer.aws_errors import making_client
     from sequencer.s3_source import find_objects
 
@@ -81,7 +96,9 @@ def _s3_files(spec: str, connect: Connect, retries: int) -> Sequence[SourceFile]
         raise SourceNotFoundError(f"{spec}: there is no bucket in it; s3://bucket/key, or s3://bucket/prefix/")
     with making_client("S3"):
         client = connect()
-    return find_objects(client, bucket=bucket, key=key, retries=retries)
+    leftovers = Leftovers(spec)
+    found = find_objects(client, bucket=bucket, key=key, retries=retries, payer=payer, leftovers=leftovers)
+    return found if key and not key.endswith("/") else _filled(found, f"s3://{bucket}/{key}", leftovers, "objects")
 
 
 def _local_files(spec: str) -> Sequence[SourceFile]:
@@ -89,10 +106,35 @@ def _local_files(spec: str) -> Sequence[SourceFile]:
 
     path = Path(spec)
     if path.is_dir():
-        found = sorted(each for each in path.iterdir() if each.is_file())
-        if not found:
-            raise SourceNotFoundError(f"{spec}: the directory holds no files")
-        return [LocalFile(str(each)) for each in found]
+        leftovers = Leftovers(spec)
+        listed = sorted(each for each in path.iterdir() if each.is_file())
+        found = [LocalFile(str(each)) for each in listed if leftovers.admits(each.name, each.stat().st_size)]
+        return _filled(found, f"{path}{os.sep}", leftovers, "files")
     if not path.is_file():
         raise SourceNotFoundError(f"{spec}: there is no such file")
     return [LocalFile(spec)]
+
+
+def _filled(found: Sequence[SourceFile], base: str, leftovers: Leftovers, what: str) -> list[SourceFile]:
+    """Return the files that have content once they are unpacked; Spark leaves empty parts packed, too."""
+    filled = [each for each in found if leftovers.is_filled(each.name.removeprefix(base), filled=_has_content(each))]
+    if not filled:
+        raise SourceNotFoundError(f"{base}: {leftovers.nothing_left(what)}")
+    leftovers.say()
+    return filled
+
+
+def _has_content(file: SourceFile) -> bool:
+    if file.size_bytes > _LONGEST_EMPTY_BYTES or not file.compressed:
+        return file.size_bytes > 0
+    with file.open() as pieces:
+        return any(pieces)
+
+
+def _warn_of_same(files: Sequence[SourceFile]) -> None:
+    """Say which files are given more than once, by whatever path: their rows are sent as often."""
+    seen: dict[object, str] = {}
+    for file in files:
+        if file.place in seen:
+            _log.warning("%r and %r are the same file: its rows are sent more than once", seen[file.place], file.name)
+        seen.setdefault(file.place, file.name)

@@ -41,7 +41,9 @@ def open_job_input(settings: JobSettings) -> JobInput:
     Raises:
         SequencerError: they are not there, not allowed, or no CSV.
     """
-    sources = open_sources(settings.sources, connect=_connector(settings), retries=settings.retries)
+    sources = open_sources(
+        settings.sources, connect=_connector(settings), retries=settings.retries, payer=settings.s3_request_payer
+    )
     return open_input(sources, settings=settings, schema=load_schema(settings.schema_file))
 
 

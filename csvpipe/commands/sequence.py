@@ -69,8 +69,8 @@ def command(
     Exit codes: 0 done, or stopped by TERM with all acknowledged and the checkpoint saved (then STOPPED_EXIT_CODE). 64
     options that do not go together. 65 a bad row, or no CSV. 66 the source is not there, or has changed. 73 no such
     topic or partition. 74 Kafka has lost records. 75 a service was away, or another process runs the job: start it
-    again as it is. 76 somebody else writes to the partition, or the order is broken. 77 not allowed. 78 a setting is
-    wrong.
+    again as it is. 76 somebody else writes to the partition, the order is broken, or the object store answers with
+    something else than what was asked for. 77 not allowed. 78 a setting is wrong.
 
     Every option is an environment variable as well, under the names of .env.example.
     """

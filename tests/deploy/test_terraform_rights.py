@@ -10,6 +10,7 @@ import pytest
 
 import sequencer.cloudwatch
 import sequencer.dynamodb_checkpoint
+import sequencer.s3_reader
 import sequencer.s3_source
 from tests.support.terraform import OPTIONS
 from tests.support.terraform_plan import Plan, Statement
@@ -103,7 +104,8 @@ def test_rights_on_the_table_are_the_calls_of_the_code() -> None:
 
 def test_other_rights_are_the_calls_of_the_code() -> None:
     # HeadObject takes s3:GetObject; ListObjectsV2, for prefixes alone, s3:ListBucket.
-    assert calls(sequencer.s3_source) == {"get_object", "head_object", "get_paginator"}
+    assert calls(sequencer.s3_source) == {"get_paginator"}
+    assert calls(sequencer.s3_reader) == {"get_object", "head_object"}
     assert calls(sequencer.cloudwatch) == {"put_metric_data"}
 
 

@@ -25,7 +25,7 @@ CONTENT = random.Random(7).randbytes(3_000_001)
 @pytest.fixture(autouse=True)
 def small_ranges() -> Iterator[None]:
     """Read in many ranges what is small."""
-    with patch("sequencer.s3_source.RANGE_BYTES", 256 * 1024), patch("sequencer.s3_source._FIRST_WAIT_S", 0.001):
+    with patch("sequencer.s3_source.RANGE_BYTES", 256 * 1024), patch("sequencer.s3_reader._FIRST_WAIT_S", 0.001):
         yield
 
 
@@ -70,7 +70,7 @@ def test_connections_that_break_without_end_are_given_up(minio: MinioServer, key
         found = open_sources([f"s3://raw/{key}"], connect=minio.client, retries=2)
         assert not found[0].compressed
         with (
-            patch.object(found[0], "_client", client(minio, proxy.url)),
+            patch.object(vars(found[0])["_reader"], "_client", client(minio, proxy.url)),
             found[0].open() as pieces,
             pytest.raises(TryAgainError, match="after 3 tries in a row"),
         ):

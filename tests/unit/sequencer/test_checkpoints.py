@@ -189,7 +189,10 @@ def test_item_that_dynamodb_never_takes_is_a_wrong_setting_and_its_reason_is_nam
 ) -> None:
     store = DynamoDbCheckpoints(moto_dynamodb, table="csvpipe-checkpoints")
     take(store, "a")
-    with pytest.raises(JobSettingsError, match="csvpipe-checkpoints: Item size to update has exceeded"):
+    with pytest.raises(
+        JobSettingsError,
+        match=r"csvpipe-checkpoints: DynamoDB refuses .*Item size to update has exceeded.*CHECKPOINT_TABLE",
+    ):
         store.save(replace(NOTED, error="x" * 500_000), owner="a")
 
 
