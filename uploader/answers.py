@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.message import UploadId
@@ -24,6 +25,7 @@ _UNITS: dict[ChunkType, Literal["MB", "rows", "chunks"]] = {
     ChunkType.COUNT: "chunks",
 }
 _MAX_EVIDENCE_DEPTH = 20
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT")
 
 
 class Status(StrEnum):
@@ -174,6 +176,13 @@ class KnownUploads(BaseModel):
     known: list[str] = Field(description="sorted, each once; uploads that were deleted are among them")
 
 
+def _check_is_moment(value: object) -> object:
+    """Refuse what pydantic would read as seconds since 1970: numbers, also as text."""
+    if not isinstance(value, str) or _DATE.match(value) is None:
+        raise ValueError("must be a date and time such as 2026-01-31T23:59:59Z")
+    return value
+
+
 class StateChange(BaseModel):
     """What the relay has to say of a chunk."""
 
@@ -182,7 +191,7 @@ class StateChange(BaseModel):
         default_factory=dict, max_length=50, description="what was seen; `landed` needs size_bytes and sha256"
     )
     reason: str | None = Field(None, max_length=4_000, description="why it failed")
-    published_at: AwareDatetime | None = Field(
+    published_at: Annotated[AwareDatetime, BeforeValidator(_check_is_moment)] | None = Field(
         None,
         description="of the message that was given up with `failed`; where a newer one has been sent since, nothing "
         "changes",

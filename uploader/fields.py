@@ -30,7 +30,7 @@ _DELIMITERS = {
     "pipe": b"|",
 }
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-_MAX_CHUNK_SIZE = 1_000_000_000_000
+MAX_CHUNK_SIZE = 1_000_000_000_000
 _MAX_ENCODING_CHARS = 40
 _NOT_FOR_FILES = frozenset({"idna", "punycode", "undefined", "raw-unicode-escape", "unicode-escape"})
 
@@ -102,7 +102,7 @@ class UploadFields:
         value = self._values.get("chunk_size")
         if value is None:
             return self._default_chunk_size(chunk_type)
-        limit = self._defaults.max_chunks if chunk_type is ChunkType.COUNT else _MAX_CHUNK_SIZE
+        limit = self._defaults.max_chunks if chunk_type is ChunkType.COUNT else MAX_CHUNK_SIZE
         size = int(value) if value.isascii() and value.isdigit() and len(value) < 20 else 0
         if not 1 <= size <= limit:
             unit = {ChunkType.SIZE: "megabytes", ChunkType.ROWS: "rows", ChunkType.COUNT: "chunks (MAX_CHUNKS)"}[

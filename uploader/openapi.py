@@ -11,6 +11,15 @@ from fastapi.routing import APIRoute
 from uploader.problems import PROBLEM_JSON
 
 _JSON = "application/json"
+_UPLOAD_OPERATIONS = ("get_status", "get_manifest", "announce_again", "delete_upload")
+_CHUNK_OPERATIONS = ("download_chunk", "put_state")
+
+
+def links_to_upload() -> dict[str, Any]:
+    """Return the links of an answer that has an ``upload_id``: what can be asked of that upload."""
+    upload = {"upload_id": "$response.body#/upload_id"}
+    links = {name: {"operationId": name, "parameters": upload} for name in _UPLOAD_OPERATIONS}
+    return links | {name: {"operationId": name, "parameters": {**upload, "chunk_id": 1}} for name in _CHUNK_OPERATIONS}
 
 
 def operation_id(route: APIRoute) -> str:

@@ -32,18 +32,33 @@ from uploader.errors import (
     UploadAbortedError,
     UploadStalledError,
 )
+from uploader.fields import MAX_CHUNK_SIZE
 from uploader.http_protocol import take_body
 from uploader.intake import receive_upload
 from uploader.metrics import UploaderMetrics, UploadTally
+from uploader.openapi import links_to_upload
 from uploader.problems import problem_responses
 from uploader.receiving import receiving_directory
 
 _FIELDS: dict[str, dict[str, Any]] = {
     "dataset_name": {"type": "string", "pattern": DATASET_NAME_PATTERN, "description": "where the rows belong"},
     "chunk_type": {"type": "string", "enum": ["size", "rows", "count"], "description": "what chunk_size counts"},
-    "chunk_size": {"type": "integer", "minimum": 1, "description": "megabytes, rows, or the number of chunks"},
-    "delimiter": {"type": "string", "description": "one of , ; | tab; found out from the header where not given"},
-    "encoding": {"type": "string", "description": "what the bytes must be valid in; not checked where not given"},
+    "chunk_size": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MAX_CHUNK_SIZE,
+        "description": "megabytes, rows, or the number of chunks",
+    },
+    "delimiter": {
+        "type": "string",
+        "format": "csv-delimiter",
+        "description": "one of , ; | tab; found out from the header where not given",
+    },
+    "encoding": {
+        "type": "string",
+        "format": "text-encoding",
+        "description": "what the bytes must be valid in; not checked where not given",
+    },
     "strict": {"type": "boolean", "description": "refuse rows with another number of fields than the header's"},
 }
 _OPENAPI = {
@@ -56,6 +71,7 @@ _OPENAPI = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
+                    "additionalProperties": False,
                     "required": ["file"],
                     "properties": {**_FIELDS, "file": {"type": "string", "format": "binary"}},
                 }
@@ -86,7 +102,8 @@ router = APIRouter(tags=["uploads"])
         SameMomentError,
         ManifestUnavailableError,
         DiskFullError,
-    ),
+    )
+    | {202: {"links": links_to_upload()}},
 )
 async def upload_csv(
     request: Request,

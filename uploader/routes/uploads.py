@@ -25,7 +25,10 @@ def list_uploads(
     ] = None,
     status: Annotated[Status | None, Query(description="only uploads that stand there")] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="uploads a page")] = 50,
-    cursor: Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before")] = None,
+    cursor: Annotated[
+        str | None,
+        Query(max_length=500, description="`next_cursor` of the page before", json_schema_extra={"format": "cursor"}),
+    ] = None,
 ) -> UploadPage:
     """Return a page of uploads, the newest first."""
     if dataset is not None:

@@ -156,6 +156,8 @@ class TestChunkState:
             {},
             {"state": "failed", "reason": "x" * 4_001},
             {"state": "failed", "published_at": "2026-01-31T12:00:00"},  # of no zone
+            {"state": "failed", "published_at": 0},
+            {"state": "failed", "published_at": "0"},
         ],
     )
     def test_body_that_breaks_a_rule_is_named(

@@ -1,0 +1,52 @@
+"""What schemathesis cannot read from the OpenAPI document: contents of files, cursors, fields that come in two ways.
+
+Loaded by schemathesis itself (``SCHEMATHESIS_HOOKS``); :mod:`tests.integration.test_api_conformance` runs it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies as st
+
+_CELL = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["C"], exclude_characters='"'), max_size=8)
+
+
+def _csv(rows: list[list[str]]) -> bytes:
+    lines = ["id,name,note", *(",".join(f'"{cell}"' for cell in row) for row in rows)]
+    return "\n".join(lines).encode()
+
+
+schemathesis.openapi.format("binary", st.lists(st.lists(_CELL, min_size=3, max_size=3), max_size=20).map(_csv))
+schemathesis.openapi.format("csv-delimiter", st.sampled_from([",", "comma", "auto"]))
+schemathesis.openapi.format("text-encoding", st.sampled_from(["utf-8", "UTF8", "auto"]))
+schemathesis.openapi.format("cursor", st.just(os.environ["CSVPIPE_TEST_CURSOR"]))
+
+
+_LIMIT = int(os.environ["CSVPIPE_TEST_MAX_CHUNKS"])
+
+
+@schemathesis.hook
+def filter_body(context: Any, body: Any) -> bool:
+    """Leave out forms that ask for more chunks than ``MAX_CHUNKS``, or for chunks by count without their number."""
+    if not isinstance(body, dict) or body.get("chunk_type") != "count":
+        return True
+    size = body.get("chunk_size")
+    return isinstance(size, int) and size <= _LIMIT
+
+
+# The query alone is edited: a form that is edited is validated anew, and its file, as bytes, is no "string".
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
+    """Give each upload that is to be accepted its dataset once, in the form or in the query."""
+    is_upload = case.operation.label == "POST /upload/csv"
+    if not is_upload or case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    form = case.body if isinstance(case.body, dict) else {}
+    cut = {"chunk_type", "chunk_size"} if {"chunk_type", "chunk_size"} & form.keys() else set()
+    query = {name: value for name, value in (case.query or {}).items() if name not in form.keys() | cut}
+    if query.get("chunk_type") == "count":
+        query["chunk_size"] = 3
+    case.query = query if "dataset_name" in form else {"dataset_name": "conformance", **query}
