@@ -13,7 +13,7 @@ from typing import Protocol
 
 from uploader.answers import UploadAccepted
 from uploader.clock import Clock
-from uploader.errors import IdempotencyConflictError, InvalidFieldError, ManifestUnavailableError
+from uploader.errors import DatabaseFullError, IdempotencyConflictError, InvalidFieldError, ManifestUnavailableError
 from uploader.logging import UploadLog
 from uploader.model import CutOptions, CutResult
 from uploader.outbox import CLAIM_FOR, Outbox
@@ -88,6 +88,7 @@ class Acceptance:
             InvalidFieldError: the idempotency key breaks its rule.
             IdempotencyConflictError: the key was used for other content or options.
             SameMomentError: another upload of the dataset has the same ``created_at``.
+            DatabaseFullError: the disk of the database is full.
             ManifestUnavailableError: the manifest could not be committed, or was and the database could not say so.
         """
         check_idempotency_key(idempotency_key)
@@ -118,6 +119,9 @@ class Acceptance:
         try:
             await receiving.commit()
             first = await self._threads.run(self._store.create, upload, chunks, claim=claim, claim_for=CLAIM_FOR)
+        except DatabaseFullError:
+            await receiving.discard()  # rolled back: there is no doubt
+            raise
         except ManifestUnavailableError as error:
             # The database may have committed and not been able to say so: the cleaner sees which, and acts.
             await receiving.abandon_lock()

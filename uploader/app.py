@@ -19,6 +19,7 @@ from fastapi_offline import FastAPIOffline
 
 from uploader.acceptance import Acceptance
 from uploader.announcer import Announcer
+from uploader.ballast import Ballast
 from uploader.cleaner import Cleaner
 from uploader.clock import Clock, DistinctMoments, utc_now
 from uploader.download_spans import DownloadSpans
@@ -35,7 +36,7 @@ from uploader.outbox import Outbox
 from uploader.problems import add_problem_handlers
 from uploader.readiness import KafkaProbe, Readiness
 from uploader.reconcile import Reconciler
-from uploader.recovery import recover
+from uploader.recovery import make_room, recover
 from uploader.replicas import Replicas
 from uploader.request_metrics import RequestMetrics
 from uploader.routes import chunks, health, metrics, upload, uploads
@@ -133,6 +134,8 @@ async def _start(
     await threads.run(files.make_root)
     app.state.spans = spans = open_spans(settings)
     stack.push_async_callback(threads.run, spans.close)
+    ballast = Ballast(settings.ballast_path, size_bytes=settings.ballast_bytes)
+    await threads.run(make_room, files=files, ballast=ballast)
     store = await threads.run(open_store, settings.store_url)
     stack.push_async_callback(threads.run, store.close)
     page: MetricsPage = app.state.metrics_page
@@ -142,10 +145,11 @@ async def _start(
     outbox = Outbox(
         store=store, announcer=announcer, holder=holder, base_url=settings.base_url, clock=clock, spans=spans
     )
-    cleaner = _cleaner(settings, store=store, files=files, worker=worker, clock=clock)
+    cleaner = _cleaner(settings, store=store, files=files, ballast=ballast, worker=worker, clock=clock)
     await threads.run(recover, store=store, files=files, cleaner=cleaner, holder=holder, clock=clock)
     replicas = Replicas(store=store, holder=holder, base_url=settings.base_url, clock=clock)
-    await threads.run(replicas.check_in)
+    await threads.run(_check_in_or_log, replicas)
+    await threads.run(ballast.fill)
     event_loop = asyncio.get_running_loop()
 
     def loop(name: str, step: Callable[[], bool], interval_s: float, longest_s: float = intervals.longest_s) -> Loop:
@@ -197,6 +201,7 @@ async def _start(
         holder=holder,
         reannounce_limit=settings.reannounce_limit,
         clock=clock,
+        ballast=ballast,
         on_landed=page.metrics.count_landing,
     )
     await stack.enter_async_context(
@@ -221,7 +226,16 @@ def _kafka(settings: Settings, worker: str) -> KafkaAnnouncer:
     )
 
 
-def _cleaner(settings: Settings, *, store: Store, files: ChunkFiles, worker: str, clock: Clock) -> Cleaner:
+def _check_in_or_log(replicas: Replicas) -> None:
+    try:
+        replicas.check_in()
+    except ManifestUnavailableError as error:  # it is done again in seconds, and must not stop the start
+        _log.warning("Not checked in yet: %s", error.detail)
+
+
+def _cleaner(
+    settings: Settings, *, store: Store, files: ChunkFiles, ballast: Ballast, worker: str, clock: Clock
+) -> Cleaner:
     return Cleaner(
         store=store,
         files=files,
@@ -230,6 +244,7 @@ def _cleaner(settings: Settings, *, store: Store, files: ChunkFiles, worker: str
         after=timedelta(hours=settings.cleanup_after_hours),
         low_disk_bytes=settings.low_disk_bytes,
         clock=clock,
+        ballast=ballast,
     )
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
 
 from contracts.names import BYTES_PER_MB
 from contracts.states import UploadState
+from uploader.ballast import Ballast
 from uploader.clock import Clock
-from uploader.errors import UploadGoneError
+from uploader.errors import DatabaseFullError, ManifestUnavailableError, UploadGoneError
 from uploader.files import ChunkFiles
 from uploader.logging import UploadLog
 from uploader.store.protocol import Store
@@ -43,6 +45,7 @@ class Cleaner:
         after: timedelta,
         low_disk_bytes: int,
         clock: Clock,
+        ballast: Ballast | None = None,
     ) -> None:
         self._store = store
         self._files = files
@@ -52,16 +55,45 @@ class Cleaner:
         self._after = after
         self._low_disk_bytes = low_disk_bytes
         self._clock = clock
+        self._ballast = ballast or Ballast()
         self._strangers: set[str] = set()
         """Directories that were complained about: once is enough."""
 
     def run_pass(self) -> bool:
         """Remove what may go, unless another worker does."""
-        if self._store.take_lease(self._lease, owner=self._owner, lease_for=LEASE_FOR, now=self._clock()):
-            self.sweep()
-            self._clean_old()
-            self._clean_for_room()
+        try:
+            if self._take_lease():
+                self._clean_all()
+        except ManifestUnavailableError as error:
+            if self._files.is_full():
+                self._clean_full_disk()
+            elif not (isinstance(error, DatabaseFullError) and self._ballast.drop()):
+                raise  # with the ballast gone the next pass may do it
         return True
+
+    def _take_lease(self) -> bool:
+        return self._store.take_lease(self._lease, owner=self._owner, lease_for=LEASE_FOR, now=self._clock())
+
+    def _clean_all(self) -> None:
+        self.sweep()
+        self._clean_old()
+        self._clean_for_room()
+        self._ballast.fill()
+
+    def _clean_full_disk(self) -> None:
+        """Make room where not even the lease can be written: with the ballast, and else without a lease.
+
+        Several workers may be at this at once. Files go before they are marked, as always.
+        """
+        self._files.remove_half_received()
+        if not self._ballast.drop():
+            chunks = self._store.landed(holder=self._holder, before=None, limit=_CHUNKS_AT_ONCE)
+            _log.warning("The disk is full to the last byte: the files of %d landed chunks go", len(chunks))
+            for upload_id, group in _by_upload(chunks):
+                self._files.remove_chunks(upload_id, group)
+            self._clean(chunks)
+        if self._take_lease():
+            self._clean_all()
 
     def stop(self) -> None:
         """Leave the work to others at once."""
@@ -113,10 +145,8 @@ class Cleaner:
 
     def _clean(self, chunks: list[ChunkRecord]) -> None:
         at = self._clock()
-        for upload_id, group in itertools.groupby(
-            sorted(chunks, key=lambda chunk: (chunk.upload_id, chunk.chunk_id)), key=lambda chunk: chunk.upload_id
-        ):
-            self._clean_upload(upload_id, list(group), at)
+        for upload_id, group in _by_upload(chunks):
+            self._clean_upload(upload_id, group, at)
 
     def _clean_upload(self, upload_id: str, chunks: list[ChunkRecord], at: datetime) -> None:
         self._files.remove_chunks(upload_id, chunks)
@@ -128,3 +158,9 @@ class Cleaner:
         log = UploadLog(_log, upload_id)
         for chunk in chunks:
             log.info("Chunk %d/%d: %s cleaned up", chunk.chunk_id, upload.total_chunks, chunk.filename)
+
+
+def _by_upload(chunks: list[ChunkRecord]) -> Iterator[tuple[str, list[ChunkRecord]]]:
+    in_order = sorted(chunks, key=lambda chunk: (chunk.upload_id, chunk.chunk_id))
+    for upload_id, group in itertools.groupby(in_order, key=lambda chunk: chunk.upload_id):
+        yield upload_id, list(group)

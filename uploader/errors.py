@@ -106,6 +106,14 @@ class DiskFullError(CsvPipeError):
     title = "Disk full"
 
 
+class DiskFailedError(CsvPipeError):
+    """The volume of ``TEMP_DIR`` is read-only, or reading and writing it fail."""
+
+    code = "disk_failed"
+    status = 507
+    title = "Disk failed"
+
+
 class UploadNotFoundError(CsvPipeError):
     """No upload has this id."""
 
@@ -186,6 +194,14 @@ class UploadOnItsWayError(CsvPipeError):
     title = "Upload on its way"
 
 
+class ProcessExhaustedError(CsvPipeError):
+    """The process can start no thread: it has reached a limit of threads or memory, and must be restarted."""
+
+    code = "process_exhausted"
+    status = 503
+    title = "Process exhausted"
+
+
 class RangeNotSatisfiableError(CsvPipeError):
     """The Range asked for lies outside the chunk; ``size_bytes`` is the chunk's size."""
 
@@ -200,6 +216,14 @@ class ManifestUnavailableError(CsvPipeError):
     code = "manifest_unavailable"
     status = 503
     title = "Manifest not available"
+
+
+class DatabaseFullError(ManifestUnavailableError):
+    """The disk of the database of manifests is full; the transaction was rolled back."""
+
+    code = "disk_full"
+    status = 507
+    title = "Disk full"
 
 
 class AnnounceError(CsvPipeError):

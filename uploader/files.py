@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
@@ -13,12 +12,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from uploader.receiving import LOCK_FILE, RECEIVING, fsync_directory, is_abandoned
+from uploader.disk_errors import FULL
+from uploader.receiving import LOCK_FILE, RECEIVING, fsync_directory, is_abandoned, remove_directory
 from uploader.settings import SettingsError
 from uploader.store.records import ChunkRecord
 
 DISK_ID_FILE = ".replica"
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UPLOAD_DIRECTORY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -33,16 +32,17 @@ class ChunkFiles:
         """Make ``TEMP_DIR`` durably where it is missing, and try it out.
 
         Raises:
-            SettingsError: it cannot be made, or nothing can be written there.
+            SettingsError: it cannot be made, belongs to another user, or nothing can be written there.
         """
         try:
             missing = [path for path in (self.root, *self.root.parents) if not path.exists()]
-            self.root.mkdir(parents=True, exist_ok=True, mode=0o750)
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             for path in missing:
                 fsync_directory(path.parent)
+            _check_owner(self.root)
             self.probe()
         except OSError as error:
-            if error.errno not in _FULL:  # a disk that is full is cleaned, and /ready says so
+            if error.errno not in FULL:  # a disk that is full is cleaned, and /ready says so
                 raise SettingsError(f"TEMP_DIR: {self.root} cannot be used: {error.strerror}") from error
 
     def probe(self) -> None:
@@ -50,6 +50,14 @@ class ChunkFiles:
         with tempfile.TemporaryFile(dir=self.root) as file:
             file.write(b"x")
             file.flush()
+
+    def is_full(self) -> bool:
+        """Return whether not even a small file can be written, as nothing is left of the disk or of the quota."""
+        try:
+            self.probe()
+        except OSError as error:
+            return error.errno in FULL
+        return False
 
     def disk_id(self) -> str | None:
         """Return the id that was given to this disk; None where it has none yet."""
@@ -96,13 +104,8 @@ class ChunkFiles:
             directory.rmdir()
 
     def remove_upload(self, upload_id: str) -> None:
-        """Remove the directory of an upload with all that is in it."""
-        # By way of .receiving: where this is interrupted, what is left does not look like an upload.
-        doomed = self.root / RECEIVING / upload_id
-        doomed.parent.mkdir(exist_ok=True, mode=0o750)
-        with suppress(FileNotFoundError):
-            (self.root / upload_id).rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        """Remove the directory of an upload with all that is in it; what cannot be removed goes at the next sweep."""
+        remove_directory(self.root / upload_id, temp_dir=self.root)
 
     def upload_ids(self) -> list[str]:
         """Return the ids of the uploads that have a directory."""
@@ -114,9 +117,12 @@ class ChunkFiles:
         return is_abandoned(self.root / upload_id)
 
     def lock_age_s(self, upload_id: str) -> float | None:
-        """Return how long ago an upload was about to be committed; None where it was, as its lock file is gone."""
+        """Return how far from now an upload was about to be committed; None where it was, as its lock file is gone.
+
+        In the future counts as well: the clock has been put back since.
+        """
         try:
-            return time.time() - (self.root / upload_id / LOCK_FILE).stat().st_mtime
+            return abs(time.time() - (self.root / upload_id / LOCK_FILE).stat().st_mtime)
         except FileNotFoundError:
             return None
 
@@ -125,15 +131,28 @@ class ChunkFiles:
         (self.root / upload_id / LOCK_FILE).unlink(missing_ok=True)
 
     def remove_half_received(self) -> list[str]:
-        """Remove what dead processes left under ``.receiving``; return the upload ids."""
+        """Remove what dead processes, or removals that failed, left under ``.receiving``; return the names."""
         receiving = self.root / RECEIVING
         if not receiving.is_dir():
             return []
         abandoned = [path for path in sorted(receiving.iterdir()) if is_abandoned(path)]
-        for path in abandoned:
-            shutil.rmtree(path, ignore_errors=True)
-        return [path.name for path in abandoned]
+        return [path.name for path in abandoned if remove_directory(path, temp_dir=self.root)]
 
     def free_bytes(self) -> int:
         """Return how much the disk still takes."""
         return shutil.disk_usage(self.root).free
+
+
+def _check_owner(path: Path) -> None:
+    """Check that nobody but this user, or root, owns ``path``, nor the link that leads there.
+
+    Raises:
+        SettingsError: another user does, and could read, exchange or remove what is in it.
+    """
+    ours = {0, os.geteuid()}
+    for owner in (path.lstat().st_uid, path.stat().st_uid):
+        if owner not in ours:
+            raise SettingsError(
+                f"TEMP_DIR: {path} belongs to user {owner}, and the uploader runs as user {os.geteuid()}: its owner "
+                "could read and exchange the chunks. Choose a directory of the uploader's own, or change its owner"
+            )

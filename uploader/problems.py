@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
 
 from contracts.errors import CsvPipeError
+from uploader.disk_errors import disk_error
 
 PROBLEM_JSON = "application/problem+json"
 _log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(CsvPipeError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OSError, _disk)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -120,6 +122,12 @@ def _methods(request: Request) -> set[str]:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
         for method in route.methods or ()
     }
+
+
+async def _disk(request: Request, error: Exception) -> JSONResponse:
+    """Answer for a disk that is full or fails, wherever that is met."""
+    ours = disk_error(error) if isinstance(error, OSError) else None
+    return await (_unforeseen(request, error) if ours is None else _ours(request, ours))
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:

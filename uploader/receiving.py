@@ -9,22 +9,23 @@ it from one that another worker is filling or committing right now.
 from __future__ import annotations
 
 import asyncio
-import errno
 import fcntl
+import logging
 import os
 import shutil
 import time
+import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from uploader.errors import DiskFullError
+from uploader.disk_errors import disk_error
 
 RECEIVING = ".receiving"
 LOCK_FILE = ".lock"
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UNLOCKED_GRACE_S = 60.0
 """How long a directory may exist before its lock file does: making the one and locking the other are two steps."""
+_log = logging.getLogger(__name__)
 
 
 class ReceivingDirectory:
@@ -39,10 +40,11 @@ class ReceivingDirectory:
 
     def create(self) -> None:
         """Make the directory and take its lock (blocks)."""
-        self.path.mkdir(parents=True, mode=0o750)
+        make_private(self.path.parent)
+        self.path.mkdir(mode=0o700)
         # Under its name only when it is locked: a sweep in between would take the directory for a dead process's.
         unlocked = self.path / f"{LOCK_FILE}.new"
-        self._lock_fd = os.open(unlocked, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
+        self._lock_fd = os.open(unlocked, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         unlocked.rename(self.path / LOCK_FILE)
 
@@ -92,9 +94,11 @@ class ReceivingDirectory:
         fsync_directory(self.final_path.parent)
 
     def _discard(self) -> None:
-        for path in (self.path, self.final_path):
-            shutil.rmtree(path, ignore_errors=True)
-        self._release()
+        try:
+            for path in (self.final_path, self.path):
+                remove_directory(path, temp_dir=self.final_path.parent)
+        finally:
+            self._release()
 
 
 @asynccontextmanager
@@ -103,15 +107,17 @@ async def receiving_directory(temp_dir: Path, upload_id: str) -> AsyncIterator[R
 
     Raises:
         DiskFullError: the disk had no room, be it for the directory itself or for what the block wrote.
+        DiskFailedError: the disk is read-only, or fails.
     """
     directory = ReceivingDirectory(temp_dir=temp_dir, upload_id=upload_id)
     try:
         await asyncio.to_thread(directory.create)
         yield directory
     except OSError as error:
-        if error.errno in _FULL:
-            raise DiskFullError("the disk of TEMP_DIR ran full; nothing of the upload was kept") from error
-        raise
+        refusal = disk_error(error)
+        if refusal is None:
+            raise
+        raise refusal from error
     finally:
         end = directory.release() if directory.committed else directory.discard()
         # Shielded: a second cancellation (shutdown) must not leave gigabytes behind.
@@ -122,9 +128,10 @@ def is_abandoned(path: Path) -> bool:
     """Return whether ``path`` (a directory under ``.receiving``) belongs to no living process."""
     try:
         fd = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         try:
-            return time.time() - path.stat().st_mtime > _UNLOCKED_GRACE_S
+            # Also where it was made in the future: the clock has been put back since.
+            return abs(time.time() - path.stat().st_mtime) > _UNLOCKED_GRACE_S
         except FileNotFoundError:
             return False
     try:
@@ -135,6 +142,50 @@ def is_abandoned(path: Path) -> bool:
         return True
     finally:
         os.close(fd)
+
+
+def remove_directory(path: Path, *, temp_dir: Path) -> bool:
+    """Remove a directory of an upload, and return whether nothing of it is left (blocks).
+
+    It is renamed into ``.receiving`` first, durably: where this is interrupted, or fails half-way, what is left does
+    not look like an upload, and the cleaner removes it.
+    """
+    doomed = path
+    try:
+        if path.parent == temp_dir:
+            make_private(temp_dir / RECEIVING)
+            doomed = temp_dir / RECEIVING / f"{path.name}.{uuid.uuid4().hex[:8]}"
+            path.rename(doomed)
+            with suppress(OSError):  # a full disk may refuse that, and is full until the files are gone
+                fsync_directory(temp_dir)
+        _remove_tree(doomed)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        _log.warning("%s cannot be removed yet, the cleaner will try again: %s", doomed, error.strerror)
+        return False
+    return True
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove all that can be removed, and then raise what could not be."""
+    failures: list[OSError] = []
+
+    def note(_function: object, _path: object, failure: tuple[type, BaseException, object]) -> None:
+        if isinstance(failure[1], OSError) and not isinstance(failure[1], FileNotFoundError):
+            failures.append(failure[1])
+
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, onerror=note)
+    else:
+        path.unlink()
+    if failures:
+        raise failures[0]
+
+
+def make_private(path: Path) -> None:
+    """Make a directory that only this user may look into, unless it is there."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def fsync_directory(path: Path) -> None:

@@ -6,9 +6,10 @@ import logging
 from functools import partial
 
 from contracts.states import ChunkState
+from uploader.ballast import Ballast
 from uploader.cleaner import Cleaner
 from uploader.clock import Clock
-from uploader.errors import UploadGoneError
+from uploader.errors import DatabaseFullError, UploadGoneError
 from uploader.files import DISK_ID_FILE, ChunkFiles
 from uploader.logging import UploadLog
 from uploader.settings import SettingsError
@@ -17,6 +18,14 @@ from uploader.store.records import ChunkRecord
 from uploader.transitions import SAFE_IN_BUCKET, lost
 
 _log = logging.getLogger(__name__)
+
+
+def make_room(*, files: ChunkFiles, ballast: Ballast) -> None:
+    """Let the database be opened on a disk that is full: what was half received goes, and else the ballast."""
+    if files.is_full():
+        files.remove_half_received()
+    if files.is_full():
+        ballast.drop()
 
 
 def recover(*, store: Store, files: ChunkFiles, cleaner: Cleaner, holder: str, clock: Clock) -> None:
@@ -28,6 +37,13 @@ def recover(*, store: Store, files: ChunkFiles, cleaner: Cleaner, holder: str, c
     """
     check_disk(store=store, files=files, holder=holder)
     cleaner.sweep()
+    try:
+        _adopt_and_look(store=store, files=files, holder=holder, clock=clock)
+    except DatabaseFullError as error:
+        _log.warning("The start goes on without a look at all files: %s", error.detail)
+
+
+def _adopt_and_look(*, store: Store, files: ChunkFiles, holder: str, clock: Clock) -> None:
     for upload_id in store.adopt(files.upload_ids(), holder=holder):
         # The files lie on this disk, so this replica serves them, whatever its name was.
         UploadLog(_log, upload_id).warning("Taken over by replica %s, on whose disk its files lie", holder)

@@ -20,9 +20,10 @@ from uploader.answers import (
     UploadSummary,
     manifest_of,
 )
+from uploader.ballast import Ballast
 from uploader.clock import Clock
 from uploader.cursors import read_cursor, write_cursor
-from uploader.errors import ChunkGoneError, InvalidFieldError, UploadGoneError
+from uploader.errors import ChunkGoneError, DatabaseFullError, InvalidFieldError, UploadGoneError
 from uploader.files import ChunkFiles
 from uploader.held_chunk import HeldChunk
 from uploader.logging import UploadLog
@@ -30,7 +31,7 @@ from uploader.outbox import Outbox
 from uploader.replicas import Replicas
 from uploader.store.protocol import Page, Store
 from uploader.store.records import ChunkRecord, UploadOverview
-from uploader.transitions import SAFE_IN_BUCKET, landed, lost, relayed, renewed, reported_failed
+from uploader.transitions import ON_THEIR_WAY, SAFE_IN_BUCKET, landed, lost, relayed, renewed, reported_failed
 
 _MAX_EVIDENCE_CHARS = 16_384
 _log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class UploadService:
         holder: str,
         reannounce_limit: int,
         clock: Clock,
+        ballast: Ballast | None = None,
         on_landed: Callable[[timedelta], None] = lambda _: None,
     ) -> None:
         self._store = store
@@ -58,6 +60,7 @@ class UploadService:
         self._holder = holder
         self._reannounce_limit = reannounce_limit
         self._clock = clock
+        self._ballast = ballast or Ballast()
         self._on_landed = on_landed
 
     def status(self, upload_id: str) -> UploadStatus:
@@ -156,7 +159,8 @@ class UploadService:
                 reannounce_limit=self._reannounce_limit,
             ),
         }[change.state]
-        upload, [chunk] = self._store.edit_chunks(upload_id, [chunk_id], edit, at=now)
+        # A landing makes room: its file may go.
+        upload, [chunk] = self._ballast.spend_on(lambda: self._store.edit_chunks(upload_id, [chunk_id], edit, at=now))
         self._log_change(upload, chunk)
         if change.state is ChunkState.LANDED and chunk.landed_at == now and chunk.announced_at is not None:
             self._on_landed(now - chunk.announced_at)
@@ -200,12 +204,27 @@ class UploadService:
             UploadNotFoundError: there is none of this id.
             UploadOnItsWayError: chunks are announced or relayed, and ``force`` is not set.
         """
-        upload = self._store.abort(upload_id, force=force, at=self._clock())
+        upload = self._abort(upload_id, force=force)
         # In this order: a crash between the two leaves files that the cleaner finds by the upload's state.
         if upload.holder == self._holder:
             self._files.remove_upload(upload_id)
         UploadLog(_log, upload_id).info("Deleted")
         return self.status(upload_id)
+
+    def _abort(self, upload_id: str, *, force: bool) -> UploadOverview:
+        def abort() -> UploadOverview:
+            return self._store.abort(upload_id, force=force, at=self._clock())
+
+        try:
+            return self._ballast.spend_on(abort)
+        except DatabaseFullError:
+            upload, chunks = self._store.read(upload_id)
+            on_their_way = any(chunk.state in ON_THEIR_WAY for chunk in chunks)
+            if upload.holder != self._holder or (on_their_way and not force):
+                raise
+            # Against the order, as there is no other way: a crash before the mark leaves chunks that count as lost.
+            self._files.remove_upload(upload_id)
+            return abort()
 
     def _status(self, upload: UploadOverview, chunks: list[ChunkRecord]) -> UploadStatus:
         return UploadStatus.with_chunks(upload, chunks, reannounce_limit=self._reannounce_limit)

@@ -75,6 +75,13 @@ class Settings(BaseSettings):
     min_free_disk_mb: int = Field(
         1_024, ge=0, description="Megabytes that stay free: an upload that would need them gets 507."
     )
+    ballast_mb: int = Field(
+        16,
+        ge=0,
+        le=1_024,
+        description="Megabytes of a file beside an SQLite database that is given up when the disk is full to the last "
+        "byte, so that it can be cleaned; 0 for none.",
+    )
     database_url: SecretStr | None = Field(
         None,
         description="Database of the manifests: sqlite:///path or postgresql://user:password@host/name; "
@@ -175,6 +182,17 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.temp_dir / DATABASE_FILENAME}"
+
+    @property
+    def ballast_path(self) -> Path | None:
+        """Where the ballast lies: beside the database; None where that is no SQLite file."""
+        path = self.store_url.split("?")[0].removeprefix("sqlite:///")
+        return None if path == self.store_url.split("?")[0] else Path(f"{path}.ballast")
+
+    @property
+    def ballast_bytes(self) -> int:
+        """``BALLAST_MB`` in bytes."""
+        return self.ballast_mb * BYTES_PER_MB
 
     @property
     def kafka_brokers(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,6 +11,24 @@ from typing import ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+
+def thread_fault() -> str | None:
+    """Return why no thread can be started; None where one can (takes some 50 microseconds).
+
+    A process that has reached its limit of threads or of memory answers nothing that blocks, and does not recover.
+    """
+    try:
+        thread = threading.Thread(target=_do_nothing, name="probe", daemon=True)
+        thread.start()
+        thread.join()
+    except (RuntimeError, MemoryError) as error:
+        return f"no thread can be started: {error}"
+    return None
+
+
+def _do_nothing() -> None:
+    """Be the work of a thread that only shows that there can be one."""
 
 
 class Threads:

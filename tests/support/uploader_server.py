@@ -57,7 +57,7 @@ def running_uploader(
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        defaults = {"temp_dir": temp_dir, "api_port": port, "min_free_disk_mb": 0, "low_disk_mb": 0}
+        defaults = {"temp_dir": temp_dir, "api_port": port, "min_free_disk_mb": 0, "low_disk_mb": 0, "ballast_mb": 1}
         settings = Settings(**{**defaults, **given})
         announcer = announcer or FakeAnnouncer()
         app = create_app(settings=settings, announcer=announcer, clock=clock, intervals=intervals)

@@ -12,7 +12,7 @@ from uploader.chunking.worker import Worker
 
 _WRITEBACK_BYTES = 32 * 1024 * 1024
 _MAX_UNSYNCED_FILES = 32
-FILE_MODE = 0o640
+FILE_MODE = 0o600
 
 
 class Syncer:

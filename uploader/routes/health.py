@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 from fastapi import APIRouter, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from uploader.dependencies import ReadinessDep
+from uploader.errors import ProcessExhaustedError
+from uploader.problems import Problem
 from uploader.readiness import ReadyAnswer
+from uploader.threads import thread_fault
 
 router = APIRouter(tags=["health"])
 
@@ -19,9 +23,14 @@ class HealthAnswer(BaseModel):
     status: Literal["alive"] = "alive"
 
 
-@router.get("/health", summary="The process lives")
+@router.get(
+    "/health",
+    summary="The process lives",
+    responses={503: {"model": Problem, "description": "it can start no thread, and must be restarted"}},
+)
 async def get_health() -> HealthAnswer:
-    """Answer from the event loop, without disk, database or network."""
+    """Answer from the event loop, without disk, database or network, if a thread can be started."""
+    _check_threads()
     return HealthAnswer()
 
 
@@ -30,9 +39,16 @@ async def get_health() -> HealthAnswer:
     summary="Whether Kafka, the manifests and the disk are there",
     responses={503: {"model": ReadyAnswer, "description": "one of them is not; its `why` says more"}},
 )
-def get_ready(readiness: ReadinessDep, response: Response) -> ReadyAnswer:
+async def get_ready(readiness: ReadinessDep, response: Response) -> ReadyAnswer:
     """Name what is missing. Uploads are taken while Kafka is away, and announced when it is back."""
-    answer = readiness.answer()
+    _check_threads()
+    answer = await run_in_threadpool(readiness.answer)
     if answer.status != "ready":
         response.status_code = 503
     return answer
+
+
+def _check_threads() -> None:
+    fault = thread_fault()
+    if fault is not None:
+        raise ProcessExhaustedError(f"{fault}; restart the process, and look at its limits of memory and threads")

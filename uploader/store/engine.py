@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from uploader.errors import ManifestUnavailableError
+from uploader.errors import DatabaseFullError, ManifestUnavailableError
 from uploader.store.tables import SCHEMA
 
 _BUSY_TIMEOUT_S = 30
@@ -27,6 +29,7 @@ _POSTGRESQL: dict[str, str | int] = {
     "tcp_user_timeout": 15_000,
     "options": _STATEMENT_TIMEOUT,
 }
+_PG_DISK_FULL = "53100"
 _READ_ONLY = "csvpipe_read_only"
 
 
@@ -41,7 +44,7 @@ def open_engine(url: str) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            _make_private(Path(parsed.database))
         engine = create_engine(parsed, connect_args={"timeout": _BUSY_TIMEOUT_S})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -73,11 +76,14 @@ def answering() -> Iterator[None]:
     """Turn the failure of a database to answer into our error; anything else passes.
 
     Raises:
+        DatabaseFullError: its disk is full.
         ManifestUnavailableError: the database is away, locked for too long, or has no connection left.
     """
     try:
         yield
     except (OperationalError, PoolTimeoutError) as error:
+        if isinstance(error, OperationalError) and _is_full(error):
+            raise DatabaseFullError(f"the disk of the database of manifests is full: {_reason(error)}") from error
         raise ManifestUnavailableError(f"the database of manifests does not answer: {_reason(error)}") from error
     except DBAPIError as error:
         if not error.connection_invalidated:
@@ -165,6 +171,24 @@ def _use_write_ahead_log(engine: Engine) -> None:
             return
     finally:
         connection.close()
+
+
+def _make_private(database: Path) -> None:
+    """Let nobody else read the database: what it holds came from clients. SQLite gives its log the same rights."""
+    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # The file is never opened where it exists: closing it would drop the locks that SQLite has on it in this process.
+    with suppress(FileExistsError):
+        os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    for path in (database, *(database.with_name(f"{database.name}-{part}") for part in ("wal", "shm"))):
+        with suppress(FileNotFoundError, PermissionError):  # it is another user's, who has decided about it
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o600)
+
+
+def _is_full(error: OperationalError) -> bool:
+    cause = error.orig
+    full = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
+    return getattr(cause, "sqlite_errorcode", None) in full or getattr(cause, "sqlstate", None) == _PG_DISK_FULL
 
 
 def _reason(error: OperationalError | PoolTimeoutError) -> str:

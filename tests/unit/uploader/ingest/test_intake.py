@@ -26,6 +26,7 @@ from uploader.chunking.files import GrowingFile, write_all
 from uploader.chunking.job import CutJob
 from uploader.chunking.spooled import SpoolCutter
 from uploader.errors import (
+    DiskFailedError,
     DiskFullError,
     FileTooLargeError,
     InvalidFieldError,
@@ -91,10 +92,14 @@ def test_disk_without_room_for_the_chunks_beside_the_spool_is_said_before_they_a
 
 
 @pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("number", [errno.EIO, errno.EROFS])
 @pytest.mark.parametrize("way", WAYS)
-def test_failing_disk_is_not_called_full(tmp_path: Path, way: str) -> None:
-    broken = OSError(errno.EIO, "Input/output error")
-    with patch("uploader.chunking.files.os.write", side_effect=broken), pytest.raises(OSError, match="Input/output"):
+def test_failing_disk_is_not_called_full(tmp_path: Path, way: str, number: int) -> None:
+    broken = OSError(number, os.strerror(number))
+    with (
+        patch("uploader.chunking.files.os.write", side_effect=broken),
+        pytest.raises(DiskFailedError, match=os.strerror(number)),
+    ):
         asyncio.run(receive(body_of(WAYS[way]), temp_dir=tmp_path))
 
 

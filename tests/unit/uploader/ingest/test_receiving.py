@@ -6,13 +6,16 @@ import asyncio
 import errno
 import fcntl
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
 from uploader.errors import DiskFullError
-from uploader.receiving import LOCK_FILE, RECEIVING, is_abandoned, receiving_directory
+from uploader.files import ChunkFiles
+from uploader.receiving import LOCK_FILE, RECEIVING, ReceivingDirectory, is_abandoned, receiving_directory
 
 UPLOAD_ID = "0" * 32
 
@@ -109,3 +112,97 @@ def test_directory_without_a_lock_is_abandoned_when_it_is_old(tmp_path: Path) ->
     assert is_abandoned(left)
     left.rmdir()
     assert not is_abandoned(left)
+
+
+def test_removal_that_is_killed_half_way_leaves_nothing_that_looks_like_an_upload(tmp_path: Path) -> None:
+    """As after kill -9 while a repeated upload is thrown away: its lock file was among the first to go."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(path: Path, **_: object) -> None:
+        (Path(path) / LOCK_FILE).unlink()
+        raise Killed
+
+    directory = ReceivingDirectory(temp_dir=tmp_path, upload_id=UPLOAD_ID)
+    directory.create()
+    (directory.path / "chunk").write_bytes(b"x")
+    directory._commit()
+    with patch("uploader.receiving.shutil.rmtree", killed), pytest.raises(Killed):
+        directory._discard()
+    files = ChunkFiles(tmp_path)
+    assert files.upload_ids() == []
+    [left] = (tmp_path / RECEIVING).iterdir()
+    assert files.remove_half_received() == []  # its process may still be at it
+    os.utime(left, (0, 0))
+    assert files.remove_half_received() == [left.name]
+    assert list((tmp_path / RECEIVING).iterdir()) == []
+
+
+def discard(temp_dir: Path) -> None:
+    directory = ReceivingDirectory(temp_dir=temp_dir, upload_id=UPLOAD_ID)
+    directory.create()
+    for name in ("a.csv", "b.csv", "c.csv"):
+        (directory.path / name).write_bytes(b"x")
+    directory._commit()
+    directory._discard()
+
+
+def delete(temp_dir: Path) -> None:
+    (temp_dir / UPLOAD_ID).mkdir()
+    for name in ("a.csv", "b.csv", "c.csv"):
+        (temp_dir / UPLOAD_ID / name).write_bytes(b"x")
+    ChunkFiles(temp_dir).remove_upload(UPLOAD_ID)
+
+
+def break_off(temp_dir: Path) -> None:
+    async def receive() -> None:
+        async with receiving_directory(temp_dir, UPLOAD_ID) as directory:
+            (directory.path / "b.csv").write_bytes(b"x")
+
+    asyncio.run(receive())
+
+
+@pytest.mark.parametrize("remove", [discard, delete, break_off])
+def test_removal_that_fails_half_way_is_said_and_done_at_the_next_sweep(
+    tmp_path: Path, remove: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    unlink = os.unlink
+
+    def fail_once(path: str, **given: int | None) -> None:
+        if str(path).endswith("b.csv"):
+            raise OSError(errno.EMFILE, "Too many open files")
+        unlink(path, dir_fd=given.get("dir_fd"))
+
+    with patch.object(shutil.os, "unlink", fail_once):  # type: ignore[attr-defined]  # what rmtree calls
+        remove(tmp_path)
+    files = ChunkFiles(tmp_path)
+    assert files.upload_ids() == []
+    assert "the cleaner will try again: Too many open files" in caplog.text
+    [left] = (tmp_path / RECEIVING).iterdir()
+    os.utime(left, (0, 0))
+    assert files.remove_half_received() == [left.name]
+    assert list((tmp_path / RECEIVING).iterdir()) == []
+
+
+def test_stray_file_among_the_receiving_directories_stops_no_sweep(tmp_path: Path) -> None:
+    stray = tmp_path / RECEIVING / "core"
+    stray.parent.mkdir()
+    stray.touch()
+    files = ChunkFiles(tmp_path)
+    assert files.remove_half_received() == []
+    os.utime(stray, (0, 0))
+    assert files.remove_half_received() == ["core"]
+
+
+def test_what_is_received_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        directory = ReceivingDirectory(temp_dir=tmp_path / "chunks", upload_id=UPLOAD_ID)
+        directory.create()
+    finally:
+        os.umask(old)
+    for path in (directory.path, directory.path.parent):
+        assert path.stat().st_mode & 0o777 == 0o700
+    assert (directory.path / LOCK_FILE).stat().st_mode & 0o777 == 0o600
+    directory._discard()
