@@ -37,7 +37,7 @@ def list_uploads(
     return service.list_uploads(limit=limit, cursor=cursor, dataset_name=dataset, state=state)
 
 
-@router.post("/known", summary="Which of these uploads are known")
+@router.post("/known", summary="Which of these uploads are known", responses=problem_responses())
 def find_known(ids: UploadIds, service: ServiceDep) -> KnownUploads:
     """Return those of up to 500 ids that belong to uploads of this uploader, in one query; deleted uploads are known.
 
