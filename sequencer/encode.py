@@ -144,7 +144,7 @@ class Encoder:
             return Records.of(())
         target = io.BytesIO()
         frame.with_columns(pl.lit(source_file).alias(SOURCE_FILE)).write_ndjson(target)
-        records = Records.of_lines(target.getvalue())
+        records = Records.of_lines(self._typed.unmarked(target.getvalue()))
         if len(records) != frame.height:
             raise AssertionError(f"{len(records)} records were written of {frame.height} rows")
         return records

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,10 @@ _ZERO = 0x30
 _END = re.compile(rb'"_source_line":([0-9]{1,18})(,"_source_file":"(?:[^"\\]|\\.)*"\})\Z')
 _NO_LINE = -1
 _TRUE, _FALSE = frozenset({"true", "t", "yes", "y", "1"}), frozenset({"false", "f", "no", "n", "0"})
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?(?=\.?[0-9])[0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?")
+Exactly = tuple[Decimal | str]
+"""A number: a float would lose digits. In a tuple, as ``Decimal(1) == True``."""
 MOST_DIFFERENCES = 10
 
 
@@ -214,11 +219,11 @@ class ContentCheck:
             except ValueError as error:
                 self.proof.differ(self._at, line, f"breaks the schema, and has no dead letter: {error}")
                 continue
-            yield line, {**values, SOURCE_LINE: line, SOURCE_FILE: name}
+            yield line, {**values, SOURCE_LINE: (Decimal(line),), SOURCE_FILE: name}
 
     def _compare(self, offset: int, value: bytes, line: int, expected: Mapping[str, object]) -> None:
         try:
-            found = json.loads(value)
+            found = json.loads(value, parse_int=_exactly, parse_float=_exactly)
         except ValueError:
             found = None
         if not isinstance(found, dict):
@@ -226,15 +231,18 @@ class ContentCheck:
             return
         if found == expected:
             return
-        if found.get(SOURCE_LINE) != line:
-            self.proof.differ(offset, line, f"holds row {found.get(SOURCE_LINE)} instead")
+        if found.get(SOURCE_LINE) != expected[SOURCE_LINE]:
+            self.proof.differ(offset, line, f"holds row {_shown(found.get(SOURCE_LINE))} instead")
             return
         wrong = next(key for key in {**expected, **found} if found.get(key) != expected.get(key))
-        self.proof.differ(offset, line, f"{wrong!r} is {found.get(wrong)!r} instead of {expected.get(wrong)!r}")
+        what = f"{wrong!r} is {_shown(found.get(wrong))} instead of {_shown(expected.get(wrong))}"
+        self.proof.differ(offset, line, what)
 
 
 def typed(text: str, kind: ColumnType) -> object:
-    """Return what a field must have become by its schema; by Python's own conversions, not the sequencer's.
+    """Return what a field must have become by its schema; none of the code that sends takes part in it.
+
+    A number has all of its digits, and stands in a tuple.
 
     Raises:
         ValueError: it cannot become that.
@@ -245,15 +253,29 @@ def typed(text: str, kind: ColumnType) -> object:
         case _ if not text:
             return None
         case "integer":
-            return int(text)
+            if not _INTEGER.fullmatch(text):
+                raise ValueError(f"{text[:100]!r} is no integer")
+            return _exactly(text)
         case "number":
-            if not math.isfinite(number := float(text)):
+            if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
                 raise ValueError(f"{text[:100]!r} is no finite number")
-            return number
+            return _exactly(text)
         case "boolean":
             if text.lower() not in _TRUE | _FALSE:
                 raise ValueError(f"{text[:100]!r} is no boolean")
             return text.lower() in _TRUE
+
+
+def _exactly(text: str) -> Exactly:
+    """Return a number of JSON or of a field, with all of its digits."""
+    try:
+        return (Decimal(text),)
+    except ArithmeticError:  # an exponent that Decimal does not have
+        return (text,)
+
+
+def _shown(value: object) -> str:
+    return str(value[0]) if isinstance(value, tuple) else repr(value)
 
 
 def lines_of(values: Sequence[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

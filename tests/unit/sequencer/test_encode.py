@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -87,13 +87,76 @@ def test_schema_types_its_columns_and_leaves_the_others() -> None:
         (b"1,1e,true", "column 'price': '1e' is no number"),
         (b"1,inf,true", "column 'price': 'inf' is no number"),
         (b"1,1,maybe", "column 'sold': 'maybe' is no boolean"),
-        (b"99999999999999999999,1,no", "column 'id': '99999999999999999999' is no integer"),
+        (b"1,1e400,true", "column 'price': '1e400' is no number"),
+        (b"1,1_000,true", "column 'price': '1_000' is no number"),
+        (b"1,0x1,true", "column 'price': '0x1' is no number"),
+        (b"1, 1,true", "column 'price': ' 1' is no number"),
+        (b"1,.,true", "column 'price': '.' is no number"),
+        (b"1,+,true", "column 'price': '+' is no number"),
+        ("1,٣,true".encode(), "column 'price': '٣' is no number"),
+        (b"1.0,1,true", "column 'id': '1.0' is no integer"),
+        (b"1e5,1,true", "column 'id': '1e5' is no integer"),
+        ("٣,1,true".encode(), "column 'id': '٣' is no integer"),
     ],
 )
 def test_row_that_breaks_the_schema_is_a_dead_letter_with_its_reason(row: bytes, reason: str) -> None:
     encoded = encode(b"id,price,sold\n1,1,no\n" + row + b"\n3,3,no\n", schema=TYPED)
     assert list(encoded.lines) == [1, 3]
     assert [(letter.line, letter.text, letter.reason) for letter in encoded.dead] == [(2, row.decode(), reason)]
+
+
+NUMBERS = {
+    "12345678901234567.89": "12345678901234567.89",
+    "9007199254740993": "9007199254740993",
+    "0.1000000000000000055511151231257827": "0.1000000000000000055511151231257827",
+    "1.50": "1.50",
+    "-0": "-0",
+    "-0.0": "-0.0",
+    "1E5": "1E5",
+    "1e+05": "1e+05",
+    "1e-400": "1e-400",
+    "+1": "1",
+    "007.50": "7.50",
+    "-00": "-0",
+    "-.5": "-0.5",
+    "+.5e3": "0.5e3",
+    "5.": "5",
+    "5.e3": "5e3",
+    "000": "0",
+}
+INTEGERS = {
+    "9223372036854775808": "9223372036854775808",
+    "-99999999999999999999999999999999999999999": "-99999999999999999999999999999999999999999",
+    "9" * 500: "9" * 500,
+    "9007199254740993": "9007199254740993",
+    "+7": "7",
+    "007": "7",
+    "-007": "-7",
+    "000": "0",
+}
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "text", "sent"),
+    [("number", *each) for each in NUMBERS.items()] + [("integer", *each) for each in INTEGERS.items()],
+)
+def test_number_keeps_its_own_digits_whatever_stands_in_its_block(
+    kind: Literal["number", "integer"], text: str, sent: str, alone: bool
+) -> None:
+    schema = Schema(columns=(ColumnSchema(column="n", type=kind),))
+    others = "" if alone else "1,x\n+2,x\n,x\n003,x\n"
+    encoded = encode(f"n,note\n{text},x\n{others}".encode(), schema=schema)
+    first = next(iter(encoded.records))
+    assert first == f'{{"n":{sent},"note":"x","_source_line":1,"_source_file":"a.csv"}}'.encode()
+    json.loads(first, parse_int=str)
+
+
+def test_marks_of_numbers_are_told_from_texts_that_look_like_them() -> None:
+    texts = ["\\u0000", "\\u0000\\u0000", '"\\u0000', '\\u0000\\u0000"', "u0000"]
+    quoted = "".join('1,"{}"\n'.format(text.replace('"', '""')) for text in texts)
+    encoded = encode(f"n,note\n{quoted}".encode(), schema=Schema(columns=(ColumnSchema(column="n", type="number"),)))
+    assert [json.loads(record)["note"] for record in encoded.records] == texts
 
 
 def test_record_too_long_for_kafka_is_a_dead_letter() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sequencer.schema import ColumnType
 from sequencer.topic_proof import ContentCheck, LineCheck, TopicProof
 
 
@@ -182,6 +183,34 @@ def test_typed_columns_are_compared_by_value_and_others_to_the_letter() -> None:
     assert check.finish().holds
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "sent", "holds"),
+    [
+        ("number", "12345678901234567.89", "12345678901234567.89", True),
+        ("number", "12345678901234567.89", "1.2345678901234568e+16", False),
+        ("number", "9007199254740993", "9007199254740993", True),
+        ("number", "9007199254740993", "9007199254740992.0", False),
+        ("number", "0.1", "0.1000000000000000055511151231257827", False),
+        ("number", "+.5e3", "0.5e3", True),
+        ("number", "5.", "5", True),
+        ("number", "1e-99999999999999999999", "1e-99999999999999999999", True),
+        ("number", "1", "true", False),
+        ("number", "1", '"1"', False),
+        ("integer", "9" * 5000, "9" * 5000, True),
+        ("integer", "9" * 30, "9" * 29 + "8", False),
+        ("integer", "1", "true", False),
+        ("boolean", "1", "1", False),
+        ("boolean", "1", "true", True),
+        ("string", "1", "1", False),
+        ("string", "1", '"1"', True),
+    ],
+)
+def test_numbers_are_compared_with_all_of_their_digits(kind: ColumnType, text: str, sent: str, holds: bool) -> None:
+    check = ContentCheck(iter([(1, "a.csv", {"n": text})]), kinds={"n": kind})
+    check.feed([0], [f'{{"n":{sent},"_source_line":1,"_source_file":"a.csv"}}'.encode()])
+    assert check.finish().holds == holds
+
+
 def test_row_that_is_in_both_topics_is_a_difference() -> None:
     assert str(check_lines([1, 2, 3], dead=[2]).differences[0]) == "offset 1, row 2: has a dead letter as well"
 
@@ -190,7 +219,7 @@ def test_row_that_is_in_both_topics_is_a_difference() -> None:
     ("fields", "what"),
     [
         (None, "has another number of fields than the header, and no dead letter"),
-        ({"id": "x"}, "breaks the schema, and has no dead letter: invalid literal for int() with base 10: 'x'"),
+        ({"id": "x"}, "breaks the schema, and has no dead letter: 'x' is no integer"),
         ({"price": "nan"}, "breaks the schema, and has no dead letter: 'nan' is no finite number"),
         ({"sold": "perhaps"}, "breaks the schema, and has no dead letter: 'perhaps' is no boolean"),
     ],
