@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from contracts.env_file import reading_settings
 from contracts.names import BUCKET_RAW
 from csvpipe.exits import ConfigurationError
 
@@ -73,7 +74,8 @@ def load_settings(**overrides: str | None) -> ClientSettings:
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return ClientSettings(**given)  # type: ignore[arg-type]  # names are checked by pydantic
+        with reading_settings(ConfigurationError):
+            return ClientSettings(**given)  # type: ignore[arg-type]  # names are checked by pydantic
     except ValidationError as error:
         raise ConfigurationError(describe_faults(error)) from error
 

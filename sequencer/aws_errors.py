@@ -149,6 +149,8 @@ def final_error(error: BotoCoreError, name: str) -> SequencerError | None:
         )
     if isinstance(error, _SETTINGS):
         return JobSettingsError(f"{name}: {text}")
+    if isinstance(error, exceptions.HTTPClientError) and isinstance(error.kwargs.get("error"), ValueError):
+        return NotAllowedError(f"{name}: the credentials hold what no request can have; {_KEY}")
     if isinstance(error, exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in text:
         return JobSettingsError(f"{name}: {text}; name the certificates to trust with AWS_CA_BUNDLE")
     return None

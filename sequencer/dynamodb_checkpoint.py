@@ -173,6 +173,8 @@ def _answers(table: str) -> Iterator[None]:
         name = f"DynamoDB table {table}"
         final = refusal(error, name=name, service="DynamoDB", known=_CODES, by_status=_BY_STATUS)
         raise final or CheckpointsUnavailableError(f"{name}: {error}") from error
+    except UnicodeError as error:
+        raise JobSettingsError(f"CHECKPOINT_TABLE or the credentials hold what no request can have: {error}") from error
     except BotoCoreError as error:
         name = f"DynamoDB table {table}"
         raise final_error(error, name) or CheckpointsUnavailableError(f"{name}: {error}") from error

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sequencer.decompress import PROBE_BYTES, packing_of, skip, unpack
-from sequencer.errors import SourceChangedError, SourceNotFoundError
+from sequencer.errors import SourceChangedError, SourceNotFoundError, TryAgainError
 
 _PIECE_BYTES = 4 * 1024 * 1024
 
@@ -51,12 +51,18 @@ class LocalFile:
             yield skip(unpack(self._read(0), self._packing, name=self.name), start)
 
     def _read(self, start: int) -> Iterator[bytes]:
-        with Path(self.name).open("rb", buffering=0) as file:
-            file.seek(start)
-            self.stored_bytes_read = start
-            while piece := file.read(_PIECE_BYTES):
-                self.stored_bytes_read += len(piece)
-                yield piece
-            status = os.fstat(file.fileno())
+        self.stored_bytes_read = start
+        try:
+            with Path(self.name).open("rb", buffering=0) as file:
+                file.seek(start)
+                while piece := file.read(_PIECE_BYTES):
+                    self.stored_bytes_read += len(piece)
+                    yield piece
+                status = os.fstat(file.fileno())
+        except FileNotFoundError as error:
+            raise SourceChangedError(f"{self.name} is not there any more") from error
+        except OSError as error:
+            at = self.stored_bytes_read
+            raise TryAgainError(f"{self.name} cannot be read from byte {at} on: {error.strerror}", byte=at) from error
         if f"{status.st_size}-{status.st_mtime_ns}" != self.etag:
             raise SourceChangedError(f"{self.name} was changed while it was read; its rows may be others now")

@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParserError
 from sequencer.aws_errors import Meaning, code_of, final_error, refusal
 from sequencer.errors import JobSettingsError, NotAllowedError, SequencerError, SourceChangedError, SourceNotFoundError
 
-REQUEST_ERRORS = (ClientError, BotoCoreError, RecursionError)
+REQUEST_ERRORS = (ClientError, BotoCoreError, RecursionError, UnicodeError)
 """What a request may raise. botocore asks for the bucket's region, without end, where every request is redirected."""
 _CHANGED = (
     "this is not the object any more that the job began with; its rows may be others. Give the new one a job of its "
@@ -89,6 +89,8 @@ def final_s3_error(error: Exception, name: str) -> SequencerError | None:
     """Return what ``error`` means for ``name`` where it will be the same the next time; None: it may not be."""
     if isinstance(error, RecursionError):
         return JobSettingsError(f"{name}: S3 redirects every request; {_REGION}")
+    if isinstance(error, UnicodeError):
+        return JobSettingsError(f"{name}: the key or the credentials hold what no request can have: {_one_line(error)}")
     if isinstance(error, ResponseParserError):
         return JobSettingsError(f"{name}: what answers is no object store: look at S3_ENDPOINT ({_one_line(error)})")
     if isinstance(error, BotoCoreError):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from sequencer.errors import JobSettingsError
 
@@ -31,6 +31,15 @@ class Schema(BaseModel):
 
     columns: tuple[ColumnSchema, ...] = ()
 
+    @field_validator("columns")
+    @classmethod
+    def _stand_once(cls, columns: tuple[ColumnSchema, ...]) -> tuple[ColumnSchema, ...]:
+        names = [column.column for column in columns]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"the column {twice!r} stands twice")
+        return columns
+
     def check_header(self, names: Sequence[str]) -> None:
         """Check that every column of the schema is in the file.
 
@@ -51,10 +60,17 @@ def load_schema(path: str) -> Schema:
     if not path:
         return Schema()
     try:
-        given: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        given: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
         return Schema.model_validate(given)
-    except (OSError, yaml.YAMLError) as error:
-        raise JobSettingsError(f"SCHEMA_FILE {path}: {error}") from error
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        raise JobSettingsError(f"SCHEMA_FILE {path}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
+        where = "".join(f"{part}: " for part in (".".join(map(str, fault["loc"])),) if part)
+        raise JobSettingsError(f"SCHEMA_FILE {path}: {where}{fault['msg']}") from error
+    except UnicodeDecodeError as error:
+        raise JobSettingsError(
+            f"SCHEMA_FILE {path}: byte {error.start} is not UTF-8; save the file as UTF-8"
+        ) from error
+    except RecursionError as error:
+        raise JobSettingsError(f"SCHEMA_FILE {path}: it is nested too deeply for a schema") from error
+    except (OSError, yaml.YAMLError, ValueError) as error:
+        raise JobSettingsError(f"SCHEMA_FILE {path}: {error}") from error

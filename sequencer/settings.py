@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from contracts.env_file import reading_settings
 from sequencer.errors import JobSettingsError
 from sequencer.source import Payer
 
@@ -14,7 +16,21 @@ Mode = Literal["exclusive", "transactional"]
 Compression = Literal["gzip", "lz4", "zstd", "snappy", "none"]
 Security = Literal["plaintext", "tls", "scram", "iam"]
 EXPIRY_FACTOR = 1.5
+_LONGEST_TOPIC = 249
 OnBadRow = Literal["stop", "dead-letter"]
+
+
+def _check_topic(name: str) -> str:
+    """Check that Kafka can have a topic of this name (``org.apache.kafka.common.internals.Topic``)."""
+    if name in (".", "..") or len(name) > _LONGEST_TOPIC or not re.fullmatch(r"[A-Za-z0-9._-]*", name):
+        raise ValueError(
+            f"there can be no topic {name[:_LONGEST_TOPIC]!r}: a name has up to {_LONGEST_TOPIC} letters of ASCII, "
+            "digits, dots, underscores and hyphens, and is not . or .."
+        )
+    return name
+
+
+Topic = Annotated[str, AfterValidator(_check_topic)]
 
 
 class JobSettings(BaseSettings):
@@ -34,7 +50,7 @@ class JobSettings(BaseSettings):
     s3_request_payer: Payer = Field("", description="requester: this account pays for reading a bucket of others.")
     aws_region: str = Field("us-east-1", description="Region of S3, DynamoDB, CloudWatch and MSK.")
     kafka_bootstrap_servers: str = Field("", description="Kafka brokers to start from, host:port, separated by commas.")
-    kafka_topic: str = Field("", description="Topic that the records go to.")
+    kafka_topic: Topic = Field("", description="Topic that the records go to.")
     create_topic: bool = Field(
         False,
         description="Make the topic, and that of the dead letters, where it is missing, as the broker's defaults say.",
@@ -103,7 +119,7 @@ class JobSettings(BaseSettings):
     encoding: str = Field("", description="Encoding of the source; empty: UTF-8, or UTF-16 by its byte order mark.")
     schema_file: str = Field("", description="JSON or YAML file that types columns; empty: every field is a string.")
     on_bad_row: OnBadRow = Field("stop", description="What a ragged row, or one that breaks the schema, leads to.")
-    dead_letter_topic: str = Field("", description="Where bad rows go; empty: KAFKA_TOPIC with -dlq behind it.")
+    dead_letter_topic: Topic = Field("", description="Where bad rows go; empty: KAFKA_TOPIC with -dlq behind it.")
     limit: int = Field(0, ge=0, description="Rows after which the job is done; 0: all.")
     dry_run: bool = Field(False, description="Read, encode and count, and send nothing.")
     cloudwatch_namespace: str = Field("", description="Namespace of the metrics in CloudWatch; empty: none are sent.")
@@ -122,6 +138,13 @@ class JobSettings(BaseSettings):
                 f"({self.delivery_timeout_s:g}): what a stopped process has queued must have expired when another "
                 "takes over"
             )
+        if self.on_bad_row == "dead-letter" and len(self.dlq) > _LONGEST_TOPIC:
+            raise ValueError(
+                f"DEAD_LETTER_TOPIC is missing: KAFKA_TOPIC with -dlq behind it has over {_LONGEST_TOPIC} characters"
+            )
+        for name, value in self:
+            if isinstance(value, str) and not value.isprintable():
+                _check_text(name.upper(), value)
         if self.kafka_security == "scram" and not self.kafka_username:
             raise ValueError("KAFKA_USERNAME is missing: KAFKA_SECURITY=scram needs it")
         return self
@@ -164,6 +187,13 @@ class JobSettings(BaseSettings):
         _raise_missing([name.upper() for name in ("kafka_bootstrap_servers", "kafka_topic") if not getattr(self, name)])
 
 
+def _check_text(name: str, value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} is not UTF-8") from error
+
+
 def _raise_missing(names: list[str]) -> None:
     if names:
         raise JobSettingsError(f"not given: {', '.join(names)}")
@@ -176,7 +206,8 @@ def load_settings(**given: Any) -> JobSettings:  # noqa: ANN401  any field
         JobSettingsError: a value is wrong; every such setting is named.
     """
     try:
-        return JobSettings(**{name: value for name, value in given.items() if value is not None})
+        with reading_settings(JobSettingsError):
+            return JobSettings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         faults = (
             f"{'.'.join(map(str, fault['loc'])).upper() or 'settings'}: {fault['msg']}"

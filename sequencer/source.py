@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
-from sequencer.errors import SourceNotFoundError
+from sequencer.errors import JobSettingsError, SourceNotFoundError
 from sequencer.leftovers import Leftovers
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 Payer = Literal["", "requester"]
+_LONGEST_NAME = 500
 _LONGEST_EMPTY_BYTES = 1024
 """A packed file without content has its frames only, and with gzip its name."""
 Connect = Callable[[], "S3Client"]
@@ -76,13 +77,16 @@ def open_sources(specs: Sequence[str], *, connect: Connect, retries: int, payer:
     Raises:
         SourceNotFoundError: there is nothing of that name.
         NotAllowedError: S3 refuses the credentials, or there are none.
-        JobSettingsError: there cannot be such a bucket, or AWS's own configuration is wrong.
+        JobSettingsError: a name is not UTF-8, there cannot be such a bucket, or AWS's own configuration is wrong.
         StoreAnswerError: an object has no ETag.
         TryAgainError: S3 does not answer.
     """
     files: list[SourceFile] = []
     for spec in specs:
+        _check_name(spec)
         files += _s3_files(spec, connect, retries, payer) if spec.startswith("s3://") else _local_files(spec)
+    for file in files:
+        _check_name(file.name)
     _warn_of_same(files)
     return files
 
@@ -105,14 +109,39 @@ def _local_files(spec: str) -> Sequence[SourceFile]:
     from sequencer.local_source import LocalFile
 
     path = Path(spec)
-    if path.is_dir():
-        leftovers = Leftovers(spec)
-        listed = sorted(each for each in path.iterdir() if each.is_file())
-        found = [LocalFile(str(each)) for each in listed if leftovers.admits(each.name, each.stat().st_size)]
-        return _filled(found, f"{path}{os.sep}", leftovers, "files")
-    if not path.is_file():
-        raise SourceNotFoundError(f"{spec}: there is no such file")
+    try:
+        if path.is_dir():
+            leftovers = Leftovers(spec)
+            listed = sorted(each for each in path.iterdir() if each.is_file())
+            found = [LocalFile(str(each)) for each in listed if leftovers.admits(each.name, each.stat().st_size)]
+            return _filled(found, f"{path}{os.sep}", leftovers, "files")
+        if path.exists() and not path.is_file():
+            raise SourceNotFoundError(
+                f"{spec} is a pipe or a device, which cannot be read a second time; write what comes from it to a file"
+            )
+    except (OSError, ValueError) as error:  # the name may be too long, or a folder on its way closed
+        raise SourceNotFoundError(
+            f"{_shown(spec)}: {error.strerror if isinstance(error, OSError) else error}"
+        ) from error
     return [LocalFile(spec)]
+
+
+def _check_name(name: str) -> None:
+    """Check that ``name`` can stand in the records.
+
+    Raises:
+        JobSettingsError: it cannot.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise JobSettingsError(
+            f"SOURCE: the name {os.fsencode(name)!r} is not UTF-8, and stands in each record: rename the file"
+        ) from error
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
 
 
 def _filled(found: Sequence[SourceFile], base: str, leftovers: Leftovers, what: str) -> list[SourceFile]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contracts.env_file import reading_settings
 from stack.errors import WrongSettingError
 from stack.ports import free_ports
 
@@ -81,7 +82,8 @@ def load_settings() -> StackSettings:
         WrongSettingError: a value breaks its rule; every such variable is named.
     """
     try:
-        return StackSettings()
+        with reading_settings(WrongSettingError):
+            return StackSettings()
     except ValidationError as error:
         faults = (f"STACK_{'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors())
         raise WrongSettingError("; ".join(faults)) from error

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contracts.env_file import reading_settings
 from contracts.errors import CsvPipeError
 from contracts.names import BUCKET_RAW, BYTES_PER_MB, TOPIC_INGEST
 from uploader.model import ChunkType
@@ -222,7 +223,8 @@ def load_settings(*, env_file: Path | None = None, **given: Any) -> Settings:  #
         SettingsError: a value breaks its rule. All faults are named at once, values are not (they may be secrets).
     """
     try:
-        return Settings(_env_file=env_file, **given)
+        with reading_settings(SettingsError):
+            return Settings(_env_file=env_file, **given)
     except ValidationError as error:
         faults = [_fault(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False)]
         raise SettingsError("wrong settings: " + "; ".join(faults)) from error

@@ -71,6 +71,7 @@ def command(
         schema_file=schema,
         s3_endpoint=s3_endpoint,
         job_id=job_id,
+        dead_letter_topic=dead_letter_topic,
     )
     settings.check_log()
     with closing(_log(settings, committed=not read_uncommitted)) as log:
