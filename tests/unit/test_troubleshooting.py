@@ -20,6 +20,7 @@ import sequencer.errors
 import uploader.errors
 from contracts.errors import CsvPipeError
 from csvpipe.exits import exit_code_of
+from dags.modules.batch import UNKNOWN_UPLOAD
 from nifi.definition import FLOW_FILE
 from tests.support.readme_blocks import ROOT
 
@@ -88,7 +89,7 @@ def test_reasons_of_a_refused_csv_are_those_of_the_scanner() -> None:
 
 
 def test_codes_of_dead_letters_are_those_that_the_listener_writes() -> None:
-    written = {code for code in codes_in("dags") if code == "unprocessable"}
+    written = {code for code in codes_in("dags") if code == "unprocessable"} | {UNKNOWN_UPLOAD}
     assert set(codes("A message is in the dead-letter topic")) == written | {contracts.errors.InvalidMessageError.code}
 
 
