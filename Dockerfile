@@ -75,11 +75,8 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=15s CMD ["python", "-m", 
 CMD ["serve"]
 
 FROM runtime AS sequencer
-# The zlib in confluent-kafka's wheel takes four times as long (docs/performance.md). The name alone: the loader knows
-# the folder of the architecture.
-RUN apt-get update && apt-get install --yes --no-install-recommends librdkafka1 && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 COPY --from=build-sequencer /app/.venv /app/.venv
-ENV LIBRDKAFKA=librdkafka.so.1 CHECKPOINT_FILE=/var/lib/csvpipe/checkpoints.sqlite3
+ENV CHECKPOINT_FILE=/var/lib/csvpipe/checkpoints.sqlite3
 USER 10001:10001
 VOLUME /var/lib/csvpipe
 CMD ["sequence"]

@@ -8,16 +8,18 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sequencer.checkpoint import CheckpointStore, CheckpointsUnavailableError
 from sequencer.checkpointer import Checkpointer
 from sequencer.dead_letters import DeadLetters
-from sequencer.errors import BadRowError, ForeignRecordsError, SequencerError, TryAgainError
+from sequencer.errors import ForeignRecordsError, SequencerError, TryAgainError
+from sequencer.in_flight import InFlight
 from sequencer.input import JobInput
 from sequencer.lease import Lease
+from sequencer.letter_topic import LetterTopic
 from sequencer.model import FOUND_RECORDS, START, Checkpoint, DeadLetter, EncodedBlock, JobStatus, Progress
 from sequencer.pipeline import Empty, EncodedBlocks, StoppedError
 from sequencer.producer import BATCH_BYTES, BATCH_RECORDS, Acknowledged
@@ -29,6 +31,7 @@ from sequencer.target import RecordSender, Target
 _log = logging.getLogger(__name__)
 _TAKE_S = 0.2
 _LAST_CHECKPOINT_S = 15.0
+_CLOSING_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,7 @@ class JobParts:
         owner: who holds the lease.
         client: librdkafka's configuration of the connection, for the dead letters.
         progress: counters for whoever looks.
+        letters_in_flight: the dead letters that may be on their way, over all tries.
     """
 
     settings: JobSettings
@@ -56,6 +60,7 @@ class JobParts:
     owner: str
     client: dict[str, Any]
     progress: Progress
+    letters_in_flight: InFlight = field(default_factory=InFlight)
 
 
 class Attempt:
@@ -81,6 +86,7 @@ class Attempt:
         self._sender: RecordSender
         self._keeper: Checkpointer
         self._letters: DeadLetters | None = None
+        self._letter_topic: LetterTopic
         self._expected: LogRecord | None = None
         self._ended = threading.Event()
         self._has_begun = False
@@ -129,7 +135,7 @@ class Attempt:
         )
         stack.callback(self._sender.close)
         # Now that the predecessor is locked out, or the partition has been at rest: its letters are no younger.
-        dead = self._letters.settle() if self._letters is not None else frozenset()
+        dead = self._settled_letters(self._letters, known) if self._letters is not None else frozenset()
         check_letters(self._start, known, sorted(dead), before_line=parts.source.begin.line)
         self._tell_start(known)
         self._checkpoint = self._first_checkpoint(known)
@@ -141,6 +147,13 @@ class Attempt:
             interval_s=parts.settings.checkpoint_interval_s,
         )
         self._keeper.start()
+
+    def _settled_letters(self, letters: DeadLetters, known: Checkpoint | None) -> frozenset[int]:
+        """Return the lines whose letters Kafka has; a job without checkpoint and records has sent none before."""
+        first = known is None and not self._start.sent
+        queued_until = 0.0 if first else self._parts.letters_in_flight.queued_until(known)
+        self._letter_topic.wait_for_late_letters(queued_until)
+        return letters.settle()
 
     def _tell_start(self, known: Checkpoint | None) -> None:
         start = self._start
@@ -200,6 +213,7 @@ class Attempt:
         last_line = self._start.last_line - (self._expected is not None)
         self._parts.progress.bytes_read_before = source.bytes_upto(place)
         self._sending_since = time.monotonic()
+        self._stop.grace_s = _LAST_CHECKPOINT_S + _CLOSING_S
         status, error = JobStatus.FAILED, "unexpected"
         try:
             with EncodedBlocks(
@@ -207,6 +221,8 @@ class Attempt:
             ) as blocks:
                 try:
                     status, error = JobStatus.DONE if self._send_all(blocks) else JobStatus.STOPPED, ""
+                except StopRequestedError:  # after the last row, while the partition is looked at once more
+                    status, error = JobStatus.STOPPED, ""
                 finally:
                     self._ended.set()
         except SequencerError as failure:
@@ -231,8 +247,9 @@ class Attempt:
                 encoded = blocks.take(_TAKE_S)
             except Empty:
                 self._sender.poll(0)
-            except BadRowError:
-                self._sender.drain(until=self._stop.is_late)  # the rows before it are right
+            except SequencerError:
+                # The rows before a bad one are right; and nothing should be in flight when the source is unavailable.
+                self._sender.drain(until=self._stop.is_late)
                 raise
             else:
                 done = encoded is None
@@ -249,6 +266,7 @@ class Attempt:
             self._checkpoint = replace(self._checkpoint, last_line=last_line, dead_lettered=dead)
             self._parts.progress.dead_lettered = dead
             self._parts.progress.last_line = last_line
+            self._parts.target.check_kept(self._checkpoint, stop=self._stop)
         return done
 
     def _send(self, encoded: EncodedBlock) -> bool:
@@ -321,6 +339,7 @@ class Attempt:
         parts = self._parts
         if parts.settings.on_bad_row != "dead-letter":
             return None
+        self._letter_topic = LetterTopic(parts.client, settings=parts.settings, stop=self._stop)
         letters = DeadLetters(
             parts.client,
             topic=parts.settings.dlq,
@@ -331,6 +350,8 @@ class Attempt:
             delivery_timeout_s=parts.settings.delivery_timeout_s,
             expiry_s=parts.settings.expiry_s,
             stop=self._stop,
+            in_flight=parts.letters_in_flight,
+            max_batch_bytes=self._letter_topic.max_batch_bytes,
         )
         stack.callback(letters.close)
         return letters
@@ -360,6 +381,7 @@ class Attempt:
             self._checkpoint,
             last_line=acknowledged.last_line,
             total_sent=sent,
+            first_offset=self._start.first_offset if self._start.sent else acknowledged.first_offset,
             dead_lettered=acknowledged.last_line - self._parts.source.begin.line - sent,
             place=acknowledged.place or self._checkpoint.place,
             timestamp=datetime.now(UTC),

@@ -159,10 +159,20 @@ class BatchProducer:
         messages = (_MessagePointer * count)()
         got = self._rd.event_message_array(event, messages, count)
         first, last = messages[0].contents, messages[got - 1].contents
-        code = first.err or last.err
+        code = self._cause(messages, got) if first.err or last.err else 0
         if not code and last.offset - first.offset != got - 1:
             code = KafkaError._BAD_MSG
         self._on_delivered(code_error(code) if code else None, got, first.offset)
+
+    @staticmethod
+    def _cause(messages: Any, count: int) -> int:  # noqa: ANN401  an array of ctypes
+        """Return the error of a request that has failed.
+
+        Kafka may name the record at fault (KIP-467). The others then have an error that names none, the first of them
+        as well.
+        """
+        codes = {messages[at].contents.err for at in range(count)} - {0}
+        return next(iter(codes - {KafkaError._INVALID_DIFFERENT_RECORD}), KafkaError._INVALID_DIFFERENT_RECORD)
 
     def _error_of(self, event: int) -> KafkaError:
         code = self._rd.event_error(event)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sequencer.batch import Records
+from sequencer.in_flight import InFlight
 from sequencer.log import QUIET_S, PartitionLog
 from sequencer.model import DeadLetter
 from sequencer.producer import BATCH_BYTES, MAX_UNACKNOWLEDGED_RECORDS, Sender, producer_config
@@ -27,6 +28,8 @@ class DeadLetters:
         etags: the ETag of each file; stands in each letter, as another content has other bad rows.
         compression, level, delivery_timeout_s, expiry_s: as for the records.
         stop: the wish to end early, looked at while the topic is read.
+        in_flight: follows what is sent.
+        max_batch_bytes: the topic's ``max.message.bytes``; None: not known.
 
     Raises:
         StopRequestedError: ``stop`` came first.
@@ -45,7 +48,10 @@ class DeadLetters:
         delivery_timeout_s: float,
         expiry_s: float,
         stop: StopRequest,
+        in_flight: InFlight | None = None,
+        max_batch_bytes: int | None = None,
     ) -> None:
+        self._in_flight = in_flight or InFlight()
         self._job_id = job_id
         self._etags = etags
         self._sent: set[int] = set()
@@ -53,17 +59,18 @@ class DeadLetters:
         self._log.ends()  # is it there?
         self._topic = topic
         self._delivery_timeout_s = delivery_timeout_s
-        self._config = producer_config(client, compression=compression, level=level, expiry_s=expiry_s)
+        self._config = producer_config(
+            client, compression=compression, level=level, expiry_s=expiry_s, max_batch_bytes=max_batch_bytes
+        )
         self._sender: Sender | None = None
 
     def settle(self) -> frozenset[int]:
         """Find out which of the job's letters are there already; return their lines.
 
         The topic need not come to rest, as it is the other jobs' as well: what counts is that nothing more of ours
-        comes. Whoever asks holds the lease, so that no other process of this job can hand anything to Kafka's client,
-        and what one had handed over has expired; all that may still come is the last request of one that was killed
-        on this machine just now, or of this process's try before. So what there is is read, and then what has come
-        within a second, until that is nothing of ours.
+        comes. The caller holds the lease, so no other process of this job hands anything to Kafka's client, and has
+        waited for what may have been on its way (:meth:`LetterTopic.wait_for_late_letters`). So the topic is read,
+        and then what has come within a second, until that is nothing of ours.
         """
         begin, high = self._log.ends()
         _log.info("looking for letters of %s among %d of %s", self._job_id, high - begin, self._topic)
@@ -114,6 +121,7 @@ class DeadLetters:
                 next_offset=None,
                 on_acknowledged=lambda _: None,
             )
+            self._in_flight.follow(self._sender)
         values = [
             dead_letter_json(letter, job_id=self._job_id, etag=self._etags[letter.source_file]) for letter in news
         ]

@@ -34,20 +34,28 @@ _NO_TOPIC = frozenset(
 _SETTINGS = frozenset(
     {
         KafkaError._INVALID_ARG,
+        KafkaError._INVALID_DIFFERENT_RECORD,
         KafkaError.INVALID_CONFIG,
         KafkaError.INVALID_RECORD,
         KafkaError.INVALID_TRANSACTION_TIMEOUT,
-        KafkaError.MSG_SIZE_TOO_LARGE,
         KafkaError.POLICY_VIOLATION,
-        KafkaError.RECORD_LIST_TOO_LARGE,
         KafkaError.UNSUPPORTED_COMPRESSION_TYPE,
     }
 )
 """What Kafka will say again the next time."""
+_TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 _MEANINGS: tuple[tuple[frozenset[int], type[SequencerError], str], ...] = (
     (_FENCED, LeaseLostError, "another process with the same JOB_ID has taken over: Kafka refuses ({what})"),
     (_TOO_OLD, TryAgainError, "Kafka refuses the records as too old: this process was stopped, or the clocks differ"),
     (_NOT_ALLOWED, NotAllowedError, "Kafka refuses: {what}; look at KAFKA_SECURITY, the user and its ACLs"),
+    (
+        _TOO_LARGE,
+        JobSettingsError,
+        (
+            "Kafka: {what} ({name}): a record is larger than max.message.bytes of the topic, or than message.max.bytes "
+            "in KAFKA_OPTIONS. Raise both, and replica.fetch.max.bytes of the brokers"
+        ),
+    ),
     (_SETTINGS, JobSettingsError, "Kafka: {what} ({name}); look at KAFKA_OPTIONS, and at what the topic takes"),
     (_NO_TOPIC, TopicError, "Kafka: {what}; make the topic first, with enough partitions (or --create-topic)"),
 )

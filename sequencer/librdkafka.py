@@ -9,6 +9,7 @@ sending a record. Here a batch of records is one call, and so are the acknowledg
 from __future__ import annotations
 
 import ctypes
+import logging
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_size_t, c_void_p
 from functools import cache
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from sequencer.errors import JobSettingsError
 
+_log = logging.getLogger(__name__)
 ERROR_TEXT_BYTES = 512
 CONF_OK = 0
 PRODUCER = 0
@@ -46,7 +48,7 @@ class NativeMessage(ctypes.Structure):
 TokenRefresh = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_void_p)
 """``void (*)(rd_kafka_t *rk, const char *oauthbearer_config, void *opaque)``."""
 
-_LEAST_VERSION = 0x02000000
+_LEAST_VERSION, _GOOD_VERSION = 0x02000000, 0x02030000
 _PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "version": (c_int, ()),
     "conf_new": (c_void_p, ()),
@@ -111,6 +113,12 @@ def choose_library(path: str) -> None:
         raise JobSettingsError(f"LIBRDKAFKA: {path} is no librdkafka that can be used: {error}") from error
     if version < _LEAST_VERSION:
         raise JobSettingsError(f"LIBRDKAFKA: {path} is older than 2.0")
+    if version < _GOOD_VERSION:
+        _log.warning(
+            "LIBRDKAFKA: %s is older than 2.3: no re-authentication (2.2), and an idempotent producer may end with a "
+            "fatal error after a timeout (2.3)",
+            path,
+        )
     _chosen["path"] = path
 
 

@@ -6,8 +6,8 @@ import json
 import logging
 import re
 import time
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import TopicMetadata  # type: ignore[attr-defined]  # its own examples do so
@@ -19,6 +19,7 @@ from sequencer.settle import LogRecord, LogTail
 from sequencer.stopping import StopRequest
 
 _log = logging.getLogger(__name__)
+_Answer = TypeVar("_Answer")
 QUIET_S = 1.0
 """How long a log must be at rest before its end is believed: a killed process's last request may be in the broker's
 hands. Should one come later all the same, the first acknowledged offset shows it."""
@@ -74,7 +75,9 @@ class PartitionLog:
         }
         self._consumer = open_client(lambda: Consumer(config, logger=CLIENT_LOG))
         self.replicas = 0
-        """On how many brokers the partition lies, once :meth:`ends` has looked."""
+        """How many brokers hold the partition, as of the last call of :meth:`ends`."""
+        self.leader = -1
+        """The broker that leads it, as of then."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -96,8 +99,9 @@ class PartitionLog:
                 raise TopicError(
                     f"{self._where} is not there; make the topic first, with enough partitions (or --create-topic)"
                 )
-            self.replicas = len(topic.partitions[self._partition].replicas)
-            low, high = self._consumer.get_watermark_offsets(self._at(0), timeout=_CALL_S)
+            partition = topic.partitions[self._partition]
+            self.replicas, self.leader = len(partition.replicas), partition.leader
+            low, high = self._asked(lambda: self._consumer.get_watermark_offsets(self._at(0), timeout=_STEP_S))
         except KafkaException as error:
             raise self._failure(error.args[0]) from error
         return int(low), int(high)
@@ -131,6 +135,21 @@ class PartitionLog:
             "a partition of the job's own, or --mode transactional",
             offset=first,
         )
+
+    def wait_until(self, moment: float) -> None:
+        """Wait until the clock shows ``moment`` (seconds since 1970).
+
+        Raises:
+            StopRequestedError: the job is to end.
+        """
+        if moment > time.time():
+            _log.info(
+                "waiting %.0f s: until then a request of an earlier try may still arrive at %s",
+                moment - time.time(),
+                self._where,
+            )
+        while (rest_s := moment - time.time()) > 0:
+            self.wait(min(rest_s, _POLL_S))
 
     def wait(self, seconds: float) -> None:
         """Let time pass, whatever comes meanwhile, and take what the client tells of its connection.
@@ -235,18 +254,27 @@ class PartitionLog:
         return begin
 
     def _metadata(self) -> TopicMetadata:
-        """Ask for the topic, for some time; between two steps the client tells of connections that were refused."""
-        deadline = time.monotonic() + _CALL_S
         self._trouble = None
+        found: TopicMetadata = self._asked(
+            lambda: self._consumer.list_topics(self._topic, timeout=_STEP_S).topics[self._topic]
+        )
+        return found
+
+    def _asked(self, ask: Callable[[], _Answer]) -> _Answer:
+        """Ask in steps for ``_CALL_S``; between two of them the client reports connections that were refused.
+
+        Raises:
+            KafkaException: the last step's.
+            StopRequestedError: the job is to end.
+        """
+        deadline = time.monotonic() + _CALL_S
         while True:
             try:
-                found: TopicMetadata = self._consumer.list_topics(self._topic, timeout=_STEP_S).topics[self._topic]
+                return ask()
             except KafkaException:
                 self.wait(_POLL_S)
                 if self._refused() is not None or time.monotonic() > deadline:
                     raise
-            else:
-                return found
 
     def _failure(self, error: KafkaError) -> SequencerError:
         """Return what a failed call means; the trouble of the connection tells more than the call itself."""

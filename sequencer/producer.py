@@ -58,6 +58,7 @@ class Acknowledged:
         last_line: ``_source_line`` of the last one.
         offset: its offset.
         place: the place behind the batch, where that is the end of a block.
+        first_offset: the offset of the first record of this sender.
     """
 
     records: int
@@ -65,6 +66,7 @@ class Acknowledged:
     last_line: int
     offset: int
     place: Place | None
+    first_offset: int = -1
 
 
 @dataclass(slots=True)
@@ -84,6 +86,7 @@ def producer_config(
     level: int | None,
     expiry_s: float,
     transactional_id: str | None = None,
+    max_batch_bytes: int | None = None,
 ) -> dict[str, Any]:
     """Return librdkafka's configuration for a sender; what ``client`` says wins but for what the proof rests on.
 
@@ -93,6 +96,7 @@ def producer_config(
         level: ``compression.level``; None: what is sensible for the type.
         expiry_s: after which a record that was not sent is dropped.
         transactional_id: for transactions.
+        max_batch_bytes: the topic's ``max.message.bytes``, the most that it takes as one batch; None: not known.
     """
     config: dict[str, Any] = {
         "linger.ms": _LINGER_MS,
@@ -109,6 +113,8 @@ def producer_config(
         "enable.idempotence": True,
         "enable.gapless.guarantee": True,
     }
+    if max_batch_bytes is not None:
+        config["batch.size"] = min(int(config["batch.size"]), max_batch_bytes)
     if transactional_id is not None:
         config |= {"transactional.id": transactional_id, "transaction.timeout.ms": config["delivery.timeout.ms"]}
     return config
@@ -147,6 +153,7 @@ class Sender:
         self._partition = partition
         self._delivery_timeout_s = delivery_timeout_s
         self._next_offset = next_offset
+        self._first_offset = -1
         self._last_offset = -1
         self._on_acknowledged = on_acknowledged
         self._pending: deque[_Batch] = deque()
@@ -155,6 +162,7 @@ class Sender:
         self._records = 0
         self._size_bytes = 0
         self._began_at = time.monotonic()
+        self._queued_at = 0.0
         self._failure: SequencerError | None = None
         self.retries = 0
         """How often librdkafka has reported trouble that it goes on after."""
@@ -174,6 +182,14 @@ class Sender:
     def unacknowledged(self) -> int:
         """How many records were sent and not acknowledged."""
         return self._pending_records
+
+    @property
+    def queued_until(self) -> float:
+        """When a record was queued last (seconds since 1970); 0: every record is acknowledged.
+
+        What was given up counts as not acknowledged: a request of it may still arrive.
+        """
+        return self._queued_at if self._pending else 0.0
 
     def make_room(self, records: Records) -> None:
         """Wait until a batch may be queued: until what is unacknowledged with it is within bounds.
@@ -201,6 +217,7 @@ class Sender:
         """
         self.poll(0)
         size_bytes = records.size_bytes
+        self._queued_at = time.time()
         self._pending.append(_Batch(time.monotonic(), len(records), size_bytes, last_line, place))
         self._pending_records += len(records)
         self._pending_bytes += size_bytes
@@ -211,6 +228,8 @@ class Sender:
             # be on their way; the next settle step finds that their offsets do not fit their lines.
             self._fail(error_of(error))
             self.check()
+        finally:
+            self._queued_at = time.time()  # once more: the process may have been frozen in between
 
     def poll(self, timeout_s: float) -> None:
         """Take acknowledgements, waiting up to ``timeout_s`` for the first.
@@ -260,6 +279,8 @@ class Sender:
         elif first_offset < 0:
             self._fail(TryAgainError("Kafka has taken records, and does not know their offsets any more"))
         elif self._offset_is_right(first_offset):
+            if self._first_offset < 0:
+                self._first_offset = first_offset
             self._last_offset = first_offset + records - 1
             self._pending_records -= records
             while records:
@@ -277,7 +298,7 @@ class Sender:
             self._size_bytes += batch.size_bytes
             offset = self._last_offset - (records - count)
             self._on_acknowledged(
-                Acknowledged(self._records, self._size_bytes, batch.last_line, offset, batch.place),
+                Acknowledged(self._records, self._size_bytes, batch.last_line, offset, batch.place, self._first_offset),
             )
         return count
 

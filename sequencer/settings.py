@@ -80,9 +80,15 @@ class JobSettings(BaseSettings):
         "", pattern=r"^[A-Za-z0-9_.-]{0,200}$", description="Name of the job; a new start goes on with it."
     )
     fence: bool = Field(
+        True,
+        description="Set message.timestamp.before.max.ms of the topic and of that of the dead letters, so that Kafka "
+        "(3.6 or newer) refuses requests of an earlier try that arrive late. false: a start waits LEASE_S for them "
+        "instead.",
+    )
+    require_durable_topic: bool = Field(
         False,
-        description="Exclusive mode: set the topic's message.timestamp.before.max.ms, so that Kafka refuses what a "
-        "process sends that was frozen for longer than its lease.",
+        description="Refuse a topic with one replica or min.insync.replicas=1, which may lose acknowledged records "
+        "with one broker; false: warn.",
     )
     append: bool = Field(False, description="Start behind what the partition holds of others (exclusive mode).")
     checkpoint_table: str = Field("", description="DynamoDB table of the checkpoints; empty: CHECKPOINT_FILE.")
@@ -97,6 +103,12 @@ class JobSettings(BaseSettings):
     checkpoint_interval_s: float = Field(1.0, gt=0, description="Seconds after which one is due in any case.")
     lease_s: float = Field(
         180.0, gt=0, description="How long a job may be silent before another process takes it over."
+    )
+    lease_wait_s: float | None = Field(
+        None,
+        ge=0,
+        description="How long a start waits while another process holds the lease, before it ends with 75; empty: "
+        "LEASE_S.",
     )
     delivery_timeout_s: float = Field(
         60.0, gt=0, description="How long Kafka is tried for one record; LEASE_S must be more than 1.5 times as long."
@@ -115,6 +127,12 @@ class JobSettings(BaseSettings):
         "it again, as after a Spot machine is taken away.",
     )
     retries: int = Field(5, ge=0, description="How often what failed is tried again before the job stops with 75.")
+    retry_for_s: float = Field(
+        600.0,
+        ge=0,
+        description="A job that has sent records and then gets no further is tried again for at least so long, "
+        "however often that is; not if RETRIES is 0.",
+    )
     delimiter: str = Field("", description="One of , ; | tab; empty: found out from the header.")
     encoding: str = Field("", description="Encoding of the source; empty: UTF-8, or UTF-16 by its byte order mark.")
     schema_file: str = Field("", description="JSON or YAML file that types columns; empty: every field is a string.")
@@ -153,6 +171,11 @@ class JobSettings(BaseSettings):
     def expiry_s(self) -> float:
         """Seconds after which Kafka's client drops a record by itself; the job has given up before that."""
         return EXPIRY_FACTOR * self.delivery_timeout_s
+
+    @property
+    def lease_wait(self) -> float:
+        """Seconds that a start waits for a lease that another process holds."""
+        return self.lease_s if self.lease_wait_s is None else self.lease_wait_s
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -79,6 +79,7 @@ def settle(
     ours = last is not None and last.line is not None and last.source_file in names
     if checkpoint is not None:
         start = _go_on(checkpoint, tail, ours=ours)
+        check_kept(checkpoint, low=tail.low, where=f"{checkpoint.topic}[{checkpoint.partition}]")
         _check_order(start, tail, before_line, checkpoint, dead_letters=dead_letters)
         return start
     fresh = Start(first_offset=tail.high, last_line=before_line, sent=0, place=START)
@@ -94,6 +95,8 @@ def settle(
         _check_end(tail, last)
         first = find_first(last)
         start = Start(first, last.line or 0, last.offset - first + 1, START, last)
+        if first == tail.low > 0 and start.sent < start.last_line - before_line and not dead_letters:
+            raise _removed(f"from row {before_line + 1} on", first, "the partition")
         _check_order(start, tail, before_line, None, dead_letters=dead_letters)
         return start
     raise ForeignRecordsError(
@@ -139,6 +142,30 @@ def _go_on(checkpoint: Checkpoint, tail: LogTail, *, ours: bool) -> Start:
     _check_end(tail, last)
     sent = last.offset - checkpoint.first_offset + 1
     return Start(checkpoint.first_offset, last.line or 0, sent, checkpoint.place, last)
+
+
+def check_kept(checkpoint: Checkpoint, *, low: int, where: str) -> None:
+    """Check that the partition still holds the job's first record, and with it all others.
+
+    Args:
+        checkpoint: what the job has sent.
+        low: the partition's first offset.
+        where: the partition, for the text.
+
+    Raises:
+        DataLostError: retention or DeleteRecords has removed records of the job.
+    """
+    if checkpoint.total_sent and low > checkpoint.first_offset:
+        raise _removed(f"at the offsets {checkpoint.first_offset} to {low - 1}", low, where)
+
+
+def _removed(what: str, low: int, where: str) -> DataLostError:
+    return DataLostError(
+        f"{where} begins at offset {low}: the job's records {what} were removed by retention or by DeleteRecords. "
+        "Raise retention.ms and retention.bytes of the topic; to send everything again, take an empty partition and "
+        "another JOB_ID",
+        offset=low,
+    )
 
 
 def _named(record: LogRecord) -> str:

@@ -73,7 +73,7 @@ def run_sequence(
     if settings.create_topic:
         dead_letters = {settings.dlq: 1} if settings.on_bad_row == "dead-letter" else {}
         partitions = settings.kafka_partition + settings.partitions
-        make_topics(client, {settings.kafka_topic: partitions, **dead_letters})
+        make_topics(client, {settings.kafka_topic: partitions, **dead_letters}, stop=stop)
     inputs = [source] if settings.partitions == 1 else split_input(source, _planned(settings, source, stop))
     jobs = []
     for number, part in enumerate(inputs):
@@ -203,9 +203,15 @@ def _target(settings: JobSettings, client: dict[str, Any], source: JobInput, job
             partition=partition,
             names=source.names,
             before_line=source.begin.line,
+            source_bytes=source.total_bytes,
         )
     return ExclusiveTarget(
-        client, settings=settings, partition=partition, names=source.names, before_line=source.begin.line
+        client,
+        settings=settings,
+        partition=partition,
+        names=source.names,
+        before_line=source.begin.line,
+        source_bytes=source.total_bytes,
     )
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_log = logging.getLogger(__name__)
+_LOOK_S = 1.0
+_EXIT_CODE = 75
 
 
 class StopRequestedError(Exception):
@@ -27,6 +33,8 @@ class StopRequest:
         self._wanted = threading.Event()
         self._deadline = float("inf")
         self.reason = ""
+        self.grace_s = 0.0
+        """Seconds beyond ``within_s`` that the end may take, for the last checkpoint of a job that has sent records."""
 
     def request(self, reason: str) -> None:
         """Ask the job to drain, save its checkpoint and end."""
@@ -53,6 +61,11 @@ class StopRequest:
         """Whether what has not been drained by now has to be given up."""
         return time.monotonic() > self._deadline
 
+    @property
+    def rest_s(self) -> float:
+        """Seconds until the process has to be gone."""
+        return self._deadline + self.grace_s - time.monotonic()
+
     def wait(self, seconds: float) -> bool:
         """Wait for the wish, or for ``seconds``; return whether it is there."""
         return self._wanted.wait(seconds)
@@ -71,3 +84,36 @@ def stopped_by_signals(stop: StopRequest) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def ended_in_time(stop: StopRequest, *, end: Callable[[int], object] = os._exit) -> Iterator[None]:
+    """End the process with 75 where the block is not left in time after a stop request.
+
+    Whatever does not answer is not waited for: nothing is lost by that, as the next start finds out from the log where
+    to resume.
+
+    Args:
+        stop: the request.
+        end: ends the process at once.
+    """
+    left = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(_LOOK_S):
+            if left.is_set():
+                return
+        while (rest_s := stop.rest_s) > 0:
+            if left.wait(min(rest_s, _LOOK_S)):
+                return
+        _log.error(
+            "the job did not end within STOP_WITHIN_S (%s), as something does not answer: ending it", stop.reason
+        )
+        end(_EXIT_CODE)
+
+    thread = threading.Thread(target=watch, name="end", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        left.set()

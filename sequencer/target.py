@@ -11,18 +11,23 @@ from typing import Any, Protocol
 from sequencer.batch import Records
 from sequencer.errors import DataLostError, TryAgainError
 from sequencer.fence import fence
+from sequencer.in_flight import InFlight, arrived_at
 from sequencer.log import QUIET_S, PartitionLog
-from sequencer.model import START, Checkpoint, JobStatus, Place
+from sequencer.model import START, Checkpoint, Place
 from sequencer.producer import Acknowledged, Sender, producer_config
 from sequencer.settings import JobSettings
-from sequencer.settle import LogRecord, Start, settle
+from sequencer.settle import LogRecord, LogTail, Start, check_kept, settle
 from sequencer.stopping import StopRequest
+from sequencer.topic_check import check_topic
+from sequencer.topic_options import Options, broker_options, topic_options
 from sequencer.transaction import TransactionalSender
 
 _log = logging.getLogger(__name__)
 OnAcknowledged = Callable[[Acknowledged], None]
-_REPLICA_LAG_S = 35.0
-"""How long the log must be at rest where it has replicas: more than Kafka's replica.lag.time.max.ms, 30 s."""
+_LAG_OPTION = "replica.lag.time.max.ms"
+_DEFAULT_LAG_MS = 30_000
+_LAG_FACTOR, _LAG_MARGIN_S = 1.5, 5.0
+"""A leader looks each half of replica.lag.time.max.ms for followers that have not caught up for that long."""
 _OPEN_TRANSACTIONS_S = 900.0
 """How long the transactions of others are waited for; Kafka's own limit for them (transaction.max.timeout.ms)."""
 
@@ -71,6 +76,15 @@ class Target(Protocol):
             StopRequestedError: ``stop`` came first.
         """
 
+    def check_kept(self, checkpoint: Checkpoint, *, stop: StopRequest) -> None:
+        """Check that the partition still holds every record of the job.
+
+        Raises:
+            DataLostError: it does not.
+            TryAgainError: Kafka does not answer.
+            StopRequestedError: ``stop`` came first.
+        """
+
 
 class ExclusiveTarget:
     """A partition that the job has for itself, so that every record's offset is known before it is sent."""
@@ -78,13 +92,22 @@ class ExclusiveTarget:
     needs_lease = True
 
     def __init__(
-        self, client: dict[str, Any], *, settings: JobSettings, partition: int, names: Collection[str], before_line: int
+        self,
+        client: dict[str, Any],
+        *,
+        settings: JobSettings,
+        partition: int,
+        names: Collection[str],
+        before_line: int,
+        source_bytes: int | None = None,
     ) -> None:
         self._client = client
         self._settings = settings
         self._partition = partition
         self._names = names
         self._before_line = before_line
+        self._source_bytes = source_bytes
+        self._in_flight = InFlight()
 
     def begin(
         self,
@@ -97,9 +120,8 @@ class ExclusiveTarget:
         """See :class:`Target`."""
         topic = self._settings.kafka_topic
         with closing(PartitionLog(self._client, topic=topic, partition=self._partition, stop=stop)) as log:
-            log.ends()  # is it there?
-            fence(self._client, topic=topic, expiry_s=self._settings.expiry_s, may_set=self._settings.fence)
-            tail = log.tail(log.ends_at_rest(_quiet_s(checkpoint, replicas=log.replicas)))
+            options = _checked_options(log, self._client, self._settings, stop, source_bytes=self._source_bytes)
+            tail = self._tail(log, options, checkpoint, stop)
             start = settle(
                 checkpoint=checkpoint,
                 tail=tail,
@@ -115,6 +137,7 @@ class ExclusiveTarget:
                 compression=self._settings.compression,
                 level=self._settings.compression_level,
                 expiry_s=self._settings.expiry_s,
+                max_batch_bytes=options.number("max.message.bytes"),
             ),
             topic=topic,
             partition=self._partition,
@@ -123,19 +146,91 @@ class ExclusiveTarget:
             on_acknowledged=on_acknowledged,
             on_statistics=on_statistics,
         )
+        self._in_flight.follow(sender)
         return start, sender
 
+    def check_kept(self, checkpoint: Checkpoint, *, stop: StopRequest) -> None:
+        """See :class:`Target`."""
+        with closing(
+            PartitionLog(self._client, topic=self._settings.kafka_topic, partition=self._partition, stop=stop)
+        ) as log:
+            check_kept(checkpoint, low=log.ends()[0], where=f"{checkpoint.topic}[{checkpoint.partition}]")
 
-def _quiet_s(checkpoint: Checkpoint | None, *, replicas: int) -> float:
-    """Return how long the log must be at rest before its tail is believed.
+    def _tail(self, log: PartitionLog, options: Options, checkpoint: Checkpoint | None, stop: StopRequest) -> LogTail:
+        """Return the log's tail once nothing more can come to it from earlier tries.
 
-    The end of the log that Kafka tells is what all replicas in sync have. When one of them dies, it stands still until
-    that one counts as out of sync, while the leader may hold more of what a killed process has sent. The lease does not
-    help there, and an empty partition is no exception: without a checkpoint it may be a first start, or one after a
-    process that was killed before its first acknowledgement, and whose checkpoint is lost.
+        First every request that may still be on its way is waited for: it arrives, or Kafka refuses it by its age.
+        Then the log has to be at rest, as the end that Kafka reports may be behind what the leader holds.
+        """
+        settings = self._settings
+        limit_s = fence(
+            self._client,
+            topic=settings.kafka_topic,
+            expiry_s=settings.expiry_s,
+            may_set=settings.fence,
+            stop=stop,
+            options=options,
+        )
+        queued_until = self._in_flight.queued_until(checkpoint)
+        if checkpoint is None and queued_until and not self._has_sent(log):
+            # The first start, as far as can be seen. The rest of the log is waited for all the same.
+            quiet_s = self._quiet_s(log, stop)
+        else:
+            log.wait_until(arrived_at(queued_until, limit_s=limit_s, unfenced_s=settings.lease_s))
+            quiet_s = self._quiet_s(log, stop) if queued_until else QUIET_S
+        return log.tail(log.ends_at_rest(quiet_s))
+
+    def _has_sent(self, log: PartitionLog) -> bool:
+        """Return whether the last record is the job's own: without a checkpoint it is a later start all the same."""
+        last = log.tail(log.ends()).last
+        return last is not None and last.line is not None and last.source_file in self._names
+
+    def _quiet_s(self, log: PartitionLog, stop: StopRequest) -> float:
+        """Return how long the log must be at rest before its end is believed, where something may have come late.
+
+        The end of the log that Kafka reports is what all replicas in sync have. When one of them fails, it stands
+        still until the leader drops that one from those in sync, while the leader may hold more of what a killed
+        process has sent. The lease does not help there, and an empty partition is no exception: without a checkpoint
+        it may be a first start, or one after a process that was killed before its first acknowledgement, and whose
+        checkpoint is lost.
+        """
+        if log.replicas < 2:
+            return QUIET_S
+        lag_ms = broker_options(self._client, log.leader, stop=stop).number(_LAG_OPTION)
+        if lag_ms is None:
+            _log.warning("%s of broker %d is not known; taking Kafka's default of 30 s", _LAG_OPTION, log.leader)
+        return quiet_s(_DEFAULT_LAG_MS if lag_ms is None else lag_ms)
+
+
+def quiet_s(replica_lag_ms: int) -> float:
+    """Return how long a log with replicas must be at rest, from the leader's ``replica.lag.time.max.ms``."""
+    return _LAG_FACTOR * replica_lag_ms / 1000 + _LAG_MARGIN_S
+
+
+def _checked_options(
+    log: PartitionLog,
+    client: dict[str, Any],
+    settings: JobSettings,
+    stop: StopRequest,
+    *,
+    source_bytes: int | None,
+) -> Options:
+    """Return the topic's options.
+
+    Raises:
+        TopicError: there is no such partition.
+        JobSettingsError: the topic cannot be used.
     """
-    drained = checkpoint is not None and checkpoint.status in {JobStatus.STOPPED, JobStatus.DONE}
-    return QUIET_S if drained or replicas < 2 else _REPLICA_LAG_S
+    log.ends()  # is it there, and are we let in?
+    options = topic_options(client, settings.kafka_topic, stop=stop)
+    check_topic(
+        options,
+        topic=settings.kafka_topic,
+        replicas=log.replicas,
+        require_durable=settings.require_durable_topic,
+        source_bytes=source_bytes,
+    )
+    return options
 
 
 class TransactionalTarget:
@@ -152,6 +247,7 @@ class TransactionalTarget:
         partition: int,
         names: Collection[str],
         before_line: int,
+        source_bytes: int | None = None,
     ) -> None:
         self._client = client
         self._settings = settings
@@ -159,6 +255,7 @@ class TransactionalTarget:
         self._partition = partition
         self._names = names
         self._before_line = before_line
+        self._source_bytes = source_bytes
 
     def begin(
         self,
@@ -170,7 +267,8 @@ class TransactionalTarget:
     ) -> tuple[Start, RecordSender]:
         """See :class:`Target`. The predecessor's transaction is over once the sender is made."""
         with closing(self._log(stop, committed=False)) as log:
-            log.ends()  # is it there, and are we let in? The sender would try for a minute to find out
+            # Before the sender, which would try for a minute to find out that it is not let in.
+            options = _checked_options(log, self._client, self._settings, stop, source_bytes=self._source_bytes)
         sender = TransactionalSender(
             producer_config(
                 self._client,
@@ -178,6 +276,7 @@ class TransactionalTarget:
                 level=self._settings.compression_level,
                 expiry_s=self._settings.expiry_s,
                 transactional_id=self._job_id,
+                max_batch_bytes=options.number("max.message.bytes"),
             ),
             topic=self._settings.kafka_topic,
             partition=self._partition,
@@ -194,15 +293,22 @@ class TransactionalTarget:
             sender.close()
             raise
 
+    def check_kept(self, checkpoint: Checkpoint, *, stop: StopRequest) -> None:
+        """See :class:`Target`."""
+        with closing(self._log(stop, committed=False)) as log:
+            check_kept(checkpoint, low=log.ends()[0], where=f"{checkpoint.topic}[{checkpoint.partition}]")
+
     def _settle(self, checkpoint: Checkpoint | None, stop: StopRequest) -> Start:
         """Follow the job's committed rows from the checkpoint on."""
         last_line = checkpoint.last_line if checkpoint else self._before_line
         sent = checkpoint.total_sent if checkpoint else 0
-        first = checkpoint.first_offset if checkpoint else -1
+        first = checkpoint.first_offset if checkpoint and checkpoint.total_sent else -1
         last: LogRecord | None = None
         with closing(self._log(stop, committed=True)) as log, closing(self._log(stop, committed=False)) as everything:
             low, high = self._decided(log, everything)
             begin = low if checkpoint is None else self._begin(checkpoint, low, high)
+            if checkpoint is not None:
+                check_kept(checkpoint, low=low, where=f"{checkpoint.topic}[{checkpoint.partition}]")
             for record in log.records(begin, high):
                 if record.line is None or record.line < last_line or record.source_file not in self._names:
                     continue

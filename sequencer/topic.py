@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import TimeoutError as NoAnswerError
 from contextlib import closing
 from typing import Any
 
@@ -11,41 +10,43 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
 
 from sequencer.connection import open_client
-from sequencer.errors import TopicError, TryAgainError
+from sequencer.errors import TopicError
 from sequencer.kafka_errors import error_of
 from sequencer.log import PartitionLog
+from sequencer.stopping import StopRequest
+from sequencer.topic_options import answer
 
 _log = logging.getLogger(__name__)
 _CALL_S = 30.0
 
 
-def make_topics(client: dict[str, Any], topics: dict[str, int]) -> None:
+def make_topics(client: dict[str, Any], topics: dict[str, int], *, stop: StopRequest | None = None) -> None:
     """Make the topics that are not there, with the broker's own replication and options.
 
     Args:
         client: librdkafka's configuration of the connection.
         topics: the number of partitions of each.
+        stop: the request to end early.
 
     Raises:
+        StopRequestedError: ``stop`` came first.
         SequencerError: a topic cannot be made, or Kafka does not answer.
     """
     # Looked for first: that says at once where we are not let in, and takes no right to make what is there.
-    missing = {name: count for name, count in topics.items() if not _is_there(client, name)}
+    missing = {name: count for name, count in topics.items() if not _is_there(client, name, stop)}
     if not missing:
         return
     try:
         admin = open_client(lambda: AdminClient(client))  # kept: without it nobody would hear the answers
         made = admin.create_topics([NewTopic(name, count) for name, count in missing.items()])
         for name, future in made.items():
-            _wait(name, future)
+            _wait(name, future, stop)
     except KafkaException as error:
         raise error_of(error) from error
-    except NoAnswerError as error:
-        raise TryAgainError(f"Kafka has not said within {_CALL_S:.0f} s whether it makes the topics") from error
 
 
-def _is_there(client: dict[str, Any], topic: str) -> bool:
-    with closing(PartitionLog(client, topic=topic, partition=0)) as log:
+def _is_there(client: dict[str, Any], topic: str, stop: StopRequest | None) -> bool:
+    with closing(PartitionLog(client, topic=topic, partition=0, stop=stop)) as log:
         try:
             log.ends()
         except TopicError:
@@ -53,9 +54,9 @@ def _is_there(client: dict[str, Any], topic: str) -> bool:
         return True
 
 
-def _wait(name: str, future: Any) -> None:  # noqa: ANN401  confluent_kafka does not type its futures
+def _wait(name: str, future: Any, stop: StopRequest | None) -> None:  # noqa: ANN401  untyped futures
     try:
-        future.result(_CALL_S)
+        answer(future, what=f"creation of the topic {name}", stop=stop, timeout_s=_CALL_S)
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise

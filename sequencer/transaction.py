@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from confluent_kafka import KafkaException
@@ -161,7 +162,7 @@ class TransactionalSender:
         if self._last is not None:
             last, self._last = self._last, None
             place, self._place = self._place, None
-            self._on_acknowledged(Acknowledged(last.records, last.size_bytes, last.last_line, last.offset, place))
+            self._on_acknowledged(replace(last, place=place))
         return True
 
     def _note(self, acknowledged: Acknowledged) -> None:

@@ -17,7 +17,7 @@ from sequencer.model import FOUND_RECORDS, Checkpoint, JobStatus, Progress
 from sequencer.prometheus import JobCollector, serving_metrics
 from sequencer.settings import load_settings
 from sequencer.start import open_job_input, run_sequence
-from sequencer.stopping import StopRequest, StopRequestedError, stopped_by_signals
+from sequencer.stopping import StopRequest, StopRequestedError, ended_in_time, stopped_by_signals
 
 _GC_THRESHOLD = 50_000
 """Objects more than before that start a search for cycles; a batch has a few thousand."""
@@ -43,7 +43,8 @@ def command(
     mode: Annotated[str | None, typer.Option(help="exclusive, or transactional for a shared partition.")] = None,
     append: Annotated[bool | None, typer.Option("--append", help="Start behind the records of others.")] = None,
     fence: Annotated[
-        bool | None, typer.Option("--fence", help="Let Kafka refuse what a frozen process sends when it wakes up.")
+        bool | None,
+        typer.Option("--fence/--no-fence", help="Let Kafka refuse requests of an earlier try that arrive late."),
     ] = None,
     compression: Annotated[str | None, typer.Option(help="gzip, lz4, zstd, snappy or none.")] = None,
     compression_level: Annotated[int | None, typer.Option(help="Level of the compression.")] = None,
@@ -113,6 +114,7 @@ def command(
     stop = StopRequest(within_s=settings.stop_within_s)
     with ExitStack() as stack:
         stack.enter_context(stopped_by_signals(stop))
+        stack.enter_context(ended_in_time(stop))
         counters: dict[str, Progress] = {}
         observers = [stack.enter_context(showing()).add, counters.__setitem__]
         if settings.metrics_port:

@@ -1,4 +1,4 @@
-"""The network between a client and a service, as a TCP proxy: it can be cut, slowed down and mended."""
+"""The network between a client and a service, as a TCP proxy: it can be cut, mended, slow, or late."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ class Line:
         self._unanswered: list[_End] = []
         self._cut: Cut | None = None
         self._planned: tuple[int, Cut] | None = None
+        self._late: list[_End] = []
         self._bytes_per_s = 0
         self._began = threading.Event()
         self._dialling: set[asyncio.Task[None]] = set()
@@ -54,6 +55,19 @@ class Line:
     def is_cut(self) -> bool:
         """Return whether nothing passes."""
         return self._cut is not None
+
+    @property
+    def late_bytes(self) -> int:
+        """Return how much the line holds back since :meth:`hold_back`."""
+        return sum(len(end.late or b"") for end in self._late)
+
+    def hold_back(self) -> None:
+        """Keep what clients send on the connections that there are, also when they are gone; new ones are as ever."""
+        self._do(self._hold_back_now)
+
+    def deliver_late(self) -> None:
+        """Give the service what was held back."""
+        self._do(self._deliver_now)
 
     def cut(self, how: Cut) -> None:
         """Cut it now."""
@@ -116,6 +130,16 @@ class Line:
             else:
                 end.hold("cut")
 
+    def _hold_back_now(self) -> None:
+        self._late = [end for end in self._ends if end.is_near and end.other is not None]
+        for end in self._late:
+            end.late = bytearray()
+
+    def _deliver_now(self) -> None:
+        for end in self._late:
+            end.deliver()
+        self._late = []
+
     async def _mend_now(self) -> None:
         was, self._cut, self._planned = self._cut, None, None
         if was is Cut.RESET:
@@ -172,25 +196,38 @@ class _End(asyncio.Protocol):
         self.other = other
         self.transport: asyncio.Transport
         self._line = line
-        self._is_near = other is None
+        self.is_near = other is None
         self._holds: set[str] = set()
+        self.late: bytearray | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self._line._ends.add(self)
-        if self._is_near:
+        if self.is_near:
             self._line._came(self)
 
     def data_received(self, data: bytes) -> None:
         assert self.other is not None
-        self.other.transport.write(data)
-        if self._is_near:
+        if self.late is None:
+            self.other.transport.write(data)
+        else:
+            self.late += data
+        if self.is_near:
             self._line._passed(self, len(data))
+
+    def deliver(self) -> None:
+        """Pass on what was held back; the end as well, where it has come."""
+        assert self.other is not None
+        assert self.late is not None
+        self.other.transport.write(bytes(self.late))
+        self.late = None
+        if self.transport.is_closing():
+            self.other.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._line._ends.discard(self)
-        if self.other is not None:
+        if self.other is not None and self.late is None:
             self.other.transport.close()
 
     def pause_writing(self) -> None:
@@ -214,7 +251,7 @@ class _End(asyncio.Protocol):
 
     def break_off(self) -> None:
         """Reset the client's end; the service gets what had passed already, and then the end."""
-        if self._is_near:
+        if self.is_near:
             endpoint = self.transport.get_extra_info("socket")
             endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.transport.abort()

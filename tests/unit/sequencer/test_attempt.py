@@ -13,6 +13,7 @@ import pytest
 from sequencer.attempt import Attempt, JobParts
 from sequencer.batch import Records
 from sequencer.checkpoint import CheckpointsUnavailableError
+from sequencer.errors import DataLostError
 from sequencer.input import open_input
 from sequencer.lease import Lease
 from sequencer.local_source import LocalFile
@@ -47,6 +48,8 @@ class FakePartition:
     needs_lease = True
     retries = 0
     stopped_meanwhile = False
+    removed = False
+    """Whether retention removes rows while the job runs."""
 
     def __init__(self, lease: FakeLease) -> None:
         self.lease = lease
@@ -88,10 +91,14 @@ class FakePartition:
         self.batch_bytes.append(records.size_bytes)
         self.values += records
         self._sent += len(records)
-        self._tell(Acknowledged(self._sent, records.size_bytes, last_line, last_line - 1, place))
+        self._tell(Acknowledged(self._sent, records.size_bytes, last_line, last_line - 1, place, 0))
 
     def drain(self, *, until: Callable[[], bool]) -> bool:
         return True
+
+    def check_kept(self, checkpoint: Checkpoint, *, stop: StopRequest) -> None:
+        if self.removed:
+            raise DataLostError("retention has removed the first rows")
 
     def close(self) -> None:
         """Nothing is open."""
@@ -170,6 +177,15 @@ def test_sparse_wide_rows_are_cut_into_batches_that_the_clients_queue_takes(
     partition = cast("FakePartition", parts.target)
     assert partition.lines == list(range(1, 301))
     assert max(partition.batch_bytes) <= BATCH_BYTES < sum(partition.batch_bytes)
+
+
+def test_rows_that_were_removed_while_the_job_ran_are_an_error(parts: JobParts, checkpoints: AwayCheckpoints) -> None:
+    cast("FakePartition", parts.target).removed = True
+    with pytest.raises(DataLostError):
+        attempt(parts).run()
+    noted = checkpoints.load("job")
+    assert noted is not None
+    assert (noted.status, noted.error.partition(":")[0]) == (JobStatus.FAILED, "data_lost")
 
 
 def test_limit_below_what_was_sent_leaves_nothing_to_do(parts: JobParts) -> None:

@@ -18,7 +18,7 @@ from sequencer.lease import Lease
 from sequencer.model import Checkpoint, Progress
 from sequencer.settings import JobSettings
 from sequencer.sqlite_checkpoint import SqliteCheckpoints
-from sequencer.stopping import StopRequest
+from sequencer.stopping import StopRequest, StopRequestedError
 
 AWAY, SENT = TryAgainError("away"), "sent something, then away"
 DONE = Checkpoint(job_id="j", timestamp=datetime(2026, 1, 31, tzinfo=UTC), topic="t", partition=0, first_offset=0)
@@ -55,6 +55,10 @@ def parts(tmp_path: Path) -> JobParts:
         checkpoints=SqliteCheckpoints(str(tmp_path / "c.sqlite3")),
         progress=Progress(),
     )
+
+
+def set_on(parts: JobParts, **settings: float) -> None:
+    parts.settings = parts.settings.model_copy(update=settings)  # type: ignore[misc]  # a SimpleNamespace here
 
 
 @pytest.fixture
@@ -127,8 +131,59 @@ def test_wish_to_stop_ends_the_waiting_for_the_lease(
     assert attempts.remembered == []
 
 
-def test_job_that_another_process_runs_is_not_begun(parts: JobParts, attempts: FakeAttempts) -> None:
+@pytest.mark.parametrize("lease_wait_s", [0.0, 0.1])
+def test_job_that_another_process_runs_for_too_long_is_not_begun(
+    parts: JobParts, attempts: FakeAttempts, lease_wait_s: float
+) -> None:
+    set_on(parts, lease_wait_s=lease_wait_s)
     parts.checkpoints.take_lease("j", owner="another", now=4e9, lease_s=60, is_dead=lambda _: False)
     with pytest.raises(LeaseHeldError, match="run by another"):
         run_job(parts, StopRequest())
     assert attempts.remembered == []
+
+
+def test_lease_that_is_held_is_waited_for(
+    parts: JobParts, attempts: FakeAttempts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(job, "_LEASE_POLL_S", 0.01)
+    held = [LeaseHeldError("held", owner="another", lease_until="2026-01-31")] * 3
+    take = parts.checkpoints.take_lease
+
+    def take_later(*positional: Any, **named: Any) -> None:
+        if held:
+            raise held.pop()
+        take(*positional, **named)
+
+    monkeypatch.setattr(parts.checkpoints, "take_lease", take_later)
+    attempts.steps = [DONE]
+    assert run_job(parts, StopRequest()) is DONE
+    assert caplog.text.count("job j is run by another, whose lease lasts until 2026-01-31; waiting") == 1
+
+
+def test_wish_to_stop_ends_the_waiting_for_a_lease_that_another_holds(parts: JobParts, attempts: FakeAttempts) -> None:
+    parts.checkpoints.take_lease("j", owner="another", now=4e9, lease_s=60, is_dead=lambda _: False)
+    stop = StopRequest()
+    threading.Timer(0.05, stop.request, ["SIGTERM"]).start()
+    with pytest.raises(StopRequestedError):
+        run_job(parts, stop)
+    assert attempts.remembered == []
+
+
+@pytest.mark.parametrize(("retries", "retry_for_s", "gives_up"), [(2, 3600, False), (2, 0, True), (0, 3600, True)])
+def test_job_under_way_outlasts_its_retries_for_some_time(
+    parts: JobParts, attempts: FakeAttempts, retries: int, retry_for_s: float, gives_up: bool
+) -> None:
+    set_on(parts, retries=retries, retry_for_s=retry_for_s)
+    attempts.steps = [SENT, *[AWAY] * 5, DONE]
+    if gives_up:
+        with pytest.raises(TryAgainError, match="away"):
+            run_job(parts, StopRequest())
+    else:
+        assert run_job(parts, StopRequest()) is DONE
+
+
+def test_job_that_has_sent_nothing_yet_has_its_retries_alone(parts: JobParts, attempts: FakeAttempts) -> None:
+    set_on(parts, retry_for_s=3600)
+    attempts.steps = [AWAY] * 3
+    with pytest.raises(TryAgainError, match="away"):
+        run_job(parts, StopRequest())

@@ -23,6 +23,7 @@ from sequencer.kafka_errors import error_of, is_final
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, NotAllowedError),
         (KafkaError.UNKNOWN_TOPIC_OR_PART, TopicError),
         (KafkaError.INVALID_RECORD, JobSettingsError),
+        (KafkaError._INVALID_DIFFERENT_RECORD, JobSettingsError),
         (KafkaError.MSG_SIZE_TOO_LARGE, JobSettingsError),
         (KafkaError.INVALID_TIMESTAMP, TryAgainError),
         (KafkaError.NOT_ENOUGH_REPLICAS, TryAgainError),

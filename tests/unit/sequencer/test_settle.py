@@ -114,8 +114,27 @@ def test_log_ahead_of_the_checkpoint_is_believed() -> None:
     assert start_of(NOTED, tail(high=150, line=145)) == Start(5, 145, 145, PLACE, record(149, 145))
 
 
-def test_log_that_retention_has_emptied_is_gone_on_from() -> None:
-    assert start_of(NOTED, LogTail(low=105, high=105, last=None)) == Start(5, 100, 100, PLACE)
+@pytest.mark.parametrize(
+    "found",
+    [
+        LogTail(low=105, high=105, last=None),
+        LogTail(low=6, high=105, last=record(104, 100)),
+        LogTail(low=50, high=150, last=record(149, 145)),
+    ],
+    ids=["all of them", "the first one", "some, and more came"],
+)
+def test_records_of_the_job_that_were_removed_stop_it(found: LogTail) -> None:
+    with pytest.raises(DataLostError, match=rf"t\[0\] begins at offset {found.low}.*retention or by DeleteRecords"):
+        start_of(NOTED, found)
+
+
+def test_records_of_others_before_the_jobs_first_one_may_be_removed() -> None:
+    assert start_of(NOTED, LogTail(low=5, high=105, last=record(104, 100))).sent == 100
+
+
+def test_removed_rows_are_seen_without_a_checkpoint_too() -> None:
+    with pytest.raises(DataLostError, match=r"begins at offset 3: .*from row 1 on were removed"):
+        start_of(None, LogTail(low=3, high=12, last=record(11, 12)), first=3)
 
 
 def test_records_that_retention_removed_before_anybody_looked_stop_the_job() -> None:

@@ -1,0 +1,131 @@
+"""A request to Kafka arrives long after its producer was given up: every row once, in order.
+
+The line to Kafka holds back what a job has sent, and delivers it when its successor waits, or sends already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from enum import Enum
+from pathlib import Path
+
+import pytest
+
+from sequencer.log import PartitionLog
+from tests.support.distant_kafka import DistantKafka, distant_kafka
+from tests.support.sequencing import RunningCommand, SequencerRig
+from tests.support.waiting import wait_until
+
+ROWS = 80_000
+HELD_BYTES = 200_000
+"""More than any request but one with records has."""
+SLOW_BYTES_PER_S = 3 * 1024 * 1024
+SHORT = {"DELIVERY_TIMEOUT_S": "3", "LEASE_S": "12", "RETRIES": "5"}
+LONG_TRANSACTIONS = {"TRANSACTION_RECORDS": "20000", "CHECKPOINT_INTERVAL_S": "20"}
+"""So that one is open when its requests are held back."""
+WAITS = "may still arrive"
+
+
+class Late(Enum):
+    """When the request arrives."""
+
+    BEFORE_THE_RETRY = "before the retry"
+    BEFORE_IT_EXPIRES = "between the retry and its expiry"
+    WHEN_EXPIRED = "after its expiry"
+
+
+EXCLUSIVE, TRANSACTIONAL = ("exclusive", ()), ("transactional", ())
+UNFENCED = ("exclusive", ("--no-fence",))
+CASES = [
+    *((*EXCLUSIVE, late) for late in Late),
+    (*TRANSACTIONAL, Late.WHEN_EXPIRED),
+    (*UNFENCED, Late.BEFORE_IT_EXPIRES),
+]
+by_case = pytest.mark.parametrize(
+    ("mode", "options", "late"), CASES, ids=[f"{mode}{''.join(more)}, {late.value}" for mode, more, late in CASES]
+)
+
+
+@pytest.fixture(scope="module")
+def distant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DistantKafka]:
+    with distant_kafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def rig(distant: DistantKafka, tmp_path: Path) -> Iterator[SequencerRig]:
+    """Give a job that reaches Kafka by a slow line."""
+    rig = SequencerRig(distant, tmp_path, environment=dict(SHORT))
+    rig.write_source(ROWS)
+    distant.line.slow_down(SLOW_BYTES_PER_S)
+    yield rig
+    distant.line.mend()
+    distant.line.slow_down(0)
+
+
+def sent(rig: SequencerRig) -> int:
+    noted = rig.checkpoint()
+    return noted.total_sent if noted else 0
+
+
+def start(rig: SequencerRig, line: str, mode: str, options: tuple[str, ...]) -> RunningCommand:
+    if mode == "transactional":
+        rig.environment |= LONG_TRANSACTIONS
+    often = ("--compression", "none", "--checkpoint-interval", "2000")
+    return rig.start("--bootstrap-servers", line, "--mode", mode, *often, *options)
+
+
+def wait_until_held(distant: DistantKafka, rig: SequencerRig, process: RunningCommand) -> int:
+    """Let the job send, hold back what it sends, and return how many rows Kafka had acknowledged before."""
+    with closing(PartitionLog({"bootstrap.servers": rig.broker.bootstrap}, topic=rig.topic, partition=0)) as log:
+        wait_until(lambda: log.ends()[1] > 0, what="it sends", deadline_s=60, poll_s=0.01, explain=process.said)
+    distant.line.hold_back()
+    held = "a request with records is held back"
+    wait_until(lambda: distant.line.late_bytes > HELD_BYTES, what=held, deadline_s=30, poll_s=0.01)
+    return sent(rig)
+
+
+def deliver(
+    distant: DistantKafka, rig: SequencerRig, process: RunningCommand, late: Late, mode: str, before: int
+) -> None:
+    """Deliver it when it is time: the process is about to settle, or has just been started."""
+    if late is Late.BEFORE_IT_EXPIRES:
+        wait_until(lambda: WAITS in process.said(), what="it waits", deadline_s=60, explain=process.said)
+    if late is Late.WHEN_EXPIRED:
+        if mode == "exclusive":
+            wait_until(lambda: WAITS in process.said(), what="it waits", deadline_s=60, explain=process.said)
+        further = lambda: sent(rig) > before + 5000  # noqa: E731  one line is enough
+        wait_until(further, what="it sends again", deadline_s=90, poll_s=0.01, explain=process.said)
+    distant.line.deliver_late()
+    distant.line.slow_down(0)
+
+
+def assert_done(rig: SequencerRig, process: RunningCommand) -> None:
+    ended = rig.end_of(process)
+    assert ended.code == 0, str(ended)
+    rig.assert_proven(ROWS)
+
+
+@by_case
+def test_request_of_a_try_that_was_given_up_costs_no_order(
+    distant: DistantKafka, rig: SequencerRig, mode: str, options: tuple[str, ...], late: Late
+) -> None:
+    with start(rig, distant.line.address, mode, options) as process:
+        before = wait_until_held(distant, rig, process)
+        wait_until(lambda: "; try 1 of" in process.said(), what="it gives up", deadline_s=60, explain=process.said)
+        deliver(distant, rig, process, late, mode, before)
+        assert_done(rig, process)
+
+
+@by_case
+def test_request_of_a_process_that_was_killed_costs_no_order(
+    distant: DistantKafka, rig: SequencerRig, mode: str, options: tuple[str, ...], late: Late
+) -> None:
+    """Its successor takes the lease at once, as it sees that the process is gone."""
+    with start(rig, distant.line.address, mode, options) as killed:
+        before = wait_until_held(distant, rig, killed)
+        killed.kill()
+    with start(rig, distant.line.address, mode, options) as process:
+        deliver(distant, rig, process, late, mode, before)
+        assert_done(rig, process)
