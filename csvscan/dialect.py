@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 DELIMITERS = b",;\t|"
-"""What is tried when no delimiter is given; the first wins where two are equally frequent."""
+"""What is tried when no delimiter is given (:mod:`csvscan.sniff`)."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -16,12 +16,17 @@ class Dialect:
 
     Quotes within a quoted field are doubled; LF, CRLF and CR end lines.
 
+    Attributes:
+        multibyte: the encoding, where it is one in which the delimiter may also be the second byte of a character
+            (:mod:`csvscan.multibyte`), so that not every such byte is a delimiter.
+
     Raises:
         ValueError: for anything but two different single ASCII bytes that are neither NUL, LF nor CR.
     """
 
     delimiter: bytes = b","
     quote: bytes = b'"'
+    multibyte: str | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("delimiter", self.delimiter), ("quote", self.quote)):

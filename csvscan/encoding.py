@@ -10,11 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csvscan.bits import Block, MaskMaker
+from csvscan.multibyte import MULTIBYTE_ENCODINGS, MultibyteCheck
 from csvscan.utf8 import cut_off_bytes, is_utf8
 
 UTF_8 = "utf-8"
 UNKNOWN_8BIT = "unknown-8bit"
 """RFC 1428's name for text of which only the ASCII part is known."""
+_WIDE = (
+    "{} cannot be declared: UTF-16 is found by its byte order mark (FF FE or FE FF) and needs no declaration; save "
+    "anything else as UTF-8"
+)
+_SUPPORTED = f"utf-8, any single-byte encoding (latin-1, windows-1252 ...), and {', '.join(MULTIBYTE_ENCODINGS)}"
 _UNDEFINED = "\ufffe"
 """How Python's tables mark a byte that means nothing."""
 
@@ -38,7 +44,9 @@ class EncodingCheck(Protocol):
 
 
 def check_encoding(name: str) -> str:
-    """Return the canonical name of an encoding that the scanner can check: UTF-8 or a single-byte superset of ASCII.
+    """Return Python's name of an encoding that the scanner can check.
+
+    These are UTF-8, every single-byte superset of ASCII, and :data:`csvscan.multibyte.MULTIBYTE_ENCODINGS`.
 
     Raises:
         UnsupportedEncodingError: for every other encoding.
@@ -57,9 +65,13 @@ def encoding_check(declared: str | None) -> EncodingCheck:
     try:
         name = codecs.lookup(declared).name
     except (LookupError, ValueError) as error:
-        raise UnsupportedEncodingError(f"unknown encoding {declared!r}") from error
+        raise UnsupportedEncodingError(f"unknown encoding {declared!r}; known are {_SUPPORTED}") from error
     if name in ("utf-8", "utf-8-sig"):
         return Utf8Check(required=True)
+    if name in MULTIBYTE_ENCODINGS:
+        return MultibyteCheck(name)
+    if name.startswith(("utf-16", "utf-32")):
+        raise UnsupportedEncodingError(_WIDE.format(name))
     return SingleByteCheck(name)
 
 
@@ -145,5 +157,5 @@ def _decoding_table(encoding: str) -> str:
         module = None
     table = getattr(module, "decoding_table", None)
     if not isinstance(table, str):
-        raise UnsupportedEncodingError(f"{encoding} is neither UTF-8 nor a single-byte encoding of text")
+        raise UnsupportedEncodingError(f"{encoding} is not supported; supported are {_SUPPORTED}")
     return table.ljust(0x100, _UNDEFINED)

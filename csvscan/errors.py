@@ -11,25 +11,38 @@ class CsvFormatError(Exception):
     was cut into blocks.
 
     Attributes:
-        code: ``unterminated_quote``, ``nul_byte``, ``invalid_encoding``, ``ragged_row``, ``empty_file`` or
-            ``header_too_long``; stable.
+        code: ``unterminated_quote``, ``nul_byte``, ``invalid_encoding``, ``ragged_row``, ``empty_file``,
+            ``header_too_long`` or ``not_csv``; stable.
         row: the data row, from 1; 0 is the header.
         byte: where to look, as an offset from 0 in the content: the opening quote, the NUL, the first byte of the
             invalid sequence, the first byte of the ragged row.
         expected: what should stand there, in words.
         found: what stands there, in words.
-        message: all of it in one sentence.
+        hint: what to do, where more is known than the code tells; else empty.
+        message: row, byte, expected and found in one sentence.
     """
 
-    def __init__(self, code: str, *, row: int, byte: int, expected: str, found: str) -> None:
+    def __init__(self, code: str, *, row: int, byte: int, expected: str, found: str, hint: str = "") -> None:
         self.code = code
         self.row = row
         self.byte = byte
         self.expected = expected
         self.found = found
+        self.hint = hint
         place = "header" if row == 0 else f"row {row}"
         self.message = f"{place}, byte {byte}: expected {expected}, found {found}"
         super().__init__(self.message)
+
+
+BACKSLASH_HINT = (
+    'a backslash before a quote (\\") was seen, and a backslash does not escape a quote in CSV: export with quotes '
+    'doubled ("")'
+)
+
+
+def not_csv(found: str, hint: str) -> CsvFormatError:
+    """A content whose first bytes are those of another format."""
+    return CsvFormatError("not_csv", row=0, byte=0, expected="CSV text", found=found, hint=hint)
 
 
 def nul_byte(row: int, byte: int) -> CsvFormatError:
@@ -44,15 +57,15 @@ def invalid_encoding(row: int, byte: int, encoding: str) -> CsvFormatError:
     )
 
 
-def unterminated_quote(row: int, byte: int) -> CsvFormatError:
+def unterminated_quote(row: int, byte: int, *, hint: str = "") -> CsvFormatError:
     """A quoted field that nothing closes."""
-    expected = "a closing quote for the one that opens here"
-    return CsvFormatError("unterminated_quote", row=row, byte=byte, expected=expected, found="the end of the content")
+    expected, found = "a closing quote for the one that opens here", "the end of the content"
+    return CsvFormatError("unterminated_quote", row=row, byte=byte, expected=expected, found=found, hint=hint)
 
 
-def ragged_row(row: int, byte: int, *, expected: int, found: int) -> CsvFormatError:
+def ragged_row(row: int, byte: int, *, expected: int, found: int, hint: str = "") -> CsvFormatError:
     """A row with another number of fields than the header."""
-    return CsvFormatError("ragged_row", row=row, byte=byte, expected=_fields(expected), found=_fields(found))
+    return CsvFormatError("ragged_row", row=row, byte=byte, expected=_fields(expected), found=_fields(found), hint=hint)
 
 
 def empty_file(found: str) -> CsvFormatError:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
+import numpy as np
+
+from csvscan.bits import Block, positions
 from csvscan.dialect import BOM, Dialect
+from csvscan.multibyte import TrailMask
+
+_NO_DELIMITER = 0xFF
+"""A byte that is no delimiter, no quote and no line end."""
 
 
 def split_record(record: bytes, dialect: Dialect) -> list[bytes]:
@@ -15,15 +23,45 @@ def split_record(record: bytes, dialect: Dialect) -> list[bytes]:
         record: the bytes of a record; a UTF-8 BOM before it, blank lines before it and its line end are ignored.
         dialect: delimiter and quote.
     """
-    text = record.removeprefix(BOM).lstrip(b"\r\n")
-    text = text.removesuffix(b"\n").removesuffix(b"\r")
+    text = _trimmed(record)
     fields: list[bytes] = []
-    for match in _field(dialect).finditer(text):
-        quoted, plain, delimiter = match.groups()
-        fields.append(plain if quoted is None else quoted.replace(dialect.quote * 2, dialect.quote) + plain)
-        if not delimiter:
-            break
+    for match in _matches(text, dialect):
+        quoted, plain = (text[begin:end] for begin, end in (match.span(1), match.span(2)))
+        fields.append(plain if match[1] is None else quoted.replace(dialect.quote * 2, dialect.quote) + plain)
     return fields
+
+
+def count_odd_quotes(record: bytes, dialect: Dialect) -> int:
+    """Return how many fields of a record hold a quote where RFC 4180 has none, or text behind their closing quote."""
+    return sum(
+        bool(match[2]) if match[1] is not None else dialect.quote in match[2]
+        for match in _matches(_trimmed(record), dialect)
+    )
+
+
+def _trimmed(record: bytes) -> bytes:
+    text = record.removeprefix(BOM).lstrip(b"\r\n")
+    return text.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def _matches(text: bytes, dialect: Dialect) -> Iterator[re.Match[bytes]]:
+    """Give the match of each field."""
+    for match in _field(dialect).finditer(_without_trails(text, dialect)):
+        yield match
+        if not match[3]:
+            break
+
+
+def _without_trails(text: bytes, dialect: Dialect) -> bytes:
+    """Return ``text`` with a byte in place of each that is only the second half of a character."""
+    if dialect.multibyte is None or not text:
+        return text
+    trails = TrailMask(dialect.multibyte).feed(Block(text))
+    if trails is None:
+        return text
+    masked = np.frombuffer(text, dtype=np.uint8).copy()
+    masked[positions(trails)] = _NO_DELIMITER
+    return masked.tobytes()
 
 
 @lru_cache(maxsize=16)

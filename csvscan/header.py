@@ -7,12 +7,23 @@ from dataclasses import dataclass
 from csvscan.bits import Block
 from csvscan.dialect import BOM, DELIMITERS, Dialect
 from csvscan.encoding import encoding_check
-from csvscan.errors import empty_file, header_too_long, invalid_encoding, nul_byte, unterminated_quote
+from csvscan.errors import (
+    BACKSLASH_HINT,
+    empty_file,
+    header_too_long,
+    invalid_encoding,
+    not_csv,
+    nul_byte,
+    unterminated_quote,
+)
 from csvscan.fields import split_record
+from csvscan.multibyte import MULTIBYTE_ENCODINGS, needs_trail_mask
 from csvscan.records import RecordFinder
 from csvscan.scan import Scan
 from csvscan.scanner import Scanner
-from csvscan.sniff import sniff_delimiter
+from csvscan.sep_line import find_sep_line
+from csvscan.signatures import PROBE_BYTES, find_signature
+from csvscan.sniff import SAMPLE_BYTES, sniff_delimiter
 
 MAX_HEADER_BYTES = 1024 * 1024
 
@@ -22,11 +33,13 @@ class Header:
     """The start of a content, up to and with the line end of the first record.
 
     Attributes:
-        prefix: these bytes, verbatim: the UTF-8 BOM and blank lines where there are any, the record, its line end.
-        dialect: the dialect as given or sniffed.
+        prefix: these bytes, verbatim: the UTF-8 BOM, Excel's ``sep=`` line and blank lines where there are any, the
+            record, its line end.
+        dialect: the dialect as given, as the ``sep=`` line names it, or sniffed.
         fields: the fields of the header record.
         encoding: the declared encoding; else ``utf-8`` if the header is valid UTF-8, or ``unknown-8bit``.
         encoding_declared: whether an encoding was declared.
+        has_sep_line: whether ``prefix`` holds a ``sep=`` line.
     """
 
     prefix: bytes
@@ -34,6 +47,7 @@ class Header:
     fields: tuple[bytes, ...]
     encoding: str
     encoding_declared: bool
+    has_sep_line: bool = False
 
     @property
     def has_bom(self) -> bool:
@@ -55,8 +69,11 @@ class Header:
 class HeaderFinder:
     """Takes blocks until the header record is complete, which is at most :data:`MAX_HEADER_BYTES` long.
 
+    Nothing is decided before :data:`csvscan.signatures.PROBE_BYTES` are there, and an unknown delimiter not before
+    :data:`csvscan.sniff.SAMPLE_BYTES` behind the header are, so that the outcome does not depend on the cuts.
+
     Args:
-        delimiter: None: it is sniffed from the header.
+        delimiter: None: what a ``sep=`` line names, or what the header and the first rows agree on.
         encoding: what the bytes must be valid in, or None.
 
     Raises:
@@ -64,13 +81,17 @@ class HeaderFinder:
     """
 
     def __init__(self, *, delimiter: bytes | None = None, encoding: str | None = None) -> None:
-        self._dialect = None if delimiter is None else Dialect(delimiter)
         self._encoding = encoding
-        encoding_check(encoding)
+        self._multibyte = _multibyte(encoding_check(encoding).encoding)
+        self._dialect = None if delimiter is None else self._dialect_of(delimiter)
         self._seen = bytearray()
         self._header: Header | None = None
         self._finder: RecordFinder | None = None
+        self._begun = False
+        self._record_start = 0
+        self._sep_line = False
         self._found_upto = 0
+        self._end: int | None = None
 
     @property
     def remainder(self) -> bytes:
@@ -80,10 +101,8 @@ class HeaderFinder:
     def feed(self, block: bytes | bytearray | memoryview) -> Header | None:
         """Take the next block; return the header when it is complete. Do not feed on after that.
 
-        A header that ends in a CR as the last byte of a block is complete with the next block only.
-
         Raises:
-            CsvFormatError: ``header_too_long``, ``nul_byte`` or ``invalid_encoding``.
+            CsvFormatError: ``not_csv``, ``header_too_long``, ``nul_byte`` or ``invalid_encoding``.
         """
         self._seen += block
         return self._search(final=False)
@@ -101,37 +120,67 @@ class HeaderFinder:
         return header
 
     def _search(self, *, final: bool) -> Header | None:
-        if not final and len(self._seen) < len(BOM) and BOM.startswith(self._seen):
-            return None
+        if not self._begun:
+            if not final and len(self._seen) < PROBE_BYTES:
+                return None
+            self._begin()
         end = self._record_end(final=final)
         if end is None:
             return None
         if self._dialect is None:
-            self._dialect = Dialect(sniff_delimiter(bytes(memoryview(self._seen)[:end])))
+            if not final and len(self._seen) < end + SAMPLE_BYTES:
+                return None
+            sample = bytes(memoryview(self._seen)[self._record_start : end + SAMPLE_BYTES])
+            is_whole = final and len(self._seen) <= end + SAMPLE_BYTES
+            self._dialect = self._dialect_of(sniff_delimiter(sample, is_whole=is_whole, encoding=self._multibyte))
             self._finder = None
             return self._search(final=final)
-        prefix = bytes(memoryview(self._seen)[:end])
-        declared = self._encoding is not None
-        self._header = Header(
-            prefix=prefix,
-            dialect=self._dialect,
-            fields=tuple(split_record(prefix, self._dialect)),
-            encoding=self._check(prefix, final=True),
-            encoding_declared=declared,
-        )
+        self._header = self._header_of(bytes(memoryview(self._seen)[:end]), self._dialect)
         return self._header
+
+    def _begin(self) -> None:
+        """Look at the first bytes: another format, a BOM, a ``sep=`` line."""
+        self._begun = True
+        start = bytes(memoryview(self._seen)[:PROBE_BYTES])
+        signature = find_signature(start)
+        if signature is not None:
+            raise not_csv(signature.name, signature.advice)
+        self._record_start = len(BOM) if start.startswith(BOM) else 0
+        sep_line = find_sep_line(start[self._record_start :])
+        if sep_line is not None:
+            self._sep_line = True
+            self._record_start += sep_line[1]
+            self._dialect = self._dialect or self._dialect_of(sep_line[0])
+
+    def _header_of(self, prefix: bytes, dialect: Dialect) -> Header:
+        return Header(
+            prefix=prefix,
+            dialect=dialect,
+            fields=tuple(split_record(prefix[self._record_start :], dialect)),
+            encoding=self._check(prefix, final=True),
+            encoding_declared=self._encoding is not None,
+            has_sep_line=self._sep_line,
+        )
+
+    def _dialect_of(self, delimiter: bytes) -> Dialect:
+        return Dialect(delimiter, multibyte=self._multibyte if needs_trail_mask(self._multibyte, delimiter) else None)
 
     def _record_end(self, *, final: bool) -> int | None:
         """Return the end of the first record in what was seen, as far as it is there."""
         if self._finder is None:
             delimiters = DELIMITERS if self._dialect is None else self._dialect.delimiter
-            self._found_upto = len(BOM) if self._seen.startswith(BOM) else 0
-            self._finder = RecordFinder(delimiters=delimiters, quote=b'"', base_byte=self._found_upto)
-        begin, news = self._found_upto, bytes(memoryview(self._seen)[self._found_upto :])
-        self._found_upto = len(self._seen)
-        ends = self._finder.feed(Block(news))[0] if news else None
-        scan = Scan(ends.rows, at_zero=ends.row_at_zero) if ends is not None else Scan(None, at_zero=False)
-        end = begin + scan.end_of_row(1) if scan.rows else None
+            multibyte = self._multibyte if needs_trail_mask(self._multibyte, delimiters) else None
+            self._found_upto, self._end = self._record_start, None
+            self._finder = RecordFinder(
+                delimiters=delimiters, quote=b'"', base_byte=self._found_upto, multibyte=multibyte
+            )
+        if self._end is None:
+            begin, news = self._found_upto, bytes(memoryview(self._seen)[self._found_upto :])
+            self._found_upto = len(self._seen)
+            ends = self._finder.feed(Block(news))[0] if news else None
+            scan = Scan(ends.rows, at_zero=ends.row_at_zero) if ends is not None else Scan(None, at_zero=False)
+            self._end = begin + scan.end_of_row(1) if scan.rows else None
+        end = self._end
         if len(self._seen) > MAX_HEADER_BYTES and (end is None or end > MAX_HEADER_BYTES):
             self._check(bytes(memoryview(self._seen)[:MAX_HEADER_BYTES]), final=False)
             raise header_too_long(MAX_HEADER_BYTES)
@@ -145,7 +194,7 @@ class HeaderFinder:
             return len(self._seen)  # maybe it opens nothing once the delimiter is known
         if opened is not None:
             self._check(bytes(self._seen), final=True)
-            raise unterminated_quote(0, opened)
+            raise unterminated_quote(0, opened, hint=BACKSLASH_HINT if finder.has_backslash_quote else "")
         return len(self._seen) if finder.finish().row_at_zero else None
 
     def _check(self, data: bytes, *, final: bool) -> str:
@@ -160,3 +209,7 @@ class HeaderFinder:
         if invalid is not None:
             raise invalid_encoding(0, invalid, check.encoding)
         return check.encoding
+
+
+def _multibyte(encoding: str) -> str | None:
+    return encoding if encoding in MULTIBYTE_ENCODINGS else None

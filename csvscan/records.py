@@ -5,21 +5,44 @@ from __future__ import annotations
 from csvscan import bits
 from csvscan.bits import Block, MaskMaker, Words
 from csvscan.lines import CR, LF, LineEnds, LineTracker
+from csvscan.multibyte import TrailMask
 from csvscan.quotes import QuoteTracker
+
+_BACKSLASH = 0x5C
 
 
 class RecordFinder:
-    """The bare search for record ends, with state carried over the blocks. ``delimiters`` may be several bytes."""
+    """The bare search for record ends, with state carried over the blocks.
 
-    def __init__(self, *, delimiters: bytes, quote: bytes, base_byte: int = 0, masks: MaskMaker | None = None) -> None:
+    Args:
+        delimiters: one byte, or all that may be the delimiter where it is not known yet.
+        quote: the quote.
+        base_byte: offset of the first block in the content.
+        masks: to be shared by several.
+        multibyte: see :class:`csvscan.dialect.Dialect`.
+    """
+
+    def __init__(
+        self,
+        *,
+        delimiters: bytes,
+        quote: bytes,
+        base_byte: int = 0,
+        masks: MaskMaker | None = None,
+        multibyte: str | None = None,
+    ) -> None:
         self._delimiters = delimiters
         self._quote = quote[0]
         self._starters = frozenset(delimiters + bytes((LF, CR)))
         self._masks = masks or MaskMaker()
         self._quotes = QuoteTracker()
         self._lines = LineTracker()
+        self._trails = None if multibyte is None else TrailMask(multibyte)
         self._at_field_start = True
         self._base_byte = base_byte
+        self._ended_in_backslash = False
+        self.has_backslash_quote = False
+        """Whether a backslash stood before a quote so far: a hint at a dialect that is not CSV's."""
 
     @property
     def open_quote_byte(self) -> int | None:
@@ -29,14 +52,17 @@ class RecordFinder:
     def feed(self, block: Block, *, want_delimiters: bool = False) -> tuple[LineEnds, Words | None]:
         """Return the line ends of a block that is not empty, and its delimiters outside of quotes where wanted."""
         quotes, last_byte = self._masks.mask(block, self._quote), int(block.data[-1])
+        trails = None if self._trails is None else self._trails.feed(block)
         lf = cr = delimiters = None
         if quotes is not None or not self._quotes.inside:
             lf, cr = self._masks.mask(block, LF), self._masks.mask(block, CR)
             if want_delimiters or quotes is not None:
                 delimiters = self._masks.any_of(block, self._delimiters)
+                delimiters = delimiters if trails is None else _common(delimiters, ~trails)
         if quotes is None:
             self._quotes.pass_block()
         else:
+            self._look_for_backslash(block)
             starters = _union(_union(lf, cr), delimiters)
             if starters is None:
                 starters = bits.zeros(block.size)
@@ -48,9 +74,20 @@ class RecordFinder:
                 base_byte=self._base_byte,
             )
             lf, cr, delimiters = _common(lf, outside), _common(cr, outside), _common(delimiters, outside)
-        self._at_field_start = last_byte in self._starters
+        self._at_field_start = last_byte in self._starters and not (
+            trails is not None and bits.test(trails, block.size - 1)
+        )
+        self._ended_in_backslash = last_byte == _BACKSLASH
         self._base_byte += block.size
         return self._lines.feed(lf, cr, size=block.size), delimiters
+
+    def _look_for_backslash(self, block: Block) -> None:
+        if self.has_backslash_quote:
+            return
+        across = self._ended_in_backslash and int(block.data[0]) == self._quote
+        # Most blocks hold no backslash at all, which is told at no cost.
+        within = block.holds(_BACKSLASH) is not False and bytes((_BACKSLASH, self._quote)) in block.data.tobytes()
+        self.has_backslash_quote = across or within
 
     def finish(self) -> LineEnds:
         """Take the end of the content for the line end of the last record, where that is missing."""

@@ -9,7 +9,7 @@ from csvscan.bits import Block, Words
 from csvscan.columns import FieldCounter, RaggedRow
 from csvscan.dialect import Dialect
 from csvscan.encoding import UTF_8, encoding_check
-from csvscan.errors import CsvFormatError, invalid_encoding, nul_byte, ragged_row, unterminated_quote
+from csvscan.errors import BACKSLASH_HINT, CsvFormatError, invalid_encoding, nul_byte, ragged_row, unterminated_quote
 from csvscan.lines import LineEnds
 from csvscan.records import RecordFinder
 from csvscan.scan import Scan
@@ -47,7 +47,9 @@ class Scanner:
         """Number of rows that have ended so far."""
         self.bytes_scanned = 0
         """Number of bytes fed so far."""
-        self._finder = RecordFinder(delimiters=dialect.delimiter, quote=dialect.quote, base_byte=byte_offset)
+        self._finder = RecordFinder(
+            delimiters=dialect.delimiter, quote=dialect.quote, base_byte=byte_offset, multibyte=dialect.multibyte
+        )
         self._encoding = encoding_check(encoding)
         self._detected_so_far = detected_so_far if encoding is None else UTF_8
         self._counter = FieldCounter(expected_fields) if strict and expected_fields is not None else None
@@ -86,7 +88,7 @@ class Scanner:
             raise invalid_encoding(self.rows + 1, self._base_byte + cut_off, self.encoding)
         opened = self._finder.open_quote_byte
         if opened is not None:
-            raise unterminated_quote(self.rows + 1, opened)
+            raise unterminated_quote(self.rows + 1, opened, hint=self._quote_hint)
         ends = self._finder.finish()
         scan = Scan(None, at_zero=ends.row_at_zero)
         ragged = self._first_ragged(None, ends)
@@ -125,7 +127,11 @@ class Scanner:
             elif ends.line_at_zero:
                 start = self._base_byte
         row = self.rows + ragged.number
-        return ragged_row(row, start, expected=self._expected_fields, found=ragged.found)
+        return ragged_row(row, start, expected=self._expected_fields, found=ragged.found, hint=self._quote_hint)
+
+    @property
+    def _quote_hint(self) -> str:
+        return BACKSLASH_HINT if self._finder.has_backslash_quote else ""
 
     def _advance(self, size: int, scan: Scan, ends: LineEnds) -> None:
         last = None if ends.all is None else bits.last(ends.all)

@@ -1,27 +1,176 @@
-"""Which delimiter does a header use?"""
+"""Which delimiter does a content use? The header proposes, the first rows decide.
+
+1. Of ``, ; tab |``, those that divide the header are candidates. The one wins under which most of the first rows have
+   as many fields as the header.
+2. Several candidates may fit the rows about equally well (within a tenth), as in ``Preis, netto;Preis, brutto`` over
+   ``1,5;2,5``. Then, in this order: the one under which fewer fields have quotes in their middle; one that cuts no
+   bracket of the header in two; the one that leaves more numbers, dates and times; the one that stands more often in
+   the header without a blank behind it; with rows, the one that is rarer in text (tab, ``|``, ``;``, ``,``), and
+   without rows the first of ``, ; tab |``.
+3. Where none divides the header it has one column, and the first of ``, ; tab |`` wins that divides no row either. But
+   rows that one delimiter divides alike are a table below something that is not its header: that delimiter is returned,
+   and the rows are ragged. Rows that are nothing but numbers, dates and times (``1,5``) are one column.
+"""
 
 from __future__ import annotations
 
-from csvscan.bits import Block, MaskMaker, Words, count
-from csvscan.dialect import BOM, DELIMITERS
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csvscan import bits
+from csvscan.bits import Block
+from csvscan.dialect import BOM, DELIMITERS, Dialect
+from csvscan.fields import count_odd_quotes, split_record
+from csvscan.multibyte import needs_trail_mask
 from csvscan.records import RecordFinder
 
+SAMPLE_BYTES = 256 * 1024
+"""How much of the content behind the header is looked at."""
+MOST_ROWS = 500
+_MOST_CELLS = 5000
+_ABOUT_EQUAL = 0.9
+"""A few ragged rows do not rule a delimiter out."""
+_RAREST_FIRST = b"\t|;,"
+_VALUE = re.compile(
+    rb"""\s*(?:
+    [-+(]?\s*[$\xa3\xa5]?\s*(?:\d{1,3}(?:[.,'\ \xa0]\d{3})+|\d+)(?:[.,]\d+)?(?:[eE][-+]?\d+)?\)?\s*
+        (?:%|[A-Za-z]{3}|\xe2\x82\xac|\x80)?
+    | \d{1,4}[-./]\d{1,2}[-./]\d{1,4}(?:[T\ ]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:Z|[-+]\d\d:?\d\d)?)?
+    | \d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?
+    )\s*""",
+    re.VERBOSE,
+)
+"""A number with a decimal point or comma, groups of three and a currency or unit; a date, a moment, a time."""
+_BRACKETS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
 
-def sniff_delimiter(header: bytes) -> bytes:
-    """Return the one of ``, ; tab |`` that stands most often outside of quotes in the header record.
 
-    The first of them wins a tie, and is the answer where there is none of them at all.
+def sniff_delimiter(sample: bytes, *, is_whole: bool = True, encoding: str | None = None) -> bytes:
+    """Return the delimiter of a content by its start.
+
+    Args:
+        sample: the header and what follows it; a last record that is cut off does not count.
+        is_whole: whether that is all there is, so that the last record is complete.
+        encoding: a multi-byte encoding that was declared, else anything.
     """
-    record = Block(header.removeprefix(BOM))
-    if not record.size:
-        return DELIMITERS[:1]
-    finder = RecordFinder(delimiters=DELIMITERS, quote=b'"')
-    outside = finder.feed(record, want_delimiters=True)[1]
-    if outside is None:
-        return DELIMITERS[:1]
-    masks = MaskMaker()
-    return max((bytes([byte]) for byte in DELIMITERS), key=lambda one: _frequency(masks.mask(record, one[0]), outside))
+    content = sample.removeprefix(BOM)
+    readings = [_Reading.of(content, bytes([byte]), is_whole=is_whole, encoding=encoding) for byte in DELIMITERS]
+    has_rows = any(reading.rows for reading in readings)
+    candidates = [reading for reading in readings if reading.header > 1]
+    if not candidates:
+        return _of_one_column(readings)
+    best = max(reading.agreement for reading in candidates)
+    equal = [reading for reading in candidates if reading.agreement >= best * _ABOUT_EQUAL]
+    if len(equal) == 1:
+        return equal[0].delimiter
+    order = _RAREST_FIRST if has_rows else DELIMITERS
+    return max(equal, key=lambda each: (*each.evidence(), -order.index(each.delimiter))).delimiter
 
 
-def _frequency(mask: Words | None, outside: Words) -> int:
-    return 0 if mask is None else count(mask & outside)
+def _of_one_column(readings: list[_Reading]) -> bytes:
+    undivided = [reading for reading in readings if reading.agreement == 1]
+    if undivided and all(_VALUE.fullmatch(cell) for cell in undivided[0].cells()):
+        return undivided[0].delimiter
+    tables = [reading for reading in readings if reading.is_table_of_its_own]
+    if tables:
+        return max(tables, key=lambda reading: reading.counts[1]).delimiter
+    return (undivided or readings)[0].delimiter
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A sample as one delimiter divides it: the records' ends, and how many fields each has, the header's first."""
+
+    content: bytes
+    dialect: Dialect
+    ends: tuple[int, ...]
+    counts: tuple[int, ...]
+    is_torn: bool
+
+    @classmethod
+    def of(cls, content: bytes, delimiter: bytes, *, is_whole: bool, encoding: str | None) -> _Reading:
+        dialect = Dialect(delimiter, multibyte=encoding if needs_trail_mask(encoding, delimiter) else None)
+        if not content:
+            return cls(content, dialect, (), (), is_torn=False)
+        finder = RecordFinder(delimiters=delimiter, quote=dialect.quote, multibyte=dialect.multibyte)
+        lines, delimiters = finder.feed(Block(content), want_delimiters=True)
+        none = np.zeros(0, dtype=np.int64)
+        ends = none if lines.rows is None else bits.positions(lines.rows) + 1
+        is_torn = is_whole and finder.open_quote_byte is not None
+        if is_whole and finder.finish().row_at_zero:
+            ends = np.append(ends, len(content))
+        ends = ends[: MOST_ROWS + 1]
+        places = none if delimiters is None else bits.positions(delimiters)
+        return cls(content, dialect, tuple(ends.tolist()), _fields_by_record(ends, places), is_torn)
+
+    @property
+    def delimiter(self) -> bytes:
+        return self.dialect.delimiter
+
+    @property
+    def header(self) -> int:
+        """The header's number of fields."""
+        return self.counts[0] if self.counts else 1
+
+    @property
+    def rows(self) -> int:
+        return max(0, len(self.counts) - 1)
+
+    @property
+    def agreement(self) -> float:
+        """The share of rows with as many fields as the header; 0 for a header that swallows all rows."""
+        if not self.counts or self.is_torn:
+            return 0.0
+        return (
+            sum(count == self.header for count in self.counts[1:]) / self.rows
+            if self.rows
+            else float(not self.has_more)
+        )
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something follows the last record that is complete."""
+        return bool(self.content[self.ends[-1] :].strip()) if self.ends else bool(self.content)
+
+    @property
+    def is_table_of_its_own(self) -> bool:
+        """Whether all rows have the same number of fields, which is not the header's; one row may be chance."""
+        return len(set(self.counts[1:])) == 1 and self.counts[1] > 1 and (self.rows > 1 or bool(self._solid(1)))
+
+    def evidence(self) -> tuple[int, bool, float, int]:
+        """Return what speaks for this one among several that fit: more is better."""
+        odd = sum(count_odd_quotes(self.bytes_of(number), self.dialect) for number in range(len(self.ends)))
+        cells = [cell for cell in self.cells() if cell.strip()]
+        values = sum(_VALUE.fullmatch(cell) is not None for cell in cells) / len(cells) if cells else 0.0
+        return -odd, not any(map(_is_torn, self.record(0))), values, self._solid(0)
+
+    def cells(self) -> list[bytes]:
+        """Return the fields of the first rows."""
+        found: list[bytes] = []
+        for number in range(1, len(self.ends)):
+            found += self.record(number)
+            if len(found) > _MOST_CELLS:
+                break
+        return found
+
+    def record(self, number: int) -> list[bytes]:
+        return split_record(self.bytes_of(number), self.dialect)
+
+    def bytes_of(self, number: int) -> bytes:
+        begin = self.ends[number - 1] if number else 0
+        return self.content[begin : self.ends[number]]
+
+    def _solid(self, number: int) -> int:
+        """Return how many delimiters of a record are followed by no blank, as punctuation would be."""
+        return sum(not field.startswith(b" ") for field in self.record(number)[1:])
+
+
+def _fields_by_record(ends: NDArray[np.int64], delimiters: NDArray[np.int64]) -> tuple[int, ...]:
+    upto = np.searchsorted(delimiters, ends)
+    return tuple((np.diff(upto, prepend=0) + 1).tolist())
+
+
+def _is_torn(field: bytes) -> bool:
+    return any(field.count(opening) != field.count(closing) for opening, closing in _BRACKETS)

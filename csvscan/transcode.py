@@ -1,4 +1,4 @@
-"""UTF-16 with a BOM to UTF-8, as it streams in."""
+"""UTF-16 with a BOM, and multi-byte encodings, to UTF-8, as they stream in."""
 
 from __future__ import annotations
 
@@ -8,16 +8,65 @@ from collections.abc import Callable
 from csvscan.errors import invalid_encoding
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-BOM_PROBE_BYTES = 3
+BOM_PROBE_BYTES = 4
 """That many first bytes tell which BOM there is."""
 
 
 def detect_bom(start: bytes) -> tuple[str, int] | None:
     """Return the encoding that the BOM at the start of a content tells, and the BOM's length.
 
-    The encoding is ``utf-8``, ``utf-16-le`` or ``utf-16-be``; None: there is no BOM.
+    The encoding is ``utf-8``, ``utf-16-le`` or ``utf-16-be``; None: there is no BOM, or that of UTF-32, which
+    :class:`csvscan.header.HeaderFinder` refuses by its name.
     """
+    if start.startswith(codecs.BOM_UTF32_LE):
+        return None
     return next(((name, len(bom)) for bom, name in _BOMS if start.startswith(bom)), None)
+
+
+class MultibyteTranscoder:
+    """Turns text in a declared multi-byte encoding (:mod:`csvscan.multibyte`) into UTF-8, block by block.
+
+    What is valid before an invalid sequence is returned first, and the error comes with the next call, so that faults
+    which lie before it are found before it.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
+        self._fed_bytes = 0
+        self._fault_byte: int | None = None
+
+    def feed(self, block: bytes | bytearray | memoryview) -> bytes:
+        """Return the UTF-8 of what is complete with this block.
+
+        Raises:
+            CsvFormatError: ``invalid_encoding``, for a sequence in what was fed before; its byte is one of the source.
+        """
+        return self._convert(bytes(block), final=False)
+
+    def finish(self) -> bytes:
+        """End the content and return what is left, which is nothing.
+
+        Raises:
+            CsvFormatError: ``invalid_encoding``, also where the content ends within a character.
+        """
+        text = self._convert(b"", final=True)
+        self._raise_fault()
+        return text
+
+    def _convert(self, data: bytes, *, final: bool) -> bytes:
+        self._raise_fault()
+        held = self._decoder.getstate()[0]
+        before, self._fed_bytes = self._fed_bytes - len(held), self._fed_bytes + len(data)
+        try:
+            return self._decoder.decode(data, final).encode("utf-8")
+        except UnicodeDecodeError as error:
+            self._fault_byte = before + error.start
+            return (held + data)[: error.start].decode(self._encoding).encode("utf-8")
+
+    def _raise_fault(self) -> None:
+        if self._fault_byte is not None:
+            raise invalid_encoding(0, self._fault_byte, self._encoding)
 
 
 class Utf16Transcoder:

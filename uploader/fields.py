@@ -10,6 +10,7 @@ from encodings.aliases import aliases
 from functools import cache
 
 from contracts.names import check_dataset_name
+from csvscan.delimiters import DelimiterError, parse_delimiter
 from uploader.errors import InvalidFieldError
 from uploader.model import ChunkType, CutOptions
 from uploader.settings import Settings
@@ -18,17 +19,6 @@ FIELD_NAMES = ("dataset_name", "chunk_type", "chunk_size", "delimiter", "encodin
 FILE_FIELD = "file"
 MAX_FIELD_BYTES = 4096
 
-_DELIMITERS = {
-    ",": b",",
-    ";": b";",
-    "\t": b"\t",
-    "|": b"|",
-    "comma": b",",
-    "semicolon": b";",
-    "tab": b"\t",
-    "\\t": b"\t",
-    "pipe": b"|",
-}
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 MAX_CHUNK_SIZE = 1_000_000_000_000
 _MAX_ENCODING_CHARS = 40
@@ -122,15 +112,10 @@ class UploadFields:
         raise InvalidFieldError("chunk_type=count needs chunk_size, the number of chunks", field="chunk_size")
 
     def _delimiter(self) -> bytes | None:
-        value = self._values.get("delimiter")
-        if value is None or value in {"", "auto"}:
-            return None
-        if value not in _DELIMITERS:
-            raise InvalidFieldError(
-                f"delimiter is {value!r}; it is one of ',' ';' '|' tab (or comma, semicolon, pipe, auto)",
-                field="delimiter",
-            )
-        return _DELIMITERS[value]
+        try:
+            return parse_delimiter(self._values.get("delimiter", ""))
+        except DelimiterError as error:
+            raise InvalidFieldError(str(error), field="delimiter") from error
 
     def _encoding(self) -> str | None:
         value = self._values.get("encoding")
@@ -139,7 +124,8 @@ class UploadFields:
         name = _codec_name(value)
         if name is None:
             raise InvalidFieldError(
-                f"encoding {value[:40]!r} is not known; for example utf-8, latin-1, windows-1252", field="encoding"
+                f"encoding {value[:40]!r} is not known; for example utf-8, latin-1, windows-1252, cp932, gb18030",
+                field="encoding",
             )
         return name
 

@@ -18,15 +18,15 @@ from uploader.chunking.plan import Place
 from uploader.errors import InvalidCsvError, InvalidFieldError
 from uploader.model import CutOptions, TranscodedFrom
 
+_HINT_OF_DELIMITER = "it was read with the delimiter {!r}; delimiter=..., sent before the file, says that it is another"
 _HINTS = {
-    "ragged_row": "sent before the file, strict=false takes rows of any number of fields, and delimiter=... helps "
-    "if it was sniffed wrongly",
+    "ragged_row": "where such rows are meant, strict=false, sent before the file, accepts them",
     "unterminated_quote": "close the quote, or double the quotes that belong to the text",
-    "nul_byte": "this is no text; UTF-16 needs a byte order mark",
-    "invalid_encoding": "encoding=..., sent before the file, says what the bytes are; without it they are copied "
-    "as they are, save for UTF-16 with a byte order mark",
+    "nul_byte": "CSV is text and holds no NUL bytes: remove them, or export the data again as text",
+    "invalid_encoding": "encoding=..., sent before the file, says what the bytes are; without it they are not checked "
+    "and are stored as they are",
     "header_too_long": "the first record must hold the column names: add a header record if it is missing, shorten or "
-    "drop columns if there are too many, and send delimiter=... if a quote in it was misread",
+    "drop columns if there are too many, and look for a quote in it that is not closed",
     "empty_file": "send a CSV with a header record",
 }
 
@@ -145,6 +145,10 @@ class ContentScanner:
         """Size of the column names in a message; known with the header."""
 
     @property
+    def _delimiter(self) -> str | None:
+        return None if self._header is None else self._header.dialect.delimiter.decode("ascii")
+
+    @property
     def current_row(self) -> int:
         """The row that what comes next belongs to; 0 while the header is not complete."""
         return 0 if self._scanner is None else self._scanner.rows + 1
@@ -179,7 +183,7 @@ class ContentScanner:
         Raises:
             InvalidCsvError: the content is no CSV.
         """
-        with csv_errors():
+        with csv_errors(lambda: self._delimiter):
             if self._scanner is None:
                 header = self._header_finder.feed(data)
                 return None if header is None else self._start_body(header)
@@ -191,7 +195,7 @@ class ContentScanner:
         Raises:
             InvalidCsvError: the content is no CSV.
         """
-        with csv_errors():
+        with csv_errors(lambda: self._delimiter):
             block = None
             if self._scanner is None:
                 block = self._start_body(self._header_finder.finish())
@@ -223,8 +227,11 @@ def _check_declared(encoding: str | None, transcoded_from: TranscodedFrom) -> No
 
 
 @contextmanager
-def csv_errors() -> Iterator[None]:
+def csv_errors(delimiter: Callable[[], str | None] = lambda: None) -> Iterator[None]:
     """Turn the scanner's errors into ours.
+
+    Args:
+        delimiter: gives the one that the content was read with, where that is known.
 
     Raises:
         InvalidCsvError: with the row, the byte, what was expected and found, and what may help.
@@ -232,7 +239,7 @@ def csv_errors() -> Iterator[None]:
     try:
         yield
     except CsvFormatError as error:
-        hint = _HINTS.get(error.code, "")
+        hint = _hint(error, delimiter())
         raise InvalidCsvError(
             f"{error.message}{f' ({hint})' if hint else ''}",
             reason=error.code,
@@ -242,3 +249,10 @@ def csv_errors() -> Iterator[None]:
             found=error.found,
             hint=hint,
         ) from error
+
+
+def _hint(error: CsvFormatError, delimiter: str | None) -> str:
+    """Return what may help: what the scanner has seen first, then what the kind of the error suggests."""
+    general = "" if error.code == "not_csv" else _HINTS.get(error.code, "")
+    of_delimiter = _HINT_OF_DELIMITER.format(delimiter) if error.code == "ragged_row" and delimiter else ""
+    return "; ".join(filter(None, (error.hint, of_delimiter, general)))

@@ -52,7 +52,8 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "delimiter": {
         "type": "string",
         "format": "csv-delimiter",
-        "description": "one of , ; | tab; found out from the header where not given",
+        "description": "one ASCII character, a name (comma, semicolon, tab, pipe) or an escape (\\x01); where not "
+        "given, taken from Excel's sep= line, or found in the header and the first rows",
     },
     "encoding": {
         "type": "string",

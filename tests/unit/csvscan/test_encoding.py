@@ -80,7 +80,22 @@ def test_encoding_has_one_name(name: str, canonical: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["utf-16", "shift_jis", "gb18030", "cp037", "utf-7", "base64", "no such thing", "../x", "", "utf-8\0"]
+    "name",
+    [
+        "utf-16",
+        "utf-32",
+        "iso2022_jp",
+        "hz",
+        "johab",
+        "shift_jis_2004",
+        "cp037",
+        "utf-7",
+        "base64",
+        "no such thing",
+        "../x",
+        "",
+        "utf-8\0",
+    ],
 )
 def test_encoding_that_cannot_be_checked_is_refused(name: str) -> None:
     with pytest.raises(UnsupportedEncodingError):

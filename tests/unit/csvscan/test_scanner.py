@@ -134,7 +134,7 @@ def test_content_tells_what_it_is_where_nothing_was_declared() -> None:
     assert scanner.encoding == "unknown-8bit"
 
 
-@pytest.mark.parametrize("name", ["utf-16", "shift_jis", "cp037", "utf-7", "base64", "no such thing", "undefined"])
+@pytest.mark.parametrize("name", ["utf-16", "iso2022_jp", "cp037", "utf-7", "base64", "no such thing", "undefined"])
 def test_encoding_that_cannot_be_checked_is_refused(name: str) -> None:
     with pytest.raises(UnsupportedEncodingError):
         Scanner(dialect=Dialect(), expected_fields=None, encoding=name)

@@ -1,0 +1,99 @@
+"""The East Asian encodings in which a character beyond ASCII takes several bytes, and the later ones may be ASCII.
+
+The second byte of a character may be 0x7C (``|``) or 0x5C (a backslash), but in none of these encodings a quote, a
+comma, a semicolon, a tab or a line end. So quotes and lines are found as always, and only a delimiter that may be such
+a byte needs attention: it separates nothing where the byte before it begins a character.
+"""
+
+from __future__ import annotations
+
+import codecs
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csvscan.bits import WORD, WORD_BITS, Block, Words
+
+_SHIFT_JIS = (*range(0x81, 0xA0), *range(0xE0, 0xFD))
+_OTHERS = tuple(range(0x81, 0xFF))
+_LEADS: dict[str, tuple[int, ...]] = {
+    "shift_jis": _SHIFT_JIS,
+    "cp932": _SHIFT_JIS,
+    "gb2312": (),
+    "gbk": _OTHERS,
+    "gb18030": _OTHERS,
+    "euc_kr": (),
+    "cp949": _OTHERS,
+    "euc_jp": (),
+    "big5": _OTHERS,
+    "cp950": _OTHERS,
+    "big5hkscs": _OTHERS,
+}
+"""Which bytes begin a character of two bytes; empty where the other bytes of a character are beyond ASCII as well."""
+MULTIBYTE_ENCODINGS = tuple(_LEADS)
+_ASCII_TRAILS = frozenset((*range(0x30, 0x3A), *range(0x40, 0x7F)))
+"""GB18030 has digits as second and fourth bytes; all other ASCII below 0x40 is a character of its own everywhere."""
+
+
+def needs_trail_mask(encoding: str | None, delimiters: bytes) -> bool:
+    """Return whether a byte of ``delimiters`` may be part of another character in ``encoding``."""
+    return bool(_LEADS.get(encoding or "")) and not _ASCII_TRAILS.isdisjoint(delimiters)
+
+
+class TrailMask:
+    """Finds the bytes that end a character of two bytes, block by block.
+
+    A byte that can begin a character does so unless the one before it has. So in a run of such bytes every other one
+    begins a character, counted from the start of the run, which is always the start of a character. GB18030's
+    characters of four bytes are two pairs in this respect.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self._begins: NDArray[np.bool_] = np.zeros(0x100, dtype=np.bool_)
+        self._begins[list(_LEADS[encoding])] = True
+        self._open = False
+
+    def feed(self, block: Block) -> Words | None:
+        """Return the trail bytes of ``block``, or None where it has none."""
+        if block.is_ascii and not self._open:
+            return None
+        begins = self._begins[block.data]
+        trails = np.zeros(-(-block.size // WORD_BITS) * WORD_BITS, dtype=np.bool_)
+        trails[0] = self._open
+        if self._open:
+            begins[0] = False
+        places = np.arange(block.size, dtype=np.int32)
+        run_starts = np.maximum.accumulate(np.where(begins, 0, places + 1))
+        leads = begins & ((places - run_starts) % 2 == 0)
+        trails[1 : block.size] |= leads[:-1]
+        self._open = bool(leads[-1])
+        return np.packbits(trails, bitorder="little").view(WORD)
+
+
+class MultibyteCheck:
+    """Checks that bytes are text in one of :data:`MULTIBYTE_ENCODINGS`; a :class:`csvscan.encoding.EncodingCheck`."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
+
+    @property
+    def encoding(self) -> str:
+        """The encoding, by its name in Python."""
+        return self._encoding
+
+    def feed(self, block: Block) -> int | None:
+        """Return where in the block the first invalid sequence starts; below 0: in the block before."""
+        held = len(self._decoder.getstate()[0])
+        if block.is_ascii and not held:
+            return None
+        try:
+            self._decoder.decode(block.data.tobytes())
+        except UnicodeDecodeError as error:
+            return error.start - held
+        return None
+
+    def finish(self) -> int | None:
+        """Return the place, below 0, of a character that the end of the content cuts off."""
+        held = len(self._decoder.getstate()[0])
+        return -held if held else None
