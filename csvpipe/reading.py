@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 
 from csvscan import CsvFormatError, Dialect, Scanner
+from csvscan.multibyte import needs_trail_mask
 
 
 class ChunkReading:
     """Takes the bytes of one chunk file; what was found stands in the attributes after :meth:`finish`."""
 
-    def __init__(self, *, header_bytes: int, delimiter: str) -> None:
+    def __init__(self, *, header_bytes: int, delimiter: str, encoding: str = "utf-8") -> None:
         """Begin with no bytes; the first ``header_bytes`` are the header."""
         self.header = b""
         self.size_bytes = 0
         self.row_fault: str | None = None
         self._header_bytes = header_bytes
         self._hash = hashlib.sha256()
-        dialect = Dialect(delimiter.encode())
+        separator = delimiter.encode()
+        dialect = Dialect(separator, multibyte=encoding if needs_trail_mask(encoding, separator) else None)
         self._scanner = Scanner(dialect=dialect, expected_fields=None, byte_offset=header_bytes)
 
     @property

@@ -87,7 +87,11 @@ class _Pass:
         if stored is None:
             yield Difference(place_of(chunk), "there is no such object")
             return
-        reading = ChunkReading(header_bytes=self._manifest.header_bytes, delimiter=self._manifest.delimiter)
+        reading = ChunkReading(
+            header_bytes=self._manifest.header_bytes,
+            delimiter=self._manifest.delimiter,
+            encoding=self._manifest.encoding,
+        )
         try:
             self._read_into(reading, chunk)
         except ObjectLostError as error:

@@ -15,6 +15,7 @@ from typing import Any
 from sequencer.checkpoint import CheckpointStore, CheckpointsUnavailableError
 from sequencer.checkpointer import Checkpointer
 from sequencer.dead_letters import DeadLetters
+from sequencer.dialect_notes import check_same_dialect, note_dialects
 from sequencer.errors import ForeignRecordsError, SequencerError, TryAgainError
 from sequencer.in_flight import InFlight
 from sequencer.input import JobInput
@@ -101,6 +102,7 @@ class Attempt:
         parts = self._parts
         known = self._known()
         check_source(known, parts.source.identity)
+        check_same_dialect(known.extra if known else {}, parts.source.heads, job_id=parts.job_id)
         check_same_job(
             known,
             topic=parts.settings.kafka_topic,
@@ -372,7 +374,12 @@ class Attempt:
             first_offset=start.first_offset,
             place=start.place if start.place != START else parts.source.begin,
             sources=parts.source.identity,
-            extra={**extra, "mode": parts.settings.mode, "span": [*parts.source.span]},
+            extra={
+                **extra,
+                "mode": parts.settings.mode,
+                "span": [*parts.source.span],
+                **note_dialects(parts.source.heads),
+            },
         )
 
     def _note_acknowledged(self, acknowledged: Acknowledged) -> None:

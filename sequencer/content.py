@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
-from csvscan.encoding import UNKNOWN_8BIT, UnsupportedEncodingError, check_encoding
+from csvscan.delimiters import DelimiterError, parse_delimiter
+from csvscan.encoding import UNKNOWN_8BIT, check_encoding
 from csvscan.errors import CsvFormatError
 from csvscan.header import Header, HeaderFinder
-from csvscan.transcode import BOM_PROBE_BYTES, Utf16Transcoder, detect_bom
+from csvscan.multibyte import MULTIBYTE_ENCODINGS
+from csvscan.transcode import BOM_PROBE_BYTES, MultibyteTranscoder, Utf16Transcoder, detect_bom
 from sequencer.decompress import skip
 from sequencer.errors import BadRowError, JobSettingsError
 from sequencer.model import Place, RecordBlock
 from sequencer.records import RowBlocks
 from sequencer.source import SourceFile
 
-_UTF16: dict[str, Literal["utf-16-le", "utf-16-be"]] = {"utf-16-le": "utf-16-le", "utf-16-be": "utf-16-be"}
+_UTF16 = ("utf-16", "utf-16-le", "utf-16-be")
 
 
 @dataclass(frozen=True)
@@ -28,45 +30,75 @@ class FileHead:
         header: its first record, with the dialect.
         columns: the names in it.
         encoding: what the content is in once it is read by :func:`read_content`.
-        transcoded_from: the UTF-16 that it is made from; None: it is read as it is.
+        transcoded_from: the UTF-16 or multi-byte encoding that it is made from; None: it is read as it is.
     """
 
     header: Header
     columns: tuple[str, ...]
     encoding: str
-    transcoded_from: Literal["utf-16-le", "utf-16-be"] | None
+    transcoded_from: str | None
+
+    @property
+    def source_encoding(self) -> str:
+        """The encoding of the file as it is stored."""
+        return self.transcoded_from or self.encoding
 
 
 def read_head(source: SourceFile, *, delimiter: str = "", encoding: str = "") -> FileHead:
     """Read the header of a file.
 
+    Args:
+        source: the file.
+        delimiter: as :func:`csvscan.delimiters.parse_delimiter` reads it; empty: it is found out.
+        encoding: by any name that Python knows; empty: UTF-8, or UTF-16 by its byte order mark.
+
     Raises:
         BadRowError: there is none, or it is not valid.
         JobSettingsError: the delimiter or the encoding cannot be.
     """
-    try:
-        declared = check_encoding(encoding) if encoding and not encoding.lower().startswith("utf-16") else None
-        finder = HeaderFinder(delimiter=delimiter.encode() or None, encoding=declared)
-    except (UnsupportedEncodingError, ValueError) as error:
-        raise JobSettingsError(f"DELIMITER or ENCODING: {error}") from error
+    separator, declared = _declared(delimiter, encoding)
     with source.open(0) as pieces, _named(source):
-        transcoded_from, text = _decoded(pieces)
+        transcoded_from, text = _decoded(pieces, declared)
+        readable = declared if transcoded_from is None else None
+        finder = HeaderFinder(delimiter=separator, encoding=readable)
         header = next(filter(None, map(finder.feed, text)), None) or finder.finish()
     if header.encoding == UNKNOWN_8BIT:
-        raise BadRowError(f"{source.name}: the header is not UTF-8; say what it is with ENCODING (latin-1, cp1252 ...)")
+        raise BadRowError(
+            f"{source.name}: the header is not UTF-8; say with ENCODING what it is: windows-1252 for most Western "
+            "exports, cp932, gb18030 or cp949 for East Asian ones"
+        )
     columns = tuple(field.decode(header.encoding) for field in header.fields)
-    return FileHead(header=header, columns=columns, encoding=declared or "utf-8", transcoded_from=transcoded_from)
+    return FileHead(header=header, columns=columns, encoding=readable or "utf-8", transcoded_from=transcoded_from)
+
+
+def _declared(delimiter: str, encoding: str) -> tuple[bytes | None, str | None]:
+    """Return the delimiter and the encoding that are declared, by their names in Python.
+
+    Raises:
+        JobSettingsError: they cannot be.
+    """
+    try:
+        separator = parse_delimiter(delimiter)
+    except DelimiterError as error:
+        raise JobSettingsError(f"DELIMITER: {error}") from error
+    if not encoding:
+        return separator, None
+    try:
+        name = codecs.lookup(encoding).name
+        return separator, name if name in _UTF16 else check_encoding(encoding)
+    except (LookupError, ValueError) as error:
+        raise JobSettingsError(f"ENCODING: {error}") from error
 
 
 @contextmanager
 def read_content(source: SourceFile, head: FileHead, start: int) -> Iterator[Iterator[bytes]]:
-    """Give the content from byte ``start`` of it on; UTF-16 is read from its start and counted as UTF-8."""
+    """Give the content from byte ``start`` of it on; what is transcoded is read from its start and counted as UTF-8."""
     if head.transcoded_from is None:
         with source.open(start) as pieces:
             yield iter(pieces)
         return
     with source.open(0) as pieces, _named(source):
-        yield skip(_decoded(pieces)[1], start)
+        yield skip(_decoded(pieces, head.transcoded_from)[1], start)
 
 
 def read_rows(
@@ -92,22 +124,37 @@ def read_rows(
             return
 
 
-def _decoded(pieces: Iterator[bytes]) -> tuple[Literal["utf-16-le", "utf-16-be"] | None, Iterator[bytes]]:
-    """Look at the first bytes for a byte order mark of UTF-16; return it, and the text as UTF-8."""
+def _decoded(pieces: Iterator[bytes], declared: str | None) -> tuple[str | None, Iterator[bytes]]:
+    """Return what has to be transcoded, by the byte order mark or the declaration, and the text as UTF-8.
+
+    Raises:
+        CsvFormatError: the mark and the declaration do not fit together.
+    """
     start = b""
     for piece in pieces:
         start += piece
         if len(start) >= BOM_PROBE_BYTES:
             break
     bom = detect_bom(start[:BOM_PROBE_BYTES])
-    kind = _UTF16.get(bom[0]) if bom else None
-    if kind is None:
-        return None, _chain(start, pieces)
-    return kind, _transcode(_chain(start, pieces), kind)
+    kind = bom[0] if bom and bom[0] in _UTF16 else None
+    if declared is not None and (kind or declared in _UTF16) and declared not in ("utf-16", kind):
+        raise _contradiction(declared, kind)
+    if declared == "utf-16" and kind is None:
+        raise _contradiction(declared, kind)
+    text = _chain(start, pieces)
+    if kind is not None:
+        return kind, _transcode(text, Utf16Transcoder(kind))
+    if declared in MULTIBYTE_ENCODINGS:
+        return declared, _transcode(text, MultibyteTranscoder(declared))
+    return None, text
 
 
-def _transcode(pieces: Iterator[bytes], kind: Literal["utf-16-le", "utf-16-be"]) -> Iterator[bytes]:
-    transcoder = Utf16Transcoder(kind)
+def _contradiction(declared: str, kind: str | None) -> CsvFormatError:
+    found = "no byte order mark of UTF-16" if kind is None else f"the byte order mark of {kind}"
+    return CsvFormatError("invalid_encoding", row=0, byte=0, expected=f"text in {declared}", found=found)
+
+
+def _transcode(pieces: Iterator[bytes], transcoder: Utf16Transcoder | MultibyteTranscoder) -> Iterator[bytes]:
     for piece in pieces:
         yield transcoder.feed(piece)
     yield transcoder.finish()
@@ -132,4 +179,5 @@ def _named(source: SourceFile) -> Iterator[None]:
     try:
         yield
     except CsvFormatError as error:
-        raise BadRowError(f"{source.name}: {error.message}", row=error.row, byte=error.byte) from error
+        hint = f"; {error.hint}" if error.hint else ""
+        raise BadRowError(f"{source.name}: {error.message}{hint}", row=error.row, byte=error.byte) from error

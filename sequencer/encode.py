@@ -11,6 +11,7 @@ import polars as pl
 
 from csvscan.bits import Block
 from csvscan.dialect import Dialect
+from csvscan.errors import BACKSLASH_HINT
 from csvscan.records import RecordFinder
 from csvscan.scan import Scan
 from sequencer.batch import Records
@@ -166,15 +167,22 @@ class Encoder:
         return DeadLetter(line=line, source_file=block.source_file, text=text[:_LONGEST_TEXT], reason=reason)
 
     def _bad_row(self, block: RecordBlock, line: int, reason: str, bounds: list[int]) -> BadRowError:
-        byte = block.start.byte_offset + bounds[line - block.start.line - 1]
+        begin, end = bounds[line - block.start.line - 1 : line - block.start.line + 1]
+        byte = block.start.byte_offset + begin
+        hint = self._hint_of_ragged(block.data[begin:end]) if "fields instead of" in reason else ""
         return BadRowError(
-            f"{block.source_file}: row {line}, byte {byte}: {reason}; with ON_BAD_ROW=dead-letter the job goes on and "
-            "such rows go to the dead-letter topic. A source in which the row was mended is another source: it takes "
-            "another JOB_ID and an empty partition",
+            f"{block.source_file}: row {line}, byte {byte}: {reason}{hint}; with ON_BAD_ROW=dead-letter the job goes "
+            "on and such rows go to the dead-letter topic. A source in which the row was mended is another source: it "
+            "takes another JOB_ID and an empty partition",
             row=line,
             byte=byte,
             reason=reason,
         )
+
+    def _hint_of_ragged(self, row: bytes) -> str:
+        delimiter = self._dialect.delimiter.decode("ascii")
+        hint = f"; {BACKSLASH_HINT}" if b'\\"' in row else ""
+        return f" (read with the delimiter {delimiter!r}; DELIMITER says another){hint}"
 
 
 def row_bounds(block: RecordBlock, dialect: Dialect) -> list[int]:

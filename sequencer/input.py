@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 
 from sequencer.content import FileHead, read_head, read_rows
+from sequencer.dialect_notes import FileDialect
 from sequencer.encode import Encoder
 from sequencer.errors import BadRowError
 from sequencer.model import START, EncodedBlock, Place
@@ -97,13 +99,32 @@ class JobInput:
                 yield partial(self.encoders[block.start.source_index].encode, block, skip=skip, take=take)
 
 
-def open_input(sources: Sequence[SourceFile], *, settings: JobSettings, schema: Schema) -> JobInput:
+def open_input(
+    sources: Sequence[SourceFile],
+    *,
+    settings: JobSettings,
+    schema: Schema,
+    dialects: Sequence[FileDialect] = (),
+) -> JobInput:
     """Read the headers and prepare the encoders.
+
+    Args:
+        sources: the files.
+        settings: say how to read them.
+        schema: the typed columns.
+        dialects: how each file was read before; what the settings say wins.
 
     Raises:
         BadRowError: a header is not valid, or not that of the first file.
     """
-    heads = [read_head(source, delimiter=settings.delimiter, encoding=settings.encoding) for source in sources]
+    heads = [
+        read_head(
+            source,
+            delimiter=settings.delimiter or (known.delimiter if known else ""),
+            encoding=settings.encoding or (known.encoding if known else ""),
+        )
+        for source, known in zip_longest(sources, dialects[: len(sources)])
+    ]
     for source, head in zip(sources, heads, strict=True):
         if head.columns != heads[0].columns:
             raise BadRowError(

@@ -27,7 +27,7 @@ def plan_ranges(source: JobInput, count: int, *, go_on: Callable[[], None] = lam
         go_on: called for each block; what it raises ends the reading.
 
     Raises:
-        JobUsageError: a file is compressed, or in UTF-16: its ranges could not be read without all before them.
+        JobUsageError: a file is compressed, or transcoded: its ranges could not be read without all before them.
         BadRowError: the content is no CSV.
     """
     compressed = next((file.name for file in source.sources if file.compressed), None)
@@ -40,8 +40,8 @@ def plan_ranges(source: JobInput, count: int, *, go_on: Callable[[], None] = lam
     decoded = next((file.name for file, head in heads if head.transcoded_from), None)
     if decoded is not None:
         raise JobUsageError(
-            f"--partitions: {decoded} is in UTF-16, which is read and counted as UTF-8 from its start on; give it in "
-            "UTF-8, or take one partition"
+            f"--partitions: {decoded} is in UTF-16 or a multi-byte encoding, which is read and counted as UTF-8 from "
+            "its start on; give it in UTF-8, or take one partition"
         )
     total = sum(file.size_bytes for file in source.sources)
     due = [total * number // count for number in range(1, count)]

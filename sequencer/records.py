@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from csvscan.bits import Block, MaskMaker
 from csvscan.columns import FieldCounter
 from csvscan.encoding import encoding_check
-from csvscan.errors import CsvFormatError, invalid_encoding, nul_byte, unterminated_quote
+from csvscan.errors import BACKSLASH_HINT, CsvFormatError, invalid_encoding, nul_byte, unterminated_quote
 from csvscan.header import Header
 from csvscan.records import RecordFinder
 from csvscan.scan import Scan
@@ -82,7 +82,8 @@ class RowBlocks:
         end, rows = scan.last_end, scan.rows
         if final:
             if finder.open_quote_byte is not None:
-                raise self._bad(unterminated_quote(self._place.line + rows + 1, finder.open_quote_byte))
+                hint = BACKSLASH_HINT if finder.has_backslash_quote else ""
+                raise self._bad(unterminated_quote(self._place.line + rows + 1, finder.open_quote_byte, hint=hint))
             last = finder.finish().row_at_zero
             ragged = ragged or (last and counter.feed(None, None, row_at_zero=True) is not None)
             end, rows = len(buffer), rows + last
@@ -129,4 +130,5 @@ class RowBlocks:
         )
 
     def _bad(self, error: CsvFormatError, *, hint: str = "") -> BadRowError:
-        return BadRowError(f"{self._source_file}: {error.message}{hint}", row=error.row, byte=error.byte)
+        more = f"; {error.hint}" if error.hint else ""
+        return BadRowError(f"{self._source_file}: {error.message}{more}{hint}", row=error.row, byte=error.byte)

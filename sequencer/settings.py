@@ -133,8 +133,16 @@ class JobSettings(BaseSettings):
         description="A job that has sent records and then gets no further is tried again for at least so long, "
         "however often that is; not if RETRIES is 0.",
     )
-    delimiter: str = Field("", description="One of , ; | tab; empty: found out from the header.")
-    encoding: str = Field("", description="Encoding of the source; empty: UTF-8, or UTF-16 by its byte order mark.")
+    delimiter: str = Field(
+        "",
+        description="One ASCII character, a name (comma, semicolon, tab, pipe ...) or an escape such as "
+        "\\x01; empty: that of Excel's sep= line, or found in the header and the first rows.",
+    )
+    encoding: str = Field(
+        "",
+        description="Encoding of the source: utf-8, any single-byte one, cp932, shift_jis, gbk, gb18030, euc_kr, "
+        "cp949, euc_jp, big5 ...; empty: UTF-8, or UTF-16 by its byte order mark.",
+    )
     schema_file: str = Field("", description="JSON or YAML file that types columns; empty: every field is a string.")
     on_bad_row: OnBadRow = Field("stop", description="What a ragged row, or one that breaks the schema, leads to.")
     dead_letter_topic: Topic = Field("", description="Where bad rows go; empty: KAFKA_TOPIC with -dlq behind it.")

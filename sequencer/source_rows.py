@@ -19,10 +19,12 @@ def rows_by_python(
     csv.field_size_limit(_LARGEST_FIELD_BYTES)
     line = 0
     for source, head in zip(sources, heads, strict=True):
-        encoding = (head.transcoded_from and "utf-16") or ("utf-8-sig" if head.encoding == "utf-8" else head.encoding)
+        encoding = _encoding(head)
         with source.open(0) as pieces:
             text = io.TextIOWrapper(io.BufferedReader(_Pieces(pieces)), encoding=encoding, newline="")
             reader = csv.reader(text, delimiter=head.header.dialect.delimiter.decode("ascii"))
+            if head.header.has_sep_line:
+                text.readline()
             names: list[str] | None = None
             for row in reader:
                 if not row:
@@ -33,6 +35,12 @@ def rows_by_python(
                 line += 1
                 fits = len(row) == len(names)
                 yield line, source.name, dict(zip(names, row, strict=True)) if fits else None
+
+
+def _encoding(head: FileHead) -> str:
+    """Return what Python reads the file in, past its byte order mark."""
+    encoding = head.source_encoding
+    return {"utf-16-le": "utf-16", "utf-16-be": "utf-16", "utf-8": "utf-8-sig"}.get(encoding, encoding)
 
 
 class _Pieces(io.RawIOBase):

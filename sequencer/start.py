@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sequencer.attempt import JobParts
 from sequencer.checkpoint import CheckpointStore, CheckpointsUnavailableError, open_checkpoints
 from sequencer.cloudwatch import CloudWatchEmitter, cloudwatch_client
+from sequencer.dialect_notes import FileDialect
 from sequencer.errors import JobUsageError
 from sequencer.input import JobInput, open_input
 from sequencer.job import pause_s, run_job
@@ -35,8 +36,8 @@ _log = logging.getLogger(__name__)
 Observe = Callable[[str, Progress], None]
 
 
-def open_job_input(settings: JobSettings) -> JobInput:
-    """Open the files of a job and read their headers.
+def open_job_input(settings: JobSettings, dialects: Sequence[FileDialect] = ()) -> JobInput:
+    """Open the files of a job and read their headers, as ``dialects`` say for what the settings leave open.
 
     Raises:
         SequencerError: they are not there, not allowed, or no CSV.
@@ -44,7 +45,7 @@ def open_job_input(settings: JobSettings) -> JobInput:
     sources = open_sources(
         settings.sources, connect=_connector(settings), retries=settings.retries, payer=settings.s3_request_payer
     )
-    return open_input(sources, settings=settings, schema=load_schema(settings.schema_file))
+    return open_input(sources, settings=settings, schema=load_schema(settings.schema_file), dialects=dialects)
 
 
 def run_sequence(

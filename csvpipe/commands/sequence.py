@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from csvpipe.console import format_count, output
+from csvpipe.delimiter_help import DELIMITER_HELP
 from csvpipe.sequence_progress import showing
 from sequencer.input import JobInput
 from sequencer.interruption import InterruptionWatch
@@ -52,7 +53,7 @@ def command(
     checkpoint_table: Annotated[str | None, typer.Option(help="DynamoDB table of the checkpoints.")] = None,
     checkpoint_file: Annotated[str | None, typer.Option(help="SQLite file of the checkpoints.")] = None,
     checkpoint_interval: Annotated[int | None, typer.Option(min=1, help="Records between two checkpoints.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="One of , ; | tab.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help=DELIMITER_HELP)] = None,
     encoding: Annotated[str | None, typer.Option(help="Encoding of the source.")] = None,
     schema: Annotated[str | None, typer.Option(help="JSON or YAML file that types columns.")] = None,
     on_bad_row: Annotated[str | None, typer.Option(help="stop, or dead-letter.")] = None,
@@ -92,7 +93,7 @@ def command(
         checkpoint_table=checkpoint_table,
         checkpoint_file=checkpoint_file,
         checkpoint_interval=checkpoint_interval,
-        delimiter={"tab": "\t"}.get(delimiter or "", delimiter),
+        delimiter=delimiter,
         encoding=encoding,
         schema_file=schema,
         on_bad_row=on_bad_row,

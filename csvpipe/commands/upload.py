@@ -16,6 +16,7 @@ from rich.markup import escape
 from csvpipe.answers import UploadAccepted
 from csvpipe.client import UploaderClient
 from csvpipe.console import byte_progress, format_bytes, format_count, messages, output
+from csvpipe.delimiter_help import DELIMITER_HELP
 from csvpipe.exits import AnswerLostError, RefusedError, TryAgainError, UnavailableError, UploaderFailedError
 from csvpipe.landing import wait_until_landed
 from csvpipe.settings import load_settings
@@ -30,9 +31,7 @@ def command(
     dataset: Annotated[str, typer.Option(help="Dataset it belongs to; becomes the folder in the bucket.")],
     chunk_type: Annotated[ChunkType | None, typer.Option(help="What --chunk-size counts.")] = None,
     chunk_size: Annotated[int | None, typer.Option(min=1, help="MB, rows, or number of chunks.")] = None,
-    delimiter: Annotated[
-        str | None, typer.Option(help="One of , ; | or tab; found in the header if not given.")
-    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help=DELIMITER_HELP)] = None,
     encoding: Annotated[str | None, typer.Option(help="Checked if given; found by the BOM if not.")] = None,
     strict: Annotated[bool, typer.Option(help="Refuse records whose number of fields is not the header's.")] = True,
     idempotency_key: Annotated[str | None, typer.Option(help="The same key and file again: no second upload.")] = None,

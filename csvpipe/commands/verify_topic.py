@@ -12,13 +12,14 @@ from rich.markup import escape
 
 from csvpipe.console import format_count, messages, output, record_progress
 from csvpipe.exits import ExitCode
+from csvpipe.noted_dialect import open_proof_input
 from sequencer.dead_letters import parse_letter
+from sequencer.input import JobInput
 from sequencer.kafka_config import client_config
 from sequencer.log import PartitionLog
 from sequencer.schema import load_schema
 from sequencer.settings import JobSettings, load_settings
 from sequencer.source_rows import rows_by_python
-from sequencer.start import open_job_input
 from sequencer.topic_proof import MOST_DIFFERENCES, ContentCheck, LineCheck, TopicProof
 
 _BATCH = 10_000
@@ -49,29 +50,41 @@ def command(
     dead_letter_topic: Annotated[
         str | None, typer.Option(help="Where bad rows went: these lines may be missing.")
     ] = None,
-    job_id: Annotated[str | None, typer.Option(help="Whose dead letters.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Delimiter of the source.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="Encoding of the source.")] = None,
+    job_id: Annotated[
+        str | None, typer.Option(help="The job: its dead letters, and how it has read the source.")
+    ] = None,
+    checkpoint_table: Annotated[
+        str | None, typer.Option(help="DynamoDB table of the checkpoints, where the job has noted its dialect.")
+    ] = None,
+    checkpoint_file: Annotated[str | None, typer.Option(help="SQLite file of the checkpoints.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Delimiter of the source; that which the job has noted if not given.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of the source; that which the job has noted if not given.")
+    ] = None,
     schema: Annotated[str | None, typer.Option(help="Schema that the job had.")] = None,
     s3_endpoint: Annotated[str | None, typer.Option(help="Object store, where it is not Amazon's.")] = None,
 ) -> None:
     """Prove from the topic that every row is there, once and in order.
 
     Without --source each record's _source_line is looked at: no gap, nothing twice, no other order. With it each record
-    is compared with its row, read anew by Python's csv. Exit code 0: proven. 1: the first differences are
-    named, ten at most.
+    is compared with its row, read anew by Python's csv, with the delimiter and encoding that are given, or that the job
+    of --job-id has noted in its checkpoint. Exit code 0: proven. 1: the first differences are named, ten at most.
     """
     settings = load_settings(
         kafka_bootstrap_servers=bootstrap_servers,
         kafka_topic=topic,
         kafka_partition=partition,
         source=tuple(source) if source else None,
-        delimiter={"tab": "\t"}.get(delimiter or "", delimiter),
+        delimiter=delimiter,
         encoding=encoding,
         schema_file=schema,
         s3_endpoint=s3_endpoint,
         job_id=job_id,
         dead_letter_topic=dead_letter_topic,
+        checkpoint_table=checkpoint_table,
+        checkpoint_file=checkpoint_file,
     )
     settings.check_log()
     with closing(_log(settings, committed=not read_uncommitted)) as log:
@@ -81,14 +94,20 @@ def command(
             _count(settings, begin, end, expect_rows)
             return
         lines = range(first_line, _BEHIND if expect_rows is None else first_line + expect_rows)
-        make = _content_check if source else _line_check
-        check: ContentCheck | LineCheck = make(settings, lines, dead_letter_topic)
+        read = open_proof_input(settings) if source else None
+        check: ContentCheck | LineCheck = (
+            _content_check(settings, lines, dead_letter_topic, read.job)
+            if read
+            else _line_check(settings, lines, dead_letter_topic)
+        )
         started = time.perf_counter()
         _read(log, check, begin, end)
         proof = check.finish()
     if not proof.records and not proof.dead_lettered and not source and expect_rows is None:
         proof.differ(None, None, "there are no records; say --expect-rows 0 if there should be none")
     output().print(_conclusion(settings, proof, time.perf_counter() - started, content=bool(source)))
+    if read:
+        output().print(f"  the source was {read.how}", markup=False)
     if not proof.holds:
         raise typer.Exit(ExitCode.DIFFERENT)
 
@@ -102,9 +121,8 @@ def _log(settings: JobSettings, *, committed: bool) -> PartitionLog:
     )
 
 
-def _content_check(settings: JobSettings, lines: range, dead_letter_topic: str | None) -> ContentCheck:
+def _content_check(settings: JobSettings, lines: range, dead_letter_topic: str | None, job: JobInput) -> ContentCheck:
     """Compare with the rows of the source that have these lines."""
-    job = open_job_input(settings)
     kinds = {column.column: column.type for column in load_schema(settings.schema_file).columns}
     rows = rows_by_python(job.sources, job.heads)
     wanted = takewhile(lambda row: row[0] < lines.stop, dropwhile(lambda row: row[0] < lines.start, rows))

@@ -1,0 +1,83 @@
+"""How the source of a proof is read: as given, as the job has noted in its checkpoint, or found anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sequencer.checkpoint import open_checkpoints
+from sequencer.dialect_notes import FileDialect, read_dialects
+from sequencer.errors import SequencerError
+from sequencer.input import JobInput
+from sequencer.model import Checkpoint
+from sequencer.settings import JobSettings
+from sequencer.source_identity import condensed
+from sequencer.start import open_job_input
+
+_WITHOUT_NOTE = "give --job-id with its checkpoint, or --delimiter and --encoding, to prove that as well"
+
+
+@dataclass(frozen=True)
+class ProofInput:
+    """The source of a proof, and in words how it is read and who says so."""
+
+    job: JobInput
+    how: str
+
+
+def open_proof_input(settings: JobSettings) -> ProofInput:
+    """Open the source as the job has read it.
+
+    What the settings say wins; what they leave open is taken from the job's checkpoint, where its id is given and the
+    checkpoint is that of this source and topic; the rest is found out from the source, and the text says so.
+
+    Raises:
+        SequencerError: the source is not there, or no CSV.
+    """
+    checkpoint, why_not = _checkpoint(settings)
+    noted = read_dialects(checkpoint.extra) if checkpoint else []
+    if checkpoint and not noted:
+        why_not = f"the checkpoint of {checkpoint.job_id} notes none"
+    job = open_job_input(settings, noted)
+    if checkpoint and noted and condensed(checkpoint.sources) != condensed(job.identity):
+        why_not, noted = f"the checkpoint of {checkpoint.job_id} is of another source", []
+        job = open_job_input(settings)
+    owner = checkpoint.job_id if checkpoint and noted else None
+    return ProofInput(job, _described(settings, job, noted, owner=owner, why_not=why_not))
+
+
+def _checkpoint(settings: JobSettings) -> tuple[Checkpoint | None, str]:
+    """Return the checkpoint of the job that is named, or why there is none."""
+    if not settings.job_id:
+        return None, "no --job-id is given"
+    if not settings.checkpoint_table and not Path(settings.checkpoint_file).exists():
+        return None, f"there is no checkpoint file {settings.checkpoint_file}"
+    try:
+        store = open_checkpoints(settings)
+        names = (settings.job_id, f"{settings.job_id}.p0")
+        found = next(filter(None, map(store.load, names)), None)
+    except SequencerError as error:
+        return None, f"the checkpoint of {settings.job_id} cannot be read: {error.detail}"
+    if found is None:
+        return None, f"there is no checkpoint of {settings.job_id}"
+    if found.topic != settings.kafka_topic:
+        return None, f"the checkpoint of {found.job_id} is of topic {found.topic}"
+    return found, ""
+
+
+def _described(
+    settings: JobSettings, job: JobInput, noted: Sequence[FileDialect], *, owner: str | None, why_not: str
+) -> str:
+    used = [FileDialect.of(head) for head in job.heads]
+    given = [name for name in ("delimiter", "encoding") if getattr(settings, name)]
+    others = len({*used}) - 1
+    text = f"read with {used[0]}" + (f" (and {others} other dialects in later files)" if others else "")
+    origins = [f"{' and '.join(given)} as given"] if given else []
+    if len(given) < 2:
+        rest = "the rest " if given else ""
+        anew = f"{rest}found anew in the source, as {why_not}: {_WITHOUT_NOTE}"
+        origins.append(f"{rest}as job {owner} has noted" if owner else anew)
+    text += f": {', '.join(origins)}"
+    differs = next((each for each, now in zip(noted, used, strict=False) if each != now), None)
+    return text + (f". Job {owner} has noted otherwise: {differs}" if differs else "")
