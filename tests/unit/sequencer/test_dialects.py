@@ -170,7 +170,7 @@ def test_what_follows_packed_data_is_named_with_its_place(
 
 def test_backslash_before_a_quote_is_explained(tmp_path: Path) -> None:
     path = file(tmp_path / "a.csv", b'a,b\n1,"say \\"hi\\", again"\n')
-    with pytest.raises(BadRowError, match="read with the delimiter ','; DELIMITER says another.*doubled"):
+    with pytest.raises(BadRowError, match=r"read with the delimiter ','; DELIMITER says another.*doubled"):
         fields_of(opened(path))
     path = file(tmp_path / "b.csv", b'a,b\n1,"say \\""\n2,3\n')
     with pytest.raises(BadRowError, match="doubled"):
