@@ -47,6 +47,13 @@ COMMANDS = (
         extra="sequencer",
         late=("confluent_kafka", "polars"),
     ),
+    CommandSpec(
+        "recover",
+        "csvpipe.commands.recover",
+        "Make the uploader's database anew from what lies on its disk.",
+        extra="uploader",
+        late=("fastapi", "sqlalchemy"),
+    ),
     CommandSpec("serve", "csvpipe.commands.serve", "Run the uploader service.", extra="uploader", late=("fastapi",)),
     CommandSpec(
         "openapi",

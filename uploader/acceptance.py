@@ -13,8 +13,15 @@ from typing import Protocol
 
 from uploader.answers import UploadAccepted
 from uploader.clock import Clock
-from uploader.errors import DatabaseFullError, IdempotencyConflictError, InvalidFieldError, ManifestUnavailableError
+from uploader.errors import (
+    DatabaseFullError,
+    IdempotencyConflictError,
+    InvalidFieldError,
+    ManifestLostError,
+    ManifestUnavailableError,
+)
 from uploader.logging import UploadLog
+from uploader.manifest_file import dump_manifest
 from uploader.model import CutOptions, CutResult
 from uploader.outbox import CLAIM_FOR, Outbox
 from uploader.store.protocol import Claim, Store
@@ -32,8 +39,8 @@ _log = logging.getLogger(__name__)
 class Receiving(Protocol):
     """The directory of an upload that has been received, under the lock of this process."""
 
-    async def commit(self) -> Path:
-        """Rename it to its final place, durably; the lock stays."""
+    async def commit(self, manifest: bytes) -> Path:
+        """Write the manifest file and rename the directory to its final place, durably; the lock stays."""
 
     async def release(self) -> None:
         """Give up the lock: the manifest now says whose it is."""
@@ -67,6 +74,14 @@ class Acceptance:
         self._base_url = base_url
         self._clock = clock
 
+    def check_open(self) -> None:
+        """Return if uploads can be committed as far as is known, before one is received (does not block).
+
+        Raises:
+            ManifestLostError: the database is gone, or another than it was.
+        """
+        self._store.check_usable()
+
     async def accept(
         self,
         upload_id: str,
@@ -89,6 +104,7 @@ class Acceptance:
             IdempotencyConflictError: the key was used for other content or options.
             SameMomentError: another upload of the dataset has the same ``created_at``.
             DatabaseFullError: the disk of the database is full.
+            ManifestLostError: the database is gone, or another than it was.
             ManifestUnavailableError: the manifest could not be committed, or was and the database could not say so.
         """
         check_idempotency_key(idempotency_key)
@@ -117,10 +133,10 @@ class Acceptance:
     async def _accept(self, upload: UploadRecord, chunks: list[ChunkRecord], receiving: Receiving) -> UploadAccepted:
         claim = Claim.new(upload.upload_id)
         try:
-            await receiving.commit()
+            await receiving.commit(await asyncio.to_thread(dump_manifest, upload, chunks))
             first = await self._threads.run(self._store.create, upload, chunks, claim=claim, claim_for=CLAIM_FOR)
-        except DatabaseFullError:
-            await receiving.discard()  # rolled back: there is no doubt
+        except (DatabaseFullError, ManifestLostError):
+            await receiving.discard()  # not stored, without a doubt
             raise
         except ManifestUnavailableError as error:
             # The database may have committed and not been able to say so: the cleaner sees which, and acts.

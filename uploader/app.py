@@ -22,6 +22,7 @@ from uploader.announcer import Announcer
 from uploader.ballast import Ballast
 from uploader.cleaner import Cleaner
 from uploader.clock import Clock, DistinctMoments, utc_now
+from uploader.directory_lock import share_directory
 from uploader.download_spans import DownloadSpans
 from uploader.errors import ManifestUnavailableError
 from uploader.files import ChunkFiles
@@ -132,6 +133,8 @@ async def _start(
     threads = Threads(name="uploader", size=settings.max_concurrent_uploads + 5)
     stack.push_async_callback(threads.close)
     await threads.run(files.make_root)
+    shared = await threads.run(share_directory, settings.temp_dir)
+    stack.callback(os.close, shared)
     app.state.spans = spans = open_spans(settings)
     stack.push_async_callback(threads.run, spans.close)
     ballast = Ballast(settings.ballast_path, size_bytes=settings.ballast_bytes)

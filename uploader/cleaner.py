@@ -58,12 +58,16 @@ class Cleaner:
         self._ballast = ballast or Ballast()
         self._strangers: set[str] = set()
         """Directories that were complained about: once is enough."""
+        self._known: set[str] = set()
+        """Directories that the database was asked about, and knew."""
 
     def run_pass(self) -> bool:
         """Remove what may go, unless another worker does."""
         try:
             if self._take_lease():
                 self._clean_all()
+            else:
+                self._look_for_strangers()
         except ManifestUnavailableError as error:
             if self._files.is_full():
                 self._clean_full_disk()
@@ -115,6 +119,18 @@ class Cleaner:
                 UploadLog(_log, upload_id).info("Removed the files of a deleted upload")
             else:
                 self._files.forget_lock(upload_id)
+        self._look_for_strangers()
+
+    def _look_for_strangers(self) -> None:
+        """Notice a database that was exchanged, also in a worker that does not clean. Looks at new directories only."""
+        present = set(self._files.upload_ids())
+        self._known &= present
+        unlocked = [each for each in present - self._known if self._files.lock_age_s(each) is None]
+        known = self._store.find_many(unlocked)
+        self._known |= known.keys()
+        for upload_id in unlocked:
+            if upload_id not in known:
+                self._sweep_unknown(upload_id)
 
     def _sweep_unknown(self, upload_id: str) -> None:
         age_s = self._files.lock_age_s(upload_id)
@@ -122,13 +138,27 @@ class Cleaner:
             # It was committed, to a database that is not this one (or another worker has just removed it).
             if upload_id not in self._strangers and upload_id in self._files.upload_ids():
                 self._strangers.add(upload_id)
-                UploadLog(_log, upload_id).error(
-                    "Its files are in TEMP_DIR and its manifest is not in this database: look at DATABASE_URL. "
-                    "The files stay; where the manifest is lost for good, remove them by hand"
-                )
+                self._report_stranger(upload_id)
         elif age_s > _COMMIT_MAY_TAKE_S:
             self._files.remove_upload(upload_id)
             UploadLog(_log, upload_id).info("Removed files without a manifest: its process ended before the commit")
+
+    def _report_stranger(self, upload_id: str) -> None:
+        if self._files.has_manifest(upload_id):
+            self._store.declare_lost(
+                f"upload {upload_id}, which lies in TEMP_DIR, is not in the database of manifests: it is another "
+                "database than before, or an older copy (look at DATABASE_URL)"
+            )
+            UploadLog(_log, upload_id).error(
+                "It was accepted, and the database does not know it: DATABASE_URL leads to another database than "
+                "before, or to an older copy. Nothing is accepted until the right one is back, or `csvpipe recover` "
+                "has run"
+            )
+        else:
+            UploadLog(_log, upload_id).error(
+                "Its directory in TEMP_DIR has no manifest, and the database (DATABASE_URL) does not know it: nothing "
+                "of it can be recovered. Move the directory away"
+            )
 
     def _clean_old(self) -> None:
         before = self._clock() - self._after

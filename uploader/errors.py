@@ -122,6 +122,14 @@ class UploadNotFoundError(CsvPipeError):
     title = "Upload not found"
 
 
+class UploadKnownError(CsvPipeError):
+    """An upload that is to be recovered is in the database already; nobody sees this."""
+
+    code = "upload_known"
+    status = 409
+    title = "Upload known"
+
+
 class ChunkNotFoundError(CsvPipeError):
     """The upload has no chunk of this number."""
 
@@ -224,6 +232,13 @@ class DatabaseFullError(ManifestUnavailableError):
     code = "disk_full"
     status = 507
     title = "Disk full"
+
+
+class ManifestLostError(ManifestUnavailableError):
+    """The database of manifests is gone, damaged, or another than it was; the text says which, and what to do."""
+
+    code = "manifest_lost"
+    title = "Manifest database lost"
 
 
 class AnnounceError(CsvPipeError):

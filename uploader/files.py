@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from uploader.disk_errors import FULL
+from uploader.manifest_file import CLEANED_SUFFIX, MANIFEST_FILE
 from uploader.receiving import LOCK_FILE, RECEIVING, fsync_directory, is_abandoned, remove_directory
 from uploader.settings import SettingsError
 from uploader.store.records import ChunkRecord
@@ -83,6 +84,18 @@ class ChunkFiles:
         """Return where the file of ``chunk`` lies, or lay."""
         return self.root / chunk.upload_id / chunk.filename
 
+    def was_cleaned(self, chunk: ChunkRecord) -> bool:
+        """Return whether the file of ``chunk`` was removed after it had landed, while others of its upload remain."""
+        return self._cleaned_mark(chunk).exists()
+
+    def has_manifest(self, upload_id: str) -> bool:
+        """Return whether the directory of an upload has a manifest file: then it is a whole one."""
+        return (self.root / upload_id / MANIFEST_FILE).exists()
+
+    def _cleaned_mark(self, chunk: ChunkRecord) -> Path:
+        path = self.path(chunk)
+        return path.with_name(path.name + CLEANED_SUFFIX)
+
     def fault(self, chunk: ChunkRecord) -> str | None:
         """Return what is wrong with the file of ``chunk``; None where it is there, in its size."""
         try:
@@ -96,12 +109,16 @@ class ChunkFiles:
     def remove_chunks(self, upload_id: str, chunks: Iterable[ChunkRecord]) -> None:
         """Remove files for good: when this returns, a power cut does not bring them back."""
         directory = self.root / upload_id
+        if not directory.exists():
+            return
         for chunk in chunks:
+            with suppress(OSError):  # no room for it: the file goes all the same
+                self._cleaned_mark(chunk).touch(mode=0o600)
             self.path(chunk).unlink(missing_ok=True)
         with suppress(FileNotFoundError):
             fsync_directory(directory)
-        with suppress(OSError):  # other chunks' files are still there
-            directory.rmdir()
+            if not any(path.suffix == ".csv" for path in directory.iterdir()):
+                self.remove_upload(upload_id)
 
     def remove_upload(self, upload_id: str) -> None:
         """Remove the directory of an upload with all that is in it; what cannot be removed goes at the next sweep."""

@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from uploader.disk_errors import disk_error
+from uploader.manifest_file import write_manifest
 
 RECEIVING = ".receiving"
 LOCK_FILE = ".lock"
@@ -48,15 +49,15 @@ class ReceivingDirectory:
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         unlocked.rename(self.path / LOCK_FILE)
 
-    async def commit(self) -> Path:
-        """Rename to ``TEMP_DIR/{upload_id}``, make that durable, and return the new path.
+    async def commit(self, manifest: bytes) -> Path:
+        """Write the manifest file, rename to ``TEMP_DIR/{upload_id}``, make that durable, and return the new path.
 
         From then on leaving the context no longer removes the files, as the manifest may know them: where it could
         not be committed, call :meth:`discard`. The lock is held until :meth:`release` or the end of the context, so
         that no other process takes the files for left over in between.
         """
         self.committed = True
-        await asyncio.to_thread(self._commit)
+        await asyncio.to_thread(self._commit, manifest)
         return self.final_path
 
     async def discard(self) -> None:
@@ -87,7 +88,9 @@ class ReceivingDirectory:
             finally:
                 os.close(fd)
 
-    def _commit(self) -> None:
+    def _commit(self, manifest: bytes) -> None:
+        write_manifest(self.path, manifest)
+        fsync_directory(self.path)
         os.utime(self._lock_fd)  # where this process dies in its commit, the cleaner's grace counts from now
         self.path.rename(self.final_path)
         fsync_directory(self.path.parent)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from functools import partial
 
 from contracts.states import ChunkState
 from uploader.ballast import Ballast
 from uploader.cleaner import Cleaner
 from uploader.clock import Clock
-from uploader.errors import DatabaseFullError, UploadGoneError
+from uploader.errors import DatabaseFullError, ManifestLostError, UploadGoneError
 from uploader.files import DISK_ID_FILE, ChunkFiles
 from uploader.logging import UploadLog
 from uploader.settings import SettingsError
 from uploader.store.protocol import Store
 from uploader.store.records import ChunkRecord
-from uploader.transitions import SAFE_IN_BUCKET, lost
+from uploader.transitions import SAFE_IN_BUCKET, found_cleaned, lost
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def recover(*, store: Store, files: ChunkFiles, cleaner: Cleaner, holder: str, c
     cleaner.sweep()
     try:
         _adopt_and_look(store=store, files=files, holder=holder, clock=clock)
-    except DatabaseFullError as error:
+    except (DatabaseFullError, ManifestLostError) as error:  # /ready says so, and uploads are refused
         _log.warning("The start goes on without a look at all files: %s", error.detail)
 
 
@@ -78,7 +79,7 @@ def _fail_lost_chunks(upload_id: str, *, store: Store, files: ChunkFiles, clock:
     if not faults:
         return
     try:
-        _, after = store.edit_chunks(upload_id, list(faults), partial(_lose, files=files), at=clock())
+        _, after = store.edit_chunks(upload_id, list(faults), partial(_lose, files=files, at=clock()), at=clock())
     except UploadGoneError:
         return  # deleted meanwhile: nobody misses the files
     for chunk in after:
@@ -87,6 +88,8 @@ def _fail_lost_chunks(upload_id: str, *, store: Store, files: ChunkFiles, clock:
             UploadLog(_log, upload_id).error("Chunk %d/%d: %s failed: %s", *place, chunk.error)
 
 
-def _lose(chunk: ChunkRecord, *, files: ChunkFiles) -> ChunkRecord:
+def _lose(chunk: ChunkRecord, *, files: ChunkFiles, at: datetime) -> ChunkRecord:
     fault = files.fault(chunk)
-    return chunk if fault is None or chunk.state in SAFE_IN_BUCKET else lost(chunk, reason=fault)
+    if fault is None or chunk.state in SAFE_IN_BUCKET:
+        return chunk
+    return found_cleaned(chunk, at=at) if files.was_cleaned(chunk) else lost(chunk, reason=fault)

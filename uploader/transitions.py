@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from contracts.states import ChunkState, UploadState, check_chunk_change, check_upload_change, summarise_chunks
 from uploader.errors import EvidenceMismatchError
 from uploader.store.records import ChunkRecord, UploadOverview
 
+_Upload = TypeVar("_Upload", bound=UploadOverview)
 ON_THEIR_WAY = frozenset({ChunkState.ANNOUNCED, ChunkState.RELAYED})
 SAFE_IN_BUCKET = frozenset({ChunkState.LANDED, ChunkState.CLEANED})
 WHAT_TO_DO = "look at Airflow and NiFi, then POST /uploads/{id}/announce"
@@ -120,6 +122,15 @@ def cleaned(chunk: ChunkRecord, *, at: datetime) -> ChunkRecord:
     return replace(chunk, state=ChunkState.CLEANED, cleaned_at=at)
 
 
+def found_cleaned(chunk: ChunkRecord, *, at: datetime) -> ChunkRecord:
+    """Return ``chunk`` after its mark was found on the disk: its file was removed, and so it had landed.
+
+    That is news where the database is an older copy, or was made anew.
+    """
+    evidence = {"size_bytes": chunk.size_bytes, "sha256": chunk.sha256, "recovered": True}
+    return cleaned(landed(chunk, evidence=evidence, at=at), at=at)
+
+
 def is_overdue(chunk: ChunkRecord, *, before: datetime, reannounce_limit: int) -> bool:
     """Return whether a chunk was announced or relayed ``before``, has not landed, and is not given up."""
     last_sent = chunk.relayed_at or chunk.announced_at
@@ -152,9 +163,7 @@ def check_evidence(chunk: ChunkRecord, evidence: Mapping[str, object]) -> None:
             )
 
 
-def summarised(
-    upload: UploadOverview, counts: Mapping[ChunkState, int], *, first_error: str | None, at: datetime
-) -> UploadOverview:
+def summarised(upload: _Upload, counts: Mapping[ChunkState, int], *, first_error: str | None, at: datetime) -> _Upload:
     """Return ``upload`` with the state, moments and error that follow from its chunks."""
     state = summarise_chunks(dict(counts))
     check_upload_change(upload.state, state)

@@ -35,7 +35,7 @@ async def receive(request: Request) -> dict[str, object]:
             upload_id=upload_id,
             created_at=datetime.now(UTC),
         )
-        await directory.commit()
+        await directory.commit(b"{}")
     return {"total_chunks": len(result.chunks), "row_count": result.row_count, "sha256": result.source_sha256}
 
 

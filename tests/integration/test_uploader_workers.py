@@ -21,6 +21,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.services import KafkaBroker, running_stack
 from tests.support.topics import announcements
 from tests.support.waiting import wait_until
+from uploader.manifest_file import MANIFEST_FILE
 from uploader.receiving import LOCK_FILE, RECEIVING
 
 WORKERS = 3
@@ -169,7 +170,7 @@ def test_killed_in_the_middle_nothing_accepted_is_lost_and_nothing_else_is_left(
     wait_until(lambda: workers.directories() == set(found), what="nothing else is left", deadline_s=90)
     for upload_id in found:
         for path in (workers.temp_dir / upload_id).iterdir():
-            assert path.suffix == ".csv", f"{path} is left"
+            assert path.suffix == ".csv" or path.name == MANIFEST_FILE, f"{path} is left"
 
 
 def test_database_that_drops_its_connections_costs_no_restart(

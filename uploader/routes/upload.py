@@ -17,6 +17,7 @@ from uploader.acceptance import IDEMPOTENCY_KEY, check_idempotency_key
 from uploader.answers import UploadAccepted
 from uploader.body import Body, StreamedBody
 from uploader.errors import (
+    DiskFailedError,
     DiskFullError,
     FileTooLargeError,
     HeaderRepeatedError,
@@ -24,6 +25,7 @@ from uploader.errors import (
     InvalidCsvError,
     InvalidFieldError,
     MalformedMultipartError,
+    ManifestLostError,
     ManifestUnavailableError,
     SameMomentError,
     TooManyChunksError,
@@ -102,6 +104,8 @@ router = APIRouter(tags=["uploads"])
         TooManyUploadsError,
         SameMomentError,
         ManifestUnavailableError,
+        ManifestLostError,
+        DiskFailedError,
         DiskFullError,
     )
     | {202: {"links": links_to_upload()}},
@@ -145,6 +149,7 @@ async def _receive(
     request: Request, upload_id: str, idempotency_key: str | None, traceparent: str | None, tally: UploadTally
 ) -> UploadAccepted:
     state = request.app.state
+    state.acceptance.check_open()
     created_at = state.moments()
     with state.upload_slots.take():
         async with receiving_directory(state.settings.temp_dir, upload_id) as directory:

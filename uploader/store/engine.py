@@ -14,7 +14,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from uploader.errors import DatabaseFullError, ManifestUnavailableError
+from uploader.errors import DatabaseFullError, ManifestLostError, ManifestUnavailableError
+from uploader.store.guard import DatabaseGuard
+from uploader.store.identity import read_identity
 from uploader.store.tables import SCHEMA
 
 _BUSY_TIMEOUT_S = 30
@@ -33,10 +35,11 @@ _PG_DISK_FULL = "53100"
 _READ_ONLY = "csvpipe_read_only"
 
 
-def open_engine(url: str) -> Engine:
-    """Connect to ``url`` and bring the database to the newest schema.
+def open_engine(url: str, *, guard: DatabaseGuard | None = None) -> Engine:
+    """Connect to ``url`` and bring the database to the newest schema; ``guard`` is asked at every transaction.
 
     Raises:
+        ManifestLostError: its file is damaged.
         ManifestUnavailableError: the database does not answer.
     """
     parsed = make_url(url)
@@ -47,12 +50,19 @@ def open_engine(url: str) -> Engine:
             _make_private(Path(parsed.database))
         engine = create_engine(parsed, connect_args={"timeout": _BUSY_TIMEOUT_S})
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
     else:
         engine = create_engine(parsed, pool_pre_ping=True, connect_args=_postgresql_arguments(parsed))
+    guard = guard or DatabaseGuard()
+    event.listen(engine, "begin", lambda _: guard.check())
+    if parsed.get_backend_name() == "sqlite":
+        event.listen(engine, "begin", _begin_sqlite)
     try:
         with answering():
             _migrate(engine)
+        with reading(engine) as connection:
+            database_id = read_identity(connection)
+        file = Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+        guard.watch(file=file, database_id=database_id)
     except BaseException:
         engine.dispose()
         raise
@@ -77,6 +87,7 @@ def answering() -> Iterator[None]:
 
     Raises:
         DatabaseFullError: its disk is full.
+        ManifestLostError: its file is damaged.
         ManifestUnavailableError: the database is away, locked for too long, or has no connection left.
     """
     try:
@@ -86,6 +97,11 @@ def answering() -> Iterator[None]:
             raise DatabaseFullError(f"the disk of the database of manifests is full: {_reason(error)}") from error
         raise ManifestUnavailableError(f"the database of manifests does not answer: {_reason(error)}") from error
     except DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorcode", None) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            raise ManifestLostError(
+                f"the database of manifests is damaged: {error.orig}. Stop the uploader, move its file away (with -wal "
+                "and -shm), and run `csvpipe recover`, which makes a new one from the manifests beside the chunk files"
+            ) from error
         if not error.connection_invalidated:
             raise
         raise ManifestUnavailableError("the connection to the database of manifests broke") from error

@@ -166,8 +166,26 @@ class Store(Protocol):
     def tally(self, *, holder: str) -> Tally:
         """Count the chunks on the disk of ``holder``, but for those of deleted uploads."""
 
+    def restore(self, upload: UploadRecord, chunks: Sequence[ChunkRecord]) -> bool:
+        """Store an upload that a manifest file describes, unless it is known; return whether its key could be kept.
+
+        Raises:
+            UploadKnownError: it is known already.
+            SameMomentError: another upload of the dataset was created at the same moment.
+        """
+
+    def check_usable(self) -> None:
+        """Return if the database is, as far as is known, the one that was opened; does not ask it.
+
+        Raises:
+            ManifestLostError: it is gone, or another.
+        """
+
+    def declare_lost(self, why: str) -> None:
+        """Refuse everything from now on: the database is not the one that the disk belongs to."""
+
     def ping(self) -> None:
-        """Return if the database answers."""
+        """Return if the database answers, and is the one that was opened."""
 
     def close(self) -> None:
         """Close all connections."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Engine, and_, func, insert, or_, select, text, update
+from sqlalchemy import Column, Connection, Engine, and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from contracts.states import ChunkState, UploadState, check_upload_change
@@ -19,10 +19,13 @@ from uploader.errors import (
     UploadOnItsWayError,
 )
 from uploader.store.engine import open_engine, reading, writing
+from uploader.store.guard import DatabaseGuard
+from uploader.store.identity import read_identity
 from uploader.store.leases import LeaseTable
 from uploader.store.protocol import ChunkEdit, Claim, Page
 from uploader.store.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.store.replicas import ReplicaTable
+from uploader.store.restoring import RestoreTable
 from uploader.store.rows import (
     CHUNK_COLUMNS,
     OVERVIEW_COLUMNS,
@@ -42,14 +45,16 @@ _IDS_AT_ONCE = 500
 """How many ids one statement takes; SQLite has a limit, and PostgreSQL plans better below it."""
 
 
-class SqlStore(LeaseTable, ReplicaTable, TallyTable):
+class SqlStore(LeaseTable, ReplicaTable, TallyTable, RestoreTable):
     """See :class:`uploader.store.protocol.Store`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, guard: DatabaseGuard) -> None:
         LeaseTable.__init__(self, engine)
         ReplicaTable.__init__(self, engine)
         TallyTable.__init__(self, engine)
+        RestoreTable.__init__(self, engine)
         self._engine = engine
+        self._guard = guard
 
     def create(
         self, upload: UploadRecord, chunks_: Sequence[ChunkRecord], *, claim: Claim, claim_for: timedelta
@@ -59,6 +64,7 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable):
         while True:
             try:
                 with writing(self._engine) as connection:
+                    self._guard.check_id(read_identity(connection))
                     connection.execute(insert(uploads), {**values_of(upload), **claimed})
                     connection.execute(insert(chunks), [values_of(chunk) for chunk in chunks_])
             except IntegrityError:
@@ -74,6 +80,7 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable):
                     raise
                 # The key was given free between the two transactions: try again.
             else:
+                self._guard.check()  # where the file went away during the commit, so did the upload
                 return None
 
     def find(self, upload_id: str) -> UploadRecord | None:
@@ -247,7 +254,15 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable):
     def ping(self) -> None:
         """Return if the database answers."""
         with reading(self._engine) as connection:
-            connection.execute(text("SELECT 1"))
+            self._guard.check_id(read_identity(connection))
+
+    def check_usable(self) -> None:
+        """Return if the database is, as far as is known, the one that was opened; does not ask it."""
+        self._guard.check()
+
+    def declare_lost(self, why: str) -> None:
+        """Refuse everything from now on: the database is not the one that the disk belongs to."""
+        self._guard.declare_lost(why)
 
     def close(self) -> None:
         """Close all connections."""
@@ -277,9 +292,11 @@ def open_store(url: str) -> SqlStore:
     """Open the store at ``url`` and bring its schema up to date.
 
     Raises:
+        ManifestLostError: its file is damaged.
         ManifestUnavailableError: the database does not answer.
     """
-    return SqlStore(open_engine(url))
+    guard = DatabaseGuard()
+    return SqlStore(open_engine(url, guard=guard), guard)
 
 
 def _find(connection: Connection, upload_id: str, *, lock: bool = False) -> UploadOverview | None:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = "0005"
+SCHEMA = "0006"
 """The newest revision of ``migrations/versions``: a database that has it needs no migration."""
 
 metadata = MetaData(
@@ -133,3 +133,5 @@ leases = Table(
     Column("owner", String(255), nullable=False),
     Column("until", Moment, nullable=False),
 )
+
+identity = Table("identity", metadata, Column("database_id", String(32), primary_key=True))

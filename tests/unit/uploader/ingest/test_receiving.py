@@ -15,6 +15,7 @@ import pytest
 
 from uploader.errors import DiskFullError
 from uploader.files import ChunkFiles
+from uploader.manifest_file import MANIFEST_FILE
 from uploader.receiving import LOCK_FILE, RECEIVING, ReceivingDirectory, is_abandoned, receiving_directory
 
 UPLOAD_ID = "0" * 32
@@ -24,11 +25,12 @@ def test_committed_files_stay_and_the_lock_goes(tmp_path: Path) -> None:
     async def commit() -> None:
         async with receiving_directory(tmp_path, UPLOAD_ID) as directory:
             (directory.path / "chunk").write_bytes(b"x")
-            assert await directory.commit() == tmp_path / UPLOAD_ID
+            assert await directory.commit(b"{}") == tmp_path / UPLOAD_ID
             assert not is_abandoned(tmp_path / UPLOAD_ID)
 
     asyncio.run(commit())
-    assert [path.name for path in (tmp_path / UPLOAD_ID).iterdir()] == ["chunk"]
+    assert {path.name for path in (tmp_path / UPLOAD_ID).iterdir()} == {"chunk", MANIFEST_FILE}
+    assert (tmp_path / UPLOAD_ID / MANIFEST_FILE).read_bytes() == b"{}"
 
 
 def test_error_before_the_commit_removes_everything(tmp_path: Path) -> None:
@@ -45,7 +47,7 @@ def test_error_before_the_commit_removes_everything(tmp_path: Path) -> None:
 def test_error_after_the_commit_leaves_the_files_to_the_caller(tmp_path: Path) -> None:
     async def fail(*, discard: bool) -> None:
         async with receiving_directory(tmp_path, UPLOAD_ID) as directory:
-            await directory.commit()
+            await directory.commit(b"{}")
             if discard:
                 await directory.discard()
             raise RuntimeError
@@ -53,7 +55,7 @@ def test_error_after_the_commit_leaves_the_files_to_the_caller(tmp_path: Path) -
     with pytest.raises(RuntimeError):
         asyncio.run(fail(discard=False))
     assert (tmp_path / UPLOAD_ID).is_dir()
-    (tmp_path / UPLOAD_ID).rmdir()
+    shutil.rmtree(tmp_path / UPLOAD_ID)
     with pytest.raises(RuntimeError):
         asyncio.run(fail(discard=True))
     assert not (tmp_path / UPLOAD_ID).exists()
@@ -64,7 +66,7 @@ def test_disk_that_has_no_room_for_the_directory_is_called_full(tmp_path: Path, 
     async def commit() -> None:
         async with receiving_directory(tmp_path, UPLOAD_ID) as directory:
             try:
-                await directory.commit()
+                await directory.commit(b"{}")
             except OSError:
                 await directory.discard()
                 raise
@@ -127,7 +129,7 @@ def test_removal_that_is_killed_half_way_leaves_nothing_that_looks_like_an_uploa
     directory = ReceivingDirectory(temp_dir=tmp_path, upload_id=UPLOAD_ID)
     directory.create()
     (directory.path / "chunk").write_bytes(b"x")
-    directory._commit()
+    directory._commit(b"{}")
     with patch("uploader.receiving.shutil.rmtree", killed), pytest.raises(Killed):
         directory._discard()
     files = ChunkFiles(tmp_path)
@@ -144,7 +146,7 @@ def discard(temp_dir: Path) -> None:
     directory.create()
     for name in ("a.csv", "b.csv", "c.csv"):
         (directory.path / name).write_bytes(b"x")
-    directory._commit()
+    directory._commit(b"{}")
     directory._discard()
 
 

@@ -17,6 +17,7 @@ from uploader.answers import UploadAccepted
 from uploader.clock import Clock, DistinctMoments
 from uploader.errors import IdempotencyConflictError, InvalidFieldError, ManifestUnavailableError, SameMomentError
 from uploader.files import ChunkFiles
+from uploader.manifest_file import MANIFEST_FILE
 from uploader.model import CutOptions, CutResult
 from uploader.outbox import Outbox
 from uploader.receiving import LOCK_FILE, ReceivingDirectory, is_abandoned
@@ -81,7 +82,8 @@ def test_accepted_upload_is_in_place_and_announced(
     answer = bench.accept_now()
     upload, chunks = store.read(answer.upload_id)
     assert (upload.state, upload.chunked_at) == (UploadState.ANNOUNCED, clock.now)
-    assert sorted(path.name for path in (bench.temp_dir / answer.upload_id).iterdir()) == [c.filename for c in chunks]
+    names = sorted(path.name for path in (bench.temp_dir / answer.upload_id).iterdir())
+    assert names == [MANIFEST_FILE, *(chunk.filename for chunk in chunks)]
     assert kafka.announced == [(answer.upload_id, 1), (answer.upload_id, 2), (answer.upload_id, 3)]
     assert answer.model_dump() == {
         "upload_id": answer.upload_id,

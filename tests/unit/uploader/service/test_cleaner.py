@@ -15,7 +15,9 @@ from contracts.states import ChunkState, UploadState
 from tests.support.uploads import SettableClock, cut_result, write_chunks
 from tests.unit.uploader.service.test_reconcile import land
 from uploader.cleaner import Cleaner
+from uploader.errors import ManifestLostError
 from uploader.files import ChunkFiles
+from uploader.manifest_file import write_manifest
 from uploader.outbox import Outbox
 from uploader.receiving import LOCK_FILE, RECEIVING, ReceivingDirectory
 from uploader.recovery import check_disk, recover
@@ -61,7 +63,7 @@ def cleaner(store: SqlStore, disk: FakeDisk, clock: SettableClock) -> Cleaner:
 
 def names(temp_dir: Path, upload: UploadRecord) -> list[str]:
     directory = temp_dir / upload.upload_id
-    return sorted(path.name for path in directory.iterdir()) if directory.exists() else []
+    return sorted(path.name for path in directory.iterdir() if path.suffix == ".csv") if directory.exists() else []
 
 
 def age(path: Path, *, minutes: float) -> None:
@@ -178,7 +180,7 @@ class TestLeftovers:
     ) -> None:
         living = ReceivingDirectory(temp_dir=temp_dir, upload_id="a" * 32)
         living.create()
-        living._commit()
+        living._commit(b"{}")
         age(living.final_path, minutes=60)
         cleaner.sweep()
         assert living.final_path.exists()
@@ -195,6 +197,7 @@ class TestLeftovers:
         cleaner.sweep()
         assert [path.exists() for path in (old, young)] == [False, True]
 
+    @pytest.mark.parametrize("has_manifest", [True, False])
     def test_database_that_does_not_know_the_files_costs_none_of_them_and_is_said_once(
         self,
         files: ChunkFiles,
@@ -203,9 +206,11 @@ class TestLeftovers:
         tmp_path: Path,
         create: Callable[..., UploadRecord],
         caplog: pytest.LogCaptureFixture,
+        has_manifest: bool,
     ) -> None:
         upload = create()
-        age(temp_dir / upload.upload_id, minutes=60)
+        if has_manifest:
+            write_manifest(temp_dir / upload.upload_id, b"{}")
         other = open_store(f"sqlite:///{tmp_path / 'other.sqlite3'}")
         cleaner = Cleaner(
             store=other,
@@ -217,12 +222,35 @@ class TestLeftovers:
             clock=clock,
         )
         recover(store=other, files=files, cleaner=cleaner, holder="replica-0", clock=clock)
-        cleaner.sweep()
-        other.close()
-        assert len(names(temp_dir, upload)) == 3
         [line] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
         assert upload.upload_id in line
         assert "DATABASE_URL" in line
+        assert len(names(temp_dir, upload)) == 3
+        if has_manifest:
+            with pytest.raises(ManifestLostError, match="csvpipe recover"):
+                other.ping()
+        else:  # nothing is known of these files, not even that they were accepted: that must not stop all others
+            cleaner.sweep()
+            assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+        other.close()
+
+    def test_worker_that_does_not_clean_notices_an_exchanged_database_too(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        create()
+        store.take_lease("clean/replica-0", owner="another", lease_for=timedelta(minutes=1), now=clock.now)
+        cleaner.run_pass()
+        stranger = temp_dir / f"{NOBODY}1"
+        write_chunks(stranger, cut_result())
+        write_manifest(stranger, b"{}")
+        cleaner.run_pass()
+        with pytest.raises(ManifestLostError, match=stranger.name):
+            store.check_usable()
 
     def test_crash_right_after_the_commit_leaves_an_upload_with_all_its_files(
         self, cleaner: Cleaner, temp_dir: Path, create: Callable[..., UploadRecord]

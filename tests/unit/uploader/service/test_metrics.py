@@ -27,6 +27,7 @@ from uploader.announcer import Outcome
 from uploader.app import Intervals
 from uploader.errors import ManifestUnavailableError
 from uploader.metrics import UploaderMetrics
+from uploader.store.guard import DatabaseGuard
 from uploader.store.protocol import Tally
 from uploader.store.records import ChunkRecord, UploadRecord
 from uploader.store.sql import SqlStore
@@ -216,7 +217,7 @@ def test_database_that_says_nothing_does_not_take_the_page_with_it(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:  # it is connected to, and never answers
         url = f"postgresql+psycopg://csvpipe@127.0.0.1:{listener.getsockname()[1]}/manifests"
-        silent = SqlStore(create_engine(url, connect_args={"connect_timeout": 60}))
+        silent = SqlStore(create_engine(url, connect_args={"connect_timeout": 60}), DatabaseGuard())
         for name in ("ping", "tally", "watched_replicas"):
             monkeypatch.setattr(uploader.app.state.service._store, name, getattr(silent, name))
         page = httpx.get(f"{uploader.base_url}/metrics", timeout=SCRAPE_TIMEOUT_S, trust_env=False)

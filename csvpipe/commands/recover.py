@@ -1,0 +1,108 @@
+"""``csvpipe recover``: make the uploader's database anew from what lies on its disk."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from csvpipe.commands.serve import read_settings
+from csvpipe.console import format_count, messages, output, record_progress
+from csvpipe.exits import CommandError, ConfigurationError
+from uploader.clock import utc_now
+from uploader.directory_lock import own_directory
+from uploader.files import ChunkFiles
+from uploader.rebuild import BAD_OUTCOMES, Finding, Outcome, Rebuild
+from uploader.recovery import check_disk
+from uploader.settings import Settings, SettingsError
+from uploader.store.sql import SqlStore, open_store
+
+
+class NotAllRecoveredError(CommandError):
+    """Some directories hold no readable manifest; the others were recovered."""
+
+    code = "not_all_recovered"
+    title = "Not all recovered"
+
+
+def command(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be restored, and change nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
+) -> None:
+    """Put the uploads of TEMP_DIR that the database does not know back into it, from the manifests beside their files.
+
+    Reads the uploader's settings, as serve does; the uploader must be stopped. What has not landed, as far as the disk
+    tells, is announced again when the uploader starts. It may be killed, and run again.
+    """
+    settings = read_settings()
+    try:
+        with own_directory(settings.temp_dir):
+            findings = _recover(settings, dry_run=dry_run)
+    except SettingsError as error:
+        raise ConfigurationError(error.detail) from error
+    _print(settings, findings, dry_run=dry_run, as_json=as_json)
+    bad = sum(each.outcome in BAD_OUTCOMES for each in findings)
+    if bad:
+        raise NotAllRecoveredError(
+            f"{bad} of {len(findings)} directories could not be recovered: see the notes above. The uploader accepts "
+            "nothing while a directory with a manifest is unknown to its database: move those away, and keep them"
+        )
+
+
+def _recover(settings: Settings, *, dry_run: bool) -> list[Finding]:
+    files = ChunkFiles(settings.temp_dir)
+    with _store(settings, dry_run=dry_run) as store:
+        if not dry_run:
+            check_disk(store=store, files=files, holder=settings.replica_name)
+        rebuild = Rebuild(store=store, files=files, holder=settings.replica_name, clock=utc_now, dry_run=dry_run)
+        with record_progress(messages()) as progress:
+            return list(progress.track(rebuild.run(), total=len(rebuild.upload_ids()), description="uploads"))
+
+
+@contextmanager
+def _store(settings: Settings, *, dry_run: bool) -> Iterator[SqlStore]:
+    """Open the database; a dry run makes none where there is no file."""
+    with tempfile.TemporaryDirectory() as nowhere:
+        url = settings.store_url
+        if dry_run and url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+            url = f"sqlite:///{nowhere}/empty.sqlite3"
+        with closing(open_store(url)) as store:
+            yield store
+
+
+def _print(settings: Settings, findings: list[Finding], *, dry_run: bool, as_json: bool) -> None:
+    counts = Counter(each.outcome for each in findings)
+    if as_json:
+        document = {
+            "temp_dir": str(settings.temp_dir),
+            "replica": settings.replica_name,
+            "dry_run": dry_run,
+            "counts": {outcome.value: counts[outcome] for outcome in Outcome},
+            "uploads": [
+                {
+                    "upload_id": each.upload_id,
+                    "outcome": each.outcome.value,
+                    "chunks": {state.value: number for state, number in each.chunks.items()},
+                    "notes": each.notes,
+                }
+                for each in findings
+            ],
+        }
+        print(json.dumps(document, indent=2))
+        return
+    console = output()
+    for each in findings:
+        for note in each.notes:
+            console.print(f"{each.upload_id} {each.outcome}: {note}", markup=False)
+    verb = "would be restored" if dry_run else "restored"
+    console.print(
+        f"{format_count(counts[Outcome.RESTORED])} uploads {verb}, {format_count(counts[Outcome.KNOWN])} known, "
+        f"{format_count(sum(counts[bad] for bad in BAD_OUTCOMES))} not recoverable"
+    )

@@ -1,0 +1,334 @@
+"""A database that is lost, or another than it was: nothing more is taken into it, and it is made anew from the disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.support.postgres import PostgresServer
+from tests.support.uploader_server import RunningUploader, running_uploader
+from tests.support.uploads import SettableClock, cut_result, upload_records, write_chunks
+from tests.support.waiting import wait_until
+from uploader.app import Intervals
+from uploader.manifest_file import MANIFEST_FILE, dump_manifest, write_manifest
+from uploader.receiving import LOCK_FILE
+from uploader.store.sql import open_store
+
+CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(1, 7))
+FAST = Intervals(clean_s=0.2)
+
+
+def send(server: RunningUploader, *, key: str | None = None, content: bytes = CSV) -> httpx.Response:
+    return httpx.post(
+        f"{server.base_url}/upload/csv?dataset_name=people&chunk_type=rows&chunk_size=2",
+        files={"file": ("people.csv", content)},
+        headers={"Idempotency-Key": key} if key else {},
+        timeout=60,
+        trust_env=False,
+    )
+
+
+def get(server: RunningUploader, path: str) -> httpx.Response:
+    return httpx.get(f"{server.base_url}{path}", timeout=30, trust_env=False)
+
+
+def is_announced(server: RunningUploader, upload_id: str) -> bool:
+    found: str = get(server, f"/uploads/{upload_id}/status").json()["status"]
+    return found == "announced"
+
+
+def land(server: RunningUploader, upload_id: str, chunk_id: int) -> None:
+    chunk = get(server, f"/uploads/{upload_id}/status").json()["chunks"][chunk_id - 1]
+    body = {"state": "landed", "evidence": {"size_bytes": chunk["size_bytes"], "sha256": chunk["sha256"]}}
+    answer = httpx.put(
+        f"{server.base_url}/chunks/{upload_id}/{chunk_id}/state",
+        content=json.dumps(body),
+        headers={"Content-Type": "application/json"},
+        trust_env=False,
+    )
+    assert answer.status_code == 200
+
+
+def environment(temp_dir: Path, **given: str) -> dict[str, str]:
+    settings = {"TEMP_DIR": str(temp_dir), "REPLICA_NAME": "replica-0", **given}
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd()), **settings}
+
+
+def recover(temp_dir: Path, *options: str, **given: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "csvpipe", "recover", *options],
+        env=environment(temp_dir, **given),
+        cwd=temp_dir.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def outcomes(finished: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    counts: dict[str, int] = json.loads(finished.stdout)["counts"]
+    return {outcome: number for outcome, number in counts.items() if number}
+
+
+def delete_database(database: Path) -> None:
+    for path in database.parent.glob(f"{database.name}*"):
+        path.unlink()
+
+
+def replace_database(database: Path) -> None:
+    other = database.parent / "other.sqlite3"
+    open_store(f"sqlite:///{other}").close()
+    other.replace(database)
+
+
+def truncate_database(database: Path) -> None:
+    os.truncate(database, 0)
+
+
+LOSSES = [delete_database, replace_database, truncate_database]
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_lost_database_stops_uploads_at_once_and_is_made_anew(tmp_path: Path, lose: Callable[[Path], None]) -> None:
+    temp_dir = tmp_path / "chunks"
+    with running_uploader(temp_dir, replica_name="replica-0") as server:
+        answers = [send(server, key=f"key-{number}").json() for number in range(3)]
+        assert get(server, "/ready").status_code == 200
+        lose(temp_dir / "manifest.sqlite3")
+        ready = get(server, "/ready")
+        assert (ready.status_code, ready.json()["manifest"]["ok"]) == (503, False)
+        assert "csvpipe recover" in ready.json()["manifest"]["why"]
+        refused = send(server)
+        assert (refused.status_code, refused.json()["code"]) == (503, "manifest_lost")
+        # Not 404: who fetches a chunk would take that for an answer.
+        assert get(server, f"/chunks/{answers[0]['upload_id']}/1/download").status_code == 503
+    assert recover(temp_dir).returncode == 0
+    with running_uploader(temp_dir, replica_name="replica-0", intervals=FAST) as server:
+        assert get(server, "/ready").status_code == 200
+        for number, answer in enumerate(answers):
+            upload_id = answer["upload_id"]
+            wait_until(partial(is_announced, server, upload_id), what="it is announced again", deadline_s=30)
+            assert len(get(server, f"/uploads/{upload_id}/manifest").json()["chunks"]) == 3
+            assert send(server, key=f"key-{number}").json()["upload_id"] == upload_id
+        assert get(server, "/uploads").json()["next_cursor"] is None
+        assert len(get(server, "/uploads").json()["uploads"]) == 3
+
+
+@pytest.mark.parametrize("lose", [delete_database, truncate_database])
+def test_uploader_that_starts_on_a_lost_database_takes_nothing_until_it_is_recovered(
+    tmp_path: Path, lose: Callable[[Path], None]
+) -> None:
+    temp_dir = tmp_path / "chunks"
+    with running_uploader(temp_dir, replica_name="replica-0") as server:
+        upload_id = send(server).json()["upload_id"]
+    lose(temp_dir / "manifest.sqlite3")
+    with running_uploader(temp_dir, replica_name="replica-0") as server:
+        assert get(server, "/health").status_code == 200
+        assert upload_id in get(server, "/ready").json()["manifest"]["why"]
+        assert send(server).json()["code"] == "manifest_lost"
+        assert get(server, f"/chunks/{upload_id}/1/download").status_code == 503
+    assert recover(temp_dir).returncode == 0
+    with running_uploader(temp_dir, replica_name="replica-0") as server:
+        assert get(server, f"/chunks/{upload_id}/1/download").status_code == 200
+        assert send(server).status_code == 202
+
+
+def test_older_copy_of_the_database_is_noticed_and_brought_up_to_date(tmp_path: Path) -> None:
+    temp_dir, backup = tmp_path / "chunks", tmp_path / "backup.sqlite3"
+    with running_uploader(temp_dir, replica_name="replica-0") as server:
+        older = send(server).json()["upload_id"]
+    shutil.copyfile(temp_dir / "manifest.sqlite3", backup)
+    with running_uploader(temp_dir, replica_name="replica-0", cleanup_after_hours=0, intervals=FAST) as server:
+        newer = send(server).json()["upload_id"]
+        land(server, older, 1)
+        wait_until(
+            lambda: get(server, f"/uploads/{older}/status").json()["chunk_counts"].get("cleaned") == 1,
+            what="it is cleaned",
+            deadline_s=30,
+        )
+    shutil.copyfile(backup, temp_dir / "manifest.sqlite3")
+    with running_uploader(temp_dir, replica_name="replica-0") as server:
+        assert newer in get(server, "/ready").json()["manifest"]["why"]
+        assert send(server).json()["code"] == "manifest_lost"
+    finished = recover(temp_dir, "--json")
+    assert (finished.returncode, outcomes(finished)) == (0, {"restored": 1, "known": 1}), finished.stderr
+    with running_uploader(temp_dir, replica_name="replica-0") as server:
+        assert get(server, f"/uploads/{older}/status").json()["chunk_counts"]["cleaned"] == 1
+        assert get(server, f"/uploads/{newer}/status").status_code == 200
+
+
+def test_postgresql_that_is_another_one_is_noticed_and_recovered(tmp_path: Path, postgres: PostgresServer) -> None:
+    temp_dir, url, other = tmp_path / "chunks", postgres.new_database(), postgres.new_database()
+    open_store(other).close()
+    names = [each.rpartition("/")[2] for each in (url, other)]
+    with running_uploader(temp_dir, replica_name="replica-0", database_url=url) as server:
+        upload_id = send(server, key="key").json()["upload_id"]
+        with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+            for old, new in ((names[0], "away"), (names[1], names[0])):
+                postgres.drop_connections(postgres.url(old))
+                connection.execute(f'ALTER DATABASE "{old}" RENAME TO "{new}"'.encode())
+        wait_until(lambda: get(server, "/ready").status_code == 503, what="it is noticed", deadline_s=30)
+        assert "exchanged" in get(server, "/ready").json()["manifest"]["why"]
+        assert send(server).json()["code"] == "manifest_lost"
+    with running_uploader(temp_dir, replica_name="replica-0", database_url=url) as server:
+        assert upload_id in get(server, "/ready").json()["manifest"]["why"]
+    assert recover(temp_dir, DATABASE_URL=url).returncode == 0
+    with running_uploader(temp_dir, replica_name="replica-0", database_url=url) as server:
+        assert send(server, key="key").json()["upload_id"] == upload_id
+
+
+class TestCommand:
+    def make(self, temp_dir: Path, number: int = 1, **given: Any) -> list[str]:
+        """Lay uploads on the disk that no database knows; return their ids."""
+        made = []
+        for _ in range(number):
+            upload, chunks = upload_records(at=SettableClock().now, **given)
+            directory = temp_dir / upload.upload_id
+            write_chunks(directory, cut_result())
+            write_manifest(directory, dump_manifest(upload, chunks))
+            made.append(upload.upload_id)
+        return made
+
+    @pytest.fixture(params=["sqlite", "postgresql"])
+    def database(self, request: pytest.FixtureRequest) -> dict[str, str]:
+        if request.param == "sqlite":
+            return {}
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return {"DATABASE_URL": server.new_database()}
+
+    def test_dry_run_says_what_it_would_do_and_does_nothing(self, tmp_path: Path, database: dict[str, str]) -> None:
+        temp_dir = tmp_path / "chunks"
+        self.make(temp_dir, 3)
+        before = sorted(temp_dir.rglob("*"))
+        finished = recover(temp_dir, "--dry-run", "--json", **database)
+        assert (finished.returncode, outcomes(finished)) == (0, {"restored": 3}), finished.stderr
+        assert sorted(temp_dir.rglob("*")) == before
+        assert outcomes(recover(temp_dir, "--json", **database)) == {"restored": 3}
+        assert outcomes(recover(temp_dir, "--json", **database)) == {"known": 3}
+
+    def test_what_the_disk_tells_of_each_chunk_becomes_its_state(
+        self, tmp_path: Path, database: dict[str, str]
+    ) -> None:
+        temp_dir = tmp_path / "chunks"
+        [upload_id] = self.make(temp_dir)
+        names = sorted(path.name for path in (temp_dir / upload_id).glob("*.csv"))
+        (temp_dir / upload_id / names[1]).unlink()
+        (temp_dir / upload_id / names[2]).rename(temp_dir / upload_id / f"{names[2]}.cleaned")
+        (temp_dir / upload_id / LOCK_FILE).touch()
+        finished = recover(temp_dir, "--json", **database)
+        [found] = json.loads(finished.stdout)["uploads"]
+        assert found["chunks"] == {"stored": 1, "failed": 1, "cleaned": 1}
+        assert found["notes"] == ["chunk 2: its file is gone from the uploader's disk"]
+        assert not (temp_dir / upload_id / LOCK_FILE).exists()
+
+    def test_key_that_another_upload_has_now_stays_there(self, tmp_path: Path, database: dict[str, str]) -> None:
+        temp_dir = tmp_path / "chunks"
+        self.make(temp_dir, 2, key="the-key")
+        finished = recover(temp_dir, "--json", **database)
+        assert outcomes(finished) == {"restored": 2}
+        notes = [note for each in json.loads(finished.stdout)["uploads"] for note in each["notes"]]
+        assert notes == ["its Idempotency-Key belongs to another upload now"]
+
+    @pytest.mark.parametrize(
+        ("content", "outcome", "text"),
+        [
+            (None, "no_manifest", "no manifest lies beside its files"),
+            (b"", "unreadable", "is damaged"),
+            (b'{"version": 1, "upload": {}}', "unreadable", "is damaged"),
+            (b'{"version": 2}', "unreadable", "is damaged"),
+        ],
+    )
+    def test_directory_that_cannot_be_recovered_is_named_and_the_others_are(
+        self, tmp_path: Path, content: bytes | None, outcome: str, text: str
+    ) -> None:
+        temp_dir = tmp_path / "chunks"
+        self.make(temp_dir, 2)
+        bad = temp_dir / ("f" * 32)
+        bad.mkdir()
+        if content is not None:
+            (bad / MANIFEST_FILE).write_bytes(content)
+        finished = recover(temp_dir, "--json")
+        assert outcomes(finished) == {"restored": 2, outcome: 1}
+        assert finished.returncode == 1
+        assert text in json.loads(finished.stdout)["uploads"][-1]["notes"][0]
+        assert "move those away" in finished.stderr
+
+    def test_manifest_of_another_upload_is_not_believed(self, tmp_path: Path) -> None:
+        temp_dir = tmp_path / "chunks"
+        [upload_id] = self.make(temp_dir)
+        (temp_dir / upload_id).rename(temp_dir / ("e" * 32))
+        assert outcomes(recover(temp_dir, "--json")) == {"unreadable": 1}
+
+    def test_it_refuses_to_run_beside_an_uploader(self, tmp_path: Path) -> None:
+        temp_dir = tmp_path / "chunks"
+        with running_uploader(temp_dir):
+            finished = recover(temp_dir)
+            assert finished.returncode == 78
+            assert "an uploader is at work" in finished.stderr
+        assert recover(temp_dir).returncode == 0
+
+    def test_directory_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        finished = recover(tmp_path / "nowhere")
+        assert finished.returncode == 78
+        assert "nowhere cannot be opened" in finished.stderr
+
+    def test_killed_in_the_middle_it_is_run_again(self, tmp_path: Path) -> None:
+        temp_dir = tmp_path / "chunks"
+        made = self.make(temp_dir, 400)
+        database = temp_dir / "manifest.sqlite3"
+
+        def restored() -> int:
+            if not database.exists():
+                return 0
+            with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+                try:
+                    found: int = connection.execute("SELECT count(*) FROM uploads").fetchone()[0]
+                except sqlite3.OperationalError:
+                    return 0  # no tables yet
+            return found
+
+        process = subprocess.Popen(
+            [sys.executable, "-m", "csvpipe", "recover"],
+            env=environment(temp_dir),
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            wait_until(lambda: restored() > 3, what="some are restored", deadline_s=60, poll_s=0.001)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        assert process.returncode == -signal.SIGKILL
+        done = restored()
+        assert 0 < done < len(made)
+        assert outcomes(recover(temp_dir, "--json")) == {"restored": len(made) - done, "known": done}
+        with closing(open_store(f"sqlite:///{database}")) as store:
+            assert set(store.find_many(made)) == set(made)
+
+
+def test_manifest_that_is_written_holds_all_that_the_database_does(tmp_path: Path) -> None:
+    with running_uploader(tmp_path / "chunks", replica_name="replica-0") as server:
+        server.announcer.away = True
+        upload_id = send(server, key=uuid.uuid4().hex).json()["upload_id"]
+        with closing(open_store(f"sqlite:///{tmp_path / 'chunks' / 'manifest.sqlite3'}")) as store:
+            stored = (store.find(upload_id), store.read(upload_id)[1])
+    delete_database(tmp_path / "chunks" / "manifest.sqlite3")
+    assert recover(tmp_path / "chunks").returncode == 0
+    with closing(open_store(f"sqlite:///{tmp_path / 'chunks' / 'manifest.sqlite3'}")) as store:
+        assert (store.find(upload_id), store.read(upload_id)[1]) == stored

@@ -1,0 +1,42 @@
+"""Uploads that come back from the manifest files on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Engine, and_, insert, select
+
+from uploader.errors import SameMomentError, UploadKnownError
+from uploader.store.engine import writing
+from uploader.store.records import ChunkRecord, UploadRecord
+from uploader.store.rows import values_of
+from uploader.store.tables import chunks, uploads
+
+
+class RestoreTable:
+    """The part of :class:`uploader.store.protocol.Store` that ``csvpipe recover`` writes with."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._restore_engine = engine
+
+    def restore(self, upload: UploadRecord, chunks_: Sequence[ChunkRecord]) -> bool:
+        """Store an upload that a manifest file describes, unless it is known; return whether its key could be kept."""
+        with writing(self._restore_engine) as connection:
+            if _exists(connection, uploads.c.upload_id == upload.upload_id):
+                raise UploadKnownError(f"upload {upload.upload_id} is known")
+            same = and_(uploads.c.dataset_name == upload.dataset_name, uploads.c.created_at == upload.created_at)
+            if _exists(connection, same):
+                raise SameMomentError(
+                    f"another upload of dataset {upload.dataset_name} has the moment {upload.created_at.isoformat()}, "
+                    "and their chunks the same names"
+                )
+            key = upload.idempotency_key
+            key_is_taken = key is not None and _exists(connection, uploads.c.idempotency_key == key)
+            values = values_of(upload) | {"idempotency_key": None if key_is_taken else key}
+            connection.execute(insert(uploads), values)
+            connection.execute(insert(chunks), [values_of(chunk) for chunk in chunks_])
+            return not key_is_taken
+
+
+def _exists(connection: Connection, condition: object) -> bool:
+    return connection.execute(select(uploads.c.upload_id).where(condition)).first() is not None  # type: ignore[arg-type]  # an expression of SQLAlchemy
