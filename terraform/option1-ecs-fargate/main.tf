@@ -17,27 +17,31 @@ module "foundation" {
     "logs",
     "monitoring",
   ]
-  aws_region              = var.aws_region
-  s3_bucket               = var.s3_bucket
-  s3_key                  = var.s3_key
-  s3_kms_key_arn          = var.s3_kms_key_arn
-  kafka_bootstrap_servers = var.kafka_bootstrap_servers
-  kafka_topic             = var.kafka_topic
-  kafka_partition         = var.kafka_partition
-  msk_cluster_arn         = var.msk_cluster_arn
-  kafka_security_group_id = var.kafka_security_group_id
-  vpc_id                  = var.vpc_id
-  subnet_ids              = var.subnet_ids
-  route_table_ids         = var.route_table_ids
-  create_vpc_endpoints    = var.create_vpc_endpoints
-  job_id                  = var.job_id
-  mode                    = var.mode
-  fence                   = var.fence
-  compression             = var.compression
-  on_bad_row              = var.on_bad_row
-  alarm_email             = var.alarm_email
-  log_retention_days      = var.log_retention_days
-  cost_per_hour           = var.cost_per_hour
+  aws_region               = var.aws_region
+  s3_bucket                = var.s3_bucket
+  s3_key                   = var.s3_key
+  s3_kms_key_arn           = var.s3_kms_key_arn
+  kafka_bootstrap_servers  = var.kafka_bootstrap_servers
+  kafka_security           = var.kafka_security
+  kafka_secret_arn         = var.kafka_secret_arn
+  kafka_secret_kms_key_arn = var.kafka_secret_kms_key_arn
+  kafka_topic              = var.kafka_topic
+  kafka_partition          = var.kafka_partition
+  msk_cluster_arn          = var.msk_cluster_arn
+  kafka_security_group_id  = var.kafka_security_group_id
+  vpc_id                   = var.vpc_id
+  subnet_ids               = var.subnet_ids
+  route_table_ids          = var.route_table_ids
+  create_vpc_endpoints     = var.create_vpc_endpoints
+  job_id                   = var.job_id
+  mode                     = var.mode
+  fence                    = var.fence
+  compression              = var.compression
+  on_bad_row               = var.on_bad_row
+  extra_environment        = var.extra_environment
+  alarm_email              = var.alarm_email
+  log_retention_days       = var.log_retention_days
+  cost_per_hour            = var.cost_per_hour
 }
 
 locals {
@@ -89,6 +93,7 @@ resource "aws_ecs_task_definition" "this" {
     linuxParameters = { initProcessEnabled = true }
     mountPoints     = [{ sourceVolume = "tmp", containerPath = "/tmp", readOnly = false }]
     environment     = [for name, value in module.foundation.environment : { name = name, value = value }]
+    secrets         = [for name, place in module.foundation.secrets : { name = name, valueFrom = place }]
     logConfiguration = {
       logDriver = "awslogs"
       options = {

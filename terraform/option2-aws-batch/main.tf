@@ -10,7 +10,8 @@ provider "aws" {
 module "foundation" {
   source = "../modules/foundation"
 
-  runs_on = "container"
+  runs_on    = "container"
+  has_events = true
   interface_endpoints = [
     "ecr.api",
     "ecr.dkr",
@@ -20,27 +21,31 @@ module "foundation" {
     "logs",
     "monitoring",
   ]
-  aws_region              = var.aws_region
-  s3_bucket               = var.s3_bucket
-  s3_key                  = var.s3_key
-  s3_kms_key_arn          = var.s3_kms_key_arn
-  kafka_bootstrap_servers = var.kafka_bootstrap_servers
-  kafka_topic             = var.kafka_topic
-  kafka_partition         = var.kafka_partition
-  msk_cluster_arn         = var.msk_cluster_arn
-  kafka_security_group_id = var.kafka_security_group_id
-  vpc_id                  = var.vpc_id
-  subnet_ids              = var.subnet_ids
-  route_table_ids         = var.route_table_ids
-  create_vpc_endpoints    = var.create_vpc_endpoints
-  job_id                  = var.job_id
-  mode                    = var.mode
-  fence                   = var.fence
-  compression             = var.compression
-  on_bad_row              = var.on_bad_row
-  alarm_email             = var.alarm_email
-  log_retention_days      = var.log_retention_days
-  cost_per_hour           = var.cost_per_hour
+  aws_region               = var.aws_region
+  s3_bucket                = var.s3_bucket
+  s3_key                   = var.s3_key
+  s3_kms_key_arn           = var.s3_kms_key_arn
+  kafka_bootstrap_servers  = var.kafka_bootstrap_servers
+  kafka_security           = var.kafka_security
+  kafka_secret_arn         = var.kafka_secret_arn
+  kafka_secret_kms_key_arn = var.kafka_secret_kms_key_arn
+  kafka_topic              = var.kafka_topic
+  kafka_partition          = var.kafka_partition
+  msk_cluster_arn          = var.msk_cluster_arn
+  kafka_security_group_id  = var.kafka_security_group_id
+  vpc_id                   = var.vpc_id
+  subnet_ids               = var.subnet_ids
+  route_table_ids          = var.route_table_ids
+  create_vpc_endpoints     = var.create_vpc_endpoints
+  job_id                   = var.job_id
+  mode                     = var.mode
+  fence                    = var.fence
+  compression              = var.compression
+  on_bad_row               = var.on_bad_row
+  extra_environment        = var.extra_environment
+  alarm_email              = var.alarm_email
+  log_retention_days       = var.log_retention_days
+  cost_per_hour            = var.cost_per_hour
 }
 
 data "aws_partition" "current" {}
@@ -160,6 +165,7 @@ resource "aws_batch_job_definition" "this" {
     environment = [
       for name, value in merge(module.foundation.environment, { INTERRUPTION_CHECK = "true" }) : { name = name, value = value }
     ]
+    secrets = [for name, place in module.foundation.secrets : { name = name, valueFrom = place }]
     logConfiguration = {
       logDriver = "awslogs"
       options = {
@@ -214,4 +220,20 @@ resource "aws_cloudwatch_event_rule" "needs_a_person" {
 resource "aws_cloudwatch_event_target" "needs_a_person" {
   rule = aws_cloudwatch_event_rule.needs_a_person.name
   arn  = module.foundation.alarm_topic_arn
+}
+
+# An event that does not reach the topic is told to it by CloudWatch, which has a right of its own.
+resource "aws_cloudwatch_metric_alarm" "events_are_lost" {
+  alarm_name          = "${module.foundation.name}-events-are-lost"
+  alarm_description   = "EventBridge could not tell the topic of alarms that the job has failed: look at the job itself"
+  namespace           = "AWS/Events"
+  metric_name         = "FailedInvocations"
+  dimensions          = { RuleName = aws_cloudwatch_event_rule.needs_a_person.name }
+  statistic           = "Sum"
+  period              = 60
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [module.foundation.alarm_topic_arn]
 }

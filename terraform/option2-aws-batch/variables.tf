@@ -29,12 +29,60 @@ variable "s3_key" {
 }
 
 variable "kafka_bootstrap_servers" {
-  description = "Brokers with IAM authentication (port 9098), host:port, separated by commas."
+  description = "Brokers, host:port, separated by commas; the port is that of kafka_security (9098 for iam)."
   type        = string
 
   validation {
     condition     = can(regex("^[A-Za-z0-9.-]+:[0-9]{1,5}(,[A-Za-z0-9.-]+:[0-9]{1,5})*$", var.kafka_bootstrap_servers))
     error_message = "kafka_bootstrap_servers must be host:port, separated by commas without blanks."
+  }
+}
+
+variable "kafka_security" {
+  description = "How the brokers let the job in: iam, tls (without a certificate of the client), scram (SASL/SCRAM-SHA-512) or plaintext. Each has a port of its own on MSK."
+  type        = string
+  default     = "iam"
+
+  validation {
+    condition     = contains(["iam", "tls", "scram", "plaintext"], var.kafka_security)
+    error_message = "kafka_security must be iam, tls, scram or plaintext."
+  }
+
+  validation {
+    condition = alltrue([
+      for broker in split(",", var.kafka_bootstrap_servers) : contains(
+        lookup({ iam = ["9098", "9198"], tls = ["9094", "9194"], scram = ["9096", "9196"], plaintext = ["9092"] }, var.kafka_security, []),
+        try(split(":", broker)[1], ""),
+      )
+    ])
+    error_message = "kafka_security must fit the ports in kafka_bootstrap_servers: 9098 (public 9198) for iam, 9094 (9194) for tls, 9096 (9196) for scram, 9092 for plaintext."
+  }
+}
+
+variable "kafka_secret_arn" {
+  description = "Secret of Secrets Manager with the keys username and password, for scram; its name begins with AmazonMSK_. Empty: none."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.kafka_secret_arn == "" || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6}$", var.kafka_secret_arn))
+    error_message = "kafka_secret_arn must be the whole ARN of a secret, with the six characters at its end, or empty."
+  }
+
+  validation {
+    condition     = (var.kafka_secret_arn != "") == (var.kafka_security == "scram")
+    error_message = "kafka_secret_arn must be given where kafka_security is scram, and only there."
+  }
+}
+
+variable "kafka_secret_kms_key_arn" {
+  description = "Key of your own that encrypts that secret, as MSK demands; empty: none."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.kafka_secret_kms_key_arn == "" || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.kafka_secret_kms_key_arn))
+    error_message = "kafka_secret_kms_key_arn must be the ARN of a key of KMS, or empty."
   }
 }
 
@@ -111,9 +159,48 @@ variable "mode" {
 }
 
 variable "fence" {
-  description = "Exclusive mode: let the job set the topic's message.timestamp.before.max.ms (docs/sequencer.md)."
+  description = "Exclusive mode: let the job set the topic's message.timestamp.before.max.ms, so that Kafka refuses requests of an earlier process that arrive late. Needs Kafka 3.6 (MSK 3.6) or newer; an older one has no such option, and the job warns."
   type        = bool
-  default     = false
+  default     = true
+}
+
+variable "extra_environment" {
+  description = "More settings of the sequencer, by their names in .env.example: { DELIMITER = \";\", LIMIT = \"1000000\" }. SOURCE takes the place of s3_bucket and s3_key: URIs of S3, separated by single blanks."
+  type        = map(string)
+  default     = {}
+
+  # What this module sets itself has a variable of its own; CREATE_TOPIC and CHECKPOINT_FILE have no use here.
+  validation {
+    condition = alltrue([
+      for name in keys(var.extra_environment) : contains([
+        "SOURCE", "S3_ENDPOINT", "PARTITIONS", "KAFKA_CA_FILE", "LIBRDKAFKA", "KAFKA_OPTIONS", "COMPRESSION_LEVEL",
+        "APPEND", "DYNAMODB_ENDPOINT", "CHECKPOINT_INTERVAL", "TRANSACTION_RECORDS", "CHECKPOINT_INTERVAL_S",
+        "LEASE_S", "DELIVERY_TIMEOUT_S", "RETRIES", "DELIMITER", "ENCODING", "SCHEMA_FILE", "LIMIT", "DRY_RUN",
+        "CLOUDWATCH_ENDPOINT", "METRICS_PORT", "LOG_LEVEL",
+      ], name)
+    ])
+    error_message = "extra_environment must have names of settings that no other variable sets. A password belongs into kafka_secret_arn, the topic has to exist, and the rest is in .env.example."
+  }
+
+  validation {
+    condition     = alltrue([for value in values(var.extra_environment) : !can(regex("[\r\n]", value))])
+    error_message = "extra_environment must have values without line ends."
+  }
+
+  validation {
+    condition     = can(regex("^s3://[a-z0-9][a-z0-9.-]+/[^*?$ ]*( s3://[a-z0-9][a-z0-9.-]+/[^*?$ ]*)*$", lookup(var.extra_environment, "SOURCE", "s3://any/")))
+    error_message = "extra_environment must have in SOURCE URIs of S3 (s3://BUCKET/KEY, or a prefix that ends in a slash), separated by single blanks, without *, ? and $."
+  }
+
+  validation {
+    condition     = can(regex("^s3://[a-z0-9][a-z0-9.-]+/[^*?$ ]+$", lookup(var.extra_environment, "SCHEMA_FILE", "s3://any/schema")))
+    error_message = "extra_environment must have in SCHEMA_FILE a URI of S3 (s3://BUCKET/KEY): a path would be one inside of the container."
+  }
+
+  validation {
+    condition     = can(regex("^([1-9][0-9]{0,2}|1000)$", lookup(var.extra_environment, "PARTITIONS", "1")))
+    error_message = "extra_environment must have in PARTITIONS a whole number from 1 to 1000."
+  }
 }
 
 variable "compression" {

@@ -5,6 +5,7 @@
 set -euo pipefail
 
 CONFIG_DIR=${CSVPIPE_CONFIG_DIR:-/etc/csvpipe}
+SECRETS=${CSVPIPE_SECRETS:-/run/csvpipe-secrets.env} # in memory, and root's alone
 METADATA=http://169.254.169.254/latest
 POLL_S=${CSVPIPE_POLL_S:-5}
 PAUSE_S=${CSVPIPE_PAUSE_S:-30}
@@ -12,7 +13,7 @@ DRAIN_S=100 # more than STOP_WITHIN_S, less than the two minutes of the notice
 NAME=csvpipe-sequencer
 stream=machine
 
-# AWS_REGION, JOB_ID, IMAGE, LOG_GROUP, GROUP, MAX_RUNS
+# AWS_REGION, JOB_ID, IMAGE, LOG_GROUP, GROUP, MAX_RUNS, KAFKA_SECRET_ARN (empty: none)
 # shellcheck source=/dev/null
 source "$CONFIG_DIR/host.env"
 export AWS_REGION AWS_DEFAULT_REGION=$AWS_REGION
@@ -64,10 +65,26 @@ prepare() {
     try 5 log_in && try 5 docker pull --quiet "$IMAGE" >/dev/null
 }
 
+# shellcheck disable=SC2329  # called by try
+write_secrets() { # Kafka's user and password, as they are now
+  (
+    umask 077
+    : >"$SECRETS"
+    [ -n "$KAFKA_SECRET_ARN" ] || exit 0
+    aws secretsmanager get-secret-value --secret-id "$KAFKA_SECRET_ARN" --query SecretString --output text |
+      python3 -c 'import json, sys
+given = json.load(sys.stdin)
+print("KAFKA_USERNAME=" + given["username"])
+print("KAFKA_PASSWORD=" + given["password"])' >"$SECRETS"
+  )
+}
+
 start_container() { # number of the run
+  try 5 write_secrets || end_group "NEEDS A PERSON: the secret $KAFKA_SECRET_ARN could not be read"
   docker rm --force "$NAME" >/dev/null 2>&1 || true
   docker run --detach --name "$NAME" --network host --read-only --tmpfs /tmp:size=64m --init \
     --cap-drop ALL --security-opt no-new-privileges --stop-timeout "$DRAIN_S" --env-file "$CONFIG_DIR/job.env" \
+    --env-file "$SECRETS" \
     --log-driver awslogs --log-opt "awslogs-region=$AWS_REGION" --log-opt "awslogs-group=$LOG_GROUP" \
     --log-opt "awslogs-stream=$stream-run-$1" "$IMAGE" sequence >/dev/null
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ IMAGE='123456789012.dkr.ecr.us-east-1.amazonaws.com/csvpipe-big:0123456789ab'
 LOG_GROUP='/csvpipe/big'
 GROUP='csvpipe-big'
 MAX_RUNS='3'
+KAFKA_SECRET_ARN='{secret}'
 """
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:AmazonMSK_writer-AbCdEf"
 NONE = "set-desired-capacity --auto-scaling-group-name csvpipe-big --desired-capacity 0"
 NOTICE = '{"action": "terminate", "time": "2026-01-31T23:59:59Z"}'
 NOT_FOUND = 22
@@ -26,12 +29,15 @@ NOT_FOUND = 22
 class FakeMachine:
     """A machine whose container runs for two looks, and ends with one exit code after the other."""
 
-    def __init__(self, directory: Path, *exit_codes: int, notice: tuple[str | int, ...] = (NOT_FOUND,)) -> None:
+    def __init__(
+        self, directory: Path, *exit_codes: int, notice: tuple[str | int, ...] = (NOT_FOUND,), secret: str = ""
+    ) -> None:
         names = ("aws", "curl", "dnf", "docker", "shutdown", "systemctl")
         self.fakes = FakePrograms(directory / "fakes", *names)
         self._config = directory / "csvpipe"
         self._config.mkdir()
-        (self._config / "host.env").write_text(HOST)
+        self.secrets = directory / "secrets.env"
+        (self._config / "host.env").write_text(HOST.format(secret=secret))
         (self._config / "job.env").write_text("JOB_ID=big\n")
         self.fakes.answer("api/token", "a-token")
         self.fakes.answer("instance-id", "i-0fake")
@@ -41,7 +47,8 @@ class FakeMachine:
         self.fakes.answer("{{.State.ExitCode}}", *map(str, exit_codes))
 
     def start(self) -> Ended:
-        return self.fakes.run(SCRIPT, CSVPIPE_CONFIG_DIR=str(self._config), CSVPIPE_POLL_S="0", CSVPIPE_PAUSE_S="0")
+        given = {"CONFIG_DIR": str(self._config), "SECRETS": str(self.secrets), "POLL_S": "0", "PAUSE_S": "0"}
+        return self.fakes.run(SCRIPT, **{f"CSVPIPE_{name}": value for name, value in given.items()})
 
     @property
     def log(self) -> str:
@@ -152,3 +159,32 @@ def test_container_has_no_rights_on_the_machine(tmp_path: Path) -> None:
         assert option in run
     assert run.endswith("csvpipe-big:0123456789ab sequence")
     assert machine.fakes.passwords == ["a-password"]
+
+
+def test_password_is_read_from_the_secret_before_each_run(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path, 75, 0, secret=SECRET)
+    first, second = (json.dumps({"username": "writer", "password": word}) for word in ("a $'\"b", "rotated"))
+    machine.fakes.answer("secretsmanager get-secret-value", first, second)
+    assert machine.start().code == 0
+    assert machine.secrets.read_text() == "KAFKA_USERNAME=writer\nKAFKA_PASSWORD=rotated\n"
+    assert machine.secrets.stat().st_mode & 0o777 == 0o600
+    (fetched, *_) = machine.fakes.called("get-secret-value")
+    assert f"--secret-id {SECRET}" in fetched
+    assert all(f"--env-file {machine.secrets}" in run for run in machine.fakes.called("docker run"))
+    assert "rotated" not in machine.log
+
+
+def test_secret_that_cannot_be_read_needs_a_person(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path, 0, secret=SECRET)
+    machine.fakes.answer("secretsmanager get-secret-value", 254)
+    assert machine.start().code == 0
+    assert machine.runs == 0
+    assert f"NEEDS A PERSON: the secret {SECRET} could not be read" in machine.log
+    assert len(machine.fakes.called(NONE)) == 1
+
+
+def test_without_a_secret_none_is_asked_for(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path, 0)
+    machine.start()
+    assert machine.fakes.called("secretsmanager") == []
+    assert machine.secrets.read_text() == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sequencer.settings import JobSettings
 from tests.support.terraform import EXAMPLE, OPTIONS, TERRAFORM, prepared, terraform, terraform_ok
 from tests.support.terraform_plan import Plan
 
@@ -34,6 +36,10 @@ WRONG = {
     "compression": "brotli",
     "on_bad_row": "ignore",
     "s3_kms_key_arn": "alias/mine",
+    "kafka_security": "kerberos",
+    "kafka_secret_arn": "AmazonMSK_mine",
+    "kafka_secret_kms_key_arn": "alias/mine",
+    "extra_environment": '{NO_SUCH_SETTING = "1"}',
     "kafka_security_group_id": "default",
     "route_table_ids": '["main"]',
     "alarm_email": "nobody",
@@ -162,6 +168,78 @@ def test_memory_is_what_fargate_has_for_the_cpu(
         return planned.code == 0
 
     assert [is_taken(task_memory) for task_memory in (*taken, *refused)] == [True] * len(taken) + [False] * len(refused)
+
+
+@pytest.fixture(scope="module")
+def variables_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The variables of an option without anything that uses them: their rules, in seconds."""
+    directory = tmp_path_factory.mktemp("variables")
+    shutil.copy(TERRAFORM / OPTIONS[0] / "variables.tf", directory)
+    shutil.copy(TERRAFORM / OPTIONS[0] / EXAMPLE, directory)
+    terraform_ok(directory, "init", "-input=false")
+    return directory
+
+
+def refusal(directory: Path, **given: str) -> str:
+    """Return what Terraform has against some values; empty: nothing."""
+    options = (f"-var={name}={value}" for name, value in {"image_tag": "0123456789ab", **given}.items())
+    planned = terraform(directory, "plan", "-input=false", "-no-color", f"-var-file={EXAMPLE}", *options)
+    return "" if planned.code == 0 else " ".join(planned.text.replace("│", " ").split())
+
+
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:AmazonMSK_writer-AbCdEf"
+PORTS = {"iam": (9098, 9198), "tls": (9094, 9194), "scram": (9096, 9196), "plaintext": (9092,)}
+
+
+@pytest.mark.parametrize("security", PORTS)
+@pytest.mark.parametrize("port", sorted(port for ports in PORTS.values() for port in ports))
+def test_security_and_port_go_together(variables_alone: Path, security: str, port: int) -> None:
+    secret = SECRET if security == "scram" else ""
+    # The second broker: a rule that looks at the first alone is none.
+    brokers = f"b-1.example:{PORTS[security][0]},b-2.example:{port}"
+    said = refusal(variables_alone, kafka_security=security, kafka_bootstrap_servers=brokers, kafka_secret_arn=secret)
+    assert ("kafka_security must fit the ports" in said) == (port not in PORTS[security]), said
+    assert bool(said) == (port not in PORTS[security]), said
+
+
+@pytest.mark.parametrize(("security", "port", "secret"), [("scram", 9096, ""), ("iam", 9098, SECRET)])
+def test_secret_is_given_for_scram_and_only_there(variables_alone: Path, security: str, port: int, secret: str) -> None:
+    given = {"kafka_security": security, "kafka_bootstrap_servers": f"b:{port}", "kafka_secret_arn": secret}
+    assert "kafka_secret_arn must be given where kafka_security is scram" in refusal(variables_alone, **given)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["KAFKA_TOPIC", "JOB_ID", "CHECKPOINT_TABLE", "S3_KEY", "KAFKA_PASSWORD", "CREATE_TOPIC", "limit", "NO_SUCH"],
+)
+def test_extra_environment_takes_no_setting_of_the_module_and_no_unknown_one(variables_alone: Path, name: str) -> None:
+    said = refusal(variables_alone, extra_environment=json.dumps({name: "1"}))
+    assert "extra_environment must have names of settings that no other variable sets" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LIMIT", "1\n2"),
+        ("SOURCE", "big.csv"),
+        ("SOURCE", "s3://my-data/a.csv  s3://my-data/b.csv"),
+        ("SOURCE", "s3://my-data/*.csv"),
+        ("SCHEMA_FILE", "/etc/schema.yaml"),
+        ("PARTITIONS", "0"),
+        ("PARTITIONS", "1001"),
+        ("PARTITIONS", "many"),
+    ],
+)
+def test_extra_environment_takes_no_value_that_cannot_work_here(variables_alone: Path, name: str, value: str) -> None:
+    assert "extra_environment must have" in refusal(variables_alone, extra_environment=json.dumps({name: value}))
+
+
+def test_extra_environment_takes_every_setting_that_the_module_does_not_set(example_plan: Plan) -> None:
+    listed = set(re.findall(r'"([A-Z][A-Z_0-9]+)"', variables(TERRAFORM / OPTIONS[0])["extra_environment"]))
+    set_here = set(example_plan.environment()) | {"INTERRUPTION_CHECK"}
+    secret, without_use = {"KAFKA_USERNAME", "KAFKA_PASSWORD"}, {"CREATE_TOPIC", "CHECKPOINT_FILE"}
+    settings = {name.upper() for name in JobSettings.model_fields}
+    assert listed == settings - set_here - secret - without_use
 
 
 @pytest.mark.parametrize("option_name", OPTIONS)

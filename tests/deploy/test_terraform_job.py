@@ -6,6 +6,7 @@ policy does not allow, by action, resource and condition, as AWS does.
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -156,6 +157,41 @@ def test_first_start_and_resume_end_with_every_row(option_name: str, job_of: Mak
     assert f"{ROWS - ROWS // 3} now" in resumed.out
     assert job.metrics() == {job.job_id}
     job.assert_proven(ROWS)
+    assert job.aws.iam.refused == []
+
+
+@pytest.mark.parametrize(
+    ("option_name", "mode"), [*((name, "exclusive") for name in OPTIONS), (OPTIONS[0], "transactional")]
+)
+def test_job_of_ranges_starts_and_resumes(option_name: str, mode: str, job_of: MakeJob) -> None:
+    ranges = json.dumps({"PARTITIONS": str(PARTITIONS)})
+    job = job_of(option_name, partitions=PARTITIONS, mode=mode, extra_environment=ranges)
+    job.put_source("exports/big.csv")
+    first = job.run(LIMIT=str(ROWS // 2))
+    assert first.code == 0, str(first)
+    resumed = job.run()
+    assert resumed.code == 0, str(resumed)
+    sent = [job.aws.checkpoints(job.table).load(f"{job.job_id}.p{number}") for number in range(PARTITIONS)]
+    assert sum(each.total_sent for each in sent if each) == ROWS
+    assert job.aws.iam.refused == []
+
+
+def test_job_may_not_touch_the_checkpoint_of_another(job_of: MakeJob) -> None:
+    job = job_of(OPTIONS[0])
+    job.put_source("exports/big.csv")
+    ended = job.run(JOB_ID="other")
+    assert ended.code == 77, str(ended)
+    assert "on the items JOB_ID and" in " ".join(ended.err.split())
+
+
+def test_several_sources_are_read_in_their_order(job_of: MakeJob) -> None:
+    uris = json.dumps({"SOURCE": "s3://my-data/second/b.csv s3://my-data/first/"})
+    job = job_of(OPTIONS[0], extra_environment=uris)
+    job.put_source("second/b.csv")
+    job.put_source("first/a.csv", first=ROWS + 1)
+    ended = job.run()
+    assert ended.code == 0, str(ended)
+    job.assert_proven(2 * ROWS)
     assert job.aws.iam.refused == []
 
 

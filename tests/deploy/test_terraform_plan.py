@@ -15,9 +15,17 @@ from sequencer.metrics import JOB_DIMENSION, Metric
 from sequencer.settings import JobSettings
 from tests.support.terraform import OPTIONS, TERRAFORM
 from tests.support.terraform_plan import Plan, Statement
+from tests.support.terraform_policy import Call, Context, allows
 
 JOB_GROUP = "fake-id-of-aws_security_group-csvpipe-big-job"
 KEY = "fake-arn-of-aws_kms_key-"
+ALARMS = "fake-arn-of-aws_sns_topic-csvpipe-big-alarms"
+SCRAM = {
+    "kafka_security": "scram",
+    "kafka_bootstrap_servers": "b-1.example:9096",
+    "kafka_secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:AmazonMSK_writer-AbCdEf",
+    "kafka_secret_kms_key_arn": "arn:aws:kms:us-east-1:123456789012:key/of-the-secret",
+}
 VPC_BLOCKS = {"10.0.0.0/16", "100.64.0.0/16"}
 TEMPLATE = TERRAFORM / "modules" / "dashboard" / "dashboard.json.tftpl"
 
@@ -69,7 +77,7 @@ def test_alarms_look_at_metrics_that_the_job_sends(example_plan: Plan) -> None:
 
 def test_alarms_all_reach_the_same_topic(example_plan: Plan) -> None:
     actions = [each["alarm_actions"] for each in example_plan.all("aws_cloudwatch_metric_alarm")]
-    assert actions == [["fake-arn-of-aws_sns_topic-csvpipe-big-alarms"]] * len(actions)
+    assert actions == [[ALARMS]] * len(actions)
 
 
 def test_nothing_may_come_to_the_job(example_plan: Plan) -> None:
@@ -194,8 +202,108 @@ def test_failed_batch_job_is_an_event_for_the_topic_of_alarms(planned: Callable[
     plan = planned(OPTIONS[1])
     rule = plan.one("aws_cloudwatch_event_rule")
     assert json.loads(rule["event_pattern"])["detail"]["status"] == ["FAILED"]
-    allowed = plan.statements("alarms")["Events"]
-    assert [value.rpartition("/")[2] for value in allowed.conditions[0][2]] == [rule["name"]]
+    target = plan.one("aws_cloudwatch_event_target")
+    assert (target["rule"], target["arn"]) == (rule["name"], ALARMS)
+    # EventBridge calls SNS as itself, with no source and no account.
+    assert may_publish(plan, "events.amazonaws.com", {})
+
+
+@pytest.mark.parametrize("option_name", [OPTIONS[0], OPTIONS[2]])
+def test_topic_of_alarms_is_open_to_eventbridge_only_where_there_is_a_rule(
+    option_name: str, planned: Callable[..., Plan]
+) -> None:
+    assert not may_publish(planned(option_name), "events.amazonaws.com", {})
+
+
+def test_alarms_of_this_account_alone_reach_the_topic(example_plan: Plan) -> None:
+    assert may_publish(example_plan, "cloudwatch.amazonaws.com", {"aws:SourceAccount": ("123456789012",)})
+    assert not may_publish(example_plan, "cloudwatch.amazonaws.com", {"aws:SourceAccount": ("999999999999",)})
+    assert not may_publish(example_plan, "cloudwatch.amazonaws.com", {})
+    assert not may_publish(example_plan, "s3.amazonaws.com", {"aws:SourceAccount": ("123456789012",)})
+
+
+def test_event_that_is_lost_is_an_alarm(planned: Callable[..., Plan]) -> None:
+    plan = planned(OPTIONS[1])
+    (alarm,) = [e for e in plan.all("aws_cloudwatch_metric_alarm") if e["metric_name"] == "FailedInvocations"]
+    assert (alarm["namespace"], alarm["statistic"]) == ("AWS/Events", "Sum")
+    assert alarm["dimensions"] == {"RuleName": plan.one("aws_cloudwatch_event_rule")["name"]}
+    assert alarm["alarm_actions"] == [ALARMS]
+
+
+def may_publish(plan: Plan, service: str, context: Context) -> bool:
+    """Return whether a service of AWS may publish to the topic of alarms, by the topic's own policy."""
+    call, principals = Call("sns:Publish", ALARMS, context), plan.principals("alarms")
+    return any(service in principals[sid] and allows(each, call) for sid, each in plan.statements("alarms").items())
+
+
+@pytest.mark.parametrize("option_name", OPTIONS)
+def test_settings_that_are_given_reach_the_job_and_decide_its_rights(
+    option_name: str, planned: Callable[..., Plan]
+) -> None:
+    given = {
+        "SOURCE": "s3://first/a.csv s3://second/below/ s3://third/",
+        "SCHEMA_FILE": "s3://schemas/rows.yaml",
+        "PARTITIONS": "3",
+        "DELIMITER": ";",
+        "KAFKA_OPTIONS": '{"linger.ms": "5"}',
+    }
+    plan = planned(option_name, extra_environment=json.dumps(given))
+    environment = plan.environment()
+    assert {name: environment[name] for name in given} == given
+    assert "S3_KEY" not in environment
+    statements = plan.statements("job")
+    assert statements["ReadTheSource"].resources == (
+        "arn:aws:s3:::first/a.csv",
+        "arn:aws:s3:::second/below/*",
+        "arn:aws:s3:::third/*",
+    )
+    listed = [(each.resources, each.conditions[0][2]) for sid, each in statements.items() if "ListThePrefix" in sid]
+    assert listed == [(("arn:aws:s3:::second",), ("below/",)), (("arn:aws:s3:::third",), ("",))]
+    assert statements["ReadTheSchema"].resources == ("arn:aws:s3:::schemas/rows.yaml",)
+
+
+@pytest.mark.parametrize("option_name", OPTIONS[:2])
+def test_password_is_fetched_by_the_role_that_starts_the_container(
+    option_name: str, planned: Callable[..., Plan]
+) -> None:
+    plan = planned(option_name, **SCRAM)
+    assert plan.secrets() == {
+        "KAFKA_USERNAME": f"{SCRAM['kafka_secret_arn']}:username::",
+        "KAFKA_PASSWORD": f"{SCRAM['kafka_secret_arn']}:password::",
+    }
+    assert not {"KAFKA_USERNAME", "KAFKA_PASSWORD"} & set(plan.environment())
+    assert plan.environment()["KAFKA_SECURITY"] == "scram"
+    role = plan.statements("runtime").values()
+    key, through = SCRAM["kafka_secret_kms_key_arn"], {"kms:ViaService": ("secretsmanager.us-east-1.amazonaws.com",)}
+    wanted = [Call("secretsmanager:GetSecretValue", SCRAM["kafka_secret_arn"]), Call("kms:Decrypt", key, through)]
+    refused = [
+        Call("secretsmanager:GetSecretValue", SCRAM["kafka_secret_arn"].replace("AmazonMSK", "Other")),
+        Call("kms:Decrypt", key, {"kms:ViaService": ("s3.us-east-1.amazonaws.com",)}),
+    ]
+    assert [any(allows(each, call) for each in role) for call in (*wanted, *refused)] == [True, True, False, False]
+    assert not any("secretsmanager" in action for each in plan.statements("job").values() for action in each.actions)
+
+
+def test_only_the_place_of_the_password_is_in_the_data_of_the_machine(planned: Callable[..., Plan]) -> None:
+    plan = planned(OPTIONS[2], **SCRAM)
+    assert f"KAFKA_SECRET_ARN='{SCRAM['kafka_secret_arn']}'" in plan.user_data()
+    assert not {"KAFKA_USERNAME", "KAFKA_PASSWORD"} & set(plan.environment())
+    assert plan.statements("runtime")["ReadTheSecret"].resources == (SCRAM["kafka_secret_arn"],)
+
+
+@pytest.mark.parametrize(("security", "port"), [("tls", 9094), ("plaintext", 9092), ("scram", 9196)])
+def test_other_ways_in_open_their_port_and_take_no_rights_of_iam(
+    security: str, port: int, planned: Callable[..., Plan]
+) -> None:
+    secret = SCRAM if security == "scram" else {}
+    given = {**secret, "kafka_security": security, "kafka_bootstrap_servers": f"b-1.example:{port}"}
+    plan = planned(OPTIONS[0], **given)
+    kafka = [e for e in plan.all("aws_vpc_security_group_egress_rule") if e["description"] == "Kafka"]
+    assert {(each["from_port"], each["to_port"]) for each in kafka} == {(port, port)}
+    actions = {action for each in plan.statements("job").values() for action in each.actions}
+    assert not any(action.startswith("kafka-cluster:") for action in actions)
+    services = {each["service_name"].split("us-east-1.")[1] for each in plan.all("aws_vpc_endpoint")}
+    assert ("secretsmanager" in services) == (security == "scram")
 
 
 def test_group_starts_without_a_machine_and_never_has_two(planned: Callable[..., Plan]) -> None:
@@ -211,7 +319,7 @@ def test_machine_gets_its_settings_before_its_script(planned: Callable[..., Plan
     assert data.endswith((TERRAFORM / OPTIONS[2] / "user-data.sh").read_text())
     written = data.split("<<'HOST_ENV'\n", 1)[1].split("\nHOST_ENV\n", 1)[0]
     assert {line.partition("=")[0] for line in written.splitlines()} == {
-        *("AWS_REGION", "JOB_ID", "IMAGE", "LOG_GROUP", "GROUP", "MAX_RUNS"),
+        *("AWS_REGION", "JOB_ID", "IMAGE", "LOG_GROUP", "GROUP", "MAX_RUNS", "KAFKA_SECRET_ARN"),
     }
     subprocess.run(["bash", "-n"], input=data, text=True, check=True)
     assert len(data.encode()) < 16 * 1024  # what EC2 takes

@@ -20,12 +20,29 @@ TOPIC = CLUSTER.replace(":cluster/", ":topic/") + "/rows"
 EXCLUSIVE = {
     "ReadTheSource": Statement(frozenset({"s3:GetObject"}), ("arn:aws:s3:::my-data/exports/big.csv",), ()),
     "ConnectToKafka": Statement(
-        frozenset({"kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"}), (CLUSTER,), ()
+        frozenset(
+            {
+                "kafka-cluster:Connect",
+                "kafka-cluster:DescribeClusterDynamicConfiguration",
+                "kafka-cluster:WriteDataIdempotently",
+            }
+        ),
+        (CLUSTER,),
+        (),
     ),
     "WriteTheTopic": Statement(
-        frozenset({"kafka-cluster:DescribeTopic", "kafka-cluster:ReadData", "kafka-cluster:WriteData"}), (TOPIC,), ()
+        frozenset(
+            {
+                "kafka-cluster:DescribeTopic",
+                "kafka-cluster:DescribeTopicDynamicConfiguration",
+                "kafka-cluster:ReadData",
+                "kafka-cluster:WriteData",
+            }
+        ),
+        (TOPIC,),
+        (),
     ),
-    "FenceTheTopic": Statement(frozenset({"kafka-cluster:DescribeTopicDynamicConfiguration"}), (TOPIC,), ()),
+    "FenceTheTopic": Statement(frozenset({"kafka-cluster:AlterTopicDynamicConfiguration"}), (TOPIC,), ()),
     "KeepCheckpoints": Statement(
         frozenset({"dynamodb:GetItem", "dynamodb:UpdateItem"}),
         ("fake-arn-of-aws_dynamodb_table-csvpipe-big-checkpoints",),
@@ -69,14 +86,25 @@ def test_transactional_job_may_use_its_own_transactional_id(planned: Callable[..
 
 def test_dead_letters_add_their_topic(planned: Callable[..., Plan]) -> None:
     statements = planned(OPTIONS[0], on_bad_row="dead-letter").statements("job")
-    assert statements["WriteTheTopic"] == Statement(EXCLUSIVE["WriteTheTopic"].actions, (TOPIC, f"{TOPIC}-dlq"), ())
+    for sid in ("WriteTheTopic", "FenceTheTopic"):
+        assert statements[sid] == Statement(EXCLUSIVE[sid].actions, (TOPIC, f"{TOPIC}-dlq"), ())
     assert set(statements) == set(EXCLUSIVE)
 
 
-def test_fence_adds_the_right_to_set_the_option_of_the_topic(planned: Callable[..., Plan]) -> None:
-    fenced = planned(OPTIONS[0], fence="true").statements("job")["FenceTheTopic"]
-    assert fenced.actions - EXCLUSIVE["FenceTheTopic"].actions == {"kafka-cluster:AlterTopicDynamicConfiguration"}
-    assert fenced.resources == (TOPIC,)
+def test_job_without_fence_may_set_nothing(planned: Callable[..., Plan]) -> None:
+    plan = planned(OPTIONS[0], fence="false")
+    assert plan.environment()["FENCE"] == "false"
+    assert plan.statements("job") == {sid: each for sid, each in EXCLUSIVE.items() if sid != "FenceTheTopic"}
+
+
+def test_dead_letters_are_fenced_also_where_the_topic_is_shared(planned: Callable[..., Plan]) -> None:
+    """They are in no transaction, so that nothing else keeps a late one out."""
+    statements = planned(OPTIONS[0], mode="transactional", on_bad_row="dead-letter").statements("job")
+    assert statements["FenceTheTopic"].resources == (f"{TOPIC}-dlq",)
+
+
+def test_late_requests_are_refused_by_default(example_plan: Plan) -> None:
+    assert example_plan.environment()["FENCE"] == "true"
 
 
 def test_prefix_may_be_listed_and_read_below(planned: Callable[..., Plan]) -> None:

@@ -40,6 +40,16 @@ class Plan:
 
     def statements(self, name: str) -> dict[str, Statement]:
         """Return the statements of the policy documents called ``name``, by their ids."""
+        return {each["sid"] or "": _statement(each) for each in self._written(name)}
+
+    def principals(self, name: str) -> dict[str, frozenset[str]]:
+        """Return who the statements of those documents are about, by their ids."""
+        return {
+            each["sid"] or "": frozenset(who for of_kind in each["principals"] for who in of_kind["identifiers"])
+            for each in self._written(name)
+        }
+
+    def _written(self, name: str) -> list[dict[str, Any]]:
         read = [*_walk(self._made.get("prior_state", {}).get("values", {}).get("root_module", {}))]
         documents = [
             each["values"] for each in read if each["type"] == "aws_iam_policy_document" and each["name"] == name
@@ -51,7 +61,7 @@ class Plan:
         ]
         found = [each for document in documents for each in document["statement"]]
         assert found, f"there is no policy document called {name}"
-        return {each["sid"] or "": _statement(each) for each in found}
+        return found
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the job's container, whatever starts it."""
@@ -62,6 +72,14 @@ class Plan:
             return _by_name(json.loads(jobs[0]["container_properties"])["environment"])
         lines = self.user_data().split("<<'JOB_ENV'\n", 1)[1].split("\nJOB_ENV\n", 1)[0].splitlines()
         return dict(line.split("=", 1) for line in lines)
+
+    def secrets(self) -> dict[str, str]:
+        """Return which settings of the container are fetched from where when it starts."""
+        if tasks := self.all("aws_ecs_task_definition"):
+            (container,) = json.loads(tasks[0]["container_definitions"])
+        else:
+            container = json.loads(self.one("aws_batch_job_definition")["container_properties"])
+        return {each["name"]: each["valueFrom"] for each in container["secrets"]}
 
     def user_data(self) -> str:
         """Return what the machine runs at its start."""

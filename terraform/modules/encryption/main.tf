@@ -67,14 +67,17 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # EventBridge gives KMS no source; the topic's own policy names the rule.
-  statement {
-    sid       = "EventsToTheAlarms"
-    actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
-    resources = ["*"]
-    principals {
-      type        = "Service"
-      identifiers = ["events.amazonaws.com"]
+  # EventBridge gives KMS no source, as it gives SNS none.
+  dynamic "statement" {
+    for_each = var.has_events ? [1] : []
+    content {
+      sid       = "EventsToTheAlarms"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+      resources = ["*"]
+      principals {
+        type        = "Service"
+        identifiers = ["events.amazonaws.com"]
+      }
     }
   }
 }

@@ -12,3 +12,8 @@ variable "log_group_name" {
   description = "The one log group that is encrypted with the key."
   type        = string
 }
+
+variable "has_events" {
+  description = "Whether EventBridge publishes to the topic of the alarms."
+  type        = bool
+}

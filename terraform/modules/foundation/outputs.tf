@@ -8,6 +8,11 @@ output "environment" {
   value       = local.environment
 }
 
+output "secrets" {
+  description = "Settings of the job that are fetched from Secrets Manager, by name; where they lie is in the form of ECS and Batch."
+  value       = local.secrets
+}
+
 output "security_group_id" {
   description = "Security group of the job."
   value       = module.network.security_group_id

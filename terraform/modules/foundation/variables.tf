@@ -16,8 +16,34 @@ variable "s3_key" {
 }
 
 variable "kafka_bootstrap_servers" {
-  description = "Brokers with IAM authentication (port 9098), host:port, separated by commas."
+  description = "Brokers, host:port, separated by commas."
   type        = string
+}
+
+variable "kafka_security" {
+  description = "How the brokers let the job in: iam, tls, scram or plaintext."
+  type        = string
+}
+
+variable "kafka_secret_arn" {
+  description = "Secret with username and password for scram; empty: none."
+  type        = string
+}
+
+variable "kafka_secret_kms_key_arn" {
+  description = "Key of your own that encrypts that secret; empty: none."
+  type        = string
+}
+
+variable "extra_environment" {
+  description = "More settings of the sequencer, by their names in .env.example."
+  type        = map(string)
+}
+
+variable "has_events" {
+  description = "Whether EventBridge publishes to the topic of the alarms."
+  type        = bool
+  default     = false
 }
 
 variable "kafka_topic" {
@@ -56,7 +82,7 @@ variable "mode" {
 }
 
 variable "fence" {
-  description = "Exclusive mode: let the job set the topic's message.timestamp.before.max.ms (docs/sequencer.md)."
+  description = "Exclusive mode: let the job set the topic's message.timestamp.before.max.ms, so that Kafka refuses requests of an earlier process that arrive late. Needs Kafka 3.6 (MSK 3.6) or newer; an older one has no such option, and the job warns."
   type        = bool
 }
 

@@ -11,28 +11,46 @@ locals {
   topic_arns        = var.dead_letters ? [local.topic_arn, local.dead_letter_arn] : [local.topic_arn]
   transactional_arn = "${replace(var.msk_cluster_arn, ":cluster/", ":transactional-id/")}/${var.job_id}${local.ranged ? ".p*" : ""}"
   ranged            = var.partitions > 1
-  is_prefix         = var.s3_key == "" || endswith(var.s3_key, "/")
-  bucket_arn        = "arn:${data.aws_partition.current.partition}:s3:::${var.s3_bucket}"
+  s3_arn            = "arn:${data.aws_partition.current.partition}:s3:::"
+  prefixes          = [for each in var.sources : each if each.key == "" || endswith(each.key, "/")]
+  by_iam            = var.kafka_security == "iam"
+  # What the job may fence: the topic in exclusive mode, that of the dead letters in either.
+  fenced_arns = var.fence ? concat(
+    var.mode == "exclusive" ? [local.topic_arn] : [],
+    var.dead_letters ? [local.dead_letter_arn] : [],
+  ) : []
 }
 
 data "aws_iam_policy_document" "job" {
   statement {
-    sid       = "ReadTheSource"
-    actions   = ["s3:GetObject"]
-    resources = ["${local.bucket_arn}/${var.s3_key}${local.is_prefix ? "*" : ""}"]
+    sid     = "ReadTheSource"
+    actions = ["s3:GetObject"]
+    resources = [
+      for each in var.sources :
+      "${local.s3_arn}${each.bucket}/${each.key}${contains(local.prefixes, each) ? "*" : ""}"
+    ]
   }
 
   dynamic "statement" {
-    for_each = local.is_prefix ? [1] : []
+    for_each = local.prefixes
     content {
-      sid       = "ListThePrefix"
+      sid       = "ListThePrefix${statement.key == 0 ? "" : statement.key + 1}"
       actions   = ["s3:ListBucket"]
-      resources = [local.bucket_arn]
+      resources = ["${local.s3_arn}${statement.value.bucket}"]
       condition {
         test     = "StringEquals"
         variable = "s3:prefix"
-        values   = [var.s3_key]
+        values   = [statement.value.key]
       }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.schema == null ? [] : [var.schema]
+    content {
+      sid       = "ReadTheSchema"
+      actions   = ["s3:GetObject"]
+      resources = ["${local.s3_arn}${statement.value.bucket}/${statement.value.key}"]
     }
   }
 
@@ -50,21 +68,37 @@ data "aws_iam_policy_document" "job" {
     }
   }
 
-  statement {
-    sid       = "ConnectToKafka"
-    actions   = ["kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"]
-    resources = [var.msk_cluster_arn]
+  # Where Kafka asks for a password or for nothing, IAM has no say in it.
+  dynamic "statement" {
+    for_each = local.by_iam ? [1] : []
+    content {
+      sid = "ConnectToKafka"
+      actions = [
+        "kafka-cluster:Connect",
+        "kafka-cluster:DescribeClusterDynamicConfiguration", # how long a replica may lag
+        "kafka-cluster:WriteDataIdempotently",
+      ]
+      resources = [var.msk_cluster_arn]
+    }
   }
 
-  # Reading: a start looks at the end of the log.
-  statement {
-    sid       = "WriteTheTopic"
-    actions   = ["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData", "kafka-cluster:WriteData"]
-    resources = local.topic_arns
+  # Reading: a start looks at the end of the log and at the options of the topic.
+  dynamic "statement" {
+    for_each = local.by_iam ? [1] : []
+    content {
+      sid = "WriteTheTopic"
+      actions = [
+        "kafka-cluster:DescribeTopic",
+        "kafka-cluster:DescribeTopicDynamicConfiguration",
+        "kafka-cluster:ReadData",
+        "kafka-cluster:WriteData",
+      ]
+      resources = local.topic_arns
+    }
   }
 
   dynamic "statement" {
-    for_each = var.mode == "transactional" ? [1] : []
+    for_each = local.by_iam && var.mode == "transactional" ? [1] : []
     content {
       sid       = "WriteInTransactions"
       actions   = ["kafka-cluster:DescribeTransactionalId", "kafka-cluster:AlterTransactionalId"]
@@ -72,16 +106,12 @@ data "aws_iam_policy_document" "job" {
     }
   }
 
-  # An exclusive job looks whether the topic refuses old records, and with FENCE makes it so.
   dynamic "statement" {
-    for_each = var.mode == "exclusive" ? [1] : []
+    for_each = local.by_iam && length(local.fenced_arns) > 0 ? [1] : []
     content {
-      sid = "FenceTheTopic"
-      actions = concat(
-        ["kafka-cluster:DescribeTopicDynamicConfiguration"],
-        var.fence ? ["kafka-cluster:AlterTopicDynamicConfiguration"] : [],
-      )
-      resources = [local.topic_arn]
+      sid       = "FenceTheTopic"
+      actions   = ["kafka-cluster:AlterTopicDynamicConfiguration"]
+      resources = local.fenced_arns
     }
   }
 
@@ -120,7 +150,7 @@ data "aws_iam_policy_document" "job" {
   }
 }
 
-# What starts a container needs: its image, and where its log goes.
+# What starts a container needs: its image, where its log goes, and Kafka's user and password where it takes them.
 data "aws_iam_policy_document" "runtime" {
   statement {
     sid       = "LogInToTheRegistry"
@@ -138,6 +168,29 @@ data "aws_iam_policy_document" "runtime" {
     sid       = "WriteTheLog"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
     resources = ["${var.log_group_arn}:log-stream:*"]
+  }
+
+  dynamic "statement" {
+    for_each = var.kafka_secret_arn == "" ? [] : [1]
+    content {
+      sid       = "ReadTheSecret"
+      actions   = ["secretsmanager:GetSecretValue"]
+      resources = [var.kafka_secret_arn]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.kafka_secret_kms_key_arn == "" ? [] : [1]
+    content {
+      sid       = "DecryptTheSecret"
+      actions   = ["kms:Decrypt"]
+      resources = [var.kafka_secret_kms_key_arn]
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["secretsmanager.${var.aws_region}.amazonaws.com"]
+      }
+    }
   }
 }
 

@@ -18,18 +18,33 @@ variable "job_id" {
   type        = string
 }
 
-variable "s3_bucket" {
-  description = "Bucket of the source."
-  type        = string
+variable "sources" {
+  description = "Objects that are read; a key that ends in a slash is a prefix."
+  type        = list(object({ bucket = string, key = string }))
 }
 
-variable "s3_key" {
-  description = "Key of the source, or a prefix that ends in a slash."
-  type        = string
+variable "schema" {
+  description = "Object that types the columns; null: none."
+  type        = object({ bucket = string, key = string })
 }
 
 variable "s3_kms_key_arn" {
   description = "Key that encrypts the source; empty: none but S3's own."
+  type        = string
+}
+
+variable "kafka_security" {
+  description = "iam, tls, scram or plaintext; rights on Kafka are given for iam alone."
+  type        = string
+}
+
+variable "kafka_secret_arn" {
+  description = "Secret with Kafka's user and password; empty: none."
+  type        = string
+}
+
+variable "kafka_secret_kms_key_arn" {
+  description = "Key that encrypts the secret; empty: none, or that of Secrets Manager."
   type        = string
 }
 

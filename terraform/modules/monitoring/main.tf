@@ -13,9 +13,8 @@ resource "aws_sns_topic" "alarms" {
 
 data "aws_caller_identity" "current" {}
 
-data "aws_partition" "current" {}
-
-# Alarms of this account, and the one rule of EventBridge that is named after the job.
+# Alarms of this account, and EventBridge where an option has a rule. EventBridge gives SNS no source: a condition on that
+# statement refuses every event ("Amazon SNS permissions" in its user guide).
 data "aws_iam_policy_document" "alarms" {
   statement {
     sid       = "Alarms"
@@ -32,20 +31,16 @@ data "aws_iam_policy_document" "alarms" {
     }
   }
 
-  statement {
-    sid       = "Events"
-    actions   = ["sns:Publish"]
-    resources = [aws_sns_topic.alarms.arn]
-    principals {
-      type        = "Service"
-      identifiers = ["events.amazonaws.com"]
-    }
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values = [
-        "arn:${data.aws_partition.current.partition}:events:${var.aws_region}:${data.aws_caller_identity.current.account_id}:rule/${var.name}-needs-a-person"
-      ]
+  dynamic "statement" {
+    for_each = var.has_events ? [1] : []
+    content {
+      sid       = "Events"
+      actions   = ["sns:Publish"]
+      resources = [aws_sns_topic.alarms.arn]
+      principals {
+        type        = "Service"
+        identifiers = ["events.amazonaws.com"]
+      }
     }
   }
 }

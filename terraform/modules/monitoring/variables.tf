@@ -3,11 +3,6 @@ variable "name" {
   type        = string
 }
 
-variable "aws_region" {
-  description = "Region of the alarms."
-  type        = string
-}
-
 variable "namespace" {
   description = "Namespace of the job's metrics."
   type        = string
@@ -36,6 +31,11 @@ variable "kms_key_arn" {
 variable "alarm_email" {
   description = "Who is told of alarms; empty: nobody."
   type        = string
+}
+
+variable "has_events" {
+  description = "Whether EventBridge publishes to the topic of the alarms."
+  type        = bool
 }
 
 variable "checkpoint_age_alarm_s" {
