@@ -60,17 +60,30 @@ def load_schema(path: str) -> Schema:
     if not path:
         return Schema()
     try:
-        given: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
+        content = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise JobSettingsError(f"SCHEMA_FILE {path}: {error}") from error
+    return parse_schema(content, path)
+
+
+def parse_schema(content: bytes, name: str) -> Schema:
+    """Return the schema that ``content`` is, which was read from ``name``; see :func:`load_schema`.
+
+    Raises:
+        JobSettingsError: it is no schema.
+    """
+    try:
+        given: Any = yaml.safe_load(content.decode("utf-8-sig"))
         return Schema.model_validate(given)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = "".join(f"{part}: " for part in (".".join(map(str, fault["loc"])),) if part)
-        raise JobSettingsError(f"SCHEMA_FILE {path}: {where}{fault['msg']}") from error
+        raise JobSettingsError(f"SCHEMA_FILE {name}: {where}{fault['msg']}") from error
     except UnicodeDecodeError as error:
         raise JobSettingsError(
-            f"SCHEMA_FILE {path}: byte {error.start} is not UTF-8; save the file as UTF-8"
+            f"SCHEMA_FILE {name}: byte {error.start} is not UTF-8; save the file as UTF-8"
         ) from error
     except RecursionError as error:
-        raise JobSettingsError(f"SCHEMA_FILE {path}: it is nested too deeply for a schema") from error
-    except (OSError, yaml.YAMLError, ValueError) as error:
-        raise JobSettingsError(f"SCHEMA_FILE {path}: {error}") from error
+        raise JobSettingsError(f"SCHEMA_FILE {name}: it is nested too deeply for a schema") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise JobSettingsError(f"SCHEMA_FILE {name}: {error}") from error

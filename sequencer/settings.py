@@ -143,7 +143,10 @@ class JobSettings(BaseSettings):
         description="Encoding of the source: utf-8, any single-byte one, cp932, shift_jis, gbk, gb18030, euc_kr, "
         "cp949, euc_jp, big5 ...; empty: UTF-8, or UTF-16 by its byte order mark.",
     )
-    schema_file: str = Field("", description="JSON or YAML file that types columns; empty: every field is a string.")
+    schema_file: str = Field(
+        "",
+        description="JSON or YAML file that types columns, local or s3://bucket/key; empty: every field is a string.",
+    )
     on_bad_row: OnBadRow = Field("stop", description="What a ragged row, or one that breaks the schema, leads to.")
     dead_letter_topic: Topic = Field("", description="Where bad rows go; empty: KAFKA_TOPIC with -dlq behind it.")
     limit: int = Field(0, ge=0, description="Rows after which the job is done; 0: all.")

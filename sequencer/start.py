@@ -13,7 +13,7 @@ from sequencer.attempt import JobParts
 from sequencer.checkpoint import CheckpointStore, CheckpointsUnavailableError, open_checkpoints
 from sequencer.cloudwatch import CloudWatchEmitter, cloudwatch_client
 from sequencer.dialect_notes import FileDialect
-from sequencer.errors import JobUsageError
+from sequencer.errors import JobSettingsError, JobUsageError
 from sequencer.input import JobInput, open_input
 from sequencer.job import pause_s, run_job
 from sequencer.kafka_config import client_config
@@ -21,9 +21,9 @@ from sequencer.lease import owner_name
 from sequencer.librdkafka import choose_library
 from sequencer.model import Checkpoint, Place, Progress
 from sequencer.ranges import plan_ranges, split_input
-from sequencer.schema import load_schema
+from sequencer.schema import Schema, load_schema, parse_schema
 from sequencer.settings import JobSettings
-from sequencer.source import open_sources
+from sequencer.source import SourceFile, open_sources
 from sequencer.stopping import StopRequest
 from sequencer.target import ExclusiveTarget, Target, TransactionalTarget
 from sequencer.topic import make_topics
@@ -42,10 +42,28 @@ def open_job_input(settings: JobSettings, dialects: Sequence[FileDialect] = ()) 
     Raises:
         SequencerError: they are not there, not allowed, or no CSV.
     """
-    sources = open_sources(
-        settings.sources, connect=_connector(settings), retries=settings.retries, payer=settings.s3_request_payer
-    )
-    return open_input(sources, settings=settings, schema=load_schema(settings.schema_file), dialects=dialects)
+    schema = load_job_schema(settings)
+    return open_input(_opened(settings, settings.sources), settings=settings, schema=schema, dialects=dialects)
+
+
+def load_job_schema(settings: JobSettings) -> Schema:
+    """Read the schema of a job, from a local file or from S3 (``s3://bucket/key``).
+
+    Raises:
+        SequencerError: it cannot be read, or is no schema.
+    """
+    name = settings.schema_file
+    if not name.startswith("s3://"):
+        return load_schema(name)
+    if name.endswith("/"):
+        raise JobSettingsError(f"SCHEMA_FILE {name} is a prefix; give the key of one object")
+    (file,) = _opened(settings, (name,))
+    with file.open() as pieces:
+        return parse_schema(b"".join(pieces), name)
+
+
+def _opened(settings: JobSettings, names: Sequence[str]) -> list[SourceFile]:
+    return open_sources(names, connect=_connector(settings), retries=settings.retries, payer=settings.s3_request_payer)
 
 
 def run_sequence(

@@ -17,9 +17,9 @@ from sequencer.dead_letters import parse_letter
 from sequencer.input import JobInput
 from sequencer.kafka_config import client_config
 from sequencer.log import PartitionLog
-from sequencer.schema import load_schema
 from sequencer.settings import JobSettings, load_settings
 from sequencer.source_rows import rows_by_python
+from sequencer.start import load_job_schema
 from sequencer.topic_proof import MOST_DIFFERENCES, ContentCheck, LineCheck, TopicProof
 
 _BATCH = 10_000
@@ -123,7 +123,7 @@ def _log(settings: JobSettings, *, committed: bool) -> PartitionLog:
 
 def _content_check(settings: JobSettings, lines: range, dead_letter_topic: str | None, job: JobInput) -> ContentCheck:
     """Compare with the rows of the source that have these lines."""
-    kinds = {column.column: column.type for column in load_schema(settings.schema_file).columns}
+    kinds = {column.column: column.type for column in load_job_schema(settings).columns}
     rows = rows_by_python(job.sources, job.heads)
     wanted = takewhile(lambda row: row[0] < lines.stop, dropwhile(lambda row: row[0] < lines.start, rows))
     etags = {etag for _, _, etag in job.identity}

@@ -47,8 +47,13 @@ class FakeMachine:
         self.fakes.answer("{{.State.ExitCode}}", *map(str, exit_codes))
 
     def start(self) -> Ended:
-        given = {"CONFIG_DIR": str(self._config), "SECRETS": str(self.secrets), "POLL_S": "0", "PAUSE_S": "0"}
-        return self.fakes.run(SCRIPT, **{f"CSVPIPE_{name}": value for name, value in given.items()})
+        return self.fakes.run(
+            SCRIPT,
+            CSVPIPE_CONFIG_DIR=str(self._config),
+            CSVPIPE_SECRETS=str(self.secrets),
+            CSVPIPE_POLL_S="0",
+            CSVPIPE_PAUSE_S="0",
+        )
 
     @property
     def log(self) -> str:

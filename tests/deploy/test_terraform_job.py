@@ -195,6 +195,26 @@ def test_several_sources_are_read_in_their_order(job_of: MakeJob) -> None:
     assert job.aws.iam.refused == []
 
 
+def test_schema_in_s3_types_the_columns(job_of: MakeJob) -> None:
+    schema = json.dumps({"SCHEMA_FILE": "s3://my-data/schemas/rows.yaml"})
+    job = job_of(OPTIONS[0], extra_environment=schema)
+    body = b"columns: [{column: id, type: integer, required: true}]"
+    job.aws.s3.put_object(Bucket="my-data", Key="schemas/rows.yaml", Body=body)
+    job.aws.s3.put_object(Bucket="my-data", Key="exports/big.csv", Body=b"id,name\n1,one\ntwo,two\n")
+    ended = job.run()
+    assert ended.code == 65, str(ended)
+    assert "row 2" in " ".join(ended.err.split())
+    job.assert_proven(1)
+
+
+def test_schema_that_is_missing_in_s3_is_named(job_of: MakeJob) -> None:
+    job = job_of(OPTIONS[0], extra_environment=json.dumps({"SCHEMA_FILE": "s3://my-data/schemas/none.yaml"}))
+    job.put_source("exports/big.csv")
+    ended = job.run()
+    assert ended.code == 77, str(ended)  # S3 hides from those who may not list whether there is one
+    assert "s3://my-data/schemas/none.yaml" in ended.err
+
+
 def test_transactional_job_over_a_prefix_with_dead_letters_has_its_rights(job_of: MakeJob) -> None:
     job = job_of(OPTIONS[0], mode="transactional", s3_key="exports/", on_bad_row="dead-letter")
     job.put_source("exports/1.csv", rows=ROWS, bad=7)
