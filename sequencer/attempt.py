@@ -206,6 +206,10 @@ class Attempt:
         except CheckpointsUnavailableError:
             if self._remembered is None:
                 raise
+        else:
+            self._parts.progress.checkpoint_at = time.time()
+        if self._remembered is None:
+            self._parts.progress.dead_lettered_before = self._checkpoint.dead_lettered
         self._has_begun = True
 
     def _run_to_the_end(self) -> Checkpoint:
@@ -401,7 +405,7 @@ class Attempt:
         progress.last_line = acknowledged.last_line
         progress.dead_lettered = self._checkpoint.dead_lettered
         progress.retries = self._sender.retries
-        progress.checkpoint_at = self._keeper.saved_at
+        progress.checkpoint_at = self._keeper.saved_at or progress.checkpoint_at
         self._keeper.offer(self._checkpoint)
 
     def _note_statistics(self, text: str) -> None:

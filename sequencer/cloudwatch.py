@@ -48,7 +48,9 @@ class CloudWatchEmitter:
     Args:
         client: of CloudWatch.
         namespace: where the metrics go.
-        job_id: the one dimension, by which the dashboard finds them.
+        job_id: the one dimension, by which dashboard and alarms find them.
+        whole_job_id: the job that a range belongs to. What is sent is also sent under its name, so that its alarms see
+            the worst of all ranges.
         progress: the counters of the job.
         cost_per_hour: for the estimate of the cost.
         interval_s: seconds between two requests.
@@ -60,13 +62,14 @@ class CloudWatchEmitter:
         *,
         namespace: str,
         job_id: str,
+        whole_job_id: str = "",
         progress: Progress,
         cost_per_hour: float = 0.0,
         interval_s: float = INTERVAL_S,
     ) -> None:
         self._client = client
         self._namespace = namespace
-        self._dimensions = [{"Name": JOB_DIMENSION, "Value": job_id}]
+        self._job_ids = tuple(dict.fromkeys((job_id, whole_job_id or job_id)))
         self._progress = progress
         self._cost_per_hour = cost_per_hour
         self._interval_s = interval_s
@@ -96,15 +99,16 @@ class CloudWatchEmitter:
     def _send(self) -> None:
         now = time.time()
         values = measure(self._progress, now=now, before=self._before, cost_per_hour=self._cost_per_hour)
-        self._before = look(self._progress, now=now)
+        seen = look(self._progress, now=now)
         data: list[Any] = [
             {
                 "MetricName": metric.value,
-                "Dimensions": self._dimensions,
+                "Dimensions": [{"Name": JOB_DIMENSION, "Value": job_id}],
                 "Timestamp": datetime.fromtimestamp(now, UTC),
                 "Value": value,
                 "Unit": METRICS[metric].unit,
             }
+            for job_id in self._job_ids
             for metric, value in values.items()
         ]
         try:
@@ -115,6 +119,7 @@ class CloudWatchEmitter:
                 _log.warning("metrics do not reach CloudWatch for the moment: %s", error)
             self._away = True
         else:
+            self._before = seen  # what CloudWatch did not get is added to what it gets the next time
             if self._away:
                 _log.info("metrics reach CloudWatch again; %d times they did not", self.dropped)
             self._away = False

@@ -17,6 +17,8 @@ WIDGETS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
     ("Retries, errors, dead letters", (Metric.RETRIES, Metric.ERRORS, Metric.DEAD_LETTERS)),
     ("Sent so far, and its cost", (Metric.RECORDS_SENT, Metric.COST_USD)),
 )
+_ADDED = frozenset({Metric.RETRIES, Metric.ERRORS, Metric.DEAD_LETTERS})
+"""Each value is what was added since the one before."""
 _WIDTH, _HEIGHT, _COLUMNS = 8, 6, 3
 _PERIOD_S = 60
 
@@ -36,7 +38,7 @@ def dashboard_body(*, namespace: str, job_id: str, region: str) -> dict[str, Any
                     "region": region,
                     "view": "timeSeries",
                     "period": _PERIOD_S,
-                    "stat": "Maximum",
+                    "stat": "Sum" if metrics[0] in _ADDED else "Maximum",
                     "metrics": [_line(namespace, job_id, metric, metrics[0]) for metric in metrics],
                 },
             }

@@ -14,10 +14,13 @@ from typing import Self
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from sequencer.stopping import StopRequest
+
 _log = logging.getLogger(__name__)
 METADATA = "http://169.254.169.254"
 INTERVAL_S = 5.0
 TIMEOUT_S = 1.0
+GOING_S = 180.0
 _TOKEN_S = "21600"  # noqa: S105  how long a token lasts, and none
 
 
@@ -63,7 +66,7 @@ class InterruptionWatch:
         told = False
         while True:
             try:
-                notice = self._ask()
+                notice = self.notice()
             except HTTPError as error:
                 if not told:
                     _log.debug("there is no metadata of EC2 here: %s", error)
@@ -74,8 +77,12 @@ class InterruptionWatch:
             if self._closed.wait(self._interval_s):
                 return
 
-    def _ask(self) -> str | None:
-        """Return the notice; None: there is none."""
+    def notice(self) -> str | None:
+        """Return the notice; None: there is none.
+
+        Raises:
+            urllib3.exceptions.HTTPError: there is no metadata.
+        """
         if not self._token:
             headers = {"X-aws-ec2-metadata-token-ttl-seconds": _TOKEN_S}
             answer = self._http.request("PUT", f"{self._endpoint}/latest/api/token", headers=headers)
@@ -88,3 +95,31 @@ class InterruptionWatch:
         if answer.status == 401:
             self._token = ""  # it has run out
         return answer.data.decode() if answer.status == 200 else None
+
+
+def wait_on_machine_that_goes(stop: StopRequest, *, endpoint: str = METADATA, most_s: float = GOING_S) -> None:
+    """Return at once unless this machine has its notice already; on such a machine wait to be taken away with it.
+
+    Batch starts a job that ends with 75 again at once, on the same machine while that takes new jobs. Each such start
+    would see the notice and end, and in the two minutes that are left all ten attempts would be used up. A start that
+    waits costs one attempt, and Batch places the next one elsewhere, as the machine is gone.
+
+    Args:
+        stop: the request to end early.
+        endpoint: of the metadata.
+        most_s: how long the machine is waited for; more than the two minutes of the notice.
+
+    Raises:
+        StopRequestedError: the machine goes, and nothing was begun.
+    """
+    try:
+        notice = InterruptionWatch(stop.request, endpoint=endpoint).notice()
+    except HTTPError as error:
+        _log.debug("there is no metadata of EC2 here: %s", error)
+        return
+    if notice is None:
+        return
+    _log.warning("This machine is about to be taken away: nothing is begun on it: %s", notice)
+    if not stop.wait(most_s):
+        stop.request(f"the machine is about to be taken away: {notice}")
+    stop.check()

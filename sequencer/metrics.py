@@ -48,10 +48,10 @@ METRICS: dict[Metric, Described] = {
     Metric.PERCENT_READ: Described("Percent", "How much of the source, as stored, was read"),
     Metric.ETA_SECONDS: Described("Seconds", "Time to the end of the source at the pace since the start"),
     Metric.LAG_BYTES: Described("Bytes", "What is left of the source, as stored"),
-    Metric.CHECKPOINT_AGE_SECONDS: Described("Seconds", "Time since the last checkpoint that was saved"),
-    Metric.RETRIES: Described("Count", "Trouble that Kafka's client has reported and gone on after"),
-    Metric.ERRORS: Described("Count", "Attempts of the job that have failed"),
-    Metric.DEAD_LETTERS: Described("Count", "Rows that went to the dead-letter topic"),
+    Metric.CHECKPOINT_AGE_SECONDS: Described("Seconds", "Time since the last checkpoint was saved, or since the start"),
+    Metric.RETRIES: Described("Count", "Trouble that Kafka's client has got over since the last look"),
+    Metric.ERRORS: Described("Count", "Attempts of the job that have failed since the last look"),
+    Metric.DEAD_LETTERS: Described("Count", "Rows that went to the dead-letter topic since the last look"),
     Metric.COST_USD: Described("None", "What the machine has cost so far, by COST_PER_HOUR"),
     Metric.QUEUED_RECORDS: Described("Count", "Records in the queue of Kafka's client"),
     Metric.ROUND_TRIP_MS: Described("Milliseconds", "Average time of a request to the slowest broker"),
@@ -60,16 +60,26 @@ METRICS: dict[Metric, Described] = {
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen at one moment, for the rates at the next: ``time.time()`` and two counters."""
+    """What was seen at one moment, for what has been added at the next: ``time.time()`` and the counters."""
 
     at: float
     records: int
     size_bytes: int
+    retries: int = 0
+    errors: int = 0
+    dead_lettered: int = 0
 
 
 def look(progress: Progress, *, now: float) -> Look:
     """Return the counters as they stand."""
-    return Look(now, progress.records_sent, progress.bytes_sent)
+    return Look(
+        now,
+        progress.records_sent,
+        progress.bytes_sent,
+        progress.retries,
+        progress.errors,
+        _dead_lettered_by_us(progress),
+    )
 
 
 def measure(progress: Progress, *, now: float, before: Look | None, cost_per_hour: float = 0.0) -> dict[Metric, float]:
@@ -78,7 +88,7 @@ def measure(progress: Progress, *, now: float, before: Look | None, cost_per_hou
     Args:
         progress: the counters of the job.
         now: ``time.time()``.
-        before: the last look, for the rates; None: since the start.
+        before: the last look; rates, retries, errors and dead letters are those since then. None: since the start.
         cost_per_hour: what the machine costs, in USD.
     """
     since = before or Look(progress.started_at, 0, 0)
@@ -88,14 +98,19 @@ def measure(progress: Progress, *, now: float, before: Look | None, cost_per_hou
         Metric.RECORDS_PER_SECOND: (progress.records_sent - since.records) / seconds,
         Metric.BYTES_PER_SECOND: (progress.bytes_sent - since.size_bytes) / seconds,
         Metric.RECORDS_SENT: progress.records_sent,
-        Metric.RETRIES: progress.retries,
-        Metric.ERRORS: progress.errors,
-        Metric.DEAD_LETTERS: progress.dead_lettered,
+        Metric.RETRIES: max(0, progress.retries - since.retries),  # each attempt counts anew
+        Metric.ERRORS: progress.errors - since.errors,
+        Metric.DEAD_LETTERS: _dead_lettered_by_us(progress) - since.dead_lettered,
         Metric.COST_USD: cost_per_hour * running_s / 3600,
     }
-    if progress.checkpoint_at:
-        values[Metric.CHECKPOINT_AGE_SECONDS] = max(0.0, now - progress.checkpoint_at)
+    if saved_at := progress.checkpoint_at or progress.started_at:
+        values[Metric.CHECKPOINT_AGE_SECONDS] = max(0.0, now - saved_at)
     return values | _of_source(progress, running_s) | _of_client(progress)
+
+
+def _dead_lettered_by_us(progress: Progress) -> int:
+    """Return how many rows this process has sent to the dead-letter topic."""
+    return max(0, progress.dead_lettered - progress.dead_lettered_before)
 
 
 def _of_source(progress: Progress, running_s: float) -> dict[Metric, float]:

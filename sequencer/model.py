@@ -140,11 +140,14 @@ class Progress:
     bytes_sent: int = 0
     """Their bytes as JSON."""
     dead_lettered: int = 0
+    """Rows of the job that went to the dead-letter topic, those of earlier processes included."""
+    dead_lettered_before: int = 0
+    """How many of them were there when this process began."""
     last_line: int = 0
     retries: int = 0
     errors: int = 0
     checkpoint_at: float = 0.0
-    """``time.time()`` of the last checkpoint that was saved; 0: none yet."""
+    """``time.time()`` of the last checkpoint that this process has saved; 0: none yet."""
     bytes_read_before: int = 0
     """How much of the source lies before the place at which this process began to read."""
     sending_s: float = 0.0

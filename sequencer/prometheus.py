@@ -57,6 +57,9 @@ _BYTES_SENT = "csvpipe_sequencer_bytes_sent"
 """Here alone: CloudWatch gets the rate itself, Prometheus makes it of this."""
 MEANINGS = {
     **{prometheus_name(metric): described.meaning for metric, described in METRICS.items()},
+    prometheus_name(Metric.RETRIES): "Trouble that Kafka's client has got over",
+    prometheus_name(Metric.ERRORS): "Attempts of the job that have failed in this process",
+    prometheus_name(Metric.DEAD_LETTERS): "Rows that this process has sent to the dead-letter topic",
     prometheus_name(Metric.RECORDS_PER_SECOND): "Records acknowledged a second, the mean since the start",
     prometheus_name(Metric.BYTES_PER_SECOND): "Their bytes as JSON a second, the mean since the start",
     _BYTES_SENT: "Bytes as JSON of the records acknowledged by this process",

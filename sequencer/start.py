@@ -129,6 +129,7 @@ def _run(parts: JobParts, stop: StopRequest, cloudwatch: CloudWatchClient | None
                     cloudwatch,
                     namespace=settings.cloudwatch_namespace,
                     job_id=parts.job_id,
+                    whole_job_id=settings.job_id,
                     progress=parts.progress,
                     cost_per_hour=settings.cost_per_hour,
                 )

@@ -12,7 +12,7 @@ from csvpipe.console import format_count, output
 from csvpipe.delimiter_help import DELIMITER_HELP
 from csvpipe.sequence_progress import showing
 from sequencer.input import JobInput
-from sequencer.interruption import InterruptionWatch
+from sequencer.interruption import InterruptionWatch, wait_on_machine_that_goes
 from sequencer.logging import configure_logging
 from sequencer.model import FOUND_RECORDS, Checkpoint, JobStatus, Progress
 from sequencer.prometheus import JobCollector, serving_metrics
@@ -122,9 +122,10 @@ def command(
             collector = JobCollector(cost_per_hour=settings.cost_per_hour)
             stack.enter_context(serving_metrics(collector, port=settings.metrics_port))
             observers.append(collector.add)
-        if settings.interruption_check:
-            stack.enter_context(InterruptionWatch(stop.request))
         try:
+            if settings.interruption_check:
+                wait_on_machine_that_goes(stop)
+                stack.enter_context(InterruptionWatch(stop.request))
             finals = run_sequence(settings, job, stop=stop, observers=observers)
         except StopRequestedError:
             output().print(f"[yellow]STOPPED[/] {settings.job_id} ({stop.reason}): nothing was begun yet")

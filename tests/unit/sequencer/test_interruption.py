@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from sequencer.interruption import InterruptionWatch
+from sequencer.interruption import InterruptionWatch, wait_on_machine_that_goes
+from sequencer.stopping import StopRequest, StopRequestedError
 from tests.support.waiting import wait_until
 
 NOTICE = '{"action": "terminate", "time": "2026-01-31T12:02:00Z"}'
@@ -91,3 +92,37 @@ def test_machine_without_metadata_goes_on(fake_metadata: FakeMetadata) -> None:
         watch._endpoint = fake_metadata.endpoint
         fake_metadata.notice = NOTICE
         wait_until(lambda: told == [NOTICE], what="it is asked again", deadline_s=20)
+
+
+def test_start_on_a_machine_that_goes_waits_to_be_ended_with_it(fake_metadata: FakeMetadata) -> None:
+    """One that ended at once would be started again here, and see the same notice."""
+    fake_metadata.notice = NOTICE
+    stop = StopRequest()
+    ended: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            wait_on_machine_that_goes(stop, endpoint=fake_metadata.endpoint, most_s=600)
+        except StopRequestedError as error:
+            ended.append(error)
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    wait_until(lambda: fake_metadata.asked > 0, what="it asks", deadline_s=20)
+    assert (starting.is_alive(), ended) == (True, [])
+    stop.request("SIGTERM")
+    starting.join(20)
+    assert [str(error) for error in ended] == ["SIGTERM"]
+
+
+def test_start_on_a_machine_that_goes_and_is_not_ended_begins_nothing(fake_metadata: FakeMetadata) -> None:
+    fake_metadata.notice = NOTICE
+    stop = StopRequest()
+    with pytest.raises(StopRequestedError, match="is about to be taken away"):
+        wait_on_machine_that_goes(stop, endpoint=fake_metadata.endpoint, most_s=0.01)
+
+
+def test_start_on_a_machine_without_notice_begins_at_once(fake_metadata: FakeMetadata) -> None:
+    wait_on_machine_that_goes(StopRequest(), endpoint=fake_metadata.endpoint)
+    wait_on_machine_that_goes(StopRequest(), endpoint="http://127.0.0.1:1")
+    assert fake_metadata.asked == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -14,7 +15,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from sequencer.cloudwatch import CloudWatchEmitter
 from sequencer.dashboard import WIDGETS, dashboard_body
-from sequencer.metrics import METRICS, Look, Metric, measure
+from sequencer.metrics import METRICS, Look, Metric, look, measure
 from sequencer.model import Progress
 from tests.support.waiting import wait_until
 
@@ -62,8 +63,59 @@ def test_first_look_has_its_rates_since_the_start() -> None:
 
 def test_what_is_not_known_yet_is_left_out() -> None:
     values = measure(Progress(started_at=50.0), now=50.0, before=None)
-    unknown = {Metric.PERCENT_READ, Metric.ETA_SECONDS, Metric.LAG_BYTES, Metric.CHECKPOINT_AGE_SECONDS}
+    unknown = {Metric.PERCENT_READ, Metric.ETA_SECONDS, Metric.LAG_BYTES}
     assert not unknown & set(values)
+
+
+def test_job_that_hangs_before_its_first_acknowledgement_has_an_age() -> None:
+    assert measure(Progress(started_at=50.0), now=450.0, before=None)[Metric.CHECKPOINT_AGE_SECONDS] == 400
+
+
+def test_what_has_failed_before_the_last_look_is_not_counted_again() -> None:
+    before = look(HALFWAY, now=100.0)
+    more = replace(HALFWAY, errors=HALFWAY.errors + 2, dead_lettered=HALFWAY.dead_lettered + 1)
+    counted = (Metric.ERRORS, Metric.RETRIES, Metric.DEAD_LETTERS)
+    assert [measure(HALFWAY, now=110.0, before=before)[each] for each in counted] == [0, 0, 0]
+    assert [measure(more, now=110.0, before=before)[each] for each in counted] == [2, 0, 1]
+
+
+def test_dead_letters_of_earlier_processes_are_not_counted_by_the_next_one() -> None:
+    progress = Progress(started_at=50.0)
+    before = look(progress, now=60.0)
+    progress.dead_lettered_before = 7
+    progress.dead_lettered = 8
+    assert measure(progress, now=70.0, before=before)[Metric.DEAD_LETTERS] == 1
+
+
+def test_what_cloudwatch_did_not_get_is_added_to_the_next_values(moto_cloudwatch: CloudWatchClient) -> None:
+    progress, sent = Progress(started_at=50.0), []
+    send = moto_cloudwatch.put_metric_data
+
+    def fail_while_two_attempts_fail(**given: Any) -> Any:
+        if len(sent) == 1 and progress.errors == 0:
+            progress.errors = 2
+        (errors,) = (each["Value"] for each in given["MetricData"] if each["MetricName"] == "Errors")
+        sent.append(errors)
+        if len(sent) == 3:
+            raise EndpointConnectionError(endpoint_url="http://x")
+        return send(**given)
+
+    with (
+        patch.object(moto_cloudwatch, "put_metric_data", fail_while_two_attempts_fail),
+        CloudWatchEmitter(moto_cloudwatch, namespace="csvpipe", job_id="job", progress=progress, interval_s=0.01),
+    ):
+        wait_until(lambda: len(sent) > 4, what="it goes on", deadline_s=20)
+    assert sent[:5] == [0, 0, 2, 2, 0]
+
+
+def test_metrics_of_a_range_reach_the_alarms_of_the_whole_job(moto_cloudwatch: CloudWatchClient) -> None:
+    with CloudWatchEmitter(
+        moto_cloudwatch, namespace="csvpipe", job_id="job.p1", whole_job_id="job", progress=HALFWAY, interval_s=3600
+    ):
+        pass
+    listed = moto_cloudwatch.list_metrics(Namespace="csvpipe")["Metrics"]
+    assert {each["Dimensions"][0]["Value"] for each in listed} == {"job.p1", "job"}
+    assert len(listed) == 2 * len(Metric)
 
 
 @pytest.fixture
