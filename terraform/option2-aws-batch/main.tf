@@ -40,6 +40,7 @@ module "foundation" {
   job_id                   = var.job_id
   mode                     = var.mode
   fence                    = var.fence
+  require_durable_topic    = var.require_durable_topic
   compression              = var.compression
   on_bad_row               = var.on_bad_row
   extra_environment        = var.extra_environment

@@ -164,6 +164,12 @@ variable "fence" {
   default     = true
 }
 
+variable "require_durable_topic" {
+  description = "Refuse a topic that may lose acknowledged records with one broker (replication factor or min.insync.replicas below 2)."
+  type        = bool
+  default     = true
+}
+
 variable "extra_environment" {
   description = "More settings of the sequencer, by their names in .env.example: { DELIMITER = \";\", LIMIT = \"1000000\" }. SOURCE takes the place of s3_bucket and s3_key: URIs of S3, separated by single blanks."
   type        = map(string)
@@ -175,7 +181,7 @@ variable "extra_environment" {
       for name in keys(var.extra_environment) : contains([
         "SOURCE", "S3_ENDPOINT", "S3_REQUEST_PAYER", "PARTITIONS", "KAFKA_CA_FILE", "LIBRDKAFKA", "KAFKA_OPTIONS", "COMPRESSION_LEVEL",
         "APPEND", "DYNAMODB_ENDPOINT", "CHECKPOINT_INTERVAL", "TRANSACTION_RECORDS", "CHECKPOINT_INTERVAL_S",
-        "LEASE_S", "DELIVERY_TIMEOUT_S", "RETRIES", "DELIMITER", "ENCODING", "SCHEMA_FILE", "LIMIT", "DRY_RUN",
+        "LEASE_S", "DELIVERY_TIMEOUT_S", "RETRIES", "RETRY_FOR_S", "LEASE_WAIT_S", "DELIMITER", "ENCODING", "SCHEMA_FILE", "LIMIT", "DRY_RUN",
         "CLOUDWATCH_ENDPOINT", "METRICS_PORT", "LOG_LEVEL",
       ], name)
     ])

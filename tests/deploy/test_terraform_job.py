@@ -70,6 +70,7 @@ class PlannedJob:
             **aws.environment(),
             **SHORT,
             "KAFKA_BOOTSTRAP_SERVERS": broker.listener("OAUTH"),
+            "REQUIRE_DURABLE_TOPIC": "false",  # there is one broker
             "KAFKA_CA_FILE": certificate,
         }
 
@@ -158,6 +159,15 @@ def test_first_start_and_resume_end_with_every_row(option_name: str, job_of: Mak
     assert job.metrics() == {job.job_id}
     job.assert_proven(ROWS)
     assert job.aws.iam.refused == []
+
+
+def test_topic_of_one_replica_is_refused_as_planned(job_of: MakeJob) -> None:
+    """The job may read what it has to know for that: the options of the topic."""
+    job = job_of(OPTIONS[0])
+    job.put_source("exports/big.csv")
+    ended = job.run(REQUIRE_DURABLE_TOPIC=job.plan.environment()["REQUIRE_DURABLE_TOPIC"])
+    assert ended.code == 78, str(ended)
+    assert "is not durable: it has one replica" in " ".join(ended.err.split())
 
 
 @pytest.mark.parametrize(

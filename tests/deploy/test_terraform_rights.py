@@ -107,6 +107,13 @@ def test_late_requests_are_refused_by_default(example_plan: Plan) -> None:
     assert example_plan.environment()["FENCE"] == "true"
 
 
+def test_topic_that_one_broker_could_lose_is_refused_by_default(
+    example_plan: Plan, planned: Callable[..., Plan]
+) -> None:
+    assert example_plan.environment()["REQUIRE_DURABLE_TOPIC"] == "true"
+    assert planned(OPTIONS[0], require_durable_topic="false").environment()["REQUIRE_DURABLE_TOPIC"] == "false"
+
+
 def test_prefix_may_be_listed_and_read_below(planned: Callable[..., Plan]) -> None:
     statements = planned(OPTIONS[0], s3_key="exports/").statements("job")
     assert statements["ReadTheSource"].resources == ("arn:aws:s3:::my-data/exports/*",)

@@ -24,6 +24,7 @@ locals {
     JOB_ID                  = var.job_id
     MODE                    = var.mode
     FENCE                   = tostring(var.fence)
+    REQUIRE_DURABLE_TOPIC   = tostring(var.require_durable_topic)
     COMPRESSION             = var.compression
     ON_BAD_ROW              = var.on_bad_row
     DEAD_LETTER_TOPIC       = local.dlq

@@ -86,6 +86,11 @@ variable "fence" {
   type        = bool
 }
 
+variable "require_durable_topic" {
+  description = "Refuse a topic that may lose acknowledged records with one broker (replication factor or min.insync.replicas below 2)."
+  type        = bool
+}
+
 variable "compression" {
   description = "gzip, lz4, zstd, snappy or none; zstd is as small as gzip and four times as fast."
   type        = string
