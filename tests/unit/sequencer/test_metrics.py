@@ -88,7 +88,8 @@ def test_dead_letters_of_earlier_processes_are_not_counted_by_the_next_one() -> 
 
 
 def test_what_cloudwatch_did_not_get_is_added_to_the_next_values(moto_cloudwatch: CloudWatchClient) -> None:
-    progress, sent = Progress(started_at=50.0), []
+    progress = Progress(started_at=50.0)
+    sent: list[float] = []
     send = moto_cloudwatch.put_metric_data
 
     def fail_while_two_attempts_fail(**given: Any) -> Any:
