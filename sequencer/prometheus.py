@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from sequencer.metrics import METRICS, Metric, measure
 from sequencer.model import Progress
+
+PrometheusFamily = CounterMetricFamily | GaugeMetricFamily
 
 
 class JobCollector(Collector):
@@ -29,7 +31,7 @@ class JobCollector(Collector):
         """Show the counters of one more job."""
         self._jobs.append((job_id, progress))
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[PrometheusFamily]:
         """Give every metric, with a value for each job."""
         now = time.time()
         measured = [
@@ -37,23 +39,34 @@ class JobCollector(Collector):
             for job_id, progress in self._jobs
         ]
         for metric in METRICS:
-            family = GaugeMetricFamily(prometheus_name(metric), MEANINGS[prometheus_name(metric)], labels=["job_id"])
+            family = _family(prometheus_name(metric))
             for job_id, values in measured:
                 if metric in values:
-                    family.add_metric([job_id], values[metric])
+                    family.add_metric([job_id], values[metric] * _SCALES.get(metric, 1))
             yield family
-        sent = GaugeMetricFamily(_BYTES_SENT, MEANINGS[_BYTES_SENT], labels=["job_id"])
+        sent = _family(_BYTES_SENT)
         for job_id, progress in self._jobs:
             sent.add_metric([job_id], progress.bytes_sent)
         yield sent
 
 
 def prometheus_name(metric: Metric) -> str:
-    """Return ``csvpipe_sequencer_records_sent`` for ``RecordsSent``."""
-    return "csvpipe_sequencer" + re.sub(r"(?=[A-Z])", "_", metric.value).lower()
+    """Return ``csvpipe_sequencer_records_sent_total`` for ``RecordsSent``: counters end like that."""
+    spelled = _NAMES.get(metric) or re.sub(r"(?=[A-Z])", "_", metric.value).lower().removeprefix("_")
+    return f"csvpipe_sequencer_{spelled}{'_total' if metric in _COUNTERS else ''}"
 
 
-_BYTES_SENT = "csvpipe_sequencer_bytes_sent"
+def _family(name: str) -> PrometheusFamily:
+    """Return a metric without values; its type follows from its name."""
+    kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+    return kind(name, MEANINGS[name], labels=["job_id"])
+
+
+_COUNTERS = frozenset({Metric.RECORDS_SENT, Metric.RETRIES, Metric.ERRORS, Metric.DEAD_LETTERS})
+_NAMES = {Metric.PERCENT_READ: "read_ratio", Metric.ROUND_TRIP_MS: "round_trip_seconds"}
+_SCALES = {Metric.PERCENT_READ: 0.01, Metric.ROUND_TRIP_MS: 0.001}
+"""CloudWatch has percent and milliseconds."""
+_BYTES_SENT = "csvpipe_sequencer_bytes_sent_total"
 """Here alone: CloudWatch gets the rate itself, Prometheus makes it of this."""
 MEANINGS = {
     **{prometheus_name(metric): described.meaning for metric, described in METRICS.items()},
@@ -62,6 +75,7 @@ MEANINGS = {
     prometheus_name(Metric.DEAD_LETTERS): "Rows that this process has sent to the dead-letter topic",
     prometheus_name(Metric.RECORDS_PER_SECOND): "Records acknowledged a second, the mean since the start",
     prometheus_name(Metric.BYTES_PER_SECOND): "Their bytes as JSON a second, the mean since the start",
+    prometheus_name(Metric.PERCENT_READ): "How much of the source, as stored, was read, from 0 to 1",
     _BYTES_SENT: "Bytes as JSON of the records acknowledged by this process",
 }
 """The meaning of every metric on the page, by its name there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -11,6 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from sequencer.metrics import Metric
 from sequencer.model import Progress
 from sequencer.prometheus import MEANINGS, JobCollector, prometheus_name, serving_metrics
+
+FULL = Progress(
+    records_sent=5,
+    started_at=1.0,
+    total_bytes=400,
+    bytes_read=100,
+    statistics={"msg_cnt": 1, "brokers": {"1": {"rtt": {"avg": 1500}}}},
+)
 
 
 def scrape(port: int) -> dict[tuple[str, str], float]:
@@ -24,7 +33,7 @@ def test_metrics_are_those_of_the_moment_for_each_job() -> None:
     first, second = Progress(records_sent=5, started_at=1.0), Progress(records_sent=7, started_at=1.0)
     collector.add("first", first)
     with serving_metrics(collector, port=0, address="127.0.0.1") as port:
-        assert scrape(port)["csvpipe_sequencer_records_sent", "first"] == 5
+        assert scrape(port)["csvpipe_sequencer_records_sent_total", "first"] == 5
         collector.add("second", second)
         first.records_sent = 6
         found = scrape(port)
@@ -43,7 +52,28 @@ def test_pace_is_the_mean_since_the_start_and_says_so_whoever_has_looked_before(
         assert "since the start" in pace.documentation
         assert families["csvpipe_sequencer_bytes_per_second"].samples[0].value == pytest.approx(50, rel=0.1)
     assert families["csvpipe_sequencer_bytes_sent"].samples[0].value == 5_000
-    assert families.keys() == MEANINGS.keys()
+    assert families.keys() == {name.removesuffix("_total") for name in MEANINGS}
+
+
+def test_what_only_grows_is_a_counter_and_the_rest_a_gauge() -> None:
+    collector = JobCollector(cost_per_hour=1.0)
+    collector.add("orders", FULL)
+    with serving_metrics(collector, port=0, address="127.0.0.1") as port:
+        text = urllib3.request("GET", f"http://127.0.0.1:{port}/metrics").data.decode()
+    types = dict(re.findall(r"^# TYPE csvpipe_sequencer_(\w+) (\w+)$", text, re.MULTILINE))
+    counters = {name for name, kind in types.items() if kind == "counter"}
+    assert counters == {f"{name}_total" for name in ("records_sent", "bytes_sent", "retries", "errors", "dead_letters")}
+    assert set(types.values()) == {"counter", "gauge"}
+    assert {name for name in types if name.endswith(("_percent", "_ms", "percent_read"))} == set()
+
+
+def test_units_are_base_units() -> None:
+    collector = JobCollector(cost_per_hour=1.0)
+    collector.add("orders", FULL)
+    with serving_metrics(collector, port=0, address="127.0.0.1") as port:
+        found = scrape(port)
+    assert found["csvpipe_sequencer_read_ratio", "orders"] == pytest.approx(0.25)
+    assert found["csvpipe_sequencer_round_trip_seconds", "orders"] == pytest.approx(0.0015)
 
 
 def test_names_are_in_prometheus_spelling() -> None:
