@@ -142,12 +142,36 @@ class S3Objects:
 
 
 def connect(settings: ClientSettings) -> S3Objects:
-    """Return the bucket that ``settings`` name; nothing is sent yet."""
+    """Return the bucket that ``settings`` name; nothing is sent yet.
+
+    Raises:
+        ConfigurationError: the address, the region, the profile or half of the credentials is wrong.
+        UnavailableError: what gives the credentials does not answer.
+    """
+    from sequencer.aws_errors import making_client
+    from sequencer.errors import SequencerError, TryAgainError
+
+    try:
+        with making_client("S3"):
+            client = _client(settings)
+    except TryAgainError as error:
+        raise UnavailableError(error.detail) from error
+    except SequencerError as error:
+        raise ConfigurationError(f"{error.detail} (S3_ENDPOINT, S3_REGION, AWS_PROFILE)") from error
+    return S3Objects(
+        client,
+        bucket=settings.s3_bucket,
+        address=settings.s3_endpoint or "Amazon S3",
+        payer=settings.s3_request_payer,
+    )
+
+
+def _client(settings: ClientSettings) -> S3Client:
     import boto3
     from botocore.config import Config
 
     secret = settings.aws_secret_access_key
-    client = boto3.client(
+    return boto3.client(
         "s3",
         endpoint_url=settings.s3_endpoint or None,
         region_name=settings.s3_region,
@@ -159,10 +183,4 @@ def connect(settings: ClientSettings) -> S3Objects:
             retries={"max_attempts": 4, "mode": "standard"},
             s3={"addressing_style": "path" if settings.s3_endpoint else "auto"},
         ),
-    )
-    return S3Objects(
-        client,
-        bucket=settings.s3_bucket,
-        address=settings.s3_endpoint or "Amazon S3",
-        payer=settings.s3_request_payer,
     )

@@ -18,12 +18,10 @@ from sequencer.batch import Records
 from sequencer.errors import BadRowError
 from sequencer.model import DeadLetter, EncodedBlock, RecordBlock
 from sequencer.schema import Schema
-from sequencer.settings import OnBadRow
+from sequencer.settings import MAX_RECORD_BYTES, OnBadRow
 from sequencer.typed import TypedColumns
 
 SOURCE_LINE, SOURCE_FILE = "_source_line", "_source_file"
-MAX_RECORD_BYTES = 1_000_000 - 512
-"""Kafka's own limit for a message, less its framing."""
 _LARGEST_FIELD_BYTES = 2**31 - 1
 Fault = tuple[int, str]
 """The line of a row that is not sent, and why."""
@@ -103,7 +101,9 @@ class Encoder:
         fits = records.sizes <= self._max_record_bytes
         lines = frame[SOURCE_LINE]
         for at in np.flatnonzero(~fits).tolist():
-            reason = f"{records.sizes[at]} bytes as JSON, and a message may have {self._max_record_bytes}"
+            reason = (
+                f"{records.sizes[at]} bytes as JSON, and a message may have {self._max_record_bytes} (MAX_RECORD_BYTES)"
+            )
             faults.append((lines[at], reason))
         return frame.filter(pl.Series(fits)), records.only(fits)
 

@@ -139,6 +139,7 @@ def open_input(
             encoding=head.encoding,
             schema=schema,
             on_bad_row=settings.on_bad_row,
+            max_record_bytes=settings.max_record_bytes,
         )
         for head in heads
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sequencer.errors import JobSettingsError, NotAllowedError
-from sequencer.settings import JobSettings
+from sequencer.settings import FRAMING_BYTES, MAX_RECORD_BYTES, JobSettings
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ def client_config(settings: JobSettings) -> dict[str, Any]:
         "client.id": f"csvpipe-sequencer-{settings.job_id}",
         "log.connection.close": False,
     }
+    if settings.max_record_bytes > MAX_RECORD_BYTES:
+        config["message.max.bytes"] = settings.max_record_bytes + FRAMING_BYTES
     if settings.kafka_ca_file:
         if not Path(settings.kafka_ca_file).exists():
             raise JobSettingsError(f"KAFKA_CA_FILE: there is no file {settings.kafka_ca_file}")

@@ -16,7 +16,12 @@ Mode = Literal["exclusive", "transactional"]
 Compression = Literal["gzip", "lz4", "zstd", "snappy", "none"]
 Security = Literal["plaintext", "tls", "scram", "iam"]
 EXPIRY_FACTOR = 1.5
+FRAMING_BYTES = 512
+"""What a record has around its value in a request, at most: ours have no key and no headers."""
+MAX_RECORD_BYTES = 1_000_000 - FRAMING_BYTES
+"""Kafka's own limit for a message, less its framing."""
 _LONGEST_TOPIC = 249
+_BROKER = re.compile(r"(?:[A-Za-z_]+://)?(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]:/\s,]+)(?::([0-9]{1,5}))?")
 OnBadRow = Literal["stop", "dead-letter"]
 
 
@@ -30,6 +35,16 @@ def _check_topic(name: str) -> str:
     return name
 
 
+def _check_brokers(servers: str) -> str:
+    """Check that each of ``servers`` is a host, with a port or without."""
+    for server in filter(None, servers.split(",")):
+        found = _BROKER.fullmatch(server.strip())
+        if found is None or not 0 < int(found[1] or 1) < 2**16:
+            raise ValueError(f"{server.strip()!r} is no host:port")
+    return servers
+
+
+Brokers = Annotated[str, AfterValidator(_check_brokers)]
 Topic = Annotated[str, AfterValidator(_check_topic)]
 
 
@@ -49,7 +64,9 @@ class JobSettings(BaseSettings):
     s3_endpoint: str | None = Field(None, pattern=r"^https?://", description="Object store; empty for Amazon's own.")
     s3_request_payer: Payer = Field("", description="requester: this account pays for reading a bucket of others.")
     aws_region: str = Field("us-east-1", description="Region of S3, DynamoDB, CloudWatch and MSK.")
-    kafka_bootstrap_servers: str = Field("", description="Kafka brokers to start from, host:port, separated by commas.")
+    kafka_bootstrap_servers: Brokers = Field(
+        "", description="Kafka brokers to start from, host:port, separated by commas."
+    )
     kafka_topic: Topic = Field("", description="Topic that the records go to.")
     create_topic: bool = Field(
         False,
@@ -149,6 +166,13 @@ class JobSettings(BaseSettings):
     )
     on_bad_row: OnBadRow = Field("stop", description="What a ragged row, or one that breaks the schema, leads to.")
     dead_letter_topic: Topic = Field("", description="Where bad rows go; empty: KAFKA_TOPIC with -dlq behind it.")
+    max_record_bytes: int = Field(
+        MAX_RECORD_BYTES,
+        ge=1,
+        le=64_000_000,
+        description="Bytes that a row may have as JSON; a longer one is a bad row. More than the default takes a topic "
+        "whose max.message.bytes is at least 512 bytes more, and brokers whose replica.fetch.max.bytes is, too.",
+    )
     limit: int = Field(0, ge=0, description="Rows after which the job is done; 0: all.")
     dry_run: bool = Field(False, description="Read, encode and count, and send nothing.")
     cloudwatch_namespace: str = Field("", description="Namespace of the metrics in CloudWatch; empty: none are sent.")

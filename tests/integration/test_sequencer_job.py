@@ -78,6 +78,19 @@ def test_sparse_wide_rows_are_sent_though_a_block_of_them_is_more_than_the_clien
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_rows_above_a_megabyte_are_sent_where_topic_and_setting_take_them(rig: SequencerRig, mode: str) -> None:
+    rig.set_topic("max.message.bytes", "10000000")
+    long = "".join(f"{number:07d}" for number in range(600_000))
+    Path(rig.source).write_text(f"id,text\n1,{long}\n2,x\n3,{long[:2_000_000]}\n", encoding="utf-8")
+    refused = rig.run("--mode", mode, "--compression", "none")
+    assert (refused.code, "row 1, byte 8: 4200" in refused.err, "MAX_RECORD_BYTES" in refused.err) == (65, True, True)
+    rig.environment["MAX_RECORD_BYTES"] = "9000000"
+    ended = rig.run("--mode", mode, "--compression", "none")
+    assert ended.code == 0, str(ended)
+    rig.assert_proven(3)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_job_that_is_done_sends_nothing_again(rig: SequencerRig, mode: str) -> None:
     rig.write_source(100)
     for _ in range(2):

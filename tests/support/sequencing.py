@@ -16,7 +16,13 @@ from types import TracebackType
 
 import psutil
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own examples do so
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+)
 
 from sequencer.checkpoint import CheckpointStore
 from sequencer.model import Checkpoint
@@ -94,6 +100,13 @@ class SequencerRig:
         for made in admin.create_topics([NewTopic(name, partitions, 1)]).values():
             made.result(30)
         return name
+
+    def set_topic(self, option: str, value: str) -> None:
+        """Set an option of the topic."""
+        entry = ConfigEntry(option, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ConfigResource.Type.TOPIC, self.topic, incremental_configs=[entry])
+        admin = AdminClient({"bootstrap.servers": self.broker.bootstrap})
+        admin.incremental_alter_configs([resource])[resource].result(30)
 
     def make_topic_anew(self) -> None:
         """Delete the topic, and make an empty one of its name."""

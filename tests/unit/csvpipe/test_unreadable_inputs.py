@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import boto3
 import pytest
 
 import csvpipe.settings
@@ -122,6 +123,31 @@ def test_topic_that_cannot_be_is_told_before_anything_is_asked(
         main([*command, "--bootstrap-servers", "127.0.0.1:1", "--topic", topic])
     assert ended.value.code == 78
     assert "KAFKA_TOPIC: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("servers", ["::::", "h:x", "h:0", "h:65536", "http://h:1/x", "h:1,:2", "a b:9092", "::1:9092"])
+def test_brokers_that_cannot_be_are_told(servers: str) -> None:
+    with pytest.raises(JobSettingsError, match=r"KAFKA_BOOTSTRAP_SERVERS: .* is no host:port"):
+        sequencer.settings.load_settings(kafka_bootstrap_servers=servers)
+
+
+@pytest.mark.parametrize(
+    "servers", ["h", "h:9092", "a.b-c:1, d_e:65535", "[::1]:9092", "SASL_SSL://h:9098", "1.2.3.4:1,"]
+)
+def test_brokers_that_can_be_are_taken(servers: str) -> None:
+    assert sequencer.settings.load_settings(kafka_bootstrap_servers=servers).kafka_bootstrap_servers == servers
+
+
+@pytest.mark.parametrize("variable", [("S3_ENDPOINT", "http://"), ("AWS_PROFILE", "nobody"), ("S3_REGION", "mö nd")])
+def test_object_store_of_verify_that_cannot_be_is_a_wrong_setting(
+    variable: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setenv(*variable)
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", "0" * 32, "--timeout", "0"])
+    assert ended.value.code == 78
+    assert "S3_ENDPOINT" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["sequence", "--source", "a.csv", "--job-id", "j"], ["verify-topic"]])

@@ -9,11 +9,12 @@ import pytest
 
 from csvscan import Dialect, HeaderFinder
 from sequencer.dead_letters import dead_letter_json
-from sequencer.encode import MAX_RECORD_BYTES, Encoder, check_columns, row_bounds
+from sequencer.encode import Encoder, check_columns, row_bounds
 from sequencer.errors import BadRowError, JobSettingsError
 from sequencer.model import DeadLetter, EncodedBlock, Place, RecordBlock
 from sequencer.records import RowBlocks
 from sequencer.schema import ColumnSchema, Schema
+from sequencer.settings import MAX_RECORD_BYTES
 
 TYPED = Schema(
     columns=(
