@@ -29,7 +29,7 @@ ANSWER_TIMEOUT_S = 900.0
 
 _STANDARD = frozenset({"type", "title", "status", "detail", "instance", "code"})
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
-_LATER = frozenset({408, 429, 503, 507})
+_LATER = frozenset({408, 429, 502, 503, 504, 507})
 """What the same request may find otherwise another time."""
 _Model = TypeVar("_Model", bound=BaseModel)
 

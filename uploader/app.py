@@ -27,6 +27,7 @@ from uploader.download_spans import DownloadSpans
 from uploader.errors import ManifestUnavailableError
 from uploader.files import ChunkFiles
 from uploader.gauges import DiskLimits, ReplicaGauges
+from uploader.http_limits import HttpLimits
 from uploader.kafka_announcer import KafkaAnnouncer
 from uploader.logging import configure_logging
 from uploader.loops import Loop
@@ -44,10 +45,12 @@ from uploader.routes import chunks, health, metrics, upload, uploads
 from uploader.service import UploadService
 from uploader.settings import Settings, SettingsError, load_settings
 from uploader.slots import UploadSlots
+from uploader.small_bodies import SmallBodies
 from uploader.store.protocol import Store
 from uploader.store.sql import open_store
 from uploader.threads import Threads
 from uploader.tracing import check_tracing, open_spans
+from uploader.upgrade_offers import UpgradeOffers
 
 ROUTERS = (upload.router, uploads.router, chunks.router, health.router, metrics.router)
 _STOP_S = 15.0
@@ -86,10 +89,10 @@ def create_app(
     configure_logging(level=settings.log_level, form=settings.log_format)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         async with AsyncExitStack() as stack:
             await _start(app, stack, settings=settings, announcer=announcer, clock=clock, intervals=intervals)
-            yield
+            yield HttpLimits.of(settings).as_state()
             _log.info("Stopping")
 
     app = FastAPIOffline(
@@ -108,6 +111,8 @@ def create_app(
     app.state.upload_slots = UploadSlots(limit=settings.max_concurrent_uploads)
     if settings.otel_exporter_otlp_endpoint is not None:
         app.add_middleware(DownloadSpans)
+    app.add_middleware(SmallBodies, within_s=settings.request_timeout_s)
+    app.add_middleware(UpgradeOffers)
     app.state.metrics_page = MetricsPage()
     app.add_middleware(RequestMetrics, metrics=app.state.metrics_page.metrics)
     add_problem_handlers(app)

@@ -9,13 +9,13 @@ from typing import Protocol
 class Body(Protocol):
     """A body that is read once, from start to end."""
 
-    async def read_into(self, view: memoryview, *, fill: bool, arrived: Callable[[], None]) -> int:
+    async def read_into(self, view: memoryview, *, fill: bool, arrived: Callable[[int], None]) -> int:
         """Put the next bytes into ``view`` and return how many they are; 0: the body has ended.
 
         Args:
             view: where to; not empty.
             fill: wait until ``view`` is full or the body ends; else whatever has come is enough.
-            arrived: called whenever something has come.
+            arrived: called with the number of bytes whenever some have come.
 
         Raises:
             UploadAbortedError: the client broke off.
@@ -30,7 +30,7 @@ class StreamedBody:
         self._pieces = pieces
         self._rest = memoryview(b"")
 
-    async def read_into(self, view: memoryview, *, fill: bool, arrived: Callable[[], None]) -> int:
+    async def read_into(self, view: memoryview, *, fill: bool, arrived: Callable[[int], None]) -> int:
         """Put the next bytes into ``view`` (see :class:`Body`)."""
         filled = 0
         while filled < len(view) and (fill or not filled):
@@ -38,7 +38,7 @@ class StreamedBody:
                 piece = await anext(self._pieces, None)
                 if piece is None:
                     break
-                arrived()
+                arrived(len(piece))
                 self._rest = memoryview(piece)
             taken = min(len(self._rest), len(view) - filled)
             view[filled : filled + taken] = self._rest[:taken]

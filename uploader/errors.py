@@ -62,7 +62,7 @@ class TooManyChunksError(CsvPipeError):
 
 
 class UploadStalledError(CsvPipeError):
-    """The client has sent nothing for too long; ``idle_s`` says how long that is."""
+    """The client has sent nothing, or too little, for too long; ``idle_s`` says how long that is."""
 
     code = "upload_stalled"
     status = 408
@@ -112,6 +112,30 @@ class DiskFailedError(CsvPipeError):
     code = "disk_failed"
     status = 507
     title = "Disk failed"
+
+
+class TooManyOpenFilesError(CsvPipeError):
+    """The process, or the machine, has no file handle left; ``retry_after_s`` says when to come again."""
+
+    code = "too_many_open_files"
+    status = 503
+    title = "Too many open files"
+
+
+class BodyTooLargeError(CsvPipeError):
+    """The body of a request other than an upload is larger than ``max_body_bytes``."""
+
+    code = "body_too_large"
+    status = 413
+    title = "Body too large"
+
+
+class BodyTimeoutError(CsvPipeError):
+    """The body of a request other than an upload did not come in time."""
+
+    code = "body_timeout"
+    status = 408
+    title = "Body not complete in time"
 
 
 class UploadNotFoundError(CsvPipeError):
@@ -247,3 +271,59 @@ class AnnounceError(CsvPipeError):
     code = "kafka_unavailable"
     status = 503
     title = "Kafka not available"
+
+
+class MalformedRequestError(CsvPipeError):
+    """What came is not HTTP/1.1."""
+
+    code = "malformed_request"
+    status = 400
+    title = "Malformed request"
+
+
+class RequestTimeoutError(CsvPipeError):
+    """The head of a request does not come to its end."""
+
+    code = "request_timeout"
+    status = 408
+    title = "Request timeout"
+
+
+class UriTooLongError(CsvPipeError):
+    """The address of a request is too long."""
+
+    code = "uri_too_long"
+    status = 414
+    title = "URI too long"
+
+
+class RequestHeadTooLargeError(CsvPipeError):
+    """Request line and headers, or trailers, are too long."""
+
+    code = "request_head_too_large"
+    status = 431
+    title = "Request head too large"
+
+
+class TunnelRefusedError(CsvPipeError):
+    """CONNECT was asked for."""
+
+    code = "not_implemented"
+    status = 501
+    title = "Not implemented"
+
+
+class HttpVersionError(CsvPipeError):
+    """The request line names another version of HTTP, or none."""
+
+    code = "http_version_not_supported"
+    status = 505
+    title = "HTTP version not supported"
+
+
+class TooManyConnectionsError(CsvPipeError):
+    """Every connection is busy."""
+
+    code = "too_many_connections"
+    status = 503
+    title = "Too many connections"

@@ -15,8 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -34,19 +33,18 @@ from uploader.errors import (
     InvalidFieldError,
     MalformedMultipartError,
     UnsupportedMediaTypeError,
-    UploadStalledError,
 )
 from uploader.fields import FILE_FIELD, MAX_FIELD_BYTES, UploadFields
 from uploader.logging import UploadLog
 from uploader.model import ChunkType, CutOptions, CutResult
 from uploader.multipart import Event, MultipartReader, PartBegin, PartData, PartEnd, boundary_of
-from uploader.settings import Settings
+from uploader.pace import Pace
+from uploader.settings import UPLOAD_WINDOW_S, Settings
 
 _log = logging.getLogger(__name__)
 _MULTIPART_OVERHEAD_BYTES = 64 * 1024
 """What a body may hold beside the file: fields, the heads of parts, and whatever follows the last of them."""
-IDLE_S = 60.0
-"""How long a client may send nothing: it holds one of the slots, and buffers."""
+IDLE_S = UPLOAD_WINDOW_S
 
 
 async def receive_upload(
@@ -168,17 +166,10 @@ class _Intake:
         self._value = bytearray()
         self._beside_file_bytes = 0
         self._cut: StreamingCut | SpooledCut | None = None
-        self._idle = asyncio.timeout(None)
-        self._extend_at = 0.0
+        self._pace = Pace(window_s=IDLE_S, least_bytes=settings.min_upload_window_bytes)
 
     async def receive(self, body: Body) -> tuple[CutOptions, CutResult]:
-        try:
-            await self._read(body)
-        except TimeoutError as error:
-            raise UploadStalledError(
-                f"nothing has come for {IDLE_S:.0f} seconds: the upload was given up, nothing of it was kept",
-                idle_s=IDLE_S,
-            ) from error
+        await self._read(body)
         if self._cut is None:
             raise InvalidFieldError("the part 'file' is missing: it holds the CSV", field=FILE_FIELD)
         options = self._fields.options()
@@ -192,9 +183,9 @@ class _Intake:
         return options, await self._cut.cut_again(options, result)
 
     async def _read(self, body: Body) -> None:
-        async with asyncio.timeout(IDLE_S) as self._idle:
+        async with self._pace.kept():
             block = await self._block_with_room()
-            while size := await body.read_into(block.room, fill=self._in_file, arrived=self._arrived):
+            while size := await body.read_into(block.room, fill=self._in_file, arrived=self._pace.arrived):
                 await self._take_piece(block, size)
                 block = await self._block_with_room()
         self._reader.finish()
@@ -215,19 +206,6 @@ class _Intake:
                 f"the form has more than {_MULTIPART_OVERHEAD_BYTES} bytes beside the file: send the fields that the "
                 "documentation names, each once"
             )
-
-    def _arrived(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if now > self._extend_at and not self._idle.expired():  # not each time: there are thousands a second
-            self._extend_at = now + IDLE_S / 10
-            self._idle.reschedule(now + IDLE_S)
-
-    @contextmanager
-    def _our_turn(self) -> Iterator[None]:
-        """Do not count what is done here as the client's idleness."""
-        self._idle.reschedule(None)
-        yield
-        self._idle.reschedule(asyncio.get_running_loop().time() + IDLE_S)
 
     async def _take(self, event: Event) -> None:
         match event:
@@ -263,7 +241,7 @@ class _Intake:
         options = self._fields.options() if self._fields.sufficient else None
         if options is None or options.chunk_type is ChunkType.COUNT:
             # The spool goes when the chunks are there: for a moment both are.
-            with self._our_turn():
+            with self._pace.our_turn():
                 await check_disk(
                     self._job.directory, needed_bytes=2 * (self._job.expected_bytes or 0), settings=self._settings
                 )
@@ -299,7 +277,7 @@ class _Intake:
 
     async def _block_with_room(self) -> Block:
         if self._block is None:
-            with self._our_turn():
+            with self._pace.our_turn():
                 self._block = await self._pool.acquire()
         return self._block
 

@@ -68,8 +68,8 @@ def _answer(  # the members of a problem document
     return JSONResponse(body, status_code=status, media_type=PROBLEM_JSON)
 
 
-async def _ours(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, CsvPipeError)  # noqa: S101  registered for this class
+def problem_answer(request: Request, error: CsvPipeError) -> JSONResponse:
+    """Return the answer to a request that ends in ``error``."""
     if error.status >= 500:
         _log.warning("%s %s: %s: %s", request.method, request.url.path, error.code, error.detail)
     answer = _answer(
@@ -81,7 +81,14 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
         answer.headers["Location"] = str(error.extra["location"])
     if error.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         answer.headers["Content-Range"] = f"bytes */{error.extra['size_bytes']}"
+    if error.status == http.HTTPStatus.REQUEST_TIMEOUT:
+        answer.headers["Connection"] = "close"  # RFC 9110, 15.5.9
     return answer
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, CsvPipeError)  # noqa: S101  registered for this class
+    return problem_answer(request, error)
 
 
 async def _invalid_request(request: Request, error: Exception) -> JSONResponse:

@@ -15,11 +15,11 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-from uploader.disk_errors import disk_error
+from uploader.disk_errors import NO_HANDLES, disk_error
 from uploader.manifest_file import write_manifest
 
 RECEIVING = ".receiving"
@@ -38,6 +38,7 @@ class ReceivingDirectory:
         self.committed = False
         """Whether the rename was begun: from then on the files are the caller's."""
         self._lock_fd = -1
+        self._listing = _Listing()
 
     def create(self) -> None:
         """Make the directory and take its lock (blocks)."""
@@ -48,6 +49,7 @@ class ReceivingDirectory:
         self._lock_fd = os.open(unlocked, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         unlocked.rename(self.path / LOCK_FILE)
+        self._listing.open(self.path)
 
     async def commit(self, manifest: bytes) -> Path:
         """Write the manifest file, rename to ``TEMP_DIR/{upload_id}``, make that durable, and return the new path.
@@ -73,6 +75,7 @@ class ReceivingDirectory:
         await asyncio.to_thread(self._abandon_lock)
 
     def _abandon_lock(self) -> None:
+        self._listing.close()
         fd, self._lock_fd = self._lock_fd, -1
         if fd >= 0:
             try:
@@ -81,6 +84,7 @@ class ReceivingDirectory:
                 os.close(fd)
 
     def _release(self) -> None:
+        self._listing.close()
         fd, self._lock_fd = self._lock_fd, -1
         if fd >= 0:
             try:
@@ -99,9 +103,30 @@ class ReceivingDirectory:
     def _discard(self) -> None:
         try:
             for path in (self.final_path, self.path):
-                remove_directory(path, temp_dir=self.final_path.parent)
+                remove_directory(path, temp_dir=self.final_path.parent, list_names=self._listing.names)
         finally:
             self._release()
+
+
+class _Listing:
+    """A directory that is opened now and listed later: it can be emptied when there are no file handles left."""
+
+    def __init__(self) -> None:
+        self._entries: Iterator[os.DirEntry[str]] = iter(())
+        self._stack = ExitStack()
+
+    def open(self, path: Path) -> None:
+        self._entries = self._stack.enter_context(os.scandir(path))
+
+    def names(self) -> set[str]:
+        """Return the names of what is in it; those of a directory without lock if it was never opened."""
+        return {LOCK_FILE, f"{LOCK_FILE}.new"} | {entry.name for entry in self._entries}
+
+    def close(self) -> None:
+        self._entries = iter(())
+        self._stack.close()
+
+    __del__ = close
 
 
 @asynccontextmanager
@@ -111,6 +136,7 @@ async def receiving_directory(temp_dir: Path, upload_id: str) -> AsyncIterator[R
     Raises:
         DiskFullError: the disk had no room, be it for the directory itself or for what the block wrote.
         DiskFailedError: the disk is read-only, or fails.
+        TooManyOpenFilesError: there were no file handles left.
     """
     directory = ReceivingDirectory(temp_dir=temp_dir, upload_id=upload_id)
     try:
@@ -147,11 +173,16 @@ def is_abandoned(path: Path) -> bool:
         os.close(fd)
 
 
-def remove_directory(path: Path, *, temp_dir: Path) -> bool:
+def remove_directory(path: Path, *, temp_dir: Path, list_names: Callable[[], Iterable[str]] = tuple) -> bool:
     """Remove a directory of an upload, and return whether nothing of it is left (blocks).
 
     It is renamed into ``.receiving`` first, durably: where this is interrupted, or fails half-way, what is left does
     not look like an upload, and the cleaner removes it.
+
+    Args:
+        path: the directory.
+        temp_dir: the uploader's.
+        list_names: gives the names of what is in it without opening it, for when there are no file handles left.
     """
     doomed = path
     try:
@@ -165,7 +196,20 @@ def remove_directory(path: Path, *, temp_dir: Path) -> bool:
     except FileNotFoundError:
         return True
     except OSError as error:
+        if error.errno in NO_HANDLES and _is_emptied(doomed, list_names()):
+            return True
         _log.warning("%s cannot be removed yet, the cleaner will try again: %s", doomed, error.strerror)
+        return False
+    return True
+
+
+def _is_emptied(path: Path, names: Iterable[str]) -> bool:
+    """Remove what is called ``names``, and ``path``; that takes no file handle. Return whether it could be done."""
+    try:
+        for name in names:
+            (path / name).unlink(missing_ok=True)
+        path.rmdir()
+    except OSError:
         return False
     return True
 

@@ -16,6 +16,8 @@ from contracts.names import BUCKET_RAW, BYTES_PER_MB, TOPIC_INGEST
 from uploader.model import ChunkType
 
 DATABASE_FILENAME = "manifest.sqlite3"
+UPLOAD_WINDOW_S = 60.0
+"""The time over which the rate of an upload is looked at."""
 HTTP_ADDRESS = r"^https?://[^/\s?#]+[^\s?#]*$"
 REPLICA_NAME = r"^[A-Za-z0-9_.-]{1,128}$"
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104  recognised, not bound
@@ -57,6 +59,41 @@ class Settings(BaseSettings):
     max_file_size_mb: int = Field(10_240, ge=1, description="Largest file that is taken, in megabytes.")
     max_concurrent_uploads: int = Field(
         8, ge=1, le=1_000, description="Uploads that one worker process receives at a time; more get 503."
+    )
+
+    min_upload_rate_kb_s: int = Field(
+        16,
+        ge=0,
+        le=1_000_000,
+        description="Slowest rate in KB a second, over each minute, at which a client may send an upload: below it the "
+        "upload gets 408; 0: one byte a minute is enough. Time in which the uploader itself is slow does not count.",
+    )
+    request_timeout_s: float = Field(
+        15.0,
+        gt=0,
+        le=3_600,
+        allow_inf_nan=False,
+        description="Seconds in which the head of a request has to come, and the body of any request but an upload.",
+    )
+    keep_alive_s: int = Field(
+        75,
+        ge=1,
+        le=3_600,
+        description="Seconds that an idle connection stays open; must be longer than the proxy in front keeps it.",
+    )
+    send_timeout_s: float = Field(
+        60.0,
+        gt=0,
+        le=3_600,
+        allow_inf_nan=False,
+        description="Seconds after which a client that reads nothing of its answer is cut off.",
+    )
+    max_connections: int = Field(
+        1_000,
+        ge=8,
+        le=100_000,
+        description="Connections that one worker process keeps, or fewer if its limit of open files is lower; a new "
+        "one closes the one that has been idle longest, or gets 503 if all are busy.",
     )
 
     temp_dir: Path = Field(
@@ -204,6 +241,11 @@ class Settings(BaseSettings):
     def max_file_size_bytes(self) -> int:
         """``MAX_FILE_SIZE_MB`` in bytes."""
         return self.max_file_size_mb * BYTES_PER_MB
+
+    @property
+    def min_upload_window_bytes(self) -> int:
+        """What a client must send of an upload within ``UPLOAD_WINDOW_S``."""
+        return max(1, int(self.min_upload_rate_kb_s * 1024 * UPLOAD_WINDOW_S))
 
     @property
     def low_disk_bytes(self) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 
 from uploader.body import StreamedBody
-from uploader.http_protocol import take_body
+from uploader.direct_body import take_body
 from uploader.intake import receive_upload
 from uploader.receiving import receiving_directory
 from uploader.settings import Settings

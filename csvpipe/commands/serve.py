@@ -10,12 +10,13 @@ import typer
 import uvicorn
 
 from csvpipe.exits import ConfigurationError
+from uploader.handles import raise_handle_limit
 from uploader.settings import Settings, SettingsError, load_settings
 from uploader.shared_counters import shared_counters
 from uploader.tracing import check_tracing
 
 HTTP_PROTOCOL = "uploader.http_protocol:DirectBodyProtocol"
-"""What uvicorn speaks HTTP with; with its own protocols the uploader works as well, and receives more slowly."""
+"""What uvicorn speaks HTTP with; with its own protocols the uploader receives more slowly, and bounds less."""
 
 
 def command(
@@ -30,6 +31,7 @@ def command(
     TERM or Ctrl-C stops it. An upload that does not end within --grace seconds is given up; nothing remains of it.
     """
     settings = read_settings(host=host, port=port)
+    raise_handle_limit()
     with shared_counters():
         uvicorn.run(
             "uploader.app:create_app",
@@ -37,7 +39,9 @@ def command(
             http=HTTP_PROTOCOL,
             host=settings.api_host,
             port=settings.api_port,
+            ws="none",
             workers=workers,
+            timeout_keep_alive=settings.keep_alive_s,
             timeout_graceful_shutdown=grace,
             log_config=None,
         )

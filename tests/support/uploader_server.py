@@ -61,7 +61,7 @@ def running_uploader(
         settings = Settings(**{**defaults, **given})
         announcer = announcer or FakeAnnouncer()
         app = create_app(settings=settings, announcer=announcer, clock=clock, intervals=intervals)
-        server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http=http, log_config=None))
+        server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http=http, ws="none", log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
         thread.start()
         try:

@@ -11,6 +11,8 @@ from uploader.answers import ChunkStatus, StateChange
 from uploader.byte_ranges import ChunkResponse, check_range, is_unchanged
 from uploader.dependencies import ChunkIdPath, ServiceDep, UploadIdPath
 from uploader.errors import (
+    BodyTimeoutError,
+    BodyTooLargeError,
     ChunkElsewhereError,
     ChunkGoneError,
     ChunkNotFoundError,
@@ -18,6 +20,7 @@ from uploader.errors import (
     EvidenceMismatchError,
     HolderAwayError,
     RangeNotSatisfiableError,
+    TooManyOpenFilesError,
     UploadGoneError,
     UploadNotFoundError,
 )
@@ -47,7 +50,7 @@ _RedirectedBy = Annotated[
     status_code=200,
     summary="Download a chunk",
     response_class=ChunkResponse,
-    responses=problem_responses(*_GONE, *_ELSEWHERE, RangeNotSatisfiableError)
+    responses=problem_responses(*_GONE, *_ELSEWHERE, RangeNotSatisfiableError, TooManyOpenFilesError)
     | {
         200: {"content": {"text/csv": {}}, "description": "the chunk, header included", "headers": _HEADERS},
         206: {"content": {"text/csv": {}}, "description": "the part of it that Range asks for", "headers": _HEADERS},
@@ -83,7 +86,14 @@ def download_chunk(
 @router.put(
     "/state",
     summary="Say what became of a chunk",
-    responses=problem_responses(UploadNotFoundError, ChunkNotFoundError, UploadGoneError, EvidenceMismatchError),
+    responses=problem_responses(
+        UploadNotFoundError,
+        ChunkNotFoundError,
+        UploadGoneError,
+        EvidenceMismatchError,
+        BodyTooLargeError,
+        BodyTimeoutError,
+    ),
 )
 def put_state(upload_id: UploadIdPath, chunk_id: ChunkIdPath, change: StateChange, service: ServiceDep) -> ChunkStatus:
     """Take note that a chunk was relayed, has landed or has failed; saying the same again changes nothing."""

@@ -16,6 +16,7 @@ from contracts.traceparent import find_traceparent
 from uploader.acceptance import IDEMPOTENCY_KEY, check_idempotency_key
 from uploader.answers import UploadAccepted
 from uploader.body import Body, StreamedBody
+from uploader.direct_body import take_body
 from uploader.errors import (
     DiskFailedError,
     DiskFullError,
@@ -29,13 +30,13 @@ from uploader.errors import (
     ManifestUnavailableError,
     SameMomentError,
     TooManyChunksError,
+    TooManyOpenFilesError,
     TooManyUploadsError,
     UnsupportedMediaTypeError,
     UploadAbortedError,
     UploadStalledError,
 )
 from uploader.fields import MAX_CHUNK_SIZE
-from uploader.http_protocol import take_body
 from uploader.intake import receive_upload
 from uploader.metrics import UploaderMetrics, UploadTally
 from uploader.openapi import links_to_upload
@@ -105,8 +106,9 @@ router = APIRouter(tags=["uploads"])
         SameMomentError,
         ManifestUnavailableError,
         ManifestLostError,
-        DiskFailedError,
+        TooManyOpenFilesError,
         DiskFullError,
+        DiskFailedError,
     )
     | {202: {"links": links_to_upload()}},
 )
