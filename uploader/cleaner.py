@@ -161,7 +161,9 @@ class Cleaner:
             )
 
     def _clean_old(self) -> None:
-        before = self._clock() - self._after
+        now = self._clock()
+        self._store.void_future_moments(holder=self._holder, now=now)
+        before = now - self._after
         while chunks := self._store.landed(holder=self._holder, before=before, limit=_CHUNKS_AT_ONCE):
             self._clean(chunks)
 

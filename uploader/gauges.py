@@ -96,7 +96,8 @@ class ReplicaGauges(Collector):
             labels=["replica"],
         )
         for holder, seen_at in found.seen.items():
-            replicas.add_metric([holder], self._age_s(seen_at))
+            # In the future counts as well: the clock was put back, and a replica that lives has checked in since.
+            replicas.add_metric([holder], abs((self._clock() - seen_at).total_seconds()))
         yield replicas
 
     def _look_up(self) -> _Look:

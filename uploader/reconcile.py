@@ -38,6 +38,9 @@ class Reconciler:
         now = self._clock()
         if not self._store.take_lease(self._lease, owner=self._owner, lease_for=LEASE_FOR, now=now):
             return True
+        voided = self._store.void_future_moments(holder=self._holder, now=now)
+        if voided:
+            _log.warning("The clock was put back: %d moments of chunks lay in the future, and count as now", voided)
         before = now - self._after
         while overdue := self._store.overdue(
             holder=self._holder, before=before, reannounce_limit=self._limit, limit=_CHUNKS_AT_ONCE

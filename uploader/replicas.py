@@ -48,7 +48,8 @@ class Replicas:
             sender = "" if redirected_by is None else f", to which {redirected_by} sent for it"
             why = f"the API_BASE_URL of {upload.holder} leads to another; each replica needs one that leads to itself"
             return ChunkElsewhereError(f"{place}{sender}: {why}", holder=upload.holder)
-        if self._clock() - found.seen_at > AWAY_AFTER:
+        # In the future counts as well: the clock was put back, and a replica that lives has checked in since.
+        if abs(self._clock() - found.seen_at) > AWAY_AFTER:
             why = f"{upload.holder} was last heard of at {found.seen_at.isoformat(timespec='seconds')}"
             what_to_do = (
                 "its chunks are on its disk: start it again with the same volume and REPLICA_NAME, and ask again"

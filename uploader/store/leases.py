@@ -4,33 +4,43 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, delete, insert, or_, update
+from sqlalchemy import Engine, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from uploader.store.engine import writing
+from uploader.store.engine import reading, writing
+from uploader.store.moments import is_over
 from uploader.store.tables import leases
 
 
 class LeaseTable:
-    """Leases in a table. The clocks of workers that share one must agree to within the lease's length."""
+    """Leases in a table. The clocks of workers that share one must agree to within seconds."""
 
     def __init__(self, engine: Engine) -> None:
         self._leases_engine = engine
 
     def take_lease(self, name: str, *, owner: str, lease_for: timedelta, now: datetime) -> bool:
-        """Take or prolong a lease; False where another owner holds it."""
+        """Take or prolong a lease; False where another owner holds it.
+
+        One that ends later than a lease that is taken now is void: the clock has been put back.
+        """
         values = {"owner": owner, "until": now + lease_for}
-        ours_or_over = or_(leases.c.owner == owner, leases.c.until <= now)
+        query = select(
+            leases.c.owner, leases.c.until, is_over(leases.c.until, now=now, length=lease_for).label("over")
+        ).where(leases.c.name == name)
+        with reading(self._leases_engine) as connection:
+            found = connection.execute(query).one_or_none()
+        if found is not None and found.owner != owner and not found.over:
+            return False
         try:
             with writing(self._leases_engine) as connection:
-                taken = connection.execute(update(leases).where(leases.c.name == name, ours_or_over).values(values))
-                if taken.rowcount:
+                if found is None:
+                    connection.execute(insert(leases), {"name": name, **values})
                     return True
-                connection.execute(insert(leases), {"name": name, **values})
+                # As it was read: where another was faster, its row is a new one, and no row matches.
+                unchanged = and_(leases.c.name == name, leases.c.owner == found.owner, leases.c.until == found.until)
+                return connection.execute(update(leases).where(unchanged).values(values)).rowcount > 0
         except IntegrityError:
-            return False  # the row is there, and another's
-        else:
-            return True
+            return False  # another was faster
 
     def drop_lease(self, name: str, *, owner: str) -> None:
         """Give a lease back, if it is ours."""

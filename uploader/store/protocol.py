@@ -126,6 +126,12 @@ class Store(Protocol):
     def unannounced(self, upload_id: str, *, limit: int) -> list[ChunkRecord]:
         """Return the first chunks that wait to be announced; none where the upload was deleted."""
 
+    def void_future_moments(self, *, holder: str, now: datetime) -> int:
+        """Let what happened to chunks of ``holder`` in the future have happened ``now``; return how many moments.
+
+        The clock has been put back since: without this nothing would be announced again, or cleaned, until it is there.
+        """
+
     def overdue(self, *, holder: str, before: datetime, reannounce_limit: int, limit: int) -> dict[str, list[int]]:
         """Return ids of chunks by upload that were announced or relayed ``before``, and have not landed.
 

@@ -22,6 +22,7 @@ from uploader.store.engine import open_engine, reading, writing
 from uploader.store.guard import DatabaseGuard
 from uploader.store.identity import read_identity
 from uploader.store.leases import LeaseTable
+from uploader.store.moments import MomentTable, is_over
 from uploader.store.protocol import ChunkEdit, Claim, Page
 from uploader.store.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.store.replicas import ReplicaTable
@@ -45,7 +46,7 @@ _IDS_AT_ONCE = 500
 """How many ids one statement takes; SQLite has a limit, and PostgreSQL plans better below it."""
 
 
-class SqlStore(LeaseTable, ReplicaTable, TallyTable, RestoreTable):
+class SqlStore(LeaseTable, ReplicaTable, TallyTable, RestoreTable, MomentTable):
     """See :class:`uploader.store.protocol.Store`."""
 
     def __init__(self, engine: Engine, guard: DatabaseGuard) -> None:
@@ -53,6 +54,7 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable, RestoreTable):
         ReplicaTable.__init__(self, engine)
         TallyTable.__init__(self, engine)
         RestoreTable.__init__(self, engine)
+        MomentTable.__init__(self, engine)
         self._engine = engine
         self._guard = guard
 
@@ -158,19 +160,27 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable, RestoreTable):
 
     def claim_unannounced(self, *, holder: str, owner: str, claim_for: timedelta, now: datetime) -> Claim | None:
         """Claim the upload of ``holder`` that nobody works on and that has waited longest since it was tried last."""
-        free = or_(uploads.c.claimed_until.is_(None), uploads.c.claimed_until <= now)
-        waiting = and_(uploads.c.holder == holder, uploads.c.state == UploadState.CHUNKED.value, free)
+        over = is_over(uploads.c.claimed_until, now=now, length=claim_for)
+        waiting = and_(uploads.c.holder == holder, uploads.c.state == UploadState.CHUNKED.value)
+        longest = (uploads.c.claimed_until.asc().nulls_first(), uploads.c.created_at)
+        columns = (uploads.c.upload_id, uploads.c.claim_owner, uploads.c.claimed_until)
+        query = (
+            select(*columns).where(waiting, or_(uploads.c.claimed_until.is_(None), over)).order_by(*longest).limit(1)
+        )
         with reading(self._engine) as connection:
-            longest = (uploads.c.claimed_until.asc().nulls_first(), uploads.c.created_at)
-            query = select(uploads.c.upload_id).where(waiting).order_by(*longest).limit(1)
-            upload_id = connection.execute(query).scalar_one_or_none()
-        if upload_id is None:
+            found = connection.execute(query).one_or_none()
+        if found is None:
             return None
         values = {"claim_owner": owner, "claimed_until": now + claim_for}
+        # As it was read: where another worker was faster, no row matches.
+        unchanged = and_(
+            uploads.c.upload_id == found.upload_id,
+            uploads.c.claim_owner.is_not_distinct_from(found.claim_owner),
+            uploads.c.claimed_until.is_not_distinct_from(found.claimed_until),
+        )
         with writing(self._engine) as connection:
-            # Asked again in the update: where another worker was faster, no row matches.
-            taken = connection.execute(update(uploads).where(uploads.c.upload_id == upload_id, waiting).values(values))
-            return Claim(upload_id=upload_id, owner=owner) if taken.rowcount else None
+            taken = connection.execute(update(uploads).where(waiting, unchanged).values(values))
+            return Claim(upload_id=found.upload_id, owner=owner) if taken.rowcount else None
 
     def renew_claim(self, claim: Claim, *, claim_for: timedelta, now: datetime) -> bool:
         """Prolong a claim; False where another has taken it since."""

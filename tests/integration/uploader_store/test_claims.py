@@ -5,11 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
 
+import pytest
+from sqlalchemy import Connection, Engine
+
 from tests.support.stored_uploads import CLAIM_FOR, announce
 from tests.support.uploads import SettableClock
+from uploader.store import engine, leases
+from uploader.store.protocol import Claim
 from uploader.store.records import UploadRecord
 from uploader.store.sql import SqlStore, open_store
 from uploader.transitions import renewed
@@ -75,6 +81,26 @@ class TestClaims:
         store.release_claim(claim, until=clock.now)
         assert self.claim(store, "c", clock) is None
 
+    def test_claim_from_a_clock_that_was_put_back_since_is_void(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create()
+        clock.advance(hours=-2)
+        assert self.claim(store, "a", clock) == upload.upload_id
+        assert self.claim(store, "b", clock) is None
+        claim = Claim(upload_id=upload.upload_id, owner="a")
+        store.release_claim(claim, until=clock.now + timedelta(seconds=5))
+        assert self.claim(store, "b", clock) is None
+        clock.advance(seconds=-60)
+        assert self.claim(store, "b", clock) == upload.upload_id
+
+    def test_live_claim_of_a_process_that_read_the_clock_a_little_later_is_kept(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        create()
+        clock.advance(seconds=-2)
+        assert self.claim(store, "a", clock) is None
+
     def test_an_upload_is_claimed_once_by_many_at_a_time(
         self, url: str, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
@@ -132,6 +158,35 @@ class TestLeases:
         assert not take("a")
         store.drop_lease("clean/replica-0", owner="b")
         assert take("a")
+
+    def test_lease_from_a_clock_that_was_put_back_since_is_void(self, store: SqlStore, clock: SettableClock) -> None:
+        def take(owner: str) -> bool:
+            return store.take_lease("clean/replica-0", owner=owner, lease_for=timedelta(seconds=60), now=clock.now)
+
+        assert take("a")
+        clock.advance(hours=-2)
+        assert take("b")
+        assert not take("a")
+        clock.advance(seconds=-2)
+        assert not take("a")
+
+    def test_lease_that_another_takes_in_between_is_not_taken_twice(
+        self, store: SqlStore, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lease_for = timedelta(seconds=60)
+        assert store.take_lease("x", owner="old", lease_for=lease_for, now=clock.now)
+        clock.advance(minutes=2)
+        writing = engine.writing
+
+        def late(database: Engine) -> AbstractContextManager[Connection]:
+            monkeypatch.setattr(leases, "writing", writing)
+            # It waited for the lock for half a minute; by its clock the other's lease is from the future.
+            later = clock.now + timedelta(seconds=30)
+            assert store.take_lease("x", owner="faster", lease_for=lease_for, now=later)
+            return writing(database)
+
+        monkeypatch.setattr(leases, "writing", late)
+        assert not store.take_lease("x", owner="slower", lease_for=lease_for, now=clock.now)
 
     def test_many_at_once_give_one_owner(self, url: str, clock: SettableClock) -> None:
         stores = [open_store(url) for _ in range(6)]

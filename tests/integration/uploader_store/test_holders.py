@@ -81,6 +81,29 @@ class TestOverdueAndLanded:
         assert overdue(landed_at) == {other.upload_id: [1]}
         assert overdue(clock.now) == {upload.upload_id: [1, 2], other.upload_id: [1]}
 
+    def test_what_happened_in_the_future_happened_now_as_the_clock_was_put_back(
+        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload, elsewhere = create(chunks=4), create(holder="replica-1")
+        announce(store, upload, 1, 2, 3, clock=clock)
+        announce(store, elsewhere, clock=clock)
+        store.edit_chunks(upload.upload_id, [2], partial(relayed, evidence={}, at=clock.now), at=clock.now)
+        land(store, upload, 3, clock=clock)
+        assert store.void_future_moments(holder="replica-0", now=clock.now) == 0
+        clock.advance(hours=-2)
+        assert store.void_future_moments(holder="replica-0", now=clock.now) == 4
+        assert store.void_future_moments(holder="replica-0", now=clock.now) == 0
+        chunks = store.read(upload.upload_id)[1]
+        assert [chunk.announced_at for chunk in chunks[:2]] == [clock.now] * 2
+        assert (chunks[1].relayed_at, chunks[2].landed_at) == (clock.now, clock.now)
+        then = clock.now
+        clock.advance(minutes=10)
+        assert store.overdue(holder="replica-0", before=clock.now, reannounce_limit=3, limit=10) == {
+            upload.upload_id: [1, 2]
+        }
+        assert [chunk.chunk_id for chunk in store.landed(holder="replica-0", before=then, limit=10)] == [3]
+        assert store.void_future_moments(holder="replica-1", now=clock.now) == 3
+
     def test_landed_chunks_come_in_the_order_in_which_they_landed(
         self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:

@@ -96,6 +96,24 @@ class TestLandedChunks:
         assert not (temp_dir / upload.upload_id).exists()
         assert store.read(upload.upload_id)[0].state is UploadState.LANDED
 
+    def test_clock_that_is_put_back_does_not_keep_files_longer(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        clock.advance(days=365)
+        land(store, upload, 1, clock=clock)
+        clock.advance(days=-365)
+        cleaner.run_pass()
+        assert len(names(temp_dir, upload)) == 3
+        clock.advance(hours=24)
+        cleaner.run_pass()
+        assert len(names(temp_dir, upload)) == 2
+
     def test_what_has_not_landed_stays_however_old_and_full_the_disk(
         self,
         cleaner: Cleaner,

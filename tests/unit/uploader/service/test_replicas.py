@@ -72,6 +72,15 @@ class TestElsewhere:
         assert type(found) is ChunkElsewhereError
         assert "API_BASE_URL of replica-1" in found.detail
 
+    def test_replica_that_checked_in_before_the_clock_was_put_back_is_away_until_it_does_again(
+        self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord
+    ) -> None:
+        self.check_in(store, clock)
+        clock.advance(hours=-2)
+        assert type(replicas.elsewhere(upload, 2, redirected_by=None)) is HolderAwayError
+        self.check_in(store, clock)
+        assert type(replicas.elsewhere(upload, 2, redirected_by=None)) is ChunkRedirectedError
+
     def test_client_is_not_sent_on_twice(
         self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord
     ) -> None:
