@@ -105,17 +105,18 @@ def command(
     )
     settings.check_complete()
     configure_logging(settings)
-    job = open_job_input(settings)
     if settings.dry_run:
-        _dry_run(job)
+        _dry_run(open_job_input(settings))
         return
     # A batch makes thousands of objects that are gone with it; looking for cycles among them took a fifth of the time.
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
     stop = StopRequest(within_s=settings.stop_within_s)
     with ExitStack() as stack:
+        # First, as the first process of a container is not ended by a signal that it does not take.
         stack.enter_context(stopped_by_signals(stop))
         stack.enter_context(ended_in_time(stop))
+        job = open_job_input(settings)
         counters: dict[str, Progress] = {}
         observers = [stack.enter_context(showing()).add, counters.__setitem__]
         if settings.metrics_port:
@@ -126,6 +127,7 @@ def command(
             if settings.interruption_check:
                 wait_on_machine_that_goes(stop)
                 stack.enter_context(InterruptionWatch(stop.request))
+            stop.check()
             finals = run_sequence(settings, job, stop=stop, observers=observers)
         except StopRequestedError:
             output().print(f"[yellow]STOPPED[/] {settings.job_id} ({stop.reason}): nothing was begun yet")

@@ -61,12 +61,16 @@ class Kafka:
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in self._server_properties().items()))
         if (self._data / "meta.properties").exists():
             return
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = self.cluster_id()
         # One word: an id that begins with "-" would be taken for an option.
         argv = self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties))
         done = run(argv, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise PrepareError(f"kafka.tools.StorageTool failed: {done.stdout}{done.stderr}")
+
+    def cluster_id(self) -> str:
+        """Return the id that a new log directory is formatted with."""
+        return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
     def processes(self) -> list[ProcessSpec]:
         """Return the one node."""

@@ -24,6 +24,7 @@ from sequencer.model import Checkpoint, JobStatus
 from tests.support.distant_kafka import DistantKafka, distant_kafka
 from tests.support.moto_dynamodb import CREDENTIALS, TABLE, MotoDynamoDb, moto_dynamodb
 from tests.support.network import Cut, Line, network_line
+from tests.support.persistent_job import PersistentJob
 from tests.support.sequencing import Ended, RunningCommand, SequencerRig
 from tests.support.waiting import wait_until
 
@@ -62,63 +63,6 @@ def dynamodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoDynamoDb]
         yield server
 
 
-class PersistentJob:
-    """A job that is started again whenever it ends with 75, as whoever runs one does."""
-
-    def __init__(self, rig: SequencerRig, dice: random.Random, *options: str) -> None:
-        self._rig = rig
-        self._dice = dice
-        self._options = options
-        self._process = self._start()
-        self._heard = ""
-
-    def wait_until_it_sends(self) -> None:
-        """Wait until more rows are acknowledged than were before."""
-        before = _sent(self._rig)
-
-        def sends() -> bool:
-            if self._process.poll() is not None:
-                self._start_again()
-            return _sent(self._rig) > before
-
-        wait_until(sends, what="it sends", deadline_s=120, poll_s=0.01, explain=self.said)
-
-    def listen(self) -> None:
-        """Take note of what it has said so far."""
-        self._heard = self.said()
-
-    def has_noticed(self) -> bool:
-        """Return whether it has said anything of trouble since :meth:`listen`, or has ended."""
-        return " WARNING " in self.said().removeprefix(self._heard) or self._process.poll() is not None
-
-    def has_given_up(self) -> bool:
-        """Return whether it has ended, or begins anew, since :meth:`listen`."""
-        return "; try " in self.said().removeprefix(self._heard) or self._process.poll() is not None
-
-    def finish(self) -> None:
-        """Wait for its end, however often it has to be started again for that."""
-        while self._rig.end_of(self._process).code != 0:
-            self._start_again()
-
-    def said(self) -> str:
-        """Return what it has logged so far."""
-        return self._process.said()
-
-    def kill(self) -> None:
-        """End it at once."""
-        self._process.kill()
-        self._rig.end_of(self._process)
-
-    def _start(self) -> RunningCommand:
-        self._rig.environment["RETRIES"] = self._dice.choice(("0", "3"))
-        return self._rig.start(*self._options)
-
-    def _start_again(self) -> None:
-        ended = self._rig.end_of(self._process)
-        assert ended.code == TRY_AGAIN, str(ended)
-        self._process = self._start()
-
-
 @pytest.mark.timeout(300 + 60 * CUTS)
 @pytest.mark.parametrize("mode", MODES)
 def test_network_to_kafka_that_fails_again_and_again_costs_no_row(
@@ -148,11 +92,6 @@ def test_network_to_kafka_that_fails_again_and_again_costs_no_row(
     finally:
         job.kill()
     rig.assert_proven(rows)
-
-
-def _sent(rig: SequencerRig) -> int:
-    noted = rig.checkpoint()
-    return noted.total_sent if noted else 0
 
 
 @dataclass

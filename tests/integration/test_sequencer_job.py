@@ -169,7 +169,7 @@ def test_bad_row_stops_a_job_that_is_to_stop(rig: SequencerRig) -> None:
 def test_second_process_is_refused_and_told_who_runs_the_job(rig: SequencerRig) -> None:
     """The first one stands still meanwhile, well within its lease: it could be done before the second has begun."""
     rig.write_source(10 * ROWS)
-    rig.environment = {"LEASE_S": "600", "DELIVERY_TIMEOUT_S": "300"}
+    rig.environment = {"LEASE_S": "600", "DELIVERY_TIMEOUT_S": "300", "LEASE_WAIT_S": "1"}
     with rig.start("--checkpoint-interval", "1000") as first:
         wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
         rig.freeze(first)
@@ -181,6 +181,38 @@ def test_second_process_is_refused_and_told_who_runs_the_job(rig: SequencerRig) 
     assert second.code == 75, str(second)
     assert f"/{first.pid}/" in second.err
     rig.assert_proven(10 * ROWS)
+
+
+def test_second_process_waits_for_the_first_and_resumes_behind_it(rig: SequencerRig) -> None:
+    rig.write_source(4 * ROWS)
+    with rig.start("--checkpoint-interval", "1000") as first:
+        wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
+        rig.freeze(first)
+        with rig.start() as second:
+            said = f"/{first.pid}/"
+            wait_until(lambda: said in second.said(), what="it waits", deadline_s=60, explain=second.said)
+            first.send_signal(signal.SIGTERM)
+            first.send_signal(signal.SIGCONT)
+            assert rig.end_of(first).code in (0, 75)
+            ended = rig.end_of(second)
+    assert ended.code == 0, str(ended)
+    assert "waiting up to" in ended.err
+    rig.assert_proven(4 * ROWS)
+
+
+def test_termination_ends_the_waiting_for_the_lease_of_another(rig: SequencerRig) -> None:
+    rig.write_source(10 * ROWS)
+    rig.environment = {"LEASE_S": "600", "DELIVERY_TIMEOUT_S": "300"}
+    with rig.start("--checkpoint-interval", "1000") as first:
+        wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
+        rig.freeze(first)
+        with rig.start() as second:
+            wait_until(lambda: "waiting up to" in second.said(), what="it waits", deadline_s=60, explain=second.said)
+            second.send_signal(signal.SIGTERM)
+            ended = rig.end_of(second, timeout_s=30)
+        first.kill()
+    assert ended.code == 0, str(ended)
+    assert "STOPPED" in ended.out
 
 
 def test_somebody_else_who_writes_to_the_partition_stops_the_job(rig: SequencerRig) -> None:

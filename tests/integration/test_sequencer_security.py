@@ -92,6 +92,19 @@ def test_user_without_rights_on_the_topic_is_told_so_and_not_that_there_is_none(
     assert "ACLs" in ended.err
 
 
+def test_user_without_rights_on_the_options_of_a_topic_sends_without_the_fence_and_is_told_so(
+    rig_by: MakeRig,
+) -> None:
+    rig = rig_by("scram", KAFKA_USERNAME="without-options")
+    ended = rig.run()
+    assert ended.code == 0, str(ended)
+    assert f"the options of {rig.topic} cannot be read" in ended.err
+    assert "accepts records of any age" in ended.err
+    rig.assert_proven(ROWS)
+    refused = rig_by("scram", KAFKA_USERNAME="without-options", REQUIRE_DURABLE_TOPIC="true").run()
+    assert refused.code == 78, str(refused)
+
+
 def test_user_without_the_right_to_transactions_is_told_so(rig_by: MakeRig) -> None:
     ended = rig_by("scram", KAFKA_USERNAME="without-transactions").run("--mode", "transactional")
     assert ended.code == 77, str(ended)

@@ -30,9 +30,11 @@ PASSWORD = "correct horse"
 RIGHTS = {
     "writer": (ResourceType.TOPIC, ResourceType.TRANSACTIONAL_ID),
     "without-transactions": (ResourceType.TOPIC,),
+    "without-options": (ResourceType.TOPIC,),
     "stranger": (),
 }
-"""The users, all with :data:`PASSWORD`, and where they may do everything."""
+"""The users, all with :data:`PASSWORD`, and where they may do everything, unless :data:`OPERATIONS` says less."""
+OPERATIONS = {"without-options": (AclOperation.DESCRIBE, AclOperation.READ, AclOperation.WRITE)}
 _SECURITY = "org.apache.kafka.common.security"
 _CALL_S = 20
 
@@ -65,7 +67,7 @@ class SecureKafka(Kafka):
         users: list[UserScramCredentialAlteration] = [
             UserScramCredentialUpsertion(user, kind, PASSWORD.encode()) for user in RIGHTS
         ]
-        rights = [_everything(user, where) for user, places in RIGHTS.items() for where in places]
+        rights = [each for user, places in RIGHTS.items() for where in places for each in _rights(user, where)]
         for done in (*admin.alter_user_scram_credentials(users).values(), *admin.create_acls(rights).values()):
             done.result(_CALL_S)
 
@@ -115,6 +117,8 @@ def running_secure_kafka(root: Path, authority: CertificateAuthority) -> Iterato
         stack.stop()
 
 
-def _everything(user: str, kind: ResourceType) -> AclBinding:
-    allow = (AclOperation.ALL, AclPermissionType.ALLOW)
-    return AclBinding(kind, "*", ResourcePatternType.LITERAL, f"User:{user}", "*", *allow)
+def _rights(user: str, kind: ResourceType) -> list[AclBinding]:
+    return [
+        AclBinding(kind, "*", ResourcePatternType.LITERAL, f"User:{user}", "*", operation, AclPermissionType.ALLOW)
+        for operation in OPERATIONS.get(user, (AclOperation.ALL,))
+    ]

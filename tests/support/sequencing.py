@@ -97,7 +97,7 @@ class SequencerRig:
         """Make a topic of its own."""
         name = f"sequencer-{uuid.uuid4().hex[:12]}"
         admin = AdminClient({"bootstrap.servers": self.broker.bootstrap})
-        for made in admin.create_topics([NewTopic(name, partitions, 1)]).values():
+        for made in admin.create_topics([NewTopic(name, partitions, self.broker.replicas)]).values():
             made.result(30)
         return name
 
@@ -115,7 +115,9 @@ class SequencerRig:
 
         def is_made() -> bool:
             try:
-                admin.create_topics([NewTopic(self.topic, self.partitions, 1)])[self.topic].result(30)
+                admin.create_topics([NewTopic(self.topic, self.partitions, self.broker.replicas)])[self.topic].result(
+                    30
+                )
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # the old one is still there
                     raise

@@ -63,6 +63,9 @@ class Service:
 class KafkaBroker(Service):
     """A real broker."""
 
+    replicas = 1
+    """How many brokers hold each partition of a topic that a test makes."""
+
     @property
     def bootstrap(self) -> str:
         """Return ``host:port``."""
