@@ -1,7 +1,9 @@
 # syntax=docker/dockerfile:1
-# Three images: `uploader` (the service, and the commands upload, status, list, verify and nifi), `sequencer` (the
-# commands sequence and verify-topic) and `airflow` (Airflow with what the DAGs import). See
-# docs/adr/0017-two-images-from-one-dockerfile.md for the why, and docs/compose.md for how they are run.
+# Our images: `uploader` (the service, and the commands upload, status, list, verify, bucket and nifi) and `sequencer` (the
+# commands sequence and verify-topic). Others' programs, for docker-compose.yml: `airflow` (Airflow with what the DAGs
+# import), `nifi` (NiFi without TLS) and `minio` (built from its source, since there are no images of it any more). See
+# docs/adr/0017-two-images-from-one-dockerfile.md and 0029-images-of-others-programs.md for the why, and docs/compose.md for
+# how they are run.
 #
 # Another base (of Debian 12 or newer, with or without Python):  --build-arg BASE_IMAGE=python:3.11.13-slim-bookworm
 # A package index of one's own: two optional secrets, which leave no trace in the image.
@@ -9,6 +11,8 @@
 #   --secret id=build-ca,src=FILE    certificates to trust (PEM) while packages are fetched
 
 ARG BASE_IMAGE=debian:12.12-slim
+ARG GO_IMAGE=golang:1.25.3-bookworm
+ARG NIFI_IMAGE=apache/nifi:2.3.0
 
 FROM ${BASE_IMAGE} AS python
 # The certificates of the public authorities: MSK's brokers are verified with them, and a NiFi without NIFI_CA_FILE. Slim
@@ -85,3 +89,31 @@ FROM apache/airflow:3.3.2-python3.11 AS airflow
 # The image brings Amazon's, the HTTP and the standard provider. Airflow's version is named once more, so that pip can
 # never replace it.
 RUN pip install --no-cache-dir apache-airflow==3.3.2 apache-airflow-providers-apache-kafka==2.1.0
+
+FROM ${GO_IMAGE} AS build-minio
+# The version of the local stack (stack/versions.toml).
+ARG MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
+COPY docker/build-settings /usr/local/bin/
+# go.mod asks for a tool chain of its own; where the image's is older, Go fetches that one.
+RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
+    . build-settings; \
+    CGO_ENABLED=0 GOBIN=/build GOTOOLCHAIN=auto GOFLAGS=-trimpath go install -ldflags "-s -w" github.com/minio/minio@${MINIO_VERSION}
+
+FROM python AS minio
+COPY --from=build-minio /build/minio /usr/local/bin/minio
+RUN install --directory --owner csvpipe --group csvpipe /data
+# It creates a directory in its home, and would look for newer releases.
+ENV MINIO_UPDATE=off HOME=/tmp
+USER 10001:10001
+VOLUME /data
+EXPOSE 9000 9001
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=5s --retries=12 CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:9000/minio/health/ready', timeout=4)"]
+ENTRYPOINT ["minio"]
+CMD ["server", "/data", "--console-address", ":9001"]
+
+FROM ${NIFI_IMAGE} AS nifi
+# conf is a volume, which keeps its files when the version changes: the entry point starts from these.
+RUN cp -R conf conf.shipped
+COPY docker/nifi-entrypoint /opt/nifi/scripts/
+ENTRYPOINT ["/opt/nifi/scripts/nifi-entrypoint"]

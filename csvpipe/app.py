@@ -33,6 +33,7 @@ COMMANDS = (
     CommandSpec("status", "csvpipe.commands.status", "Show where an upload and each of its chunks stand."),
     CommandSpec("list", "csvpipe.commands.list_uploads", "List uploads, the newest first."),
     CommandSpec("verify", "csvpipe.commands.verify", "Prove from the bucket that every byte arrived."),
+    CommandSpec("bucket", "csvpipe.commands.bucket", "Create the bucket if it does not exist."),
     CommandSpec(
         "sequence",
         "csvpipe.commands.sequence",

@@ -85,6 +85,7 @@ _COMPOSE_DESCRIPTIONS = {
     "COMPOSE_PROFILES": "What `docker compose up` starts without --profile: core, ordered, monitoring, with commas.",
     "MINIO_ROOT_USER": "MinIO's user, also the S3 access key of NiFi, Airflow and the sequencer.",
     "MINIO_ROOT_PASSWORD": "Its password, also the secret key.",
+    "CONTAINERS_S3_ENDPOINT": "Address of the object store as the containers reach it, if it is not MinIO's container.",
     "NIFI_SENSITIVE_PROPS_KEY": "What NiFi encrypts its secrets with; at least 12 characters.",
     "POSTGRES_PASSWORD": "Password of Airflow's database.",
     "AIRFLOW_FERNET_KEY": "What Airflow encrypts its connections with: 32 bytes in URL-safe base64.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from csvpipe.exits import ConfigurationError, StoreAnswerError, UnavailableError
 from csvpipe.proof import ObjectLostError, StoredObject
@@ -71,6 +71,43 @@ class S3Objects:
         except REQUEST_ERRORS as error:
             raise self._translate(error) from error
         self._bucket_is_known = True
+
+    def create_bucket(self, *, region: str) -> bool:
+        """Create the bucket if it does not exist; return whether it was created.
+
+        Raises:
+            UnavailableError: the object store does not answer.
+            ConfigurationError: it refuses the credentials or the name, or the bucket belongs to somebody else.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            if self._has_bucket():
+                return False
+            # Amazon refuses the name of its first region, and asks for that of every other one.
+            if region == "us-east-1":
+                self._client.create_bucket(Bucket=self._bucket)
+            else:
+                where: Any = {"LocationConstraint": region}
+                self._client.create_bucket(Bucket=self._bucket, CreateBucketConfiguration=where)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "BucketAlreadyOwnedByYou":
+                return False
+            raise self._translate(error) from error
+        except BotoCoreError as error:
+            raise self._translate(error) from error
+        return True
+
+    def _has_bucket(self) -> bool:
+        from botocore.exceptions import ClientError
+
+        try:
+            self._client.head_bucket(Bucket=self._bucket)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
+            return False
+        return True
 
     def read(self, key: str) -> Iterator[bytes]:
         """Give the object's bytes in blocks, all of them of the version that is there when the reading begins.

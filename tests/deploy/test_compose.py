@@ -9,6 +9,7 @@ import base64
 import inspect
 import json
 import re
+import subprocess
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -17,12 +18,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from pydantic_settings import BaseSettings
 
 from contracts.names import BUCKET_RAW, TOPIC_DEAD_LETTER, TOPIC_INGEST
 from csvpipe.app import COMMANDS
 from csvpipe.commands.serve import command as serve
-from csvpipe.env_example import settings_variables
 from dags.modules import settings as dag_settings
 from nifi.environment import load_environment
 from sequencer.settings import JobSettings
@@ -34,6 +33,7 @@ TEXT = (ROOT / "docker-compose.yml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 VERSIONS = tomllib.loads((ROOT / "stack" / "versions.toml").read_text())
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+FROM = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*))?\}")
 Json = dict[str, Any]
 
@@ -46,6 +46,14 @@ def load() -> Json:
 
 COMPOSE = load()
 SERVICES: dict[str, Json] = COMPOSE["services"]
+
+
+def environment_of(name: str) -> dict[str, str]:
+    """Return what a container gets if neither the environment nor ``.env`` sets anything."""
+    given = SERVICES[name].get("environment", {})
+    return {variable: str(value) for variable, value in given.items() if value is not None}
+
+
 each_service = pytest.mark.parametrize("name", sorted(SERVICES))
 
 
@@ -124,7 +132,11 @@ def test_versions_are_those_of_the_local_stack() -> None:
         == SERVICES["kafka-topics"]["image"]
         == f"apache/kafka:{VERSIONS['kafka']['version']}"
     )
-    assert SERVICES["nifi"]["image"] == f"apache/nifi:{VERSIONS['nifi']['version']}"
+    nifi, minio = VERSIONS["nifi"]["version"], VERSIONS["minio"]["version"]
+    assert SERVICES["nifi"]["image"] == f"csvpipe-nifi:{nifi}"
+    assert argument("NIFI_IMAGE") == f"apache/nifi:{nifi}"
+    assert argument("MINIO_VERSION") == minio
+    assert SERVICES["minio"]["image"] == f"csvpipe-minio:{minio.split('-')[1][:8]}"
     airflow = version("apache-airflow")
     assert SERVICES["airflow-scheduler"]["image"].endswith(f":{airflow}")
     assert f"FROM apache/airflow:{airflow}-" in DOCKERFILE
@@ -132,8 +144,14 @@ def test_versions_are_those_of_the_local_stack() -> None:
         assert f"{package}=={version(package)}" in DOCKERFILE
 
 
+def argument(name: str) -> str:
+    """Return the default of an argument of the Dockerfile."""
+    (value,) = re.findall(rf"^ARG {name}=(\S+)$", DOCKERFILE, re.MULTILINE)
+    return str(value)
+
+
 def test_uploader_knows_every_variable_it_is_given_and_starts_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = SERVICES["uploader"]["environment"] | image_environment("uploader")
+    given = environment_of("uploader") | image_environment("uploader")
     assert {name for name in given if name.lower() not in Settings.model_fields} == set()
     for name, value in given.items():
         monkeypatch.setenv(name, str(value))
@@ -144,11 +162,11 @@ def test_uploader_knows_every_variable_it_is_given_and_starts_with_them(monkeypa
 
 def test_sequencer_knows_every_variable_it_is_given_and_starts_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
     # SOURCE, KAFKA_TOPIC and JOB_ID have no default: they are the job.
-    given = SERVICES["sequencer"]["environment"] | image_environment("sequencer")
+    given = environment_of("sequencer") | image_environment("sequencer")
     unknown = {name for name in given if name.lower() not in JobSettings.model_fields}
     assert unknown == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, "these are boto3's own"
     job = {"SOURCE": "s3://raw/big.csv", "KAFKA_TOPIC": "rows", "JOB_ID": "big"}
-    assert [name for name in job if given[name]] == []
+    assert [name for name in job if name in given] == []
     for name, value in (given | job).items():
         monkeypatch.setenv(name, str(value))
     settings = load_job_settings()
@@ -162,16 +180,6 @@ def test_file_of_checkpoints_lies_on_the_volume() -> None:
     assert image_environment("sequencer")["CHECKPOINT_FILE"].startswith(mount.split(":")[1] + "/")
 
 
-@pytest.mark.parametrize(("name", "model"), [("uploader", Settings), ("sequencer", JobSettings)])
-def test_default_of_a_variable_is_that_of_the_setting(name: str, model: type[BaseSettings]) -> None:
-    defaults = {variable.name: variable.default for variable in settings_variables(model)}
-    for match in VARIABLE.finditer(TEXT):
-        if SERVICES[name]["environment"].get(match[1]) is not None and match[1] in defaults:
-            assert (
-                float(match[2]) == float(defaults[match[1]]) if match[2].isdigit() else match[2] == defaults[match[1]]
-            )
-
-
 @pytest.mark.parametrize("name", ["uploader", "sequencer"])
 def test_service_gets_the_time_that_it_needs_to_stop(name: str) -> None:
     grace_s = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
@@ -179,7 +187,7 @@ def test_service_gets_the_time_that_it_needs_to_stop(name: str) -> None:
     assert grace_s > {"uploader": serving_s, "sequencer": JobSettings.model_fields["stop_within_s"].default}[name]
 
 
-@pytest.mark.parametrize("name", ["uploader", "nifi-flow", "sequencer"])
+@pytest.mark.parametrize("name", ["uploader", "nifi-flow", "minio-bucket", "sequencer"])
 def test_our_image_runs_a_command_of_its_own_on_a_read_only_root(name: str) -> None:
     service = SERVICES[name]
     extras = {spec.name: spec.extra for spec in COMMANDS}
@@ -189,24 +197,28 @@ def test_our_image_runs_a_command_of_its_own_on_a_read_only_root(name: str) -> N
     assert service["cap_drop"] == ["ALL"]
 
 
-def test_health_check_is_that_of_the_image() -> None:
-    (command,) = re.findall(r"HEALTHCHECK .* CMD (\[.*\])", DOCKERFILE)
-    assert SERVICES["uploader"]["healthcheck"]["test"] == ["CMD", *json.loads(command)]
+@pytest.mark.parametrize("name", ["uploader", "minio"])
+def test_health_check_is_that_of_the_image(name: str) -> None:
+    (command,) = re.findall(r"HEALTHCHECK .* CMD (\[.*\])", stage_of(name))
+    assert SERVICES[name]["healthcheck"]["test"] == ["CMD", *json.loads(command)]
+
+
+def stage_of(target: str) -> str:
+    """Return the lines of a stage of the Dockerfile."""
+    return DOCKERFILE.split(f" AS {target}\n", 1)[1].split("\nFROM ", 1)[0]
 
 
 def image_environment(target: str) -> dict[str, str]:
     """Return the settings that an image brings along: variables that are ours."""
-    stage = DOCKERFILE.split(f" AS {target}\n", 1)[1].split("\nFROM ", 1)[0]
     return {
         name: value
-        for line in re.findall(r"^ENV (.*)$", stage, re.MULTILINE)
+        for line in re.findall(r"^ENV (.*)$", stage_of(target), re.MULTILINE)
         for name, value in re.findall(r"(\w+)=(\S+)", line)
     }
 
 
-def airflow_environment() -> Json:
-    environment: Json = SERVICES["airflow-scheduler"]["environment"]
-    return environment
+def airflow_environment() -> dict[str, str]:
+    return environment_of("airflow-scheduler")
 
 
 def test_airflow_has_the_connections_that_the_dags_ask_for() -> None:
@@ -244,16 +256,25 @@ def test_flow_is_deployed_with_the_addresses_of_the_containers(monkeypatch: pyte
     assert set(environment.secret_variables) <= set(environment.parameters)
     for address in (environment.url, environment.parameters["s3.endpoint"]):
         assert urlsplit(address).hostname in SERVICES
-    assert str(SERVICES["nifi"]["environment"]["NIFI_WEB_HTTP_PORT"]) == str(urlsplit(environment.url).port)
+    assert environment_of("nifi")["NIFI_WEB_HTTP_PORT"] == str(urlsplit(environment.url).port)
+    (given_parameter,) = [command[index + 1] for index, word in enumerate(command) if word == "--set"]
+    assert given_parameter == f"s3.endpoint={environment.parameters['s3.endpoint']}"
     chunk = f"{SERVICES['uploader']['environment']['API_BASE_URL']}/chunks/{'0' * 32}/1/download"
     assert re.fullmatch(environment.parameters["source.url.pattern"], chunk)
 
 
-def test_topics_are_made_with_the_names_and_partitions_of_the_contract() -> None:
-    script = SERVICES["kafka-topics"]["command"][0]
-    partitions = Settings.model_fields["kafka_partitions"].default
-    assert f"make {TOPIC_INGEST} {partitions}\n" in script
-    assert f"make {TOPIC_DEAD_LETTER} 1\n" in script
+@pytest.mark.parametrize("given", [{}, {"KAFKA_PARTITIONS": ""}, {"KAFKA_PARTITIONS": "7"}], ids=str)
+def test_topics_are_made_with_the_names_and_partitions_of_the_contract(tmp_path: Path, given: dict[str, str]) -> None:
+    program = "/opt/kafka/bin/kafka-topics.sh"
+    fake = tmp_path / "fake-kafka-topics.sh"
+    fake.write_text('#!/bin/sh\necho "$@"\n')
+    fake.chmod(0o755)
+    (script,) = SERVICES["kafka-topics"]["command"]
+    command = [*SERVICES["kafka-topics"]["entrypoint"], script.replace(program, str(fake))]
+    done = subprocess.run(command, env=given, capture_output=True, text=True, check=True)
+    partitions = given.get("KAFKA_PARTITIONS") or str(Settings.model_fields["kafka_partitions"].default)
+    made = re.findall(r"--topic (\S+) --partitions (\S+)", done.stdout)
+    assert made == [(TOPIC_INGEST, partitions), (TOPIC_DEAD_LETTER, "1")]
 
 
 def test_kafka_is_where_the_uploader_looks_for_it() -> None:
@@ -280,9 +301,9 @@ def test_images_are_built_with_extras_that_the_project_has() -> None:
 
 def test_versions_of_the_dockerfile_are_pinned_and_no_secret_is_needed() -> None:
     stages = set(re.findall(r" AS (\S+)$", DOCKERFILE, re.MULTILINE))
-    (base,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", DOCKERFILE, re.MULTILINE)
-    images = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) - stages - {"${BASE_IMAGE}"} | {base}
-    assert [image for image in images if not re.search(r":.*\d+\.\d+", image)] == []
+    arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", DOCKERFILE, re.MULTILINE))
+    named = {re.sub(r"^\$\{(\w+)\}$", lambda match: arguments[match[1]], image) for image in FROM}
+    assert [image for image in named - stages if not re.search(r":.*\d+\.\d+", image)] == []
     assert re.search(r"^ARG UV_VERSION=\d+\.\d+\.\d+$", DOCKERFILE, re.MULTILINE)
     assert "required" not in DOCKERFILE
 

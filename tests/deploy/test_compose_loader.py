@@ -16,14 +16,19 @@ COMPOSE = HERE.parents[1] / "docker-compose.yml"
 PROFILES = ("core", "ordered", "*")
 
 
-@pytest.fixture(scope="module")
-def loader(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the program."""
-    program = tmp_path_factory.mktemp("loader") / "loader"
+def build_loader(directory: Path) -> Path:
+    """Compile the program into ``directory`` and return it."""
+    program = directory / "loader"
     build: list[str | Path] = [provide_go(print), "build", "-o", program, "."]
     done = subprocess.run(build, cwd=HERE / "compose_loader", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return program
+
+
+@pytest.fixture(scope="module")
+def loader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the program."""
+    return build_loader(tmp_path_factory.mktemp("loader"))
 
 
 def load(loader: Path, file: Path) -> subprocess.CompletedProcess[str]:

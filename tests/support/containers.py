@@ -85,22 +85,32 @@ class Engine:
 
     def podman(self, *arguments: str | Path, deadline_s: float = _CALL_S) -> str:
         """Run podman and return what it printed."""
-        return call([*self._podman, *arguments], deadline_s=deadline_s)
+        return call([*self.podman_command, *arguments], deadline_s=deadline_s)
 
     @property
-    def _podman(self) -> list[str | Path]:
+    def podman_command(self) -> list[str | Path]:
+        """Return podman with the options for this storage."""
         how: list[str | Path] = ["--runtime", "runc", "--cgroup-manager", "cgroupfs"]
         return ["podman", *self._storage, *how]
 
-    def build(self, *, target: str, base: str, secrets: Mapping[str, Path]) -> str:
-        """Build one target of the Dockerfile and return the name of its image."""
+    def build(
+        self, *, target: str, base: str, secrets: Mapping[str, Path], arguments: Mapping[str, str] | None = None
+    ) -> str:
+        """Build one target of the Dockerfile, with more build arguments, and return the name of its image."""
         image = f"localhost/csvpipe-{target}:test"
         given = [word for name, path in secrets.items() for word in ("--secret", f"id={name},src={path}")]
         # With vfs, each layer is a copy of all that is below it.
         cached = ["--layers"] if self.driver == "overlay" else []
         how = ["--isolation", "chroot", "--format", "docker", *cached]
-        what = ["--build-arg", f"BASE_IMAGE={base}", "--target", target, "--tag", image, *given]
+        values = [w for n, v in {"BASE_IMAGE": base, **(arguments or {})}.items() for w in ("--build-arg", f"{n}={v}")]
+        what = [*values, "--target", target, "--tag", image, *given]
         call(["buildah", *self._storage, "bud", *how, *what, "."], deadline_s=_BUILD_S)
+        return image
+
+    def build_directory(self, context: Path, image: str) -> str:
+        """Build the Dockerfile of another directory as ``image`` and return its name."""
+        how = ["--isolation", "chroot", "--format", "docker", "--tag", image]
+        call(["buildah", *self._storage, "bud", *how, context], deadline_s=_BUILD_S)
         return image
 
     def inspect(self, image: str) -> Any:

@@ -1,5 +1,7 @@
-// Reads a compose file as Docker Compose does, with its own loader, and prints what each profile starts:
-// main FILE PROFILE... -> {"PROFILE": ["service", ...], ...}. A fault goes to stderr, and the exit code is 1.
+// Reads a compose file as Docker Compose does, with its own loader, and prints what each profile starts, each service with
+// the environment of its container:
+// main FILE PROFILE... -> {"PROFILE": {"service": {"VARIABLE": "value", ...}, ...}, ...}. A fault goes to stderr, and the
+// exit code is 1. Variables come from the environment, and from .env beside the file.
 package main
 
 import (
@@ -11,8 +13,10 @@ import (
 	"github.com/compose-spec/compose-go/v2/cli"
 )
 
+type environments map[string]map[string]string
+
 func main() {
-	started := map[string][]string{}
+	started := map[string]environments{}
 	for _, profile := range os.Args[2:] {
 		services, err := load(os.Args[1], profile)
 		if err != nil {
@@ -26,8 +30,9 @@ func main() {
 	}
 }
 
-func load(file, profile string) ([]string, error) {
-	options, err := cli.NewProjectOptions([]string{file}, cli.WithProfiles([]string{profile}))
+func load(file, profile string) (environments, error) {
+	options, err := cli.NewProjectOptions([]string{file}, cli.WithOsEnv, cli.WithEnvFiles(), cli.WithDotEnv,
+		cli.WithProfiles([]string{profile}))
 	if err != nil {
 		return nil, err
 	}
@@ -35,5 +40,19 @@ func load(file, profile string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return project.ServiceNames(), nil
+	// Drops what has no value, as `docker compose` does before it creates a container.
+	project, err = project.WithServicesEnvironmentResolved(true)
+	if err != nil {
+		return nil, err
+	}
+	found := environments{}
+	for name, service := range project.Services {
+		found[name] = map[string]string{}
+		for variable, value := range service.Environment {
+			if value != nil {
+				found[name][variable] = *value
+			}
+		}
+	}
+	return found, nil
 }
