@@ -144,6 +144,14 @@ def test_chart_gives_every_process_the_config_map_and_the_secrets(hanoi: Manifes
     assert {s["secretRef"]["name"] for s in sources if "secretRef" in s} == with_variables
 
 
+def test_no_pod_of_the_shared_airflow_depends_on_anything_of_ours(values: Json) -> None:
+    # It has other users: one that is missing (taken away, or not made yet) would be CreateContainerConfigError for all.
+    references = [next(iter(source.values())) for source in yaml.safe_load(values["extraEnvFrom"])]
+    references += [next(v for k, v in volume.items() if k != "name") for volume in values["volumes"]]
+    assert len(references) == 4
+    assert [reference for reference in references if reference.get("optional") is not True] == []
+
+
 def test_chart_mounts_the_certificate_where_the_connection_looks(
     values: Json, connections: dict[str, dict[str, Any]]
 ) -> None:

@@ -16,6 +16,8 @@ AIRFLOW = Peer("airflow", {"component": "triggerer"})
 CONTROLLER = Peer("ingress-nginx", {"app.kubernetes.io/name": "ingress-nginx"})
 PROMETHEUS = Peer("monitoring", {"app.kubernetes.io/name": "prometheus"})
 DNS = Peer("kube-system", {"k8s-app": "kube-dns"})
+DNS_OF_THE_NODE = Peer(address="169.254.20.10")
+"""NodeLocal DNSCache, where it listens unless somebody says otherwise."""
 STRANGER = Peer("default")
 OURS = Peer("csv-ingestion", {"app.kubernetes.io/name": UPLOADER})
 
@@ -64,9 +66,17 @@ def test_connection_that_nobody_needs_is_refused(
 
 
 @pytest.mark.parametrize("protocol", ["UDP", "TCP"])
-def test_every_pod_may_ask_for_names(manifests: Manifests, protocol: str) -> None:
+@pytest.mark.parametrize("server", [DNS, DNS_OF_THE_NODE], ids=["cluster", "node"])
+def test_every_pod_may_ask_for_names(manifests: Manifests, server: Peer, protocol: str) -> None:
     for pods in manifests.pods():
-        assert allows(manifests, pods, "Egress", DNS, 53, protocol), pods.place
+        assert allows(manifests, pods, "Egress", server, 53, protocol), pods.place
+
+
+def test_node_is_asked_for_names_and_for_nothing_else(manifests: Manifests) -> None:
+    # 169.254.169.254 is where clouds hand out the credentials of a machine.
+    for pods in manifests.pods():
+        for port in (80, 443):
+            assert not allows(manifests, pods, "Egress", Peer(address="169.254.169.254"), port), pods.place
 
 
 def test_what_no_policy_names_is_denied(manifests: Manifests) -> None:
@@ -74,9 +84,36 @@ def test_what_no_policy_names_is_denied(manifests: Manifests) -> None:
     assert spec == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
-def test_policies_stand_in_our_namespace_alone(manifests: Manifests) -> None:
-    # One in another namespace would cut its pods off from all that it does not name.
-    assert {policy["metadata"]["namespace"] for policy in manifests.of("NetworkPolicy")} == {"csv-ingestion"}
+def nifi(manifests: Manifests) -> Pods:
+    """Return NiFi's pods, which are not ours: as the Service of the flow's port finds them."""
+    service = manifests.get("Service", "openhouse-nifi-csv-ingest")
+    labels = {**service["spec"]["selector"], "statefulset.kubernetes.io/pod-name": "openhouse-nifi-0"}
+    metadata = {"name": "openhouse-nifi", "namespace": service["metadata"]["namespace"]}
+    containers = [{"ports": [{"name": "https", "containerPort": 8443}]}]
+    template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
+    return Pods({"kind": "StatefulSet", "metadata": metadata, "spec": {"template": template}})
+
+
+def test_airflow_alone_reaches_the_port_of_the_flow(hanoi: Manifests) -> None:
+    (port,) = hanoi.get("Service", "openhouse-nifi-csv-ingest")["spec"]["ports"]
+    assert allows(hanoi, nifi(hanoi), "Ingress", AIRFLOW, port["targetPort"])
+    for peer in (STRANGER, OURS, CONTROLLER, KAFKA, PROMETHEUS, Peer(address="10.10.0.7")):
+        assert not allows(hanoi, nifi(hanoi), "Ingress", peer, port["targetPort"]), peer
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP", "SCTP"])
+@pytest.mark.parametrize("port", [1, 6342, 8443, 10079, 10081, 11443, 65535])
+def test_every_other_port_of_nifi_is_open_as_without_us(hanoi: Manifests, port: int, protocol: str) -> None:
+    for peer in (STRANGER, OURS, AIRFLOW, Peer(address="192.0.2.1")):
+        assert allows(hanoi, nifi(hanoi), "Ingress", peer, port, protocol), peer
+    assert allows(hanoi, nifi(hanoi), "Egress", STRANGER, port, protocol)
+
+
+def test_policy_in_the_namespace_of_others_selects_nifi_alone(hanoi: Manifests) -> None:
+    places = {(p["metadata"]["namespace"], p["metadata"]["name"]) for p in hanoi.of("NetworkPolicy")}
+    assert {place for place in places if place[0] != "csv-ingestion"} == {("openhouse", "openhouse-nifi-csv-ingest")}
+    selector = hanoi.get("NetworkPolicy", "openhouse-nifi-csv-ingest")["spec"]["podSelector"]["matchLabels"]
+    assert selector == hanoi.get("Service", "openhouse-nifi-csv-ingest")["spec"]["selector"]
 
 
 def test_namespaces_that_policies_name_are_those_of_the_connections() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.support.kubernetes import Json, Manifests, Pods, load_external_secrets, selects
 
 OF_OTHERS = {"openhouse-nifi-csv-ingest"}
-"""Services whose pods are not ours."""
+"""A Service and a policy whose pods are not ours."""
 SECRETS_BY_HAND = {"csv-uploader-tls"}
 """Made by whoever makes certificates in the cluster."""
 
@@ -147,11 +147,17 @@ def test_every_volume_is_mounted_and_every_mount_has_a_volume(manifests: Manifes
         assert {mount["name"] for mount in pods.container.get("volumeMounts", [])} == volumes, pods.place
 
 
-def test_jobs_end_and_go_so_that_the_next_apply_makes_them_anew(manifests: Manifests) -> None:
+def test_jobs_end_and_stay_with_their_log_until_somebody_has_looked(manifests: Manifests) -> None:
     for job in manifests.of("Job"):
-        assert job["spec"]["ttlSecondsAfterFinished"] > 0
+        assert "ttlSecondsAfterFinished" not in job["spec"]
         assert job["spec"]["activeDeadlineSeconds"] > 0
         assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_every_image_of_the_cluster_comes_from_one_registry_with_its_credentials(hanoi: Manifests) -> None:
+    assert {pods.container["image"].partition("/")[0] for pods in hanoi.pods()} == {"registry.example.com"}
+    for pods in hanoi.pods():
+        assert pods.spec["imagePullSecrets"] == [{"name": "csv-ingestion-registry"}], pods.place
 
 
 @pytest.mark.parametrize("kind", ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"])

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import csvpipe.client
 import uploader.app
 from tests.support.kubernetes import UPLOADER, Json, Manifests, Pods, selects
 from uploader.app import create_app
@@ -168,6 +169,8 @@ def test_draining_a_node_leaves_a_replica(hanoi: Manifests) -> None:
     spec = hanoi.get("PodDisruptionBudget", UPLOADER)["spec"]
     assert spec["selector"]["matchLabels"] == hanoi.uploader().owner["spec"]["selector"]["matchLabels"]
     assert 0 < spec["maxUnavailable"] < hanoi.get("HorizontalPodAutoscaler", UPLOADER)["spec"]["minReplicas"]
+    # Else no node can be drained while Kafka or the database is away: no replica is ready then.
+    assert spec["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
 def test_budget_does_not_hold_the_one_replica_of_one_machine(local: Manifests) -> None:
@@ -182,6 +185,21 @@ def test_ingress_streams_bodies_of_any_size(manifests: Manifests) -> None:
     assert short["proxy-request-buffering"] == short["proxy-buffering"] == "off"
     assert short["proxy-http-version"] == "1.1"
     assert short["whitelist-source-range"]
+
+
+def test_ingress_waits_longer_than_the_client(manifests: Manifests) -> None:
+    annotations = manifests.get("Ingress", UPLOADER)["metadata"]["annotations"]
+    for name in ("proxy-read-timeout", "proxy-send-timeout"):
+        assert float(annotations[f"nginx.ingress.kubernetes.io/{name}"]) > csvpipe.client.ANSWER_TIMEOUT_S, name
+
+
+def test_every_release_of_the_controller_takes_the_paths(manifests: Manifests) -> None:
+    """`strict-validate-path-type` of ingress-nginx 1.12.0 to 1.13.1, internal/ingress/inspector/rules.go."""
+    (rule,) = manifests.get("Ingress", UPLOADER)["spec"]["rules"]
+    strict = re.compile(r"^/[A-Za-z0-9_\-/]*$")
+    checked = [path for path in rule["http"]["paths"] if path["pathType"] in {"Exact", "Prefix"}]
+    assert checked
+    assert [path["path"] for path in checked if not strict.fullmatch(path["path"])] == []
 
 
 def test_ingress_leads_to_the_service_and_shows_no_chunks(manifests: Manifests, settings: Settings) -> None:

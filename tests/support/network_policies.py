@@ -1,9 +1,10 @@
-"""What NetworkPolicies allow, as far as ours go: peers by namespace and pod labels, ports by number or name."""
+"""What NetworkPolicies allow, as far as ours go: peers by namespace and pod labels or by address; port ranges too."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from tests.support.kubernetes import Json, Manifests, Pods, selects
@@ -14,10 +15,11 @@ Direction = Literal["Ingress", "Egress"]
 
 @dataclass(frozen=True)
 class Peer:
-    """One end of a connection: pods of a namespace, which have ``labels``."""
+    """One end of a connection: pods of a namespace, which have ``labels``; or an ``address`` that is no pod's."""
 
-    namespace: str
+    namespace: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    address: str | None = None
 
 
 def allows(
@@ -29,7 +31,7 @@ def allows(
     side = "from" if direction == "Ingress" else "to"
     ports = pods.ports if direction == "Ingress" else {}
     return not policies or any(
-        any(_is_peer(given, peer, pods.namespace) for given in rule[side])
+        any(_is_peer(given, peer, pods.namespace) for given in rule.get(side, [{"any": True}]))
         and any(_is_port(given, port, protocol, ports) for given in rule.get("ports", [{"any": True}]))
         for rule in rules
     )
@@ -43,6 +45,11 @@ def _policies(manifests: Manifests, pods: Pods) -> Iterator[Json]:
 
 
 def _is_peer(given: Json, peer: Peer, own_namespace: str) -> bool:
+    if given.get("any"):
+        return True
+    if "ipBlock" in given or peer.address is not None:
+        block = given.get("ipBlock", {}).get("cidr")
+        return block is not None and peer.address is not None and ip_address(peer.address) in ip_network(block)
     wanted = given.get("namespaceSelector", {}).get("matchLabels", {_NAMESPACE_LABEL: own_namespace})
     in_namespace = selects(wanted, {_NAMESPACE_LABEL: peer.namespace})
     return in_namespace and selects(given.get("podSelector", {}).get("matchLabels", {}), peer.labels)
@@ -51,8 +58,8 @@ def _is_peer(given: Json, peer: Peer, own_namespace: str) -> bool:
 def _is_port(given: Json, port: int, protocol: str, named: dict[str, int]) -> bool:
     if given.get("any"):
         return True
-    number = named.get(given["port"], given["port"])
-    return bool(given["protocol"] == protocol and number == port)
+    first = int(named.get(given["port"], given["port"]))
+    return bool(given["protocol"] == protocol and first <= port <= int(given.get("endPort", first)))
 
 
 def namespaces_named(policies: Iterable[Json]) -> set[str]:
@@ -62,6 +69,6 @@ def namespaces_named(policies: Iterable[Json]) -> set[str]:
         for policy in policies
         for direction, side in (("ingress", "from"), ("egress", "to"))
         for rule in policy["spec"].get(direction, [])
-        for peer in rule[side]
+        for peer in rule.get(side, [])
         if "namespaceSelector" in peer
     }

@@ -1,7 +1,8 @@
 """The shell blocks of the documents, so that tests can run them.
 
 The first word after the fence's language says how a block is tested: ``check`` (needs no service), ``stack`` (needs
-the whole stack), or ``by-hand`` (not at all: it is itself what runs the tests, or installs things).
+the whole stack), ``cluster`` (on the API server of tests/cluster; ``cluster-SOMETHING`` is
+a part of its own), or ``by-hand`` (not at all: it is itself what runs the tests, or installs things).
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ README = ROOT / "README.md"
 README_UPLOADER = "http://127.0.0.1:8000"
 README_KAFKA = "127.0.0.1:9092"
 """The addresses of uploader and Kafka as they stand in the README; a test puts its own in their place."""
-KINDS = frozenset({"check", "stack", "by-hand"})
+CLUSTER_KINDS = frozenset({"cluster", "cluster-external-secrets", "cluster-local", "cluster-delete"})
+KINDS = frozenset({"check", "stack", "by-hand"}) | CLUSTER_KINDS
 _FENCE = re.compile(
     r"^```(?P<language>bash|sh|shell|console)(?P<kind>[^\n]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
