@@ -11,7 +11,7 @@ SERVICE_FREE := tests/unit tests/property tests/dags
 
 .PHONY: help
 help: ## List the commands
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-15s %s\n", $$1, $$2}'
 
 .stack/tools/bin/uv:
 	python3 -m venv .stack/tools
@@ -57,6 +57,11 @@ test: lint ## Everything: check, and the tests on the real services
 	$(RUN) pytest tests/deploy
 	$(RUN) pytest tests/chaos
 	$(RUN) pytest tests/e2e
+
+# Not part of `test`: it compiles an API server, 6 to 7 minutes on two cores the first time.
+.PHONY: test-kubernetes
+test-kubernetes: setup ## The overlays on a real API server, by the commands of docs/kubernetes.md
+	$(RUN) pytest tests/cluster
 
 .PHONY: chaos
 chaos: setup ## One job of the sequencer, killed 50 times in each mode

@@ -45,6 +45,12 @@ class CertificateAuthority:
         return str(path)
 
 
+def private_key_pem() -> bytes:
+    """Return a new private key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+
+
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
