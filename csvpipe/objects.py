@@ -79,7 +79,9 @@ class S3Objects:
             UnavailableError: the object store does not answer.
             ConfigurationError: it refuses the credentials or the name, or the bucket belongs to somebody else.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import ClientError
+
+        from sequencer.s3_errors import REQUEST_ERRORS
 
         try:
             if self._has_bucket():
@@ -90,21 +92,21 @@ class S3Objects:
             else:
                 where: Any = {"LocationConstraint": region}
                 self._client.create_bucket(Bucket=self._bucket, CreateBucketConfiguration=where)
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "BucketAlreadyOwnedByYou":
+        except REQUEST_ERRORS as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "BucketAlreadyOwnedByYou":
                 return False
-            raise self._translate(error) from error
-        except BotoCoreError as error:
             raise self._translate(error) from error
         return True
 
     def _has_bucket(self) -> bool:
         from botocore.exceptions import ClientError
 
+        from sequencer.aws_errors import status_of
+
         try:
             self._client.head_bucket(Bucket=self._bucket)
         except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+            if status_of(error) != 404:
                 raise
             return False
         return True
