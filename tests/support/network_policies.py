@@ -58,7 +58,7 @@ def _is_peer(given: Json, peer: Peer, own_namespace: str) -> bool:
 def _is_port(given: Json, port: int, protocol: str, named: dict[str, int]) -> bool:
     if given.get("any"):
         return True
-    first = int(named.get(given["port"], given["port"]))
+    first = int(named[given["port"]] if given["port"] in named else given["port"])
     return bool(given["protocol"] == protocol and first <= port <= int(given.get("endPort", first)))
 
 
