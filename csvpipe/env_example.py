@@ -93,8 +93,10 @@ _COMPOSE_DESCRIPTIONS = {
     "GRAFANA_ADMIN_PASSWORD": "Password of Grafana's user admin; looking needs none.",
 }
 _DAG_DESCRIPTIONS = {
-    "retries": "How often a task of csv-chunk-ingestion is tried again.",
+    "retries": "How often a task of csv-chunk-ingestion is tried again after an error that does not pass by itself.",
     "retry_delay_s": "Seconds between these tries.",
+    "transient_retries": "How often it is tried again while a service is away.",
+    "transient_retry_delay_s": "Seconds before the first of these tries; the wait doubles up to a minute.",
     "listener_retries": "How often a task of csv-ingestion-listener is tried again.",
     "listener_retry_delay_s": "Seconds between these tries, and between those of monitor_nifi_status.",
     "landing_deadline_s": "Seconds that the chunks of one run have to land, before the task fails and names them.",

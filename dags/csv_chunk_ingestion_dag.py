@@ -16,8 +16,20 @@ from contracts.names import DAG_CHUNK_INGESTION
 from dags.modules import settings
 from dags.modules.alerts import alert_and_pause_listener
 from dags.modules.landing_operator import LandingOperator
+from dags.modules.retries import ByKindOfError
 
 SETTINGS = settings.load_settings()
+
+
+def _retry_policy(long_delay: timedelta) -> ByKindOfError:
+    return ByKindOfError(
+        retries=SETTINGS.all_retries,
+        first_delay=SETTINGS.transient_retry_delay,
+        longest_delay=settings.LONGEST_RETRY_DELAY,
+        few_retries=SETTINGS.retries,
+        long_delay=long_delay,
+    )
+
 
 with DAG(
     dag_id=DAG_CHUNK_INGESTION,
@@ -31,8 +43,10 @@ with DAG(
     tags=["csv-ingestion", "nifi", "s3"],
     default_args={
         "owner": "csv-ingestion",
-        "retries": SETTINGS.retries,
-        "retry_delay": SETTINGS.retry_delay,
+        "retries": SETTINGS.all_retries,
+        # Where there is no error to judge by, as when the process of a task is killed.
+        "retry_delay": SETTINGS.transient_retry_delay,
+        "retry_policy": _retry_policy(SETTINGS.retry_delay),
         "on_failure_callback": alert_and_pause_listener,
     },
 ):
@@ -101,6 +115,7 @@ with DAG(
         deadline_s=SETTINGS.landing_deadline_s,
         # It waits by itself, and Airflow now and then fails a task that it resumes (docs/airflow.md): no more delay.
         retry_delay=SETTINGS.listener_retry_delay,
+        retry_policy=_retry_policy(SETTINGS.listener_retry_delay),
         pool=settings.POOL_MONITORING,
     )
     trigger_nifi_ingestion(prepare_nifi_request()) >> monitor >> publish_manifest()

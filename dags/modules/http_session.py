@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = (5.0, 30.0)
 """Time to connect and time between bytes."""
+TRANSIENT_STATUSES = frozenset({408, 425, 429})
+"""Refusals that pass by themselves; so do all from 500 on."""
 BACKOFF_FACTOR = 0.5
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "PATCH"})
 

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.names import NIFI_PROCESS_GROUP
 from contracts.traceparent import TRACEPARENT
-from dags.modules.errors import ConfigurationError, NifiNotReadyError, NifiUnreachableError
-from dags.modules.http_session import TIMEOUT_S, open_session
+from dags.modules.errors import (
+    ConfigurationError,
+    NifiLoginError,
+    NifiNotReadyError,
+    NifiRefusedError,
+    NifiUnreachableError,
+)
+from dags.modules.http_session import TIMEOUT_S, TRANSIENT_STATUSES, open_session
 from dags.modules.settings import CONN_NIFI
 
 if TYPE_CHECKING:
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LOGIN_REFUSED = frozenset({401, 403})
 BUSY_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Waits between tries to hand a message over: 503 is back pressure and no fault, and a ListenHTTP that was just started
 needs some seconds until its port is open. A message that is sent twice lands as one object."""
@@ -54,6 +61,7 @@ class NifiClient:
 
         Raises:
             NifiUnreachableError: the API does not answer.
+            NifiLoginError: it does not accept the credentials.
             NifiNotReadyError: the group is missing, stopped, or a processor of it is stopped or invalid.
         """
         group = self._find_group()
@@ -72,7 +80,7 @@ class NifiClient:
 
         Raises:
             NifiUnreachableError: it does not answer, or with 5xx, for half a minute.
-            NifiNotReadyError: it refuses the message.
+            NifiRefusedError: it refuses the message.
         """
         for wait_s in (*BUSY_WAITS_S, None):
             try:
@@ -92,7 +100,7 @@ class NifiClient:
         if response.status_code == 200:
             return
         detail = f"{self._listen_url} answered {response.status_code}: {response.text[:300]}"
-        raise NifiUnreachableError(detail) if response.status_code >= 500 else NifiNotReadyError(detail)
+        raise NifiUnreachableError(detail) if _may_pass(response) else NifiRefusedError(detail)
 
     def _find_group(self) -> Mapping[str, Any]:
         groups = self._get("/process-groups/root/process-groups").get("processGroups", [])
@@ -107,7 +115,8 @@ class NifiClient:
             self._session.headers["Authorization"] = f"Bearer {self._fetch_token(*self._credentials)}"
         response = self._call("GET", self._api_url + path)
         if response.status_code != 200:
-            raise NifiUnreachableError(f"{self._api_url}{path} answered {response.status_code}: {response.text[:300]}")
+            detail = f"{self._api_url}{path} answered {response.status_code}: {response.text[:300]}"
+            raise NifiLoginError(detail) if response.status_code in _LOGIN_REFUSED else NifiUnreachableError(detail)
         answer: Mapping[str, Any] = response.json()
         return answer
 
@@ -116,9 +125,8 @@ class NifiClient:
             "POST", f"{self._api_url}/access/token", data={"username": username, "password": password}
         )
         if response.status_code != 201:
-            raise NifiUnreachableError(
-                f"NiFi gave no token to {username}: {response.status_code} {response.text[:300]}"
-            )
+            detail = f"NiFi gave no token to {username}: {response.status_code} {response.text[:300]}"
+            raise NifiUnreachableError(detail) if _may_pass(response) else NifiLoginError(detail)
         return response.text
 
     def _call(self, method: str, url: str, *, session: Session | None = None, **request: Any) -> Response:  # noqa: ANN401 - those of requests
@@ -128,6 +136,10 @@ class NifiClient:
             return (session or self._session).request(method, url, timeout=TIMEOUT_S, **request)
         except requests.RequestException as error:
             raise NifiUnreachableError(f"{method} {url}: {error}") from error
+
+
+def _may_pass(response: Response) -> bool:
+    return response.status_code >= 500 or response.status_code in TRANSIENT_STATUSES
 
 
 def open_nifi(conn_id: str = CONN_NIFI) -> NifiClient:

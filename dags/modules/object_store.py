@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from contracts.manifest import Manifest
 from contracts.message import ChunkMessage
 from contracts.names import BUCKET_RAW, METADATA_SHA256, METADATA_UPLOAD_ID, manifest_key, object_key
-from dags.modules.errors import ConfigurationError, StoreError
+from dags.modules.errors import ConfigurationError, StoreError, StoreRefusedError
+from dags.modules.http_session import TRANSIENT_STATUSES
 from dags.modules.settings import CONN_S3
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+    from botocore.exceptions import ClientError
     from mypy_boto3_s3 import S3Client
 
 PARALLEL_LOOKS = 8
@@ -75,7 +77,7 @@ class ObjectStore:
         except ClientError as error:
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
                 return Look(chunk=chunk, fault="there is no such object", evidence={})
-            raise StoreError(f"HEAD {self.bucket}/{chunk.key}: {error}") from error
+            raise _refusal(error, f"HEAD {self.bucket}/{chunk.key}") from error
         except BotoCoreError as error:
             raise StoreError(f"HEAD {self.bucket}/{chunk.key}: {error}") from error
         evidence = {
@@ -115,9 +117,18 @@ class ObjectStore:
             self._client.put_object(
                 Bucket=self.bucket, Key=key, Body=body, ContentType="application/json", Metadata=metadata
             )
-        except (BotoCoreError, ClientError) as error:
+        except ClientError as error:
+            raise _refusal(error, f"PUT {self.bucket}/{key}") from error
+        except BotoCoreError as error:
             raise StoreError(f"PUT {self.bucket}/{key}: {error}") from error
         return key
+
+
+def _refusal(error: ClientError, what: str) -> StoreError:
+    """Return the error for an answer of the store; one from 500 on, or a request to slow down, may pass by itself."""
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    refused = 300 <= status < 500 and status not in TRANSIENT_STATUSES
+    return StoreRefusedError(f"{what}: {error}") if refused else StoreError(f"{what}: {error}")
 
 
 def load_bucket(conn_id: str = CONN_S3) -> str:

@@ -20,6 +20,9 @@ POOL_MONITORING = "nifi_monitoring"
 ENV_OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 """Where the tasks send spans to; the same variable that the uploader reads, and every OpenTelemetry SDK."""
 
+LONGEST_RETRY_DELAY = timedelta(minutes=1)
+"""With 20 retries from 5 s on, an outage of 17 minutes is bridged."""
+
 DRAIN_MAX_MESSAGES = 500
 """Messages in one batch: a run's conf has some 600 bytes a chunk, and the UI loads the conf of every run it lists."""
 DRAIN_MAX_BYTES = 4 * 1024 * 1024
@@ -32,14 +35,26 @@ class Settings:
 
     retries: int = 3
     retry_delay_s: int = 300
+    transient_retries: int = 20
+    transient_retry_delay_s: int = 5
     listener_retries: int = 10
     listener_retry_delay_s: int = 5
     landing_deadline_s: int = 600
     max_active_runs: int = 32
 
     @property
+    def all_retries(self) -> int:
+        """Tries after the first that Airflow has to allow a task of the ingestion."""
+        return max(self.retries, self.transient_retries)
+
+    @property
+    def transient_retry_delay(self) -> timedelta:
+        """Wait after the first transient error; it doubles up to ``LONGEST_RETRY_DELAY``."""
+        return timedelta(seconds=self.transient_retry_delay_s)
+
+    @property
     def retry_delay(self) -> timedelta:
-        """Wait between tries of the ingestion."""
+        """Wait between tries of the ingestion after an error that is not transient."""
         return timedelta(seconds=self.retry_delay_s)
 
     @property

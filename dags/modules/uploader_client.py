@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
-from dags.modules.errors import StateRefusedError, UploaderError, UploadGoneError
-from dags.modules.http_session import TIMEOUT_S, open_session
+from dags.modules.errors import StateRefusedError, UploaderAnswerError, UploaderError, UploadGoneError
+from dags.modules.http_session import TIMEOUT_S, TRANSIENT_STATUSES, open_session
 
 if TYPE_CHECKING:
     from requests import Response
@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 _GONE = frozenset({"upload_not_found", "upload_gone"})
 """Codes of the uploader. A bare 404 may come from whatever stands before it: an ingress without its backend, say."""
+
+_MAY_PASS = TRANSIENT_STATUSES | {404, 421}
+"""404 without a code of the uploader comes from what is before it; 421 until every replica has its address."""
 
 
 class UploaderClient:
@@ -66,7 +69,7 @@ class UploaderClient:
         try:
             return Manifest.model_validate_json(response.content)
         except ValueError as error:
-            raise UploaderError(
+            raise UploaderAnswerError(
                 f"{self._base_url} answers the manifest of {self._upload_id} in an unknown form: {error}"
             ) from error
 
@@ -114,7 +117,7 @@ class UploaderClient:
         try:
             return read(response.json())
         except (KeyError, TypeError, ValueError) as error:
-            raise UploaderError(
+            raise UploaderAnswerError(
                 f"{self._base_url} answers the status of {self._upload_id} in an unknown form: {error!r}"
             ) from error
 
@@ -135,7 +138,9 @@ class UploaderClient:
             raise UploadGoneError(detail)
         if response.status_code == 409:
             raise StateRefusedError(detail, problem=problem)
-        raise UploaderError(detail)
+        if response.status_code >= 500 or response.status_code in _MAY_PASS:
+            raise UploaderError(detail)
+        raise UploaderAnswerError(detail)
 
 
 def _problem_code(response: Response) -> str:

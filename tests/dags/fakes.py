@@ -40,9 +40,10 @@ class FakeServer:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                if self.command != "HEAD":
+                    self.wfile.write(data)
 
-            do_GET = do_POST = do_PUT = do_PATCH = _any  # noqa: N815 - the names that http.server calls
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _any  # noqa: N815 - the names that http.server calls
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named so by http.server
                 pass

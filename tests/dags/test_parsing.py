@@ -3,8 +3,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk.definitions.retry_policy import RetryAction
 
+from contracts.errors import InvalidMessageError
 from contracts.names import DAG_CHUNK_INGESTION, DAG_LISTENER
+from dags.modules.errors import (
+    ChunksNotLandedError,
+    NifiRefusedError,
+    NifiUnreachableError,
+    StoreError,
+    StoreRefusedError,
+    UploaderError,
+)
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
@@ -97,14 +107,37 @@ def test_dag_policy(dag_bag: DagBag, dag_id: str) -> None:
     assert dag.is_paused_upon_creation is False
 
 
-@pytest.mark.parametrize(("dag_id", "retries", "delay_s"), [(DAG_LISTENER, 10, 5), (DAG_CHUNK_INGESTION, 3, 300)])
-def test_task_policy(dag_bag: DagBag, dag_id: str, retries: int, delay_s: int) -> None:
+@pytest.mark.parametrize(("dag_id", "retries"), [(DAG_LISTENER, 10), (DAG_CHUNK_INGESTION, 20)])
+def test_task_policy(dag_bag: DagBag, dag_id: str, retries: int) -> None:
     for task in tasks_of(dag_bag, dag_id).values():
         assert task.owner == "csv-ingestion"
         assert len(task.doc_md) > 60, task.task_id
-        due_s = 5 if task.task_id == "monitor_nifi_status" else delay_s
-        assert (task.retries, task.retry_delay.total_seconds()) == (retries, due_s)
+        assert (task.retries, task.retry_delay.total_seconds()) == (retries, 5), "also where a process was killed"
         assert task.on_failure_callback, task.task_id
+
+
+@pytest.mark.parametrize(
+    ("task_id", "error", "delays_s"),
+    [
+        ("prepare_nifi_request", StoreError("away"), [5, 10, 20, 40, 60, *[60] * 15]),
+        ("trigger_nifi_ingestion", NifiUnreachableError("503"), [5, 10, 20, 40, 60, *[60] * 15]),
+        ("monitor_nifi_status", UploaderError("away"), [5, 10, 20, 40, 60, *[60] * 15]),
+        ("publish_manifest", StoreError("away"), [5, 10, 20, 40, 60, *[60] * 15]),
+        ("prepare_nifi_request", StoreRefusedError("403"), [300] * 3),
+        ("trigger_nifi_ingestion", NifiRefusedError("405"), [300] * 3),
+        ("prepare_nifi_request", InvalidMessageError("forged"), [300] * 3),
+        ("monitor_nifi_status", ChunksNotLandedError("gone"), [5] * 3),
+        ("publish_manifest", ZeroDivisionError(), [300] * 3),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_task_is_tried_again_by_the_kind_of_its_error(
+    dag_bag: DagBag, task_id: str, error: Exception, delays_s: list[int]
+) -> None:
+    task = tasks_of(dag_bag, DAG_CHUNK_INGESTION)[task_id]
+    decisions = [task.retry_policy.evaluate(error, number, task.retries) for number in range(1, task.retries + 1)]
+    delays = [d.retry_delay.total_seconds() for d in decisions if d.action is RetryAction.RETRY]
+    assert delays == delays_s
 
 
 def test_failures_of_the_listener_alert_and_those_of_chunk_runs_may_pause_it(dag_bag: DagBag) -> None:

@@ -49,6 +49,20 @@ def test_nifi_away_when_chunks_are_to_be_relayed(pipeline: Pipeline, tmp_path: P
     pipeline.check_landed_exactly_once(answer["upload_id"], "nifi-away", file)
 
 
+def test_object_store_away_when_a_run_starts(pipeline: Pipeline, tmp_path: Path) -> None:
+    """The first task meets the outage. It is tried again within seconds of MinIO's return, not after 5 minutes."""
+    file = write_csv(tmp_path / "data.csv", size_bytes=4 * BYTES_PER_MB)
+    pipeline.stack.stop(["minio"])
+    answer = pipeline.upload(file, "minio-away", "size", 1)
+    _wait_for_task(pipeline, answer["upload_id"], lambda task: task["state"] == "up_for_retry")
+
+    pipeline.stack.start(["minio"])
+
+    pipeline.wait_until_landed(answer["upload_id"], deadline_s=120)
+    pipeline.check_nothing_left_over()
+    pipeline.check_landed_exactly_once(answer["upload_id"], "minio-away", file)
+
+
 def test_nifi_stopped_and_started_while_chunks_wait_in_it(pipeline: Pipeline, tmp_path: Path) -> None:
     """MinIO is taken away while chunks flow, so those that have been relayed by then cannot but wait in NiFi."""
     file = write_csv(tmp_path / "data.csv", size_bytes=120 * BYTES_PER_MB)

@@ -70,8 +70,9 @@ def test_queue_that_stays_full_is_given_up(fake_nifi: FakeNifi) -> None:
 
 def test_refused_message_is_no_success(fake_nifi: FakeNifi) -> None:
     fake_nifi.listen_answers = [405]
-    with pytest.raises(NifiNotReadyError, match="405"):
+    with pytest.raises(NifiNotReadyError, match="405") as caught:
         client_of(fake_nifi).send(b"{}")
+    assert not caught.value.transient
 
 
 class FakeNifiWithLogin(FakeNifi):
@@ -85,5 +86,6 @@ def test_login_is_exchanged_for_a_token() -> None:
     with FakeNifiWithLogin().running() as fake:
         client_of(fake, credentials=("u", "p")).check_ready()
         assert fake.requests[0][1] == "/nifi-api/access/token"
-        with pytest.raises(NifiUnreachableError, match="no token to u"):
+        with pytest.raises(NifiUnreachableError, match="no token to u") as caught:
             client_of(fake, credentials=("u", "wrong")).check_ready()
+        assert not caught.value.transient

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from contracts.manifest import Manifest
 from contracts.message import ChunkMessage
 from dags.modules.errors import StoreError
 from dags.modules.object_store import ExpectedChunk, ObjectStore
-from tests.dags.fakes import FakeUploader
+from tests.dags.fakes import Answer, FakeServer, FakeUploader
 
 UPLOAD = "e" * 32
 
@@ -71,3 +73,38 @@ def test_manifest_written_twice_is_the_same_object(moto_store: ObjectStore, fake
         assert answer["Metadata"]["upload-id"] == UPLOAD
     assert keys == {f"flights/_manifests/{UPLOAD}.json"}
     assert len(tags) == 1
+
+
+class RefusingS3(FakeServer):
+    """Answers everything with one status."""
+
+    status = 500
+
+    def answer(self, method: str, path: str, body: bytes) -> Answer:
+        return self.status, b""
+
+
+@pytest.mark.parametrize(
+    ("status", "transient"), [(500, True), (503, True), (429, True), (403, False), (401, False), (400, False)]
+)
+def test_refusal_of_the_store_is_transient_by_its_status(
+    fake_uploader: FakeUploader, status: int, transient: bool
+) -> None:
+    (message,) = fake_uploader.add_upload("d" * 32)
+    with RefusingS3().running() as fake:
+        fake.status = status
+        client = boto3.client(
+            "s3",
+            endpoint_url=fake.url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+        )
+        store = ObjectStore(client=client)
+        with pytest.raises(StoreError) as caught:
+            store.look(ExpectedChunk.of(message))
+        assert caught.value.transient is transient
+        with pytest.raises(StoreError) as caught:
+            store.put_manifest(fake_uploader.manifest("d" * 32))
+        assert caught.value.transient is transient

@@ -101,3 +101,25 @@ def test_answers_in_another_form_are_uploader_errors() -> None:
         for ask in (client_of(fake).fetch_state, client_of(fake).fetch_manifest, lambda: relayed(fake)):
             with pytest.raises(UploaderError, match="unknown form"):
                 ask()
+
+
+class AnsweringUploader(FakeServer):
+    """Answers everything with one status."""
+
+    status = 200
+
+    def answer(self, method: str, path: str, body: bytes) -> Answer:
+        return self.status, {}
+
+
+@pytest.mark.parametrize(
+    ("status", "transient"),
+    [(500, True), (502, True), (503, True), (504, True), (404, True), (408, True), (421, True), (429, True)]
+    + [(200, False), (301, False), (307, False), (400, False), (401, False), (403, False), (413, False), (422, False)],
+)
+def test_refusal_is_transient_by_its_status(status: int, transient: bool) -> None:
+    with AnsweringUploader().running() as fake:
+        fake.status = status
+        with pytest.raises(UploaderError) as caught:
+            client_of(fake).fetch_state()
+    assert caught.value.transient is transient

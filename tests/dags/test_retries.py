@@ -1,0 +1,97 @@
+"""When a failed task is tried again."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import timedelta
+
+import botocore.exceptions
+import httpx
+import pytest
+import requests
+from airflow.sdk.definitions.retry_policy import RetryAction, RetryDecision
+
+from dags.modules import errors
+from dags.modules.errors import DagError, NifiUnreachableError, StateRefusedError, StoreError
+from dags.modules.retries import ByKindOfError, is_transient
+
+POLICY = ByKindOfError(
+    retries=20,
+    first_delay=timedelta(seconds=5),
+    longest_delay=timedelta(seconds=60),
+    few_retries=3,
+    long_delay=timedelta(seconds=300),
+)
+TRANSIENT = {
+    "KafkaReadError",
+    "KafkaCommitError",
+    "DeadLetterError",
+    "NifiError",
+    "NifiUnreachableError",
+    "NifiNotReadyError",
+    "UploaderError",
+    "StoreError",
+    "RunNotStartedError",
+}
+
+
+def delay_s(decision: RetryDecision) -> float | None:
+    return decision.retry_delay.total_seconds() if decision.retry_delay is not None else None
+
+
+def test_every_error_says_whether_it_passes_by_itself() -> None:
+    found = [value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, DagError)]
+    assert {error.__name__ for error in found if error.transient} == TRANSIENT
+    assert len(found) > len(TRANSIENT) * 1.5
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreError("away"),
+        ConnectionResetError(),
+        TimeoutError(),
+        requests.ConnectionError(),
+        requests.ReadTimeout(),
+        httpx.ConnectError("away"),
+        httpx.ReadTimeout("slow"),
+        botocore.exceptions.EndpointConnectionError(endpoint_url="http://minio"),
+        botocore.exceptions.ReadTimeoutError(endpoint_url="http://minio"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_service_that_is_away_is_transient(error: Exception) -> None:
+    assert is_transient(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StateRefusedError("no", problem="p"),
+        ValueError(),
+        KeyError("x"),
+        FileNotFoundError(),
+        RuntimeError("StoreError"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_does_not_pass_by_itself_is_not(error: Exception) -> None:
+    assert not is_transient(error)
+
+
+def test_outage_of_a_quarter_of_an_hour_is_bridged_with_a_minute_at_most_between_tries() -> None:
+    delays = [delay_s(POLICY.evaluate(StoreError("away"), number, 20)) for number in range(1, 21)]
+    assert delays[:6] == [5, 10, 20, 40, 60, 60]
+    assert max(delay or 0 for delay in delays) == 60
+    assert sum(delay or 0 for delay in delays) > 15 * 60
+
+
+def test_cleared_task_starts_with_short_waits_again() -> None:
+    """Airflow goes on counting tries, and adds the task's retries to those that there were."""
+    assert delay_s(POLICY.evaluate(NifiUnreachableError("away"), 22, 21 + 20)) == 5
+    assert delay_s(POLICY.evaluate(ValueError(), 22, 21 + 20)) == 300
+
+
+def test_permanent_error_fails_after_few_retries() -> None:
+    actions = [POLICY.evaluate(ValueError(), number, 20).action for number in range(1, 6)]
+    assert actions == [RetryAction.RETRY] * 3 + [RetryAction.FAIL] * 2
