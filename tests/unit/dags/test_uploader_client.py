@@ -112,11 +112,11 @@ class AnsweringUploader(FakeServer):
         return self.status, {}
 
 
-@pytest.mark.parametrize(
-    ("status", "transient"),
-    [(500, True), (502, True), (503, True), (504, True), (404, True), (408, True), (421, True), (429, True)]
-    + [(200, False), (301, False), (307, False), (400, False), (401, False), (403, False), (413, False), (422, False)],
-)
+_PASSES = dict.fromkeys((404, 408, 421, 429, 500, 502, 503, 504), True)
+_STAYS = dict.fromkeys((200, 301, 307, 400, 401, 403, 413, 422), False)
+
+
+@pytest.mark.parametrize(("status", "transient"), (_PASSES | _STAYS).items())
 def test_refusal_is_transient_by_its_status(status: int, transient: bool) -> None:
     with AnsweringUploader().running() as fake:
         fake.status = status
