@@ -101,6 +101,11 @@ class NiFiClient:
         )
         return str(entity.id)
 
+    def delete_group(self, group_id: str) -> None:
+        """Delete a process group that is stopped and empty."""
+        revision = self._groups().get_process_group(group_id).revision
+        self._groups().remove_process_group(group_id, version=str(revision.version), client_id="csvpipe")
+
     def replace_group(self, group_id: str, flow: Json) -> None:
         """Change a group into ``flow``. What runs and is not touched keeps running; queued FlowFiles stay.
 

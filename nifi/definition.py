@@ -15,6 +15,8 @@ from nifi.errors import FlowFileError
 FLOW_FILE = Path(__file__).parent / "flow" / "csv-ingestion-raw-to-minio.json"
 
 Json = dict[str, Any]
+Defaults = Mapping[str, Mapping[str, str | None]]
+"""The default of each property that a NiFi knows: by instance id of the processor or service, and by name."""
 
 _PARAMETER = re.compile(r"#\{\s*(?:'([^']+)'|([^}']+?))\s*\}")
 _COMPONENTS = ("processors", "controllerServices", "connections", "funnels", "labels", "inputPorts", "outputPorts")
@@ -55,6 +57,12 @@ def group_name(flow: Mapping[str, Any]) -> str:
     return str(flow["flowContents"]["name"])
 
 
+def nar_version(flow: Mapping[str, Any]) -> str:
+    """Return the version of NiFi's own NARs that the definition was exported from."""
+    versions = {processor["bundle"]["version"] for processor in flow["flowContents"]["processors"]}
+    return str(max(versions, default=""))
+
+
 def context_name(flow: Mapping[str, Any]) -> str:
     """Return the name of the parameter context that the group uses.
 
@@ -85,14 +93,20 @@ def referenced_parameters(flow: Mapping[str, Any]) -> set[str]:
     return {a or b for value in values if value for a, b in _PARAMETER.findall(value)}
 
 
-def normalise_export(export: Mapping[str, Any], *, defaults: Mapping[str, str]) -> Json:
+def normalise_export(
+    export: Mapping[str, Any], *, defaults: Mapping[str, str], property_defaults: Defaults | None = None
+) -> Json:
     """Return what NiFi exported in the form that is kept in git.
 
-    Ids of one NiFi go, lists get a stable order, properties without a value go, and the parameters' values are
-    ``defaults`` instead of those of the environment that it was exported from.
+    Ids of one NiFi go, lists get a stable order, properties without a value or at their default go (an export lists all
+    that its NAR knows, and another NAR would take an unknown one for a dynamic property), and the parameters' values
+    are ``defaults`` instead of those of the environment that it was exported from.
     """
     flow = _renamed(dict(export))
     contents = flow["flowContents"]
+    for kind in ("processors", "controllerServices"):
+        for component in contents.get(kind, []):
+            _drop_defaults(component, (property_defaults or {}).get(component.get("instanceIdentifier", ""), {}))
     _drop(contents, frozenset({"instanceIdentifier"}))
     contents["position"] = {"x": 0.0, "y": 0.0}
     for kind in _COMPONENTS:
@@ -101,8 +115,6 @@ def normalise_export(export: Mapping[str, Any], *, defaults: Mapping[str, str]) 
             _sort_plain_lists(component)
             if "controllerServiceApis" in component:
                 component["controllerServiceApis"].sort(key=lambda api: str(api["type"]))
-            if "properties" in component:
-                _drop_unset(component)
     for context in flow["parameterContexts"].values():
         context["parameters"] = sorted(context["parameters"], key=lambda parameter: parameter["name"])
         for parameter in context["parameters"]:
@@ -134,12 +146,13 @@ def differences(
     wanted: Mapping[str, Any],
     deployed: Mapping[str, Any],
     *,
-    defaults: Mapping[str, Mapping[str, str | None]] | None = None,
+    defaults: Defaults | None = None,
+    properties: bool = True,
 ) -> list[str]:
     """Return what would have to change in NiFi for it to run ``wanted``; one line each, empty when nothing would.
 
     Properties that only the deployed side lists do not count at their ``defaults`` (by instance id and name): another
-    version of a NAR may know more of them.
+    version of a NAR may know more of them. With ``properties`` false they are not compared at all.
     """
     known = defaults or {}
     found = (
@@ -152,7 +165,7 @@ def differences(
         found += [f"gone: {_label(theirs[i])}" for i in sorted(theirs.keys() - ours.keys())]
         for identifier in sorted(ours.keys() & theirs.keys()):
             at_default = known.get(theirs[identifier].get("instanceIdentifier", ""), {})
-            changes = sorted(_changes(ours[identifier], theirs[identifier], at_default))
+            changes = sorted(_changes(ours[identifier], theirs[identifier], at_default if properties else None))
             found += [f"{_label(ours[identifier])}: {', '.join(changes)}"] if changes else []
     return found
 
@@ -164,11 +177,13 @@ def _renamed(flow: Json) -> Json:
     return renamed
 
 
-def _changes(wanted: Json, deployed: Json, defaults: Mapping[str, str | None]) -> Iterator[str]:
+def _changes(wanted: Json, deployed: Json, defaults: Mapping[str, str | None] | None) -> Iterator[str]:
     wanted, deployed = _comparable(wanted), _comparable(deployed)
     for name in wanted.keys() - _OF_ONE_VERSION:
         if wanted[name] != deployed.get(name):
             yield name
+    if defaults is None:
+        return
     ours, theirs = wanted.get("properties", {}), deployed.get("properties", {})
     for name in ours.keys() | theirs.keys():
         if ours.get(name, defaults.get(name)) != theirs.get(name):
@@ -196,10 +211,11 @@ def _drop(node: object, names: frozenset[str]) -> None:
             _drop(value, names)
 
 
-def _drop_unset(component: Json) -> None:
-    unset = [name for name, value in component["properties"].items() if value is None]
-    for name in unset:
-        del component["properties"][name]
+def _drop_defaults(component: Json, defaults: Mapping[str, str | None]) -> None:
+    properties = component.get("properties", {})
+    idle = [name for name, value in properties.items() if value is None or value == defaults.get(name)]
+    for name in idle:
+        del properties[name]
         component["propertyDescriptors"].pop(name, None)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from nifi.client import Context, NiFiClient, Parameter, Processor, Service
 from nifi.connection import Access
@@ -18,6 +19,7 @@ from nifi.definition import (
     differences,
     group_name,
     load_flow,
+    nar_version,
     referenced_parameters,
     with_scheduling,
 )
@@ -162,12 +164,34 @@ def _put_group(client: NiFiClient, flow: Json, report: Report) -> tuple[str, boo
         group_id = client.create_group(name, flow)
         report(f"process group {name} created")
         return group_id, True, []
-    changes = differences(flow, client.export_group(group_id), defaults=client.property_defaults(group_id))
+    changes = _changes(client, flow, group_id)
     for change in changes:
         report(f"changing {change}")
     if changes:
         client.replace_group(group_id, flow)
     return group_id, False, changes
+
+
+def _changes(client: NiFiClient, flow: Json, group_id: str) -> list[str]:
+    """Return how the deployed group differs from ``flow``.
+
+    Another version of NiFi than that of the file migrates a flow on import: properties get new names, values and
+    defaults. There, what differs by the file's names is compared with what this NiFi makes of the file.
+    """
+    deployed, defaults = client.export_group(group_id), client.property_defaults(group_id)
+    changes = differences(flow, deployed, defaults=defaults)
+    if not changes or client.version() == nar_version(flow):
+        return changes
+    return differences(_import_and_export(client, flow), deployed, defaults=defaults)
+
+
+def _import_and_export(client: NiFiClient, flow: Json) -> Json:
+    """Return what NiFi exports after an import of ``flow``, by way of a group that is never started."""
+    scratch_id = client.create_group(f"{group_name(flow)} to compare {uuid4().hex[:8]}", flow)
+    try:
+        return client.export_group(scratch_id)
+    finally:
+        client.delete_group(scratch_id)
 
 
 def _start(client: NiFiClient, group_id: str, report: Report) -> bool:

@@ -33,7 +33,9 @@ def export(*, url: str, flow_file: Path = FLOW_FILE, access: Access | None = Non
     if group_id is None:
         raise NotDeployedError(f"{client.url} has no process group {group_name(kept)}: deploy it first")
     defaults = {p["name"]: p["value"] for p in context_parameters(kept) if "value" in p}
-    exported = normalise_export(client.export_group(group_id), defaults=defaults)
+    exported = normalise_export(
+        client.export_group(group_id), defaults=defaults, property_defaults=client.property_defaults(group_id)
+    )
     changes = differences(exported, kept)
     if save_flow(exported, flow_file) and not changes:
         return ["parameters or descriptions"]

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from nifi.client import NiFiClient, Processor, Queue, Service
 from nifi.connection import Access
-from nifi.definition import FLOW_FILE, context_name, differences, group_name, load_flow, referenced_parameters
+from nifi.definition import (
+    FLOW_FILE,
+    context_name,
+    differences,
+    group_name,
+    load_flow,
+    nar_version,
+    referenced_parameters,
+)
 from nifi.errors import NotDeployedError
 
 PUT_S3_OBJECT = "org.apache.nifi.processors.aws.s3.PutS3Object"
@@ -23,6 +31,8 @@ class FlowStatus:
         s3_nar: ``Apache``, ``stand-in`` or ``none``.
         unset_parameters: parameters that the flow refers to and that have no value.
         changes: how the deployed flow differs from the file; not counting retries and concurrency set on deployment.
+        properties_compared: whether properties count. They do not where NiFi has another version than the file: it has
+            renamed some on import, and only a deployment can tell.
     """
 
     url: str
@@ -33,6 +43,7 @@ class FlowStatus:
     unset_parameters: Sequence[str]
     s3_nar: str
     changes: Sequence[str]
+    properties_compared: bool = True
 
     @property
     def faults(self) -> list[str]:
@@ -69,6 +80,8 @@ def status(*, url: str, flow_file: Path = FLOW_FILE, access: Access | None = Non
     valued = (
         {name for name, parameter in context.parameters.items() if parameter.value is not None} if context else set()
     )
+    same_version = version == nar_version(flow)
+    deployed, defaults = client.export_group(group_id), client.property_defaults(group_id)
     return FlowStatus(
         url=client.url,
         version=version,
@@ -77,7 +90,8 @@ def status(*, url: str, flow_file: Path = FLOW_FILE, access: Access | None = Non
         queues=client.queues(group_id),
         unset_parameters=sorted(referenced_parameters(flow) - valued),
         s3_nar=s3_nar_origin(client),
-        changes=differences(flow, client.export_group(group_id), defaults=client.property_defaults(group_id)),
+        changes=differences(flow, deployed, defaults=defaults, properties=same_version),
+        properties_compared=same_version,
     )
 
 

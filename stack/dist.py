@@ -13,7 +13,8 @@ from pathlib import Path
 
 from stack.errors import PrepareError
 
-_STAMP = ".stamp"
+STAMP = ".stamp"
+"""File in what is built that names what it was built from."""
 _TAIL_LINES = 25
 _PROGRESS_EVERY_S = 20.0
 
@@ -35,7 +36,7 @@ def build_once(dist: Path, name: str, stamp: str, build: Callable[[Path], None])
         fresh.mkdir()
         try:
             build(fresh)
-            (fresh / _STAMP).write_text(stamp)
+            (fresh / STAMP).write_text(stamp)
             shutil.rmtree(target, ignore_errors=True)
             fresh.rename(target)
         finally:
@@ -55,11 +56,12 @@ def run_tool(
     env: Mapping[str, str] | None = None,
     report: Callable[[str], None],
     what: str,
+    timeout_s: float | None = None,
 ) -> None:
     """Run a build tool to its end, and report now and then that it still works.
 
     Raises:
-        PrepareError: it failed; the message holds the end of its output.
+        PrepareError: it failed, or was not done after ``timeout_s``; the message holds the end of its output.
     """
     started = time.monotonic()
     log = cwd / f".{Path(argv[0]).name}.log"
@@ -73,7 +75,9 @@ def run_tool(
             stderr=subprocess.STDOUT,
         )
         try:
-            while (code := _wait(process, _PROGRESS_EVERY_S)) is None:
+            while (code := _wait(process, min(_PROGRESS_EVERY_S, timeout_s or _PROGRESS_EVERY_S))) is None:
+                if timeout_s is not None and time.monotonic() - started > timeout_s:
+                    raise PrepareError(f"{what} was not done after {timeout_s:.0f} s")
                 report(f"{what}: still at it after {time.monotonic() - started:.0f} s")
         finally:
             if process.poll() is None:
@@ -93,7 +97,7 @@ def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
 
 def _stamp_of(target: Path) -> str | None:
     try:
-        return (target / _STAMP).read_text()
+        return (target / STAMP).read_text()
     except FileNotFoundError:
         return None
 

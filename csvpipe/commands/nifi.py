@@ -85,6 +85,10 @@ def _show(found: FlowStatus) -> None:
         console.print(table)
     for change in found.changes:
         console.print(f"differs from the flow definition: {change}")
+    if not found.properties_compared:
+        console.print(
+            "properties were not compared: the flow definition is of another NiFi. csvpipe nifi deploy compares them"
+        )
     for fault in found.faults:
         console.print(f"[red]{fault}[/]")
 

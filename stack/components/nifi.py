@@ -14,8 +14,8 @@ from string import Template
 from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
 from stack.components import nifi_nar
 from stack.components.nifi_nar import Nar, assemble_nar
-from stack.dist import build_once
-from stack.errors import NotReadyError, PrepareError
+from stack.dist import STAMP, build_once
+from stack.errors import NotReadyError, PrepareError, StackError
 from stack.maven import run_maven
 from stack.probes import http_ok
 from stack.tools import provide_java
@@ -26,6 +26,9 @@ _STANDIN_SOURCES = REPOSITORY / "nifi" / "s3-standin"
 _S3_NARS = ("nifi-aws-service-api-nar", "nifi-aws-nar")
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 _NOT_SERVED = ("Could not find artifact", "was not found in", "Forbidden", "status code: 403", "status code: 404")
+_APACHE, _STANDIN = "Apache's", "stand-in"
+_LOOKUP_EVERY_S = 24 * 3600
+_LOOKUP_TIMEOUT_S = 60
 _START_DEADLINE_S = 240
 _INGEST_DEADLINE_S = 30
 
@@ -41,6 +44,7 @@ class NiFi:
         self._version = version("nifi")
         self._home = context.dist / f"nifi-{self._version}"
         self._s3_nar = context.dist / f"nifi-s3-nar-{self._version}"
+        self._lookup = context.dist / f".{self._s3_nar.name}.looked-up"
 
     @property
     def url(self) -> str:
@@ -59,6 +63,8 @@ class NiFi:
         home_stamp = self._stamp([*_SOURCES.rglob("pom.xml"), assembly])
         build_once(self._context.dist, self._home.name, home_stamp, lambda d: self._build_home(d, report))
         nar_stamp = self._stamp([*(path for path in _STANDIN_SOURCES.rglob("*") if path.is_file()), assembly])
+        if self._origin() == _STANDIN and self._is_lookup_due():
+            self._replace_standin(nar_stamp, report)
         build_once(self._context.dist, self._s3_nar.name, nar_stamp, lambda d: self._build_s3_nar(d, report))
 
     def configure(self) -> None:
@@ -132,9 +138,39 @@ class NiFi:
 
     def note(self) -> str | None:
         """Return the version, and whose PutS3Object runs."""
+        return f"NiFi {self._version}, nifi-aws-nar: {self._origin() or 'not built'}"
+
+    def _origin(self) -> str | None:
+        """Return whose NAR is built."""
         origin = self._s3_nar / "origin"
-        whose = origin.read_text().strip() if origin.exists() else "not built"
-        return f"NiFi {self._version}, nifi-aws-nar: {whose}"
+        return origin.read_text().strip() if origin.exists() else None
+
+    def _is_lookup_due(self) -> bool:
+        """Return whether Maven was last asked for Apache's NAR a day ago or longer."""
+        try:
+            age_s = time.time() - self._lookup.stat().st_mtime
+        except FileNotFoundError:
+            return True
+        return not 0 <= age_s < _LOOKUP_EVERY_S
+
+    def _replace_standin(self, stamp: str, report: Report) -> None:
+        """Take Apache's NAR in place of the stand-in if Maven serves it by now; otherwise look again after a day."""
+        self._lookup.touch()
+
+        def fetch(into: Path) -> None:
+            library = into / "lib"
+            library.mkdir()
+            if not self._fetch_s3_nars(library, report, "-U", timeout_s=_LOOKUP_TIMEOUT_S):
+                raise PrepareError("Maven does not serve nifi-aws-nar")
+            (into / "origin").write_text(_APACHE)
+
+        try:
+            build_once(self._context.dist, self._s3_nar.name, f"{stamp} {_APACHE}", fetch)
+        except StackError as error:
+            report(f"the stand-in for nifi-aws-nar stays: {error.detail.splitlines()[0]}")
+        else:
+            report("Maven serves Apache's nifi-aws-nar now: it replaces the stand-in")
+            (self._s3_nar / STAMP).write_text(stamp)
 
     def _await_ingest(self) -> None:
         address = (self._context.settings.host, self._context.settings.nifi_ingest_port)
@@ -172,7 +208,7 @@ class NiFi:
         library = into / "lib"
         library.mkdir()
         if self._fetch_s3_nars(library, report):
-            (into / "origin").write_text("Apache's")
+            (into / "origin").write_text(_APACHE)
             return
         report("nifi-aws-nar is not served here: building the stand-in from nifi/s3-standin")
         work = into / "build"
@@ -183,20 +219,22 @@ class NiFi:
         home_library = self._home / "lib"
         assemble_nar(service_api, work / "target" / "service-api", library, library=home_library)
         assemble_nar(processors, work / "target", library, library=home_library)
-        (into / "origin").write_text("stand-in")
+        (into / "origin").write_text(_STANDIN)
+        self._lookup.touch()
         shutil.rmtree(work)
 
-    def _fetch_s3_nars(self, library: Path, report: Report) -> bool:
+    def _fetch_s3_nars(self, library: Path, report: Report, *options: str, timeout_s: float | None = None) -> bool:
         """Return whether Apache's own NARs could be had."""
         for name in _S3_NARS:
             artifact = f"-Dartifact=org.apache.nifi:{name}:{self._version}:nar"
             try:
-                self._maven(library.parent, report, _COPY, artifact, f"-DoutputDirectory={library}")
+                output = f"-DoutputDirectory={library}"
+                self._maven(library.parent, report, *options, _COPY, artifact, output, timeout_s=timeout_s)
             except PrepareError as error:
                 if not any(sign in error.detail for sign in _NOT_SERVED):
                     raise
                 return False
         return True
 
-    def _maven(self, cwd: Path, report: Report, *arguments: str) -> None:
-        run_maven(f"-Dnifi.version={self._version}", *arguments, cwd=cwd, report=report)
+    def _maven(self, cwd: Path, report: Report, *arguments: str, timeout_s: float | None = None) -> None:
+        run_maven(f"-Dnifi.version={self._version}", *arguments, cwd=cwd, report=report, timeout_s=timeout_s)

@@ -108,6 +108,38 @@ def test_export_loses_ids_values_and_order_of_its_nifi(flow: Json) -> None:
     assert "of that environment" not in str(normal)
 
 
+def test_export_drops_what_is_at_the_default_of_its_nar(flow: Json) -> None:
+    """As Apache's NAR exports it: properties that the stand-in would take for user metadata of every object."""
+    export = deepcopy(flow)
+    put = _processor(export, "Put the object")
+    put.update(instanceIdentifier="i")
+    at_default = {"FullControl User List": "${s3.permissions.full.users}", "s3-object-remove-tags-prefix": "false"}
+    changed = {"Storage Class": "StandardInfrequentAccess"}
+    for name, value in {**at_default, **changed}.items():
+        put["properties"][name] = value
+        put["propertyDescriptors"][name] = {"name": name}
+    defaults = {"i": {**at_default, "Storage Class": "Standard", "Cache Control": None}, "another": {"Bucket": "raw"}}
+
+    normal = normalise_export(export, defaults={}, property_defaults=defaults)
+
+    exported = _processor(normal, "Put the object")
+    assert exported["properties"].keys() == exported["propertyDescriptors"].keys()
+    assert exported["properties"].items() >= changed.items()
+    assert not exported["properties"].keys() & at_default.keys()
+    assert exported["properties"]["sha256"], "what has no default stays"
+
+
+def test_property_set_back_to_its_default_leaves_the_file(flow: Json) -> None:
+    export = deepcopy(flow)
+    fetch = _processor(export, "Fetch the chunk")
+    fetch.update(instanceIdentifier="i")
+    fetch["properties"]["Response Redirects Enabled"] = "True"
+    defaults = {"i": {"Response Redirects Enabled": "True"}}
+    normal = normalise_export(export, defaults={}, property_defaults=defaults)
+    assert "Response Redirects Enabled" not in _processor(normal, "Fetch the chunk")["properties"]
+    assert differences(normal, export, defaults=defaults) == []
+
+
 def test_export_does_not_depend_on_the_order_of_a_services_interfaces(flow: Json) -> None:
     export = deepcopy(flow)
     (service,) = export["flowContents"]["controllerServices"]

@@ -1,0 +1,121 @@
+"""The stand-in for nifi-aws-nar gives way when Maven serves Apache's; Maven is a fake here."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stack.component import StackContext
+from stack.components import nifi as component
+from stack.components.nifi import NiFi
+from stack.dist import run_tool
+from stack.errors import MissingToolError, PrepareError
+from stack.local import LocalStack
+from tests.support.services import settings_on_free_ports
+
+DAY_S = 24 * 3600
+NOT_SERVED = PrepareError("mvn copy failed: Could not find artifact org.apache.nifi:nifi-aws-nar")
+
+
+class FakeMaven:
+    """Serves Apache's NARs, or fails as ``error`` says; builds what is asked of the stand-in's sources."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = NOT_SERVED
+        self.lookups = 0
+        self.timeouts: list[float | None] = []
+
+    def __call__(self, *arguments: str, cwd: Path, report: Any, timeout_s: float | None = None) -> None:
+        if not any(argument.endswith(":copy") for argument in arguments):
+            (cwd / "target" / "service-api").mkdir(parents=True)
+            return
+        self.lookups += 1
+        self.timeouts.append(timeout_s)
+        if self.error is not None:
+            raise self.error
+        output = next(a for a in arguments if a.startswith("-DoutputDirectory=")).partition("=")[2]
+        name = next(a for a in arguments if a.startswith("-Dartifact=")).split(":")[1]
+        (Path(output) / f"{name}-2.3.0.nar").write_bytes(b"of Apache")
+
+
+@pytest.fixture
+def maven(monkeypatch: pytest.MonkeyPatch) -> FakeMaven:
+    fake = FakeMaven()
+    monkeypatch.setattr(component, "run_maven", fake)
+    monkeypatch.setattr(component, "provide_java", lambda report: Path("/nowhere"))
+    monkeypatch.setattr(component, "assemble_nar", lambda nar, jars, into, library: into / nar.filename)
+    monkeypatch.setattr(NiFi, "_build_home", lambda self, into, report: (into / "lib").mkdir())
+    return fake
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> StackContext:
+    return replace(LocalStack(root=tmp_path, settings=settings_on_free_ports()).context, dist=tmp_path / "dist")
+
+
+def prepare(context: StackContext) -> tuple[str, list[str]]:
+    told: list[str] = []
+    nifi = NiFi(context)
+    nifi.prepare(told.append)
+    return str(nifi.note()).rpartition(": ")[2], told
+
+
+def age(context: StackContext, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(NiFi(context)._lookup, (then, then))
+
+
+def test_standin_is_replaced_when_maven_serves_apaches(context: StackContext, maven: FakeMaven) -> None:
+    assert prepare(context)[0] == "stand-in"
+    maven.error = None
+    age(context, DAY_S + 1)
+    whose, told = prepare(context)
+    assert whose == "Apache's"
+    assert "replaces the stand-in" in told[-1]
+    assert [path.name for path in sorted((NiFi(context)._s3_nar / "lib").iterdir())] == [
+        "nifi-aws-nar-2.3.0.nar",
+        "nifi-aws-service-api-nar-2.3.0.nar",
+    ]
+
+
+def test_maven_is_asked_once_a_day_and_not_for_long(context: StackContext, maven: FakeMaven) -> None:
+    prepare(context)
+    assert maven.lookups == 1
+    for _ in range(3):
+        assert prepare(context)[0] == "stand-in"
+    assert maven.lookups == 1
+    age(context, DAY_S + 1)
+    for _ in range(3):
+        assert prepare(context)[0] == "stand-in"
+    assert maven.lookups == 2
+    assert maven.timeouts[-1] is not None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NOT_SERVED, PrepareError("no route to host"), PrepareError("not done after 60 s"), MissingToolError("mvn")],
+)
+def test_standin_stays_offline(context: StackContext, maven: FakeMaven, error: Exception) -> None:
+    prepare(context)
+    age(context, DAY_S + 1)
+    maven.error = error
+    assert prepare(context)[0] == "stand-in"
+
+
+def test_apaches_is_not_asked_for_again(context: StackContext, maven: FakeMaven) -> None:
+    maven.error = None
+    assert prepare(context)[0] == "Apache's"
+    lookups = maven.lookups
+    assert prepare(context)[0] == "Apache's"
+    assert maven.lookups == lookups
+
+
+def test_tool_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    told: list[str] = []
+    with pytest.raises(PrepareError, match="not done after"):
+        run_tool(["sleep", "60"], cwd=tmp_path, report=told.append, what="sleep", timeout_s=0.1)

@@ -1,0 +1,142 @@
+"""Deploying into a NiFi of another version, which renames properties on import; see the fake for what it is made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nifi.deploy
+import nifi.status
+from nifi.definition import Json, load_flow
+from nifi.deploy import Deployment
+from nifi.status import FlowStatus
+from tests.support.fake_migrating_nifi import FakeMigratingNiFi
+
+SECRETS = {"s3.access.key": "a", "s3.secret.key": "s"}
+PUT = "Put the object"
+
+
+@pytest.fixture
+def newer(monkeypatch: pytest.MonkeyPatch) -> FakeMigratingNiFi:
+    server = FakeMigratingNiFi()
+    for module in (nifi.deploy, nifi.status):
+        monkeypatch.setattr(module, "NiFiClient", lambda *_, **__: server)
+    return server
+
+
+def deploy(**given: Any) -> Deployment:
+    return nifi.deploy.deploy(parameters=SECRETS, **given)
+
+
+def status() -> FlowStatus:
+    return nifi.status.status(url="http://fake-migrating-nifi")
+
+
+@pytest.fixture
+def edited(tmp_path: Path) -> Callable[[str, str, str], Path]:
+    def write(processor: str, name: str, value: str) -> Path:
+        flow = load_flow()
+        _processor(flow, processor)["properties"][name] = value
+        path = tmp_path / "flow.json"
+        path.write_text(json.dumps(flow))
+        return path
+
+    return write
+
+
+def _processor(flow: Json, name: str) -> Json:
+    found: Json = next(p for p in flow["flowContents"]["processors"] if p["name"] == name)
+    return found
+
+
+def test_second_deployment_into_a_newer_nifi_changes_nothing(newer: FakeMigratingNiFi) -> None:
+    assert deploy().created
+    assert not deploy().changed
+    assert newer.replaced == 0
+
+
+def test_nothing_is_left_of_the_comparison(newer: FakeMigratingNiFi) -> None:
+    deploy()
+    deploy()
+    assert [name for name, _ in newer.groups.values()] == ["csv-ingestion-raw-to-minio"]
+    assert len(newer.imports) == 2, "the flow, and what it is compared with"
+
+
+def test_group_of_the_comparison_goes_when_the_export_fails(
+    newer: FakeMigratingNiFi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy()
+    (group_id,) = newer.groups
+    export = newer.export_group
+
+    def fail_for_others(asked: str) -> Json:
+        if asked != group_id:
+            raise ConnectionError("away")
+        return export(asked)
+
+    monkeypatch.setattr(newer, "export_group", fail_for_others)
+    with pytest.raises(ConnectionError):
+        deploy()
+    assert list(newer.groups) == [group_id]
+
+
+@pytest.mark.parametrize(
+    ("processor", "name", "value", "named"),
+    [
+        (PUT, "Multipart Part Size", "64 MB", "Multipart Part Size"),
+        (PUT, "use-path-style-access", "false", "Use Path Style Access"),
+        ("Fetch again, or give up", "retry-attribute", "chunk.tries", "Retry Attribute"),
+    ],
+)
+def test_change_is_named_as_that_nifi_names_it_and_made_once(
+    newer: FakeMigratingNiFi,
+    edited: Callable[[str, str, str], Path],
+    processor: str,
+    name: str,
+    value: str,
+    named: str,
+) -> None:
+    deploy()
+    path = edited(processor, name, value)
+    assert deploy(flow_file=path).flow_changes == (f"processor {processor!r}: {named}",)
+    assert not deploy(flow_file=path).changed
+    assert newer.replaced == 1
+
+
+def test_edit_in_that_nifi_is_undone(newer: FakeMigratingNiFi) -> None:
+    deploy()
+    (group_id,) = newer.groups
+    _processor(newer.groups[group_id][1], PUT)["properties"]["Checksum Algorithm"] = "SHA256"
+    assert deploy().flow_changes == (f"processor {PUT!r}: Checksum Algorithm",)
+    assert not deploy().changed
+
+
+def test_scheduling_of_an_environment_is_compared_too(newer: FakeMigratingNiFi) -> None:
+    deploy()
+    quick = {PUT: {"retryCount": 1}}
+    assert deploy(scheduling=quick).flow_changes == (f"processor {PUT!r}: retryCount",)
+    assert not deploy(scheduling=quick).changed
+
+
+def test_status_imports_nothing_and_says_that_properties_were_not_compared(newer: FakeMigratingNiFi) -> None:
+    deploy()
+    imports = len(newer.imports)
+    found = status()
+    assert (found.changes, found.properties_compared, found.faults) == ([], False, [])
+    assert len(newer.imports) == imports
+
+
+def test_same_version_needs_no_comparison_by_import(
+    newer: FakeMigratingNiFi, monkeypatch: pytest.MonkeyPatch, edited: Callable[[str, str, str], Path]
+) -> None:
+    monkeypatch.setattr(FakeMigratingNiFi, "running", "2.3.0")
+    monkeypatch.setattr(newer, "_migrate", lambda flow: {**json.loads(json.dumps(flow))})
+    monkeypatch.setattr(newer, "property_defaults", lambda _: {})
+    deploy()
+    assert deploy(flow_file=edited(PUT, "Multipart Part Size", "64 MB")).flow_changes
+    assert newer.imports == ["csv-ingestion-raw-to-minio"]
+    assert status().properties_compared
