@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 
 from dags.modules.errors import DagError
 
@@ -54,6 +55,8 @@ def is_transient(exception: BaseException) -> bool:
     """Return whether the same may succeed in some seconds: a service is away, restarts, or asks to wait."""
     if isinstance(exception, DagError):
         return exception.transient
+    if isinstance(exception, AirflowRuntimeError):
+        return exception.error.error is ErrorType.API_SERVER_ERROR
     # ConnectionError and TimeoutError are also bases of what requests, urllib3 and the brokers' clients raise.
     return isinstance(exception, ConnectionError | TimeoutError) or any(
         f"{base.__module__}.{base.__qualname__}" in _TRANSIENT_OF_LIBRARIES for base in type(exception).__mro__

@@ -10,6 +10,8 @@ import httpx
 import pytest
 import requests
 from airflow.sdk.definitions.retry_policy import RetryAction, RetryDecision
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 
 from dags.modules import errors
 from dags.modules.errors import DagError, NifiUnreachableError, StateRefusedError, StoreError
@@ -77,6 +79,12 @@ def test_service_that_is_away_is_transient(error: Exception) -> None:
 )
 def test_what_does_not_pass_by_itself_is_not(error: Exception) -> None:
     assert not is_transient(error)
+
+
+@pytest.mark.parametrize("kind", list(ErrorType))
+def test_api_server_of_airflow_that_fails_is_transient_and_its_refusals_are_not(kind: ErrorType) -> None:
+    error = AirflowRuntimeError(ErrorResponse(error=kind, detail={}))
+    assert is_transient(error) is (kind is ErrorType.API_SERVER_ERROR)
 
 
 def test_outage_of_a_quarter_of_an_hour_is_bridged_with_a_minute_at_most_between_tries() -> None:

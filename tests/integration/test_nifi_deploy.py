@@ -172,6 +172,22 @@ def test_changed_flow_is_updated_under_a_waiting_chunk(
     assert waiting_chunk() == b"id\r\n1\r\n"
 
 
+def test_flow_of_another_version_is_compared_by_what_nifi_makes_of_it(
+    restored: NiFiServer, edited: Callable[[Edit], Path]
+) -> None:
+    def of_another_version(flow: Json) -> None:
+        for component in (*flow["flowContents"]["processors"], *flow["flowContents"]["controllerServices"]):
+            component["bundle"]["version"] = "2.2.0"
+        _processor(flow, PUT)["properties"]["Multipart Part Size"] = "64 MB"
+
+    path = edited(of_another_version)
+
+    assert restored.deploy(flow_file=path).flow_changes == (f"processor {PUT!r}: Multipart Part Size",)
+    assert not restored.deploy(flow_file=path).changed
+    answer = httpx.get(f"{restored.url}/nifi-api/process-groups/root/process-groups", trust_env=False)
+    assert [group["component"]["name"] for group in answer.json()["processGroups"]] == ["csv-ingestion-raw-to-minio"]
+
+
 def test_flow_that_would_drop_a_waiting_chunk_is_refused(
     restored: NiFiServer, waiting_chunk: Callable[[], bytes], edited: Callable[[Edit], Path]
 ) -> None:
@@ -240,6 +256,29 @@ def test_export_brings_an_edit_in_nifi_into_the_file(
     before, after = FLOW_FILE.read_text().splitlines(), path.read_text().splitlines()
     assert len(before) == len(after)
     assert [b for a, b in zip(before, after, strict=True) if a != b] == ['          "Socket Read Timeout": "61 secs",']
+
+
+def test_export_holds_no_property_at_its_default(nifi: NiFiServer, tmp_path: Path) -> None:
+    path = tmp_path / "flow.json"
+    path.write_text(FLOW_FILE.read_text())
+    export(url=nifi.url, flow_file=path)
+
+    client = nifi.client()
+    group_id = client.find_group("csv-ingestion-raw-to-minio")
+    assert group_id is not None
+    instances = {
+        component["identifier"]: component["instanceIdentifier"]
+        for kind in ("processors", "controllerServices")
+        for component in client.export_group(group_id)["flowContents"][kind]
+    }
+    defaults = client.property_defaults(group_id)
+    contents = load_flow(path)["flowContents"]
+    assert [
+        (component["name"], name)
+        for component in (*contents["processors"], *contents["controllerServices"])
+        for name, value in component["properties"].items()
+        if value == defaults[instances[component["identifier"]]].get(name)
+    ] == []
 
 
 def test_export_holds_no_value_of_its_environment(nifi: NiFiServer, tmp_path: Path) -> None:

@@ -3,16 +3,62 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from contracts.message import ChunkMessage
 from contracts.names import BYTES_PER_MB, object_key
+from nifi.definition import load_flow
+from nifi.errors import InvalidFlowError
 from tests.support.chunk_source import FakeChunkSource
 from tests.support.nifi import QUICK, NiFiServer
 
+PUT = "Put the object"
+APACHE_DEFAULTS: dict[str, str | None] = {
+    "Bucket": "${s3.bucket}",
+    "Object Key": "${filename}",
+    "Region": "us-west-2",
+    "AWS Credentials Provider service": None,
+    "Resource Transfer Source": "FLOWFILE_CONTENT",
+    "File Resource Service": None,
+    "Storage Class": "Standard",
+    "encryption-service": None,
+    "server-side-encryption": "None",
+    "Content Type": None,
+    "Content Disposition": None,
+    "Cache Control": None,
+    "s3-object-tags-prefix": None,
+    "s3-object-remove-tags-prefix": "false",
+    "Communications Timeout": "30 secs",
+    "Expiration Time Rule": None,
+    "FullControl User List": "${s3.permissions.full.users}",
+    "Read Permission User List": "${s3.permissions.read.users}",
+    "Write Permission User List": "${s3.permissions.write.users}",
+    "Read ACL User List": "${s3.permissions.readacl.users}",
+    "Write ACL User List": "${s3.permissions.writeacl.users}",
+    "Owner": "${s3.owner}",
+    "canned-acl": "${s3.permissions.cannedacl}",
+    "SSL Context Service": None,
+    "Endpoint Override URL": None,
+    "Signer Override": "Default Signature",
+    "custom-signer-class-name": None,
+    "custom-signer-module-location": None,
+    "Multipart Threshold": "5 GB",
+    "Multipart Part Size": "5 GB",
+    "Multipart Upload AgeOff Interval": "60 min",
+    "Multipart Upload Max Age Threshold": "7 days",
+    "s3-temporary-directory-multipart": "${java.io.tmpdir}",
+    "use-chunked-encoding": "true",
+    "use-path-style-access": "false",
+    "proxy-configuration-service": None,
+}
+"""The properties of Apache's PutS3Object, from its source at 2.3.0."""
 GIVES_UP = {**QUICK, "Put the object": {**QUICK["Put the object"], "retryCount": 1}}
 
 
@@ -106,3 +152,68 @@ def test_given_encryption_is_asked_for(giving_up: NiFiServer, source: FakeChunkS
 
     told = _attributes(giving_up.wait_failed(message, "s3_failed"))
     assert told["s3.errorCode"] in {"NotImplemented", "InvalidArgument"}, "a MinIO without a key service refuses it"
+
+
+def _put_properties(nifi: NiFiServer) -> dict[str, dict[str, Any]]:
+    """Return the descriptors of the deployed PutS3Object, by name."""
+    group_id = nifi.client().find_group("csv-ingestion-raw-to-minio")
+    answer = httpx.get(f"{nifi.url}/nifi-api/process-groups/{group_id}/processors", trust_env=False, timeout=30)
+    (put,) = [p["component"] for p in answer.raise_for_status().json()["processors"] if p["component"]["name"] == PUT]
+    return dict(put["config"]["descriptors"])
+
+
+def test_properties_and_their_defaults_are_apaches(nifi: NiFiServer) -> None:
+    found = {n: d.get("defaultValue") for n, d in _put_properties(nifi).items() if not d.get("dynamic")}
+    assert found == APACHE_DEFAULTS
+
+
+def test_allowable_values_are_apaches(nifi: NiFiServer) -> None:
+    properties = _put_properties(nifi)
+    allowed = {
+        name: [value["allowableValue"]["value"] for value in descriptor.get("allowableValues") or []]
+        for name, descriptor in properties.items()
+    }
+    assert {"us-east-1", "eu-central-1", "cn-north-1", "attribute-defined-region"} <= set(allowed["Region"])
+    assert allowed["server-side-encryption"] == ["None", "AES256"]
+    assert {"Standard", "Glacier", "IntelligentTiering"} <= set(allowed["Storage Class"])
+    assert allowed["Content Disposition"] == ["inline", "attachment"]
+    signers = ["Default Signature", "AWSS3V4SignerType", "S3SignerType", "CustomSignerType"]
+    assert allowed["Signer Override"] == signers
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Region", "nowhere-1"),
+        ("Region", ""),
+        ("Endpoint Override URL", "127.0.0.1:9000"),
+        ("Endpoint Override URL", "minio"),
+        ("Endpoint Override URL", "minio:9000"),
+        ("Bucket", ""),
+        ("Object Key", ""),
+        ("Content Type", ""),
+        ("Communications Timeout", "soon"),
+        ("Multipart Part Size", "49 MB"),
+        ("Multipart Threshold", "6 GB"),
+        ("Multipart Upload Max Age Threshold", "7"),
+        ("s3-temporary-directory-multipart", "/no/such/directory"),
+        ("Storage Class", "Attic"),
+        ("server-side-encryption", "aws:kms"),
+        ("use-path-style-access", "maybe"),
+        ("upload-id", ""),
+    ],
+)
+def test_value_that_apaches_refuses_is_refused(nifi: NiFiServer, tmp_path: Path, name: str, value: str) -> None:
+    flow = load_flow()
+    put = next(p for p in flow["flowContents"]["processors"] if p["name"] == PUT)
+    put["properties"][name] = value
+    put["propertyDescriptors"].setdefault(
+        name, {"name": name, "displayName": name, "identifiesControllerService": False, "sensitive": False}
+    )
+    path = tmp_path / "flow.json"
+    path.write_text(json.dumps(flow))
+    try:
+        with pytest.raises(InvalidFlowError, match=PUT):
+            nifi.deploy(flow_file=path)
+    finally:
+        nifi.deploy()

@@ -106,7 +106,7 @@ def test_no_relationship_ends_by_accident(flow: Json) -> None:
 
 
 def test_every_way_out_is_logged_and_failures_as_errors(flow: Json) -> None:
-    levels = {p["name"]: p["properties"]["Log Level"] for p in _processors(flow, "LogAttribute")}
+    levels = {p["name"]: p["properties"].get("Log Level", "info") for p in _processors(flow, "LogAttribute")}
     assert levels == {"Log the landing": "info", "Log the failure": "error"}
     reasons = [p for p in _processors(flow, "UpdateAttribute") if "failure.reason" in p["properties"]]
     assert {p["properties"]["failure.reason"] for p in reasons} == {
@@ -174,7 +174,7 @@ def test_source_is_asked_again_and_never_followed_elsewhere(flow: Json) -> None:
     assert set(fetch["retriedRelationships"]) == {"Failure", "No Retry", "Retry"}
     assert fetch["retryCount"] == 10
     assert fetch["properties"]["Response Redirects Enabled"] == "False"
-    assert fetch["properties"]["HTTP Method"] == "GET"
+    assert fetch["properties"].get("HTTP Method", "GET") == "GET", "the file holds no defaults"
 
 
 def test_trace_is_taken_from_the_header_sent_to_the_source_and_logged(flow: Json) -> None:

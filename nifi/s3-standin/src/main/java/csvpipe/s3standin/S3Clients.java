@@ -30,7 +30,7 @@ public final class S3Clients {
         .withClientConfiguration(http)
         .withPathStyleAccessEnabled(context.getProperty(S3Properties.PATH_STYLE).asBoolean())
         .withChunkedEncodingDisabled(!context.getProperty(S3Properties.CHUNKED_ENCODING).asBoolean());
-    final String region = context.getProperty(S3Properties.REGION).evaluateAttributeExpressions().getValue();
+    final String region = context.getProperty(S3Properties.REGION).getValue();
     final String endpoint = context.getProperty(S3Properties.ENDPOINT).evaluateAttributeExpressions().getValue();
     if (endpoint == null || endpoint.isBlank()) {
       builder.withRegion(region);

@@ -9,12 +9,16 @@ import csvpipe.s3standin.ObjectWriter;
 import csvpipe.s3standin.S3Clients;
 import csvpipe.s3standin.S3Properties;
 import java.io.IOException;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
 import java.io.InputStream;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.apache.nifi.annotation.behavior.DynamicProperty;
 import org.apache.nifi.annotation.behavior.InputRequirement;
 import org.apache.nifi.annotation.behavior.SupportsBatching;
@@ -25,7 +29,6 @@ import org.apache.nifi.annotation.lifecycle.OnStopped;
 import org.apache.nifi.components.PropertyDescriptor;
 import org.apache.nifi.components.ValidationContext;
 import org.apache.nifi.components.ValidationResult;
-import org.apache.nifi.components.Validator;
 import org.apache.nifi.expression.ExpressionLanguageScope;
 import org.apache.nifi.flowfile.FlowFile;
 import org.apache.nifi.processor.AbstractProcessor;
@@ -64,15 +67,18 @@ public class PutS3Object extends AbstractProcessor {
 
   @Override
   protected PropertyDescriptor getSupportedDynamicPropertyDescriptor(final String name) {
-    return new PropertyDescriptor.Builder().name(name).dynamic(true).addValidator(Validator.VALID)
-        .expressionLanguageSupported(ExpressionLanguageScope.FLOWFILE_ATTRIBUTES).build();
+    return S3Properties.metadata(name);
   }
 
   @Override
   protected Collection<ValidationResult> customValidate(final ValidationContext context) {
-    return List.of(S3Properties.SSL_CONTEXT, S3Properties.ENCRYPTION_SERVICE).stream()
-        .filter(property -> context.getProperty(property).isSet())
+    final Stream<PropertyDescriptor> changed = S3Properties.AT_DEFAULT_ONLY.stream().filter(
+        property -> !Objects.equals(context.getProperty(property).getValue(), property.getDefaultValue()));
+    final Stream<PropertyDescriptor> region = Stream.of(S3Properties.REGION).filter(
+        property -> "attribute-defined-region".equals(context.getProperty(property).getValue()));
+    return Stream.concat(changed, region)
         .map(property -> new ValidationResult.Builder().subject(property.getName()).valid(false)
+            .input(context.getProperty(property).getValue())
             .explanation("csvpipe's stand-in for nifi-aws-nar does not support it").build())
         .toList();
   }
@@ -127,6 +133,7 @@ public class PutS3Object extends AbstractProcessor {
   private static ObjectMetadata metadataOf(final ProcessContext context, final FlowFile flowFile) {
     final ObjectMetadata metadata = new ObjectMetadata();
     metadata.setContentLength(flowFile.getSize());
+    metadata.setContentDisposition(URLEncoder.encode(flowFile.getAttribute("filename"), StandardCharsets.UTF_8));
     final String contentType = valueOf(context, S3Properties.CONTENT_TYPE, flowFile);
     if (contentType != null && !contentType.isBlank()) {
       metadata.setContentType(contentType);
