@@ -118,7 +118,10 @@ def test_export_drops_what_is_at_the_default_of_its_nar(flow: Json) -> None:
     for name, value in {**at_default, **changed}.items():
         put["properties"][name] = value
         put["propertyDescriptors"][name] = {"name": name}
-    defaults = {"i": {**at_default, "Storage Class": "Standard", "Cache Control": None}, "another": {"Bucket": "raw"}}
+    defaults: dict[str, dict[str, str | None]] = {
+        "i": {**at_default, "Storage Class": "Standard", "Cache Control": None},
+        "another": {"Bucket": "raw"},
+    }
 
     normal = normalise_export(export, defaults={}, property_defaults=defaults)
 
