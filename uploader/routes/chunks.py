@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from contracts.names import HEADER_OBJECT_KEY, HEADER_SHA256, HEADER_SIZE_BYTES
 from uploader.answers import ChunkStatus, StateChange
-from uploader.byte_ranges import ChunkResponse, check_range, is_unchanged
+from uploader.byte_ranges import find_range, is_unchanged
+from uploader.chunk_response import ChunkResponse
 from uploader.dependencies import ChunkIdPath, ServiceDep, UploadIdPath
 from uploader.errors import (
     BodyTimeoutError,
@@ -76,9 +77,9 @@ def download_chunk(
     etag = f'"{chunk.sha256}"'
     if is_unchanged(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers={"ETag": etag, **chunk.headers})
-    check_range(request.headers, etag=etag, size_bytes=chunk.size_bytes)
+    span = find_range(request.headers, etag=etag, size_bytes=chunk.size_bytes)
     try:
-        return ChunkResponse(path, etag=etag, headers=chunk.headers)
+        return ChunkResponse(path, etag=etag, span=span, headers=chunk.headers)
     except FileNotFoundError as error:
         raise ChunkGoneError(f"chunk {chunk_id} of upload {upload_id} was removed just now") from error
 

@@ -94,7 +94,7 @@ def test_download_that_cannot_be_opened_is_refused_before_it_starts(
     async def fail(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    with patch("anyio.open_file", fail):
+    with patch("aiofiles.open", fail):
         check(httpx.get(url), status, code)
     assert httpx.get(url).content == b"a\n1\n"
 
