@@ -16,6 +16,8 @@ class CsvPipeError(Exception):
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
+    has_lines: ClassVar[bool] = False
+    """Whether line ends in ``detail`` are ours, as in the end of a program's log, and may be printed."""
 
     def __init__(self, detail: str, **extra: object) -> None:
         super().__init__(detail)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from contracts.errors import CsvPipeError
+from contracts.printable import printable
 from csvpipe.exits import exit_code_of
 from csvpipe.extras import import_with_hint
 
@@ -26,4 +27,6 @@ def print_error(error: CsvPipeError) -> None:
     """Print ``error`` to stderr: what happened, what to do, then its stable code and the place."""
     short = {name: value for name, value in error.extra.items() if value is not None and len(str(value)) <= 40}
     places = "".join(f", {name} {value}" for name, value in short.items())
-    print(f"csvpipe: {error.title}: {error.detail}\n         [{error.code}{places}]", file=sys.stderr)
+    text = printable(f"{error.title}: {error.detail}", keep_line_ends=error.has_lines)
+    print(f"csvpipe: {text}", file=sys.stderr)
+    print(f"         {printable(f'[{error.code}{places}]')}", file=sys.stderr)

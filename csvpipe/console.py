@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,9 +18,11 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.text import Text
 
 from contracts.names import BYTES_PER_MB
+from contracts.printable import printable
 
 PIPE_WIDTH = 200
 """Columns where nobody looks at a terminal: wide enough that no table is cut."""
@@ -32,6 +36,11 @@ def output() -> Console:
 def messages() -> Console:
     """Return the console for progress and remarks (stderr), so that results can be piped."""
     return _console(sys.stderr, stderr=True)
+
+
+def shown(value: object) -> str:
+    """Return what others have named, for a place where rich reads markup: with no markup and no control characters."""
+    return escape(printable(str(value)))
 
 
 def format_bytes(size_bytes: int) -> str:
@@ -102,6 +111,18 @@ class _RateColumn(ProgressColumn):
         return Text("" if rate is None else f"{rate / BYTES_PER_MB:.1f} MB/s")
 
 
+class _SafeConsole(Console):
+    """Prints no control character that is not rich's own, whatever a text brings along."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Give the segments of ``renderable``, their text escaped."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(printable(segment.text, keep_line_ends=True), segment.style)
+
+
 def _console(stream: TextIO, *, stderr: bool) -> Console:
     width = None if stream.isatty() else PIPE_WIDTH
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
+    return _SafeConsole(stderr=stderr, highlight=False, soft_wrap=True, width=width)

@@ -7,6 +7,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from contracts.printable import printable, printable_json
 from sequencer.settings import JobSettings
 
 
@@ -15,8 +16,10 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return ``record`` as one line, and the traceback, where there is one, below it."""
-        line = f"{_utc(record)} {record.levelname} {record.name}: {record.getMessage()}".replace("\n", "\\n")
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        line = printable(f"{_utc(record)} {record.levelname} {record.name}: {record.getMessage()}")
+        if not record.exc_info:
+            return line
+        return f"{line}\n{printable(self.formatException(record.exc_info), keep_line_ends=True)}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -41,7 +44,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return printable_json(json.dumps(line, ensure_ascii=False))
 
 
 def configure_logging(settings: JobSettings) -> None:

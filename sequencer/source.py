@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from sequencer.errors import JobSettingsError, SourceNotFoundError
 from sequencer.leftovers import Leftovers
+from sequencer.source_spec import check_spec, explaining
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -75,6 +76,7 @@ def open_sources(specs: Sequence[str], *, connect: Connect, retries: int, payer:
         payer: ``requester``: the account of the credentials pays for the requests.
 
     Raises:
+        JobUsageError: a specification is none.
         SourceNotFoundError: there is nothing of that name.
         NotAllowedError: S3 refuses the credentials, or there are none.
         JobSettingsError: a name is not UTF-8, there cannot be such a bucket, or AWS's own configuration is wrong.
@@ -84,7 +86,9 @@ def open_sources(specs: Sequence[str], *, connect: Connect, retries: int, payer:
     files: list[SourceFile] = []
     for spec in specs:
         _check_name(spec)
-        files += _s3_files(spec, connect, retries, payer) if spec.startswith("s3://") else _local_files(spec)
+        check_spec(spec)
+        with explaining(spec):
+            files += _s3_files(spec, connect, retries, payer) if spec.startswith("s3://") else _local_files(spec)
     for file in files:
         _check_name(file.name)
     _warn_of_same(files)
@@ -96,8 +100,6 @@ def _s3_files(spec: str, connect: Connect, retries: int, payer: Payer) -> Sequen
     from sequencer.s3_source import find_objects
 
     bucket, _, key = spec.removeprefix("s3://").partition("/")
-    if not bucket:
-        raise SourceNotFoundError(f"{spec}: there is no bucket in it; s3://bucket/key, or s3://bucket/prefix/")
     with making_client("S3"):
         client = connect()
     leftovers = Leftovers(spec)

@@ -10,6 +10,7 @@ class StackError(CsvPipeError):
 
     code = "stack_error"
     title = "Local stack"
+    has_lines = True
 
 
 class MissingToolError(StackError):

@@ -9,8 +9,9 @@ from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from contracts.printable import printable, printable_json
+
 _UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
-_LINE_ENDS = {ord("\n"): "\\n", ord("\r"): "\\r"}
 
 
 class UploadLog(logging.LoggerAdapter[logging.Logger]):
@@ -36,9 +37,13 @@ class TextFormatter(logging.Formatter):
         return _utc(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  as in the base
-        """Return the line without line ends of its own: what a client sends must not look like another record."""
-        record.message = record.message.translate(_LINE_ENDS)
+        """Return the line without control characters: what a client sends must not look like another record."""
+        record.message = printable(record.message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802  as in the base
+        """Return the traceback without control characters but its line ends."""
+        return printable(super().formatException(ei), keep_line_ends=True)
 
 
 class JsonFormatter(logging.Formatter):
@@ -57,7 +62,7 @@ class JsonFormatter(logging.Formatter):
             line["upload_id"] = upload_id
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return printable_json(json.dumps(line, ensure_ascii=False))
 
 
 class _OurHandler(logging.StreamHandler[Any]):

@@ -17,8 +17,13 @@ from python_multipart.multipart import MultipartParser, MultipartState, parse_op
 
 from uploader.chunking.blocks import Block
 from uploader.errors import MalformedMultipartError, UnsupportedMediaTypeError
+from uploader.filenames import filename_of
 
 _CR = 0x0D
+_LF_HINT = (
+    "; its lines end in LF alone, and multipart demands CRLF (RFC 2046, 4.1.1): let an HTTP library or curl -F make "
+    "the body"
+)
 _PLAIN_TRANSFER_ENCODINGS = frozenset({b"", b"binary", b"8bit", b"7bit"})
 
 
@@ -73,6 +78,7 @@ class MultipartReader:
         self._value = b""
         self._begun = False
         self._ended = False
+        self._boundary = b"--" + boundary
         self._delimiter = b"\r\n--" + boundary
         self._parser = MultipartParser(
             boundary,
@@ -98,7 +104,7 @@ class MultipartReader:
         try:
             self._parser.write(piece)
         except FormParserError as error:
-            raise MalformedMultipartError(f"the multipart body is malformed: {error}{self._hint()}") from error
+            raise MalformedMultipartError(f"the multipart body is malformed: {error}{self._hint(piece)}") from error
         events, self._events = self._events, []
         return events
 
@@ -125,9 +131,16 @@ class MultipartReader:
             MalformedMultipartError: the body ends in the middle.
         """
         if not self._ended:
-            raise MalformedMultipartError("the body ends before the closing multipart boundary: it was cut off")
+            if b"\n" in self._value:
+                raise MalformedMultipartError(f"the multipart body is malformed: a part's head does not end{_LF_HINT}")
+            raise MalformedMultipartError(
+                "the body ends before the closing multipart boundary, which must follow a CRLF: it was cut off, or "
+                "framed with LF alone"
+            )
 
-    def _hint(self) -> str:
+    def _hint(self, piece: bytes) -> str:
+        if self._boundary + b"\n" in piece:
+            return _LF_HINT
         if self._begun:
             return ""
         return "; it must start with the boundary that Content-Type names, without a preamble (curl -F does it right)"
@@ -156,8 +169,21 @@ class MultipartReader:
             raise UnsupportedMediaTypeError(
                 f"part {_text(name)!r} has Content-Transfer-Encoding {_text(encoding)!r}; send it as it is (binary)"
             )
-        filename = options.get(b"filename")
-        self._events.append(PartBegin(_text(name), None if filename is None else _text(filename)))
+        self._check_type(_text(name))
+        self._events.append(PartBegin(_text(name), filename_of(self._headers["content-disposition"])))
+
+    def _check_type(self, name: str) -> None:
+        """Refuse a part that is parts itself: their heads would be taken for rows.
+
+        Raises:
+            UnsupportedMediaTypeError: it is.
+        """
+        media_type = self._headers.get("content-type", b"").strip().lower()
+        if media_type.startswith((b"multipart/", b"message/")):
+            raise UnsupportedMediaTypeError(
+                f"part {name!r} is {_text(media_type.partition(b';')[0])}: several files in one part (RFC 2388's "
+                "multipart/mixed, curl -F 'file=@a,b') are not accepted; send one file in each upload"
+            )
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._events.append(PartData(memoryview(data)[start:end]))

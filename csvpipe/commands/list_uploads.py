@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from csvpipe.client import UploaderClient
-from csvpipe.console import format_bytes, format_count, output
+from csvpipe.console import format_bytes, format_count, output, shown
 from csvpipe.settings import load_settings
 
 
@@ -28,9 +28,9 @@ def command(
         table.add_column(name, justify="right" if name in {"rows", "size", "chunks"} else "left", no_wrap=True)
     for upload in page.uploads:
         table.add_row(
-            upload.upload_id,
-            upload.dataset_name,
-            upload.status,
+            shown(upload.upload_id),
+            shown(upload.dataset_name),
+            shown(upload.status),
             format_count(upload.row_count),
             format_bytes(upload.size_bytes),
             str(upload.total_chunks),

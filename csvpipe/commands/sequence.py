@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from csvpipe.console import format_count, output
+from csvpipe.console import format_count, output, shown
 from csvpipe.delimiter_help import DELIMITER_HELP
 from csvpipe.sequence_progress import showing
 from sequencer.input import JobInput
@@ -130,7 +130,7 @@ def command(
             stop.check()
             finals = run_sequence(settings, job, stop=stop, observers=observers)
         except StopRequestedError:
-            output().print(f"[yellow]STOPPED[/] {settings.job_id} ({stop.reason}): nothing was begun yet")
+            output().print(f"[yellow]STOPPED[/] {settings.job_id} ({shown(stop.reason)}): nothing was begun yet")
             raise typer.Exit(settings.stopped_exit_code) from None
     for final in finals:
         output().print(_summary(final, counters[final.job_id], stop))
@@ -166,6 +166,6 @@ def _summary(final: Checkpoint, progress: Progress, stop: StopRequest) -> str:
             f"[green]DONE[/] {final.job_id}: {rows} in {where}{dead}{first_last}{sent if progress.records_sent else ''}"
         )
     return (
-        f"[yellow]STOPPED[/] {final.job_id} ({stop.reason}): {rows} in {where}{dead}, up to row "
+        f"[yellow]STOPPED[/] {final.job_id} ({shown(stop.reason)}): {rows} in {where}{dead}, up to row "
         f"{format_count(final.last_line)}; the same command goes on there"
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from contracts.printable import printable, printable_json
 from contracts.states import ChunkState
 from csvpipe.answers import ChunkStatus, UploadStatus
 from csvpipe.client import UploaderClient
-from csvpipe.console import format_bytes, format_count, messages, output
+from csvpipe.console import format_bytes, format_count, messages, output, shown
 from csvpipe.landing import describe_states, wait_until_landed
 from csvpipe.settings import load_settings
 
@@ -35,7 +35,7 @@ def command(
             client.status(upload_id)  # a wrong address is said now, not at the end of the wait
             wait_until_landed(client, upload_id, timeout_s=timeout, console=messages())
         if json:
-            print(client.status_document(upload_id).text)
+            print(printable_json(client.status_document(upload_id).text))
             return
         status = client.status(upload_id)
     output().print(_summary(status), markup=False)
@@ -57,7 +57,7 @@ def _summary(status: UploadStatus) -> str:
         lines.append(f"error    {status.error}")
         if not status.is_final:
             lines.append("next     it goes on by itself: some are on their way, or will be announced again")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _table(chunks: list[ChunkStatus]) -> Table:
@@ -70,7 +70,7 @@ def _table(chunks: list[ChunkStatus]) -> Table:
             f"[{_STYLES.get(chunk.state, 'yellow')}]{chunk.state}[/]",
             f"{chunk.row_start}-{chunk.row_end}",
             format_bytes(chunk.size_bytes),
-            escape(chunk.filename),
-            escape(chunk.error or ""),
+            shown(chunk.filename),
+            shown(chunk.error or ""),
         )
     return table

@@ -11,11 +11,10 @@ from typing import Annotated, BinaryIO
 from uuid import uuid4
 
 import typer
-from rich.markup import escape
 
 from csvpipe.answers import UploadAccepted
 from csvpipe.client import UploaderClient
-from csvpipe.console import byte_progress, format_bytes, format_count, messages, output
+from csvpipe.console import byte_progress, format_bytes, format_count, messages, output, shown
 from csvpipe.delimiter_help import DELIMITER_HELP
 from csvpipe.exits import AnswerLostError, RefusedError, TryAgainError, UnavailableError, UploaderFailedError
 from csvpipe.landing import wait_until_landed
@@ -51,7 +50,7 @@ def command(
         describe(accepted)
         if wait:
             wait_until_landed(client, accepted.upload_id, timeout_s=timeout, console=messages())
-    output().print(accepted.upload_id)
+    output().print(shown(accepted.upload_id))
 
 
 def send(
@@ -70,7 +69,7 @@ def send(
         size_bytes = _size_bytes(file)
         start = file.tell() if file.seekable() else None
         key = idempotency_key or uuid4().hex
-        task = bar.add_task(escape(name), total=size_bytes)
+        task = bar.add_task(shown(name), total=size_bytes)
 
         def upload() -> UploadAccepted:
             return client.upload(
@@ -95,8 +94,10 @@ def send(
 def describe(accepted: UploadAccepted) -> None:
     """Say on stderr what the uploader made of the file."""
     rows, size = format_count(accepted.row_count), format_bytes(accepted.size_bytes)
-    messages().print(f"{rows} rows, {size}, sha256 {accepted.sha256}")
-    messages().print(f"{accepted.total_chunks} chunks, {accepted.status}; follow it at {accepted.tracking_url}")
+    messages().print(f"{rows} rows, {size}, sha256 {shown(accepted.sha256)}")
+    messages().print(
+        f"{accepted.total_chunks} chunks, {shown(accepted.status)}; follow it at {shown(accepted.tracking_url)}"
+    )
 
 
 def _repeated_once(upload: Callable[[], UploadAccepted], rewind: Callable[[], bool], key: str) -> UploadAccepted:

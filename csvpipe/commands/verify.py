@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.markup import escape
 from rich.table import Table
 
 from contracts.manifest import Manifest
 from contracts.names import check_dataset_name, manifest_key
 from csvpipe.client import UploaderClient
-from csvpipe.console import byte_progress, format_bytes, format_count, messages, output
+from csvpipe.console import byte_progress, format_bytes, format_count, messages, output, shown
 from csvpipe.exits import CommandError, ExitCode
 from csvpipe.objects import S3Objects, connect
 from csvpipe.proof import Proof
 from csvpipe.settings import load_settings
+from csvpipe.upload_id import check_upload_id
 from csvpipe.verify import verify
 
 _POLL_INTERVAL_S = 0.5
@@ -48,6 +48,7 @@ def command(
     compares its SHA-256 and its number of rows with those of the file as it was uploaded. Needs no service but the
     object store. Exit code 0: proven. 1: something differs; the first difference is named.
     """
+    check_upload_id(upload_id)
     settings = load_settings(csvpipe_url=url)
     objects = connect(settings)
     if from_uploader:
@@ -116,16 +117,16 @@ def conclusion(proof: Proof) -> str:
     manifest = proof.manifest
     if proof.holds:
         rows, size = format_count(manifest.row_count), format_bytes(manifest.source_bytes)
-        name = escape(manifest.source_filename)
+        name = shown(manifest.source_filename)
         return (
             f"[green]PROVEN[/] {name}: {rows} rows, {size} in {manifest.total_chunks} chunks\n"
             f"sha256 of the source as uploaded  {manifest.source_sha256}\n"
             f"sha256 rebuilt from the bucket    {proof.source.sha256 if proof.source else ''}"
         )
     more = len(proof.differences) - 1
-    rest = "".join(f"\n  {escape(str(difference))}" for difference in proof.differences[1:11])
+    rest = "".join(f"\n  {shown(difference)}" for difference in proof.differences[1:11])
     unnamed = f"\n  ... and {more - 10} more" if more > 10 else ""
-    return f"[red]DIFFERENT[/] {escape(str(proof.differences[0]))}{rest}{unnamed}"
+    return f"[red]DIFFERENT[/] {shown(proof.differences[0])}{rest}{unnamed}"
 
 
 def _table(proof: Proof) -> Table:
@@ -140,7 +141,7 @@ def _table(proof: Proof) -> Table:
             f"{chunk.byte_start}-{chunk.byte_end}",
             format_bytes(chunk.size_bytes),
             chunk.sha256[:12],
-            escape(chunk.key),
+            shown(chunk.key),
             "[red]differs[/]" if found.differences else "[green]ok[/]",
         )
     return table

@@ -8,9 +8,8 @@ from itertools import dropwhile, takewhile
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from csvpipe.console import format_count, messages, output, record_progress
+from csvpipe.console import format_count, messages, output, record_progress, shown
 from csvpipe.exits import ExitCode
 from csvpipe.noted_dialect import open_proof_input
 from sequencer.dead_letters import parse_letter
@@ -107,7 +106,7 @@ def command(
         proof.differ(None, None, "there are no records; say --expect-rows 0 if there should be none")
     output().print(_conclusion(settings, proof, time.perf_counter() - started, content=bool(source)))
     if read:
-        output().print(f"  the source was {read.how}", markup=False)
+        output().print(f"  the source was {shown(read.how)}")
     if not proof.holds:
         raise typer.Exit(ExitCode.DIFFERENT)
 
@@ -183,7 +182,7 @@ def _conclusion(settings: JobSettings, proof: TopicProof, seconds: float, *, con
         span = "" if proof.first_offset is None else f", offsets {proof.first_offset} to {proof.last_offset}"
         rate = f"{format_count(round(proof.records / max(seconds, 1e-9)))} records/s"
         return f"[green]PROVEN[/] {where}: {what}: {format_count(proof.records)} records{dead}{span} ({rate})"
-    rest = "".join(f"\n  {escape(str(each))}" for each in proof.differences[1:])
+    rest = "".join(f"\n  {shown(each)}" for each in proof.differences[1:])
     if proof.is_full:
         rest += f"\n  the reading ended with these {MOST_DIFFERENCES}: there may be more behind them"
-    return f"[red]DIFFERENT[/] {where}: {escape(str(proof.differences[0]))}{rest}"
+    return f"[red]DIFFERENT[/] {where}: {shown(proof.differences[0])}{rest}"

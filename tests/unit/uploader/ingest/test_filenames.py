@@ -1,0 +1,85 @@
+"""File names, in every form that clients send them in."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uploader.filenames import LONGEST_NAME, filename_of
+
+
+@pytest.mark.parametrize(
+    ("parameter", "name"),
+    [
+        ('filename="a.csv"', "a.csv"),
+        ("filename=a.csv", "a.csv"),
+        ('FileName="a.csv"', "a.csv"),
+        ('filename="größe.csv"', "größe.csv"),
+        ('filename="r\\"q\\".csv"', 'r"q".csv'),
+        ('filename="a;b=c.csv"', "a;b=c.csv"),
+        ('filename=""', ""),
+        # RFC 8187
+        ("filename*=UTF-8''gr%C3%B6%C3%9Fe.csv", "größe.csv"),
+        ("filename*=utf-8'de'gr%C3%B6%C3%9Fe.csv", "größe.csv"),
+        ("filename*=iso-8859-1''gr%F6%DFe.csv", "größe.csv"),
+        ("filename=\"groesse.csv\"; filename*=UTF-8''gr%C3%B6%C3%9Fe.csv", "größe.csv"),
+        ("filename*=UTF-8''gr%C3%B6%C3%9Fe.csv; filename=\"groesse.csv\"", "größe.csv"),
+        ("filename*=\"UTF-8''gr%C3%B6.csv\"", "grö.csv"),
+        ("filename=\"a.csv\"; filename*=no-such''x.csv", "a.csv"),
+        ("filename=\"a.csv\"; filename*=UTF-8''%FF%FE", "a.csv"),
+        ('filename="a.csv"; filename*=broken', "a.csv"),
+        ("filename*=broken.csv", "broken.csv"),
+        ("filename*=hex''6162", "hex''6162"),
+        # RFC 2047
+        ('filename="=?utf-8?B?Z3LDtsOfZS5jc3Y=?="', "größe.csv"),
+        ('filename="=?utf-8?Q?gr=C3=B6=C3=9Fe.csv?="', "größe.csv"),
+        ('filename="=?iso-8859-1?q?gr=F6=DFe.csv?="', "größe.csv"),
+        ('filename="=?utf-8?B?Z3LDtg==?= =?utf-8?B?w59lLmNzdg==?="', "größe.csv"),
+        ('filename="=?no-such?B?Z3LDtg==?="', "=?no-such?B?Z3LDtg==?="),
+        ('filename="=?utf-8?B?/w==?="', "\ufffd"),
+        ('filename="=?utf-8?B?abcde?="', "=?utf-8?B?abcde?="),
+        # Percent-encoded
+        ('filename="gr%C3%B6%C3%9Fe.csv"', "größe.csv"),
+        ('filename="a%22b.csv"', 'a"b.csv'),
+        ('filename="100%.csv"', "100%.csv"),
+        ('filename="50%zz.csv"', "50%zz.csv"),
+        ('filename="%FF.csv"', "%FF.csv"),
+        # Directories
+        (r'filename="C:\Users\me\a.csv"', "a.csv"),
+        (r'filename="C:\\Users\\me\\a.csv"', "a.csv"),
+        (r'filename="\\server\share\a.csv"', "a.csv"),
+        ('filename="dir/sub/a.csv"', "a.csv"),
+        ('filename="../../etc/passwd"', "passwd"),
+        ('filename="..%2F..%2Fetc%2Fpasswd"', "passwd"),
+        ("filename*=UTF-8''..%5C..%5Ca.csv", "a.csv"),
+        ('filename=".."', ""),
+        ('filename="dir/"', ""),
+    ],
+)
+def test_name_is_understood(parameter: str, name: str) -> None:
+    assert filename_of(f'form-data; name="file"; {parameter}'.encode()) == name
+
+
+def test_latin_1_is_read_as_such() -> None:
+    assert filename_of('form-data; name="file"; filename="größe.csv"'.encode("latin-1")) == "größe.csv"
+
+
+@pytest.mark.parametrize(
+    "disposition", [b'form-data; name="filename"', b"form-data", b'form-data; name="a; filename=b"']
+)
+def test_field_has_no_file_name(disposition: bytes) -> None:
+    assert filename_of(disposition) is None
+
+
+def test_endless_name_is_cut() -> None:
+    assert filename_of(b'form-data; name="file"; filename="' + b"x" * 9999 + b'"') == "x" * LONGEST_NAME
+
+
+BEGINNINGS = [b"filename=", b"filename*=", b'filename="', b"filename*=utf-8''", b'filename="=?utf-8?B?']
+
+
+@given(st.binary(max_size=100), st.sampled_from(BEGINNINGS))
+def test_no_name_is_an_error(value: bytes, begin: bytes) -> None:
+    name = filename_of(b'form-data; name="file"; ' + begin + value)
+    assert name is None or not set(name) & {"/", "\\"}

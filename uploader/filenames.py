@@ -1,0 +1,92 @@
+"""The name of an uploaded file, from the many ways in which clients write it into Content-Disposition.
+
+Browsers and curl send raw UTF-8 (RFC 7578, 4.2); older ones Latin-1 or a whole path; requests and urllib3 ``filename*``
+(RFC 8187); .NET an encoded word (RFC 2047); others percent-encode. What cannot be understood stays as it was sent: a
+name is only shown, and never a reason to refuse a file.
+"""
+
+from __future__ import annotations
+
+import re
+from email.errors import MessageError
+from email.header import decode_header
+from urllib.parse import unquote_to_bytes
+
+_PARAMETER = re.compile(rb""";\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"]*))""", re.DOTALL)
+_EXTENDED = re.compile(rb"([\w!#$%&+^`{}~-]+)'[\w-]*'(.*)", re.DOTALL)
+"""charset'language'value, where the value is percent-encoded (RFC 8187, 3.2.1)."""
+_ENCODED_WORD = re.compile(r"=\?[\w.+-]+(?:\*[\w-]+)?\?[bBqQ]\?[^?]*\?=")
+_ESCAPED = re.compile(rb'\\(["\\])')
+_BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+LONGEST_NAME = 255
+"""Characters; file systems allow as many bytes."""
+
+
+def filename_of(disposition: bytes) -> str | None:
+    """Return the base name of the file that a part holds; None: it has no file name, and is a field.
+
+    Args:
+        disposition: the value of its Content-Disposition, as it was sent.
+    """
+    parameters = _parameters(disposition)
+    plain, extended = parameters.get(b"filename"), parameters.get(b"filename*")
+    if plain is None and extended is None:
+        return None
+    name = None if extended is None else _extended(extended)
+    if name is None:
+        name = _plain(extended or b"" if plain is None else plain)
+    return _base_name(name)
+
+
+def _parameters(disposition: bytes) -> dict[bytes, bytes]:
+    """Return the parameters by their names in lower case; the first of several counts."""
+    found: dict[bytes, bytes] = {}
+    for name, quoted, token in _PARAMETER.findall(disposition):
+        found.setdefault(name.lower(), _ESCAPED.sub(rb"\1", quoted) if quoted else token.strip())
+    return found
+
+
+def _extended(value: bytes) -> str | None:
+    match = _EXTENDED.fullmatch(value)
+    if match is None:
+        return None
+    data = unquote_to_bytes(match[2])
+    try:
+        return data.decode(match[1].decode("ascii"))
+    except (LookupError, ValueError):
+        return None
+
+
+def _plain(value: bytes) -> str:
+    text = _text(value)
+    if _ENCODED_WORD.search(text):
+        return _without_encoded_words(text)
+    if "%" in text and not _BROKEN_PERCENT.search(text):
+        try:
+            return unquote_to_bytes(text.encode()).decode()
+        except UnicodeDecodeError:
+            return text
+    return text
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _without_encoded_words(text: str) -> str:
+    try:
+        return "".join(
+            part if isinstance(part, str) else part.decode(charset or "ascii", "replace")
+            for part, charset in decode_header(text)
+        )
+    except (LookupError, ValueError, MessageError):
+        return text
+
+
+def _base_name(name: str) -> str:
+    """Return what follows the last slash or backslash, without surrounding blanks; empty for ``.`` and ``..``."""
+    base = re.split(r"[/\\]", name)[-1].strip()
+    return "" if base in (".", "..") else base[:LONGEST_NAME]
