@@ -203,6 +203,24 @@ class ContentScanner:
             self._scanner.finish()
             return block
 
+    def scan_held_back(self) -> None:
+        """Scan what waits for more rows to tell the delimiter: nothing more comes, as what follows is not valid.
+
+        A header that is not complete stays so. The row in which the content breaks off is known afterwards.
+
+        Raises:
+            InvalidCsvError: what was held back is no CSV: that is the first violation.
+        """
+        if self._scanner is not None:
+            return
+        try:
+            header = self._header_finder.finish()
+        except CsvFormatError:
+            return  # an end that is none: a quote is open, or nothing has come
+        if header.prefix.endswith((b"\n", b"\r")):
+            with csv_errors(lambda: self._delimiter):
+                self._start_body(header)
+
     def _start_body(self, header: Header) -> ScannedBlock:
         self._header = header
         self.header_json_bytes = check_header(self.headers, header_bytes=len(header.prefix))

@@ -88,6 +88,11 @@ class SpoolCutter:
         if scanned is not None:
             self._index.feed(scanned)
 
+    def scan_held_back(self) -> None:
+        """Scan what waits for more rows, as none come: see :meth:`ContentScanner.scan_held_back`."""
+        if self._scanner is not None:
+            self._scanner.scan_held_back()
+
     @property
     def current_row(self) -> int:
         """The row up to which the spool was scanned; 0 is the header."""
@@ -150,7 +155,7 @@ class SpoolCutter:
             scanned = scanner.feed(data)
             if scanned is not None:
                 cutter.feed(scanned, None)
-        self._transcoder.check()
+        self._check_transcoder(scanner)
         scanned = scanner.finish()
         if scanned is not None:
             cutter.feed(scanned, None)
@@ -175,11 +180,20 @@ class SpoolCutter:
             for data in read_blocks(self.fd, buffer):
                 self.check_stopped()
                 self.scan(data, options)
-        self._transcoder.check()
+        self._check_transcoder(scanner)
         scanned = scanner.finish()
         if scanned is not None:
             self._index.feed(scanned)
         return scanner
+
+    def _check_transcoder(self, scanner: ContentScanner) -> None:
+        """Raise what the transcoder has met, with its row; a violation that lies before it comes first."""
+        try:
+            self._transcoder.check()
+        except InvalidCsvError:
+            scanner.scan_held_back()
+            self._transcoder.check()
+            raise
 
     def _new_scanner(self, options: CutOptions) -> ContentScanner:
         return ContentScanner(options=options, transcoded_from=self._transcoder.transcoded_from)
@@ -274,6 +288,8 @@ class SpooledCut:
             yield
         except InvalidCsvError:
             if self._options is not None:
+                self._cutter.scan_held_back()
+                self._transcoder.check()
                 raise
 
     def _keep(self, data: memoryview, block: Block | None) -> None:

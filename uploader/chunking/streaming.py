@@ -19,6 +19,7 @@ from uploader.chunking.job import CutJob
 from uploader.chunking.plan import plan_for
 from uploader.chunking.spooled import SpoolCutter
 from uploader.chunking.worker import Worker, on_own_thread
+from uploader.errors import InvalidCsvError
 from uploader.model import CutOptions, CutResult
 
 
@@ -153,10 +154,20 @@ class StreamingCut:
         return await asyncio.shield(self._working)
 
     def _take(self, block: Block) -> None:
-        data = self._transcoder.feed(block.content)
+        data = self._transcode(lambda: self._transcoder.feed(block.content))
         if data:
             self._cut(data, block)
         block.release()
+
+    def _transcode(self, step: Callable[[], memoryview]) -> memoryview:
+        """Return what the transcoder gives; a violation that lies before its own comes first."""
+        try:
+            return step()
+        except InvalidCsvError:
+            if self._scanner is not None:
+                self._scanner.scan_held_back()
+                self._transcoder.check()
+            raise
 
     def _cut(self, data: memoryview, block: Block | None) -> None:
         if self._scanner is None:
@@ -167,7 +178,7 @@ class StreamingCut:
             self._cutter.feed(scanned, block)
 
     def _finish(self) -> None:
-        self._cut(self._transcoder.finish(), None)
+        self._cut(self._transcode(self._transcoder.finish), None)
         assert self._scanner is not None  # noqa: S101  _cut has made it
         scanned = self._scanner.finish()
         self._writer.scanner = self._scanner
