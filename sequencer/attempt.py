@@ -20,6 +20,7 @@ from sequencer.errors import ForeignRecordsError, SequencerError, TryAgainError
 from sequencer.in_flight import InFlight
 from sequencer.input import JobInput
 from sequencer.lease import Lease
+from sequencer.lease_guard import LeaseGuard
 from sequencer.letter_topic import LetterTopic
 from sequencer.model import FOUND_RECORDS, START, Checkpoint, DeadLetter, EncodedBlock, JobStatus, Progress
 from sequencer.pipeline import Empty, EncodedBlocks, StoppedError
@@ -77,7 +78,7 @@ class Attempt:
     def __init__(self, parts: JobParts, *, lease: Lease, stop: StopRequest, remembered: Checkpoint | None) -> None:
         self._parts = parts
         self._remembered = remembered
-        self._lease = lease
+        self._guard = LeaseGuard(lease, stop=stop, expiry_s=parts.settings.expiry_s)
         self._stop = stop
         self._sent_before = parts.progress.records_sent
         self._bytes_before = parts.progress.bytes_sent
@@ -287,9 +288,13 @@ class Attempt:
             place = encoded.end if whole else None
             batch = encoded.records.part(begin, end)
             self._sender.make_room(batch)
-            if not self._wait_for_lease(needed=needs_lease):  # last: what is queued now may be sent until it expires
+            if not self._guard.wait(
+                self._sender.poll, needed=needs_lease
+            ):  # last: what is queued now may be sent until it expires
                 return False
             self._sender.send(batch, last_line=encoded.lines[end - 1], place=place)
+            if needs_lease:
+                self._guard.check_not_frozen(self._sender.close)
         return True
 
     def _send_letters(self, letters: DeadLetters, dead: Sequence[DeadLetter]) -> bool:
@@ -302,7 +307,7 @@ class Attempt:
             self._sender.poll(0)  # its records must not grow too old while the letters are waited for
             return self._stop.is_late()
 
-        return letters.send(dead, may_send=lambda: self._wait_for_lease(needed=True), until=is_late)
+        return letters.send(dead, may_send=lambda: self._guard.wait(self._sender.poll, needed=True), until=is_late)
 
     def _checked(self, encoded: EncodedBlock) -> EncodedBlock:
         """Return what is to be sent of a block: without its first record, where that is in the log already.
@@ -326,19 +331,6 @@ class Attempt:
             offset=expected.offset,
             row=expected.line,
         )
-
-    def _wait_for_lease(self, *, needed: bool) -> bool:
-        """Go on only as the holder of the lease (True); False: the job is to stop first.
-
-        What Kafka fences by itself need not wait for it: it is not ``needed``.
-        """
-        self._lease.check()
-        while needed and not self._lease.is_safe():
-            if self._stop.requested:
-                return False
-            self._sender.poll(_TAKE_S)
-            self._lease.check()
-        return True
 
     def _open_letters(self, stack: ExitStack) -> DeadLetters | None:
         """Open the dead-letter topic, where bad rows go there."""

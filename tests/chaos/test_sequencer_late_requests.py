@@ -5,6 +5,7 @@ The line to Kafka holds back what a job has sent, and delivers it when its succe
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from enum import Enum
@@ -76,13 +77,18 @@ def start(rig: SequencerRig, line: str, mode: str, options: tuple[str, ...]) -> 
     return rig.start("--bootstrap-servers", line, "--mode", mode, *often, *options)
 
 
-def wait_until_held(distant: DistantKafka, rig: SequencerRig, process: RunningCommand) -> int:
+def wait_until_arrived(rig: SequencerRig, process: RunningCommand, *, topic: str, beyond: int = 0) -> None:
+    """Wait until more records have come to a topic."""
+    with closing(PartitionLog({"bootstrap.servers": rig.broker.bootstrap}, topic=topic, partition=0)) as log:
+        wait_until(lambda: log.ends()[1] > beyond, what="it sends", deadline_s=120, poll_s=0.01, explain=process.said)
+
+
+def wait_until_held(distant: DistantKafka, rig: SequencerRig, process: RunningCommand, *, topic: str = "") -> int:
     """Let the job send, hold back what it sends, and return how many rows Kafka had acknowledged before."""
-    with closing(PartitionLog({"bootstrap.servers": rig.broker.bootstrap}, topic=rig.topic, partition=0)) as log:
-        wait_until(lambda: log.ends()[1] > 0, what="it sends", deadline_s=60, poll_s=0.01, explain=process.said)
+    wait_until_arrived(rig, process, topic=topic or rig.topic)
     distant.line.hold_back()
     held = "a request with records is held back"
-    wait_until(lambda: distant.line.late_bytes > HELD_BYTES, what=held, deadline_s=30, poll_s=0.01)
+    wait_until(lambda: distant.line.late_bytes > HELD_BYTES, what=held, deadline_s=60, poll_s=0.01)
     return sent(rig)
 
 
@@ -91,12 +97,12 @@ def deliver(
 ) -> None:
     """Deliver it when it is time: the process is about to settle, or has just been started."""
     if late is Late.BEFORE_IT_EXPIRES:
-        wait_until(lambda: WAITS in process.said(), what="it waits", deadline_s=60, explain=process.said)
+        wait_until(lambda: WAITS in process.said(), what="it waits", deadline_s=120, explain=process.said)
     if late is Late.WHEN_EXPIRED:
         if mode == "exclusive":
-            wait_until(lambda: WAITS in process.said(), what="it waits", deadline_s=60, explain=process.said)
+            wait_until(lambda: WAITS in process.said(), what="it waits", deadline_s=120, explain=process.said)
         further = lambda: sent(rig) > before + 5000  # noqa: E731  one line is enough
-        wait_until(further, what="it sends again", deadline_s=90, poll_s=0.01, explain=process.said)
+        wait_until(further, what="it sends again", deadline_s=120, poll_s=0.01, explain=process.said)
     distant.line.deliver_late()
     distant.line.slow_down(0)
 
@@ -107,17 +113,19 @@ def assert_done(rig: SequencerRig, process: RunningCommand) -> None:
     rig.assert_proven(ROWS)
 
 
+@pytest.mark.timeout(400)
 @by_case
 def test_request_of_a_try_that_was_given_up_costs_no_order(
     distant: DistantKafka, rig: SequencerRig, mode: str, options: tuple[str, ...], late: Late
 ) -> None:
     with start(rig, distant.line.address, mode, options) as process:
         before = wait_until_held(distant, rig, process)
-        wait_until(lambda: "; try 1 of" in process.said(), what="it gives up", deadline_s=60, explain=process.said)
+        wait_until(lambda: "; try 1 of" in process.said(), what="it gives up", deadline_s=120, explain=process.said)
         deliver(distant, rig, process, late, mode, before)
         assert_done(rig, process)
 
 
+@pytest.mark.timeout(400)
 @by_case
 def test_request_of_a_process_that_was_killed_costs_no_order(
     distant: DistantKafka, rig: SequencerRig, mode: str, options: tuple[str, ...], late: Late
@@ -129,3 +137,28 @@ def test_request_of_a_process_that_was_killed_costs_no_order(
     with start(rig, distant.line.address, mode, options) as process:
         deliver(distant, rig, process, late, mode, before)
         assert_done(rig, process)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("late", [Late.BEFORE_IT_EXPIRES, Late.WHEN_EXPIRED], ids=lambda late: late.value)
+def test_dead_letter_that_arrives_late_is_there_once(distant: DistantKafka, rig: SequencerRig, late: Late) -> None:
+    bad = range(2, ROWS, 2)
+    rig.write_source(ROWS, bad=bad)
+    topic = rig.new_topic()
+    options = ("--on-bad-row", "dead-letter", "--dead-letter-topic", topic)
+    with start(rig, distant.line.address, "exclusive", options) as killed:
+        wait_until_held(distant, rig, killed, topic=topic)
+        killed.kill()
+    letters = PartitionLog({"bootstrap.servers": distant.bootstrap}, topic=topic, partition=0)
+    with closing(letters), start(rig, distant.line.address, "exclusive", options) as process:
+        before = letters.ends()[1]
+        wait_until(lambda: WAITS in process.said(), what="it waits", deadline_s=120, explain=process.said)
+        if late is Late.WHEN_EXPIRED:
+            wait_until_arrived(rig, process, topic=topic, beyond=before)
+        distant.line.deliver_late()
+        distant.line.slow_down(0)
+        ended = rig.end_of(process)
+        assert ended.code == 0, str(ended)
+        lines = [json.loads(value)["_source_line"] for value in letters.values(*letters.ends())]
+    assert lines == list(bad)
+    rig.assert_proven(ROWS, "--dead-letter-topic", topic, "--job-id", rig.job_id)

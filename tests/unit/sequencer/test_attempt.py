@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from sequencer.attempt import Attempt, JobParts
 from sequencer.batch import Records
 from sequencer.checkpoint import CheckpointsUnavailableError
-from sequencer.errors import DataLostError
+from sequencer.errors import DataLostError, LeaseLostError
 from sequencer.input import open_input
 from sequencer.lease import Lease
 from sequencer.local_source import LocalFile
@@ -48,12 +49,14 @@ class FakePartition:
     needs_lease = True
     retries = 0
     stopped_meanwhile = False
+    closed = False
     removed = False
     """Whether retention removes rows while the job runs."""
 
     def __init__(self, lease: FakeLease) -> None:
         self.lease = lease
         self.values: list[bytes] = []
+        self.freeze: Callable[[], None] = lambda: None
         self.queued_safely: list[bool] = []
         self.batch_bytes: list[int] = []
         self._tell: Callable[[Acknowledged], None] = lambda _: None
@@ -87,6 +90,7 @@ class FakePartition:
         self.lease.safe = True
 
     def send(self, records: Records, *, last_line: int, place: Place | None) -> None:
+        self.freeze()
         self.queued_safely.append(self.lease.is_safe())
         self.batch_bytes.append(records.size_bytes)
         self.values += records
@@ -101,7 +105,7 @@ class FakePartition:
             raise DataLostError("retention has removed the first rows")
 
     def close(self) -> None:
-        """Nothing is open."""
+        self.closed = True
 
 
 class AwayCheckpoints(SqliteCheckpoints):
@@ -163,6 +167,28 @@ def test_nothing_is_queued_that_has_waited_for_room_until_the_lease_was_not_safe
     assert partition.lines == list(range(1, ROWS + 1))
     assert len(partition.queued_safely) > 1
     assert all(partition.queued_safely)
+
+
+@pytest.mark.parametrize(("frozen_s", "goes_on"), [(85, True), (95, False)])
+def test_what_is_queued_by_a_process_that_wakes_up_beyond_its_lease_is_thrown_away(
+    parts: JobParts, monkeypatch: pytest.MonkeyPatch, frozen_s: float, goes_on: bool
+) -> None:
+    """It was frozen between its look at the lease and the queue; the records have the time of the awakening."""
+    partition = cast("FakePartition", parts.target)
+    now, asleep_s = time.time, [0.0]
+    monkeypatch.setattr("sequencer.lease_guard.time.time", lambda: now() + asleep_s[0])
+
+    def freeze() -> None:
+        asleep_s[0] += frozen_s
+
+    partition.freeze = freeze
+    if goes_on:
+        assert attempt(parts).run().total_sent == ROWS
+        return
+    with pytest.raises(LeaseLostError, match="stood still for 95 s"):
+        attempt(parts).run()
+    assert partition.closed
+    assert len(partition.queued_safely) == 1
 
 
 def test_sparse_wide_rows_are_cut_into_batches_that_the_clients_queue_takes(
