@@ -1,0 +1,77 @@
+"""A cluster of three brokers: its leaders are killed and frozen, and the job meanwhile: every row once, in order.
+
+``CSVPIPE_CHAOS_KILLS`` is ten times the number of harms beyond the first two (make chaos: 50).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.support.kafka_cluster import KafkaCluster, kafka_cluster
+from tests.support.persistent_job import PersistentJob
+from tests.support.sequencing import SequencerRig
+
+HARMS = 2 + int(os.environ.get("CSVPIPE_CHAOS_KILLS", "4")) // 10
+ROWS_FOR_EACH_HARM = 100_000
+SLOW_BYTES_PER_S = 3 * 1024 * 1024
+MODES = ("exclusive", "transactional")
+SHORT = {"DELIVERY_TIMEOUT_S": "8", "LEASE_S": "16", "REQUIRE_DURABLE_TOPIC": "true"}
+OFTEN = ("--compression", "none", "--checkpoint-interval", "2000")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    with kafka_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+def kill_leader(cluster: KafkaCluster, leader: int) -> Callable[[], None]:
+    """Take a node away as a power cut does; return what brings it back."""
+    cluster.nodes[leader].kill()
+    return cluster.nodes[leader].start
+
+
+def freeze_leader(cluster: KafkaCluster, leader: int) -> Callable[[], None]:
+    """Freeze a node; return what lets it go on: it finds that another leads by then."""
+    cluster.freeze(leader)
+    return lambda: cluster.thaw(leader)
+
+
+@pytest.mark.timeout(300 + 120 * HARMS)
+@pytest.mark.parametrize("mode", MODES)
+def test_leaders_that_are_killed_and_frozen_cost_no_row(
+    cluster: KafkaCluster, tmp_path: Path, dice: random.Random, mode: str
+) -> None:
+    rig = SequencerRig(cluster, tmp_path, environment=dict(SHORT))
+    rows = ROWS_FOR_EACH_HARM * (HARMS + 1)
+    rig.write_source(rows)
+    cluster.slow_down(SLOW_BYTES_PER_S)
+    harms = list(itertools.islice(itertools.cycle([(freeze_leader, True), (kill_leader, False)]), HARMS))
+    if HARMS > 2:
+        harms = [(harm, dice.choice((True, False))) for harm, _ in harms]
+    job = PersistentJob(rig, dice, "--bootstrap-servers", cluster.distant_bootstrap, "--mode", mode, *OFTEN)
+    with ExitStack() as mending:
+        mending.callback(job.kill)
+        for harm, kills_the_job in harms:
+            job.wait_until_it_sends()
+            leader = cluster.leader_of(rig.topic)
+            sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {harm.__name__} {leader}, and the job: {kills_the_job}\n")
+            mend = harm(cluster, leader)
+            mended = mending.enter_context(ExitStack())
+            mended.callback(mend)
+            if kills_the_job:
+                job.kill_and_start_again()
+            job.wait_until_it_sends()
+            mended.close()
+        cluster.slow_down(0)
+        job.finish()
+    rig.assert_proven(rows)
