@@ -48,6 +48,8 @@ _BLANK_LINE = b"\r\n\r\n"
 _VERSIONS = frozenset({"1.0", "1.1"})
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 _WRITE_BUFFER_BYTES = 64 * 1024
+_TURN_BYTES = 32 * 1024
+"""What is parsed before others get their turn: in chunks of a byte, 250 KB would hold them up for 50 ms and more."""
 _log = logging.getLogger(__name__)
 
 
@@ -142,8 +144,12 @@ class DirectBodyProtocol(HttpToolsProtocol):
     # Where messages end
 
     def _parse(self, data: bytes, start: int) -> None:
-        view = memoryview(data)
+        view, turn_end = memoryview(data), start + _TURN_BYTES
         while start < len(data) and self._stage not in {_Stage.ANSWER, _Stage.CLOSING}:
+            if start >= turn_end:
+                self._hold(data, start)
+                self.loop.call_soon(self._go_on)
+                return
             end = self._end_of_piece(data, start)
             self._feed(view[start:end])
             start = end
@@ -159,11 +165,12 @@ class DirectBodyProtocol(HttpToolsProtocol):
 
     def _end_of_piece(self, data: bytes, start: int) -> int:
         """Return how far ``data`` is fed: a message ends there or later, and a head is not much longer than it may."""
-        limit = len(data)
         if self._stage is not _Stage.BODY:
-            limit = min(limit, start + max(1, self._limits.head_bytes + 1 - self._head_bytes))
+            limit = min(len(data), start + max(1, self._limits.head_bytes + 1 - self._head_bytes))
         elif self._body_to_come is not None:
-            return min(limit, start + self._body_to_come)
+            return min(len(data), start + self._body_to_come)
+        else:
+            limit = min(len(data), start + _TURN_BYTES)
         found = (self._fed_end + data[start : start + 3]).find(_BLANK_LINE)
         if found >= 0:
             return start + found + len(_BLANK_LINE) - len(self._fed_end)
@@ -281,13 +288,20 @@ class DirectBodyProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def _take_next(self) -> None:
+        self._enter(_Stage.IDLE, self._limits.keep_alive_s)
+        self._parse_held()
+
+    def _go_on(self) -> None:
+        if self._stage not in {_Stage.ANSWER, _Stage.CLOSING}:
+            self._parse_held()
+
+    def _parse_held(self) -> None:
         held, start = self._held, self._held_from
         self._held = b""
-        self._enter(_Stage.IDLE, self._limits.keep_alive_s)
         if not self._half_closed:
             self._gate.open()
         self._parse(held, start)
-        if self._half_closed and self._stage is not _Stage.ANSWER:
+        if self._half_closed and not self._held and self._stage is not _Stage.ANSWER:
             self._close()
 
     def _end_body(self) -> None:

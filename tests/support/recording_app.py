@@ -58,14 +58,7 @@ async def _read(scope: Scope, receive: Receive) -> bytes | None:
     """Return the body; None: the client broke off."""
     direct = take_body(scope) if scope["path"].startswith(DIRECT) else None
     if direct is None:
-        content = b""
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return None
-            content += message["body"]
-            if not message["more_body"]:
-                return content
+        return await _read_messages(receive)
     content, buffer = b"", memoryview(bytearray(1000))
     try:
         while size := await direct.read_into(buffer, fill=False, arrived=lambda _: None):
@@ -94,3 +87,12 @@ def serving(app: RecordingApp, *, http: str) -> Iterator[int]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+async def _read_messages(receive: Receive) -> bytes | None:
+    content = bytearray()
+    while (message := await receive())["type"] == "http.request":
+        content += message["body"]
+        if not message["more_body"]:
+            return bytes(content)
+    return None

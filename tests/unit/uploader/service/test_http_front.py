@@ -391,3 +391,12 @@ def test_client_that_is_refused_before_it_was_asked_is_closed(connection: Connec
     connection.send(head)
     answer = connection.next_of_all()
     assert (answer.status, answer.headers["connection"]) == (415, "close")
+
+
+def test_chunks_of_a_byte_are_read_in_turns(connection: Connection) -> None:
+    body = body_of(ROWS[:100_000].rpartition(b"\r\n")[0])
+    pieces = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    connection.send(upload_head(body, chunked=True) + pieces + HEALTH)
+    connection.end_sending()
+    assert [connection.next().status for _ in range(2)] == [202, 200]
+    assert connection.is_closed()
