@@ -1,7 +1,7 @@
 """What does a hostile client cost? Memory of the uploader, and how long ``GET /health`` takes meanwhile.
 
 ``python -m benchmarks.attacks`` starts the uploader on the loopback, without Kafka, and lets one attack after another
-at it, each bounded in bytes, connections and seconds. The goal: memory stays flat, and ``/health`` answers within 50 ms.
+at it, each bounded in bytes, connections and seconds. Goal: memory stays flat, and ``/health`` answers within 50 ms.
 MB are of 10^6 bytes; growth is the high-water mark of the process during the attack above what it had before.
 """
 
