@@ -54,3 +54,10 @@ confirm() { # question
   read -r -p "$1 [y/N] " answer || fail "nobody answers; --yes goes on without asking"
   [ "$answer" = y ] || [ "$answer" = yes ] || fail "nothing was changed"
 }
+
+confirm_name() { # what is about to happen, the name that has to be typed
+  [ "$yes" = false ] || return 0
+  local answer
+  read -r -p "$1 Type its name ($2) to go on: " answer || fail "nobody answers; --yes goes on without asking"
+  [ "$answer" = "$2" ] || fail "nothing was changed"
+}

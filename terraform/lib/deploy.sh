@@ -14,7 +14,7 @@ Builds the image of this commit, pushes it, and sets everything up as terraform.
   --yes      do not ask before something is changed
   --run      start the job, too (again after a stop: it goes on where it stopped)
   --dry-run  print what would be done, and change nothing
-  --destroy  take everything down, checkpoints and images included; the topic stays
+  --destroy  take everything down, checkpoints and images included; the topic stays. Asks for the name of the job
 TEXT
 }
 
@@ -37,7 +37,7 @@ read_arguments() {
 }
 
 check_ready() {
-  if [ "$destroy" = true ]; then need_tools terraform git; else need_tools aws docker git terraform; fi
+  if [ "$destroy" = true ]; then need_tools aws terraform git; else need_tools aws docker git terraform; fi
   [ -f terraform.tfvars ] || fail "terraform.tfvars is missing: copy terraform.tfvars.example and fill it in"
   root=$(git rev-parse --show-toplevel)
   image_tag=$(git rev-parse --short=12 HEAD)
@@ -56,6 +56,20 @@ check_job() {
   [ "$wanted" = "\"$owner\"" ] || fail "the state here is that of the job $owner, and the settings are those of" \
     "${wanted//\"/}: going on would destroy the first one's checkpoints, images and logs;" \
     "a job of its own has a state of its own (terraform workspace new NAME)"
+}
+
+destroy_all() {
+  local table=TABLE region=REGION job
+  if [ "$dry_run" = false ]; then
+    job=$(output repository_url 2>/dev/null) || job="/csvpipe-nothing" # not applied yet
+    confirm_name "This destroys everything of this job, checkpoints and images included." "${job##*/csvpipe-}"
+    table=$(output checkpoint_table 2>/dev/null) || table=""
+  fi
+  if [ -n "$table" ]; then # else there is no more than the image repository
+    [ "$dry_run" = true ] || region=$(output aws_region)
+    run aws dynamodb update-table --region "$region" --table-name "$table" --no-deletion-protection-enabled --output text
+  fi
+  run terraform destroy -input=false -auto-approve -var "image_tag=$image_tag"
 }
 
 plan_and_apply() { # question, more arguments of plan
@@ -98,8 +112,7 @@ deploy() { # arguments of the script
   run terraform init -input=false
   [ "$dry_run" = true ] || check_job
   if [ "$destroy" = true ]; then
-    [ "$dry_run" = true ] || confirm "Destroy everything of this job, checkpoints and images included?"
-    run terraform destroy -input=false -auto-approve -var "image_tag=$image_tag"
+    destroy_all
     return
   fi
   # The image needs its repository, and everything else the image.

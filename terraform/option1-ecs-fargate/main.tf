@@ -41,6 +41,7 @@ module "foundation" {
   on_bad_row               = var.on_bad_row
   extra_environment        = var.extra_environment
   alarm_email              = var.alarm_email
+  monthly_budget_usd       = var.monthly_budget_usd
   log_retention_days       = var.log_retention_days
   cost_per_hour            = var.cost_per_hour
 }
@@ -79,10 +80,6 @@ resource "aws_ecs_task_definition" "this" {
     cpu_architecture        = "X86_64"
   }
 
-  volume {
-    name = "tmp"
-  }
-
   container_definitions = jsonencode([{
     name                   = local.container
     image                  = "${module.foundation.repository_url}:${var.image_tag}"
@@ -92,7 +89,6 @@ resource "aws_ecs_task_definition" "this" {
     # More than STOP_WITHIN_S, and the most that Fargate gives.
     stopTimeout     = 120
     linuxParameters = { initProcessEnabled = true }
-    mountPoints     = [{ sourceVolume = "tmp", containerPath = "/tmp", readOnly = false }]
     environment     = [for name, value in module.foundation.environment : { name = name, value = value }]
     secrets         = [for name, place in module.foundation.secrets : { name = name, valueFrom = place }]
     logConfiguration = {
@@ -117,22 +113,42 @@ resource "aws_sfn_state_machine" "this" {
     security_group    = module.foundation.security_group_id
     max_runs          = var.max_runs
     restart_delay_s   = var.restart_delay_s
+    job_timeout_s     = var.job_timeout_s
+    partition         = data.aws_partition.current.partition
   })
 }
 
 resource "aws_cloudwatch_metric_alarm" "needs_a_person" {
   alarm_name          = "${module.foundation.name}-needs-a-person"
   alarm_description   = "The job has stopped before its end, and is not started again"
-  namespace           = "AWS/States"
-  metric_name         = "ExecutionsFailed"
-  dimensions          = { StateMachineArn = aws_sfn_state_machine.this.arn }
-  statistic           = "Sum"
-  period              = 60
   evaluation_periods  = 1
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = 1
   treat_missing_data  = "notBreaching"
   alarm_actions       = [module.foundation.alarm_topic_arn]
+
+  metric_query {
+    id          = "ended"
+    expression  = "FILL(failed, 0) + FILL(timed_out, 0)"
+    label       = "Executions that ended without the job being done"
+    return_data = true
+  }
+
+  # An execution that has run out of time has not failed, to CloudWatch.
+  dynamic "metric_query" {
+    for_each = { failed = "ExecutionsFailed", timed_out = "ExecutionsTimedOut" }
+    content {
+      id          = metric_query.key
+      return_data = false
+      metric {
+        namespace   = "AWS/States"
+        metric_name = metric_query.value
+        dimensions  = { StateMachineArn = aws_sfn_state_machine.this.arn }
+        period      = 60
+        stat        = "Sum"
+      }
+    }
+  }
 }
 
 data "aws_caller_identity" "current" {}
@@ -201,4 +217,17 @@ resource "aws_iam_role_policy" "runner" {
   name   = "runner"
   role   = aws_iam_role.runner.id
   policy = data.aws_iam_policy_document.runner.json
+}
+
+module "silence_alarm" {
+  source = "../modules/silence-alarm"
+
+  name            = module.foundation.name
+  namespace       = module.foundation.namespace
+  job_id          = var.job_id
+  alarm_topic_arn = module.foundation.alarm_topic_arn
+  wanted = [
+    # An execution without a task ends by itself after max_runs; this is a task that runs and says nothing.
+    { namespace = "ECS/ContainerInsights", metric = "TaskCount", dimensions = { ClusterName = aws_ecs_cluster.this.name } },
+  ]
 }

@@ -281,6 +281,22 @@ variable "alarm_email" {
   }
 }
 
+variable "monthly_budget_usd" {
+  description = "Cost of the job's resources a month, in USD, of which alarm_email is told from 80 % on; 0: no budget. The tag JobId has to be an active cost allocation tag."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.monthly_budget_usd >= 0
+    error_message = "monthly_budget_usd must not be negative."
+  }
+
+  validation {
+    condition     = var.monthly_budget_usd == 0 || var.alarm_email != ""
+    error_message = "monthly_budget_usd must come with alarm_email: somebody has to be told."
+  }
+}
+
 variable "log_retention_days" {
   description = "Days that logs are kept."
   type        = number
@@ -370,5 +386,16 @@ variable "restart_delay_s" {
   validation {
     condition     = var.restart_delay_s >= 1 && var.restart_delay_s <= 3600
     error_message = "restart_delay_s must be 1 to 3600."
+  }
+}
+
+variable "job_timeout_s" {
+  description = "Seconds after which the execution ends, with all its tasks, and a person has to look; started again, the job resumes."
+  type        = number
+  default     = 86400
+
+  validation {
+    condition     = var.job_timeout_s >= 60
+    error_message = "job_timeout_s must be 60 or more."
   }
 }

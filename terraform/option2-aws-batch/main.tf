@@ -45,6 +45,7 @@ module "foundation" {
   on_bad_row               = var.on_bad_row
   extra_environment        = var.extra_environment
   alarm_email              = var.alarm_email
+  monthly_budget_usd       = var.monthly_budget_usd
   log_retention_days       = var.log_retention_days
   cost_per_hour            = var.cost_per_hour
 }
@@ -81,6 +82,20 @@ resource "aws_iam_instance_profile" "machine" {
 resource "aws_launch_template" "machine" {
   name                   = module.foundation.name
   update_default_version = true
+  # Without it the agent takes new jobs for the two minutes in which the machine is about to go. Batch wants MIME.
+  user_data = base64encode(<<-MIME
+    MIME-Version: 1.0
+    Content-Type: multipart/mixed; boundary="==csvpipe=="
+
+    --==csvpipe==
+    Content-Type: text/x-shellscript; charset="us-ascii"
+
+    #!/bin/bash
+    echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >>/etc/ecs/ecs.config
+
+    --==csvpipe==--
+  MIME
+  )
 
   metadata_options {
     http_endpoint               = "enabled"
@@ -99,14 +114,25 @@ resource "aws_launch_template" "machine" {
   }
 }
 
-resource "aws_batch_compute_environment" "spot" {
-  name_prefix = "${module.foundation.name}-"
+locals {
+  instance_types = distinct(concat([var.instance_type], var.other_instance_types))
+  # In the order in which Batch looks for a machine.
+  environments = concat(
+    [{ name = "spot", type = "SPOT", strategy = "SPOT_PRICE_CAPACITY_OPTIMIZED" }],
+    var.on_demand_fallback ? [{ name = "on-demand", type = "EC2", strategy = "BEST_FIT_PROGRESSIVE" }] : [],
+  )
+}
+
+resource "aws_batch_compute_environment" "this" {
+  for_each = { for each in local.environments : each.name => each }
+
+  name_prefix = "${module.foundation.name}-${each.key}-"
   type        = "MANAGED"
 
   compute_resources {
-    type                = "SPOT"
-    allocation_strategy = "SPOT_PRICE_CAPACITY_OPTIMIZED"
-    instance_type       = [var.instance_type]
+    type                = each.value.type
+    allocation_strategy = each.value.strategy
+    instance_type       = local.instance_types
     instance_role       = aws_iam_instance_profile.machine.arn
     min_vcpus           = 0
     max_vcpus           = var.task_cpu / 1024
@@ -136,9 +162,27 @@ resource "aws_batch_job_queue" "this" {
   state    = "ENABLED"
   priority = 1
 
-  compute_environment_order {
-    order               = 1
-    compute_environment = aws_batch_compute_environment.spot.arn
+  dynamic "compute_environment_order" {
+    for_each = local.environments
+    content {
+      order               = compute_environment_order.key + 1
+      compute_environment = aws_batch_compute_environment.this[compute_environment_order.value.name].arn
+    }
+  }
+
+  # Without these a job that no machine can take waits for ever, and nobody is told.
+  dynamic "job_state_time_limit_action" {
+    for_each = [
+      "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+      "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+      "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+    ]
+    content {
+      action           = "CANCEL"
+      state            = "RUNNABLE"
+      reason           = job_state_time_limit_action.value
+      max_time_seconds = var.runnable_limit_s
+    }
   }
 }
 
@@ -218,18 +262,40 @@ resource "aws_cloudwatch_event_rule" "needs_a_person" {
   })
 }
 
-resource "aws_cloudwatch_event_target" "needs_a_person" {
-  rule = aws_cloudwatch_event_rule.needs_a_person.name
+# Batch says by itself that a job finds no machine, and why.
+resource "aws_cloudwatch_event_rule" "waits_for_a_machine" {
+  name        = "${module.foundation.name}-waits-for-a-machine"
+  description = "The job finds no machine; after runnable_limit_s it is cancelled"
+  event_pattern = jsonencode({
+    source      = ["aws.batch"]
+    detail-type = ["Batch Job Queue Blocked"]
+    detail      = { jobQueue = [aws_batch_job_queue.this.arn] }
+  })
+}
+
+locals {
+  rules = {
+    needs-a-person      = aws_cloudwatch_event_rule.needs_a_person.name
+    waits-for-a-machine = aws_cloudwatch_event_rule.waits_for_a_machine.name
+  }
+}
+
+resource "aws_cloudwatch_event_target" "alarms" {
+  for_each = local.rules
+
+  rule = each.value
   arn  = module.foundation.alarm_topic_arn
 }
 
 # An event that does not reach the topic is told to it by CloudWatch, which has a right of its own.
 resource "aws_cloudwatch_metric_alarm" "events_are_lost" {
-  alarm_name          = "${module.foundation.name}-events-are-lost"
-  alarm_description   = "EventBridge could not tell the topic of alarms that the job has failed: look at the job itself"
+  for_each = local.rules
+
+  alarm_name          = "${module.foundation.name}-${each.key}-is-lost"
+  alarm_description   = "EventBridge could not publish ${each.key} to the topic of alarms: look at the job itself"
   namespace           = "AWS/Events"
   metric_name         = "FailedInvocations"
-  dimensions          = { RuleName = aws_cloudwatch_event_rule.needs_a_person.name }
+  dimensions          = { RuleName = each.value }
   statistic           = "Sum"
   period              = 60
   evaluation_periods  = 1
@@ -237,4 +303,21 @@ resource "aws_cloudwatch_metric_alarm" "events_are_lost" {
   threshold           = 1
   treat_missing_data  = "notBreaching"
   alarm_actions       = [module.foundation.alarm_topic_arn]
+}
+
+module "silence_alarm" {
+  source = "../modules/silence-alarm"
+
+  name            = module.foundation.name
+  namespace       = module.foundation.namespace
+  job_id          = var.job_id
+  alarm_topic_arn = module.foundation.alarm_topic_arn
+  wanted = [
+    # There is a machine, and so a job; that there is none is told by the rule above. Batch names the cluster.
+    for environment in aws_batch_compute_environment.this : {
+      namespace  = "AWS/ECS"
+      metric     = "CPUReservation"
+      dimensions = { ClusterName = element(split("/", environment.ecs_cluster_arn), 1) }
+    }
+  ]
 }

@@ -281,6 +281,22 @@ variable "alarm_email" {
   }
 }
 
+variable "monthly_budget_usd" {
+  description = "Cost of the job's resources a month, in USD, of which alarm_email is told from 80 % on; 0: no budget. The tag JobId has to be an active cost allocation tag."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.monthly_budget_usd >= 0
+    error_message = "monthly_budget_usd must not be negative."
+  }
+
+  validation {
+    condition     = var.monthly_budget_usd == 0 || var.alarm_email != ""
+    error_message = "monthly_budget_usd must come with alarm_email: somebody has to be told."
+  }
+}
+
 variable "log_retention_days" {
   description = "Days that logs are kept."
   type        = number
@@ -346,6 +362,17 @@ variable "instance_type" {
   }
 }
 
+variable "other_instance_types" {
+  description = "Types that are taken where instance_type is not to be had, each with x86_64 and at least as much of everything. With one type alone a Spot job may wait for hours."
+  type        = list(string)
+  default     = ["c6i.large", "c7a.large", "m7i.large", "m6i.large"]
+
+  validation {
+    condition     = alltrue([for each in var.other_instance_types : can(regex("^[a-z]+[0-9]+[a-fh-z]*[.][0-9a-z]+$", each))])
+    error_message = "other_instance_types must be types with x86_64, such as c7i.large (a g behind the number is ARM)."
+  }
+}
+
 variable "job_timeout_s" {
   description = "Seconds after which Batch ends an attempt for good; submitted again, the job goes on."
   type        = number
@@ -354,5 +381,22 @@ variable "job_timeout_s" {
   validation {
     condition     = var.job_timeout_s >= 60
     error_message = "job_timeout_s must be 60 or more."
+  }
+}
+
+variable "on_demand_fallback" {
+  description = "Take an on-demand machine, at its full price, where no Spot machine of any type is to be had."
+  type        = bool
+  default     = false
+}
+
+variable "runnable_limit_s" {
+  description = "Seconds that a job may wait for a machine: it is cancelled then, which is an alarm."
+  type        = number
+  default     = 3600
+
+  validation {
+    condition     = var.runnable_limit_s >= 600 && var.runnable_limit_s <= 86400
+    error_message = "runnable_limit_s must be 600 to 86400."
   }
 }

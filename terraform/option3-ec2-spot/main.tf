@@ -42,6 +42,7 @@ module "foundation" {
   on_bad_row               = var.on_bad_row
   extra_environment        = var.extra_environment
   alarm_email              = var.alarm_email
+  monthly_budget_usd       = var.monthly_budget_usd
   log_retention_days       = var.log_retention_days
   cost_per_hour            = var.cost_per_hour
 }
@@ -57,6 +58,8 @@ locals {
     GROUP='${module.foundation.name}'
     MAX_RUNS='${var.max_runs}'
     KAFKA_SECRET_ARN='${var.kafka_secret_arn}'
+    JOB_TIMEOUT_S='${var.job_timeout_s}'
+    COMMAND='${join(" ", var.container_command)}'
   HOST
   user_data = join("\n", [
     "#!/bin/bash",
@@ -125,11 +128,12 @@ resource "aws_autoscaling_group" "this" {
   vpc_zone_identifier = var.subnet_ids
   # Two machines at a time would only wait for each other's lease.
   capacity_rebalance = false
+  enabled_metrics    = ["GroupDesiredCapacity", "GroupInServiceInstances"]
 
   mixed_instances_policy {
     instances_distribution {
       on_demand_base_capacity                  = 0
-      on_demand_percentage_above_base_capacity = 0
+      on_demand_percentage_above_base_capacity = var.on_demand ? 100 : 0
       spot_allocation_strategy                 = "price-capacity-optimized"
     }
 
@@ -137,6 +141,13 @@ resource "aws_autoscaling_group" "this" {
       launch_template_specification {
         launch_template_id = aws_launch_template.this.id
         version            = aws_launch_template.this.latest_version
+      }
+
+      dynamic "override" {
+        for_each = distinct(concat([var.instance_type], var.other_instance_types))
+        content {
+          instance_type = override.value
+        }
       }
     }
   }
@@ -196,4 +207,16 @@ resource "aws_cloudwatch_metric_alarm" "needs_a_person" {
   threshold           = 1
   treat_missing_data  = "notBreaching"
   alarm_actions       = [module.foundation.alarm_topic_arn]
+}
+
+module "silence_alarm" {
+  source = "../modules/silence-alarm"
+
+  name            = module.foundation.name
+  namespace       = module.foundation.namespace
+  job_id          = var.job_id
+  alarm_topic_arn = module.foundation.alarm_topic_arn
+  wanted = [
+    { namespace = "AWS/AutoScaling", metric = "GroupDesiredCapacity", dimensions = { AutoScalingGroupName = aws_autoscaling_group.this.name } },
+  ]
 }

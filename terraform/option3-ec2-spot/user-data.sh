@@ -13,10 +13,11 @@ DRAIN_S=100 # more than STOP_WITHIN_S, less than the two minutes of the notice
 NAME=csvpipe-sequencer
 stream=machine
 
-# AWS_REGION, JOB_ID, IMAGE, LOG_GROUP, GROUP, MAX_RUNS, KAFKA_SECRET_ARN (empty: none)
+# AWS_REGION, JOB_ID, IMAGE, LOG_GROUP, GROUP, MAX_RUNS, KAFKA_SECRET_ARN (empty: none), JOB_TIMEOUT_S, COMMAND
 # shellcheck source=/dev/null
 source "$CONFIG_DIR/host.env"
 export AWS_REGION AWS_DEFAULT_REGION=$AWS_REGION
+read -ra command <<<"$COMMAND"
 
 metadata() { # path
   local token
@@ -86,7 +87,7 @@ start_container() { # number of the run
     --cap-drop ALL --security-opt no-new-privileges --stop-timeout "$DRAIN_S" --env-file "$CONFIG_DIR/job.env" \
     --env-file "$SECRETS" \
     --log-driver awslogs --log-opt "awslogs-region=$AWS_REGION" --log-opt "awslogs-group=$LOG_GROUP" \
-    --log-opt "awslogs-stream=$stream-run-$1" "$IMAGE" sequence >/dev/null
+    --log-opt "awslogs-stream=$stream-run-$1" "$IMAGE" "${command[@]}" >/dev/null
 }
 
 is_running() {
@@ -94,11 +95,15 @@ is_running() {
 }
 
 follow() { # until the container ends; a Spot notice stops it
-  interrupted=false
+  interrupted=false late=false
   while is_running; do
     if [ "$interrupted" = false ] && notice=$(metadata spot/instance-action); then
       interrupted=true
       say "Spot notice ($(tr -d '"{}' <<<"$notice")): the job gets TERM and $DRAIN_S s"
+      docker stop --time "$DRAIN_S" "$NAME" >/dev/null
+    elif [ "$late" = false ] && [ "$SECONDS" -ge "$JOB_TIMEOUT_S" ]; then
+      late=true
+      say "job $JOB_ID has run for more than $JOB_TIMEOUT_S s: it gets TERM and $DRAIN_S s"
       docker stop --time "$DRAIN_S" "$NAME" >/dev/null
     fi
     sleep "$POLL_S"
@@ -118,6 +123,8 @@ run_until_done() {
       trap - EXIT
       shutdown -h now
       exit 0
+    elif [ "$late" = true ]; then
+      end_group "NEEDS A PERSON: job $JOB_ID is not done after $JOB_TIMEOUT_S s; started again, it resumes"
     elif [ "$code" -ne 75 ] && [ "$code" -lt 128 ]; then # 128 and more: killed
       end_group "NEEDS A PERSON: job $JOB_ID ended with exit code $code (docs/sequencer.md), see stream $stream-run-$run"
     fi

@@ -281,6 +281,22 @@ variable "alarm_email" {
   }
 }
 
+variable "monthly_budget_usd" {
+  description = "Cost of the job's resources a month, in USD, of which alarm_email is told from 80 % on; 0: no budget. The tag JobId has to be an active cost allocation tag."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.monthly_budget_usd >= 0
+    error_message = "monthly_budget_usd must not be negative."
+  }
+
+  validation {
+    condition     = var.monthly_budget_usd == 0 || var.alarm_email != ""
+    error_message = "monthly_budget_usd must come with alarm_email: somebody has to be told."
+  }
+}
+
 variable "log_retention_days" {
   description = "Days that logs are kept."
   type        = number
@@ -324,6 +340,17 @@ variable "instance_type" {
   }
 }
 
+variable "other_instance_types" {
+  description = "Types that are taken where instance_type is not to be had, each with x86_64 and at least as much of everything. With one type alone a Spot job may wait for hours."
+  type        = list(string)
+  default     = ["c6i.large", "c7a.large", "m7i.large", "m6i.large"]
+
+  validation {
+    condition     = alltrue([for each in var.other_instance_types : can(regex("^[a-z]+[0-9]+[a-fh-z]*[.][0-9a-z]+$", each))])
+    error_message = "other_instance_types must be types with x86_64, such as c7i.large (a g behind the number is ARM)."
+  }
+}
+
 variable "max_runs" {
   description = "How often the container is started on one machine until a person has to look."
   type        = number
@@ -332,5 +359,33 @@ variable "max_runs" {
   validation {
     condition     = var.max_runs >= 1 && var.max_runs <= 100
     error_message = "max_runs must be 1 to 100."
+  }
+}
+
+variable "on_demand" {
+  description = "Take an on-demand machine, at its full price: it is not taken away, and there nearly always is one."
+  type        = bool
+  default     = false
+}
+
+variable "container_command" {
+  description = "What the machine runs, without blanks in its words: sequence, or verify-topic with its options (docs/aws.md)."
+  type        = list(string)
+  default     = ["sequence"]
+
+  validation {
+    condition     = length(var.container_command) > 0 && alltrue([for word in var.container_command : can(regex("^[A-Za-z0-9._:/@%+=,-]+$", word))])
+    error_message = "container_command must be words of letters, digits and ._:/@%+=,-."
+  }
+}
+
+variable "job_timeout_s" {
+  description = "Seconds after which the machine stops the job, and a person has to look; started again, the job resumes."
+  type        = number
+  default     = 86400
+
+  validation {
+    condition     = var.job_timeout_s >= 60
+    error_message = "job_timeout_s must be 60 or more."
   }
 }

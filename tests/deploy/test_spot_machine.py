@@ -19,6 +19,8 @@ LOG_GROUP='/csvpipe/big'
 GROUP='csvpipe-big'
 MAX_RUNS='3'
 KAFKA_SECRET_ARN='{secret}'
+JOB_TIMEOUT_S='{timeout_s}'
+COMMAND='{command}'
 """
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:AmazonMSK_writer-AbCdEf"
 NONE = "set-desired-capacity --auto-scaling-group-name csvpipe-big --desired-capacity 0"
@@ -30,14 +32,16 @@ class FakeMachine:
     """A machine whose container runs for two looks, and ends with one exit code after the other."""
 
     def __init__(
-        self, directory: Path, *exit_codes: int, notice: tuple[str | int, ...] = (NOT_FOUND,), secret: str = ""
+        self, directory: Path, *exit_codes: int, notice: tuple[str | int, ...] = (NOT_FOUND,), **host: str
     ) -> None:
         names = ("aws", "curl", "dnf", "docker", "shutdown", "systemctl")
         self.fakes = FakePrograms(directory / "fakes", *names)
         self._config = directory / "csvpipe"
         self._config.mkdir()
         self.secrets = directory / "secrets.env"
-        (self._config / "host.env").write_text(HOST.format(secret=secret))
+        (self._config / "host.env").write_text(
+            HOST.format(**{"secret": "", "timeout_s": "86400", "command": "sequence", **host})
+        )
         (self._config / "job.env").write_text("JOB_ID=big\n")
         self.fakes.answer("api/token", "a-token")
         self.fakes.answer("instance-id", "i-0fake")
@@ -193,3 +197,20 @@ def test_without_a_secret_none_is_asked_for(tmp_path: Path) -> None:
     machine.start()
     assert machine.fakes.called("secretsmanager") == []
     assert machine.secrets.read_text() == ""
+
+
+def test_job_that_takes_too_long_is_stopped_and_needs_a_person(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path, 75, timeout_s="0")
+    assert machine.start().code == 0
+    assert machine.fakes.called("docker stop") == ["docker stop --time 100 csvpipe-sequencer"]
+    assert machine.runs == 1
+    assert "NEEDS A PERSON: job big is not done after 0 s; started again, it resumes" in machine.log
+    assert len(machine.fakes.called(NONE)) == 1
+
+
+def test_machine_runs_the_command_that_it_is_told(tmp_path: Path) -> None:
+    machine = FakeMachine(tmp_path, 1, command="verify-topic --source s3://my-data/exports/big.csv")
+    machine.start()
+    (run,) = machine.fakes.called("docker run")
+    assert run.endswith("csvpipe-big:0123456789ab verify-topic --source s3://my-data/exports/big.csv")
+    assert "NEEDS A PERSON: job big ended with exit code 1" in machine.log

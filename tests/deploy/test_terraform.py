@@ -52,6 +52,10 @@ WRONG = {
     "max_runs": "0",
     "restart_delay_s": "0",
     "instance_type": "c7g.large",
+    "other_instance_types": '["c6i.large", "c7g.large"]',
+    "runnable_limit_s": "60",
+    "container_command": '["sequence; reboot"]',
+    "monthly_budget_usd": "-1",
     "job_timeout_s": "1",
 }
 each_directory = pytest.mark.parametrize("directory", DIRECTORIES, ids=lambda path: path.name)

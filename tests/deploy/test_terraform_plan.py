@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import email
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from email.message import Message
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +16,8 @@ from sequencer.dashboard import WIDGETS, dashboard_body
 from sequencer.dynamodb_checkpoint import _key
 from sequencer.metrics import JOB_DIMENSION, Metric
 from sequencer.settings import JobSettings
-from tests.support.terraform import OPTIONS, TERRAFORM
+from tests.support.fake_metric_math import alarms, metrics_of
+from tests.support.terraform import EXAMPLE, OPTIONS, TERRAFORM, terraform
 from tests.support.terraform_plan import Plan, Statement
 from tests.support.terraform_policy import Call, Context, allows
 
@@ -69,10 +73,166 @@ def test_dashboard_has_seven_widgets_of_this_job(example_plan: Plan) -> None:
 
 
 def test_alarms_look_at_metrics_that_the_job_sends(example_plan: Plan) -> None:
-    alarms = [each for each in example_plan.all("aws_cloudwatch_metric_alarm") if each["namespace"] == "csvpipe"]
-    assert {each["metric_name"] for each in alarms} == {"CheckpointAgeSeconds", "Errors", "DeadLetters"}
-    assert {each["metric_name"] for each in alarms} <= set(Metric)
-    assert all(each["dimensions"] == {JOB_DIMENSION: "big"} for each in alarms)
+    looking = [each for each in example_plan.all("aws_cloudwatch_metric_alarm") if each["namespace"] == "csvpipe"]
+    assert {each["metric_name"] for each in looking} == {"CheckpointAgeSeconds", "Errors", "DeadLetters"}
+    assert {each["metric_name"] for each in looking} <= set(Metric)
+    assert all(each["dimensions"] == {JOB_DIMENSION: "big"} for each in looking)
+
+
+def test_alarms_on_what_happens_end_when_nothing_more_happens(example_plan: Plan) -> None:
+    """The job sends what was added since the last value (sequencer/metrics.py): a sum over a period, not a total."""
+    found = {each["metric_name"]: each for each in example_plan.all("aws_cloudwatch_metric_alarm")}
+    for name in ("Errors", "DeadLetters"):
+        assert (found[name]["statistic"], found[name]["period"]) == ("Sum", 300)
+    assert found["CheckpointAgeSeconds"]["statistic"] == "Maximum"
+
+
+WANTED = {
+    OPTIONS[0]: ("ECS/ContainerInsights", "TaskCount", {"ClusterName": "csvpipe-big"}),
+    OPTIONS[1]: (
+        "AWS/ECS",
+        "CPUReservation",
+        {"ClusterName": "fake-ecs_cluster_arn-of-aws_batch_compute_environment-"},
+    ),
+    OPTIONS[2]: ("AWS/AutoScaling", "GroupDesiredCapacity", {"AutoScalingGroupName": "csvpipe-big"}),
+}
+
+
+@pytest.mark.parametrize("option_name", OPTIONS)
+def test_job_that_is_wanted_and_silent_is_an_alarm(option_name: str, planned: Callable[..., Plan]) -> None:
+    (alarm,) = [e for e in planned(option_name).all("aws_cloudwatch_metric_alarm") if "silent" in e["alarm_name"]]
+    metrics = metrics_of(alarm)
+    looked_at = {name: (m["namespace"], m["metric_name"], m["dimensions"]) for name, m in metrics.items()}
+    assert looked_at == {"wanted0": WANTED[option_name], "sent": ("csvpipe", "RecordsSent", {JOB_DIMENSION: "big"})}
+    assert alarm["alarm_actions"] == [ALARMS]
+    silent: dict[float | None, bool] = {None: True, 0.0: False, 7.0: False}  # 0: it waits, and says so
+    for sent, expected in silent.items():
+        assert alarms(alarm, {"wanted0": 1.0, "sent": sent}) is expected
+    for wanted in (None, 0.0):
+        assert not alarms(alarm, {"wanted0": wanted, "sent": None})
+
+
+def test_group_tells_cloudwatch_how_many_machines_are_wanted(planned: Callable[..., Plan]) -> None:
+    assert "GroupDesiredCapacity" in planned(OPTIONS[2]).one("aws_autoscaling_group")["enabled_metrics"]
+
+
+def test_cluster_tells_cloudwatch_how_many_tasks_run(planned: Callable[..., Plan]) -> None:
+    assert planned(OPTIONS[0]).one("aws_ecs_cluster")["setting"] == [{"name": "containerInsights", "value": "enabled"}]
+
+
+def test_execution_that_fails_or_runs_out_of_time_needs_a_person(planned: Callable[..., Plan]) -> None:
+    plan = planned(OPTIONS[0], job_timeout_s="7200")
+    assert json.loads(plan.one("aws_sfn_state_machine")["definition"])["TimeoutSeconds"] == 7200
+    (alarm,) = [e for e in plan.all("aws_cloudwatch_metric_alarm") if "needs-a-person" in e["alarm_name"]]
+    assert {each["metric_name"] for each in metrics_of(alarm).values()} == {"ExecutionsFailed", "ExecutionsTimedOut"}
+    assert alarms(alarm, {"failed": 1.0, "timed_out": None})
+    assert alarms(alarm, {"failed": None, "timed_out": 1.0})
+    assert not alarms(alarm, {"failed": None, "timed_out": None})
+
+
+def test_attempt_of_batch_and_machine_have_a_limit_of_time(planned: Callable[..., Plan]) -> None:
+    (timeout,) = planned(OPTIONS[1]).one("aws_batch_job_definition")["timeout"]
+    assert timeout["attempt_duration_seconds"] == 86400
+    assert "JOB_TIMEOUT_S='7200'" in planned(OPTIONS[2], job_timeout_s="7200").user_data()
+
+
+@pytest.mark.parametrize("fallback", [False, True])
+def test_batch_has_several_types_and_goes_to_on_demand_only_where_told(
+    planned: Callable[..., Plan], fallback: bool
+) -> None:
+    plan = planned(OPTIONS[1], on_demand_fallback=str(fallback).lower(), instance_type="m7i.large")
+    environments = [each["compute_resources"][0] for each in plan.all("aws_batch_compute_environment")]
+    assert sorted(each["type"] for each in environments) == (["EC2", "SPOT"] if fallback else ["SPOT"])
+    types = ["m7i.large", "c6i.large", "c7a.large", "m6i.large"]  # the first choice first, and each once
+    assert all(each["instance_type"] == types for each in environments)
+    order = plan.one("aws_batch_job_queue")["compute_environment_order"]
+    assert [each["order"] for each in order] == list(range(1, len(environments) + 1))
+
+
+def test_batch_job_that_finds_no_machine_is_told_and_cancelled(planned: Callable[..., Plan]) -> None:
+    plan = planned(OPTIONS[1], runnable_limit_s="1200")
+    limits = plan.one("aws_batch_job_queue")["job_state_time_limit_action"]
+    assert {(each["action"], each["state"], each["max_time_seconds"]) for each in limits} == {
+        ("CANCEL", "RUNNABLE", 1200)
+    }
+    assert {each["reason"].partition(":")[0] for each in limits} == {"CAPACITY", "MISCONFIGURATION"}
+    patterns = {each["name"]: json.loads(each["event_pattern"]) for each in plan.all("aws_cloudwatch_event_rule")}
+    assert patterns["csvpipe-big-waits-for-a-machine"]["detail-type"] == ["Batch Job Queue Blocked"]
+
+
+def test_agent_of_batch_takes_no_job_on_a_machine_that_goes(planned: Callable[..., Plan], tmp_path: Path) -> None:
+    message = email.message_from_string(planned(OPTIONS[1]).user_data())
+    assert message.is_multipart()
+    (part,) = message.get_payload()
+    assert isinstance(part, Message)
+    assert part.get_content_type() == "text/x-shellscript"
+    script = str(part.get_payload())
+    assert script.startswith("#!/bin/bash\n")
+    here = script.replace("/etc/ecs/", f"{tmp_path}/")
+    subprocess.run(["bash", "-c", here], check=True)
+    assert (tmp_path / "ecs.config").read_text() == "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true\n"
+
+
+def test_group_has_several_types_and_takes_on_demand_where_told(planned: Callable[..., Plan]) -> None:
+    (policy,) = planned(OPTIONS[2]).one("aws_autoscaling_group")["mixed_instances_policy"]
+    types = [each["instance_type"] for each in policy["launch_template"][0]["override"]]
+    assert types == ["c7i.large", "c6i.large", "c7a.large", "m7i.large", "m6i.large"]
+    assert policy["instances_distribution"][0]["on_demand_percentage_above_base_capacity"] == 0
+    (policy,) = planned(OPTIONS[2], on_demand="true").one("aws_autoscaling_group")["mixed_instances_policy"]
+    assert policy["instances_distribution"][0]["on_demand_percentage_above_base_capacity"] == 100
+
+
+NO_ROUTE, NAT, INTERNET, GATEWAYS = (f"subnet-0123456789abcdef{last}" for last in "efd0")
+
+
+@pytest.mark.parametrize(("cut_off", "has_a_way"), [(NO_ROUTE, GATEWAYS), (INTERNET, NAT)])
+def test_subnet_that_cannot_pull_the_image_is_refused_by_its_name(
+    cut_off: str, has_a_way: str, prepared_option: Callable[[str], Path], planned: Callable[..., Plan]
+) -> None:
+    subnets = {"subnet_ids": json.dumps([has_a_way, cut_off])}
+    arguments = [f"-var-file={EXAMPLE}", "-var=image_tag=x", f"-var=subnet_ids={subnets['subnet_ids']}"]
+    refused = terraform(prepared_option(OPTIONS[0]), "plan", "-input=false", "-no-color", *arguments, provider=True)
+    assert refused.code != 0
+    said = " ".join(refused.text.replace("│", " ").split())
+    assert f"the route tables of {cut_off} have no gateway endpoints" in said
+    tables = planned(OPTIONS[0], **subnets, route_table_ids='["rtb-0123456789abcdef0"]')
+    gateways = [each for each in tables.all("aws_vpc_endpoint") if each["vpc_endpoint_type"] == "Gateway"]
+    assert [each["route_table_ids"] for each in gateways] == [["rtb-0123456789abcdef0"]] * 2
+    # The subnets have a NAT of their own then, or endpoints that somebody else has made.
+    assert planned(OPTIONS[0], **subnets, create_vpc_endpoints="false").all("aws_vpc_endpoint") == []
+
+
+@pytest.mark.parametrize("option_name", OPTIONS)
+def test_other_partitions_have_their_own_arns(option_name: str, planned: Callable[..., Plan]) -> None:
+    cluster = "arn:aws-us-gov:kafka:us-gov-west-1:123456789012:cluster/example/01234567-89ab-cdef-0123-456789abcdef-1"
+    plan = planned(option_name, aws_region="us-gov-west-1", msk_cluster_arn=cluster)
+    assert "arn:aws-us-gov:s3:::my-data" in plan.text
+    assert "arn:aws:" not in plan.text
+
+
+def test_checkpoints_are_not_deleted_by_the_way(example_plan: Plan) -> None:
+    table = example_plan.one("aws_dynamodb_table")
+    assert table["deletion_protection_enabled"] is True
+    assert table["point_in_time_recovery"][0]["enabled"] is True
+
+
+def test_budget_is_that_of_the_job_and_tells_somebody(planned: Callable[..., Plan]) -> None:
+    assert planned(OPTIONS[0]).all("aws_budgets_budget") == []
+    budget = planned(OPTIONS[0], monthly_budget_usd="25", alarm_email="me@example.com").one("aws_budgets_budget")
+    assert (budget["limit_amount"], budget["limit_unit"], budget["time_unit"]) == ("25", "USD", "MONTHLY")
+    assert budget["cost_filter"] == [{"name": "TagKeyValue", "values": ["user:JobId$big"]}]
+    told = {(each["notification_type"], each["threshold"]) for each in budget["notification"]}
+    assert told == {("ACTUAL", 80), ("FORECASTED", 100)}
+    assert all(each["subscriber_email_addresses"] == ["me@example.com"] for each in budget["notification"])
+
+
+def test_root_of_the_container_is_read_only_and_nothing_is_mounted(planned: Callable[..., Plan]) -> None:
+    """Fargate's volumes belong to root: the job's user could not write there, and does not."""
+    task = planned(OPTIONS[0]).one("aws_ecs_task_definition")
+    (container,) = json.loads(task["container_definitions"])
+    assert container["readonlyRootFilesystem"] is True
+    assert not task["volume"]
+    assert not container.get("mountPoints")
 
 
 def test_alarms_all_reach_the_same_topic(example_plan: Plan) -> None:
@@ -200,10 +360,10 @@ def test_batch_asks_for_the_notice_and_takes_spot_machines(planned: Callable[...
 
 def test_failed_batch_job_is_an_event_for_the_topic_of_alarms(planned: Callable[..., Plan]) -> None:
     plan = planned(OPTIONS[1])
-    rule = plan.one("aws_cloudwatch_event_rule")
-    assert json.loads(rule["event_pattern"])["detail"]["status"] == ["FAILED"]
-    target = plan.one("aws_cloudwatch_event_target")
-    assert (target["rule"], target["arn"]) == (rule["name"], ALARMS)
+    patterns = {each["name"]: json.loads(each["event_pattern"]) for each in plan.all("aws_cloudwatch_event_rule")}
+    assert patterns["csvpipe-big-needs-a-person"]["detail"]["status"] == ["FAILED"]
+    targets = {each["rule"]: each["arn"] for each in plan.all("aws_cloudwatch_event_target")}
+    assert targets == dict.fromkeys(patterns, ALARMS)
     # EventBridge calls SNS as itself, with no source and no account.
     assert may_publish(plan, "events.amazonaws.com", {})
 
@@ -224,10 +384,11 @@ def test_alarms_of_this_account_alone_reach_the_topic(example_plan: Plan) -> Non
 
 def test_event_that_is_lost_is_an_alarm(planned: Callable[..., Plan]) -> None:
     plan = planned(OPTIONS[1])
-    (alarm,) = [e for e in plan.all("aws_cloudwatch_metric_alarm") if e["metric_name"] == "FailedInvocations"]
-    assert (alarm["namespace"], alarm["statistic"]) == ("AWS/Events", "Sum")
-    assert alarm["dimensions"] == {"RuleName": plan.one("aws_cloudwatch_event_rule")["name"]}
-    assert alarm["alarm_actions"] == [ALARMS]
+    lost = [e for e in plan.all("aws_cloudwatch_metric_alarm") if e["metric_name"] == "FailedInvocations"]
+    assert {(each["namespace"], each["statistic"]) for each in lost} == {("AWS/Events", "Sum")}
+    rules = {each["name"] for each in plan.all("aws_cloudwatch_event_rule")}
+    assert {each["dimensions"]["RuleName"] for each in lost} == rules
+    assert all(each["alarm_actions"] == [ALARMS] for each in lost)
 
 
 def may_publish(plan: Plan, service: str, context: Context) -> bool:
@@ -320,6 +481,7 @@ def test_machine_gets_its_settings_before_its_script(planned: Callable[..., Plan
     written = data.split("<<'HOST_ENV'\n", 1)[1].split("\nHOST_ENV\n", 1)[0]
     assert {line.partition("=")[0] for line in written.splitlines()} == {
         *("AWS_REGION", "JOB_ID", "IMAGE", "LOG_GROUP", "GROUP", "MAX_RUNS", "KAFKA_SECRET_ARN"),
+        *("JOB_TIMEOUT_S", "COMMAND"),
     }
     subprocess.run(["bash", "-n"], input=data, text=True, check=True)
     assert len(data.encode()) < 16 * 1024  # what EC2 takes

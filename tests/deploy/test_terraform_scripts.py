@@ -35,6 +35,7 @@ OUTPUTS = {
     "job_id": "big",
     "autoscaling_group": "group",
     "log_group_name": "/csvpipe/big",
+    "checkpoint_table": "csvpipe-big-checkpoints",
 }
 TARGET = "-target=module.foundation.module.image_repository"
 TARGETED_OUTPUTS = {"repository_url"}
@@ -90,14 +91,14 @@ class Checkout:
     def deploy(self, *arguments: str, alone: tuple[str, ...] = ()) -> Ended:
         return self.run("deploy.sh", *arguments, alone=alone)
 
-    def run(self, script: str, *arguments: str, alone: tuple[str, ...] = ()) -> Ended:
+    def run(self, script: str, *arguments: str, alone: tuple[str, ...] = (), typed: str = "") -> Ended:
         """Run a script of the option, with a Terraform that knows the outputs that the real one would."""
         for name, value in OUTPUTS.items():
             needed = 1 if name in TARGETED_OUTPUTS else 2
             self.fakes.answer(f"output -raw {name}", value, after=("terraform apply", needed - self.applied))
         self.fakes.answer("output -raw", 1, after=("terraform apply", 1 - self.applied))
         self.fakes.answer("output -raw", NO_OUTPUTS)
-        return self.fakes.run(self.option / script, *arguments, alone=alone)
+        return self.fakes.run(self.option / script, *arguments, alone=alone, typed=typed)
 
     def image_is_new(self) -> None:
         self.fakes.answer("ecr describe-images", 254)
@@ -210,6 +211,29 @@ def test_destroy_takes_everything_down(checkout: Checkout) -> None:
     assert ended.code == 0, ended.err
     assert checkout.fakes.calls[-1] == f"terraform destroy -input=false -auto-approve -var image_tag={checkout.tag}"
     assert checkout.fakes.called("apply ") == []
+
+
+@every_checkout
+def test_destroy_unlocks_the_table_and_names_what_goes(checkout: Checkout) -> None:
+    checkout.applied = 2
+    asked = checkout.deploy("--destroy")
+    assert asked.code == 1
+    assert "nobody answers" in asked.err
+    assert checkout.fakes.called("update-table") == checkout.fakes.called("terraform destroy") == []
+    ended = checkout.deploy("--destroy", "--yes")
+    assert ended.code == 0, ended.err
+    unlocked, destroyed = (call for call in checkout.fakes.calls if "update-table" in call or "destroy" in call)
+    assert unlocked.startswith(
+        "aws dynamodb update-table --region us-east-1 --table-name csvpipe-big-checkpoints --no-deletion-protection"
+    )
+    assert destroyed.startswith("terraform destroy")
+
+
+@pytest.mark.parametrize(("typed", "code"), [("big", 0), ("y", 1), ("yes", 1), ("other", 1)])
+def test_destroy_asks_for_the_name_of_the_job(checkout: Checkout, typed: str, code: int) -> None:
+    checkout.applied = 2
+    assert checkout.run("deploy.sh", "--destroy", typed=typed).code == code
+    assert len(checkout.fakes.called("terraform destroy")) == (code == 0)
 
 
 def test_missing_variables_are_named(checkout: Checkout) -> None:

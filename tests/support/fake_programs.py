@@ -71,8 +71,15 @@ class FakePrograms:
         self._answers.append((part, given, *after))
         (self._directory / "answers.json").write_text(json.dumps(self._answers))
 
-    def run(self, *argv: str | Path, alone: tuple[str, ...] = (), **environment: str) -> Ended:
-        """Run a script with the fakes; ``alone``: what of the machine's programs it may see beside them."""
+    def run(self, *argv: str | Path, alone: tuple[str, ...] = (), typed: str = "", **environment: str) -> Ended:
+        """Run a script with the fakes.
+
+        Args:
+            argv: the script and its arguments.
+            alone: what of the machine's programs it may see beside them.
+            typed: what somebody answers; empty: nobody is there.
+            environment: more variables.
+        """
         path = f"{self._bin}:{os.environ['PATH']}"
         if alone:
             for name in alone:
@@ -80,7 +87,7 @@ class FakePrograms:
             path = str(self._bin)
         env = {**os.environ, "PATH": path, **environment}
         done = subprocess.run(
-            [str(a) for a in argv], env=env, capture_output=True, check=False, text=True, stdin=subprocess.DEVNULL
+            [str(a) for a in argv], env=env, capture_output=True, check=False, text=True, input=typed and f"{typed}\n"
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 

@@ -34,6 +34,11 @@ class Plan:
         return only
 
     @property
+    def text(self) -> str:
+        """All values that are planned or read, as one text."""
+        return json.dumps([self._made["planned_values"], self._made.get("prior_state", {})])
+
+    @property
     def outputs(self) -> set[str]:
         """The names of the outputs that there are once the plan is applied."""
         return set(self._made["planned_values"].get("outputs", {}))

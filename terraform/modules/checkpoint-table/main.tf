@@ -3,6 +3,8 @@ resource "aws_dynamodb_table" "this" {
   name         = var.name
   billing_mode = "PAY_PER_REQUEST"
   hash_key     = "job_id"
+  # deploy.sh --destroy takes this away first, when it was told the name of the job.
+  deletion_protection_enabled = true
 
   attribute {
     name = "job_id"

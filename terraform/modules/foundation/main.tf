@@ -90,6 +90,7 @@ module "monitoring" {
   kms_key_arn        = module.encryption.key_arn
   alarm_email        = var.alarm_email
   has_events         = var.has_events
+  monthly_budget_usd = var.monthly_budget_usd
 }
 
 module "dashboard" {

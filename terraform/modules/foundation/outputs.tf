@@ -3,6 +3,11 @@ output "name" {
   value       = local.name
 }
 
+output "namespace" {
+  description = "Namespace of the job's metrics."
+  value       = local.namespace
+}
+
 output "environment" {
   description = "Settings of the job, as environment variables."
   value       = local.environment

@@ -126,6 +126,11 @@ variable "alarm_email" {
   type        = string
 }
 
+variable "monthly_budget_usd" {
+  description = "Cost of the job's resources a month, in USD, of which alarm_email is told from 80 % on; 0: no budget. The tag JobId has to be an active cost allocation tag."
+  type        = number
+}
+
 variable "log_retention_days" {
   description = "Days that logs are kept."
   type        = number

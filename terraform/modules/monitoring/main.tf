@@ -59,21 +59,35 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 locals {
+  # Errors and DeadLetters are what was added since the last value: their sum is what happened in the period, and the
+  # alarm ends when nothing more happens. A job that gets on by itself after one failed attempt is no alarm.
   alarms = {
     checkpoint-is-old = {
       metric      = "CheckpointAgeSeconds"
+      statistic   = "Maximum"
+      period      = 60
+      of          = 5
+      at_least    = 3
       threshold   = var.checkpoint_age_alarm_s
       description = "The job runs and gets nothing acknowledged, or DynamoDB does not take its checkpoints"
     }
     attempts-fail = {
       metric      = "Errors"
-      threshold   = 1
-      description = "Attempts of the job fail; it tries again by itself, and stops in the end"
+      statistic   = "Sum"
+      period      = 300
+      of          = 1
+      at_least    = 1
+      threshold   = 2
+      description = "Several attempts of the job have failed within five minutes; it tries again by itself, and stops in the end"
     }
     rows-are-bad = {
       metric      = "DeadLetters"
+      statistic   = "Sum"
+      period      = 300
+      of          = 1
+      at_least    = 1
       threshold   = 1
-      description = "Rows went to the dead-letter topic"
+      description = "Rows have gone to the dead-letter topic within the last five minutes"
     }
   }
 }
@@ -86,12 +100,39 @@ resource "aws_cloudwatch_metric_alarm" "job" {
   namespace           = var.namespace
   metric_name         = each.value.metric
   dimensions          = { JobId = var.job_id }
-  statistic           = "Maximum"
-  period              = 60
-  evaluation_periods  = 5
-  datapoints_to_alarm = 3
+  statistic           = each.value.statistic
+  period              = each.value.period
+  evaluation_periods  = each.value.of
+  datapoints_to_alarm = each.value.at_least
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = each.value.threshold
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.alarms.arn]
+}
+
+# What the job costs in all, by its tag: CostUsd is an estimate of the machine alone.
+resource "aws_budgets_budget" "job" {
+  count = var.monthly_budget_usd > 0 ? 1 : 0
+
+  name         = var.name
+  budget_type  = "COST"
+  limit_amount = tostring(var.monthly_budget_usd)
+  limit_unit   = "USD"
+  time_unit    = "MONTHLY"
+
+  cost_filter {
+    name   = "TagKeyValue"
+    values = [join("$", ["user:JobId", var.job_id])]
+  }
+
+  dynamic "notification" {
+    for_each = { ACTUAL = 80, FORECASTED = 100 }
+    content {
+      notification_type          = notification.key
+      comparison_operator        = "GREATER_THAN"
+      threshold                  = notification.value
+      threshold_type             = "PERCENTAGE"
+      subscriber_email_addresses = [var.alarm_email]
+    }
+  }
 }

@@ -38,6 +38,11 @@ variable "has_events" {
   type        = bool
 }
 
+variable "monthly_budget_usd" {
+  description = "Cost a month in USD, of which alarm_email is told from 80 % on; 0: no budget."
+  type        = number
+}
+
 variable "checkpoint_age_alarm_s" {
   description = "Age of the last checkpoint, in seconds, from which on there is an alarm."
   type        = number

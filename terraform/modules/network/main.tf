@@ -16,8 +16,24 @@ data "aws_ec2_managed_prefix_list" "gateway" {
   name = "com.amazonaws.${var.aws_region}.${each.value}"
 }
 
+# Read where this module makes no gateways: the tables have to have them, or a default route.
+data "aws_route_table" "job" {
+  for_each = var.create_vpc_endpoints && length(var.route_table_ids) == 0 ? toset(var.subnet_ids) : toset([])
+
+  subnet_id = each.value
+}
+
 locals {
-  gateways            = toset(["s3", "dynamodb"])
+  gateways = toset(["s3", "dynamodb"])
+  # Images come from S3: without a way there, no container starts.
+  cut_off_subnets = [
+    for id, table in data.aws_route_table.job : id
+    if !alltrue([
+      for gateway in local.gateways :
+      contains(table.routes[*].destination_prefix_list_id, data.aws_ec2_managed_prefix_list.gateway[gateway].id)
+    ])
+    && !anytrue([for route in table.routes : route.cidr_block == "0.0.0.0/0" && !startswith(coalesce(route.gateway_id, "none"), "igw-")])
+  ]
   interface_endpoints = var.create_vpc_endpoints ? toset(var.interface_endpoints) : toset([])
   # A VPC may have grown by further blocks, and the brokers or other workloads may be in any of them.
   vpc_cidrs   = toset([for block in data.aws_vpc.this.cidr_block_associations : block.cidr_block if block.state == "associated"])
@@ -37,6 +53,13 @@ resource "aws_security_group" "job" {
   description = "Sequencer job: no ingress, egress to Kafka and AWS only"
   vpc_id      = var.vpc_id
   tags        = { Name = "${var.name}-job" }
+
+  lifecycle {
+    precondition {
+      condition     = length(local.cut_off_subnets) == 0
+      error_message = "route_table_ids is empty, and the route tables of ${join(", ", local.cut_off_subnets)} have no gateway endpoints of S3 and DynamoDB and no default route through a NAT: no image could be pulled. Give the tables in route_table_ids, which makes the endpoints."
+    }
+  }
 }
 
 resource "aws_vpc_security_group_egress_rule" "kafka" {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov5"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov5/tf5server"
@@ -154,9 +155,69 @@ func (p fakeProvider) ReadDataSource(_ context.Context, r *tfprotov5.ReadDataSou
 	return &tfprotov5.ReadDataSourceResponse{State: &state}, err
 }
 
+// region is that of the provider's configuration; the partition follows from it.
+var region string
+
+func (p fakeProvider) ConfigureProvider(_ context.Context, r *tfprotov5.ConfigureProviderRequest) (*tfprotov5.ConfigureProviderResponse, error) {
+	config, err := r.Config.Unmarshal(p.providerSchema().ValueType())
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]tftypes.Value{}
+	if err := config.As(&fields); err != nil {
+		return nil, err
+	}
+	if field := fields["region"]; field.IsKnown() && !field.IsNull() {
+		err = field.As(&region)
+	}
+	return &tfprotov5.ConfigureProviderResponse{}, err
+}
+
+func partition() string {
+	switch {
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	}
+	return "aws"
+}
+
+// routes are those of the table of a subnet, by the last character of its id: e has none, f a NAT, d the internet, and
+// any other the gateway endpoints of S3 and DynamoDB.
+func routes(subnet string) tftypes.Value {
+	fields := map[string]tftypes.Type{
+		"cidr_block": tftypes.String, "destination_prefix_list_id": tftypes.String,
+		"gateway_id": tftypes.String, "nat_gateway_id": tftypes.String,
+	}
+	kind := tftypes.Object{AttributeTypes: fields}
+	route := func(cidr, list, gateway, nat string) tftypes.Value {
+		return tftypes.NewValue(kind, map[string]tftypes.Value{
+			"cidr_block":                 tftypes.NewValue(tftypes.String, cidr),
+			"destination_prefix_list_id": tftypes.NewValue(tftypes.String, list),
+			"gateway_id":                 tftypes.NewValue(tftypes.String, gateway),
+			"nat_gateway_id":             tftypes.NewValue(tftypes.String, nat),
+		})
+	}
+	made := []tftypes.Value{route("10.0.0.0/16", "", "local", "")}
+	switch subnet[len(subnet)-1] {
+	case 'd':
+		made = append(made, route("0.0.0.0/0", "", "igw-fake", ""))
+	case 'e':
+	case 'f':
+		made = append(made, route("0.0.0.0/0", "", "", "nat-fake"))
+	default:
+		for _, service := range []string{"s3", "dynamodb"} {
+			list := "fake-id-of-aws_ec2_managed_prefix_list-com.amazonaws." + region + "." + service
+			made = append(made, route("", list, "vpce-fake", ""))
+		}
+	}
+	return tftypes.NewValue(tftypes.List{ElementType: kind}, made)
+}
+
 var known = map[string]string{
 	"aws_caller_identity.account_id": "123456789012",
-	"aws_partition.partition":        "aws",
+	"aws_partition.partition":        "",
 	"aws_vpc.cidr_block":             "10.0.0.0/16",
 	// Two zones; that of a subnet is told by the last digit of its id.
 	"aws_subnet.availability_zone_id": "fake-zone-",
@@ -191,6 +252,13 @@ func filled(typeName string, schema block, value tftypes.Value) (tftypes.Value, 
 			_ = field.As(&name)
 		}
 	}
+	if typeName == "aws_route_table" && fields["subnet_id"].IsKnown() {
+		subnet := ""
+		if err := fields["subnet_id"].As(&subnet); err != nil {
+			return value, err
+		}
+		fields["routes"] = routes(subnet)
+	}
 	if typeName == "aws_vpc" {
 		fields["cidr_block_associations"] = vpcBlocks()
 	}
@@ -202,6 +270,9 @@ func filled(typeName string, schema block, value tftypes.Value) (tftypes.Value, 
 		made := fmt.Sprintf("fake-%s-of-%s-%s", key, typeName, name)
 		if isKnown {
 			made = given
+		}
+		if typeName == "aws_partition" && key == "partition" {
+			made = partition()
 		}
 		if typeName == "aws_subnet" && key == "availability_zone_id" {
 			id := ""

@@ -11,10 +11,6 @@ import (
 
 var errFake = errors.New("this is a fake of the AWS provider: it plans, and changes nothing")
 
-func (fakeProvider) ConfigureProvider(context.Context, *tfprotov5.ConfigureProviderRequest) (*tfprotov5.ConfigureProviderResponse, error) {
-	return &tfprotov5.ConfigureProviderResponse{}, nil
-}
-
 func (fakeProvider) ApplyResourceChange(context.Context, *tfprotov5.ApplyResourceChangeRequest) (*tfprotov5.ApplyResourceChangeResponse, error) {
 	return nil, errFake
 }
