@@ -17,7 +17,7 @@ stream=machine
 # shellcheck source=/dev/null
 source "$CONFIG_DIR/host.env"
 export AWS_REGION AWS_DEFAULT_REGION=$AWS_REGION
-read -ra command <<<"$COMMAND"
+read -ra arguments <<<"$COMMAND"
 
 metadata() { # path
   local token
@@ -87,7 +87,7 @@ start_container() { # number of the run
     --cap-drop ALL --security-opt no-new-privileges --stop-timeout "$DRAIN_S" --env-file "$CONFIG_DIR/job.env" \
     --env-file "$SECRETS" \
     --log-driver awslogs --log-opt "awslogs-region=$AWS_REGION" --log-opt "awslogs-group=$LOG_GROUP" \
-    --log-opt "awslogs-stream=$stream-run-$1" "$IMAGE" "${command[@]}" >/dev/null
+    --log-opt "awslogs-stream=$stream-run-$1" "$IMAGE" "${arguments[@]}" >/dev/null
 }
 
 is_running() {

@@ -31,6 +31,7 @@ SCRAM = {
     "kafka_secret_kms_key_arn": "arn:aws:kms:us-east-1:123456789012:key/of-the-secret",
 }
 VPC_BLOCKS = {"10.0.0.0/16", "100.64.0.0/16"}
+RUNBOOK = TERRAFORM.parent / "docs" / "runbook.md"
 TEMPLATE = TERRAFORM / "modules" / "dashboard" / "dashboard.json.tftpl"
 
 
@@ -233,6 +234,13 @@ def test_root_of_the_container_is_read_only_and_nothing_is_mounted(planned: Call
     assert container["readonlyRootFilesystem"] is True
     assert not task["volume"]
     assert not container.get("mountPoints")
+
+
+def test_every_alarm_and_rule_has_its_place_in_the_runbook(example_plan: Plan) -> None:
+    names = [each["alarm_name"] for each in example_plan.all("aws_cloudwatch_metric_alarm")]
+    names += [each["name"] for each in example_plan.all("aws_cloudwatch_event_rule")]
+    headings = {word for line in RUNBOOK.read_text().splitlines() if line.startswith("### ") for word in line.split()}
+    assert {name.removeprefix("csvpipe-big-") for name in names} <= headings
 
 
 def test_alarms_all_reach_the_same_topic(example_plan: Plan) -> None:
