@@ -390,7 +390,7 @@ variable "restart_delay_s" {
 }
 
 variable "job_timeout_s" {
-  description = "Seconds after which the execution ends, with all its tasks, and a person has to look; started again, the job resumes."
+  description = "Seconds after which the job is stopped (with Batch: an attempt of it), and a person has to look; started again, it resumes."
   type        = number
   default     = 86400
 

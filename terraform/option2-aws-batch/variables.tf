@@ -374,7 +374,7 @@ variable "other_instance_types" {
 }
 
 variable "job_timeout_s" {
-  description = "Seconds after which Batch ends an attempt for good; submitted again, the job goes on."
+  description = "Seconds after which the job is stopped (with Batch: an attempt of it), and a person has to look; started again, it resumes."
   type        = number
   default     = 86400
 

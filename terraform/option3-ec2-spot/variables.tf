@@ -380,7 +380,7 @@ variable "container_command" {
 }
 
 variable "job_timeout_s" {
-  description = "Seconds after which the machine stops the job, and a person has to look; started again, the job resumes."
+  description = "Seconds after which the job is stopped (with Batch: an attempt of it), and a person has to look; started again, it resumes."
   type        = number
   default     = 86400
 

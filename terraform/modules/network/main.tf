@@ -26,14 +26,18 @@ data "aws_route_table" "job" {
 locals {
   gateways = toset(["s3", "dynamodb"])
   # Images come from S3: without a way there, no container starts.
-  cut_off_subnets = [
+  with_gateways = [
     for id, table in data.aws_route_table.job : id
-    if !alltrue([
+    if alltrue([
       for gateway in local.gateways :
       contains(table.routes[*].destination_prefix_list_id, data.aws_ec2_managed_prefix_list.gateway[gateway].id)
     ])
-    && !anytrue([for route in table.routes : route.cidr_block == "0.0.0.0/0" && !startswith(coalesce(route.gateway_id, "none"), "igw-")])
   ]
+  with_nat = [
+    for id, table in data.aws_route_table.job : id
+    if anytrue([for route in table.routes : route.cidr_block == "0.0.0.0/0" && !startswith(coalesce(route.gateway_id, "none"), "igw-")])
+  ]
+  cut_off_subnets     = setsubtract(keys(data.aws_route_table.job), concat(local.with_gateways, local.with_nat))
   interface_endpoints = var.create_vpc_endpoints ? toset(var.interface_endpoints) : toset([])
   # A VPC may have grown by further blocks, and the brokers or other workloads may be in any of them.
   vpc_cidrs   = toset([for block in data.aws_vpc.this.cidr_block_associations : block.cidr_block if block.state == "associated"])
