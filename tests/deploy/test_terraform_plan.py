@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -164,8 +163,7 @@ def test_batch_job_that_finds_no_machine_is_told_and_cancelled(planned: Callable
 def test_agent_of_batch_takes_no_job_on_a_machine_that_goes(planned: Callable[..., Plan], tmp_path: Path) -> None:
     message = email.message_from_string(planned(OPTIONS[1]).user_data())
     assert message.is_multipart()
-    (part,) = message.get_payload()
-    assert isinstance(part, Message)
+    _, part = message.walk()
     assert part.get_content_type() == "text/x-shellscript"
     script = str(part.get_payload())
     assert script.startswith("#!/bin/bash\n")
