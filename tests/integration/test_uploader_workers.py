@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import httpx
@@ -66,6 +67,20 @@ class Workers:
         found = {path.name for path in self.temp_dir.iterdir() if path.is_dir() and path.name != RECEIVING}
         receiving = self.temp_dir / RECEIVING
         return found | ({f"{RECEIVING}/{path.name}" for path in receiving.iterdir()} if receiving.exists() else set())
+
+    def make_leftovers_look_old(self) -> None:
+        """Put back the time of what kills have left: it is kept for a minute, as a commit may still be under way."""
+        known = set(self.uploads())
+        for name in self.directories() - known:
+            # Killed between its rename and its commit it is still locked; in .receiving it may have lost its lock.
+            for path in (self.temp_dir / name / LOCK_FILE, self.temp_dir / name):
+                with suppress(FileNotFoundError):  # the cleaner was faster
+                    os.utime(path, (0, 0))
+
+    def log(self) -> str:
+        """Return what the uploader has logged."""
+        [managed] = self.stack.processes_of("uploader")
+        return managed.log.read_text(encoding="utf-8")
 
     def messages(self) -> Counter[tuple[str, int]]:
         """Return how often each chunk stands in the topic."""
@@ -163,14 +178,47 @@ def test_killed_in_the_middle_nothing_accepted_is_lost_and_nothing_else_is_left(
     wait_until(lambda: set(workers.uploads().values()) == {"announced"}, what="all are announced", deadline_s=90)
     announced = workers.messages()
     assert {(u, c) for u in found for c in range(1, CHUNKS + 1)} == set(announced)
-    for upload_id in workers.directories() - set(found):
-        # Killed between its rename and its commit: still locked, and removed once a commit could not take so long.
-        with suppress(FileNotFoundError):  # the cleaner was faster
-            os.utime(workers.temp_dir / upload_id / LOCK_FILE, (0, 0))
+    workers.make_leftovers_look_old()
     wait_until(lambda: workers.directories() == set(found), what="nothing else is left", deadline_s=90)
     for upload_id in found:
         for path in (workers.temp_dir / upload_id).iterdir():
             assert path.suffix == ".csv" or path.name == MANIFEST_FILE, f"{path} is left"
+
+
+def test_kills_over_repeated_uploads_leave_nothing_that_no_row_knows(workers: Workers) -> None:
+    """Every upload is sent twice under its key, so that half of the directories are thrown away while it is killed."""
+    answered: dict[str, set[str]] = {}
+
+    def upload_until_killed(client: int, round_: int) -> None:
+        for number in count():
+            key = f"{client}/{round_}/{number}"
+            for _ in range(2):
+                try:
+                    answer = workers.upload(key=key)
+                except httpx.TransportError:
+                    answered.setdefault(key, set())
+                    return
+                assert answer.status_code == 202, answer.text
+                answered.setdefault(key, set()).add(answer.json()["upload_id"])
+
+    for round_ in range(3):
+        before = len(answered)
+        with ThreadPoolExecutor(6) as pool:
+            running = [pool.submit(upload_until_killed, client, round_) for client in range(6)]
+            wait_until(lambda: len(answered) > before + 10, what="uploads are accepted", deadline_s=60, poll_s=0.01)  # noqa: B023  called in this round
+            workers.kill()
+            for each in running:
+                each.result(timeout=120)
+        workers.stack.start(["uploader"])
+        for key, ids in answered.items():
+            if not ids:  # its client was never answered, and sends again
+                ids.add(workers.upload(key=key).json()["upload_id"])
+    assert [ids for ids in answered.values() if len(ids) != 1] == []
+    known = {upload_id for ids in answered.values() for upload_id in ids}
+    assert set(workers.uploads()) == known
+    workers.make_leftovers_look_old()
+    wait_until(lambda: workers.directories() == known, what="nothing else is left", deadline_s=90)
+    assert not [line for line in workers.log().splitlines() if "csvpipe recover" in line or "no manifest" in line]
 
 
 def test_database_that_drops_its_connections_costs_no_restart(
