@@ -12,6 +12,7 @@ import httpcore
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from contracts.counts import counted
 from contracts.manifest import Manifest
 from csvpipe.answers import UploadAccepted, UploadPage, UploadStatus
 from csvpipe.exits import (
@@ -173,7 +174,8 @@ def _parse(model: type[_Model], answer: httpx.Response) -> _Model:
     except ValidationError as error:
         raise CommandError(
             f"{answer.request.url} answered something that is not of version {version('csvpipe')}: "
-            f"{error.error_count()} fields differ, first {error.errors()[0]['loc']}. Is CSVPIPE_URL an uploader's?"
+            f"it differs in {counted(error.error_count(), 'field')}, first {error.errors()[0]['loc']}. "
+            "Is CSVPIPE_URL an uploader's?"
         ) from error
 
 

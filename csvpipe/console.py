@@ -8,6 +8,7 @@ from typing import TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,13 +20,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from contracts.names import BYTES_PER_MB
 from contracts.printable import printable
 
 PIPE_WIDTH = 200
-"""Columns where nobody looks at a terminal: wide enough that no table is cut."""
+"""Columns where nobody looks at a terminal."""
+_WIDEST = 100_000
 
 
 def output() -> Console:
@@ -43,6 +46,14 @@ def shown(value: object) -> str:
     return escape(printable(str(value)))
 
 
+def print_table(table: Table) -> None:
+    """Print a table in full: on a narrow terminal its lines go on in the next one, and nothing is cut or folded."""
+    console = output()
+    console.width = _WIDEST
+    console.width = Measurement.get(console, console.options, table).maximum
+    console.print(table)
+
+
 def format_bytes(size_bytes: int) -> str:
     """Return ``size_bytes`` for people: ``29.6 MB`` (of 1 048 576 bytes), and plain bytes below 0.1 MB."""
     if size_bytes < BYTES_PER_MB // 10:
@@ -50,11 +61,6 @@ def format_bytes(size_bytes: int) -> str:
     if size_bytes < 1024 * BYTES_PER_MB:
         return f"{size_bytes / BYTES_PER_MB:.1f} MB"
     return f"{size_bytes / BYTES_PER_MB / 1024:.2f} GB"
-
-
-def format_count(count: int) -> str:
-    """Return ``count`` with its digits in groups of three: ``336 776``."""
-    return f"{count:,}".replace(",", " ")
 
 
 def byte_progress(console: Console) -> Progress:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from contracts.counts import counted
 from contracts.states import ChunkState, UploadState
 from csvpipe.answers import UploadStatus
 from csvpipe.client import UploaderClient
@@ -48,7 +49,8 @@ def follow(
                 return status
             if is_last:
                 raise TryAgainError(
-                    f"{status.landed_chunks} of {status.total_chunks} chunks have landed after {timeout_s:.0f} s "
+                    f"{status.landed_chunks} of {counted(status.total_chunks, 'chunk')} "
+                    f"{'has' if status.total_chunks == 1 else 'have'} landed after {timeout_s:.0f} s "
                     f"({describe_states(status)}). It goes on by itself, also where chunks failed and will be "
                     f"announced again; look again with: csvpipe status {upload_id}"
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from contracts.counts import counted
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.names import object_key
 from csvpipe.proof import Difference
@@ -17,7 +18,9 @@ def check_manifest(manifest: Manifest) -> list[Difference]:
 
 def _check_totals(manifest: Manifest) -> Iterator[Difference]:
     if len(manifest.chunks) != manifest.total_chunks:
-        yield Difference("manifest", f"lists {len(manifest.chunks)} chunks, total_chunks is {manifest.total_chunks}")
+        yield Difference(
+            "manifest", f"lists {counted(len(manifest.chunks), 'chunk')}, total_chunks is {manifest.total_chunks}"
+        )
     if manifest.transcoded_from is None:
         if manifest.content_sha256 != manifest.source_sha256:
             yield Difference("manifest", "content_sha256 is not source_sha256, though nothing was transcoded")
@@ -46,7 +49,9 @@ def _check_order(manifest: Manifest) -> Iterator[Difference]:
         if chunk.row_start != next_row:
             yield Difference(place, f"begins at row {chunk.row_start}; {next_row} comes next")
         if chunk.row_end - chunk.row_start + 1 != chunk.row_count:
-            yield Difference(place, f"rows {chunk.row_start} to {chunk.row_end} are not {chunk.row_count} rows")
+            yield Difference(
+                place, f"rows {chunk.row_start} to {chunk.row_end} are not {counted(chunk.row_count, 'row')}"
+            )
         body_bytes = chunk.byte_end - chunk.byte_start
         if chunk.size_bytes != manifest.header_bytes + body_bytes:
             yield Difference(

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from rich.progress import TaskID
 
-from csvpipe.console import byte_progress, format_count, messages
+from contracts.counts import counted, format_count
+from csvpipe.console import byte_progress, messages
 from sequencer.model import Progress
 
 _log = logging.getLogger("sequencer.progress")
@@ -63,7 +64,8 @@ def describe(job_id: str, progress: Progress) -> str:
     seconds = max(progress.sending_s, 1e-3)
     percent = 100 * progress.bytes_read / progress.total_bytes if progress.total_bytes else 100.0
     return (
-        f"{job_id}: row {progress.last_line}, {progress.records_sent} records in {seconds:.0f} s "
+        f"{job_id}: row {format_count(progress.last_line)}, "
+        f"{counted(progress.records_sent, 'record')} in {seconds:.0f} s "
         f"({progress.records_sent / seconds:.0f}/s), {percent:.1f} % of the source read"
     )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from contracts.counts import counted, format_count
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.names import METADATA_SHA256, METADATA_UPLOAD_ID, object_key
 from csvpipe.manifest_check import check_manifest, place_of
@@ -133,13 +134,13 @@ class _Pass:
             yield f"it holds the bytes of chunk {self._chunk_ids[reading.sha256]}"
             return
         if reading.size_bytes != chunk.size_bytes:
-            yield f"it has {reading.size_bytes} bytes, announced were {chunk.size_bytes}"
+            yield f"it has {counted(reading.size_bytes, 'byte')}, announced were {format_count(chunk.size_bytes)}"
         if self._header is not None and reading.header != self._header:
             yield f"its header is {_shown(reading.header)}, that of the others {_shown(self._header)}"
         if reading.row_fault is not None:
             yield f"it is no CSV any more: {reading.row_fault}"
         elif reading.rows != chunk.row_count:
-            yield f"it has {reading.rows} rows, announced were {chunk.row_count}"
+            yield f"it has {counted(reading.rows, 'row')}, announced were {format_count(chunk.row_count)}"
         if reading.sha256 != chunk.sha256:
             yield f"its SHA-256 is {reading.sha256}, announced was {chunk.sha256}"
 

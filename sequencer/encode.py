@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
+from contracts.counts import counted
 from csvscan.bits import Block
 from csvscan.dialect import Dialect
 from csvscan.errors import BACKSLASH_HINT
@@ -129,7 +130,7 @@ class Encoder:
                 rows.append(fields)
                 lines.append(line)
             else:
-                faults.append((line, f"{len(fields)} fields instead of {len(self._columns)}"))
+                faults.append((line, f"{counted(len(fields), 'field')} instead of {len(self._columns)}"))
         schema = dict.fromkeys(self._columns, pl.String)
         frame = pl.DataFrame(rows, schema=schema, orient="row") if rows else pl.DataFrame(schema=schema)
         return frame.with_columns(pl.Series(SOURCE_LINE, lines, dtype=pl.Int64))

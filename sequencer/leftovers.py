@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from contracts.counts import counted
+
 _log = logging.getLogger(__name__)
 _MOST_NAMES = 20
 _HIDDEN = ("_", ".")
@@ -47,10 +49,10 @@ class Leftovers:
         """Log what was taken."""
         if self._taken:
             _log.warning(
-                "%s: %d files are not read, being hidden, empty, or what other tools leave beside their data: %s. "
+                "%s: not read are %s, being hidden, empty, or what other tools leave beside their data: %s. "
                 "A file that is given by its own name is read",
                 self._where,
-                len(self._taken),
+                counted(len(self._taken), "file"),
                 self._names(),
             )
 

@@ -30,7 +30,9 @@ _STEP_S = 3.0
 """After which a call that was not answered is looked at: a refused connection is told only between calls."""
 _NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_EXCEPTION})
 _POLL_S = 0.5
-_BATCH_RECORDS = 10_000
+_BATCH_RECORDS = 4000
+BATCH_BYTES = 8 * 1024 * 1024
+"""About as much is held of a partition that is read; a record that is longer stands alone."""
 _LONGEST_END = 8 * 1024
 _END = re.compile(rb'"_source_line":([0-9]{1,18}),"_source_file":("(?:[^"\\]|\\.)*")\}\Z')
 
@@ -186,18 +188,20 @@ class PartitionLog:
         """Give the values from ``begin`` on, below ``high``."""
         return (message.value() or b"" for message in self._messages(begin, high))
 
-    def batches(self, begin: int, high: int, *, size: int) -> Iterator[tuple[list[int], list[bytes]]]:
-        """Give offsets and values from ``begin`` on, below ``high``, up to ``size`` at a time."""
-        for messages in self._consumed(begin, high, size):
+    def batches(self, begin: int, high: int) -> Iterator[tuple[list[int], list[bytes]]]:
+        """Give offsets and values from ``begin`` on, below ``high``, as many at a time as memory is to hold."""
+        for messages in self._consumed(begin, high):
             offsets = [message.offset() for message in messages]
             yield offsets, [message.value() or b"" for message in messages]  # type: ignore[misc]  # each has an offset
 
     def _messages(self, begin: int, high: int) -> Iterator[Message]:
-        for messages in self._consumed(begin, high, _BATCH_RECORDS):
+        for messages in self._consumed(begin, high):
             yield from messages
 
-    def _consumed(self, begin: int, high: int, size: int) -> Iterator[list[Message]]:
+    def _consumed(self, begin: int, high: int) -> Iterator[list[Message]]:
         """Give the messages from ``begin`` on, below ``high``; the end of what can be read ends them as well.
+
+        The client counts messages only, so that as many are asked for as fit by the longest of those before.
 
         Raises:
             NotAllowedError: we may not read.
@@ -208,9 +212,13 @@ class PartitionLog:
             return
         self._consumer.assign([self._at(begin)])
         deadline = time.monotonic() + _CALL_S
+        count = 1
         while True:
             self._stop.check()
-            messages = self._consumer.consume(size, timeout=_POLL_S)
+            messages = self._consumer.consume(count, timeout=_POLL_S)
+            if messages:
+                fits = BATCH_BYTES // max(1, *(len(message) for message in messages))
+                count = max(1, min(fits, 2 * count, _BATCH_RECORDS))
             wanted, ended = self._wanted(messages, high)
             if wanted:
                 yield wanted

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 
+from contracts.counts import counted
 from sequencer.aws_errors import code_of
 from sequencer.errors import SourceChangedError, StoreAnswerError, TryAgainError
 from sequencer.s3_errors import REQUEST_ERRORS, final_s3_error, has_no_reason
@@ -120,7 +121,7 @@ class S3Reader:
             while left:
                 piece = body.read(min(PIECE_BYTES, left))
                 if not piece:
-                    raise OSError(f"the body ended {left} bytes early")
+                    raise OSError(f"the body ended {counted(left, 'byte')} early")
                 left -= len(piece)
                 yield piece
                 if stop.is_set():
@@ -137,7 +138,9 @@ class S3Reader:
             raise final from error
         if failures > self._retries:
             raise TryAgainError(
-                f"{self.name} cannot be read from byte {byte} on, after {failures} tries in a row: {error}", byte=byte
+                f"{self.name} cannot be read from byte {byte} on, after {counted(failures, 'try', 'tries')} in a row: "
+                f"{error}",
+                byte=byte,
             ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from contracts.counts import counted
 from sequencer.errors import DataLostError, ForeignRecordsError, JobUsageError, OrderBrokenError, SourceChangedError
 from sequencer.model import START, Checkpoint, Place
 from sequencer.source_identity import condensed
@@ -126,9 +127,9 @@ def _go_on(checkpoint: Checkpoint, tail: LogTail, *, ours: bool) -> Start:
         return Start(checkpoint.first_offset, checkpoint.last_line, checkpoint.total_sent, checkpoint.place, known)
     if last is None:
         raise DataLostError(
-            f"{tail.high - acknowledged_upto} records came behind offset {acknowledged_upto - 1}, the last one that "
-            "the checkpoint knows, and retention has removed them: which rows they were cannot be told. Send the "
-            "source again, as a job with another JOB_ID, to an empty partition with a longer retention",
+            f"{counted(tail.high - acknowledged_upto, 'record')} came behind offset {acknowledged_upto - 1}, the last "
+            "one that the checkpoint knows, and retention has removed them: which rows they were cannot be told. Send "
+            "the source again, as a job with another JOB_ID, to an empty partition with a longer retention",
             offset=tail.high,
             acknowledged_upto=acknowledged_upto,
         )

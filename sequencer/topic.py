@@ -9,6 +9,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
 
+from sequencer.client_log import CLIENT_LOG
 from sequencer.connection import open_client
 from sequencer.errors import TopicError
 from sequencer.kafka_errors import error_of
@@ -37,7 +38,8 @@ def make_topics(client: dict[str, Any], topics: dict[str, int], *, stop: StopReq
     if not missing:
         return
     try:
-        admin = open_client(lambda: AdminClient(client))  # kept: without it nobody would hear the answers
+        # Kept: without it nobody would hear the answers.
+        admin = open_client(lambda: AdminClient(client, logger=CLIENT_LOG))
         made = admin.create_topics([NewTopic(name, count) for name, count in missing.items()])
         for name, future in made.items():
             _wait(name, future, stop)

@@ -16,6 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own exa
     ResourceType,
 )
 
+from sequencer.client_log import CLIENT_LOG
 from sequencer.connection import open_client
 from sequencer.errors import TryAgainError
 from sequencer.kafka_errors import error_of
@@ -91,7 +92,7 @@ def alter_topic(
     """Set options of a topic; return whether Kafka allows it. Raises as :func:`topic_options`."""
     what = f"options of {resource.name}"
     try:
-        admin = open_client(lambda: AdminClient(client))
+        admin = open_client(lambda: AdminClient(client, logger=CLIENT_LOG))
         answer(admin.incremental_alter_configs([resource])[resource], what=what, stop=stop, timeout_s=timeout_s)
     except KafkaException as error:
         _pass_over(error, f"the {what} cannot be set")
@@ -121,7 +122,7 @@ def _options(
     client: dict[str, Any], resource: ConfigResource, what: str, *, stop: StopRequest | None, timeout_s: float
 ) -> Options:
     try:
-        admin = open_client(lambda: AdminClient(client))
+        admin = open_client(lambda: AdminClient(client, logger=CLIENT_LOG))
         found = answer(admin.describe_configs([resource])[resource], what=what, stop=stop, timeout_s=timeout_s)
     except KafkaException as error:
         _pass_over(error, f"the {what} cannot be read")

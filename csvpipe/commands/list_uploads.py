@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from contracts.counts import format_count
 from csvpipe.client import UploaderClient
-from csvpipe.console import format_bytes, format_count, output, shown
+from csvpipe.console import format_bytes, print_table, shown
 from csvpipe.settings import load_settings
 
 
@@ -36,4 +37,4 @@ def command(
             str(upload.total_chunks),
             f"{upload.created_at:%Y-%m-%d %H:%M:%S}",
         )
-    output().print(table)
+    print_table(table)

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from csvpipe.console import format_bytes, format_count, output
+from contracts.counts import format_count
+from csvpipe.console import format_bytes, output, print_table
 from csvpipe.exits import ConfigurationError, ExitCode
 from csvpipe.local_stack import nifi_values
 from nifi.definition import FLOW_FILE
@@ -82,7 +83,7 @@ def _show(found: FlowStatus) -> None:
             table.add_column(name, justify="right" if name in {"count", "size"} else "left")
         for queue in found.queues:
             table.add_row(queue.source, queue.destination, format_count(queue.count), format_bytes(queue.size_bytes))
-        console.print(table)
+        print_table(table)
     for change in found.changes:
         console.print(f"differs from the flow definition: {change}")
     if not found.properties_compared:

@@ -12,8 +12,9 @@ from typing import Annotated
 
 import typer
 
+from contracts.counts import counted, format_count
 from csvpipe.commands.serve import read_settings
-from csvpipe.console import format_count, messages, output, record_progress
+from csvpipe.console import messages, output, record_progress
 from csvpipe.exits import CommandError, ConfigurationError
 from uploader.clock import utc_now
 from uploader.directory_lock import own_directory
@@ -103,6 +104,6 @@ def _print(settings: Settings, findings: list[Finding], *, dry_run: bool, as_jso
             console.print(f"{each.upload_id} {each.outcome}: {note}", markup=False)
     verb = "would be restored" if dry_run else "restored"
     console.print(
-        f"{format_count(counts[Outcome.RESTORED])} uploads {verb}, {format_count(counts[Outcome.KNOWN])} known, "
+        f"{counted(counts[Outcome.RESTORED], 'upload')} {verb}, {format_count(counts[Outcome.KNOWN])} known, "
         f"{format_count(sum(counts[bad] for bad in BAD_OUTCOMES))} not recoverable"
     )

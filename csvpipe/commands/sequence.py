@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from csvpipe.console import format_count, output, shown
+from contracts.counts import counted, format_count
+from csvpipe.console import output, shown
 from csvpipe.delimiter_help import DELIMITER_HELP
 from csvpipe.sequence_progress import showing
 from sequencer.input import JobInput
@@ -145,16 +146,16 @@ def _dry_run(job: JobInput) -> None:
         rows += len(block.records)
         size_bytes += block.records.size_bytes
         dead += len(block.dead)
-    text = f"{format_count(rows)} records of {format_count(size_bytes)} bytes would be sent"
-    output().print(f"{text}, {format_count(dead)} rows would be dead letters" if dead else text)
+    text = f"{counted(rows, 'record')} of {counted(size_bytes, 'byte')} would be sent"
+    output().print(f"{text}, {counted(dead, 'row')} would be dead-lettered" if dead else text)
 
 
 def _summary(final: Checkpoint, progress: Progress, stop: StopRequest) -> str:
     where = f"{final.topic}[{final.partition}]"
-    rows = f"{format_count(final.total_sent)} records"
+    rows = counted(final.total_sent, "record")
     if found := final.extra.get(FOUND_RECORDS):
         rows += f" (of which it found {format_count(int(found))} there when it had no checkpoint)"
-    dead = f", {format_count(final.dead_lettered)} dead letters" if final.dead_lettered else ""
+    dead = f", {counted(final.dead_lettered, 'dead letter')}" if final.dead_lettered else ""
     if final.status is JobStatus.DONE:
         last = final.first_offset + final.total_sent - 1
         first_last = f", the first at offset {final.first_offset}" + (

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from csvpipe.console import output
+from csvpipe.console import output, print_table
 from csvpipe.exits import ConfigurationError, ExitCode
 from stack.errors import WrongSettingError
 from stack.local import LocalStack
@@ -112,7 +112,7 @@ def _show_status(stack: LocalStack) -> bool:
             state = _state(process, ask(spec.ready) if process.pid else None)
             all_ready &= state == "ready"
             table.add_row(spec.name, state, str(process.pid or ""), _age(process))
-    output().print(table)
+    print_table(table)
     output().print()
     for component in stack.components.values():
         facts = [f"{label} {address}" for label, address in component.addresses().items()]

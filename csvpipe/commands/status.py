@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from contracts.counts import counted
 from contracts.printable import printable, printable_json
 from contracts.states import ChunkState
 from csvpipe.answers import ChunkStatus, UploadStatus
 from csvpipe.client import UploaderClient
-from csvpipe.console import format_bytes, format_count, messages, output, shown
+from csvpipe.console import format_bytes, messages, output, print_table, shown
 from csvpipe.landing import describe_states, wait_until_landed
 from csvpipe.settings import load_settings
 
@@ -39,7 +40,7 @@ def command(
             return
         status = client.status(upload_id)
     output().print(_summary(status), markup=False)
-    output().print(_table(status.chunks))
+    print_table(_table(status.chunks))
 
 
 def _summary(status: UploadStatus) -> str:
@@ -47,7 +48,7 @@ def _summary(status: UploadStatus) -> str:
         f"upload   {status.upload_id}",
         f"dataset  {status.dataset_name}",
         f"status   {status.status} ({describe_states(status)})",
-        f"source   {format_count(status.row_count)} rows, {format_bytes(status.size_bytes)}, sha256 {status.sha256}",
+        f"source   {counted(status.row_count, 'row')}, {format_bytes(status.size_bytes)}, sha256 {status.sha256}",
         f"created  {status.created_at:%Y-%m-%d %H:%M:%S %Z}",
     ]
     if status.landed_at is not None:
@@ -63,7 +64,7 @@ def _summary(status: UploadStatus) -> str:
 def _table(chunks: list[ChunkStatus]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("chunk", "state", "rows", "size", "file", "error"):
-        table.add_column(name, justify="right" if name in {"chunk", "rows", "size"} else "left", overflow="fold")
+        table.add_column(name, justify="right" if name in {"chunk", "rows", "size"} else "left")
     for chunk in chunks:
         table.add_row(
             str(chunk.chunk_id),

@@ -12,9 +12,10 @@ from uuid import uuid4
 
 import typer
 
+from contracts.counts import counted
 from csvpipe.answers import UploadAccepted
 from csvpipe.client import UploaderClient
-from csvpipe.console import byte_progress, format_bytes, format_count, messages, output, shown
+from csvpipe.console import byte_progress, format_bytes, messages, output, shown
 from csvpipe.delimiter_help import DELIMITER_HELP
 from csvpipe.exits import AnswerLostError, RefusedError, TryAgainError, UnavailableError, UploaderFailedError
 from csvpipe.landing import wait_until_landed
@@ -93,11 +94,9 @@ def send(
 
 def describe(accepted: UploadAccepted) -> None:
     """Say on stderr what the uploader made of the file."""
-    rows, size = format_count(accepted.row_count), format_bytes(accepted.size_bytes)
-    messages().print(f"{rows} rows, {size}, sha256 {shown(accepted.sha256)}")
-    messages().print(
-        f"{accepted.total_chunks} chunks, {shown(accepted.status)}; follow it at {shown(accepted.tracking_url)}"
-    )
+    rows, chunks = counted(accepted.row_count, "row"), counted(accepted.total_chunks, "chunk")
+    messages().print(f"{rows}, {format_bytes(accepted.size_bytes)}, sha256 {shown(accepted.sha256)}")
+    messages().print(f"{chunks}, {shown(accepted.status)}; follow it at {shown(accepted.tracking_url)}")
 
 
 def _repeated_once(upload: Callable[[], UploadAccepted], rewind: Callable[[], bool], key: str) -> UploadAccepted:

@@ -9,10 +9,11 @@ import typer
 from pydantic import ValidationError
 from rich.table import Table
 
+from contracts.counts import counted
 from contracts.manifest import Manifest
 from contracts.names import check_dataset_name, manifest_key
 from csvpipe.client import UploaderClient
-from csvpipe.console import byte_progress, format_bytes, format_count, messages, output, shown
+from csvpipe.console import byte_progress, format_bytes, messages, output, print_table, shown
 from csvpipe.exits import CommandError, ExitCode
 from csvpipe.objects import S3Objects, connect
 from csvpipe.proof import Proof
@@ -65,7 +66,7 @@ def prove(manifest: Manifest, objects: S3Objects) -> bool:
     with byte_progress(messages()) as bar:
         task = bar.add_task("verifying", total=sum(chunk.size_bytes for chunk in manifest.chunks))
         proof = verify(manifest, objects, on_bytes=lambda count: bar.advance(task, count))
-    output().print(_table(proof))
+    print_table(_table(proof))
     output().print(conclusion(proof))
     return proof.holds
 
@@ -116,10 +117,10 @@ def conclusion(proof: Proof) -> str:
     """Return the outcome in words, as rich markup: the proof, or the first difference and how many more there are."""
     manifest = proof.manifest
     if proof.holds:
-        rows, size = format_count(manifest.row_count), format_bytes(manifest.source_bytes)
+        rows, size = counted(manifest.row_count, "row"), format_bytes(manifest.source_bytes)
         name = shown(manifest.source_filename)
         return (
-            f"[green]PROVEN[/] {name}: {rows} rows, {size} in {manifest.total_chunks} chunks\n"
+            f"[green]PROVEN[/] {name}: {rows}, {size} in {counted(manifest.total_chunks, 'chunk')}\n"
             f"sha256 of the source as uploaded  {manifest.source_sha256}\n"
             f"sha256 rebuilt from the bucket    {proof.source.sha256 if proof.source else ''}"
         )
@@ -132,7 +133,7 @@ def conclusion(proof: Proof) -> str:
 def _table(proof: Proof) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("chunk", "rows", "bytes of the source", "size", "sha256", "object", ""):
-        table.add_column(name, justify="right" if name in {"chunk", "rows", "size"} else "left", overflow="fold")
+        table.add_column(name, justify="right" if name in {"chunk", "rows", "size"} else "left")
     for found in proof.chunks:
         chunk = found.chunk
         table.add_row(

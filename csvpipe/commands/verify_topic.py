@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from csvpipe.console import format_count, messages, output, record_progress, shown
+from contracts.counts import counted, format_count
+from csvpipe.console import messages, output, record_progress, shown
 from csvpipe.exits import ExitCode
 from csvpipe.noted_dialect import open_proof_input
 from sequencer.dead_letters import parse_letter
@@ -21,7 +22,6 @@ from sequencer.source_rows import rows_by_python
 from sequencer.start import load_job_schema
 from sequencer.topic_proof import MOST_DIFFERENCES, ContentCheck, LineCheck, TopicProof
 
-_BATCH = 10_000
 _BEHIND = 2**62
 """Behind the line of any row."""
 
@@ -139,7 +139,7 @@ def _line_check(settings: JobSettings, lines: range, dead_letter_topic: str | No
 def _read(log: PartitionLog, check: ContentCheck | LineCheck, begin: int, end: int) -> None:
     with record_progress(messages()) as bar:
         task = bar.add_task("verifying", total=max(0, end - begin))
-        for offsets, values in log.batches(begin, end, size=_BATCH):
+        for offsets, values in log.batches(begin, end):
             check.feed(offsets, values)
             bar.update(task, completed=offsets[-1] - begin + 1)
             if check.proof.is_full:
@@ -156,7 +156,7 @@ def _count(settings: JobSettings, begin: int, end: int, expected: int | None) ->
         "of order or content; markers of transactions count as well"
     )
     if expected is not None and found != expected:
-        output().print(f"[red]DIFFERENT[/] {format_count(expected)} rows are expected")
+        output().print(f"[red]DIFFERENT[/] {counted(expected, 'row')} expected")
         raise typer.Exit(ExitCode.DIFFERENT)
 
 
@@ -177,11 +177,11 @@ def _dead_letters(settings: JobSettings, topic: str | None) -> list[tuple[int, s
 def _conclusion(settings: JobSettings, proof: TopicProof, seconds: float, *, content: bool) -> str:
     where = f"{settings.kafka_topic}[{settings.kafka_partition}]"
     if proof.holds:
-        dead = f", {format_count(proof.dead_lettered)} rows dead-lettered" if proof.dead_lettered else ""
+        dead = f", {counted(proof.dead_lettered, 'row')} dead-lettered" if proof.dead_lettered else ""
         what = "every row once, in order, and as it stands in the source" if content else "every row once and in order"
         span = "" if proof.first_offset is None else f", offsets {proof.first_offset} to {proof.last_offset}"
         rate = f"{format_count(round(proof.records / max(seconds, 1e-9)))} records/s"
-        return f"[green]PROVEN[/] {where}: {what}: {format_count(proof.records)} records{dead}{span} ({rate})"
+        return f"[green]PROVEN[/] {where}: {what}: {counted(proof.records, 'record')}{dead}{span} ({rate})"
     rest = "".join(f"\n  {shown(each)}" for each in proof.differences[1:])
     if proof.is_full:
         rest += f"\n  the reading ended with these {MOST_DIFFERENCES}: there may be more behind them"

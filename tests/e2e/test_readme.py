@@ -19,7 +19,7 @@ def test_commands_of_the_readme_work_and_end_in_the_proof(pipeline: Pipeline, tm
         secret_key=context.secrets.minio_root_password.get_secret_value(),
     )
     assert any('"upload_id"' in text for text in shown.values())
-    assert any("PROVEN flights.csv: 336 776 rows" in text for text in shown.values())
+    assert any("PROVEN flights.csv: 336,776 rows" in text for text in shown.values())
     assert any(
         "PROVEN flights-in-order[0]: every row once, in order, and as it stands" in text for text in shown.values()
     )

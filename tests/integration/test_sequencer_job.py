@@ -77,6 +77,22 @@ def test_sparse_wide_rows_are_sent_though_a_block_of_them_is_more_than_the_clien
     assert rig.verify("--count-only", "--expect-rows", "2000").code == 0
 
 
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_every_line_on_stderr_is_a_line_of_the_log(rig: SequencerRig, form: str) -> None:
+    """Kafka's client writes lines such as %6|...|BGQUEUE| where it has no logger: a collector of JSON refuses them."""
+    rig.write_source(100)
+    rig.environment |= {"LOG_FORMAT": form, "FENCE": "true", "LOG_LEVEL": "DEBUG"}
+    rig.topic += "-made"
+    ended = rig.run("--create-topic")
+    assert ended.code == 0, str(ended)
+    lines = ended.err.splitlines()
+    assert lines
+    if form == "json":
+        assert all(json.loads(line)["level"] for line in lines)
+    else:
+        assert [line for line in lines if line.startswith("%")] == []
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_rows_above_a_megabyte_are_sent_where_topic_and_setting_take_them(rig: SequencerRig, mode: str) -> None:
     rig.set_topic("max.message.bytes", "10000000")
@@ -429,5 +445,5 @@ def test_objects_below_a_prefix_are_one_sequence(
 def test_dry_run_counts_and_sends_nothing(rig: SequencerRig) -> None:
     rig.write_source(1000)
     ended = rig.run("--dry-run")
-    assert (ended.code, ended.out.startswith("1 000 records of ")) == (0, True), str(ended)
+    assert (ended.code, ended.out.startswith("1,000 records of ")) == (0, True), str(ended)
     assert rig.verify("--expect-rows", "0", "--count-only").code == 0

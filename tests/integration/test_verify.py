@@ -60,7 +60,7 @@ def test_upload_in_the_bucket_is_proven_without_asking_any_other_service(
     shown = capsys.readouterr().out
     assert "PROVEN" in shown
     assert shown.count(landed.source_sha256) == 2
-    assert "15 000 rows" in shown
+    assert "15,000 rows" in shown
 
 
 def test_dataset_may_be_named(verify: Verify, landed: Manifest) -> None:

@@ -207,7 +207,7 @@ def test_readme_shows_blocks_that_run_on_the_stack() -> None:
 def test_readme_shows_a_transcript_of_the_demo_that_ends_in_the_proof() -> None:
     transcript = README.read_text().split("<!-- transcript", 1)[1].split("<!-- end of transcript -->", 1)[0]
     hashes = re.findall(r"^sha256 .* ([0-9a-f]{64})$", transcript, re.MULTILINE)
-    assert "PROVEN flights.csv: 336 776 rows" in transcript
+    assert "PROVEN flights.csv: 336,776 rows" in transcript
     assert len(hashes) == 2
     assert hashes[0] == hashes[1]
 

@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -215,7 +219,7 @@ def test_conclusion_names_files_and_differences_as_they_are() -> None:
     manifest, _ = lay_out("a\n", [["1\n"]])
     manifest = manifest.model_copy(update={"source_filename": "[b]x[/i].csv"})
     proven = Proof(manifest, source=SourceProof(2, "0" * 64, 1))
-    assert "PROVEN [b]x[/i].csv: 1 rows" in Text.from_markup(conclusion(proven)).plain
+    assert "PROVEN [b]x[/i].csv: 1 row," in Text.from_markup(conclusion(proven)).plain
     differences = [Difference("[a]", f"[/{number}]") for number in range(13)]
     shown = Text.from_markup(conclusion(Proof(manifest, differences=differences))).plain.splitlines()
     assert shown[0] == "DIFFERENT [a]: [/0]"
@@ -273,6 +277,43 @@ def test_list_shows_a_line_an_upload_and_cuts_no_id(
         assert run("list", "--dataset", "flights", "--url", fake.url) == 0
         assert fake.path == "/uploads?dataset=flights&limit=20"
     assert UPLOAD_ID in capsys.readouterr().out.splitlines()[1]
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, None], ids=["20", "40", "80", "a pipe"])
+@pytest.mark.parametrize("name", ["flights", "d" * 64, "d" * 150])
+def test_list_cuts_no_id_and_no_name_however_narrow_the_terminal(name: str, columns: int | None) -> None:
+    with run_fake_uploader() as fake:
+        uploads = [{**status_document("landed", landed=3), "dataset_name": name}]
+        fake.statuses = [{"uploads": uploads, "next_cursor": None}]
+        shown = shown_on(["list", "--url", fake.url], columns=columns)
+    assert (UPLOAD_ID in shown, name in shown, "\u2026" in shown) == (True, True, False)
+
+
+@pytest.mark.parametrize("columns", [20, 40, None], ids=["20", "40", "a pipe"])
+def test_status_cuts_and_folds_no_name_of_a_file(columns: int | None) -> None:
+    with run_fake_uploader() as fake:
+        fake.statuses = [status_document("landed", landed=1)]
+        shown = shown_on(["status", UPLOAD_ID, "--url", fake.url], columns=columns)
+        (chunk,) = fake.statuses[0]["chunks"]
+    assert chunk["filename"] in shown
+
+
+def shown_on(command: list[str], *, columns: int | None) -> str:
+    """Return what a command prints on a terminal so wide; None: into a pipe."""
+    argv = [sys.executable, "-m", "csvpipe", *command]
+    if columns is None:
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    master, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, columns))
+    given = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    with subprocess.Popen(argv, stdout=terminal, stderr=terminal, env={**given, "TERM": "xterm"}) as process:
+        os.close(terminal)
+        shown = bytearray()
+        with suppress(OSError), os.fdopen(master, "rb", buffering=0) as screen:  # Linux ends a terminal with EIO
+            while data := screen.read(65536):
+                shown += data
+    assert process.returncode == 0, shown
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode()).replace("\r\n", "\n")
 
 
 def test_unknown_command_is_wrong_usage(run: Callable[..., int]) -> None:

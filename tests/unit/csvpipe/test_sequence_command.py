@@ -82,4 +82,4 @@ def test_names_with_blanks_are_read_as_they_were_given(
 def test_summary_tells_of_records_that_the_job_has_found() -> None:
     found = replace(ended(JobStatus.DONE), total_sent=1500, extra={FOUND_RECORDS: 1000})
     text = csvpipe.commands.sequence._summary(found, Progress(), StopRequest())
-    assert "1 500 records (of which it found 1 000 there when it had no checkpoint) in rows[0]" in text
+    assert "1,500 records (of which it found 1,000 there when it had no checkpoint) in rows[0]" in text

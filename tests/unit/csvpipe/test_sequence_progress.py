@@ -73,7 +73,7 @@ def test_terminal_gets_a_bar_with_row_and_bytes_and_no_lines_of_the_log(
 ) -> None:
     with showing() as shown:
         shown.add("job", sent(last_line=12_345))
-    assert "job row 12 345" in terminal.getvalue()
+    assert "job row 12,345" in terminal.getvalue()
     assert "250 B of 1000 B" in terminal.getvalue()
     assert caplog.messages == []
 

@@ -62,14 +62,14 @@ def test_ragged_rows_are_dead_letters_and_the_lines_of_the_others_stay() -> None
     assert [json.loads(record)["a"] for record in encoded.records] == ["1", "4", "9"]
     assert list(encoded.lines) == [1, 3, 5]
     assert encoded.dead == [
-        DeadLetter(2, "a.csv", "3", "1 fields instead of 2"),
+        DeadLetter(2, "a.csv", "3", "1 field instead of 2"),
         DeadLetter(4, "a.csv", "6,7,8", "3 fields instead of 2"),
     ]
     assert encoded.last_line == 5
 
 
 def test_ragged_row_that_stops_the_job_is_named_by_row_and_byte() -> None:
-    with pytest.raises(BadRowError, match="row 2, byte 8: 1 fields instead of 2") as caught:
+    with pytest.raises(BadRowError, match="row 2, byte 8: 1 field instead of 2") as caught:
         encode(b"a,b\n1,2\n3\n4,5\n", on_bad_row="stop")
     assert caught.value.extra["row"] == 2
 
@@ -204,7 +204,7 @@ def test_names_that_an_object_cannot_have_are_refused(columns: list[str], text: 
 
 def test_dead_letter_of_a_huge_row_is_no_longer_than_kafka_takes() -> None:
     (letter,) = encode(b"a,b\n" + b"x" * 3_000_000 + b"\n").dead
-    assert letter.reason == "1 fields instead of 2"
+    assert letter.reason == "1 field instead of 2"
     assert len(dead_letter_json(letter, job_id="job", etag="e")) < MAX_RECORD_BYTES
 
 

@@ -67,7 +67,7 @@ def test_prefix_is_read_without_what_other_tools_leave(caplog: pytest.LogCapture
 
 def assert_told(caplog: pytest.LogCaptureFixture, left: dict[str, bytes]) -> None:
     (record,) = [each for each in caplog.records if each.levelno == logging.WARNING]
-    assert f"{len(left)} files are not read" in record.message
+    assert f"not read are {len(left)} files" in record.message
     for name in sorted(left)[:5]:
         assert repr(name) in record.message or "more" in record.message
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Self
 
 import pytest
 
@@ -90,3 +91,72 @@ def test_job_that_is_to_stop_reads_no_further(fake_log: FakeLog, stop: StopReque
     stop.request("SIGTERM")
     with pytest.raises(StopRequestedError):
         fake_log.at_or_after(0, 7)
+
+
+class FakeConsumer:
+    """Has messages of these sizes, and gives as many as it is asked for."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        self._sizes = sizes
+        self._given = 0
+        self.most_bytes = 0
+
+    def assign(self, _places: object) -> None:
+        """Begin at the first."""
+
+    def consume(self, count: int, *, timeout: float) -> list[FakeMessage]:
+        assert timeout
+        sizes = self._sizes[self._given : self._given + count]
+        given = [FakeMessage(self._given + number, size) for number, size in enumerate(sizes)]
+        self._given += len(given)
+        self.most_bytes = max(self.most_bytes, sum(sizes))
+        return given
+
+
+class FakeMessage(bytes):
+    """A message without an error, all of which is its value."""
+
+    at: int
+
+    def __new__(cls, at: int, size: int) -> Self:
+        made = super().__new__(cls, size)
+        made.at = at
+        return made
+
+    def error(self) -> None:
+        return None
+
+    def offset(self) -> int:
+        return self.at
+
+    def value(self) -> bytes:
+        return self
+
+
+LENGTHS = {
+    "long ones": [100_000] * 1000,
+    "longer than a batch": [9_000_000] * 5,
+    "long behind short": [100] * 20_000 + [50_000] * 1500,
+    "short ones": [100] * 100_000,
+}
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+def test_what_is_read_at_a_time_is_bound_by_bytes(
+    fake_log: FakeLog, monkeypatch: pytest.MonkeyPatch, lengths: str
+) -> None:
+    """Ten thousand records of 100 KB were a gigabyte."""
+    sizes = LENGTHS[lengths]
+    consumer = FakeConsumer(sizes)
+    with monkeypatch.context() as patched:
+        patched.setattr(fake_log, "_consumer", consumer)
+        batches = [(offsets, [len(value) for value in values]) for offsets, values in fake_log.batches(0, len(sizes))]
+    assert [offset for offsets, _ in batches for offset in offsets] == list(range(len(sizes)))
+    assert [size for _, found in batches for size in found] == sizes
+    if lengths == "long behind short":  # one batch may be as many as the short ones were
+        assert [sum(found) > log.BATCH_BYTES for _, found in batches].count(True) <= 1
+        assert sum(batches[-1][1]) <= log.BATCH_BYTES
+    else:
+        assert consumer.most_bytes <= max(log.BATCH_BYTES, *sizes)
+    if lengths == "short ones":
+        assert len(batches) < 50, "few calls for many short records"
