@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import closing
 from typing import Any
 
@@ -11,7 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from sequencer.client_log import CLIENT_LOG
 from sequencer.connection import open_client
-from sequencer.errors import TopicError
+from sequencer.errors import TopicError, TryAgainError
 from sequencer.kafka_errors import error_of
 from sequencer.log import PartitionLog
 from sequencer.stopping import StopRequest
@@ -19,6 +20,7 @@ from sequencer.topic_options import answer
 
 _log = logging.getLogger(__name__)
 _CALL_S = 30.0
+_POLL_S = 0.2
 
 
 def make_topics(client: dict[str, Any], topics: dict[str, int], *, stop: StopRequest | None = None) -> None:
@@ -32,6 +34,7 @@ def make_topics(client: dict[str, Any], topics: dict[str, int], *, stop: StopReq
     Raises:
         StopRequestedError: ``stop`` came first.
         SequencerError: a topic cannot be made, or Kafka does not answer.
+        TryAgainError: the brokers do not know a new topic for too long.
     """
     # Looked for first: that says at once where we are not let in, and takes no right to make what is there.
     missing = {name: count for name, count in topics.items() if not _is_there(client, name, stop)}
@@ -45,10 +48,22 @@ def make_topics(client: dict[str, Any], topics: dict[str, int], *, stop: StopReq
             _wait(name, future, stop)
     except KafkaException as error:
         raise error_of(error) from error
+    for name, count in missing.items():
+        _wait_until_it_is_known(client, name, count, stop or StopRequest())
 
 
-def _is_there(client: dict[str, Any], topic: str, stop: StopRequest | None) -> bool:
-    with closing(PartitionLog(client, topic=topic, partition=0, stop=stop)) as log:
+def _wait_until_it_is_known(client: dict[str, Any], name: str, count: int, stop: StopRequest) -> None:
+    """Wait until the brokers tell of a topic that the controller has made: they learn of it a moment later."""
+    deadline = time.monotonic() + _CALL_S
+    while not _is_there(client, name, stop, partition=count - 1):
+        if time.monotonic() > deadline:
+            raise TryAgainError(f"Kafka has made the topic {name}, and its brokers do not know it yet")
+        stop.wait(_POLL_S)
+        stop.check()
+
+
+def _is_there(client: dict[str, Any], topic: str, stop: StopRequest | None, *, partition: int = 0) -> bool:
+    with closing(PartitionLog(client, topic=topic, partition=partition, stop=stop)) as log:
         try:
             log.ends()
         except TopicError:
