@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from email.utils import formatdate
 from pathlib import Path
@@ -45,7 +46,7 @@ class ChunkResponse(Response):
             own["content-range"] = f"bytes {span.start}-{span.stop - 1}/{state.st_size}"
         super().__init__(status_code=200 if span is None else 206, headers={**headers, **own})
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send head and bytes; for HEAD the head alone."""
         try:
             # Before the answer starts: afterwards it could only be broken off, should no file handle be left.
@@ -55,14 +56,23 @@ class ChunkResponse(Response):
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             if scope["method"] != "HEAD":
-                await self._send_span(file, send)
+                await self._send_span(file, receive, send)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             await file.close()
 
-    async def _send_span(self, file: AsyncBufferedReader, send: Send) -> None:
+    async def _send_span(self, file: AsyncBufferedReader, receive: Receive, send: Send) -> None:
         await file.seek(self._span.start)
         left = len(self._span)
-        while left and (piece := await file.read(min(PIECE_BYTES, left))):
-            left -= len(piece)
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        gone = asyncio.create_task(_wait_for_disconnect(receive))  # uvicorn's send does not say that the client left
+        try:
+            while left and not gone.done() and (piece := await file.read(min(PIECE_BYTES, left))):
+                left -= len(piece)
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        finally:
+            gone.cancel()
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
