@@ -10,11 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 import contracts.errors
+import csvpipe.commands.recover
 import csvpipe.commands.verify
 import csvpipe.exits
 import csvpipe.extras
 import csvpipe.multipart
 import csvpipe.proof
+import csvpipe.upload_id
 import sequencer.checkpoint
 import sequencer.errors
 import uploader.errors
@@ -118,7 +120,15 @@ def test_statuses_are_those_of_the_errors() -> None:
         ("The sequencer stops", [sequencer.errors, sequencer.checkpoint]),
         (
             "A command of csvpipe ends",
-            [csvpipe.exits, csvpipe.extras, csvpipe.multipart, csvpipe.proof, csvpipe.commands.verify],
+            [
+                csvpipe.exits,
+                csvpipe.extras,
+                csvpipe.multipart,
+                csvpipe.proof,
+                csvpipe.upload_id,
+                csvpipe.commands.recover,
+                csvpipe.commands.verify,
+            ],
         ),
     ],
 )
