@@ -229,6 +229,7 @@ def _checked_options(
         replicas=log.replicas,
         require_durable=settings.require_durable_topic,
         source_bytes=source_bytes,
+        max_record_bytes=settings.max_record_bytes,
     )
     return options
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from sequencer.errors import JobSettingsError
+from sequencer.settings import FRAMING_BYTES, MAX_RECORD_BYTES
 from sequencer.topic_options import Options
 
 _log = logging.getLogger(__name__)
@@ -13,7 +14,13 @@ _SHORT_RETENTION_MS = 6 * 60 * 60 * 1000
 
 
 def check_topic(
-    options: Options, *, topic: str, replicas: int, require_durable: bool, source_bytes: int | None = None
+    options: Options,
+    *,
+    topic: str,
+    replicas: int,
+    require_durable: bool,
+    source_bytes: int | None = None,
+    max_record_bytes: int = MAX_RECORD_BYTES,
 ) -> None:
     """Refuse a topic that cannot hold the records, and warn of one that may lose some.
 
@@ -23,11 +30,13 @@ def check_topic(
         replicas: how many brokers hold the partition.
         require_durable: refuse a topic that loses acknowledged records with one broker (REQUIRE_DURABLE_TOPIC).
         source_bytes: size of what is still to be sent, as stored; None: not known.
+        max_record_bytes: bytes that a record may have (MAX_RECORD_BYTES).
 
     Raises:
         JobSettingsError: the topic cannot be used; the text names its option.
     """
     _check_compaction(options, topic)
+    _check_record_size(options, topic, max_record_bytes)
     _check_durability(options, topic, replicas, required=require_durable)
     _warn_of_retention(options, topic, source_bytes)
 
@@ -38,6 +47,17 @@ def _check_compaction(options: Options, topic: str) -> None:
         raise JobSettingsError(
             f"KAFKA_TOPIC {topic}: cleanup.policy={policy} accepts only records with a key, and these have none. Take "
             "a topic with cleanup.policy=delete"
+        )
+
+
+def _check_record_size(options: Options, topic: str, max_record_bytes: int) -> None:
+    """Refuse a setting that was raised above what the topic takes: the job would end at its first long row."""
+    limit_bytes = options.number("max.message.bytes")
+    needed_bytes = max_record_bytes + FRAMING_BYTES
+    if max_record_bytes > MAX_RECORD_BYTES and limit_bytes is not None and limit_bytes < needed_bytes:
+        raise JobSettingsError(
+            f"MAX_RECORD_BYTES={max_record_bytes}: KAFKA_TOPIC {topic} accepts batches of {limit_bytes} bytes "
+            f"(max.message.bytes). Raise that to {needed_bytes} at least, or lower MAX_RECORD_BYTES"
         )
 
 

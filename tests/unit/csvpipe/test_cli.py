@@ -147,7 +147,7 @@ def test_upload_whose_answer_is_lost_twice_names_the_key(
 
 
 @pytest.mark.parametrize(
-    ("status", "exit_code"), [(503, ExitCode.TRY_AGAIN), (500, ExitCode.DIFFERENT), (504, ExitCode.DIFFERENT)]
+    ("status", "exit_code"), [(503, ExitCode.TRY_AGAIN), (500, ExitCode.DIFFERENT), (504, ExitCode.TRY_AGAIN)]
 )
 def test_fault_of_the_uploader_or_a_proxy_names_the_key(
     status: int, exit_code: ExitCode, run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -108,3 +108,16 @@ def test_topic_that_takes_old_records_is_told_apart(
 def test_options_that_may_not_be_read_fence_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert fence({}, topic="rows", expiry_s=90, may_set=True, options=Options({})) is None
     assert "DescribeConfigs" in caplog.text
+
+
+@pytest.mark.parametrize("limit", ["1048588", "9000511"])
+def test_longer_records_than_the_topic_takes_are_refused_at_the_start(limit: str) -> None:
+    options = Options(GOOD | {"max.message.bytes": limit})
+    with pytest.raises(JobSettingsError, match=r"MAX_RECORD_BYTES=9000000: KAFKA_TOPIC rows .*Raise that to 9000512"):
+        check_topic(options, topic="rows", replicas=3, require_durable=False, max_record_bytes=9_000_000)
+
+
+@pytest.mark.parametrize(("limit", "record"), [("9000512", 9_000_000), ("1048588", 999_488), ("1000", 999_488)])
+def test_records_that_the_topic_takes_or_whose_length_is_not_raised_pass(limit: str, record: int) -> None:
+    options = Options(GOOD | {"max.message.bytes": limit})
+    check_topic(options, topic="rows", replicas=3, require_durable=False, max_record_bytes=record)
