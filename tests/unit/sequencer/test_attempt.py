@@ -276,3 +276,12 @@ def test_later_attempt_goes_on_by_what_the_process_remembers(
     again = attempt(parts, remembered=remembered)
     assert again.run().total_sent == ROWS
     assert cast("FakePartition", parts.target).lines == list(range(1, ROWS + 1)), "nothing was sent again"
+
+
+def test_age_of_the_checkpoint_is_known_before_the_first_acknowledgement(parts: JobParts) -> None:
+    known: list[float] = []
+    partition = cast("FakePartition", parts.target)
+    partition.freeze = lambda: known.append(parts.progress.checkpoint_at)
+    begun = time.time()
+    attempt(parts).run()
+    assert known[0] >= begun
