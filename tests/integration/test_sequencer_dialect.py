@@ -1,0 +1,48 @@
+"""The dialect of a job on a real broker: noted when it sends, taken by the proof, kept when it resumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.sequencing import SequencerRig
+from tests.support.services import KafkaBroker
+
+
+@pytest.fixture
+def rig(kafka_broker: KafkaBroker, tmp_path: Path) -> SequencerRig:
+    return SequencerRig(kafka_broker, tmp_path)
+
+
+def test_proof_reads_the_source_as_the_job_has_noted(rig: SequencerRig) -> None:
+    """Declared as commas, the file is sent so; a proof that finds out by itself would read semicolons."""
+    Path(rig.source).write_text("a, x;b\n1, y;2\n3, z;4\n", encoding="utf-8")
+    done = rig.run("--delimiter", "comma")
+    assert done.code == 0, str(done)
+    noted = rig.checkpoint()
+    assert noted is not None
+    assert noted.extra["dialects"] == [{"files": 1, "delimiter": ",", "encoding": "utf-8"}]
+    assert noted.extra["header"] == ["a", " x;b"]
+
+    proven = rig.verify("--source", rig.source, "--job-id", rig.job_id)
+    assert proven.code == 0, str(proven)
+    assert "the source was read with delimiter ',', encoding utf-8: as job job has noted" in proven.out
+
+    anew = rig.verify("--source", rig.source)
+    assert anew.code == 1, str(anew)
+    assert "delimiter ';', encoding utf-8: found anew in the source, as no --job-id is given" in anew.out
+
+    other = rig.run("--delimiter", "semicolon")
+    assert other.code == 64, str(other)
+    assert "DELIMITER, ENCODING: the job job began with delimiter ','" in other.err
+
+
+def test_east_asian_source_with_a_sep_line_is_sent_and_proven(rig: SequencerRig) -> None:
+    Path(rig.source).write_bytes('sep=|\r\n名|ソ\r\n表|"能|\r\n"\r\nポ|ソ"\r\n'.encode("cp932"))
+    done = rig.run("--encoding", "ms932")
+    assert done.code == 0, str(done)
+    proven = rig.verify("--source", rig.source, "--job-id", rig.job_id)
+    assert proven.code == 0, str(proven)
+    assert "2 records" in proven.out
+    assert "delimiter '|', encoding cp932: as job job has noted" in proven.out
