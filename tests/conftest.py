@@ -13,8 +13,8 @@ settings.load_profile("csvpipe")
 _WITH_LEVELS = ("librdkafka", "botocore", "urllib3")
 
 
-@pytest.fixture
-def logging_as_before() -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
     """Put handlers and levels back: those of a command write to the stderr of its own test, which is closed then."""
     root, others = logging.getLogger(), [logging.getLogger(name) for name in _WITH_LEVELS]
     handlers, level, levels = root.handlers[:], root.level, [other.level for other in others]

@@ -16,8 +16,6 @@ from sequencer.model import FOUND_RECORDS, Checkpoint, JobStatus, Place, Progres
 from sequencer.settings import JobSettings
 from sequencer.stopping import StopRequest, StopRequestedError
 
-pytestmark = pytest.mark.usefixtures("logging_as_before")
-
 
 def ended(status: JobStatus) -> Checkpoint:
     return Checkpoint(

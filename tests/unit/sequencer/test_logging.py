@@ -11,8 +11,6 @@ import pytest
 from sequencer.logging import configure_logging
 from sequencer.settings import JobSettings
 
-pytestmark = pytest.mark.usefixtures("logging_as_before")
-
 
 def configured(**given: str) -> logging.Logger:
     configure_logging(JobSettings(_env_file=None, job_id="j", kafka_topic="t", **given))  # type: ignore[arg-type]

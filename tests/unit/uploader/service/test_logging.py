@@ -10,9 +10,6 @@ from uploader.logging import UploadLog, configure_logging
 UPLOAD_ID = "a" * 32
 
 
-pytestmark = pytest.mark.usefixtures("logging_as_before")
-
-
 def test_text_line_begins_with_the_upload(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(level="INFO", form="text")
     UploadLog(logging.getLogger("uploader.test"), UPLOAD_ID).info("Chunk %d/%d: %s processed", 3, 17, "x.csv")
