@@ -146,14 +146,6 @@ class UploadNotFoundError(CsvPipeError):
     title = "Upload not found"
 
 
-class UploadKnownError(CsvPipeError):
-    """An upload that is to be recovered is in the database already; nobody sees this."""
-
-    code = "upload_known"
-    status = 409
-    title = "Upload known"
-
-
 class ChunkNotFoundError(CsvPipeError):
     """The upload has no chunk of this number."""
 

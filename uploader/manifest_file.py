@@ -14,19 +14,14 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from contracts.errors import CsvPipeError
 from uploader.store.records import ChunkRecord, UploadRecord
 
 MANIFEST_FILE = ".manifest.json"
 CLEANED_SUFFIX = ".cleaned"
 
 
-class ManifestFileError(CsvPipeError):
+class ManifestFileError(Exception):
     """A manifest file cannot be read; the text names it and the reason."""
-
-    code = "manifest_file"
-    status = 500
-    title = "Manifest file not readable"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,10 +15,10 @@ from functools import partial
 
 from contracts.states import ChunkState
 from uploader.clock import Clock
-from uploader.errors import SameMomentError, UploadGoneError, UploadKnownError
+from uploader.errors import SameMomentError, UploadGoneError
 from uploader.files import ChunkFiles
 from uploader.manifest_file import ManifestFileError, StoredManifest, read_manifest
-from uploader.store.protocol import Store
+from uploader.store.protocol import Restored, Store
 from uploader.store.records import ChunkRecord, UploadRecord
 from uploader.transitions import SAFE_IN_BUCKET, found_cleaned, lost, summarised
 
@@ -77,7 +77,7 @@ class Rebuild:
                 return self._repair(found)
             return self._store_anew(found)
         except (ManifestFileError, SameMomentError) as error:
-            return Finding(upload_id=upload_id, outcome=Outcome.UNREADABLE, chunks={}, notes=[error.detail])
+            return Finding(upload_id=upload_id, outcome=Outcome.UNREADABLE, chunks={}, notes=[str(error)])
 
     def _known_without_manifest(self, upload_id: str) -> Finding:
         if upload_id in self._store.find_many([upload_id]):
@@ -92,11 +92,11 @@ class Rebuild:
         upload = replace(_summarised(found.upload, chunks, counts, at=at), holder=self._holder)
         notes = [f"chunk {chunk.chunk_id}: {chunk.error}" for chunk in chunks if chunk.error is not None]
         if not self._dry_run:
-            try:
-                if not self._store.restore(upload, chunks):
-                    notes.append("its Idempotency-Key belongs to another upload now")
-            except UploadKnownError:
+            restored = self._store.restore(upload, chunks)
+            if restored is Restored.KNOWN:
                 return Finding(upload_id=upload.upload_id, outcome=Outcome.KNOWN, chunks=counts, notes=[])
+            if restored is Restored.WITHOUT_KEY:
+                notes.append("its Idempotency-Key belongs to another upload now")
             # It stays locked where its process died around the commit; the manifest says now whose the files are.
             self._files.forget_lock(upload.upload_id)
         return Finding(upload_id=upload.upload_id, outcome=Outcome.RESTORED, chunks=counts, notes=notes)

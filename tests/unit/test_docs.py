@@ -106,7 +106,7 @@ def test_api_lists_every_error_with_its_status() -> None:
     listed = {(int(status), code) for status, codes in rows for code in re.findall(r"`([^`]+)`", codes)}
     of_messages = {(422, "invalid_message")}
     of_the_framework = {(422, "invalid_request")}
-    of_nobody_who_listens = {(499, "upload_aborted"), (409, "upload_known")}
+    of_nobody_who_listens = {(499, "upload_aborted")}
     assert listed == (raised - of_messages - of_nobody_who_listens) | of_the_framework
 
 

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol, Self
 
 from contracts.states import ChunkState, UploadState
@@ -36,6 +37,16 @@ class Page:
     after: tuple[datetime, str] | None = None
     dataset_name: str | None = None
     state: UploadState | None = None
+
+
+class Restored(StrEnum):
+    """What became of an upload that was to be stored from its manifest file."""
+
+    STORED = "stored"
+    WITHOUT_KEY = "without_key"
+    """It is stored, and its idempotency key belongs to another upload now."""
+    KNOWN = "known"
+    """It was there already, and was left as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,11 +183,10 @@ class Store(Protocol):
     def tally(self, *, holder: str) -> Tally:
         """Count the chunks on the disk of ``holder``, but for those of deleted uploads."""
 
-    def restore(self, upload: UploadRecord, chunks: Sequence[ChunkRecord]) -> bool:
-        """Store an upload that a manifest file describes, unless it is known; return whether its key could be kept.
+    def restore(self, upload: UploadRecord, chunks: Sequence[ChunkRecord]) -> Restored:
+        """Store an upload that a manifest file describes, unless it is known.
 
         Raises:
-            UploadKnownError: it is known already.
             SameMomentError: another upload of the dataset was created at the same moment.
         """
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine, and_, insert, select
 
-from uploader.errors import SameMomentError, UploadKnownError
+from uploader.errors import SameMomentError
 from uploader.store.engine import writing
+from uploader.store.protocol import Restored
 from uploader.store.records import ChunkRecord, UploadRecord
 from uploader.store.rows import values_of
 from uploader.store.tables import chunks, uploads
@@ -19,11 +20,11 @@ class RestoreTable:
     def __init__(self, engine: Engine) -> None:
         self._restore_engine = engine
 
-    def restore(self, upload: UploadRecord, chunks_: Sequence[ChunkRecord]) -> bool:
-        """Store an upload that a manifest file describes, unless it is known; return whether its key could be kept."""
+    def restore(self, upload: UploadRecord, chunks_: Sequence[ChunkRecord]) -> Restored:
+        """Store an upload that a manifest file describes, unless it is known."""
         with writing(self._restore_engine) as connection:
             if _exists(connection, uploads.c.upload_id == upload.upload_id):
-                raise UploadKnownError(f"upload {upload.upload_id} is known")
+                return Restored.KNOWN
             same = and_(uploads.c.dataset_name == upload.dataset_name, uploads.c.created_at == upload.created_at)
             if _exists(connection, same):
                 raise SameMomentError(
@@ -35,7 +36,7 @@ class RestoreTable:
             values = values_of(upload) | {"idempotency_key": None if key_is_taken else key}
             connection.execute(insert(uploads), values)
             connection.execute(insert(chunks), [values_of(chunk) for chunk in chunks_])
-            return not key_is_taken
+            return Restored.WITHOUT_KEY if key_is_taken else Restored.STORED
 
 
 def _exists(connection: Connection, condition: object) -> bool:
