@@ -96,7 +96,7 @@ def test_refusal_before_the_end_of_the_body_stops_the_sending(fake: FakeUploader
     assert sum(sent) < len(content)
 
 
-@pytest.mark.parametrize("status", [408, 429, 503, 507])
+@pytest.mark.parametrize("status", [408, 429, 502, 503, 504, 507])
 def test_busy_uploader_says_when_to_try_again(fake: FakeUploader, status: int) -> None:
     fake.status, fake.answer, fake.headers = (
         status,

@@ -30,7 +30,7 @@ def uploader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUpload
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUploader]:
     """Give an uploader that waits for nothing long."""
     directory = tmp_path_factory.mktemp("chunks")
-    with running_uploader(directory, request_timeout_s=0.5, keep_alive_s=1, send_timeout_s=0.5) as server:
+    with running_uploader(directory, request_timeout_s=2, keep_alive_s=1, send_timeout_s=1) as server:
         yield server
 
 
