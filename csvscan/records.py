@@ -62,7 +62,7 @@ class RecordFinder:
         if quotes is None:
             self._quotes.pass_block()
         else:
-            self._look_for_backslash(block)
+            self._look_for_backslash(block, quotes)
             starters = _union(_union(lf, cr), delimiters)
             if starters is None:
                 starters = bits.zeros(block.size)
@@ -81,13 +81,14 @@ class RecordFinder:
         self._base_byte += block.size
         return self._lines.feed(lf, cr, size=block.size), delimiters
 
-    def _look_for_backslash(self, block: Block) -> None:
+    def _look_for_backslash(self, block: Block, quotes: Words) -> None:
         if self.has_backslash_quote:
             return
-        across = self._ended_in_backslash and int(block.data[0]) == self._quote
-        # Most blocks hold no backslash at all, which is told at no cost.
-        within = block.holds(_BACKSLASH) is not False and bytes((_BACKSLASH, self._quote)) in block.data.tobytes()
-        self.has_backslash_quote = across or within
+        backslashes = self._masks.mask(block, _BACKSLASH)  # most blocks hold none, which is told at no cost
+        if backslashes is None:
+            self.has_backslash_quote = self._ended_in_backslash and bits.test(quotes, 0)
+        else:
+            self.has_backslash_quote = bool((quotes & bits.shift_up(backslashes, self._ended_in_backslash)).any())
 
     def finish(self) -> LineEnds:
         """Take the end of the content for the line end of the last record, where that is missing."""
