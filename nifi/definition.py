@@ -26,6 +26,14 @@ _OF_ONE_VERSION = frozenset({"propertyDescriptors", "bundle", "controllerService
 """What a newer NiFi fills in by itself; properties are compared one by one."""
 
 
+KEPT_AT_DEFAULT = frozenset({("org.apache.nifi.processors.attributes.UpdateAttribute", "Store State")})
+"""Types and names of properties that an export keeps, whatever their value.
+
+NiFi 2.3.0 calls UpdateAttribute with null for an unset `Store State` when it restores a flow. The processor takes that
+for stateful, has one more relationship, which nothing is connected to, and is invalid after every restart.
+"""
+
+
 def load_flow(path: Path = FLOW_FILE) -> Json:
     """Read a flow definition.
 
@@ -215,6 +223,8 @@ def _drop_defaults(component: Json, defaults: Mapping[str, str | None]) -> None:
     properties = component.get("properties", {})
     idle = [name for name, value in properties.items() if value is None or value == defaults.get(name)]
     for name in idle:
+        if properties[name] is not None and (component["type"], name) in KEPT_AT_DEFAULT:
+            continue
         del properties[name]
         component["propertyDescriptors"].pop(name, None)
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from csvpipe.commands.nifi import app
-from nifi.definition import FLOW_FILE, Json, load_flow
+from nifi.definition import FLOW_FILE, KEPT_AT_DEFAULT, Json, load_flow
 from nifi.errors import (
     InvalidFlowError,
     MissingParameterError,
@@ -279,7 +279,19 @@ def test_export_holds_no_property_at_its_default(nifi: NiFiServer, tmp_path: Pat
         for component in (*contents["processors"], *contents["controllerServices"])
         for name, value in component["properties"].items()
         if value == defaults[instances[component["identifier"]]].get(name)
+        and (component["type"], name) not in KEPT_AT_DEFAULT
     ] == []
+
+
+def test_flow_is_valid_and_runs_after_a_restart_of_nifi(restored: NiFiServer, source: FakeChunkSource) -> None:
+    restored.stop()
+    restored.start()
+    wait_until(lambda: restored.status().faults == [], what="the flow runs", deadline_s=60, explain=restored.describe)
+
+    assert not restored.deploy().created
+    message = source.offer(b"id\r\n1\r\n", dataset="restarted")
+    restored.send(message)
+    assert restored.wait_landed(message) == b"id\r\n1\r\n"
 
 
 def test_export_holds_no_value_of_its_environment(nifi: NiFiServer, tmp_path: Path) -> None:

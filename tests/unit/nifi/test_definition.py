@@ -132,6 +132,16 @@ def test_export_drops_what_is_at_the_default_of_its_nar(flow: Json) -> None:
     assert exported["properties"]["sha256"], "what has no default stays"
 
 
+def test_export_keeps_the_default_that_a_restart_of_nifi_needs(flow: Json) -> None:
+    export = deepcopy(flow)
+    name = _processor(export, "Name the object")
+    name.update(instanceIdentifier="i")
+    normal = normalise_export(export, defaults={}, property_defaults={"i": {"Store State": "Do not store state"}})
+    kept = _processor(normal, "Name the object")
+    assert kept["properties"]["Store State"] == "Do not store state"
+    assert "Store State" in kept["propertyDescriptors"]
+
+
 def test_property_set_back_to_its_default_leaves_the_file(flow: Json) -> None:
     export = deepcopy(flow)
     fetch = _processor(export, "Fetch the chunk")

@@ -97,6 +97,13 @@ def test_flow_has_the_processors_of_the_plan(flow: Json) -> None:
     assert {p["type"].rsplit(".", 1)[1] for p in flow["flowContents"]["processors"]} == PLAN
 
 
+def test_processors_that_update_attributes_say_that_they_keep_no_state(flow: Json) -> None:
+    """NiFi 2.3.0 takes an unset `Store State` for stateful when it restarts, and the processor is invalid then."""
+    found = _processors(flow, "UpdateAttribute")
+    assert len(found) == 7
+    assert {p["properties"].get("Store State") for p in found} == {"Do not store state"}
+
+
 def test_no_relationship_ends_by_accident(flow: Json) -> None:
     for processor in flow["flowContents"]["processors"]:
         kind = processor["type"].rsplit(".", 1)[1]
