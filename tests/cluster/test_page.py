@@ -6,7 +6,9 @@ controllers are real.
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from stack.tools import provide_go
 from tests.support.certificates import CertificateAuthority
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.fake_kubelet import FakeKubelet, running_kubelet
@@ -24,6 +27,7 @@ from tests.support.waiting import wait_until
 
 PAGE = ROOT / "docs" / "kubernetes.md"
 FAKE_CRD = Path(__file__).parent / "data" / "fake-external-secrets-crd.yaml"
+GATEWAY_API = "v1.3.0"
 BY_HAND = "kubectl --namespace csv-ingestion create secret generic"
 OURS = "/api/v1/namespaces/csv-ingestion"
 STATEFUL_SET = f"/apis/apps/v1/namespaces/csv-ingestion/statefulsets/{UPLOADER}"
@@ -263,3 +267,33 @@ def test_every_command_of_the_page_that_needs_no_node_is_run() -> None:
         for line in block.text.replace("\\\n", " ").splitlines():
             if line.startswith("kubectl") and not needs_more.search(line):
                 assert block.kind in CLUSTER_KINDS, f"{block.place}: {line}"
+
+
+def test_gateway_takes_the_route_that_replaces_the_ingress(
+    cluster: Cluster, kubelet: FakeKubelet, newcomer: Path
+) -> None:
+    kinds = gateway_kinds()
+    done = cluster.kubectl("apply", "--server-side", *(word for file in kinds for word in ("-f", str(file))))
+    assert done.returncode == 0, done.stderr
+    (newcomer / "k8s").unlink()
+    shutil.copytree(ROOT / "k8s", newcomer / "k8s")
+    with (newcomer / "k8s" / "overlays" / "hanoi" / "kustomization.yaml").open("a") as file:
+        file.write("components: [../../components/gateway]\n")
+    run(cluster, newcomer, "kubectl apply -k k8s/base/namespace")
+    wait_until(lambda: cluster.kubectl("get", "httproutes").returncode == 0, what="the kind is known", deadline_s=60)
+    run(cluster, newcomer, "kubectl apply --server-side -k k8s/overlays/hanoi")
+    route = cluster.get(f"/apis/gateway.networking.k8s.io/v1/namespaces/csv-ingestion/httproutes/{UPLOADER}")
+    (rule,) = route["spec"]["rules"]
+    assert rule["timeouts"] == {"request": "0s"}, "the server keeps what it knows, and drops nothing"
+    assert cluster.get("/apis/networking.k8s.io/v1/namespaces/csv-ingestion/ingresses")["items"] == []
+    assert kubelet.faults == []
+
+
+def gateway_kinds() -> list[Path]:
+    """Return the definitions of the Gateway API's standard channel, from its own module."""
+    module = f"sigs.k8s.io/gateway-api@{GATEWAY_API}"
+    command = [provide_go(print), "mod", "download", "-json", module]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    directory = Path(json.loads(done.stdout)["Dir"]) / "config" / "crd" / "standard"
+    return sorted(directory.glob("gateway.networking.k8s.io_*.yaml"))
