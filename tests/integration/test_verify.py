@@ -135,8 +135,8 @@ def test_object_that_is_deleted_between_stat_and_read_is_a_difference(
 def test_object_that_is_replaced_while_it_is_read_is_not_read_on(
     landed: Manifest, minio: MinioServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings, key = minio.stack.context.settings, landed.chunks[0].key
-    with cutting_proxy(settings.host, settings.minio_port, cuts=1, cut_after_bytes=1_500_000) as proxy:
+    key = landed.chunks[0].key
+    with cutting_proxy(*minio.address, cuts=1, cut_after_bytes=1_500_000) as proxy:
         monkeypatch.setenv("S3_ENDPOINT", proxy.url)
         blocks = connect(load_settings()).read(key)
         next(blocks)
@@ -156,8 +156,7 @@ def test_bucket_that_does_not_exist_is_a_wrong_setting(
 def test_stream_that_breaks_off_is_taken_up_at_its_byte(
     verify: Verify, landed: Manifest, minio: MinioServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = minio.stack.context.settings
-    with cutting_proxy(settings.host, settings.minio_port, cuts=4, cut_after_bytes=700_000) as proxy:
+    with cutting_proxy(*minio.address, cuts=4, cut_after_bytes=700_000) as proxy:
         monkeypatch.setenv("S3_ENDPOINT", proxy.url)
         assert verify(landed.upload_id) == 0
         assert proxy.cuts_made == 4
@@ -166,8 +165,7 @@ def test_stream_that_breaks_off_is_taken_up_at_its_byte(
 def test_stream_that_breaks_off_every_time_exits_with_69(
     verify: Verify, landed: Manifest, minio: MinioServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = minio.stack.context.settings
-    with cutting_proxy(settings.host, settings.minio_port, cuts=1000, cut_after_bytes=10_000) as proxy:
+    with cutting_proxy(*minio.address, cuts=1000, cut_after_bytes=10_000) as proxy:
         monkeypatch.setenv("S3_ENDPOINT", proxy.url)
         assert verify(landed.upload_id) == ExitCode.UNAVAILABLE
 

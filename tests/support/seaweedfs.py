@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
 import httpx
@@ -35,6 +36,12 @@ class SeaweedServer:
     access_key: str = "tester"
     secret_key: str = "tester-secret"
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Return host and port."""
+        parts = urlsplit(self.endpoint)
+        return str(parts.hostname), int(parts.port or 80)
+
     def client(self) -> S3Client:
         """Return a boto3 client."""
         return boto3.client(
@@ -57,7 +64,15 @@ def running_seaweedfs(root: Path) -> Iterator[SeaweedServer]:
     identities = root / "identities.json"
     identities.write_text(json.dumps({"identities": [{"name": "tester", "credentials": keys, "actions": _ACTIONS}]}))
     (root / "data").mkdir()
-    command: list[str | Path] = [program, "-logtostderr", "server", f"-dir={root / 'data'}", "-ip=127.0.0.1", "-filer", "-s3"]
+    command: list[str | Path] = [
+        program,
+        "-logtostderr",
+        "server",
+        f"-dir={root / 'data'}",
+        "-ip=127.0.0.1",
+        "-filer",
+        "-s3",
+    ]
     command += [f"-{name}={port}" for name, port in zip(_PORTS, ports, strict=True)]
     command += [f"-s3.port={s3_port}", f"-s3.port.grpc={s3_grpc_port}", f"-s3.config={identities}"]
     command += ["-volume.max=20", "-master.volumeSizeLimitMB=64"]

@@ -81,6 +81,12 @@ class MinioServer(Service):
         return f"http://{self.stack.context.settings.host}:{self.stack.context.settings.minio_port}"
 
     @property
+    def address(self) -> tuple[str, int]:
+        """Return host and port."""
+        settings = self.stack.context.settings
+        return settings.host, settings.minio_port
+
+    @property
     def access_key(self) -> str:
         """Return the root user."""
         return self.stack.context.secrets.minio_root_user
