@@ -292,7 +292,7 @@ def test_gateway_takes_the_route_that_replaces_the_ingress(
 def gateway_kinds() -> list[Path]:
     """Return the definitions of the Gateway API's standard channel, from its own module."""
     module = f"sigs.k8s.io/gateway-api@{GATEWAY_API}"
-    command = [provide_go(print), "mod", "download", "-json", module]
+    command: list[str | Path] = [provide_go(print), "mod", "download", "-json", module]
     done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     directory = Path(json.loads(done.stdout)["Dir"]) / "config" / "crd" / "standard"
