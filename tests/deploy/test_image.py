@@ -232,7 +232,7 @@ def test_health_check_follows_the_port_of_the_settings(engine: Engine, images: d
             engine.podman("exec", "--env", f"API_PORT={free_port()}", container, *command)
 
 
-@pytest.mark.parametrize("command", ["upload", "status", "list", "verify", "nifi", "openapi"])
+@pytest.mark.parametrize("command", ["upload", "status", "list", "verify", "bucket", "nifi", "openapi"])
 def test_uploader_has_the_command(engine: Engine, images: dict[str, str], command: str) -> None:
     assert f"csvpipe {command}" in engine.run(images["uploader"], command, "--help")
 
