@@ -17,14 +17,18 @@ from pathlib import Path
 import pytest
 
 from tests.support.kafka_cluster import KafkaCluster, kafka_cluster
-from tests.support.persistent_job import PersistentJob
+from tests.support.persistent_job import PersistentJob, sent
 from tests.support.sequencing import SequencerRig
+from tests.support.waiting import wait_until
 
 HARMS = 2 + int(os.environ.get("CSVPIPE_CHAOS_KILLS", "4")) // 10
 ROWS_FOR_EACH_HARM = 100_000
 SLOW_BYTES_PER_S = 3 * 1024 * 1024
 MODES = ("exclusive", "transactional")
 SHORT = {"DELIVERY_TIMEOUT_S": "8", "LEASE_S": "16", "REQUIRE_DURABLE_TOPIC": "true"}
+HELD_BYTES = 200_000
+"""More than any request but one with records has."""
+WAITS = "may still arrive"
 OFTEN = ("--compression", "none", "--checkpoint-interval", "2000")
 
 
@@ -75,3 +79,32 @@ def test_leaders_that_are_killed_and_frozen_cost_no_row(
         cluster.slow_down(0)
         job.finish()
     rig.assert_proven(rows)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("sends_already", [False, True], ids=["while its successor waits", "when its successor sends"])
+def test_request_of_a_killed_process_arrives_late_at_a_leader_with_replicas(
+    cluster: KafkaCluster, tmp_path: Path, sends_already: bool
+) -> None:
+    rig = SequencerRig(cluster, tmp_path, environment={**SHORT, "DELIVERY_TIMEOUT_S": "4", "LEASE_S": "12"})
+    rig.write_source(ROWS_FOR_EACH_HARM)
+    cluster.slow_down(SLOW_BYTES_PER_S)
+    given = ("--bootstrap-servers", cluster.distant_bootstrap, *OFTEN)
+    line = cluster.lines[cluster.leader_of(rig.topic) - 1]
+    with rig.start(*given) as killed:
+        wait_until(lambda: sent(rig) > 0, what="it sends", deadline_s=120, poll_s=0.01, explain=killed.said)
+        line.hold_back()
+        held = "a request with records is held back"
+        wait_until(lambda: line.late_bytes > HELD_BYTES, what=held, deadline_s=60, poll_s=0.01)
+        killed.kill()
+    before = sent(rig)
+    with rig.start(*given) as process:
+        wait_until(lambda: WAITS in process.said(), what="it waits", deadline_s=120, explain=process.said)
+        if sends_already:
+            further = "it sends again"
+            wait_until(lambda: sent(rig) > before, what=further, deadline_s=120, poll_s=0.01, explain=process.said)
+        line.deliver_late()
+        cluster.slow_down(0)
+        ended = rig.end_of(process)
+    assert ended.code == 0, str(ended)
+    rig.assert_proven(ROWS_FOR_EACH_HARM)
