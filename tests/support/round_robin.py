@@ -28,6 +28,7 @@ class RoundRobinProxy:
         self._loop: asyncio.AbstractEventLoop
         self._stopped: asyncio.Event
         self._began = threading.Event()
+        self._connections: set[asyncio.Task[None] | None] = set()
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.taken = [0] * len(self._targets)
 
@@ -49,10 +50,14 @@ class RoundRobinProxy:
         server.close()
 
     async def _serve(self, requests: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+        # A stream knows its reader weakly: without this a connection that waits is garbage, and is collected.
+        connection = asyncio.current_task()
+        self._connections.add(connection)
         with suppress(asyncio.CancelledError):  # the proxy stops
             found = await self._dial()
             if found is not None:
                 await _forward(requests, answers, *found)
+        self._connections.discard(connection)
         answers.close()
 
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
