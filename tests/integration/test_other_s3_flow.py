@@ -1,0 +1,51 @@
+"""The landing of chunks through the real flow, run once more on another S3 server than MinIO: SeaweedFS.
+
+The tests are those of the flow, with this module's ``nifi`` in place of theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+
+from tests.integration.test_nifi_flow import (  # noqa: F401  pytest finds them here
+    test_chunk_above_the_threshold_goes_in_parts,
+    test_chunk_lands_byte_identical_with_its_proof,
+    test_chunk_without_rows_and_even_without_bytes_lands,
+    test_content_that_differs_is_fetched_again_and_never_stored,
+    test_many_chunks_land_each_once,
+    test_same_message_again_leaves_the_same_object,
+    test_wrong_credentials_are_loud_and_lose_nothing,
+)
+from tests.support.nifi import NiFiServer
+from tests.support.seaweedfs import SeaweedServer, running_seaweedfs
+from tests.support.services import MinioServer, running_stack
+
+
+class NiFiOnSeaweedFS(NiFiServer):
+    """NiFi, and a flow that writes to SeaweedFS."""
+
+    def on(self, server: SeaweedServer) -> NiFiOnSeaweedFS:
+        """Take ``server`` for the object store; the tests ask it what they ask a ``MinioServer``."""
+        self.minio = cast("MinioServer", server)
+        return self
+
+    def parameters(self) -> dict[str, str]:
+        """Return the parameters of the flow, with the address and the keys of SeaweedFS."""
+        store = self.minio
+        own = {"s3.endpoint": store.endpoint, "s3.access.key": store.access_key, "s3.secret.key": store.secret_key}
+        return {**super().parameters(), **own}
+
+
+@pytest.fixture(scope="module")
+def nifi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NiFiServer]:
+    """Give a real NiFi whose flow writes to SeaweedFS."""
+    with (
+        running_seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as store,
+        running_stack(tmp_path_factory.mktemp("nifi"), ["nifi"]) as stack,
+    ):
+        server = NiFiOnSeaweedFS(stack).on(store)
+        server.deploy()
+        yield server
