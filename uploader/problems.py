@@ -122,13 +122,13 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 def _methods(request: Request) -> set[str]:
     """Return what the path of ``request`` can be asked with; Starlette names the methods of one route only."""
-    routes: list[BaseRoute] = request.app.routes
-    return {
-        method
-        for route in routes
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
-        for method in route.methods or ()
-    }
+    all_routes: list[BaseRoute] = request.app.routes
+    matching = [
+        route for route in all_routes if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    ]
+    # "/uploads/known" is also an "/uploads/{upload_id}", and is not meant as one.
+    literal = [route for route in matching if not route.param_convertors]
+    return {method for route in literal or matching for method in route.methods or ()}
 
 
 async def _disk(request: Request, error: Exception) -> JSONResponse:

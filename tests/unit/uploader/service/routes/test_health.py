@@ -62,6 +62,19 @@ class TestProblems:
         assert_problem(answer, 405, "method_not_allowed")
         assert answer.headers["allow"] == "GET"
 
+    @pytest.mark.parametrize(
+        ("path", "allowed"),
+        [
+            (f"/chunks/{UNKNOWN}/1/download", "GET, HEAD"),
+            (f"/uploads/{UNKNOWN}", "DELETE"),
+            ("/uploads/known", "POST"),
+        ],
+    )
+    def test_allow_names_every_method_of_the_path_and_no_other(
+        self, client: httpx.Client, path: str, allowed: str
+    ) -> None:
+        assert client.options(path).headers["allow"] == allowed
+
     def test_the_unforeseen_tells_the_log_and_not_the_client(
         self,
         server: RunningUploader,
