@@ -19,7 +19,6 @@ from csvpipe.exits import exit_code_of
 from sequencer.errors import JobSettingsError
 from sequencer.schema import load_schema
 
-pytestmark = pytest.mark.usefixtures("logging_as_before")
 LOADERS: dict[str, Callable[[], object]] = {
     "csvpipe": csvpipe.settings.load_settings,
     "sequencer": sequencer.settings.load_settings,
