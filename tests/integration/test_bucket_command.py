@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -15,8 +15,8 @@ Run = Callable[..., int]
 
 
 @pytest.fixture
-def bucket(minio: MinioServer, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command and return its exit code."""
+def bucket(minio: MinioServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Give the command, which returns its exit code; buckets that it has created are removed."""
     monkeypatch.setenv("S3_ENDPOINT", minio.endpoint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", minio.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", minio.secret_key)
@@ -26,7 +26,14 @@ def bucket(minio: MinioServer, monkeypatch: pytest.MonkeyPatch) -> Run:
             main(["bucket", *arguments])
         return int(caught.value.code or 0)
 
-    return bucket
+    before = _buckets(minio)
+    yield bucket
+    for name in _buckets(minio) - before:
+        minio.client().delete_bucket(Bucket=name)
+
+
+def _buckets(minio: MinioServer) -> set[str]:
+    return {entry.get("Name", "") for entry in minio.client().list_buckets()["Buckets"]}
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
@@ -38,7 +45,7 @@ def test_bucket_is_created_once(
     assert bucket(name) == 0
     assert bucket(name) == 0
     assert capsys.readouterr().out.splitlines() == [f"bucket {name}: created", f"bucket {name}: exists already"]
-    assert name in [entry["Name"] for entry in minio.client().list_buckets()["Buckets"]]
+    assert name in _buckets(minio)
 
 
 def test_bucket_of_the_settings_is_the_default(bucket: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,8 +101,11 @@ def test_user_without_rights_on_the_options_of_a_topic_sends_without_the_fence_a
     assert f"the options of {rig.topic} cannot be read" in ended.err
     assert "accepts records of any age" in ended.err
     rig.assert_proven(ROWS)
-    refused = rig_by("scram", KAFKA_USERNAME="without-options", REQUIRE_DURABLE_TOPIC="true").run()
-    assert refused.code == 78, str(refused)
+
+
+def test_user_without_rights_on_the_options_of_a_topic_cannot_require_a_durable_one(rig_by: MakeRig) -> None:
+    ended = rig_by("scram", KAFKA_USERNAME="without-options", REQUIRE_DURABLE_TOPIC="true").run()
+    assert ended.code == 78, str(ended)
 
 
 def test_user_without_the_right_to_transactions_is_told_so(rig_by: MakeRig) -> None:
