@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 from stack.errors import StackError
 
 _TIMEOUT_S = 20.0
+_PAUSE_S = 0.5
 _PAGE = 100  # Airflow's maximum_page_limit
 
 
@@ -21,10 +23,15 @@ class AirflowApiError(StackError):
 
 
 class AirflowApi:
-    """Airflow at ``url`` under the simple auth manager with all users as admins."""
+    """Airflow at ``url`` under the simple auth manager with all users as admins.
 
-    def __init__(self, url: str) -> None:
+    Its database is SQLite here, which one process at a time writes to: on a busy machine a call gets 500 ("database is
+    locked"). Every call may be repeated, and is for ``patience_s`` seconds.
+    """
+
+    def __init__(self, url: str, *, patience_s: float = 60.0) -> None:
         self._url = url
+        self._patience_s = patience_s
         self._token: str | None = None
 
     def last_heartbeat(self, part: str) -> datetime | None:
@@ -80,7 +87,11 @@ class AirflowApi:
         return list(self._call("GET", path).json()["task_instances"])
 
     def _call(self, method: str, path: str, *, json: object = None, accept: tuple[int, ...] = (200,)) -> httpx.Response:
+        give_up_at = time.monotonic() + self._patience_s
         response = self._send(method, path, json)
+        while response.status_code >= 500 and time.monotonic() < give_up_at:
+            time.sleep(_PAUSE_S)
+            response = self._send(method, path, json)
         if response.status_code == 401:
             self._token = None
             response = self._send(method, path, json)

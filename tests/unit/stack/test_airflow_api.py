@@ -1,0 +1,74 @@
+"""The stack's calls of Airflow's API, answered by a fake that is busy at first."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from stack.airflow_api import AirflowApi, AirflowApiError
+
+
+class FakeAirflow(ThreadingHTTPServer):
+    """Answers the next ``locked`` calls with 500, as Airflow does while its SQLite database is locked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.locked = 0
+        self.calls: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: FakeAirflow
+
+    def do_GET(self) -> None:
+        self._answer(200, {"access_token": "t"})
+
+    def do_PATCH(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.calls.append(f"PATCH {self.path}")
+        if self.server.locked:
+            self.server.locked -= 1
+            self._answer(500, {"detail": {"reason": "Database error"}})
+        else:
+            self._answer(200, {})
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base has it so
+        """Say nothing."""
+
+    def _answer(self, status: int, body: object) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@pytest.fixture
+def airflow() -> Iterator[FakeAirflow]:
+    with FakeAirflow() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_call_is_repeated_while_the_database_is_locked(airflow: FakeAirflow) -> None:
+    airflow.locked = 2
+    AirflowApi(airflow.url).unpause("d")
+    assert airflow.calls == ["PATCH /api/v2/dags/d"] * 3
+
+
+def test_call_that_fails_for_good_is_given_up_with_the_answer(airflow: FakeAirflow) -> None:
+    airflow.locked = 1_000
+    with pytest.raises(AirflowApiError, match=r"500.*Database error"):
+        AirflowApi(airflow.url, patience_s=0).unpause("d")
+    assert airflow.calls == ["PATCH /api/v2/dags/d"]
