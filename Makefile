@@ -54,9 +54,16 @@ check: lint ## Everything that needs no service, in under two minutes
 test: lint ## Everything: check, and the tests on the real services
 	$(RUN) csvpipe stack prepare
 	$(RUN) pytest $(SERVICE_FREE) tests/integration
-	$(RUN) pytest tests/deploy
-	$(RUN) pytest tests/chaos
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-deploy test-chaos
 	$(RUN) pytest tests/e2e
+
+# Both mostly wait, so `test` runs them side by side.
+.PHONY: test-deploy test-chaos
+test-deploy:
+	$(RUN) pytest tests/deploy
+
+test-chaos:
+	$(RUN) pytest tests/chaos
 
 # Not part of `test`: it compiles an API server, 6 to 7 minutes on two cores the first time.
 .PHONY: test-kubernetes
