@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from csvscan.errors import invalid_encoding
@@ -23,17 +24,16 @@ def detect_bom(start: bytes) -> tuple[str, int] | None:
     return next(((name, len(bom)) for bom, name in _BOMS if start.startswith(bom)), None)
 
 
-class MultibyteTranscoder:
-    """Turns text in a declared multi-byte encoding (:mod:`csvscan.multibyte`) into UTF-8, block by block.
+class _Transcoder(ABC):
+    """Turns text into UTF-8 block by block.
 
     What is valid before an invalid sequence is returned first, and the error comes with the next call, so that faults
-    which lie before it are found before it.
+    before it are found before it.
     """
 
-    def __init__(self, encoding: str) -> None:
+    def __init__(self, encoding: str, *, current_row: Callable[[], int]) -> None:
         self._encoding = encoding
-        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
-        self._fed_bytes = 0
+        self._current_row = current_row
         self._fault_byte: int | None = None
 
     def feed(self, block: bytes | bytearray | memoryview) -> bytes:
@@ -54,8 +54,32 @@ class MultibyteTranscoder:
         self._raise_fault()
         return text
 
+    @abstractmethod
+    def _convert_valid(self, data: bytes, *, final: bool) -> bytes:
+        """Return the UTF-8 of what is valid and complete; set ``_fault_byte`` to where an invalid sequence begins."""
+
     def _convert(self, data: bytes, *, final: bool) -> bytes:
         self._raise_fault()
+        return self._convert_valid(data, final=final)
+
+    def _raise_fault(self) -> None:
+        if self._fault_byte is not None:
+            raise invalid_encoding(self._current_row(), self._fault_byte, self._encoding)
+
+
+class MultibyteTranscoder(_Transcoder):
+    """Turns text in a declared multi-byte encoding (:mod:`csvscan.multibyte`) into UTF-8, block by block.
+
+    What is valid before an invalid sequence is returned first, and the error comes with the next call, so that faults
+    which lie before it are found before it.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(encoding, current_row=lambda: 0)
+        self._decoder = codecs.getincrementaldecoder(encoding)("strict")
+        self._fed_bytes = 0
+
+    def _convert_valid(self, data: bytes, *, final: bool) -> bytes:
         held = self._decoder.getstate()[0]
         before, self._fed_bytes = self._fed_bytes - len(held), self._fed_bytes + len(data)
         try:
@@ -64,12 +88,8 @@ class MultibyteTranscoder:
             self._fault_byte = before + error.start
             return (held + data)[: error.start].decode(self._encoding).encode("utf-8")
 
-    def _raise_fault(self) -> None:
-        if self._fault_byte is not None:
-            raise invalid_encoding(0, self._fault_byte, self._encoding)
 
-
-class Utf16Transcoder:
+class Utf16Transcoder(_Transcoder):
     """Turns UTF-16 with a BOM into UTF-8 without one, block by block.
 
     Encoding the result again, with the BOM in front, gives the source: a second U+FEFF is text and stays. What is valid
@@ -84,34 +104,13 @@ class Utf16Transcoder:
     def __init__(self, encoding: str, *, current_row: Callable[[], int] = lambda: 0) -> None:
         if encoding not in ("utf-16-le", "utf-16-be"):
             raise ValueError(f"no byte order in {encoding!r}")
-        self._encoding = encoding
+        super().__init__(encoding, current_row=current_row)
         self._decode = codecs.utf_16_le_decode if encoding == "utf-16-le" else codecs.utf_16_be_decode
-        self._current_row = current_row
         self._pending = b""
         self._pending_byte = 0
         self._bom_ahead = True
-        self._fault_byte: int | None = None
 
-    def feed(self, block: bytes | bytearray | memoryview) -> bytes:
-        """Return the UTF-8 of what is complete with this block; the BOM belongs to what is fed.
-
-        Raises:
-            CsvFormatError: ``invalid_encoding``, for a sequence in what was fed before; its byte is one of the source.
-        """
-        return self._convert(bytes(block), final=False)
-
-    def finish(self) -> bytes:
-        """End the content and return what is left, which is nothing.
-
-        Raises:
-            CsvFormatError: ``invalid_encoding``, also where the content ends within a character.
-        """
-        text = self._convert(b"", final=True)
-        self._raise_fault()
-        return text
-
-    def _convert(self, data: bytes, *, final: bool) -> bytes:
-        self._raise_fault()
+    def _convert_valid(self, data: bytes, *, final: bool) -> bytes:
         source = self._pending + data
         try:
             text, consumed = self._decode(source, "strict", final)
@@ -124,7 +123,3 @@ class Utf16Transcoder:
             self._bom_ahead = False
             text = text.removeprefix("\ufeff")
         return text.encode("utf-8")
-
-    def _raise_fault(self) -> None:
-        if self._fault_byte is not None:
-            raise invalid_encoding(self._current_row(), self._fault_byte, self._encoding)
