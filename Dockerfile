@@ -61,7 +61,7 @@ COPY . .
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
     $SYNC --no-editable --extra sequencer; \
-    slim .venv sequencer.start sequence verify-topic
+    slim .venv sequencer.job.runner sequence verify-topic
 
 FROM python AS runtime
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/var/lib/csvpipe

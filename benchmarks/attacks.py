@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks.http_client import BOUNDARY, HOST, probing_health
 from benchmarks.server_process import Server, uvicorn
 from csvpipe.commands.serve import HTTP_PROTOCOL
-from uploader.handles import raise_handle_limit
+from uploader.runtime.open_file_limit import raise_handle_limit
 
 _MB = 10**6
 _FLOOD_MB = 50

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sequencer.checkpoint import open_checkpoints
-from sequencer.dialect_notes import FileDialect, read_dialects
+from sequencer.checkpoint.factory import open_checkpoints
 from sequencer.errors import SequencerError
-from sequencer.input import JobInput
-from sequencer.model import Checkpoint
+from sequencer.job.dialect_notes import FileDialect, read_dialects
+from sequencer.job.input import JobInput
+from sequencer.job.runner import open_job_input
+from sequencer.model.checkpoint import Checkpoint
+from sequencer.model.source_identity import condensed
 from sequencer.settings import JobSettings
-from sequencer.source_identity import condensed
-from sequencer.start import open_job_input
 
 _WITHOUT_NOTE = "give --job-id with its checkpoint, or --delimiter and --encoding, to prove that as well"
 

@@ -12,8 +12,8 @@ from csvpipe.settings import ClientSettings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from sequencer.s3_reader import ObjectVersion
-    from sequencer.source import Payer
+    from sequencer.settings import Payer
+    from sequencer.source.s3_reader import ObjectVersion
 
 BROKEN_READS_ALLOWED = 5
 """How often in a row one object's stream may break off before it is given up; each time it is resumed at the byte."""
@@ -48,10 +48,10 @@ class S3Objects:
     def _head(self, key: str) -> tuple[ObjectVersion, dict[str, str]] | None:
         from botocore.exceptions import ClientError
 
-        from sequencer.aws_errors import status_of
+        from sequencer.aws.errors import status_of
+        from sequencer.aws.s3_errors import REQUEST_ERRORS
         from sequencer.errors import SequencerError
-        from sequencer.s3_errors import REQUEST_ERRORS
-        from sequencer.s3_reader import head_of
+        from sequencer.source.s3_reader import head_of
 
         try:
             return head_of(self._client, bucket=self._bucket, key=key, payer=self._payer)
@@ -62,7 +62,7 @@ class S3Objects:
 
     def _check_bucket(self) -> None:
         """Tell a missing object from a missing bucket, which HEAD of an object answers alike; asked once."""
-        from sequencer.s3_errors import REQUEST_ERRORS
+        from sequencer.aws.s3_errors import REQUEST_ERRORS
 
         if self._bucket_is_known:
             return
@@ -81,7 +81,7 @@ class S3Objects:
         """
         from botocore.exceptions import ClientError
 
-        from sequencer.s3_errors import REQUEST_ERRORS
+        from sequencer.aws.s3_errors import REQUEST_ERRORS
 
         try:
             if self._has_bucket():
@@ -101,7 +101,7 @@ class S3Objects:
     def _has_bucket(self) -> bool:
         from botocore.exceptions import ClientError
 
-        from sequencer.aws_errors import status_of
+        from sequencer.aws.errors import status_of
 
         try:
             self._client.head_bucket(Bucket=self._bucket)
@@ -121,7 +121,7 @@ class S3Objects:
             StoreAnswerError: what it answers is not what was asked for.
         """
         from sequencer.errors import SequencerError, SourceChangedError, SourceNotFoundError
-        from sequencer.s3_reader import S3Reader
+        from sequencer.source.s3_reader import S3Reader
 
         found = self._head(key)
         if found is None:
@@ -152,8 +152,8 @@ class S3Objects:
         yield from (entry for page in self._pages("", "/") for entry in page[1])
 
     def _pages(self, prefix: str, delimiter: str) -> Iterator[tuple[list[str], list[str]]]:
-        from sequencer.s3_errors import REQUEST_ERRORS
-        from sequencer.s3_reader import payer_argument
+        from sequencer.aws.s3_errors import REQUEST_ERRORS
+        from sequencer.source.s3_reader import payer_argument
 
         pages = self._client.get_paginator("list_objects_v2")
         wanted = {"Bucket": self._bucket, "Prefix": prefix, "Delimiter": delimiter, **payer_argument(self._payer)}
@@ -167,7 +167,7 @@ class S3Objects:
     def _translate(self, error: Exception) -> UnavailableError | ConfigurationError | StoreAnswerError:
         """Return the command's own error for what the store has answered."""
         from sequencer import errors
-        from sequencer.s3_errors import final_s3_error
+        from sequencer.aws.s3_errors import final_s3_error
 
         where = f"bucket {self._bucket!r} at {self._address}"
         told = error if isinstance(error, errors.SequencerError) else final_s3_error(error, where)
@@ -187,7 +187,7 @@ def connect(settings: ClientSettings) -> S3Objects:
         ConfigurationError: the address, the region, the profile or half of the credentials is wrong.
         UnavailableError: what gives the credentials does not answer.
     """
-    from sequencer.aws_errors import making_client
+    from sequencer.aws.errors import making_client
     from sequencer.errors import SequencerError, TryAgainError
 
     try:

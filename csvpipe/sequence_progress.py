@@ -11,7 +11,7 @@ from rich.progress import TaskID
 
 from contracts.counts import counted, format_count
 from csvpipe.console import byte_progress, messages
-from sequencer.model import Progress
+from sequencer.model.progress import Progress
 
 _log = logging.getLogger("sequencer.progress")
 _BAR_S, _LOG_S = 0.5, 10.0

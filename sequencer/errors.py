@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from datetime import UTC, datetime
+from typing import ClassVar, Self
 
 from contracts.errors import CsvPipeError
 
@@ -79,11 +80,29 @@ class TryAgainError(SequencerError):
     exit_code = 75
 
 
+class CheckpointsUnavailableError(TryAgainError):
+    """The store does not answer, or tells us to slow down."""
+
+    code = "checkpoints_unavailable"
+    title = "Checkpoints not reachable"
+
+
 class LeaseHeldError(TryAgainError):
     """Another process runs the job; ``owner`` and ``lease_until`` (UTC) are in ``extra``."""
 
     code = "lease_held"
     title = "Job is running"
+
+    @classmethod
+    def of(cls, job_id: str, *, owner: str, until: float) -> Self:
+        """Return the error that names the process that runs a job, and the end of its lease (seconds since 1970)."""
+        end = datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds")
+        return cls(
+            f"job {job_id} is run by {owner}, whose lease lasts until {end}. If that process is gone, start again "
+            "then; a running process renews its lease",
+            owner=owner,
+            lease_until=end,
+        )
 
 
 class LeaseLostError(TryAgainError):
@@ -91,6 +110,11 @@ class LeaseLostError(TryAgainError):
 
     code = "lease_lost"
     title = "Lease lost"
+
+    @classmethod
+    def of(cls, job_id: str, *, owner: str) -> Self:
+        """Return the error of a process that no longer holds the lease of its job."""
+        return cls(f"{owner} no longer holds the lease of job {job_id}: another process may run it")
 
 
 class ForeignRecordsError(SequencerError):

@@ -12,7 +12,7 @@ from sequencer.settings import JobSettings
 
 
 class TextFormatter(logging.Formatter):
-    """``2026-01-31T23:59:59.123Z INFO sequencer.job: message``."""
+    """``2026-01-31T23:59:59.123Z INFO sequencer.job.job: message``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return ``record`` as one line, and the traceback, where there is one, below it."""

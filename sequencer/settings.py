@@ -10,10 +10,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contracts.env_file import reading_settings
 from sequencer.errors import JobSettingsError
-from sequencer.source import Payer
 
 Mode = Literal["exclusive", "transactional"]
 Compression = Literal["gzip", "lz4", "zstd", "snappy", "none"]
+Payer = Literal["", "requester"]
 Security = Literal["plaintext", "tls", "scram", "iam"]
 EXPIRY_FACTOR = 1.5
 FRAMING_BYTES = 512

@@ -18,7 +18,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from sequencer.prometheus import serving_metrics
+from sequencer.metrics.prometheus import serving_metrics
 
 _TIMEOUT_S = 5.0
 _log = logging.getLogger(__name__)

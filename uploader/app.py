@@ -17,40 +17,40 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from uploader.acceptance import Acceptance
-from uploader.announcer import Announcer
-from uploader.ballast import Ballast
-from uploader.cleaner import Cleaner
-from uploader.clock import Clock, DistinctMoments, utc_now
-from uploader.directory_lock import share_directory
-from uploader.download_spans import DownloadSpans
+from uploader.api.middleware.body_limit import BodyLimit
+from uploader.api.middleware.download_spans import DownloadSpans
+from uploader.api.middleware.request_metrics import RequestMetrics
+from uploader.api.openapi import operation_id, render_document
+from uploader.api.problems import add_problem_handlers
+from uploader.api.routes import chunks, health, metrics, upload, uploads
+from uploader.disk.ballast import Ballast
+from uploader.disk.chunk_files import ChunkFiles
+from uploader.disk.directory_lock import share_directory
 from uploader.errors import ManifestUnavailableError
-from uploader.files import ChunkFiles
-from uploader.gauges import DiskLimits, ReplicaGauges
-from uploader.http_limits import HttpLimits
-from uploader.kafka_announcer import KafkaAnnouncer
-from uploader.logging import configure_logging
-from uploader.loops import Loop
-from uploader.measured_announcer import MeasuredAnnouncer
-from uploader.metrics_page import MetricsPage
-from uploader.openapi import operation_id, render_document
-from uploader.outbox import Outbox
-from uploader.problems import add_problem_handlers
-from uploader.readiness import KafkaProbe, Readiness
-from uploader.reconcile import Reconciler
-from uploader.recovery import make_room, recover
-from uploader.replicas import Replicas
-from uploader.request_metrics import RequestMetrics
-from uploader.routes import chunks, health, metrics, upload, uploads
-from uploader.service import UploadService
+from uploader.http.limits import HttpLimits
+from uploader.http.upgrade_offers import UpgradeOffers
+from uploader.ingest.concurrency_limit import ConcurrencyLimit
+from uploader.kafka.kafka_publisher import KafkaPublisher
+from uploader.kafka.publisher import Publisher
+from uploader.monitoring.exposition import MetricsPage
+from uploader.monitoring.gauges import DiskLimits, ReplicaGauges
+from uploader.monitoring.measured_publisher import MeasuredPublisher
+from uploader.monitoring.readiness import KafkaProbe, Readiness
+from uploader.runtime.blocking_pool import BlockingPool
+from uploader.runtime.clock import Clock, DistinctMoments, utc_now
+from uploader.runtime.logging import configure_logging
+from uploader.runtime.periodic_task import PeriodicTask
 from uploader.settings import Settings, SettingsError, load_settings
-from uploader.slots import UploadSlots
-from uploader.small_bodies import SmallBodies
 from uploader.store.protocol import Store
 from uploader.store.sql import open_store
-from uploader.threads import Threads
 from uploader.tracing import check_tracing, open_spans
-from uploader.upgrade_offers import UpgradeOffers
+from uploader.uploads.acceptance import Acceptance
+from uploader.uploads.cleaner import Cleaner
+from uploader.uploads.outbox import Outbox
+from uploader.uploads.reconciler import Reconciler
+from uploader.uploads.recovery import make_room, recover
+from uploader.uploads.replicas import Replicas
+from uploader.uploads.service import UploadService
 
 ROUTERS = (upload.router, uploads.router, chunks.router, health.router, metrics.router)
 _STOP_S = 15.0
@@ -74,7 +74,7 @@ class Intervals:
 def create_app(
     *,
     settings: Settings | None = None,
-    announcer: Announcer | None = None,
+    announcer: Publisher | None = None,
     clock: Clock = utc_now,
     intervals: Intervals = Intervals(),
 ) -> FastAPI:
@@ -108,10 +108,10 @@ def create_app(
     app.openapi = partial(render_document, app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     app.state.settings = settings
     app.state.moments = DistinctMoments(clock)
-    app.state.upload_slots = UploadSlots(limit=settings.max_concurrent_uploads)
+    app.state.upload_slots = ConcurrencyLimit(limit=settings.max_concurrent_uploads)
     if settings.otel_exporter_otlp_endpoint is not None:
         app.add_middleware(DownloadSpans)
-    app.add_middleware(SmallBodies, within_s=settings.request_timeout_s)
+    app.add_middleware(BodyLimit, within_s=settings.request_timeout_s)
     app.add_middleware(UpgradeOffers)
     app.state.metrics_page = MetricsPage()
     app.add_middleware(RequestMetrics, metrics=app.state.metrics_page.metrics)
@@ -126,7 +126,7 @@ async def _start(
     stack: AsyncExitStack,
     *,
     settings: Settings,
-    announcer: Announcer | None,
+    announcer: Publisher | None,
     clock: Clock,
     intervals: Intervals,
 ) -> None:
@@ -135,7 +135,7 @@ async def _start(
     worker = f"{holder}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
     files = ChunkFiles(settings.temp_dir)
     # One thread for each upload that is announced, and one for each loop: none waits for another.
-    threads = Threads(name="uploader", size=settings.max_concurrent_uploads + 5)
+    threads = BlockingPool(name="uploader", size=settings.max_concurrent_uploads + 5)
     stack.push_async_callback(threads.close)
     await threads.run(files.make_root)
     shared = await threads.run(share_directory, settings.temp_dir)
@@ -147,7 +147,7 @@ async def _start(
     store = await threads.run(open_store, settings.store_url)
     stack.push_async_callback(threads.run, store.close)
     page: MetricsPage = app.state.metrics_page
-    announcer = MeasuredAnnouncer(announcer or _kafka(settings, worker), metrics=page.metrics)
+    announcer = MeasuredPublisher(announcer or _kafka(settings, worker), metrics=page.metrics)
     stack.push_async_callback(threads.run, announcer.close, timeout_s=_FLUSH_S)
 
     outbox = Outbox(
@@ -160,8 +160,10 @@ async def _start(
     await threads.run(ballast.fill)
     event_loop = asyncio.get_running_loop()
 
-    def loop(name: str, step: Callable[[], bool], interval_s: float, longest_s: float = intervals.longest_s) -> Loop:
-        return Loop(name=name, step=step, threads=threads, interval_s=interval_s, longest_s=longest_s)
+    def loop(
+        name: str, step: Callable[[], bool], interval_s: float, longest_s: float = intervals.longest_s
+    ) -> PeriodicTask:
+        return PeriodicTask(name=name, step=step, threads=threads, interval_s=interval_s, longest_s=longest_s)
 
     announcing = loop("outbox", outbox.run_pass, intervals.outbox_s)
 
@@ -225,8 +227,8 @@ async def _start(
     _log.info("Replica %s serves %s from %s", holder, settings.base_url, settings.temp_dir)
 
 
-def _kafka(settings: Settings, worker: str) -> KafkaAnnouncer:
-    return KafkaAnnouncer(
+def _kafka(settings: Settings, worker: str) -> KafkaPublisher:
+    return KafkaPublisher(
         brokers=settings.kafka_brokers,
         topic=settings.kafka_topic_ingest,
         partitions=settings.kafka_partitions,
@@ -263,7 +265,7 @@ def _drop_leases(*workers: Cleaner | Reconciler) -> None:
 
 
 @asynccontextmanager
-async def _running(*loops: Loop) -> AsyncIterator[None]:
+async def _running(*loops: PeriodicTask) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(loop.run()) for loop in loops]
     try:
         yield

@@ -90,10 +90,10 @@ class TooManyUploadsError(CsvPipeError):
     title = "Too many uploads"
 
 
-class SameMomentError(CsvPipeError):
+class TimestampCollisionError(CsvPipeError):
     """Another upload of the dataset began in the same microsecond: the chunks of both would have the same names."""
 
-    code = "same_moment"
+    code = "timestamp_collision"
     status = 503
     title = "Another upload at the same moment"
 
@@ -170,10 +170,10 @@ class ChunkGoneError(CsvPipeError):
     title = "Chunk no longer here"
 
 
-class ChunkElsewhereError(CsvPipeError):
+class ChunkOnOtherReplicaError(CsvPipeError):
     """The chunk's file lies on another replica, ``holder``, and there is no address to send the client to."""
 
-    code = "chunk_elsewhere"
+    code = "chunk_on_other_replica"
     status = 421
     title = "Chunk on another replica"
 
@@ -186,10 +186,10 @@ class ChunkRedirectedError(CsvPipeError):
     title = "Chunk on another replica"
 
 
-class HolderAwayError(CsvPipeError):
+class ReplicaUnavailableError(CsvPipeError):
     """The chunk's file lies on another replica, ``holder``, which has not been heard of for a while."""
 
-    code = "holder_away"
+    code = "replica_unavailable"
     status = 503
     title = "Replica of the chunk is away"
 
@@ -210,10 +210,10 @@ class EvidenceMismatchError(CsvPipeError):
     title = "Evidence does not match the chunk"
 
 
-class UploadOnItsWayError(CsvPipeError):
+class UploadInProgressError(CsvPipeError):
     """Chunks of the upload are announced and have neither landed nor failed."""
 
-    code = "upload_on_its_way"
+    code = "upload_in_progress"
     status = 409
     title = "Upload on its way"
 
@@ -257,7 +257,7 @@ class ManifestLostError(ManifestUnavailableError):
     title = "Manifest database lost"
 
 
-class AnnounceError(CsvPipeError):
+class PublishError(CsvPipeError):
     """Kafka did not acknowledge every message."""
 
     code = "kafka_unavailable"

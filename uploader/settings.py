@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from contracts.env_file import reading_settings
 from contracts.errors import CsvPipeError
 from contracts.names import BUCKET_RAW, BYTES_PER_MB, TOPIC_INGEST
-from uploader.model import ChunkType
+from uploader.domain.cutting import ChunkType
 
 DATABASE_FILENAME = "manifest.sqlite3"
 UPLOAD_WINDOW_S = 60.0

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 
-from uploader.body import StreamedBody
-from uploader.direct_body import take_body
-from uploader.intake import receive_upload
-from uploader.receiving import receiving_directory
+from uploader.disk.staging import receiving_directory
+from uploader.http.body import StreamedBody
+from uploader.http.direct_body import take_body
+from uploader.ingest.receiver import receive_upload
 from uploader.settings import Settings
 
 app = FastAPI()

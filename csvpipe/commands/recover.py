@@ -16,13 +16,13 @@ from contracts.counts import counted, format_count
 from csvpipe.commands.serve import read_settings
 from csvpipe.console import messages, output, record_progress
 from csvpipe.exits import CommandError, ConfigurationError
-from uploader.clock import utc_now
-from uploader.directory_lock import own_directory
-from uploader.files import ChunkFiles
-from uploader.rebuild import BAD_OUTCOMES, Finding, Outcome, Rebuild
-from uploader.recovery import check_disk
+from uploader.disk.chunk_files import ChunkFiles
+from uploader.disk.directory_lock import own_directory
+from uploader.runtime.clock import utc_now
 from uploader.settings import Settings, SettingsError
 from uploader.store.sql import SqlStore, open_store
+from uploader.uploads.rebuild import BAD_OUTCOMES, Finding, Outcome, Rebuild
+from uploader.uploads.recovery import check_disk
 
 
 class NotAllRecoveredError(CommandError):

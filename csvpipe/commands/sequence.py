@@ -12,14 +12,15 @@ from contracts.counts import counted, format_count
 from csvpipe.console import output, shown
 from csvpipe.delimiter_help import DELIMITER_HELP
 from csvpipe.sequence_progress import showing
-from sequencer.input import JobInput
-from sequencer.interruption import InterruptionWatch, wait_on_machine_that_goes
+from sequencer.aws.interruption import InterruptionWatch, wait_on_machine_that_goes
+from sequencer.job.input import JobInput
+from sequencer.job.runner import open_job_input, run_sequence
 from sequencer.logging import configure_logging
-from sequencer.model import FOUND_RECORDS, Checkpoint, JobStatus, Progress
-from sequencer.prometheus import JobCollector, serving_metrics
+from sequencer.metrics.prometheus import JobCollector, serving_metrics
+from sequencer.model.checkpoint import FOUND_RECORDS, Checkpoint, JobStatus
+from sequencer.model.progress import Progress
 from sequencer.settings import load_settings
-from sequencer.start import open_job_input, run_sequence
-from sequencer.stopping import StopRequest, StopRequestedError, ended_in_time, stopped_by_signals
+from sequencer.shutdown import StopRequest, StopRequestedError, ended_in_time, stopped_by_signals
 
 _GC_THRESHOLD = 50_000
 """Objects more than before that start a search for cycles; a batch has a few thousand."""

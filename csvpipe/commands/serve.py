@@ -10,12 +10,12 @@ import typer
 import uvicorn
 
 from csvpipe.exits import ConfigurationError
-from uploader.handles import raise_handle_limit
+from uploader.monitoring.multiprocess import shared_counters
+from uploader.runtime.open_file_limit import raise_handle_limit
 from uploader.settings import Settings, SettingsError, load_settings
-from uploader.shared_counters import shared_counters
 from uploader.tracing import check_tracing
 
-HTTP_PROTOCOL = "uploader.http_protocol:DirectBodyProtocol"
+HTTP_PROTOCOL = "uploader.http.protocol:DirectBodyProtocol"
 """What uvicorn speaks HTTP with; with its own protocols the uploader receives more slowly, and bounds less."""
 
 

@@ -20,7 +20,7 @@ from csvpipe.delimiter_help import DELIMITER_HELP
 from csvpipe.exits import AnswerLostError, RefusedError, TryAgainError, UnavailableError, UploaderFailedError
 from csvpipe.landing import wait_until_landed
 from csvpipe.settings import load_settings
-from uploader.model import ChunkType
+from uploader.domain.cutting import ChunkType
 
 STDIN = Path("-")
 

@@ -13,14 +13,14 @@ from contracts.counts import counted, format_count
 from csvpipe.console import messages, output, record_progress, shown
 from csvpipe.exits import ExitCode
 from csvpipe.noted_dialect import open_proof_input
-from sequencer.dead_letters import parse_letter
-from sequencer.input import JobInput
-from sequencer.kafka_config import client_config
-from sequencer.log import PartitionLog
+from sequencer.job.dead_letters import parse_letter
+from sequencer.job.input import JobInput
+from sequencer.job.runner import load_job_schema
+from sequencer.kafka.config import client_config
+from sequencer.kafka.partition_reader import PartitionReader
 from sequencer.settings import JobSettings, load_settings
-from sequencer.source_rows import rows_by_python
-from sequencer.start import load_job_schema
-from sequencer.topic_proof import MOST_DIFFERENCES, ContentCheck, LineCheck, TopicProof
+from sequencer.verify.source_rows import rows_by_python
+from sequencer.verify.topic_check import MOST_DIFFERENCES, ContentCheck, LineCheck, TopicProof
 
 _BEHIND = 2**62
 """Behind the line of any row."""
@@ -111,8 +111,8 @@ def command(
         raise typer.Exit(ExitCode.DIFFERENT)
 
 
-def _log(settings: JobSettings, *, committed: bool) -> PartitionLog:
-    return PartitionLog(
+def _log(settings: JobSettings, *, committed: bool) -> PartitionReader:
+    return PartitionReader(
         client_config(settings),
         topic=settings.kafka_topic,
         partition=settings.kafka_partition,
@@ -136,7 +136,7 @@ def _line_check(settings: JobSettings, lines: range, dead_letter_topic: str | No
     return LineCheck(first_line=lines.start, last_line=None if lines.stop == _BEHIND else lines.stop - 1, dead=dead)
 
 
-def _read(log: PartitionLog, check: ContentCheck | LineCheck, begin: int, end: int) -> None:
+def _read(log: PartitionReader, check: ContentCheck | LineCheck, begin: int, end: int) -> None:
     with record_progress(messages()) as bar:
         task = bar.add_task("verifying", total=max(0, end - begin))
         for offsets, values in log.batches(begin, end):
@@ -164,7 +164,7 @@ def _dead_letters(settings: JobSettings, topic: str | None) -> list[tuple[int, s
     """Return line and ETag of what is in the dead-letter topic, of this job where its id is given."""
     if topic is None:
         return []
-    with closing(PartitionLog(client_config(settings), topic=topic, partition=0)) as log:
+    with closing(PartitionReader(client_config(settings), topic=topic, partition=0)) as log:
         letters = filter(None, map(parse_letter, log.values(*log.ends())))
         found = {
             (letter["_source_line"], str(letter.get("etag", "")))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sequencer.log import PartitionLog
+from sequencer.kafka.partition_reader import PartitionReader
 from tests.support.distant_kafka import DistantKafka, distant_kafka
 from tests.support.sequencing import RunningCommand, SequencerRig
 from tests.support.waiting import wait_until
@@ -86,7 +86,7 @@ def start(rig: SequencerRig, line: str, mode: str, options: tuple[str, ...]) -> 
 
 def wait_until_arrived(rig: SequencerRig, process: RunningCommand, *, topic: str, beyond: int = 0) -> None:
     """Wait until more records have come to a topic."""
-    with closing(PartitionLog({"bootstrap.servers": rig.broker.bootstrap}, topic=topic, partition=0)) as log:
+    with closing(PartitionReader({"bootstrap.servers": rig.broker.bootstrap}, topic=topic, partition=0)) as log:
         wait_until(lambda: log.ends()[1] > beyond, what="it sends", deadline_s=120, poll_s=0.01, explain=process.said)
 
 
@@ -156,7 +156,7 @@ def test_dead_letter_that_arrives_late_is_there_once(distant: DistantKafka, rig:
     with start(rig, distant.line.address, "exclusive", options) as killed:
         wait_until_held(distant, rig, killed, topic=topic)
         killed.kill()
-    letters = PartitionLog({"bootstrap.servers": distant.bootstrap}, topic=topic, partition=0)
+    letters = PartitionReader({"bootstrap.servers": distant.bootstrap}, topic=topic, partition=0)
     with closing(letters), start(rig, distant.line.address, "exclusive", options) as process:
         before = letters.ends()[1]
         wait_until(lambda: WAITS in process.said(), what="it waits", deadline_s=120, explain=process.said)

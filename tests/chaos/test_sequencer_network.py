@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from sequencer.log import PartitionLog
-from sequencer.model import Checkpoint, JobStatus
+from sequencer.kafka.partition_reader import PartitionReader
+from sequencer.model.checkpoint import Checkpoint, JobStatus
 from tests.support.distant_kafka import DistantKafka, distant_kafka
 from tests.support.moto_dynamodb import CREDENTIALS, TABLE, MotoDynamoDb, moto_dynamodb
 from tests.support.network import Cut, Line, network_line
@@ -183,8 +183,8 @@ class CheckpointedJob:
     def _options(self, *, bootstrap: str) -> tuple[str, ...]:
         return ("--bootstrap-servers", bootstrap, "--mode", self.mode, *OFTEN)
 
-    def _log(self) -> PartitionLog:
-        return PartitionLog({"bootstrap.servers": self.kafka.bootstrap}, topic=self.rig.topic, partition=0)
+    def _log(self) -> PartitionReader:
+        return PartitionReader({"bootstrap.servers": self.kafka.bootstrap}, topic=self.rig.topic, partition=0)
 
 
 @pytest.fixture

@@ -264,7 +264,7 @@ def test_sequencer_sends_with_the_library_that_the_tests_have(engine: Engine, im
     code = """
 import os
 from confluent_kafka import libversion
-from sequencer.librdkafka import choose_library, library
+from sequencer.kafka.native import choose_library, library
 choose_library(os.environ.get("LIBRDKAFKA", ""))
 print(library().version() == libversion()[1], libversion()[0])
 """

@@ -19,7 +19,7 @@ import pytest
 from tests.support.kubernetes import Manifests
 from tests.support.uploader_server import running_uploader
 from tests.support.waiting import wait_until
-from uploader.receiving import RECEIVING
+from uploader.disk.staging import RECEIVING
 
 WAIT_FOR_PROXIES = "sleep 10\n"
 LONGEST = "timeout 840 "

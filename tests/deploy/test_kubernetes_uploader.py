@@ -10,8 +10,8 @@ import pytest
 import csvpipe.client
 import uploader.app
 from tests.support.kubernetes import UPLOADER, Json, Manifests, Pods, selects
+from uploader.api.routes import metrics
 from uploader.app import create_app
-from uploader.routes import metrics
 from uploader.settings import Settings, load_settings
 
 REPLICAS = f"{UPLOADER}-replicas"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
 
-from sequencer.model import JobStatus
+from sequencer.model.checkpoint import JobStatus
 from tests.support.certificates import CertificateAuthority
 from tests.support.secure_kafka import SecureBroker, running_secure_kafka
 from tests.support.sequencing import SHORT, Ended, RunningCommand, csvpipe_argv

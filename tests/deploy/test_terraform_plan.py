@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sequencer.dashboard import WIDGETS, dashboard_body
-from sequencer.dynamodb_checkpoint import _key
-from sequencer.metrics import JOB_DIMENSION, Metric
+from sequencer.checkpoint.dynamodb import _key
+from sequencer.metrics.dashboard import WIDGETS, dashboard_body
+from sequencer.metrics.job_metrics import JOB_DIMENSION, Metric
 from sequencer.settings import JobSettings
 from tests.support.fake_metric_math import alarms, metrics_of
 from tests.support.terraform import EXAMPLE, OPTIONS, TERRAFORM, terraform
@@ -60,10 +60,10 @@ def test_key_of_the_table_is_that_of_the_code(example_plan: Plan) -> None:
 
 def test_dashboard_template_is_that_of_the_code() -> None:
     placeholders = ("${namespace}", "${job_id}", "${region}")
-    argv = [sys.executable, "-m", "sequencer.dashboard", *placeholders]
+    argv = [sys.executable, "-m", "sequencer.metrics.dashboard", *placeholders]
     written = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     quoted = " ".join(f"'{each}'" for each in placeholders)
-    assert TEMPLATE.read_text() == written, f"run: python -m sequencer.dashboard {quoted} > {TEMPLATE}"
+    assert TEMPLATE.read_text() == written, f"run: python -m sequencer.metrics.dashboard {quoted} > {TEMPLATE}"
 
 
 def test_dashboard_has_seven_widgets_of_this_job(example_plan: Plan) -> None:
@@ -80,7 +80,7 @@ def test_alarms_look_at_metrics_that_the_job_sends(example_plan: Plan) -> None:
 
 
 def test_alarms_on_what_happens_end_when_nothing_more_happens(example_plan: Plan) -> None:
-    """The job sends what was added since the last value (sequencer/metrics.py): a sum over a period, not a total."""
+    """The job sends the increase since the last value (sequencer/metrics/job_metrics.py), not a total."""
     found = {each["metric_name"]: each for each in example_plan.all("aws_cloudwatch_metric_alarm")}
     for name in ("Errors", "DeadLetters"):
         assert (found[name]["statistic"], found[name]["period"]) == ("Sum", 300)

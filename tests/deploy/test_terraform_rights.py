@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import sequencer.cloudwatch
-import sequencer.dynamodb_checkpoint
-import sequencer.s3_reader
-import sequencer.s3_source
+import sequencer.checkpoint.dynamodb
+import sequencer.metrics.cloudwatch
+import sequencer.source.s3
+import sequencer.source.s3_reader
 from tests.support.terraform import OPTIONS
 from tests.support.terraform_plan import Plan, Statement
 
@@ -129,19 +129,19 @@ def test_own_key_of_the_source_may_decrypt_through_s3_only(planned: Callable[...
 
 
 def test_rights_on_the_table_are_the_calls_of_the_code() -> None:
-    called = calls(sequencer.dynamodb_checkpoint)
+    called = calls(sequencer.checkpoint.dynamodb)
     # Nobody in the sequencer forgets a job: DynamoDbCheckpoints.delete is for tests and people.
-    package = Path(sequencer.dynamodb_checkpoint.__file__).parent
-    assert not any(".delete(" in path.read_text() for path in package.glob("*.py"))
+    package = Path(sequencer.checkpoint.dynamodb.__file__).parents[1]
+    assert not any(".delete(" in path.read_text() for path in package.rglob("*.py"))
     assert called == {"get_item", "update_item", "delete_item"}
     assert EXCLUSIVE["KeepCheckpoints"].actions == {"dynamodb:GetItem", "dynamodb:UpdateItem"}
 
 
 def test_other_rights_are_the_calls_of_the_code() -> None:
     # HeadObject takes s3:GetObject; ListObjectsV2, for prefixes alone, s3:ListBucket.
-    assert calls(sequencer.s3_source) == {"get_paginator"}
-    assert calls(sequencer.s3_reader) == {"get_object", "head_object"}
-    assert calls(sequencer.cloudwatch) == {"put_metric_data"}
+    assert calls(sequencer.source.s3) == {"get_paginator"}
+    assert calls(sequencer.source.s3_reader) == {"get_object", "head_object"}
+    assert calls(sequencer.metrics.cloudwatch) == {"put_metric_data"}
 
 
 def test_container_is_started_with_its_image_and_log_alone(example_plan: Plan) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from sequencer.model import Progress
-from sequencer.prometheus import JobCollector, serving_metrics
+from sequencer.metrics.prometheus import JobCollector, serving_metrics
+from sequencer.model.progress import Progress
 from stack.kafka_exporter import KafkaCollector
 from stack.local import LocalStack
 from tests.support.metrics import Samples, fetch_metrics, metric_names, parse_metrics

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from sequencer.log import PartitionLog
-from sequencer.model import JobStatus
+from sequencer.kafka.partition_reader import PartitionReader
+from sequencer.model.checkpoint import JobStatus
 from tests.support.sequencing import SequencerRig
 from tests.support.services import KafkaBroker, MinioServer
 from tests.support.waiting import wait_until
@@ -160,7 +160,7 @@ def test_bad_rows_are_dead_letters_and_the_others_are_sent(rig: SequencerRig) ->
     ended = rig.run(*options)
     assert ended.code == 0, str(ended)
     rig.assert_proven(ROWS, "--dead-letter-topic", dead_letters, "--job-id", rig.job_id)
-    log = PartitionLog({"bootstrap.servers": rig.broker.bootstrap}, topic=dead_letters, partition=0)
+    log = PartitionReader({"bootstrap.servers": rig.broker.bootstrap}, topic=dead_letters, partition=0)
     letters = [json.loads(value) for value in log.values(*log.ends())]
     log.close()
     assert [letter["_source_line"] for letter in letters] == bad
@@ -261,7 +261,7 @@ def test_shared_partition_holds_the_rows_of_both(rig: SequencerRig) -> None:
     with somebody_writing(rig, rig.topic):
         ended = rig.run("--mode", "transactional")
     assert ended.code == 0, str(ended)
-    log = PartitionLog({"bootstrap.servers": rig.broker.bootstrap}, topic=rig.topic, partition=0, committed=True)
+    log = PartitionReader({"bootstrap.servers": rig.broker.bootstrap}, topic=rig.topic, partition=0, committed=True)
     lines = [record.line for record in log.records(*log.ends()) if record.line is not None]
     log.close()
     assert lines == list(range(1, ROWS + 1))
@@ -390,7 +390,7 @@ def test_ranges_fill_partitions_each_in_order(kafka_broker: KafkaBroker, tmp_pat
     assert ended.code == 0, str(ended)
     first_line = 1
     for partition in range(3):
-        log = PartitionLog({"bootstrap.servers": kafka_broker.bootstrap}, topic=rig.topic, partition=partition)
+        log = PartitionReader({"bootstrap.servers": kafka_broker.bootstrap}, topic=rig.topic, partition=partition)
         lines = [record.line for record in log.records(*log.ends())]
         log.close()
         assert len(lines) > ROWS // 4
@@ -412,7 +412,7 @@ def test_job_of_ranges_is_not_sent_again_without_them(kafka_broker: KafkaBroker,
     assert (refused.code, "began with --partitions" in refused.err) == (64, True), str(refused)
     again = rig.run(*ranges)
     assert again.code == 0, str(again)
-    log = PartitionLog({"bootstrap.servers": kafka_broker.bootstrap}, topic=rig.topic, partition=0)
+    log = PartitionReader({"bootstrap.servers": kafka_broker.bootstrap}, topic=rig.topic, partition=0)
     lines = [record.line for record in log.records(*log.ends())]
     log.close()
     assert lines == list(range(1, len(lines) + 1))

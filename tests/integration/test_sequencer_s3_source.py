@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 
 from sequencer.errors import NotAllowedError, SourceChangedError, SourceNotFoundError, TryAgainError
-from sequencer.source import open_sources
+from sequencer.source.files import open_sources
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.services import MinioServer
 
@@ -25,7 +25,7 @@ CONTENT = random.Random(7).randbytes(3_000_001)
 @pytest.fixture(autouse=True)
 def small_ranges() -> Iterator[None]:
     """Read in many ranges what is small."""
-    with patch("sequencer.s3_source.RANGE_BYTES", 256 * 1024), patch("sequencer.s3_reader._FIRST_WAIT_S", 0.001):
+    with patch("sequencer.source.s3.RANGE_BYTES", 256 * 1024), patch("sequencer.source.s3_reader._FIRST_WAIT_S", 0.001):
         yield
 
 

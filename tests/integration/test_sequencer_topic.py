@@ -15,10 +15,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own exa
     ResourceType,
 )
 
-from sequencer.fence import OPTION
-from sequencer.log import PartitionLog
-from sequencer.model import JobStatus
-from sequencer.topic_options import topic_options
+from sequencer.kafka.partition_reader import PartitionReader
+from sequencer.kafka.timestamp_fence import OPTION
+from sequencer.kafka.topic_options import topic_options
+from sequencer.model.checkpoint import JobStatus
 from tests.support.sequencing import SequencerRig
 from tests.support.services import KafkaBroker
 from tests.support.waiting import wait_until
@@ -50,7 +50,7 @@ def delete_records(rig: SequencerRig, before: int) -> None:
 
 
 def high(rig: SequencerRig) -> int:
-    with closing(PartitionLog({"bootstrap.servers": rig.broker.bootstrap}, topic=rig.topic, partition=0)) as log:
+    with closing(PartitionReader({"bootstrap.servers": rig.broker.bootstrap}, topic=rig.topic, partition=0)) as log:
         return log.ends()[1]
 
 

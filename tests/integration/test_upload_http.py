@@ -20,7 +20,7 @@ from csvpipe.commands.serve import HTTP_PROTOCOL
 from tests.support.ingest import form
 from tests.support.uploader_server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
-from uploader.receiving import ReceivingDirectory
+from uploader.disk.staging import StagingDirectory
 
 LONE_SURROGATE = b"\x00\xd8"
 ROWS = b"id,name\n" + b"".join(b"%d,name of %d\n" % (row, row) for row in range(1, 1001))
@@ -360,7 +360,7 @@ def test_disk_that_would_be_too_full_is_refused_before_the_body(tmp_path: Path) 
 @pytest.mark.parametrize("step", ["_commit", "create"])
 def test_disk_that_runs_full_outside_of_the_file_is_said(uploader: RunningUploader, step: str) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
-    with patch.object(ReceivingDirectory, step, side_effect=full):
+    with patch.object(StagingDirectory, step, side_effect=full):
         answer = post(uploader)
     assert (answer.status_code, answer.json()["code"]) == (507, "disk_full")
 

@@ -21,13 +21,13 @@ from tests.support.services import KafkaBroker
 from tests.support.topics import read_topic
 from tests.support.uploads import SettableClock, upload_records
 from tests.support.waiting import wait_until
-from uploader.errors import AnnounceError
-from uploader.kafka_announcer import KafkaAnnouncer
-from uploader.messages import message_of
-from uploader.outbox import CLAIM_FOR, Outbox
-from uploader.reconcile import Reconciler
+from uploader.domain.messages import message_of
+from uploader.errors import PublishError
+from uploader.kafka.kafka_publisher import KafkaPublisher
 from uploader.store.protocol import Claim
 from uploader.store.sql import open_store
+from uploader.uploads.outbox import CLAIM_FOR, Outbox
+from uploader.uploads.reconciler import Reconciler
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -38,8 +38,8 @@ def topic() -> str:
 
 
 @pytest.fixture
-def announcer(kafka_broker: KafkaBroker, topic: str) -> Iterator[KafkaAnnouncer]:
-    made = KafkaAnnouncer(brokers=[kafka_broker.bootstrap], topic=topic, partitions=3, client_id="test")
+def announcer(kafka_broker: KafkaBroker, topic: str) -> Iterator[KafkaPublisher]:
+    made = KafkaPublisher(brokers=[kafka_broker.bootstrap], topic=topic, partitions=3, client_id="test")
     yield made
     made.close(timeout_s=5)
 
@@ -66,7 +66,7 @@ def wait_until_held_is_at_most(fds: int, threads: int) -> None:
 
 
 def test_missing_topic_is_made_with_its_partitions(
-    kafka_broker: KafkaBroker, announcer: KafkaAnnouncer, topic: str
+    kafka_broker: KafkaBroker, announcer: KafkaPublisher, topic: str
 ) -> None:
     announcer.check(timeout_s=20)
     announcer.check(timeout_s=20)
@@ -76,15 +76,15 @@ def test_missing_topic_is_made_with_its_partitions(
 
 def test_many_that_find_the_topic_missing_at_once_all_succeed(kafka_broker: KafkaBroker, topic: str) -> None:
     made = [
-        KafkaAnnouncer(brokers=[kafka_broker.bootstrap], topic=topic, partitions=3, client_id=f"test-{number}")
+        KafkaPublisher(brokers=[kafka_broker.bootstrap], topic=topic, partitions=3, client_id=f"test-{number}")
         for number in range(4)
     ]
-    faults: list[AnnounceError] = []
+    faults: list[PublishError] = []
 
-    def check(announcer: KafkaAnnouncer) -> None:
+    def check(announcer: KafkaPublisher) -> None:
         try:
             announcer.check(timeout_s=20)
-        except AnnounceError as error:
+        except PublishError as error:
             faults.append(error)
 
     threads = [threading.Thread(target=check, args=(each,)) for each in made]
@@ -98,7 +98,7 @@ def test_many_that_find_the_topic_missing_at_once_all_succeed(kafka_broker: Kafk
 
 
 def test_an_upload_stands_in_one_partition_in_order(
-    kafka_broker: KafkaBroker, announcer: KafkaAnnouncer, topic: str
+    kafka_broker: KafkaBroker, announcer: KafkaPublisher, topic: str
 ) -> None:
     uploads = [messages_of(chunks=50) for _ in range(5)]
     for messages in uploads:
@@ -120,7 +120,7 @@ def headers_in(broker: KafkaBroker, topic: str) -> list[dict[str, bytes | None]]
 
 
 def test_trace_stands_in_the_header_of_each_message(
-    kafka_broker: KafkaBroker, announcer: KafkaAnnouncer, topic: str
+    kafka_broker: KafkaBroker, announcer: KafkaPublisher, topic: str
 ) -> None:
     announcer.publish(messages_of(chunks=2), timeout_s=20, traceparent=PARENT)
     announcer.publish(messages_of(chunks=1), timeout_s=20)
@@ -142,7 +142,7 @@ def test_announcement_that_is_repeated_by_another_process_has_the_same_trace(
         store = open_store(f"sqlite:///{tmp_path}/manifest.sqlite3")
         after, holder = timedelta(minutes=30), upload.holder
         Reconciler(store=store, holder=holder, owner="w", after=after, limit=2, clock=clock).run_pass()
-        announcer = KafkaAnnouncer(brokers=[kafka_broker.bootstrap], topic=topic, partitions=1, client_id="test")
+        announcer = KafkaPublisher(brokers=[kafka_broker.bootstrap], topic=topic, partitions=1, client_id="test")
         outbox = Outbox(store=store, announcer=announcer, holder=holder, base_url="http://127.0.0.1:1", clock=clock)
         assert outbox.run_pass()
         announcer.close(timeout_s=5)
@@ -152,7 +152,7 @@ def test_announcement_that_is_repeated_by_another_process_has_the_same_trace(
 
 
 def test_message_that_is_too_large_is_refused_and_the_others_go(
-    kafka_broker: KafkaBroker, announcer: KafkaAnnouncer, topic: str
+    kafka_broker: KafkaBroker, announcer: KafkaPublisher, topic: str
 ) -> None:
     first, second, third = messages_of(chunks=3)
     huge = second.model_copy(update={"headers": ["x" * 2_000_000], "header_count": 1})
@@ -164,7 +164,7 @@ def test_message_that_is_too_large_is_refused_and_the_others_go(
 
 
 def test_message_that_the_broker_finds_too_large_is_refused_and_the_others_go(
-    kafka_broker: KafkaBroker, announcer: KafkaAnnouncer, topic: str
+    kafka_broker: KafkaBroker, announcer: KafkaPublisher, topic: str
 ) -> None:
     with closing(KafkaAdminClient(bootstrap_servers=kafka_broker.bootstrap)) as admin:
         limit = {"max.message.bytes": "3000"}
@@ -182,14 +182,14 @@ def test_message_that_the_broker_finds_too_large_is_refused_and_the_others_go(
 
 def test_broker_that_is_away_is_said_in_time_and_costs_no_sockets_or_threads() -> None:
     [port] = free_ports(1)
-    announcer = KafkaAnnouncer(brokers=[f"127.0.0.1:{port}"], topic="t", partitions=1, client_id="test")
+    announcer = KafkaPublisher(brokers=[f"127.0.0.1:{port}"], topic="t", partitions=1, client_id="test")
     fds, threads = held()
     for _ in range(3):
         outcome = announcer.publish(messages_of(chunks=2), timeout_s=2)
         assert outcome.acknowledged == []
         assert outcome.failure is not None
         assert f"127.0.0.1:{port}" in outcome.failure
-        with pytest.raises(AnnounceError, match="no Kafka broker takes connections"):
+        with pytest.raises(PublishError, match="no Kafka broker takes connections"):
             announcer.check(timeout_s=2)
     wait_until_held_is_at_most(fds, threads)
 
@@ -199,17 +199,17 @@ def test_broker_that_takes_connections_and_says_nothing_costs_no_sockets_or_thre
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         broker = f"127.0.0.1:{silent.getsockname()[1]}"
-        announcer = KafkaAnnouncer(brokers=[broker], topic="t", partitions=1, client_id="test")
+        announcer = KafkaPublisher(brokers=[broker], topic="t", partitions=1, client_id="test")
         fds, threads = held()
         for _ in range(2):
-            with pytest.raises(AnnounceError, match="does not answer"):
+            with pytest.raises(PublishError, match="does not answer"):
                 announcer.check(timeout_s=1)
             assert announcer.publish(messages_of(chunks=2), timeout_s=1).failure is not None
         wait_until_held_is_at_most(fds, threads)
 
 
 def test_broker_that_goes_and_comes_back_gets_the_rest(
-    kafka_broker: KafkaBroker, announcer: KafkaAnnouncer, topic: str
+    kafka_broker: KafkaBroker, announcer: KafkaPublisher, topic: str
 ) -> None:
     messages = messages_of(chunks=3)
     assert announcer.publish(messages[:1], timeout_s=20).acknowledged == [1]
@@ -218,7 +218,7 @@ def test_broker_that_goes_and_comes_back_gets_the_rest(
         outcome = announcer.publish(messages[1:], timeout_s=3)
         assert outcome.acknowledged == []
         assert outcome.failure is not None
-        with pytest.raises(AnnounceError):
+        with pytest.raises(PublishError):
             announcer.check(timeout_s=3)
     finally:
         kafka_broker.start()

@@ -16,7 +16,7 @@ from stack.local import LocalStack
 from tests.support.metrics import Samples, read_metrics
 from tests.support.services import KafkaBroker, running_stack
 from tests.support.waiting import wait_until
-from uploader.shared_counters import DIRECTORY_VARIABLE
+from uploader.monitoring.multiprocess import DIRECTORY_VARIABLE
 
 CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(1, 11))
 SCRAPES = 12

@@ -25,8 +25,8 @@ from tests.support.uploader_server import RunningUploader, running_uploader
 from tests.support.uploads import SettableClock, cut_result, upload_records, write_chunks
 from tests.support.waiting import wait_until
 from uploader.app import Intervals
-from uploader.manifest_file import MANIFEST_FILE, dump_manifest, write_manifest
-from uploader.receiving import LOCK_FILE
+from uploader.disk.manifest_file import MANIFEST_FILE, dump_manifest, write_manifest
+from uploader.disk.staging import LOCK_FILE
 from uploader.store.sql import open_store
 
 CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(1, 7))

@@ -230,7 +230,11 @@ def test_one_replica_killed_and_started_again_loses_nothing(site: Site) -> None:
     wait_until(lambda: get(url, follow=False).status_code == 503, what="it is known to be away", deadline_s=60)
     answer = get(url)
     problem = answer.json()
-    assert (problem["code"], problem["holder"], answer.headers["retry-after"]) == ("holder_away", lost.name, "10")
+    assert (problem["code"], problem["holder"], answer.headers["retry-after"]) == (
+        "replica_unavailable",
+        lost.name,
+        "10",
+    )
     assert "start it again with the same volume and REPLICA_NAME" in problem["detail"]
     for upload_id in of_survivor:
         assert assert_downloads_give_the_source(site.url, upload_id, uploads[upload_id]) == {0: 2 * CHUNKS}

@@ -22,8 +22,8 @@ from tests.support.postgres import PostgresServer
 from tests.support.services import KafkaBroker, running_stack
 from tests.support.topics import announcements
 from tests.support.waiting import wait_until
-from uploader.manifest_file import MANIFEST_FILE
-from uploader.receiving import LOCK_FILE, RECEIVING
+from uploader.disk.manifest_file import MANIFEST_FILE
+from uploader.disk.staging import LOCK_FILE, RECEIVING
 
 WORKERS = 3
 CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(1, 11))

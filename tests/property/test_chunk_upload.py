@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from csvscan import Dialect
 from tests.property.scan_reference import rows_of_python
 from tests.support.ingest import Received, cut_up, form, receive, settings_for, stream
-from uploader.chunking import blocks, plan
+from uploader.domain.cutting import ChunkType
 from uploader.errors import InvalidCsvError
-from uploader.model import ChunkType
+from uploader.ingest.chunking import blocks, plan
 
 _FIELDS = st.text(alphabet=st.sampled_from('ab",;|\t\r\n é'), max_size=6)
 _DELIMITERS = st.sampled_from(",;|\t")
@@ -131,7 +131,7 @@ def _receive(parts: list[tuple[str, bytes]], read_sizes: list[int], block_bytes:
     with (
         tempfile.TemporaryDirectory() as temp_dir,
         patch.object(blocks.BlockPool.__init__, "__kwdefaults__", {"count": 3, "size_bytes": block_bytes}),
-        patch("uploader.chunking.spooled.DEFAULT_BLOCK_BYTES", block_bytes),
+        patch("uploader.ingest.chunking.spooled.DEFAULT_BLOCK_BYTES", block_bytes),
         patch.object(plan, "BYTES_PER_MB", 3),
     ):
         pieces = cut_up(form(parts), read_sizes)

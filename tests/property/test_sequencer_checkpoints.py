@@ -9,9 +9,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequencer.checkpoint_fields import from_fields, to_fields
-from sequencer.model import Checkpoint, JobStatus, Place
-from sequencer.sqlite_checkpoint import SqliteCheckpoints
+from sequencer.checkpoint.serialization import from_fields, to_fields
+from sequencer.checkpoint.sqlite import SqliteCheckpoints
+from sequencer.model.checkpoint import Checkpoint, JobStatus
+from sequencer.model.source_position import SourcePosition
 
 COUNTS = st.integers(0, 2**62)
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001  made UTC
@@ -29,7 +30,7 @@ CHECKPOINTS = st.builds(
     topic=st.text(max_size=20),
     partition=st.integers(0, 10_000),
     first_offset=COUNTS,
-    place=st.builds(Place, COUNTS, st.integers(0, 1000), COUNTS),
+    place=st.builds(SourcePosition, COUNTS, st.integers(0, 1000), COUNTS),
     sources=st.lists(st.tuples(st.text(max_size=10), COUNTS, st.text(max_size=10)), max_size=3).map(tuple),
     error=st.text(max_size=30),
     extra=st.dictionaries(st.text(max_size=5), JSON, max_size=3),

@@ -14,10 +14,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sequencer.checkpoint import CheckpointsUnavailableError
-from sequencer.errors import LeaseHeldError, LeaseLostError
-from sequencer.lease import Lease
-from sequencer.sqlite_checkpoint import SqliteCheckpoints
+from sequencer.checkpoint.lease import Lease
+from sequencer.checkpoint.sqlite import SqliteCheckpoints
+from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError
 
 LEASE_S, EXPIRY_S = 10.0, 4.0
 SLOTS = st.sampled_from([0, 1])
@@ -100,8 +99,8 @@ class TwoProcesses(RuleBasedStateMachine):
         for name in ("take_lease", "renew_lease", "drop_lease"):
             self.stack.enter_context(patch.object(self.store, name, self.by_mode(getattr(self.store, name))))
         clock = SimpleNamespace(time=lambda: self.now, monotonic=lambda: self.now)
-        self.stack.enter_context(patch("sequencer.lease.time", clock))
-        self.stack.enter_context(patch("sequencer.lease.is_dead", self.dead.__contains__))
+        self.stack.enter_context(patch("sequencer.checkpoint.lease.time", clock))
+        self.stack.enter_context(patch("sequencer.checkpoint.lease.is_dead", self.dead.__contains__))
 
     def by_mode(self, call: Callable[..., None]) -> Callable[..., None]:
         """Return a method of the store that does as the store is said to do."""

@@ -13,12 +13,13 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from csvscan import Dialect, HeaderFinder
-from sequencer.encode import Encoder
-from sequencer.log import parse
-from sequencer.model import START, Place, RecordBlock
-from sequencer.records import RowBlocks
-from sequencer.schema import Schema
-from sequencer.topic_proof import lines_of
+from sequencer.encoding.json_records import Encoder
+from sequencer.kafka.partition_reader import parse
+from sequencer.model.blocks import RecordBlock
+from sequencer.model.schema import Schema
+from sequencer.model.source_position import START, SourcePosition
+from sequencer.source.row_blocks import RowBlocks
+from sequencer.verify.topic_check import lines_of
 
 TEXTS = st.text(alphabet=st.sampled_from(list('ab1 ,;"\n\r\té€\u2028\\\x01{}')), max_size=6)
 PLAIN = st.text(alphabet=st.sampled_from(list("ab1.-é")), max_size=6)
@@ -29,13 +30,13 @@ def blocks_of(
 ) -> tuple[list[str], list[RecordBlock]]:
     finder = HeaderFinder(delimiter=delimiter.encode())
     header = finder.feed(content) or finder.finish()
-    rows = RowBlocks(header=header, source_file="f", start=Place(0, 0, len(header.prefix)), encoding="utf-8")
+    rows = RowBlocks(header=header, source_file="f", start=SourcePosition(0, 0, len(header.prefix)), encoding="utf-8")
     pieces, position, turn = [], len(header.prefix), 0
     while position < len(content):
         pieces.append(content[position : position + sizes[turn % len(sizes)]])
         position += sizes[turn % len(sizes)]
         turn += 1
-    with patch("sequencer.records.BLOCK_BYTES", block_bytes):
+    with patch("sequencer.source.row_blocks.BLOCK_BYTES", block_bytes):
         return [field.decode() for field in header.fields], list(rows.split(pieces))
 
 

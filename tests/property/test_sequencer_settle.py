@@ -10,9 +10,10 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from sequencer.errors import DataLostError, ForeignRecordsError, OrderBrokenError
-from sequencer.log import PartitionLog
-from sequencer.model import START, Checkpoint
-from sequencer.settle import LogRecord, Start, check_letters, settle
+from sequencer.job.resume import ResumePoint, check_letters, settle
+from sequencer.kafka.partition_reader import LogRecord, PartitionReader
+from sequencer.model.checkpoint import Checkpoint
+from sequencer.model.source_position import START
 
 NAME, OTHER = "s3://bucket/people.csv", "s3://bucket/other.csv"
 Entry = tuple[int | None, str] | None
@@ -30,7 +31,7 @@ HARMS = (
 )
 
 
-class FakeLog(PartitionLog):
+class FakeLog(PartitionReader):
     """A partition in memory; what is looked for in it is looked for by the real code."""
 
     def __init__(self, entries: list[Entry], low: int) -> None:
@@ -128,7 +129,7 @@ def hurt(draw: st.DrawFn, harm: str, entries: list[Entry], *, first: int, untouc
     return 0
 
 
-def settled(story: Story) -> Start:
+def settled(story: Story) -> ResumePoint:
     """Settle as a job does."""
     log, dead = story.log, story.dead_lines
     tail = log.tail((log.low, len(log.entries)))

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from contracts.message import ChunkMessage
-from uploader.announcer import Outcome
-from uploader.errors import AnnounceError
+from uploader.errors import PublishError
+from uploader.kafka.publisher import Outcome
 
 
 @dataclass
-class FakeAnnouncer:
+class FakePublisher:
     """Keeps what is published; away while ``away`` is set."""
 
     away: bool = False
@@ -44,7 +44,7 @@ class FakeAnnouncer:
 
     def check(self, *, timeout_s: float) -> None:
         if self.away:
-            raise AnnounceError("the fake is away")
+            raise PublishError("the fake is away")
 
     def close(self, *, timeout_s: float) -> None:
         self.closed = True

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from tests.support.uploads import chunk_bytes
-from uploader.problems import PROBLEM_JSON
+from uploader.api.problems import PROBLEM_JSON
 
 UNKNOWN = "0" * 32
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from uploader.body import StreamedBody
-from uploader.intake import receive_upload
-from uploader.model import CutOptions, CutResult
-from uploader.receiving import receiving_directory
+from uploader.disk.staging import receiving_directory
+from uploader.domain.cutting import CutOptions, CutResult
+from uploader.http.body import StreamedBody
+from uploader.ingest.receiver import receive_upload
 from uploader.settings import Settings
 
 BOUNDARY = "----csvpipe-test"

@@ -13,8 +13,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from sequencer.dynamodb_checkpoint import DynamoDbCheckpoints
-from sequencer.model import Checkpoint
+from sequencer.checkpoint.dynamodb import DynamoDbCheckpoints
+from sequencer.model.checkpoint import Checkpoint
 from stack.ports import free_ports
 from tests.support.waiting import wait_until
 

@@ -12,9 +12,9 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from tests.support.waiting import wait_until
-from uploader.direct_body import take_body
 from uploader.errors import UploadAbortedError
-from uploader.upgrade_offers import UpgradeOffers
+from uploader.http.direct_body import take_body
+from uploader.http.upgrade_offers import UpgradeOffers
 
 DIRECT = "/direct"
 UNREAD = "/unread"

@@ -14,7 +14,7 @@ from stack.local import LocalStack
 from tests.support.live_directory import entries
 from tests.support.round_robin import RoundRobinProxy, round_robin_proxy
 from tests.support.services import running_stack
-from uploader.receiving import LOCK_FILE, RECEIVING
+from uploader.disk.staging import LOCK_FILE, RECEIVING
 
 
 class Replica:

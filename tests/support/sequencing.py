@@ -24,9 +24,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own exa
     NewTopic,
 )
 
-from sequencer.checkpoint import CheckpointStore
-from sequencer.model import Checkpoint
-from sequencer.sqlite_checkpoint import SqliteCheckpoints
+from sequencer.checkpoint.sqlite import SqliteCheckpoints
+from sequencer.checkpoint.store import CheckpointStore
+from sequencer.model.checkpoint import Checkpoint
 from tests.support.services import KafkaBroker
 from tests.support.waiting import wait_until
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 from functools import partial
 
 from tests.support.uploads import SettableClock
-from uploader.store.records import ChunkRecord, UploadOverview, UploadRecord
+from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
+from uploader.domain.transitions import announced, landed
 from uploader.store.sql import SqlStore
-from uploader.transitions import announced, landed
 
 CLAIM_FOR = timedelta(seconds=20)
 

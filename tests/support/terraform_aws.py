@@ -22,7 +22,7 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 from werkzeug.test import run_wsgi_app
 
-from sequencer.dynamodb_checkpoint import DynamoDbCheckpoints
+from sequencer.checkpoint.dynamodb import DynamoDbCheckpoints
 from stack.ports import free_ports
 from tests.support.terraform_policy import Call, FakeIam
 

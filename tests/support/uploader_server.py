@@ -13,13 +13,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from csvpipe.commands.serve import HTTP_PROTOCOL
-from tests.support.fake_kafka import FakeAnnouncer
+from tests.support.fake_kafka import FakePublisher
 from tests.support.live_directory import entries
 from tests.support.waiting import wait_until
 from uploader.app import Intervals, create_app
-from uploader.clock import Clock, utc_now
-from uploader.files import DISK_ID_FILE
-from uploader.receiving import RECEIVING
+from uploader.disk.chunk_files import DISK_ID_FILE
+from uploader.disk.staging import RECEIVING
+from uploader.runtime.clock import Clock, utc_now
 from uploader.settings import Settings
 
 
@@ -29,7 +29,7 @@ class RunningUploader:
 
     port: int
     temp_dir: Path
-    announcer: FakeAnnouncer
+    announcer: FakePublisher
     app: FastAPI
 
     @property
@@ -47,7 +47,7 @@ class RunningUploader:
 def running_uploader(
     temp_dir: Path,
     *,
-    announcer: FakeAnnouncer | None = None,
+    announcer: FakePublisher | None = None,
     clock: Clock = utc_now,
     intervals: Intervals = Intervals(),  # noqa: B008  frozen
     http: str = HTTP_PROTOCOL,
@@ -59,7 +59,7 @@ def running_uploader(
         port = listener.getsockname()[1]
         defaults = {"temp_dir": temp_dir, "api_port": port, "min_free_disk_mb": 0, "low_disk_mb": 0, "ballast_mb": 1}
         settings = Settings(**{**defaults, **given})
-        announcer = announcer or FakeAnnouncer()
+        announcer = announcer or FakePublisher()
         app = create_app(settings=settings, announcer=announcer, clock=clock, intervals=intervals)
         server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http=http, ws="none", log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")

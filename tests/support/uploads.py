@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-from uploader.model import ChunkType, CutChunk, CutOptions, CutResult
-from uploader.store.records import ChunkRecord, UploadRecord, new_upload
+from uploader.domain.cutting import ChunkType, CutChunk, CutOptions, CutResult
+from uploader.domain.records import ChunkRecord, UploadRecord, new_upload
 
 HEADER = b"id,name\n"
 _AGES = count(1)

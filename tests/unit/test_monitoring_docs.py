@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from sequencer.prometheus import MEANINGS
+from sequencer.metrics.prometheus import MEANINGS
 from tests.support.metrics import fetch_metrics, series_labels
 from tests.support.monitoring import expressions, faults_of
 from tests.support.readme_blocks import ROOT

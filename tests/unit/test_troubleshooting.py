@@ -17,7 +17,6 @@ import csvpipe.extras
 import csvpipe.multipart
 import csvpipe.proof
 import csvpipe.upload_id
-import sequencer.checkpoint
 import sequencer.errors
 import uploader.errors
 from contracts.errors import CsvPipeError
@@ -117,7 +116,7 @@ def test_statuses_are_those_of_the_errors() -> None:
 @pytest.mark.parametrize(
     ("section", "modules"),
     [
-        ("The sequencer stops", [sequencer.errors, sequencer.checkpoint]),
+        ("The sequencer stops", [sequencer.errors]),
         (
             "A command of csvpipe ends",
             [

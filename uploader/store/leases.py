@@ -8,8 +8,8 @@ from sqlalchemy import Engine, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from uploader.store.engine import reading, writing
-from uploader.store.moments import is_over
 from uploader.store.tables import leases
+from uploader.store.timestamps import is_over
 
 
 class LeaseTable:

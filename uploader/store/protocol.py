@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Protocol, Self
 
 from contracts.states import ChunkState, UploadState
-from uploader.store.records import ChunkRecord, ReplicaRecord, UploadOverview, UploadRecord
+from uploader.domain.records import ChunkRecord, ReplicaRecord, UploadOverview, UploadRecord
 
 ChunkEdit = Callable[[ChunkRecord], ChunkRecord]
 """Returns the chunk as it shall be, or the same chunk; what it raises rolls the transaction back."""
@@ -50,7 +50,7 @@ class Restored(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tally:
+class UploadStatistics:
     """How many chunks a replica has on its disk, by state (each but ``cleaned``), and since when the oldest wait."""
 
     chunks: dict[ChunkState, int]
@@ -73,7 +73,7 @@ class Store(Protocol):
         """Store an upload with all its chunks, already claimed, or return the upload that holds its key.
 
         Raises:
-            SameMomentError: another upload of the dataset was created at the same moment.
+            TimestampCollisionError: another upload of the dataset was created at the same moment.
         """
 
     def find(self, upload_id: str) -> UploadRecord | None:
@@ -119,7 +119,7 @@ class Store(Protocol):
 
         Raises:
             UploadNotFoundError: there is no upload of this id.
-            UploadOnItsWayError: chunks are announced or relayed, and ``force`` is not set.
+            UploadInProgressError: chunks are announced or relayed, and ``force`` is not set.
         """
 
     def claim_unannounced(self, *, holder: str, owner: str, claim_for: timedelta, now: datetime) -> Claim | None:
@@ -180,14 +180,14 @@ class Store(Protocol):
     def drop_lease(self, name: str, *, owner: str) -> None:
         """Give a lease back, if it is ours."""
 
-    def tally(self, *, holder: str) -> Tally:
+    def tally(self, *, holder: str) -> UploadStatistics:
         """Count the chunks on the disk of ``holder``, but for those of deleted uploads."""
 
     def restore(self, upload: UploadRecord, chunks: Sequence[ChunkRecord]) -> Restored:
         """Store an upload that a manifest file describes, unless it is known.
 
         Raises:
-            SameMomentError: another upload of the dataset was created at the same moment.
+            TimestampCollisionError: another upload of the dataset was created at the same moment.
         """
 
     def check_usable(self) -> None:

@@ -8,8 +8,8 @@ from sqlalchemy import Engine, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from contracts.states import UploadState
+from uploader.domain.records import ReplicaRecord
 from uploader.store.engine import reading, writing
-from uploader.store.records import ReplicaRecord
 from uploader.store.tables import replicas, uploads
 
 _UNLANDED = tuple(state.value for state in UploadState if state not in {UploadState.LANDED, UploadState.ABORTED})

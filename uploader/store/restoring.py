@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine, and_, insert, select
 
-from uploader.errors import SameMomentError
+from uploader.domain.records import ChunkRecord, UploadRecord
+from uploader.errors import TimestampCollisionError
 from uploader.store.engine import writing
 from uploader.store.protocol import Restored
-from uploader.store.records import ChunkRecord, UploadRecord
 from uploader.store.rows import values_of
 from uploader.store.tables import chunks, uploads
 
@@ -27,7 +27,7 @@ class RestoreTable:
                 return Restored.KNOWN
             same = and_(uploads.c.dataset_name == upload.dataset_name, uploads.c.created_at == upload.created_at)
             if _exists(connection, same):
-                raise SameMomentError(
+                raise TimestampCollisionError(
                     f"another upload of dataset {upload.dataset_name} has the moment {upload.created_at.isoformat()}, "
                     "and their chunks the same names"
                 )

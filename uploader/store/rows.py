@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Column, Row
 
 from contracts.states import ChunkState, UploadState
-from uploader.model import ChunkType
-from uploader.store.records import ChunkRecord, UploadOverview, UploadRecord
+from uploader.domain.cutting import ChunkType
+from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.store.tables import chunks, uploads
 
 OVERVIEW_COLUMNS: list[Column[Any]] = [uploads.c[field.name] for field in fields(UploadOverview)]

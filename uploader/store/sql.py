@@ -11,20 +11,20 @@ from sqlalchemy import Column, Connection, Engine, and_, func, insert, or_, sele
 from sqlalchemy.exc import IntegrityError
 
 from contracts.states import ChunkState, UploadState, check_upload_change
+from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
+from uploader.domain.transitions import ON_THEIR_WAY, SAFE_IN_BUCKET, summarised
 from uploader.errors import (
     ChunkNotFoundError,
-    SameMomentError,
+    TimestampCollisionError,
     UploadGoneError,
+    UploadInProgressError,
     UploadNotFoundError,
-    UploadOnItsWayError,
 )
 from uploader.store.engine import open_engine, reading, writing
 from uploader.store.guard import DatabaseGuard
 from uploader.store.identity import read_identity
 from uploader.store.leases import LeaseTable
-from uploader.store.moments import MomentTable, is_over
 from uploader.store.protocol import ChunkEdit, Claim, Page
-from uploader.store.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.store.replicas import ReplicaTable
 from uploader.store.restoring import RestoreTable
 from uploader.store.rows import (
@@ -37,22 +37,22 @@ from uploader.store.rows import (
     upload_of,
     values_of,
 )
+from uploader.store.statistics import StatisticsTable
 from uploader.store.tables import chunks, uploads
-from uploader.store.tallies import TallyTable
-from uploader.transitions import ON_THEIR_WAY, SAFE_IN_BUCKET, summarised
+from uploader.store.timestamps import MomentTable, is_over
 
 _T = TypeVar("_T", int, str)
 _IDS_AT_ONCE = 500
 """How many ids one statement takes; SQLite has a limit, and PostgreSQL plans better below it."""
 
 
-class SqlStore(LeaseTable, ReplicaTable, TallyTable, RestoreTable, MomentTable):
+class SqlStore(LeaseTable, ReplicaTable, StatisticsTable, RestoreTable, MomentTable):
     """See :class:`uploader.store.protocol.Store`."""
 
     def __init__(self, engine: Engine, guard: DatabaseGuard) -> None:
         LeaseTable.__init__(self, engine)
         ReplicaTable.__init__(self, engine)
-        TallyTable.__init__(self, engine)
+        StatisticsTable.__init__(self, engine)
         RestoreTable.__init__(self, engine)
         MomentTable.__init__(self, engine)
         self._engine = engine
@@ -74,7 +74,7 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable, RestoreTable, MomentTable):
                 if first is not None:
                     return first
                 if self._is_taken(upload.dataset_name, upload.created_at):
-                    raise SameMomentError(
+                    raise TimestampCollisionError(
                         f"another upload of dataset {upload.dataset_name} began in the same microsecond, and their "
                         "chunks would have the same names; nothing of this one was kept: send it again"
                     ) from None
@@ -149,7 +149,7 @@ class SqlStore(LeaseTable, ReplicaTable, TallyTable, RestoreTable, MomentTable):
             counts = _counts(connection, [upload_id]).get(upload_id, {})
             on_their_way = sum(counts.get(state, 0) for state in ON_THEIR_WAY)
             if on_their_way and not force:
-                raise UploadOnItsWayError(
+                raise UploadInProgressError(
                     f"{on_their_way} of {upload.total_chunks} chunks are on their way to the bucket; wait until they "
                     "have landed or failed, or delete with force=true (what has landed stays in the bucket)",
                     upload_id=upload_id,

@@ -1,4 +1,4 @@
-# The key is the code's (sequencer/dynamodb_checkpoint.py); DynamoDB knows no other attribute ahead.
+# The key is the code's (sequencer/checkpoint/dynamodb.py); DynamoDB knows no other attribute ahead.
 resource "aws_dynamodb_table" "this" {
   name         = var.name
   billing_mode = "PAY_PER_REQUEST"

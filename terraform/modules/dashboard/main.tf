@@ -1,4 +1,4 @@
-# dashboard.json.tftpl is written by the code: python -m sequencer.dashboard '${namespace}' '${job_id}' '${region}'
+# dashboard.json.tftpl is written by the code: python -m sequencer.metrics.dashboard '${namespace}' '${job_id}' '${region}'
 resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = var.name
   dashboard_body = templatefile("${path.module}/dashboard.json.tftpl", {

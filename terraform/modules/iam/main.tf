@@ -126,7 +126,7 @@ data "aws_iam_policy_document" "job" {
     }
   }
 
-  # A job without a checkpoint looks whether it began in the other form, with or without ranges (sequencer/start.py).
+  # A job without a checkpoint looks whether it began in the other form, with or without ranges (sequencer/job/runner.py).
   statement {
     sid       = "LookForTheOtherForm"
     actions   = ["dynamodb:GetItem"]

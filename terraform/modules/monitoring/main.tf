@@ -1,4 +1,4 @@
-# Logs, and alarms on what the job tells CloudWatch of itself (sequencer/metrics.py). While no job runs there are no
+# Logs, and alarms on what the job tells CloudWatch of itself (sequencer/metrics/job_metrics.py). While no job runs there are no
 # values, and no alarm.
 resource "aws_cloudwatch_log_group" "this" {
   name              = var.log_group_name

@@ -11,8 +11,8 @@ import pytest
 from tests.support.postgres import PostgresServer
 from tests.support.stored_uploads import CLAIM_FOR
 from tests.support.uploads import SettableClock, upload_records
+from uploader.domain.records import UploadRecord
 from uploader.store.protocol import Claim
-from uploader.store.records import UploadRecord
 from uploader.store.sql import SqlStore, open_store
 
 

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, Engine
 
 from tests.support.stored_uploads import CLAIM_FOR, announce
 from tests.support.uploads import SettableClock
+from uploader.domain.records import UploadRecord
+from uploader.domain.transitions import renewed
 from uploader.store import engine, leases
 from uploader.store.protocol import Claim
-from uploader.store.records import UploadRecord
 from uploader.store.sql import SqlStore, open_store
-from uploader.transitions import renewed
 
 
 class TestClaims:

@@ -16,9 +16,9 @@ from sqlalchemy import inspect
 import uploader.store
 from tests.support.stored_uploads import announce, land
 from tests.support.uploads import SettableClock
-from uploader.store.records import ReplicaRecord, UploadRecord
+from uploader.domain.records import ReplicaRecord, UploadRecord
+from uploader.domain.transitions import cleaned, failed, relayed
 from uploader.store.sql import SqlStore, open_store
-from uploader.transitions import cleaned, failed, relayed
 
 MIGRATIONS = Path(uploader.store.__file__).parent / "migrations"
 

@@ -15,11 +15,11 @@ from contracts.errors import IllegalStateChangeError
 from contracts.states import ChunkState, UploadState
 from tests.support.stored_uploads import CLAIM_FOR, announce, land
 from tests.support.uploads import SettableClock, upload_records
-from uploader.errors import ChunkNotFoundError, UploadGoneError, UploadNotFoundError, UploadOnItsWayError
+from uploader.domain.records import UploadOverview, UploadRecord
+from uploader.domain.transitions import cleaned, failed, relayed, renewed
+from uploader.errors import ChunkNotFoundError, UploadGoneError, UploadInProgressError, UploadNotFoundError
 from uploader.store.protocol import Claim, Page
-from uploader.store.records import UploadOverview, UploadRecord
 from uploader.store.sql import SqlStore, open_store
-from uploader.transitions import cleaned, failed, relayed, renewed
 
 
 class TestCreate:
@@ -214,6 +214,6 @@ class TestAbort:
     ) -> None:
         upload = create()
         announce(store, upload, 2, clock=clock)
-        with pytest.raises(UploadOnItsWayError, match="1 of 3 chunks"):
+        with pytest.raises(UploadInProgressError, match="1 of 3 chunks"):
             store.abort(upload.upload_id, force=False, at=clock.now)
         assert store.abort(upload.upload_id, force=True, at=clock.now).state is UploadState.ABORTED

@@ -8,9 +8,9 @@ from datetime import timedelta
 from contracts.states import ChunkState
 from tests.support.stored_uploads import announce, land
 from tests.support.uploads import SettableClock
-from uploader.store.records import UploadRecord
+from uploader.domain.records import UploadRecord
+from uploader.domain.transitions import failed, renewed
 from uploader.store.sql import SqlStore
-from uploader.transitions import failed, renewed
 
 HOLDER = "replica-0"
 

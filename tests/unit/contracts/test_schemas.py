@@ -20,7 +20,7 @@ from csvpipe.documents import render_schemas
 from csvpipe.schemas import MANIFEST_AVRO, MANIFEST_JSON, MESSAGE_AVRO, MESSAGE_JSON
 from tests.support.uploads import upload_records
 from tests.unit.csvpipe.fake_bucket import lay_out
-from uploader.messages import message_of
+from uploader.domain.messages import message_of
 
 ADDED = {"name": "shelf_life_days", "type": ["null", "int"], "default": None}
 PUBLISHED_AT = datetime(2026, 1, 31, 23, 59, 59, 987654, tzinfo=UTC)

@@ -12,9 +12,11 @@ import pytest
 
 import csvpipe.commands.sequence
 from csvpipe.cli import main
-from sequencer.model import FOUND_RECORDS, Checkpoint, JobStatus, Place, Progress
+from sequencer.model.checkpoint import FOUND_RECORDS, Checkpoint, JobStatus
+from sequencer.model.progress import Progress
+from sequencer.model.source_position import SourcePosition
 from sequencer.settings import JobSettings
-from sequencer.stopping import StopRequest, StopRequestedError
+from sequencer.shutdown import StopRequest, StopRequestedError
 
 
 def ended(status: JobStatus) -> Checkpoint:
@@ -25,7 +27,7 @@ def ended(status: JobStatus) -> Checkpoint:
         topic="rows",
         partition=0,
         first_offset=0,
-        place=Place(0, 0, 0),
+        place=SourcePosition(0, 0, 0),
         sources=(),
     )
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from csvpipe import sequence_progress
 from csvpipe.sequence_progress import describe, showing
-from sequencer.model import Progress
+from sequencer.model.progress import Progress
 from tests.support.waiting import wait_until
 
 

@@ -17,7 +17,7 @@ from contracts.errors import CsvPipeError
 from csvpipe.cli import main
 from csvpipe.exits import exit_code_of
 from sequencer.errors import JobSettingsError
-from sequencer.schema import load_schema
+from sequencer.model.schema import load_schema
 
 LOADERS: dict[str, Callable[[], object]] = {
     "csvpipe": csvpipe.settings.load_settings,

@@ -10,9 +10,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from sequencer.checkpoint import CheckpointStore
-from sequencer.dynamodb_checkpoint import DynamoDbCheckpoints
-from sequencer.sqlite_checkpoint import SqliteCheckpoints
+from sequencer.checkpoint.dynamodb import DynamoDbCheckpoints
+from sequencer.checkpoint.sqlite import SqliteCheckpoints
+from sequencer.checkpoint.store import CheckpointStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient

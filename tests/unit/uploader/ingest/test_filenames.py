@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uploader.filenames import LONGEST_NAME, filename_of
+from uploader.ingest.filenames import LONGEST_NAME, filename_of
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.ingest import BOUNDARY, cut_up, form
 from uploader.errors import MalformedMultipartError, UnsupportedMediaTypeError
-from uploader.multipart import MultipartReader, PartBegin, PartData, PartEnd, boundary_of
+from uploader.ingest.multipart import MultipartReader, PartBegin, PartData, PartEnd, boundary_of
 
 # Everything that looks like a boundary and is none.
 CONFUSING = (

@@ -11,7 +11,7 @@ import pytest
 from csvpipe.reading import ChunkReading
 from tests.support.ingest import BOUNDARY, Received, form, receive, stream
 from uploader.errors import InvalidCsvError, InvalidFieldError, MalformedMultipartError, UnsupportedMediaTypeError
-from uploader.multipart import MultipartReader, PartBegin
+from uploader.ingest.multipart import MultipartReader, PartBegin
 
 
 def upload(tmp_path: Path, content: bytes, **fields: str) -> Received:

@@ -1,0 +1,1 @@
+"""AWS errors and the Spot interruption notice."""

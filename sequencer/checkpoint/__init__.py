@@ -1,0 +1,1 @@
+"""Checkpoint stores and the lease of a job."""

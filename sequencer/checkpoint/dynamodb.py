@@ -1,0 +1,193 @@
+"""Checkpoints in a DynamoDB table with the partition key ``job_id``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sequencer.aws.errors import Meaning, code_of, final_error, making_client, refusal
+from sequencer.checkpoint.serialization import NUMBERS, TEXTS, from_fields, to_fields
+from sequencer.errors import (
+    CheckpointsUnavailableError,
+    JobSettingsError,
+    LeaseHeldError,
+    LeaseLostError,
+    NotAllowedError,
+)
+from sequencer.model.checkpoint import Checkpoint
+from sequencer.settings import JobSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+_RIGHTS = (
+    "the role needs dynamodb:GetItem and dynamodb:UpdateItem on this table, and kms:Decrypt where a key encrypts it"
+)
+_KEYS = "the partition key must be job_id (a string), without a sort key, and an item has 400 KB at most"
+_NO_TABLE = (
+    "CHECKPOINT_TABLE: there is no such table in this region; make it with the partition key job_id (a string), and "
+    "look at AWS_REGION"
+)
+_CODES: dict[str, Meaning] = {
+    "AccessDeniedException": (NotAllowedError, _RIGHTS),
+    "AccessDenied": (NotAllowedError, _RIGHTS),
+    "ResourceNotFoundException": (JobSettingsError, _NO_TABLE),
+    "ValidationException": (JobSettingsError, f"CHECKPOINT_TABLE: {_KEYS}"),
+}
+_BY_STATUS: dict[int, Meaning] = {
+    0: (JobSettingsError, "look at CHECKPOINT_TABLE, AWS_REGION and DYNAMODB_ENDPOINT"),
+    401: (NotAllowedError, _RIGHTS),
+    403: (NotAllowedError, _RIGHTS),
+    407: (NotAllowedError, "the proxy before DynamoDB asks for credentials: look at HTTPS_PROXY"),
+}
+_CONDITION = "ConditionalCheckFailedException"
+
+
+def dynamodb_client(settings: JobSettings) -> DynamoDBClient:
+    """Return a client that gives up after seconds: whoever calls tries again, and must not wait long."""
+    import boto3
+    from botocore.config import Config
+
+    with making_client("DynamoDB"):
+        return boto3.client(
+            "dynamodb",
+            region_name=settings.aws_region,
+            endpoint_url=settings.dynamodb_endpoint,
+            config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}),
+        )
+
+
+class DynamoDbCheckpoints:
+    """See :class:`sequencer.checkpoint.store.CheckpointStore`. Who holds the lease is decided by conditional writes."""
+
+    def __init__(self, client: DynamoDBClient, *, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def load(self, job_id: str) -> Checkpoint | None:
+        """Return the last checkpoint of a job."""
+        item = self._item(job_id)
+        if "timestamp" not in item:
+            return None
+        fields: dict[str, Any] = {name: item[name]["N"] for name in NUMBERS}
+        return from_fields(job_id, fields | {name: item[name]["S"] for name in TEXTS})
+
+    def save(self, checkpoint: Checkpoint, *, owner: str) -> None:
+        """Keep a checkpoint, if ``owner`` holds the lease."""
+        values = {name: _typed(value) for name, value in to_fields(checkpoint).items()}
+        if not self._update(checkpoint.job_id, values, owner=owner):
+            raise LeaseLostError.of(checkpoint.job_id, owner=owner)
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job, its lease included."""
+        with _answers(self._table):
+            self._client.delete_item(TableName=self._table, Key=_key(job_id))
+
+    def take_lease(
+        self, job_id: str, *, owner: str, now: float, lease_s: float, is_dead: Callable[[str], bool]
+    ) -> None:
+        """Take the lease, if it is to be had."""
+        values = {"lease_owner": _typed(owner), "lease_until": {"N": f"{now + lease_s:.3f}"}}
+        while True:
+            item = self._item(job_id)
+            holder = item.get("lease_owner", {}).get("S")
+            until = float(item.get("lease_until", {}).get("N", "0"))
+            if holder not in (None, owner) and until > now and not is_dead(holder):
+                raise LeaseHeldError.of(job_id, owner=holder, until=until)
+            # Only if nobody was faster: it is still the lease that was looked at.
+            seen = {":seen_owner": _typed(holder), ":seen_until": item["lease_until"]} if holder else {}
+            condition = (
+                "lease_owner = :seen_owner AND lease_until = :seen_until"
+                if holder
+                else ("attribute_not_exists(lease_owner)")
+            )
+            if self._set(job_id, values, condition, seen):
+                return
+
+    def renew_lease(self, job_id: str, *, owner: str, until: float) -> None:
+        """Hold the lease until ``until``."""
+        if not self._update(job_id, {"lease_until": {"N": f"{until:.3f}"}}, owner=owner):
+            raise LeaseLostError.of(job_id, owner=owner)
+
+    def drop_lease(self, job_id: str, *, owner: str) -> None:
+        """Give the lease up."""
+        with _answers(self._table), _condition():
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(job_id),
+                UpdateExpression="REMOVE lease_owner, lease_until",
+                ConditionExpression="lease_owner = :owner",
+                ExpressionAttributeValues={":owner": _typed(owner)},
+            )
+
+    def _item(self, job_id: str) -> dict[str, Any]:
+        with _answers(self._table):
+            answer = self._client.get_item(TableName=self._table, Key=_key(job_id), ConsistentRead=True)
+        return dict(answer.get("Item", {}))
+
+    def _update(self, job_id: str, values: dict[str, Any], *, owner: str) -> bool:
+        return self._set(job_id, values, "lease_owner = :the_owner", {":the_owner": _typed(owner)})
+
+    def _set(self, job_id: str, values: dict[str, Any], condition: str, more: dict[str, Any]) -> bool:
+        """Set attributes if the condition holds; return whether it did."""
+        names = list(values)
+        with _answers(self._table), _condition() as held:
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(job_id),
+                UpdateExpression="SET " + ", ".join(f"#n{at} = :v{at}" for at in range(len(names))),
+                ConditionExpression=condition,
+                ExpressionAttributeNames={f"#n{at}": name for at, name in enumerate(names)},
+                ExpressionAttributeValues={f":v{at}": values[name] for at, name in enumerate(names)} | more,
+            )
+        return held.yes
+
+
+class _Held:
+    yes = True
+
+
+@contextmanager
+def _condition() -> Iterator[_Held]:
+    """Note that a condition did not hold."""
+    held = _Held()
+    try:
+        yield held
+    except ClientError as error:
+        if code_of(error) != _CONDITION:
+            raise
+        held.yes = False
+
+
+@contextmanager
+def _answers(table: str) -> Iterator[None]:
+    """Turn the service's errors into ours.
+
+    Raises:
+        NotAllowedError, JobSettingsError: a person has to do something.
+        CheckpointsUnavailableError: it does not answer, or slows us down.
+    """
+    try:
+        yield
+    except ClientError as error:
+        if code_of(error) == _CONDITION:
+            raise
+        name = f"DynamoDB table {table}"
+        final = refusal(error, name=name, service="DynamoDB", known=_CODES, by_status=_BY_STATUS)
+        raise final or CheckpointsUnavailableError(f"{name}: {error}") from error
+    except UnicodeError as error:
+        raise JobSettingsError(f"CHECKPOINT_TABLE or the credentials hold what no request can have: {error}") from error
+    except BotoCoreError as error:
+        name = f"DynamoDB table {table}"
+        raise final_error(error, name) or CheckpointsUnavailableError(f"{name}: {error}") from error
+
+
+def _key(job_id: str) -> dict[str, Any]:
+    return {"job_id": {"S": job_id}}
+
+
+def _typed(value: str | int) -> dict[str, Any]:
+    return {"S": value} if isinstance(value, str) else {"N": str(value)}

@@ -1,0 +1,20 @@
+"""Opens the checkpoint store that the settings name."""
+
+from __future__ import annotations
+
+from sequencer.checkpoint.dynamodb import DynamoDbCheckpoints, dynamodb_client
+from sequencer.checkpoint.sqlite import SqliteCheckpoints
+from sequencer.checkpoint.store import CheckpointStore
+from sequencer.settings import JobSettings
+
+
+def open_checkpoints(settings: JobSettings) -> CheckpointStore:
+    """Return the store that the settings name: a DynamoDB table, or a local file.
+
+    Raises:
+        JobSettingsError: there is no such table, or the file cannot be made.
+        CheckpointsUnavailableError: it does not answer.
+    """
+    if settings.checkpoint_table:
+        return DynamoDbCheckpoints(dynamodb_client(settings), table=settings.checkpoint_table)
+    return SqliteCheckpoints(settings.checkpoint_file)

@@ -1,0 +1,1 @@
+"""Encoding rows as JSON records."""

@@ -1,0 +1,1 @@
+"""Running a job: from its resume point to its end."""

@@ -1,0 +1,147 @@
+"""What a job reads: its files, or the range of them that is its own, as encoded blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
+
+from sequencer.encoding.json_records import Encoder
+from sequencer.errors import BadRowError
+from sequencer.job.dialect_notes import FileDialect
+from sequencer.model.blocks import EncodedBlock
+from sequencer.model.schema import Schema
+from sequencer.model.source_position import START, SourcePosition
+from sequencer.settings import JobSettings
+from sequencer.source.decoding import FileHeader, read_head, read_rows
+from sequencer.source.files import SourceFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobInput:
+    """The files and the part of them that is the job's.
+
+    Attributes:
+        sources: the files, in order.
+        heads: the header of each; all have the same columns.
+        encoders: one for each file.
+        begin: the place before the job's first row.
+        end: the place behind its last row; None: the end of the last file.
+        upto: the last line that is taken, over all files; None: that of the last row.
+    """
+
+    sources: Sequence[SourceFile]
+    heads: Sequence[FileHeader]
+    encoders: Sequence[Encoder]
+    begin: SourcePosition = START
+    end: SourcePosition | None = None
+    upto: int | None = None
+
+    @property
+    def span(self) -> tuple[int, int | None]:
+        """The lines before the first row of the range, and of its last; None: the last of the source."""
+        return self.begin.line, self.end.line if self.end else None
+
+    @property
+    def identity(self) -> tuple[tuple[str, int, str], ...]:
+        """Name, size and ETag of each file."""
+        return tuple((source.name, source.size_bytes, source.etag) for source in self.sources)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the files."""
+        return frozenset(source.name for source in self.sources)
+
+    @property
+    def total_bytes(self) -> int:
+        """How much of the files, as stored, is the job's."""
+        end = sum(source.size_bytes for source in self.sources) if self.end is None else self._stored(self.end)
+        return end - self._stored(self.begin)
+
+    def bytes_upto(self, place: SourcePosition) -> int:
+        """Return how much of that lies before ``place``; of a compressed file nothing, as it is read from its start."""
+        return self._stored(place) - self._stored(self.begin)
+
+    def _stored(self, place: SourcePosition) -> int:
+        before = sum(source.size_bytes for source in self.sources[: place.source_index])
+        return before if self.sources[place.source_index].compressed else before + place.byte_offset
+
+    def _bytes_read(self, source_index: int) -> int:
+        """Return how much of it was read, while the file ``source_index`` is being read."""
+        before = sum(source.size_bytes for source in self.sources[:source_index])
+        return before + self.sources[source_index].stored_bytes_read - self._stored(self.begin)
+
+    def encoded(self, *, place: SourcePosition, last_line: int) -> Iterator[EncodedBlock]:
+        """Give the blocks behind row ``last_line``, one after the other (see :meth:`to_encode`)."""
+        return (encode() for encode in self.to_encode(place=place, last_line=last_line))
+
+    def to_encode(
+        self, *, place: SourcePosition, last_line: int, on_read: Callable[[int], None] = lambda _: None
+    ) -> Iterator[Callable[[], EncodedBlock]]:
+        """Give what encodes each block behind row ``last_line``, reading from ``place`` on, which is at or before it.
+
+        Args:
+            place: where to start reading.
+            last_line: the row behind which to go on.
+            on_read: told how much was read, as stored, after each block.
+
+        Raises:
+            BadRowError: the content is no CSV; what is given raises it where a row is bad and that is to stop the job.
+        """
+        upto = self.upto
+        for block in read_rows(self.sources, self.heads, start=place, stop=self.end):
+            on_read(self._bytes_read(block.start.source_index))
+            if upto is not None and upto <= max(last_line, block.start.line):
+                return
+            if block.end.line > last_line:
+                skip = max(0, last_line - block.start.line)
+                take = None if upto is None else upto - block.start.line - skip
+                yield partial(self.encoders[block.start.source_index].encode, block, skip=skip, take=take)
+
+
+def open_input(
+    sources: Sequence[SourceFile],
+    *,
+    settings: JobSettings,
+    schema: Schema,
+    dialects: Sequence[FileDialect] = (),
+) -> JobInput:
+    """Read the headers and prepare the encoders.
+
+    Args:
+        sources: the files.
+        settings: say how to read them.
+        schema: the typed columns.
+        dialects: how each file was read before; what the settings say wins.
+
+    Raises:
+        BadRowError: a header is not valid, or not that of the first file.
+    """
+    heads = [
+        read_head(
+            source,
+            delimiter=settings.delimiter or (known.delimiter if known else ""),
+            encoding=settings.encoding or (known.encoding if known else ""),
+        )
+        for source, known in zip_longest(sources, dialects[: len(sources)])
+    ]
+    for source, head in zip(sources, heads, strict=True):
+        if head.columns != heads[0].columns:
+            raise BadRowError(
+                f"{source.name}: the header is {','.join(head.columns)[:200]!r} and that of {sources[0].name} is "
+                f"{','.join(heads[0].columns)[:200]!r}; they must have the same columns in the same order",
+                row=0,
+            )
+    encoders = [
+        Encoder(
+            columns=head.columns,
+            dialect=head.header.dialect,
+            encoding=head.encoding,
+            schema=schema,
+            on_bad_row=settings.on_bad_row,
+            max_record_bytes=settings.max_record_bytes,
+        )
+        for head in heads
+    ]
+    return JobInput(sources=sources, heads=heads, encoders=encoders, upto=settings.limit or None)

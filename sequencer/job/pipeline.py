@@ -1,0 +1,103 @@
+"""Reading, cutting and encoding, in threads of their own beside the one that sends."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from queue import Empty, Queue
+from types import TracebackType
+from typing import Self
+
+from sequencer.model.blocks import EncodedBlock
+
+Encode = Callable[[], EncodedBlock]
+"""Encodes one block; called in any thread."""
+_WAIT_S = 0.2
+_JOIN_S = 10.0
+"""How long leaving waits for the thread: it may be in the middle of a request to a source that does not answer."""
+_MOST_ENCODERS = 4
+
+
+class StoppedError(Exception):
+    """Ends the making of blocks that nobody wants any more."""
+
+
+class EncodedBlocks:
+    """Reads and cuts in one thread, encodes in several, some blocks ahead of whoever takes them in their order.
+
+    Leaving the context ends the threads.
+
+    Args:
+        make: gives the blocks, to be encoded; closed where it is not taken to its end.
+        ahead: how many blocks may wait: with those that are unacknowledged, the bound on memory.
+    """
+
+    def __init__(self, make: Callable[[], Iterator[Encode]], *, ahead: int = 4) -> None:
+        self._make = make
+        self._queue: Queue[Future[EncodedBlock] | None] = Queue()
+        self._room = threading.Semaphore(ahead)
+        self._next: Future[EncodedBlock] | None = None
+        self._failure: BaseException | None = None
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="cut", daemon=True)
+        encoders = min(os.cpu_count() or 1, _MOST_ENCODERS)
+        self._pool = ThreadPoolExecutor(encoders, thread_name_prefix="encode")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+        self._thread.join(_JOIN_S)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def take(self, timeout_s: float) -> EncodedBlock | None:
+        """Return the next block; None: there are no more.
+
+        Raises:
+            Empty: there is none yet.
+            BaseException: what making the blocks has failed with, in its turn.
+        """
+        deadline = time.monotonic() + timeout_s
+        if self._next is None:
+            self._next = self._queue.get(timeout=timeout_s)
+        if self._next is None:
+            if self._failure is not None:
+                raise self._failure
+            return None
+        if not wait([self._next], max(0.0, deadline - time.monotonic())).done:
+            raise Empty
+        block, self._next = self._next, None
+        self._room.release()
+        return block.result()
+
+    def _run(self) -> None:
+        blocks = self._make()
+        try:
+            for encode in blocks:
+                if not self._put(encode):
+                    break
+        except BaseException as failure:  # noqa: BLE001  raised again where the blocks are taken
+            self._failure = failure
+        finally:
+            close = getattr(blocks, "close", None)
+            if close is not None:
+                close()
+        self._queue.put(None)
+
+    def _put(self, encode: Encode) -> bool:
+        """Begin to encode a block once there is room for it; False: nobody wants it any more."""
+        while not self._room.acquire(timeout=_WAIT_S):
+            if self._closed.is_set():
+                return False
+        self._queue.put(self._pool.submit(encode))
+        return not self._closed.is_set()
+
+
+__all__ = ["Empty", "Encode", "EncodedBlocks", "StoppedError"]

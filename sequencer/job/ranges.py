@@ -1,0 +1,80 @@
+"""Cuts a source into ranges of about the same size, each with its place and its first row: one for each partition.
+
+Whether a line end lies in quotes depends on all bytes before it, so the places are found by one pass over the whole
+source, at the speed of the scan; a guess from the middle of a file could be wrong, and nobody would notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from csvscan.bits import Block
+from csvscan.records import RecordFinder
+from csvscan.scan import Scan
+from sequencer.errors import JobUsageError
+from sequencer.job.input import JobInput
+from sequencer.model.blocks import RecordBlock
+from sequencer.model.source_position import START, SourcePosition
+from sequencer.source.decoding import read_rows
+
+
+def plan_ranges(source: JobInput, count: int, *, go_on: Callable[[], None] = lambda: None) -> list[SourcePosition]:
+    """Return the places between ``count`` ranges, which are ``count - 1``: fewer where there are too few rows.
+
+    Args:
+        source: what is cut.
+        count: into how many ranges.
+        go_on: called for each block; what it raises ends the reading.
+
+    Raises:
+        JobUsageError: a file is compressed, or transcoded: its ranges could not be read without all before them.
+        BadRowError: the content is no CSV.
+    """
+    compressed = next((file.name for file in source.sources if file.compressed), None)
+    if compressed is not None:
+        raise JobUsageError(
+            f"--partitions: {compressed} is compressed, so that each range would have to unpack all before it; give "
+            "it uncompressed, or as several files, or take one partition"
+        )
+    heads = zip(source.sources, source.heads, strict=True)
+    decoded = next((file.name for file, head in heads if head.transcoded_from), None)
+    if decoded is not None:
+        raise JobUsageError(
+            f"--partitions: {decoded} is in UTF-16 or a multi-byte encoding, which is read and counted as UTF-8 from "
+            "its start on; give it in UTF-8, or take one partition"
+        )
+    total = sum(file.size_bytes for file in source.sources)
+    due = [total * number // count for number in range(1, count)]
+    places: list[SourcePosition] = []
+    before = 0  # bytes of the files before the current one
+    index = 0
+    for block in read_rows(source.sources, source.heads, start=START):
+        go_on()
+        while block.start.source_index > index:
+            before += source.sources[index].size_bytes
+            index += 1
+        while due and block.end.byte_offset + before >= due[0]:
+            place = _row_end(block, due.pop(0) - before, source)
+            if not places or place.line > places[-1].line:
+                places.append(place)
+    return places
+
+
+def split_input(source: JobInput, places: Sequence[SourcePosition]) -> list[JobInput]:
+    """Return one input for each range."""
+    begins = [START, *places]
+    ends = [*places, None]
+    return [replace(source, begin=begin, end=end) for begin, end in zip(begins, ends, strict=True)]
+
+
+def _row_end(block: RecordBlock, byte_offset: int, source: JobInput) -> SourcePosition:
+    """Return the first row end of ``block`` at or after ``byte_offset`` of its file."""
+    dialect = source.heads[block.start.source_index].header.dialect
+    finder = RecordFinder(delimiters=dialect.delimiter, quote=dialect.quote)
+    scan = Scan(finder.feed(Block(block.data))[0].rows, at_zero=False)
+    end = scan.first_end_at_or_after(byte_offset - block.start.byte_offset)
+    if end is None:
+        return block.end
+    line = block.start.line + scan.rows_before(end)
+    return SourcePosition(line, block.start.source_index, block.start.byte_offset + end)

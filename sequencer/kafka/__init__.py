@@ -1,0 +1,1 @@
+"""Kafka clients: producing to one partition, reading it, and checking its topic."""

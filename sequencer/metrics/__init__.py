@@ -1,0 +1,1 @@
+"""Metrics of a job, for CloudWatch and Prometheus."""

@@ -1,0 +1,125 @@
+"""Puts a job's metrics into CloudWatch, beside the sending and never in its way."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sequencer.metrics.job_metrics import JOB_DIMENSION, METRICS, RateSample, look, measure
+from sequencer.model.progress import Progress
+from sequencer.settings import JobSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch.client import CloudWatchClient
+
+_log = logging.getLogger(__name__)
+INTERVAL_S = 10.0
+_CLOSE_S = 5.0
+
+
+def cloudwatch_client(settings: JobSettings) -> CloudWatchClient | None:
+    """Return a client that gives up after seconds: there is a next time; None, where none can be made."""
+    import boto3
+    from botocore.config import Config
+
+    try:
+        return boto3.client(
+            "cloudwatch",
+            region_name=settings.aws_region,
+            endpoint_url=settings.cloudwatch_endpoint,
+            config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}),
+        )
+    except BotoCoreError as error:
+        _log.warning("this job sends no metrics to CloudWatch: %s", error)
+        return None
+
+
+class CloudWatchEmitter:
+    """Sends all metrics of a job in one request every few seconds, from entering the context to leaving it.
+
+    What cannot be sent is dropped, and counted in :attr:`dropped`; the log says so once an outage.
+
+    Args:
+        client: of CloudWatch.
+        namespace: where the metrics go.
+        job_id: the one dimension, by which dashboard and alarms find them.
+        whole_job_id: the job that a range belongs to. What is sent is also sent under its name, so that its alarms see
+            the worst of all ranges.
+        progress: the counters of the job.
+        cost_per_hour: for the estimate of the cost.
+        interval_s: seconds between two requests.
+    """
+
+    def __init__(
+        self,
+        client: CloudWatchClient,
+        *,
+        namespace: str,
+        job_id: str,
+        whole_job_id: str = "",
+        progress: Progress,
+        cost_per_hour: float = 0.0,
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._job_ids = tuple(dict.fromkeys((job_id, whole_job_id or job_id)))
+        self._progress = progress
+        self._cost_per_hour = cost_per_hour
+        self._interval_s = interval_s
+        self._before: RateSample | None = None
+        self._away = False
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="cloudwatch", daemon=True)
+        self.dropped = 0
+        """How many requests have failed."""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Send the last state; a CloudWatch that does not answer holds the end of the job up for seconds at most."""
+        self._closed.set()
+        self._thread.join(self._interval_s + _CLOSE_S)
+
+    def _run(self) -> None:
+        while not self._closed.wait(self._interval_s):
+            self._send()
+        self._send()
+
+    def _send(self) -> None:
+        now = time.time()
+        values = measure(self._progress, now=now, before=self._before, cost_per_hour=self._cost_per_hour)
+        seen = look(self._progress, now=now)
+        data: list[Any] = [
+            {
+                "MetricName": metric.value,
+                "Dimensions": [{"Name": JOB_DIMENSION, "Value": job_id}],
+                "Timestamp": datetime.fromtimestamp(now, UTC),
+                "Value": value,
+                "Unit": METRICS[metric].unit,
+            }
+            for job_id in self._job_ids
+            for metric, value in values.items()
+        ]
+        try:
+            self._client.put_metric_data(Namespace=self._namespace, MetricData=data)
+        except (BotoCoreError, ClientError) as error:
+            self.dropped += 1
+            if not self._away:
+                _log.warning("metrics do not reach CloudWatch for the moment: %s", error)
+            self._away = True
+        else:
+            self._before = seen  # what CloudWatch did not get is added to what it gets the next time
+            if self._away:
+                _log.info("metrics reach CloudWatch again; %d times they did not", self.dropped)
+            self._away = False

@@ -1,0 +1,1 @@
+"""Values that the parts of a job exchange."""

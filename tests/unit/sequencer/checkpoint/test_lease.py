@@ -1,0 +1,128 @@
+"""One process at a time may send, and knows when it may not any more."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from sequencer.checkpoint.lease import Lease, is_dead, owner_name
+from sequencer.checkpoint.sqlite import SqliteCheckpoints
+from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError, NotAllowedError
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> SqliteCheckpoints:
+    return SqliteCheckpoints(str(tmp_path / "c.sqlite3"))
+
+
+def lease(checkpoints: SqliteCheckpoints, owner: str = "a", *, lease_s: float = 60, expiry_s: float = 1) -> Lease:
+    return Lease(checkpoints, job_id="job", owner=owner, lease_s=lease_s, expiry_s=expiry_s)
+
+
+def test_lease_is_held_inside_and_free_outside(checkpoints: SqliteCheckpoints) -> None:
+    with lease(checkpoints) as held:
+        assert held.is_safe()
+        with pytest.raises(LeaseHeldError, match="run by a"), lease(checkpoints, "b"):
+            raise AssertionError("two have it")
+    with lease(checkpoints, "b") as other:
+        other.check()
+
+
+def test_lease_outlives_its_length_by_being_renewed(checkpoints: SqliteCheckpoints) -> None:
+    with (
+        lease(checkpoints, lease_s=1, expiry_s=0.2),
+        patch.object(checkpoints, "renew_lease", wraps=checkpoints.renew_lease) as renew,
+    ):
+        wait_until(lambda: renew.call_count >= 8, what="it was renewed for twice its length", deadline_s=30)
+        with pytest.raises(LeaseHeldError), lease(checkpoints, "b"):
+            raise AssertionError("two have it")
+
+
+def test_lease_that_somebody_took_is_noticed(checkpoints: SqliteCheckpoints) -> None:
+    with lease(checkpoints, lease_s=0.4, expiry_s=0.1) as held:
+        checkpoints.take_lease("job", owner="b", now=2e9, lease_s=60, is_dead=lambda _: True)
+
+        def noticed() -> bool:
+            try:
+                held.check()
+            except LeaseLostError:
+                return True
+            return False
+
+        wait_until(noticed, what="the loss is noticed", deadline_s=30)
+        assert not held.is_safe()
+    with pytest.raises(LeaseHeldError, match="run by b"), lease(checkpoints, "c"):
+        raise AssertionError("the one who lost it gave it up for the one who has it")
+
+
+@pytest.mark.parametrize("clock", ["time", "monotonic"])
+def test_either_clock_ends_the_time_in_which_records_may_be_queued(checkpoints: SqliteCheckpoints, clock: str) -> None:
+    """After SIGSTOP both have moved on; after a clock was set back only one of them."""
+    with lease(checkpoints, lease_s=600, expiry_s=90) as held:
+        now = getattr(time, clock)()
+        with patch(f"sequencer.checkpoint.lease.time.{clock}", lambda: now + 509):
+            assert held.is_safe()
+        with patch(f"sequencer.checkpoint.lease.time.{clock}", lambda: now + 511):
+            assert not held.is_safe()
+
+
+def test_store_that_is_away_makes_it_unsafe_until_it_is_back(checkpoints: SqliteCheckpoints) -> None:
+    with lease(checkpoints, lease_s=1, expiry_s=0.2) as held:
+        with patch.object(checkpoints, "renew_lease", side_effect=CheckpointsUnavailableError("away")):
+            wait_until(lambda: not held.is_safe(), what="nothing may be queued", deadline_s=30)
+            held.check()
+        wait_until(held.is_safe, what="it goes on", deadline_s=30)
+
+
+def test_lease_that_the_store_refuses_to_renew_stops_the_job_once_it_is_not_safe(
+    checkpoints: SqliteCheckpoints,
+) -> None:
+    def said() -> bool:
+        try:
+            held.check()
+        except NotAllowedError:
+            return True
+        return False
+
+    with lease(checkpoints, lease_s=1, expiry_s=0.2) as held:
+        with patch.object(checkpoints, "renew_lease", side_effect=NotAllowedError("the token has expired")):
+            wait_until(said, what="the job is told why", deadline_s=30)
+            assert not held.is_safe()
+        wait_until(held.is_safe, what="it goes on once it is allowed again", deadline_s=30)
+        held.check()
+
+
+def test_lease_is_given_up_without_hiding_how_the_job_ended(checkpoints: SqliteCheckpoints) -> None:
+    with (
+        patch.object(checkpoints, "drop_lease", side_effect=NotAllowedError("the token has expired")),
+        lease(checkpoints) as held,
+    ):
+        held.check()
+
+
+def test_process_of_this_machine_that_is_gone_is_dead() -> None:
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); "
+        "from sequencer.checkpoint.lease import owner_name; print(owner_name())"
+    )
+    here = str(Path(__file__).parents[4])
+    ended = subprocess.run([sys.executable, "-c", script, here], capture_output=True, text=True, check=True)
+    assert is_dead(ended.stdout.strip())
+
+
+def test_process_that_runs_is_not_dead_and_of_others_nothing_is_known() -> None:
+    host, boot, namespace, pid, start = owner_name().split("/")
+    assert int(pid) == os.getpid()
+    assert not is_dead(owner_name())
+    assert is_dead(f"{host}/{boot}/{namespace}/{pid}/{int(start) + 1}")  # the pid was given to another process
+    assert not is_dead(f"other/{boot}/{namespace}/{pid}/1")
+    assert not is_dead(f"{host}/another-boot/{namespace}/{pid}/1")
+    assert not is_dead(f"{host}/{boot}/1/{pid}/1")  # another container of this host
+    assert not is_dead("whatever")

@@ -1,0 +1,60 @@
+"""Until when something may be on its way: by what this process has sent, or by the last checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import cast
+from unittest.mock import patch
+
+import pytest
+
+from sequencer.job.in_flight import CLOCK_DIFFERENCE_S, InFlight, arrived_at
+from sequencer.job.target import quiet_s
+from sequencer.kafka.sender import Sender
+from sequencer.model.checkpoint import Checkpoint, JobStatus
+
+NOW = 1_800_000_000.0
+NOTED_AT = NOW - 40
+NOTED = Checkpoint(
+    job_id="job", timestamp=datetime.fromtimestamp(NOTED_AT, UTC), topic="t", partition=0, first_offset=0
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "until"),
+    [
+        (None, NOW),
+        (JobStatus.RUNNING, NOW),
+        (JobStatus.FAILED, NOTED_AT),
+        (JobStatus.STOPPED, 0.0),
+        (JobStatus.DONE, 0.0),
+    ],
+)
+def test_process_before_may_have_queued_records_until_its_end(status: JobStatus | None, until: float) -> None:
+    checkpoint = None if status is None else replace(NOTED, status=status)
+    in_flight = InFlight()
+    with patch("sequencer.job.in_flight.time.time", lambda: NOW):
+        assert in_flight.queued_until(checkpoint) == until
+    with patch("sequencer.job.in_flight.time.time", lambda: NOW + 500):
+        assert in_flight.queued_until(checkpoint) == until, "it holds the lease since, and nobody else sends"
+
+
+@pytest.mark.parametrize("queued_until", [0.0, NOW + 7])
+def test_own_try_is_the_last_that_has_sent(queued_until: float) -> None:
+    in_flight = InFlight()
+    in_flight.queued_until(NOTED)
+    in_flight.follow(cast("Sender", SimpleNamespace(queued_until=queued_until)))
+    assert in_flight.queued_until(replace(NOTED, status=JobStatus.FAILED)) == queued_until
+
+
+def test_request_has_arrived_or_is_refused_once_its_records_are_too_old() -> None:
+    assert arrived_at(NOW, limit_s=90, unfenced_s=180) == NOW + 90 + CLOCK_DIFFERENCE_S
+    assert arrived_at(NOW, limit_s=None, unfenced_s=180) == NOW + 180
+    assert arrived_at(0.0, limit_s=None, unfenced_s=180) == 0.0
+
+
+@pytest.mark.parametrize(("lag_ms", "rest_s"), [(30_000, 50.0), (60_000, 95.0), (10_000, 20.0)])
+def test_log_rests_for_longer_than_the_leader_waits_for_a_follower(lag_ms: int, rest_s: float) -> None:
+    assert quiet_s(lag_ms) == rest_s

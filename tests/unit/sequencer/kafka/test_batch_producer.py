@@ -1,0 +1,163 @@
+"""The binding to librdkafka without a broker: configuration, errors, tokens, and the end of its threads."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from sequencer.errors import JobSettingsError
+from sequencer.kafka.batch_producer import BatchProducer
+from sequencer.kafka.native import choose_library, library
+from sequencer.kafka.sender import Sender, producer_config
+from sequencer.model.records import Records
+from tests.support.waiting import wait_until
+
+NOBODY = {"bootstrap.servers": "127.0.0.1:1", "socket.connection.setup.timeout.ms": 1000}
+
+
+class Told:
+    """Keeps what a producer tells."""
+
+    def __init__(self) -> None:
+        self.delivered: list[tuple[KafkaError | None, int, int]] = []
+        self.errors: list[KafkaError] = []
+        self.statistics: list[str] = []
+
+    def producer(self, **config: object) -> BatchProducer:
+        return BatchProducer(
+            {**NOBODY, **config},
+            topic="t",
+            partition=0,
+            on_delivered=lambda *what: self.delivered.append(what),
+            on_error=self.errors.append,
+            on_statistics=self.statistics.append,
+        )
+
+
+def librdkafka_threads() -> int:
+    names = [path.read_text(encoding="utf-8") for path in Path("/proc/self/task").glob("*/comm")]
+    return sum(name.startswith("rdk:") for name in names)
+
+
+def test_what_is_given_up_is_told_as_a_whole() -> None:
+    told = Told()
+    producer = told.producer()
+    producer.produce(Records.of([b"a", b"bb", b""]))
+    producer.purge()
+
+    def all_told() -> bool:
+        producer.poll(0.1)
+        return sum(count for _, count, _ in told.delivered) == 3
+
+    wait_until(all_told, what="the purge is told", deadline_s=30)
+    assert {error.code() for error, _, _ in told.delivered if error} == {KafkaError._PURGE_QUEUE}
+    producer.close()
+
+
+def test_broker_that_is_not_there_is_told_and_not_fatal() -> None:
+    told = Told()
+    producer = told.producer(**{"statistics.interval.ms": 50})
+
+    def heard() -> bool:
+        producer.poll(0.1)
+        return bool(told.errors and told.statistics)
+
+    wait_until(heard, what="errors and statistics come", deadline_s=30)
+    assert not any(error.fatal() for error in told.errors)
+    producer.close()
+    producer.poll(0)
+    producer.close()  # twice is no fault
+
+
+def test_closing_ends_the_threads_of_the_client() -> None:
+    before = librdkafka_threads()
+    producer = Told().producer()
+    assert librdkafka_threads() > before
+    producer.close()
+    wait_until(lambda: librdkafka_threads() <= before, what="they are gone", deadline_s=30)
+
+
+def test_record_that_is_too_long_is_refused_with_its_reason() -> None:
+    producer = Told().producer(**{"message.max.bytes": 2000})
+    with pytest.raises(KafkaException, match="Message size too large"):
+        producer.produce(Records.of([b"fits", b"x" * 3000]))
+    producer.close()
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [({"no.such.option": "1"}, r"no\.such\.option"), ({"batch.size": "large"}, r"batch\.size"), ({"acks": 0}, "acks")],
+)
+def test_option_that_is_not_valid_is_named(option: dict[str, object], text: str) -> None:
+    config = {**NOBODY, "enable.idempotence": True, **option}
+    with pytest.raises(KafkaException, match=text):
+        Told().producer(**config)
+
+
+def test_option_that_is_not_valid_is_a_wrong_setting_of_the_job() -> None:
+    config = producer_config({**NOBODY, "no.such": "1"}, compression="lz4", level=None, expiry_s=60)
+    with pytest.raises(JobSettingsError, match=r"no\.such.*KAFKA_OPTIONS"):
+        Sender(config, topic="t", partition=0, delivery_timeout_s=60, next_offset=0, on_acknowledged=lambda _: None)
+
+
+def test_gzip_is_compressed_a_little_less_unless_a_level_is_asked_for() -> None:
+    levels = [
+        producer_config({}, compression=compression, level=level, expiry_s=60)["compression.level"]
+        for compression, level in [("gzip", None), ("gzip", 9), ("zstd", None), ("zstd", 1)]
+    ]
+    assert levels == [3, 9, -1, 1]
+
+
+def test_token_is_asked_for_before_anything_is_polled() -> None:
+    asked = threading.Event()
+
+    def fake_token(_config: str) -> tuple[str, float]:
+        asked.set()
+        return "fake token", 4e9
+
+    producer = Told().producer(
+        **{"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "OAUTHBEARER", "oauth_cb": fake_token}
+    )
+    assert asked.wait(30)
+    producer.close()
+
+
+def test_token_that_cannot_be_had_is_an_error_and_no_crash(caplog: pytest.LogCaptureFixture) -> None:
+    def no_token(_config: str) -> tuple[str, float]:
+        raise RuntimeError("no role on this machine")
+
+    told = Told()
+    producer = told.producer(
+        **{"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "OAUTHBEARER", "oauth_cb": no_token}
+    )
+
+    def heard() -> bool:
+        producer.poll(0.1)
+        return any("no role on this machine" in error.str() for error in told.errors)
+
+    wait_until(heard, what="the reason is told", deadline_s=30)
+    assert "there is no token for Kafka" in caplog.text
+    producer.close()
+
+
+@pytest.mark.parametrize("path", ["/no/such/librdkafka.so.1", "libc.so.6"])
+def test_library_that_is_none_is_a_wrong_setting(path: str) -> None:
+    with pytest.raises(JobSettingsError, match=rf"LIBRDKAFKA: {path} is no librdkafka"):
+        choose_library(path)
+    assert library().version() > 0, "the one before is still there"
+
+
+def test_library_may_be_given_by_its_path() -> None:
+    bundled = next(
+        line.split()[-1]
+        for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+        if "librdkafka" in line
+    )
+    try:
+        choose_library(bundled)
+        test_what_is_given_up_is_told_as_a_whole()
+    finally:
+        choose_library("")

@@ -1,0 +1,49 @@
+"""What an error of Kafka means for a job: its exit code tells whoever started it what to do next."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from sequencer.errors import (
+    JobSettingsError,
+    LeaseLostError,
+    NotAllowedError,
+    SequencerError,
+    TopicError,
+    TryAgainError,
+)
+from sequencer.kafka.errors import error_of, is_final
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (KafkaError.PRODUCER_FENCED, LeaseLostError),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, NotAllowedError),
+        (KafkaError.UNKNOWN_TOPIC_OR_PART, TopicError),
+        (KafkaError.INVALID_RECORD, JobSettingsError),
+        (KafkaError._INVALID_DIFFERENT_RECORD, JobSettingsError),
+        (KafkaError.MSG_SIZE_TOO_LARGE, JobSettingsError),
+        (KafkaError.INVALID_TIMESTAMP, TryAgainError),
+        (KafkaError.NOT_ENOUGH_REPLICAS, TryAgainError),
+        (KafkaError._MSG_TIMED_OUT, TryAgainError),
+    ],
+)
+def test_error_says_whether_it_is_worth_another_try(code: int, kind: type[SequencerError]) -> None:
+    assert type(error_of(KafkaException(KafkaError(code, "what it says")))) is kind
+
+
+def test_error_that_the_client_does_not_name_is_tried_again() -> None:
+    assert isinstance(error_of(KafkaException("odd")), TryAgainError)
+
+
+def test_broker_that_goes_while_signing_in_is_no_wrong_password_once_it_has_worked() -> None:
+    unanswered = KafkaError(KafkaError._AUTHENTICATION, "SASL authentication error: Local: Broker transport failure")
+    assert not is_final(unanswered, worked_before=False)
+    error = KafkaError(KafkaError._AUTHENTICATION, "wrong password")
+    assert is_final(error, worked_before=False)
+    assert not is_final(error, worked_before=True)
+    assert is_final(KafkaError(KafkaError.SASL_AUTHENTICATION_FAILED, "no"), worked_before=True)
+    assert is_final(KafkaError(KafkaError._FATAL, "fatal", fatal=True), worked_before=True)
+    assert not is_final(KafkaError(KafkaError._TRANSPORT, "away"), worked_before=False)

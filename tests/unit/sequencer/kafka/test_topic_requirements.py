@@ -1,0 +1,123 @@
+"""Which topics a job takes, warns of, or refuses, by their options."""
+
+from __future__ import annotations
+
+import pytest
+
+from sequencer.errors import JobSettingsError
+from sequencer.kafka.sender import producer_config
+from sequencer.kafka.timestamp_fence import OPTION, fence
+from sequencer.kafka.topic_options import Options
+from sequencer.kafka.topic_requirements import check_topic
+
+GOOD = {
+    "cleanup.policy": "delete",
+    "min.insync.replicas": "2",
+    "retention.ms": "604800000",
+    "retention.bytes": "-1",
+    "max.message.bytes": "1048588",
+    "message.timestamp.type": "CreateTime",
+    OPTION: "9223372036854775807",
+}
+
+
+def check(*, replicas: int = 3, require: bool = False, source_bytes: int | None = 1000, **changed: str) -> None:
+    values = GOOD | {name.replace("_", "."): value for name, value in changed.items()}
+    check_topic(Options(values), topic="rows", replicas=replicas, require_durable=require, source_bytes=source_bytes)
+
+
+def test_durable_topic_that_keeps_everything_is_taken_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    check(require=True)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("policy", ["compact", "compact,delete"])
+def test_compacted_topic_is_refused(policy: str) -> None:
+    with pytest.raises(JobSettingsError, match=rf"KAFKA_TOPIC rows: cleanup\.policy={policy}.*with a key"):
+        check(cleanup_policy=policy)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "in_sync", "text"),
+    [
+        (1, "1", "it has one replica"),
+        (1, "2", "it has one replica"),
+        (3, "1", "3 replicas and min.insync.replicas=1"),
+    ],
+)
+def test_topic_that_loses_records_with_one_broker_is_warned_of_or_refused(
+    caplog: pytest.LogCaptureFixture, replicas: int, in_sync: str, text: str
+) -> None:
+    check(replicas=replicas, min_insync_replicas=in_sync)
+    assert "rows is not durable" in caplog.text
+    assert text in caplog.text
+    with pytest.raises(JobSettingsError, match=r"KAFKA_TOPIC rows is not durable.*REQUIRE_DURABLE_TOPIC"):
+        check(replicas=replicas, min_insync_replicas=in_sync, require=True)
+
+
+def test_durability_that_is_asked_for_and_cannot_be_seen_is_refused() -> None:
+    check_topic(Options({}), topic="rows", replicas=3, require_durable=False)
+    with pytest.raises(JobSettingsError, match="DescribeConfigs"):
+        check_topic(Options({}), topic="rows", replicas=3, require_durable=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"retention_bytes": "999"}, "rows keeps 999 bytes of a partition"),
+        ({"retention_ms": "3600000"}, "rows keeps records for 3600 s"),
+        ({"retention_ms": "0"}, "rows keeps records for 0 s"),
+        ({"retention_ms": "-1", "retention_bytes": "1000"}, ""),
+        ({"source_bytes": None, "retention_bytes": "1"}, ""),
+    ],
+)
+def test_retention_below_what_the_job_needs_is_warned_of(
+    caplog: pytest.LogCaptureFixture, options: dict[str, str], text: str
+) -> None:
+    check(**options)  # type: ignore[arg-type]
+    assert text in caplog.text
+    assert bool(caplog.text) == bool(text)
+
+
+@pytest.mark.parametrize(("limit", "size"), [(None, 1_000_000), (2_000_000, 1_000_000), (100_000, 100_000)])
+def test_batch_is_no_larger_than_the_topic_takes(limit: int | None, size: int) -> None:
+    config = producer_config({}, compression="lz4", level=None, expiry_s=90, max_batch_bytes=limit)
+    assert config["batch.size"] == size
+
+
+@pytest.mark.parametrize(
+    ("changed", "may_set", "limit_s", "text"),
+    [
+        ({OPTION: "90000"}, False, 90.0, ""),
+        ({OPTION: "20000"}, True, 20.0, ""),
+        ({OPTION: "90001"}, False, None, "FENCE=false"),
+        ({"message.timestamp.type": "LogAppendTime"}, True, None, "message.timestamp.type is LogAppendTime"),
+        ({"message.timestamp.type": "LogAppendTime", OPTION: "90000"}, True, None, "LogAppendTime"),
+        ({OPTION: None}, True, None, "Kafka before 3.6"),
+    ],
+)
+def test_topic_that_takes_old_records_is_told_apart(
+    caplog: pytest.LogCaptureFixture, changed: dict[str, str | None], may_set: bool, limit_s: float | None, text: str
+) -> None:
+    options = Options({name: value for name, value in (GOOD | changed).items() if value is not None})
+    assert fence({}, topic="rows", expiry_s=90, may_set=may_set, options=options) == limit_s
+    assert text in caplog.text
+    assert bool(caplog.text) == (limit_s is None)
+
+
+def test_options_that_may_not_be_read_fence_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    assert fence({}, topic="rows", expiry_s=90, may_set=True, options=Options({})) is None
+    assert "DescribeConfigs" in caplog.text
+
+
+@pytest.mark.parametrize("limit", ["1048588", "9000511"])
+def test_longer_records_than_the_topic_takes_are_refused_at_the_start(limit: str) -> None:
+    options = Options(GOOD | {"max.message.bytes": limit})
+    with pytest.raises(JobSettingsError, match=r"MAX_RECORD_BYTES=9000000: KAFKA_TOPIC rows .*Raise that to 9000512"):
+        check_topic(options, topic="rows", replicas=3, require_durable=False, max_record_bytes=9_000_000)
+
+
+@pytest.mark.parametrize(("limit", "record"), [("9000512", 9_000_000), ("1048588", 999_488), ("1000", 999_488)])
+def test_records_that_the_topic_takes_or_whose_length_is_not_raised_pass(limit: str, record: int) -> None:
+    options = Options(GOOD | {"max.message.bytes": limit})
+    check_topic(options, topic="rows", replicas=3, require_durable=False, max_record_bytes=record)

@@ -1,0 +1,48 @@
+"""A topic that was just made is waited for: the brokers learn of it a moment after the controller."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from sequencer.errors import TopicError
+from sequencer.kafka import topics
+from sequencer.kafka.topics import make_topics
+
+
+class FakeAdmin:
+    """Makes every topic at once."""
+
+    def create_topics(self, topics: list[Any]) -> dict[str, Future[None]]:
+        made: Future[None] = Future()
+        made.set_result(None)
+        return {each.topic: made for each in topics}
+
+
+class FakeLog:
+    """Knows the topic from the third look after it was made on."""
+
+    looks = 0
+
+    def __init__(self, _client: object, *, topic: str, partition: int, stop: object) -> None:
+        self.partition = partition
+
+    def ends(self) -> tuple[int, int]:
+        FakeLog.looks += 1
+        if FakeLog.looks <= 3:
+            raise TopicError("rows is not there")
+        return 0, 0
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+def test_new_topic_is_waited_for_until_the_brokers_know_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics, "AdminClient", lambda *_args, **_kwargs: FakeAdmin())
+    monkeypatch.setattr(topics, "PartitionLog", FakeLog)
+    monkeypatch.setattr(topics, "_POLL_S", 0.0)
+    monkeypatch.setattr(FakeLog, "looks", 0)
+    make_topics({}, {"rows": 3})
+    assert FakeLog.looks == 4

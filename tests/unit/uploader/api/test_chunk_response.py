@@ -1,0 +1,53 @@
+"""A download that nobody waits for any more is not read to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from starlette.types import Message, Scope
+
+from uploader.api.chunk_response import PIECE_BYTES, ChunkResponse
+
+SCOPE: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+
+
+def sent_bytes(path: Path, *, leaves_after: int) -> int:
+    """Send ``path`` to a client that breaks off after so many pieces; return the bytes that were sent."""
+
+    async def run() -> int:
+        sent, left = 0, asyncio.Event()
+        messages: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+        pieces = 0
+
+        async def receive() -> Message:
+            if messages:
+                return messages.pop()
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            nonlocal sent, pieces
+            sent += len(message.get("body", b""))
+            pieces += message["type"] == "http.response.body"
+            if pieces == leaves_after:
+                left.set()
+            await asyncio.sleep(0)
+
+        response = ChunkResponse(path, etag='"a"', span=None, headers={})
+        await asyncio.wait_for(response(SCOPE, receive, send), 60)
+        return sent
+
+    return asyncio.run(run())
+
+
+def test_download_ends_when_its_client_has_left(tmp_path: Path) -> None:
+    path = tmp_path / "chunk.csv"
+    path.write_bytes(b"a" * (100 * PIECE_BYTES))
+    assert sent_bytes(path, leaves_after=3) < 10 * PIECE_BYTES
+
+
+def test_download_of_a_client_that_stays_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "chunk.csv"
+    path.write_bytes(b"a" * (5 * PIECE_BYTES + 1))
+    assert sent_bytes(path, leaves_after=100) == 5 * PIECE_BYTES + 1

@@ -1,0 +1,94 @@
+"""What the fields of an upload may say."""
+
+from __future__ import annotations
+
+import encodings
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import CsvPipeError
+from tests.support.ingest import settings_for
+from uploader.domain.cutting import ChunkType, CutOptions
+from uploader.errors import InvalidFieldError
+from uploader.ingest.form_fields import UploadFields
+
+
+def options(**fields: str) -> CutOptions:
+    given = {"dataset_name": "people", **fields}
+    return UploadFields(query=given.items(), defaults=settings_for(Path("/nowhere"), max_chunks=20)).options()
+
+
+def test_fields_that_are_not_sent_come_from_the_settings() -> None:
+    expected = CutOptions(dataset_name="people", chunk_type=ChunkType.SIZE, chunk_size=50)
+    assert options() == expected
+    assert options(chunk_type="rows").chunk_size == 100_000
+
+
+@pytest.mark.parametrize("value", [",", ";", "|", "\t", "tab", "\\t", "pipe", "semicolon", "comma"])
+def test_delimiter_may_be_written_or_named(value: str) -> None:
+    named = {"tab": b"\t", "\\t": b"\t", "pipe": b"|", "semicolon": b";", "comma": b","}
+    assert options(delimiter=value).delimiter == named.get(value, value.encode())
+
+
+def test_encoding_is_known_by_any_of_its_names() -> None:
+    assert options(encoding="Latin1").encoding == "iso8859-1"
+    assert options(encoding="auto").encoding is None
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "+5", "1.5", "1e3", "", " 5", "٣", "9" * 30, "1_000"])
+def test_chunk_size_that_is_no_whole_number_from_one_is_refused(value: str) -> None:
+    with pytest.raises(InvalidFieldError, match="whole number from 1") as raised:
+        options(chunk_size=value)
+    assert raised.value.extra == {"field": "chunk_size"}
+
+
+def test_count_is_limited_by_the_most_chunks_and_has_no_default() -> None:
+    assert options(chunk_type="count", chunk_size="20").chunk_size == 20
+    with pytest.raises(InvalidFieldError, match="MAX_CHUNKS"):
+        options(chunk_type="count", chunk_size="21")
+    with pytest.raises(InvalidFieldError, match="needs chunk_size"):
+        options(chunk_type="count")
+
+
+def test_field_that_says_the_same_twice_is_taken() -> None:
+    fields = UploadFields(query=[("strict", "false")], defaults=settings_for(Path("/nowhere")))
+    fields.add("dataset_name", "people")
+    fields.add("strict", "false")
+    assert fields.options().strict is False
+    with pytest.raises(InvalidFieldError, match="given twice"):
+        fields.add("strict", "true")
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a b", "é", "x" * 129, "a\n"])
+def test_dataset_name_that_breaks_the_rule_is_refused(name: str) -> None:
+    with pytest.raises(CsvPipeError) as raised:
+        options(dataset_name=name)
+    assert raised.value.code == "invalid_dataset_name"
+
+
+@pytest.mark.parametrize("value", ["x" * 41, "utf-8" + " " * 60_000, "é" * 30, "no-such-encoding"])
+def test_unknown_encodings_leave_nothing_in_memory(value: str) -> None:
+    # Python keeps every name that it was asked for, known or not, for as long as the process lives.
+    before = len(encodings._cache)
+    for number in range(20):
+        with pytest.raises(InvalidFieldError) as raised:
+            options(encoding=f"{value}{number}")
+        assert raised.value.extra == {"field": "encoding"}
+        assert len(raised.value.detail) < 200
+    assert len(encodings._cache) == before
+
+
+@pytest.mark.parametrize(
+    "value", ["rot13", "hex", "base64", "zlib", "bz2", "uu", "quopri", "idna", "punycode", "undefined"]
+)
+def test_codec_that_is_not_an_encoding_of_text_is_refused(value: str) -> None:
+    with pytest.raises(InvalidFieldError, match="not known"):
+        options(encoding=value)
+
+
+def test_field_in_the_query_is_bounded_as_one_in_the_form_is() -> None:
+    with pytest.raises(InvalidFieldError, match="4096 bytes") as raised:
+        options(delimiter="é" * 2_049)
+    assert raised.value.extra == {"field": "delimiter"}
+    assert len(raised.value.detail) < 200

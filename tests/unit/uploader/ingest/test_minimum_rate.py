@@ -1,0 +1,90 @@
+"""How slow an upload may be; the clock is the loop's, put forward by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from uploader.errors import UploadStalledError
+from uploader.ingest.minimum_rate import MinimumRate
+
+WINDOW_S = 60.0
+LEAST_BYTES = 1000
+
+
+class SkippingLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock can be put forward."""
+
+    skipped_s = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.skipped_s
+
+    async def skip(self, seconds: float) -> None:
+        """Let ``seconds`` pass at once, and what was to happen by then happen."""
+        self.skipped_s += seconds
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+
+def keep(client: Callable[[MinimumRate, SkippingLoop], Awaitable[None]], *, least_bytes: int = LEAST_BYTES) -> None:
+    loop = SkippingLoop()
+
+    async def run() -> None:
+        pace = MinimumRate(window_s=WINDOW_S, least_bytes=least_bytes)
+        async with pace.kept():
+            await client(pace, loop)
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(run())
+
+
+def test_client_that_trickles_is_given_up_and_told_how_much_was_too_little() -> None:
+    async def trickle(pace: MinimumRate, loop: SkippingLoop) -> None:
+        for _ in range(100):
+            await loop.skip(WINDOW_S / 6)
+            pace.arrived(1)
+
+    with pytest.raises(UploadStalledError, match=r"[56] bytes have come in 60 seconds.*1000.*MIN_UPLOAD_RATE_KB_S"):
+        keep(trickle)
+
+
+def test_client_that_falls_silent_after_a_fast_start_is_given_up() -> None:
+    async def stop(pace: MinimumRate, loop: SkippingLoop) -> None:
+        for _ in range(10):
+            await loop.skip(1)
+            pace.arrived(10 * LEAST_BYTES)
+        await loop.skip(WINDOW_S)
+
+    with pytest.raises(UploadStalledError):
+        keep(stop)
+
+
+def test_client_that_just_keeps_the_pace_is_not_given_up() -> None:
+    async def hurry(pace: MinimumRate, loop: SkippingLoop) -> None:
+        for _ in range(200):
+            await loop.skip(WINDOW_S / 6)
+            pace.arrived(LEAST_BYTES // 5)
+
+    keep(hurry)
+
+
+def test_time_that_the_uploader_takes_is_not_the_clients() -> None:
+    async def wait_for_us(pace: MinimumRate, loop: SkippingLoop) -> None:
+        for _ in range(10):
+            pace.arrived(1)
+            with pace.our_turn():
+                await loop.skip(10 * WINDOW_S)
+
+    keep(wait_for_us)
+
+
+def test_without_a_rate_one_byte_a_window_is_enough() -> None:
+    async def trickle(pace: MinimumRate, loop: SkippingLoop) -> None:
+        for _ in range(20):
+            await loop.skip(WINDOW_S * 0.9)
+            pace.arrived(1)
+
+    keep(trickle, least_bytes=1)

@@ -1,0 +1,358 @@
+"""What the uploader counts: over HTTP, on a real SQLite file and a real disk, with a fake Kafka."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+from sqlalchemy import create_engine
+
+from contracts.names import BYTES_PER_MB
+from tests.support.fake_kafka import FakePublisher
+from tests.support.metrics import Samples, parse_metrics, read_metrics
+from tests.support.monitoring import MONITORING
+from tests.support.uploader_server import RunningUploader, running_uploader
+from tests.support.uploads import SettableClock
+from tests.support.waiting import wait_until
+from uploader.app import Intervals
+from uploader.domain.records import ChunkRecord, UploadRecord
+from uploader.domain.transitions import announced, failed, landed, lost, relayed, renewed, reported_failed
+from uploader.errors import ManifestUnavailableError
+from uploader.kafka.publisher import Outcome
+from uploader.monitoring.metrics import UploaderMetrics
+from uploader.store.guard import DatabaseGuard
+from uploader.store.protocol import UploadStatistics
+from uploader.store.sql import SqlStore
+
+HOLDER = "replica-0"
+_PROMETHEUS = yaml.safe_load((MONITORING / "prometheus" / "prometheus.yml").read_text())
+SCRAPE_TIMEOUT_S = float(_PROMETHEUS["global"]["scrape_timeout"].removesuffix("s"))
+"""A page that takes longer is as good as none."""
+CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(1, 11))
+
+
+@pytest.fixture
+def uploader(tmp_path: Path) -> Iterator[RunningUploader]:
+    with running_uploader(tmp_path) as running:
+        yield running
+
+
+def upload(uploader: RunningUploader, content: bytes = CSV, *, key: str | None = None) -> httpx.Response:
+    return httpx.post(
+        f"{uploader.base_url}/upload/csv?dataset_name=people&chunk_type=rows&chunk_size=5",
+        files={"file": ("people.csv", content)},
+        headers={} if key is None else {"Idempotency-Key": key},
+        trust_env=False,
+    )
+
+
+def scrape(uploader: RunningUploader) -> Samples:
+    return read_metrics(f"{uploader.base_url}/metrics")
+
+
+def test_accepted_upload_is_counted_once_with_its_size(uploader: RunningUploader) -> None:
+    assert upload(uploader).status_code == 202
+    found = scrape(uploader)
+    assert found["csvpipe_uploads_total", "accepted"] == 1
+    assert found["csvpipe_upload_bytes_total",] == len(CSV)
+    assert found["csvpipe_upload_rows_total",] == 10
+    assert found["csvpipe_upload_chunks_total",] == 2
+    assert found["csvpipe_upload_file_size_bytes_sum",] == len(CSV)
+    assert found["csvpipe_upload_chunking_duration_seconds_count",] == 1
+    assert found["csvpipe_published_messages_total", "acknowledged"] == 2
+    assert found["csvpipe_publish_duration_seconds_count",] == 1
+
+
+def test_repeated_upload_counts_as_replayed_and_adds_no_bytes(uploader: RunningUploader) -> None:
+    for _ in range(2):
+        upload(uploader, key="the-key")
+    found = scrape(uploader)
+    assert (found["csvpipe_uploads_total", "accepted"], found["csvpipe_uploads_total", "replayed"]) == (1, 1)
+    assert found["csvpipe_upload_bytes_total",] == len(CSV)
+
+
+def test_refused_upload_counts_under_the_code_of_its_error(uploader: RunningUploader) -> None:
+    answer = upload(uploader, b"id,name\n1,2,3\n")
+    assert scrape(uploader)["csvpipe_uploads_total", answer.json()["code"]] == 1
+    assert scrape(uploader)["csvpipe_upload_bytes_total",] == 0
+
+
+def test_paths_of_clients_are_no_labels(uploader: RunningUploader) -> None:
+    with httpx.Client(base_url=uploader.base_url, trust_env=False) as client:
+        client.get("/uploads/0123/status")
+        client.get("/there/is/no/such/path")
+        client.patch("/health")
+    requests = {key: value for key, value in scrape(uploader).items() if key[0] == "csvpipe_http_requests_total"}
+    assert requests == {
+        ("csvpipe_http_requests_total", "GET", "/uploads/{upload_id}/status", "404"): 1,
+        ("csvpipe_http_requests_total", "GET", "none", "404"): 1,
+        ("csvpipe_http_requests_total", "other", "/health", "405"): 1,
+    }
+
+
+def test_upload_goes_on_where_counting_fails(
+    uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(uploader.app.state.metrics_page.metrics, "_uploads", None)
+    monkeypatch.setattr(uploader.app.state.metrics_page.metrics, "_requests", None)
+    monkeypatch.setattr(uploader.app.state.metrics_page.metrics, "_publish_s", None)
+    assert upload(uploader).json()["status"] == "announced"
+    assert "_count_upload: not counted" in caplog.text
+
+
+def test_kafka_that_is_away_shows_in_readiness_outbox_and_messages(tmp_path: Path) -> None:
+    clock = SettableClock()
+    with running_uploader(tmp_path, announcer=FakePublisher(away=True), clock=clock) as uploader:
+        assert upload(uploader).json()["status"] == "awaiting_kafka"
+        clock.advance(seconds=90)
+        found = scrape(uploader)
+    assert (found["csvpipe_ready", "kafka"], found["csvpipe_ready", "manifest"]) == (0, 1)
+    assert (found["csvpipe_outbox_chunks",], found["csvpipe_outbox_oldest_age_seconds",]) == (2, 90)
+    assert found["csvpipe_published_messages_total", "failed"] >= 2
+    assert found["csvpipe_chunks", "stored"] == 2
+
+
+def test_landing_is_timed_once_though_it_is_told_twice(tmp_path: Path) -> None:
+    clock = SettableClock()
+    with running_uploader(tmp_path, clock=clock) as uploader:
+        upload_id = upload(uploader).json()["upload_id"]
+        status = httpx.get(f"{uploader.base_url}/uploads/{upload_id}/status", trust_env=False).json()
+        chunk = status["chunks"][0]
+        clock.advance(seconds=30)
+        assert scrape(uploader)["csvpipe_unlanded_oldest_age_seconds",] == 30
+        for _ in range(2):
+            told = {"state": "landed", "evidence": {"size_bytes": chunk["size_bytes"], "sha256": chunk["sha256"]}}
+            url = f"{uploader.base_url}/chunks/{upload_id}/1/state"
+            assert httpx.put(url, json=told, trust_env=False).status_code == 200
+            clock.advance(seconds=1)
+        found = scrape(uploader)
+    assert found["csvpipe_chunk_landing_duration_seconds_count",] == 1
+    assert found["csvpipe_chunk_landing_duration_seconds_sum",] == 30
+    assert (found["csvpipe_chunks", "landed"], found["csvpipe_chunks", "announced"]) == (1, 1)
+
+
+def test_disk_that_is_gone_leaves_the_rest_of_the_page(tmp_path: Path) -> None:
+    elsewhere = f"sqlite:///{tmp_path / 'manifest.sqlite3'}"
+    with running_uploader(tmp_path / "chunks", database_url=elsewhere) as uploader:
+        assert scrape(uploader)["csvpipe_disk_free_bytes",] > 0
+        (tmp_path / "chunks").rename(tmp_path / "away")
+        found = scrape(uploader)
+        (tmp_path / "away").rename(tmp_path / "chunks")
+    assert found["csvpipe_ready", "disk"] == 0
+    assert ("csvpipe_disk_free_bytes",) not in found
+    assert found["csvpipe_outbox_chunks",] == 0
+
+
+def test_upload_that_the_disk_has_no_room_for_is_counted_from_0_on(tmp_path: Path) -> None:
+    too_much_mb = shutil.disk_usage(tmp_path).total // BYTES_PER_MB
+    with running_uploader(tmp_path, min_free_disk_mb=too_much_mb, low_disk_mb=too_much_mb + 1) as uploader:
+        found = scrape(uploader)
+        assert found["csvpipe_uploads_total", "disk_full"] == 0  # else the first one is no increase
+        assert found["csvpipe_disk_kept_free_bytes",] == too_much_mb * BYTES_PER_MB
+        assert found["csvpipe_disk_low_bytes",] == (too_much_mb + 1) * BYTES_PER_MB
+        assert upload(uploader).status_code == 507
+        assert scrape(uploader)["csvpipe_uploads_total", "disk_full"] == 1
+
+
+class TestReplicas:
+    """Ages of the last check-ins: a replica that is gone shows nothing itself."""
+
+    @pytest.fixture
+    def check_in(self, store: SqlStore, clock: SettableClock) -> Callable[[str], None]:
+        def check_in(holder: str) -> None:
+            store.assign_disk(holder, f"disk of {holder}")
+            store.check_in(holder, base_url=f"http://{holder}:8000", at=clock.now)
+
+        return check_in
+
+    def test_those_that_hold_chunks_not_landed_and_this_one_are_watched(
+        self,
+        store: SqlStore,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+        check_in: Callable[[str], None],
+    ) -> None:
+        for holder in (HOLDER, "holds", "holds-failed", "has-landed", "was-deleted", "idle"):
+            check_in(holder)
+        create(holder="holds", chunks=1)
+        create(holder="never-heard-of", chunks=1)
+        given_up = create(holder="holds-failed", chunks=1)
+        store.edit_chunks(given_up.upload_id, None, lambda chunk: lost(chunk, reason="it is a test"), at=clock.now)
+        done = create(holder="has-landed", chunks=1)
+        store.edit_chunks(done.upload_id, None, partial(land, clock=clock), at=clock.now)
+        store.abort(create(holder="was-deleted", chunks=1).upload_id, force=True, at=clock.now)
+        seen_at = clock.now
+        clock.advance(seconds=5)
+        check_in(HOLDER)
+        assert store.watched_replicas(holder=HOLDER) == {HOLDER: clock.now, "holds": seen_at, "holds-failed": seen_at}
+
+    def test_replica_that_is_gone_shows_on_the_page_of_another(self, tmp_path: Path) -> None:
+        clock = SettableClock()
+        database_url = f"sqlite:///{tmp_path / 'shared.sqlite3'}"
+        start = partial(running_uploader, database_url=database_url, clock=clock, intervals=Intervals(check_in_s=0.01))
+        with start(tmp_path / "0", replica_name="replica-0") as other:
+            with start(tmp_path / "1", replica_name="replica-1") as gone:
+                assert upload(gone).status_code == 202
+            clock.advance(minutes=7)
+            ages = ("csvpipe_replica_last_seen_age_seconds", "replica-0")
+            wait_until(lambda: scrape(other)[ages] == 0, what="the one that is there checks in", deadline_s=30)
+            assert scrape(other)["csvpipe_replica_last_seen_age_seconds", "replica-1"] == 420
+
+
+def land(chunk: ChunkRecord, *, clock: SettableClock) -> ChunkRecord:
+    return landed(chunk, evidence={"size_bytes": chunk.size_bytes, "sha256": chunk.sha256}, at=clock.now)
+
+
+def test_database_that_says_nothing_does_not_take_the_page_with_it(
+    uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # it is connected to, and never answers
+        url = f"postgresql+psycopg://csvpipe@127.0.0.1:{listener.getsockname()[1]}/manifests"
+        silent = SqlStore(create_engine(url, connect_args={"connect_timeout": 60}), DatabaseGuard())
+        for name in ("ping", "tally", "watched_replicas"):
+            monkeypatch.setattr(uploader.app.state.service._store, name, getattr(silent, name))
+        page = httpx.get(f"{uploader.base_url}/metrics", timeout=SCRAPE_TIMEOUT_S, trust_env=False)
+        ready = httpx.get(f"{uploader.base_url}/ready", timeout=SCRAPE_TIMEOUT_S, trust_env=False)
+    found = parse_metrics(page.text)
+    assert (found["csvpipe_ready", "manifest"], found["csvpipe_ready", "disk"]) == (0, 1)
+    assert found["csvpipe_disk_free_bytes",] > 0
+    assert found["csvpipe_uploads_total", "accepted"] == 0
+    assert ("csvpipe_outbox_chunks",) not in found
+    assert ready.status_code == 503
+    assert ready.json()["manifest"] == {"ok": False, "why": "the database of manifests has not answered within 3 s"}
+
+
+def test_chunks_that_take_too_long_to_count_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uploader.monitoring.gauges._LOOK_WITHIN_S", 0.1)
+    counted = threading.Event()
+
+    def slow(*_: object, **__: object) -> UploadStatistics:
+        assert counted.wait(60)
+        raise ManifestUnavailableError("the test has waited for long enough")
+
+    with running_uploader(tmp_path) as uploader:
+        monkeypatch.setattr(uploader.app.state.service._store, "tally", slow)
+        page = httpx.get(f"{uploader.base_url}/metrics", timeout=SCRAPE_TIMEOUT_S, trust_env=False)
+        counted.set()
+    found = parse_metrics(page.text)
+    assert found["csvpipe_ready", "manifest"] == 1
+    assert ("csvpipe_outbox_chunks",) not in found
+
+
+def test_database_that_is_gone_leaves_the_rest_of_the_page(
+    uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(*_: object, **__: object) -> None:
+        raise ManifestUnavailableError("the test has taken it away")
+
+    monkeypatch.setattr(SqlStore, "tally", unavailable)
+    monkeypatch.setattr(SqlStore, "ping", unavailable)
+    found = scrape(uploader)
+    assert found["csvpipe_ready", "manifest"] == 0
+    assert ("csvpipe_outbox_chunks",) not in found
+    assert found["csvpipe_disk_free_bytes",] > 0
+
+
+def test_request_that_fails_in_an_unforeseen_way_counts_as_500(
+    uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploader.app.state, "service", None)
+    assert httpx.get(f"{uploader.base_url}/uploads", trust_env=False).status_code == 500
+    assert scrape(uploader)["csvpipe_http_requests_total", "GET", "/uploads", "500"] == 1
+
+
+class TestOldestUnlanded:
+    """The oldest chunk that was announced and has not landed, whatever has happened to it since."""
+
+    @pytest.fixture
+    def upload(self, create: Callable[..., UploadRecord]) -> UploadRecord:
+        return create(holder=HOLDER, chunks=1)
+
+    @pytest.fixture
+    def edit(self, store: SqlStore, clock: SettableClock, upload: UploadRecord) -> Callable[..., None]:
+        def edit(change: Callable[..., ChunkRecord], **given: object) -> None:
+            store.edit_chunks(upload.upload_id, [1], lambda chunk: change(chunk, **given), at=clock.now)
+
+        return edit
+
+    def test_chunk_that_the_relay_gave_up_has_not_landed(
+        self, store: SqlStore, clock: SettableClock, edit: Callable[..., None]
+    ) -> None:
+        clock.advance(hours=2)  # Kafka was away
+        announced_at = clock.now
+        edit(announced, at=clock.now)
+        assert store.tally(holder=HOLDER).oldest_unlanded == announced_at
+        clock.advance(seconds=1)
+        edit(relayed, evidence={}, at=clock.now)
+        clock.advance(minutes=10)
+        edit(reported_failed, reason="it is a test", evidence={}, published_at=None, reannounce_limit=3)
+        assert store.tally(holder=HOLDER).oldest_unlanded == announced_at
+
+    def test_being_announced_again_and_again_does_not_make_it_younger(
+        self, store: SqlStore, clock: SettableClock, upload: UploadRecord, edit: Callable[..., None]
+    ) -> None:
+        for _ in range(3):
+            clock.advance(minutes=1)
+            edit(announced, at=clock.now)
+            clock.advance(minutes=30)
+            edit(renewed, by_hand=False)
+            assert store.tally(holder=HOLDER).oldest_unlanded == upload.chunked_at
+        edit(announced, at=clock.now)
+        edit(failed, reason="it is a test")
+        assert store.tally(holder=HOLDER).oldest_unlanded == upload.chunked_at
+
+    def test_being_announced_again_by_hand_begins_anew(
+        self, store: SqlStore, clock: SettableClock, edit: Callable[..., None]
+    ) -> None:
+        edit(announced, at=clock.now)
+        clock.advance(minutes=30)
+        edit(renewed, by_hand=True)
+        assert store.tally(holder=HOLDER).oldest_unlanded is None
+        edit(announced, at=clock.now)
+        assert store.tally(holder=HOLDER).oldest_unlanded == clock.now
+
+    def test_chunk_that_was_relayed_before_its_announcement_was_noted_counts_from_there(
+        self, store: SqlStore, clock: SettableClock, edit: Callable[..., None]
+    ) -> None:
+        clock.advance(seconds=5)
+        edit(relayed, evidence={}, at=clock.now)
+        assert store.tally(holder=HOLDER).oldest_unlanded == clock.now
+
+    @pytest.mark.parametrize("end", ["landed", "lost", "deleted"])
+    def test_what_has_landed_or_is_lost_or_deleted_is_not_waited_for(
+        self, store: SqlStore, clock: SettableClock, upload: UploadRecord, edit: Callable[..., None], end: str
+    ) -> None:
+        edit(announced, at=clock.now)
+        if end == "deleted":
+            store.abort(upload.upload_id, force=True, at=clock.now)
+        elif end == "lost":
+            edit(lost, reason="it is a test")
+        else:
+            edit(land, clock=clock)
+        assert store.tally(holder=HOLDER).oldest_unlanded is None
+
+    def test_chunk_that_kafka_refused_was_never_announced(self, store: SqlStore, edit: Callable[..., None]) -> None:
+        edit(failed, reason="too large")
+        assert store.tally(holder=HOLDER).oldest_unlanded is None
+
+
+def test_messages_that_kafka_left_are_counted_as_failed() -> None:
+    registry = CollectorRegistry()
+    metrics = UploaderMetrics(registry)
+    metrics.count_publish(Outcome(acknowledged=[1, 2], refused={3: "too large"}), messages=5, duration_s=0.1)
+    metrics.count_landing(timedelta(seconds=-1))  # two clocks: a landing takes no negative time
+    counts = {r: registry.get_sample_value("csvpipe_published_messages_total", {"result": r}) for r in RESULTS}
+    assert counts == {"acknowledged": 2, "refused": 1, "failed": 2}
+    assert registry.get_sample_value("csvpipe_chunk_landing_duration_seconds_sum") == 0
+
+
+RESULTS = ("acknowledged", "refused", "failed")

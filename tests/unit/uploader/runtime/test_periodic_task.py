@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from uploader.errors import ManifestUnavailableError
+from uploader.runtime.blocking_pool import BlockingPool
+from uploader.runtime.periodic_task import PeriodicTask
+
+LONG_S = 3_600.0
+
+
+async def steps_of(loop: PeriodicTask, done: threading.Event) -> None:
+    task = asyncio.create_task(loop.run())
+    assert await asyncio.to_thread(done.wait, 10)
+    loop.stop()
+    await asyncio.wait_for(task, timeout=10)
+
+
+def test_poke_does_not_wait_for_the_interval() -> None:
+    async def run() -> int:
+        threads = BlockingPool(name="test", size=1)
+        count, twice = 0, threading.Event()
+
+        def step() -> bool:
+            nonlocal count
+            count += 1
+            if count == 1:
+                event_loop.call_soon_threadsafe(loop.poke)
+            else:
+                twice.set()
+            return True
+
+        event_loop = asyncio.get_running_loop()
+        loop = PeriodicTask(name="test", step=step, threads=threads, interval_s=LONG_S, longest_s=LONG_S)
+        await steps_of(loop, twice)
+        await threads.close()
+        return count
+
+    assert asyncio.run(run()) == 2
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), ManifestUnavailableError("the database is away")])
+def test_loop_outlives_what_a_step_meets_and_says_so(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        threads = BlockingPool(name="test", size=1)
+        count, again = 0, threading.Event()
+
+        def step() -> bool:
+            nonlocal count
+            count += 1
+            if count > 2:
+                again.set()
+                return True
+            raise error
+
+        await steps_of(
+            PeriodicTask(name="the step", step=step, threads=threads, interval_s=0.01, longest_s=0.02), again
+        )
+        await threads.close()
+
+    asyncio.run(run())
+    assert caplog.text.count("the step") >= 2
+    assert str(error) in caplog.text
+
+
+def test_stop_waits_for_the_step_that_runs() -> None:
+    async def run() -> bool:
+        threads = BlockingPool(name="test", size=1)
+        begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+        def step() -> bool:
+            begun.set()
+            assert go_on.wait(10)
+            ended.set()
+            return True
+
+        loop = PeriodicTask(name="test", step=step, threads=threads, interval_s=LONG_S, longest_s=LONG_S)
+        task = asyncio.create_task(loop.run())
+        await asyncio.to_thread(begun.wait, 10)
+        loop.stop()
+        go_on.set()
+        await asyncio.wait_for(task, timeout=10)
+        await threads.close()
+        return ended.is_set()
+
+    assert asyncio.run(run())

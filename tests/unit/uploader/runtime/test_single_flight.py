@@ -1,0 +1,51 @@
+"""Asking what may never answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from uploader.errors import ManifestUnavailableError
+from uploader.runtime.single_flight import SingleFlightCall
+
+
+@pytest.fixture
+def answered() -> Iterator[threading.Event]:
+    """Give what the one that is asked waits for; nothing waits for it after the test."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_answer_is_what_was_asked_for_each_time_anew() -> None:
+    ask = SingleFlightCall(count().__next__, within_s=60)
+    assert [ask(), ask()] == [0, 1]
+
+
+def test_what_is_raised_is_raised_to_whoever_asks() -> None:
+    def ask() -> None:
+        raise ManifestUnavailableError("it is a test")
+
+    with pytest.raises(ManifestUnavailableError, match="it is a test"):
+        SingleFlightCall(ask, within_s=60)()
+
+
+def test_who_asks_while_a_call_hangs_gets_an_error_and_starts_no_other(answered: threading.Event) -> None:
+    calls = count(1)
+    numbers: list[int] = []
+    begun = threading.Event()
+
+    def ask() -> None:
+        numbers.append(next(calls))
+        begun.set()
+        assert answered.wait(60)
+
+    bounded = SingleFlightCall(ask, within_s=0.01)
+    for _ in range(3):
+        with pytest.raises(ManifestUnavailableError, match=r"within 0\.01 s"):
+            bounded()
+    assert begun.wait(60)
+    assert numbers == [1]

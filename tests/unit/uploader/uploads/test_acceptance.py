@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from contracts.states import UploadState
+from tests.support.fake_kafka import FakePublisher
+from tests.support.uploads import SettableClock, cut_options, cut_result, write_chunks
+from uploader.disk.chunk_files import ChunkFiles
+from uploader.disk.manifest_file import MANIFEST_FILE
+from uploader.disk.staging import LOCK_FILE, StagingDirectory, is_abandoned
+from uploader.domain.cutting import CutOptions, CutResult
+from uploader.errors import (
+    IdempotencyConflictError,
+    InvalidFieldError,
+    ManifestUnavailableError,
+    TimestampCollisionError,
+)
+from uploader.runtime.blocking_pool import BlockingPool
+from uploader.runtime.clock import Clock, DistinctMoments
+from uploader.store.sql import SqlStore
+from uploader.uploads.acceptance import Acceptance
+from uploader.uploads.outbox import Outbox
+from uploader.uploads.schemas import UploadAccepted
+
+
+class Bench:
+    """Accepts uploads as the route does."""
+
+    def __init__(self, acceptance: Acceptance, moments: Clock, temp_dir: Path) -> None:
+        self.acceptance = acceptance
+        self.moments = moments
+        self.temp_dir = temp_dir
+
+    async def accept(
+        self,
+        *,
+        key: str | None = None,
+        options: CutOptions | None = None,
+        result: CutResult | None = None,
+        upload_id: str | None = None,
+    ) -> UploadAccepted:
+        upload_id = upload_id or uuid.uuid4().hex
+        result = result or cut_result()
+        directory = StagingDirectory(temp_dir=self.temp_dir, upload_id=upload_id)
+        directory.create()
+        write_chunks(directory.path, result)
+        return await self.acceptance.accept(
+            upload_id, options or cut_options(), result, directory, key, created_at=self.moments()
+        )
+
+    def accept_now(
+        self, *, key: str | None = None, options: CutOptions | None = None, result: CutResult | None = None
+    ) -> UploadAccepted:
+        return asyncio.run(self.accept(key=key, options=options, result=result))
+
+    def left(self) -> set[str]:
+        """Return the uploads that have files."""
+        return set(ChunkFiles(self.temp_dir).upload_ids())
+
+
+@pytest.fixture
+def bench(store: SqlStore, outbox: Outbox, clock: SettableClock, temp_dir: Path) -> Iterator[Bench]:
+    threads = BlockingPool(name="test", size=4)
+    acceptance = Acceptance(
+        store=store,
+        outbox=outbox,
+        threads=threads,
+        holder="replica-0",
+        bucket="raw",
+        base_url="http://uploader:8000",
+        clock=clock,
+    )
+    yield Bench(acceptance, DistinctMoments(clock), temp_dir)
+    asyncio.run(threads.close())
+
+
+def test_accepted_upload_is_in_place_and_announced(
+    bench: Bench, store: SqlStore, kafka: FakePublisher, clock: SettableClock
+) -> None:
+    answer = bench.accept_now()
+    upload, chunks = store.read(answer.upload_id)
+    assert (upload.state, upload.chunked_at) == (UploadState.ANNOUNCED, clock.now)
+    names = sorted(path.name for path in (bench.temp_dir / answer.upload_id).iterdir())
+    assert names == [MANIFEST_FILE, *(chunk.filename for chunk in chunks)]
+    assert kafka.announced == [(answer.upload_id, 1), (answer.upload_id, 2), (answer.upload_id, 3)]
+    assert answer.model_dump() == {
+        "upload_id": answer.upload_id,
+        "dataset_name": "people",
+        "status": "announced",
+        "total_chunks": 3,
+        "chunk_size": 1,
+        "chunk_unit": "rows",
+        "tracking_url": f"http://uploader:8000/uploads/{answer.upload_id}/status",
+        "created_at": clock.now,
+        "row_count": 3,
+        "size_bytes": cut_result().source_bytes,
+        "sha256": cut_result().source_sha256,
+        "headers": ["id", "name"],
+    }
+
+
+def test_manifest_is_committed_and_files_in_place_before_anything_is_announced(
+    bench: Bench, store: SqlStore, kafka: FakePublisher
+) -> None:
+    seen = []
+
+    def look() -> None:
+        [upload_id] = bench.left()
+        seen.append((store.find(upload_id) is not None, (bench.temp_dir / upload_id / LOCK_FILE).exists()))
+
+    kafka.before_publish = look
+    bench.accept_now()
+    assert seen == [(True, False)]
+
+
+def test_kafka_away_is_no_error(bench: Bench, kafka: FakePublisher, store: SqlStore) -> None:
+    kafka.away = True
+    answer = bench.accept_now()
+    assert answer.status == "awaiting_kafka"
+    assert store.read(answer.upload_id)[0].state is UploadState.CHUNKED
+
+
+class TestIdempotencyKey:
+    def test_same_content_gets_the_first_answer_and_leaves_no_second_copy(
+        self, bench: Bench, kafka: FakePublisher
+    ) -> None:
+        first = bench.accept_now(key="key")
+        second = bench.accept_now(key="key")
+        assert (first.replayed, second.replayed) == (False, True)
+        assert second.model_dump() == first.model_dump()
+        assert bench.left() == {first.upload_id}
+        assert len(kafka.messages) == 3
+
+    @pytest.mark.parametrize(
+        ("options", "result"),
+        [
+            (cut_options(chunk_size=2), cut_result()),
+            (cut_options(dataset_name="cars"), cut_result()),
+            (cut_options(delimiter=b";"), cut_result()),
+            (cut_options(), replace(cut_result(), source_sha256="0" * 64)),
+        ],
+    )
+    def test_other_content_or_options_conflict_and_leave_nothing(
+        self, bench: Bench, kafka: FakePublisher, options: CutOptions, result: CutResult
+    ) -> None:
+        first = bench.accept_now(key="key")
+        with pytest.raises(IdempotencyConflictError) as raised:
+            bench.accept_now(key="key", options=options, result=result)
+        assert first.upload_id not in f"{raised.value.detail} {raised.value.extra}"  # it may be another client's
+        assert bench.left() == {first.upload_id}
+        assert len(kafka.messages) == 3
+
+    def test_two_at_once_give_one_upload(self, bench: Bench, kafka: FakePublisher) -> None:
+        async def both() -> list[UploadAccepted]:
+            return await asyncio.gather(*(bench.accept(key="key") for _ in range(4)))
+
+        answers = asyncio.run(both())
+        [upload_id] = {answer.upload_id for answer in answers}
+        assert [answer.replayed for answer in answers].count(False) == 1
+        assert bench.left() == {upload_id}
+        assert len(kafka.messages) == 3
+
+    def test_key_of_a_deleted_upload_is_free(self, bench: Bench, store: SqlStore, clock: SettableClock) -> None:
+        first = bench.accept_now(key="key")
+        store.abort(first.upload_id, force=True, at=clock.now)
+        second = bench.accept_now(key="key")
+        assert not second.replayed
+        assert second.upload_id != first.upload_id
+
+    @pytest.mark.parametrize("key", ["", "with space", "x" * 256, "ü", "nul\x00"])
+    def test_key_that_breaks_the_rule_is_refused(self, bench: Bench, key: str) -> None:
+        with pytest.raises(InvalidFieldError, match="1 to 255 visible ASCII"):
+            bench.accept_now(key=key)
+
+
+def test_second_upload_of_a_dataset_at_the_same_moment_is_refused_and_leaves_nothing(
+    bench: Bench, clock: SettableClock, kafka: FakePublisher
+) -> None:
+    first = bench.accept_now(key="one")
+    bench.moments = DistinctMoments(clock)  # another replica's
+    with pytest.raises(TimestampCollisionError, match="send it again"):
+        bench.accept_now(key="two")
+    assert bench.left() == {first.upload_id}
+    assert len(kafka.messages) == 3
+    assert bench.accept_now(key="two").upload_id != first.upload_id
+
+
+def test_manifest_that_cannot_be_stored_leaves_no_files(
+    bench: Bench, store: SqlStore, kafka: FakePublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("no such thing can be stored")
+
+    monkeypatch.setattr(store, "create", fail)
+    with pytest.raises(ValueError, match="no such thing"):
+        bench.accept_now()
+    assert bench.left() == set()
+    assert kafka.calls == 0
+
+
+def test_commit_whose_outcome_is_unknown_keeps_the_files_for_the_cleaner_to_decide(
+    bench: Bench, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = store.create
+
+    def commit_and_lose_the_answer(*args: object, **kwargs: object) -> None:
+        create(*args, **kwargs)  # type: ignore[arg-type]  # handed on as they are
+        raise ManifestUnavailableError("the connection broke")
+
+    monkeypatch.setattr(store, "create", commit_and_lose_the_answer)
+    with pytest.raises(ManifestUnavailableError, match="the connection broke; the upload may exist all the same"):
+        bench.accept_now()
+    [upload_id] = bench.left()
+    assert store.find(upload_id) is not None
+    # The mark of a directory that may have no manifest; the lock itself is given up.
+    assert (bench.temp_dir / upload_id / LOCK_FILE).exists()
+    assert is_abandoned(bench.temp_dir / upload_id)
+
+
+class TestNothingFailsOnceTheManifestIsCommitted:
+    """The client would send again, and the data would arrive twice."""
+
+    def test_announcer_that_raises_something_unforeseen(
+        self, bench: Bench, store: SqlStore, kafka: FakePublisher, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail() -> None:
+            raise AssertionError("nobody foresaw this")
+
+        kafka.before_publish = fail
+        answer = bench.accept_now()
+        assert answer.status == "awaiting_kafka"
+        assert store.find(answer.upload_id) is not None
+        assert f"[{answer.upload_id}]" in caplog.text
+        assert "nobody foresaw this" in caplog.text
+
+    def test_database_that_goes_away_right_after_the_commit(
+        self, bench: Bench, store: SqlStore, kafka: FakePublisher, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(*_: object, **__: object) -> None:
+            raise ManifestUnavailableError("database is locked")
+
+        kafka.before_publish = lambda: monkeypatch.setattr(store, "edit_chunks", away)
+        answer = bench.accept_now()
+        assert bench.left() == {answer.upload_id}
+
+    def test_lock_file_that_cannot_be_removed(
+        self, bench: Bench, kafka: FakePublisher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def fail(_: StagingDirectory) -> None:
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr(StagingDirectory, "release", fail)
+        answer = bench.accept_now()
+        assert len(kafka.messages) == 3
+        assert f"[{answer.upload_id}]" in caplog.text
+
+
+def test_request_cancelled_half_way_leaves_a_whole_upload(
+    bench: Bench, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    create, done = store.create, []
+
+    def create_slowly(*args: object, **kwargs: object) -> object:
+        begun.set()
+        assert go_on.wait(10)
+        done.append(create(*args, **kwargs))  # type: ignore[arg-type]  # handed on as they are
+        return done[0]
+
+    monkeypatch.setattr(store, "create", create_slowly)
+
+    async def cancel_half_way() -> None:
+        task = asyncio.create_task(bench.accept())
+        await asyncio.to_thread(begun.wait, 10)
+        for _ in range(3):  # a server that stops may insist
+            task.cancel()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert not task.done(), "the lock of the directory must not go before the commit"
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert done == [None]
+
+    asyncio.run(cancel_half_way())
+    [upload_id] = bench.left()
+    upload, chunks = store.read(upload_id)
+    assert upload.state is UploadState.ANNOUNCED
+    assert all((bench.temp_dir / upload_id / chunk.filename).exists() for chunk in chunks)
+
+
+def test_filename_that_no_database_holds_is_made_one_that_it_does(bench: Bench, store: SqlStore) -> None:
+    answer = bench.accept_now(result=cut_result(filename="a\x00b\udcff.csv"))
+    found = store.find(answer.upload_id)
+    assert found is not None
+    assert found.source_filename == "ab?.csv"

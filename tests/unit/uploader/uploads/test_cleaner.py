@@ -1,0 +1,427 @@
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from contracts.states import ChunkState, UploadState
+from tests.support.uploads import SettableClock, cut_result, write_chunks
+from tests.unit.uploader.uploads.test_reconciler import land
+from uploader.disk.chunk_files import ChunkFiles
+from uploader.disk.manifest_file import write_manifest
+from uploader.disk.staging import LOCK_FILE, RECEIVING, StagingDirectory
+from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
+from uploader.errors import ManifestLostError
+from uploader.settings import SettingsError
+from uploader.store.sql import SqlStore, open_store
+from uploader.uploads.cleaner import Cleaner
+from uploader.uploads.outbox import Outbox
+from uploader.uploads.recovery import check_disk, recover
+
+NOBODY = "0" * 31
+
+
+class FakeDisk(ChunkFiles):
+    """The real files, with free space as the test says: so much, and what was removed."""
+
+    free = 1_000_000
+    given_back_per_chunk = 0
+
+    def free_bytes(self) -> int:
+        return self.free
+
+    def remove_chunks(self, upload_id: str, chunks: Iterable[ChunkRecord]) -> None:
+        removed = list(chunks)
+        super().remove_chunks(upload_id, removed)
+        self.free += self.given_back_per_chunk * len(removed)
+
+
+@pytest.fixture
+def disk(temp_dir: Path) -> FakeDisk:
+    return FakeDisk(temp_dir)
+
+
+@pytest.fixture
+def cleaner(store: SqlStore, disk: FakeDisk, clock: SettableClock) -> Cleaner:
+    return Cleaner(
+        store=store,
+        files=disk,
+        holder="replica-0",
+        owner="worker",
+        after=timedelta(hours=24),
+        low_disk_bytes=1_000,
+        clock=clock,
+    )
+
+
+def names(temp_dir: Path, upload: UploadRecord) -> list[str]:
+    directory = temp_dir / upload.upload_id
+    return sorted(path.name for path in directory.iterdir() if path.suffix == ".csv") if directory.exists() else []
+
+
+def age(path: Path, *, minutes: float) -> None:
+    then = time.time() - minutes * 60
+    os.utime(path, (then, then))
+
+
+class TestLandedChunks:
+    def test_files_go_after_the_hours_and_only_then_the_chunk_counts_as_cleaned(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        land(store, upload, 1, 2, clock=clock)
+        clock.advance(hours=23)
+        cleaner.run_pass()
+        assert len(names(temp_dir, upload)) == 3
+        clock.advance(hours=1)
+        cleaner.run_pass()
+        assert names(temp_dir, upload) == ["people_chunk_003_stamp.csv"]
+        states = [chunk.state for chunk in store.read(upload.upload_id)[1]]
+        assert states == [ChunkState.CLEANED, ChunkState.CLEANED, ChunkState.STORED]
+        land(store, upload, 3, clock=clock)
+        clock.advance(hours=24)
+        cleaner.run_pass()
+        assert not (temp_dir / upload.upload_id).exists()
+        assert store.read(upload.upload_id)[0].state is UploadState.LANDED
+
+    def test_clock_that_is_put_back_does_not_keep_files_longer(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        clock.advance(days=365)
+        land(store, upload, 1, clock=clock)
+        clock.advance(days=-365)
+        cleaner.run_pass()
+        assert len(names(temp_dir, upload)) == 3
+        clock.advance(hours=24)
+        cleaner.run_pass()
+        assert len(names(temp_dir, upload)) == 2
+
+    def test_what_has_not_landed_stays_however_old_and_full_the_disk(
+        self,
+        cleaner: Cleaner,
+        disk: FakeDisk,
+        outbox: Outbox,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        outbox.run_pass()
+        clock.advance(days=365)
+        disk.free = 0
+        cleaner.run_pass()
+        assert len(names(temp_dir, upload)) == 3
+
+    def test_low_disk_takes_the_oldest_landed_first_and_no_more_than_needed(
+        self,
+        cleaner: Cleaner,
+        disk: FakeDisk,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        younger, older = create(chunks=10), create(chunks=10)
+        land(store, older, *range(1, 11), clock=clock)
+        clock.advance(minutes=1)
+        land(store, younger, *range(1, 11), clock=clock)
+        disk.free, disk.given_back_per_chunk = 900, 10
+        cleaner.run_pass()
+        assert (len(names(temp_dir, older)), len(names(temp_dir, younger))) == (0, 10)
+
+    def test_crash_between_file_and_mark_is_made_good(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create(chunks=2)
+        land(store, upload, 1, 2, clock=clock)
+        (temp_dir / upload.upload_id / "people_chunk_001_stamp.csv").unlink()
+        clock.advance(hours=24)
+        cleaner.run_pass()
+        assert {chunk.state for chunk in store.read(upload.upload_id)[1]} == {ChunkState.CLEANED}
+
+    def test_one_worker_cleans_at_a_time(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create(chunks=1)
+        land(store, upload, 1, clock=clock)
+        clock.advance(hours=25)
+        store.take_lease("clean/replica-0", owner="another", lease_for=timedelta(minutes=1), now=clock.now)
+        cleaner.run_pass()
+        assert len(names(temp_dir, upload)) == 1
+
+
+class TestLeftovers:
+    def test_half_received_files_of_dead_processes_go_and_those_of_living_ones_stay(
+        self, cleaner: Cleaner, temp_dir: Path
+    ) -> None:
+        living = StagingDirectory(temp_dir=temp_dir, upload_id="a" * 32)
+        living.create()
+        dead = temp_dir / RECEIVING / ("b" * 32)
+        dead.mkdir()
+        (dead / LOCK_FILE).touch()
+        (dead / "x.csv").touch()
+        cleaner.sweep()
+        assert living.path.exists()
+        assert not dead.exists()
+        living._discard()
+
+    def test_directory_between_rename_and_commit_stays_while_its_process_lives(
+        self, cleaner: Cleaner, temp_dir: Path
+    ) -> None:
+        living = StagingDirectory(temp_dir=temp_dir, upload_id="a" * 32)
+        living.create()
+        living._commit(b"{}")
+        age(living.final_path, minutes=60)
+        cleaner.sweep()
+        assert living.final_path.exists()
+        living._discard()
+
+    def test_directory_without_a_manifest_goes_when_its_process_is_dead_and_no_commit_can_be_under_way(
+        self, cleaner: Cleaner, temp_dir: Path
+    ) -> None:
+        old, young = (temp_dir / f"{NOBODY}{digit}" for digit in "12")
+        for path in (old, young):
+            write_chunks(path, cut_result())
+            (path / LOCK_FILE).touch()
+        age(old / LOCK_FILE, minutes=2)
+        cleaner.sweep()
+        assert [path.exists() for path in (old, young)] == [False, True]
+
+    @pytest.mark.parametrize("has_manifest", [True, False])
+    def test_database_that_does_not_know_the_files_costs_none_of_them_and_is_said_once(
+        self,
+        files: ChunkFiles,
+        clock: SettableClock,
+        temp_dir: Path,
+        tmp_path: Path,
+        create: Callable[..., UploadRecord],
+        caplog: pytest.LogCaptureFixture,
+        has_manifest: bool,
+    ) -> None:
+        upload = create()
+        if has_manifest:
+            write_manifest(temp_dir / upload.upload_id, b"{}")
+        other = open_store(f"sqlite:///{tmp_path / 'other.sqlite3'}")
+        cleaner = Cleaner(
+            store=other,
+            files=files,
+            holder="replica-0",
+            owner="worker",
+            after=timedelta(hours=24),
+            low_disk_bytes=0,
+            clock=clock,
+        )
+        recover(store=other, files=files, cleaner=cleaner, holder="replica-0", clock=clock)
+        [line] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+        assert upload.upload_id in line
+        assert "DATABASE_URL" in line
+        assert len(names(temp_dir, upload)) == 3
+        if has_manifest:
+            with pytest.raises(ManifestLostError, match="csvpipe recover"):
+                other.ping()
+        else:  # nothing is known of these files, not even that they were accepted: that must not stop all others
+            cleaner.sweep()
+            assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+        other.close()
+
+    def test_worker_that_does_not_clean_notices_an_exchanged_database_too(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        create()
+        store.take_lease("clean/replica-0", owner="another", lease_for=timedelta(minutes=1), now=clock.now)
+        cleaner.run_pass()
+        stranger = temp_dir / f"{NOBODY}1"
+        write_chunks(stranger, cut_result())
+        write_manifest(stranger, b"{}")
+        cleaner.run_pass()
+        with pytest.raises(ManifestLostError, match=stranger.name):
+            store.check_usable()
+
+    def test_crash_right_after_the_commit_leaves_an_upload_with_all_its_files(
+        self, cleaner: Cleaner, temp_dir: Path, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload = create()
+        (temp_dir / upload.upload_id / LOCK_FILE).touch()
+        cleaner.sweep()
+        assert names(temp_dir, upload) == [f"people_chunk_{n:03d}_stamp.csv" for n in (1, 2, 3)]
+
+    def test_files_of_a_deleted_upload_go(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        store.abort(upload.upload_id, force=False, at=clock.now)
+        age(temp_dir / upload.upload_id, minutes=2)
+        cleaner.sweep()
+        assert not (temp_dir / upload.upload_id).exists()
+
+    def test_other_things_in_the_directory_are_not_ours(self, cleaner: Cleaner, temp_dir: Path) -> None:
+        stranger = temp_dir / "lost+found"
+        stranger.mkdir()
+        age(stranger, minutes=60)
+        cleaner.sweep()
+        assert stranger.exists()
+        assert (temp_dir / "manifest.sqlite3").exists()
+
+
+class TestRecovery:
+    def test_lost_file_fails_its_chunk_and_no_other(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        disk: FakeDisk,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        (temp_dir / upload.upload_id / "people_chunk_002_stamp.csv").unlink()
+        (temp_dir / upload.upload_id / "people_chunk_003_stamp.csv").write_bytes(b"cut off")
+        recover(store=store, files=disk, cleaner=cleaner, holder="replica-0", clock=clock)
+        _, chunks = store.read(upload.upload_id)
+        assert [chunk.state for chunk in chunks] == [ChunkState.STORED, ChunkState.FAILED, ChunkState.FAILED]
+        assert chunks[1].error == "its file is gone from the uploader's disk"
+        assert chunks[2].error is not None
+        assert "has 7 bytes" in chunks[2].error
+
+    def test_replica_with_a_new_name_takes_over_what_lies_on_its_disk_and_nothing_else(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        disk: FakeDisk,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        here, elsewhere = create(holder="old-name"), create(holder="replica-1", with_files=False)
+        recover(store=store, files=disk, cleaner=cleaner, holder="replica-0", clock=clock)
+        assert store.read(here.upload_id)[0].holder == "replica-0"
+        assert store.read(elsewhere.upload_id)[0].holder == "replica-1"
+        assert {chunk.state for chunk in store.read(elsewhere.upload_id)[1]} == {ChunkState.STORED}
+
+    def test_upload_deleted_by_another_worker_meanwhile_does_not_stop_the_start(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        disk: FakeDisk,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        upload = create(with_files=False)
+        unlanded = store.unlanded
+
+        def find_and_delete(*, holder: str) -> list[UploadOverview]:
+            found = unlanded(holder=holder)
+            store.abort(upload.upload_id, force=True, at=clock.now)
+            return found
+
+        monkeypatch.setattr(store, "unlanded", find_and_delete)
+        recover(store=store, files=disk, cleaner=cleaner, holder="replica-0", clock=clock)
+        assert store.read(upload.upload_id)[0].state is UploadState.ABORTED
+
+
+class TestDiskOfAReplica:
+    def start(self, store: SqlStore, cleaner: Cleaner, clock: SettableClock, disk: Path, name: str) -> None:
+        disk.mkdir(exist_ok=True)
+        recover(store=store, files=ChunkFiles(disk), cleaner=cleaner, holder=name, clock=clock)
+
+    def test_second_disk_of_the_same_name_is_refused_and_no_chunk_fails(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        tmp_path: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        self.start(store, cleaner, clock, temp_dir, "replica-0")
+        other = tmp_path / "other"
+        for _ in range(2):
+            with pytest.raises(SettingsError) as caught:
+                self.start(store, cleaner, clock, other, "replica-0")
+        assert not list(other.iterdir()), "nothing is written to what may be a bare mount point"
+        for word in ("TEMP_DIR", "REPLICA_NAME", "replica-0", str(other)):
+            assert word in caught.value.detail
+        assert {chunk.state for chunk in store.read(upload.upload_id)[1]} == {ChunkState.STORED}
+        self.start(store, cleaner, clock, temp_dir, "replica-0")
+        self.start(store, cleaner, clock, other, "replica-1")
+
+    def test_disk_that_was_really_replaced_is_taken_when_one_says_so(
+        self,
+        cleaner: Cleaner,
+        store: SqlStore,
+        clock: SettableClock,
+        temp_dir: Path,
+        tmp_path: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        self.start(store, cleaner, clock, temp_dir, "replica-0")
+        new = tmp_path / "new"
+        with pytest.raises(SettingsError) as caught:
+            self.start(store, cleaner, clock, new, "replica-0")
+        said = re.search(r"write (\w+) into (\S+):", caught.value.detail)
+        assert said is not None
+        Path(said[2]).write_text(said[1])
+        self.start(store, cleaner, clock, new, "replica-0")
+        assert {chunk.state for chunk in store.read(upload.upload_id)[1]} == {ChunkState.FAILED}
+
+    def test_replica_may_get_a_new_name_and_its_old_one_is_free(
+        self, cleaner: Cleaner, store: SqlStore, clock: SettableClock, temp_dir: Path, tmp_path: Path
+    ) -> None:
+        self.start(store, cleaner, clock, temp_dir, "old-name")
+        self.start(store, cleaner, clock, temp_dir, "new-name")
+        self.start(store, cleaner, clock, tmp_path / "other", "old-name")
+        with pytest.raises(SettingsError):
+            self.start(store, cleaner, clock, temp_dir, "old-name")
+
+    def test_workers_that_start_at_once_on_a_new_disk_agree(
+        self, cleaner: Cleaner, store: SqlStore, temp_dir: Path
+    ) -> None:
+        together = threading.Barrier(6)
+
+        def start(_: int) -> None:
+            together.wait()
+            check_disk(store=store, files=ChunkFiles(temp_dir), holder="replica-0")
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(start, range(6)))
+        assert [path.name for path in temp_dir.glob(".replica*")] == [".replica"]

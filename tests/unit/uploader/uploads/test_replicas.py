@@ -1,0 +1,161 @@
+"""A chunk that lies on another replica: where the client is sent, and when it is not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.uploader_server import RunningUploader, running_uploader
+from tests.support.uploads import SettableClock, chunk_bytes
+from uploader.domain.records import UploadRecord
+from uploader.errors import ChunkOnOtherReplicaError, ChunkRedirectedError, ReplicaUnavailableError
+from uploader.store.sql import SqlStore
+from uploader.uploads.replicas import AWAY_AFTER, Replicas
+
+HOLDER_URL = "http://holder:8000/csv"
+
+
+class TestElsewhere:
+    @pytest.fixture
+    def upload(self, create: Callable[..., UploadRecord]) -> UploadRecord:
+        return create(holder="replica-1", with_files=False)
+
+    def check_in(self, store: SqlStore, clock: SettableClock, *, base_url: str = HOLDER_URL) -> None:
+        store.assign_disk("replica-1", "1" * 32)
+        Replicas(store=store, holder="replica-1", base_url=base_url, clock=clock).check_in()
+
+    def test_client_is_sent_to_the_address_of_the_holder(
+        self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord
+    ) -> None:
+        self.check_in(store, clock, base_url="http://before-its-restart:8000")
+        self.check_in(store, clock)
+        clock.advance(seconds=AWAY_AFTER.total_seconds())
+        found = replicas.elsewhere(upload, 2, redirected_by=None)
+        assert type(found) is ChunkRedirectedError
+        path = f"/chunks/{upload.upload_id}/2/download"
+        location = f"{HOLDER_URL}{path}?redirected_by=replica-0"
+        assert found.extra == {"holder": "replica-1", "location": location}
+
+    def test_holder_that_has_fallen_silent_is_away(
+        self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord
+    ) -> None:
+        self.check_in(store, clock)
+        clock.advance(seconds=AWAY_AFTER.total_seconds() + 1)
+        found = replicas.elsewhere(upload, 2, redirected_by=None)
+        assert type(found) is ReplicaUnavailableError
+        assert "replica-1 was last heard of at 2026-01-31T12:00:00+00:00" in found.detail
+        assert found.extra["holder"] == "replica-1"
+        self.check_in(store, clock)
+        assert type(replicas.elsewhere(upload, 2, redirected_by=None)) is ChunkRedirectedError
+
+    def test_holder_that_has_not_told_its_address_is_named(
+        self, replicas: Replicas, store: SqlStore, upload: UploadRecord
+    ) -> None:
+        for _ in range(2):
+            found = replicas.elsewhere(upload, 2, redirected_by=None)
+            assert type(found) is ChunkOnOtherReplicaError
+            assert found.extra == {"holder": "replica-1"}
+            assert "the chunk's message" in found.detail
+            store.assign_disk("replica-1", "1" * 32)  # as a database has it that an older version made
+
+    def test_client_is_not_sent_to_where_it_asks_already(
+        self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord
+    ) -> None:
+        self.check_in(store, clock, base_url="http://uploader:8000")
+        found = replicas.elsewhere(upload, 2, redirected_by=None)
+        assert type(found) is ChunkOnOtherReplicaError
+        assert "API_BASE_URL of replica-1" in found.detail
+
+    def test_replica_that_checked_in_before_the_clock_was_put_back_is_away_until_it_does_again(
+        self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord
+    ) -> None:
+        self.check_in(store, clock)
+        clock.advance(hours=-2)
+        assert type(replicas.elsewhere(upload, 2, redirected_by=None)) is ReplicaUnavailableError
+        self.check_in(store, clock)
+        assert type(replicas.elsewhere(upload, 2, redirected_by=None)) is ChunkRedirectedError
+
+    def test_client_is_not_sent_on_twice(
+        self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord
+    ) -> None:
+        self.check_in(store, clock)
+        found = replicas.elsewhere(upload, 2, redirected_by="replica-2")
+        assert type(found) is ChunkOnOtherReplicaError
+        assert "replica-2 sent" in found.detail
+
+
+def start(stack: ExitStack, root: Path, number: int, **given: Any) -> RunningUploader:
+    """Run one of several uploaders on one SQLite file, with a disk of its own."""
+    name = f"replica-{number}"
+    database_url = f"sqlite:///{root / 'shared.sqlite3'}"
+    return stack.enter_context(running_uploader(root / name, replica_name=name, database_url=database_url, **given))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RunningUploader]]:
+    root = tmp_path_factory.mktemp("pair")
+    with ExitStack() as stack:
+        yield [start(stack, root, number) for number in (0, 1)]
+
+
+def upload_one_chunk(replica: RunningUploader) -> str:
+    answer = httpx.post(
+        f"{replica.base_url}/upload/csv?dataset_name=people&chunk_type=rows&chunk_size=1",
+        files={"file": ("people.csv", chunk_bytes(1))},
+        trust_env=False,
+    )
+    assert answer.status_code == 202, answer.text
+    return f"/chunks/{answer.json()['upload_id']}/1/download"
+
+
+def ask(method: str, url: str, *, follow: bool = True, headers: dict[str, str] | None = None) -> httpx.Response:
+    return httpx.request(method, url, headers=headers, follow_redirects=follow, trust_env=False)
+
+
+def test_download_at_the_wrong_replica_reaches_the_holder(pair: list[RunningUploader]) -> None:
+    holder, other = pair
+    path = upload_one_chunk(holder)
+    answer = ask("GET", other.base_url + path, follow=False)
+    assert answer.status_code == 307
+    assert answer.headers["location"] == f"{holder.base_url}{path}?redirected_by=replica-1"
+    assert (answer.json()["code"], answer.json()["holder"]) == ("chunk_redirected", "replica-0")
+    followed = ask("GET", other.base_url + path)
+    assert (followed.status_code, followed.content) == (200, chunk_bytes(1))
+    assert followed.headers["etag"] == f'"{hashlib.sha256(chunk_bytes(1)).hexdigest()}"'
+
+
+def test_head_and_range_and_tag_hold_across_the_redirect(pair: list[RunningUploader]) -> None:
+    holder, other = pair
+    url = other.base_url + upload_one_chunk(holder)
+    head = ask("HEAD", url)
+    assert [each.status_code for each in (*head.history, head)] == [307, 200]
+    assert (head.content, head.headers["content-length"]) == (b"", str(len(chunk_bytes(1))))
+    part = ask("GET", url, headers={"Range": "bytes=3-6"})
+    assert (part.status_code, part.content) == (206, chunk_bytes(1)[3:7])
+    same = ask("GET", url, headers={"If-None-Match": head.headers["etag"]})
+    assert (same.status_code, len(same.history)) == (304, 1)
+
+
+def test_deleted_upload_of_another_replica_is_gone_not_elsewhere(pair: list[RunningUploader]) -> None:
+    holder, other = pair
+    path = upload_one_chunk(holder)
+    upload_id = path.split("/")[2]
+    assert httpx.delete(f"{other.base_url}/uploads/{upload_id}?force=true", trust_env=False).status_code == 200
+    for replica in pair:
+        assert ask("GET", replica.base_url + path).status_code == 410
+
+
+def test_addresses_that_are_mixed_up_end_in_an_error_and_not_in_circles(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        other = start(stack, tmp_path, 0)
+        holder = start(stack, tmp_path, 1, api_base_url=f"http://localhost:{other.port}")
+        answer = ask("GET", other.base_url + upload_one_chunk(holder))
+    assert [each.status_code for each in (*answer.history, answer)] == [307, 421]
+    assert answer.json()["code"] == "chunk_on_other_replica"
+    assert "API_BASE_URL of replica-1" in answer.json()["detail"]

@@ -1,0 +1,172 @@
+"""What the service makes of a consumer's news of a failure, and of being asked to announce again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from contracts.states import ChunkState, UploadState
+from tests.support.fake_kafka import FakePublisher
+from tests.support.uploads import SettableClock
+from uploader.disk.chunk_files import ChunkFiles
+from uploader.domain.records import ChunkRecord, UploadRecord
+from uploader.domain.transitions import cleaned, landed, renewed
+from uploader.errors import PublishError
+from uploader.store.sql import SqlStore
+from uploader.uploads.outbox import Outbox
+from uploader.uploads.replicas import Replicas
+from uploader.uploads.schemas import StateChange
+from uploader.uploads.service import UploadService
+
+NIFI_SAYS_NO = StateChange(state=ChunkState.FAILED, reason="NiFi says no")
+
+
+@pytest.fixture
+def service(
+    store: SqlStore, files: ChunkFiles, outbox: Outbox, replicas: Replicas, clock: SettableClock
+) -> UploadService:
+    return UploadService(
+        store=store,
+        files=files,
+        outbox=outbox,
+        replicas=replicas,
+        holder="replica-0",
+        reannounce_limit=1,
+        clock=clock,
+    )
+
+
+def land(chunk: ChunkRecord, *, clock: SettableClock) -> ChunkRecord:
+    return landed(chunk, evidence={"size_bytes": chunk.size_bytes, "sha256": chunk.sha256}, at=clock.now)
+
+
+class TestFailure:
+    def test_below_the_limit_the_upload_is_not_final(
+        self, service: UploadService, outbox: Outbox, create: Callable[..., UploadRecord]
+    ) -> None:
+        upload_id = create(chunks=1).upload_id
+        outbox.run_pass()
+        assert service.change_chunk_state(upload_id, 1, NIFI_SAYS_NO).error == "NiFi says no"
+        status = service.status(upload_id)
+        assert (status.state, status.final) == (UploadState.FAILED, False)
+
+    def test_after_the_limit_it_is_final_and_the_error_says_what_to_do(
+        self,
+        service: UploadService,
+        outbox: Outbox,
+        store: SqlStore,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload_id = create(chunks=1).upload_id
+        outbox.run_pass()
+        store.edit_chunks(upload_id, None, partial(renewed, by_hand=False), at=clock.now)
+        outbox.run_pass()
+        error = service.change_chunk_state(upload_id, 1, NIFI_SAYS_NO).error
+        assert error == (
+            "NiFi says no; announced 2 times, and not again by itself: look at Airflow and NiFi, "
+            "then POST /uploads/{id}/announce"
+        )
+        status = service.status(upload_id)
+        assert (status.state, status.final) == (UploadState.FAILED, True)
+        assert status.error is not None
+        assert status.error.endswith(error)
+        assert not service.announce_again(upload_id).final
+
+    def test_while_the_chunk_waits_to_be_announced_again_it_is_old_news(
+        self,
+        service: UploadService,
+        outbox: Outbox,
+        kafka: FakePublisher,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload_id = create(chunks=1).upload_id
+        outbox.run_pass()
+        service.announce_again(upload_id)
+        assert service.change_chunk_state(upload_id, 1, NIFI_SAYS_NO).state is ChunkState.STORED
+        outbox.run_pass()
+        assert kafka.announced == [(upload_id, 1)] * 2
+
+    def test_of_an_earlier_message_it_is_old_news_and_of_the_last_one_it_counts(
+        self,
+        service: UploadService,
+        outbox: Outbox,
+        store: SqlStore,
+        kafka: FakePublisher,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        """The four tries of a run take longer than the pause before the next announcement, which begins another."""
+        # The mark comes later than the message says.
+        kafka.before_publish = lambda: clock.advance(seconds=9, microseconds=1)
+        upload_id = create(chunks=1).upload_id
+        outbox.run_pass()
+        clock.advance(minutes=31)
+        store.edit_chunks(upload_id, None, partial(renewed, by_hand=False), at=clock.now)
+        outbox.run_pass()
+        service.change_chunk_state(upload_id, 1, StateChange(state=ChunkState.RELAYED))
+        before = service.status(upload_id)
+        first, last = (
+            NIFI_SAYS_NO.model_copy(update={"published_at": message.published_at}) for message in kafka.messages
+        )
+        assert service.change_chunk_state(upload_id, 1, first).state is ChunkState.RELAYED
+        assert service.status(upload_id) == before
+        assert service.change_chunk_state(upload_id, 1, last).state is ChunkState.FAILED
+        assert service.status(upload_id).final
+
+
+class TestAnnounceAgain:
+    @pytest.mark.parametrize("is_cleaned", [False, True])
+    def test_landed_upload_sends_one_message_and_keeps_its_state(
+        self,
+        service: UploadService,
+        outbox: Outbox,
+        store: SqlStore,
+        kafka: FakePublisher,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+        is_cleaned: bool,
+    ) -> None:
+        upload_id = create().upload_id
+        outbox.run_pass()
+        store.edit_chunks(upload_id, None, partial(land, clock=clock), at=clock.now)
+        if is_cleaned:
+            store.edit_chunks(upload_id, None, partial(cleaned, at=clock.now), at=clock.now)
+        before = service.status(upload_id)
+        assert before.final
+        clock.advance(hours=1)
+        assert service.announce_again(upload_id) == before == service.status(upload_id)
+        assert kafka.announced[3:] == [(upload_id, 1)]
+        assert kafka.messages[3] == kafka.messages[0].model_copy(update={"published_at": clock.now})
+
+    def test_landed_upload_with_kafka_away_is_an_error_as_nothing_would_try_again(
+        self,
+        service: UploadService,
+        store: SqlStore,
+        kafka: FakePublisher,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload_id = create().upload_id
+        store.edit_chunks(upload_id, None, partial(land, clock=clock), at=clock.now)
+        kafka.away = True
+        with pytest.raises(PublishError, match="ask again"):
+            service.announce_again(upload_id)
+
+    def test_upload_with_a_lost_file_is_final_when_the_rest_has_landed(
+        self,
+        service: UploadService,
+        outbox: Outbox,
+        store: SqlStore,
+        files: ChunkFiles,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload_id = create(chunks=2).upload_id
+        outbox.run_pass()
+        store.edit_chunks(upload_id, [1], partial(land, clock=clock), at=clock.now)
+        files.path(store.read_chunk(upload_id, 2)[1]).unlink()
+        status = service.announce_again(upload_id)
+        assert (status.state, status.final) == (UploadState.FAILED, True)

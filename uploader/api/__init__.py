@@ -1,0 +1,1 @@
+"""The HTTP API: routes, problem documents, middleware and the OpenAPI document."""

@@ -1,0 +1,84 @@
+"""A bound on the body of every request but an upload: it is kept in memory."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import Request
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from uploader.api.problems import problem_answer
+from uploader.errors import BodyTimeoutError, BodyTooLargeError
+
+UPLOAD_PATH = "/upload/csv"
+MAX_BODY_BYTES = 64 * 1024
+
+
+class BodyLimit:
+    """ASGI middleware. It reads the body, within a time and up to a size, and hands it on in one piece."""
+
+    def __init__(self, app: ASGIApp, *, within_s: float, limit_bytes: int = MAX_BODY_BYTES) -> None:
+        self._app = app
+        self._within_s = within_s
+        self._limit_bytes = limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on, or answer 413 or 408."""
+        if scope["type"] != "http" or _is_upload(scope) or not _has_body(scope):
+            await self._app(scope, receive, send)
+            return
+        try:
+            message = await self._read(scope, receive)
+        except (BodyTooLargeError, BodyTimeoutError) as error:
+            answer = problem_answer(Request(scope), error)
+            answer.headers["Connection"] = "close"  # the rest of the body is not worth waiting for
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, _replayed(message, receive), send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> Message:
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isascii() and declared.isdigit() and int(declared) > self._limit_bytes:
+            raise self._too_large(f"the body has {declared} bytes")
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._within_s):
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        return message
+                    body += message.get("body", b"")
+                    if len(body) > self._limit_bytes:
+                        raise self._too_large("the body goes on")
+                    if not message.get("more_body", False):
+                        return {"type": "http.request", "body": bytes(body), "more_body": False}
+        except TimeoutError as error:
+            raise BodyTimeoutError(
+                f"the body was not complete after {self._within_s:g} seconds (REQUEST_TIMEOUT_S); send it again"
+            ) from error
+
+    def _too_large(self, what: str) -> BodyTooLargeError:
+        return BodyTooLargeError(
+            f"{what}; that of any request but POST {UPLOAD_PATH} may have {self._limit_bytes} bytes",
+            max_body_bytes=self._limit_bytes,
+        )
+
+
+def _is_upload(scope: Scope) -> bool:
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return scope["method"] == "POST" and path.rstrip("/") == UPLOAD_PATH  # with a slash it is redirected, and not read
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+
+def _replayed(message: Message, receive: Receive) -> Receive:
+    messages = [message]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replay

@@ -1,0 +1,47 @@
+"""Counts requests, around everything else: also those that no route takes."""
+
+from __future__ import annotations
+
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from uploader.monitoring.metrics import UploaderMetrics
+
+_NO_ANSWER = "none"
+"""Status of a request that was broken off before it was answered."""
+
+
+class RequestMetrics:
+    """ASGI middleware. It looks at the first message of an answer, and at none of the bytes."""
+
+    def __init__(self, app: ASGIApp, *, metrics: UploaderMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on and count its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = _NO_ANSWER
+        started = time.perf_counter()
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = str(message["status"])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception:
+            status = "500" if status == _NO_ANSWER else status  # it is answered further out
+            raise
+        finally:
+            self._metrics.count_request(
+                method=scope["method"],
+                route=getattr(scope.get("route"), "path", None),
+                status=status,
+                duration_s=time.perf_counter() - started,
+            )

@@ -1,0 +1,148 @@
+"""Errors as HTTP answers: one handler each for ours, the framework's, and the unforeseen (RFC 9457)."""
+
+from __future__ import annotations
+
+import http
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match, Route
+
+from contracts.errors import CsvPipeError
+from uploader.runtime.os_errors import disk_error
+
+PROBLEM_JSON = "application/problem+json"
+_log = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """A problem document; further members say where the fault lies (``row``, ``byte``, ``field`` ...)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="urn:csvpipe:problem:{code}")
+    title: str
+    status: int
+    detail: str = Field(description="for people: what is wrong, where, and what to do")
+    code: str = Field(description="for programs: never changes")
+    instance: str = Field(description="path of the request")
+
+
+class InvalidRequestError(CsvPipeError):
+    """A parameter or JSON body that breaks the OpenAPI document; ``faults`` lists each ``field`` and ``rule``."""
+
+    code = "invalid_request"
+    status = 422
+    title = "Invalid request"
+
+
+def problem_responses(*errors: type[CsvPipeError]) -> dict[int | str, dict[str, Any]]:
+    """Describe ``errors`` for the OpenAPI document of a route that has parameters."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    described: tuple[type[CsvPipeError], ...] = (InvalidRequestError, *errors)
+    for error in described:
+        known = responses.setdefault(error.status, {"model": Problem, "content": {PROBLEM_JSON: {}}})
+        known["description"] = "; ".join(filter(None, [known.get("description"), f"{error.title} (`{error.code}`)"]))
+    return responses
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every error of ``app`` as ``application/problem+json``."""
+    app.add_exception_handler(CsvPipeError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OSError, _disk)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def _answer(  # the members of a problem document
+    request: Request, *, status: int, code: str, title: str, detail: str, extra: dict[str, object] | None = None
+) -> JSONResponse:
+    body = {**(extra or {}), "type": f"urn:csvpipe:problem:{code}", "title": title, "status": status}
+    body |= {"detail": detail, "code": code, "instance": request.url.path}
+    return JSONResponse(body, status_code=status, media_type=PROBLEM_JSON)
+
+
+def problem_answer(request: Request, error: CsvPipeError) -> JSONResponse:
+    """Return the answer to a request that ends in ``error``."""
+    if error.status >= 500:
+        _log.warning("%s %s: %s: %s", request.method, request.url.path, error.code, error.detail)
+    answer = _answer(
+        request, status=error.status, code=error.code, title=error.title, detail=error.detail, extra=error.extra
+    )
+    if "retry_after_s" in error.extra:
+        answer.headers["Retry-After"] = str(error.extra["retry_after_s"])
+    if "location" in error.extra:
+        answer.headers["Location"] = str(error.extra["location"])
+    if error.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        answer.headers["Content-Range"] = f"bytes */{error.extra['size_bytes']}"
+    if error.status == http.HTTPStatus.REQUEST_TIMEOUT:
+        answer.headers["Connection"] = "close"  # RFC 9110, 15.5.9
+    return answer
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, CsvPipeError)  # noqa: S101  registered for this class
+    return problem_answer(request, error)
+
+
+async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  registered for this class
+    return _refuse(
+        request, [{"field": ".".join(map(str, fault["loc"])), "rule": fault["msg"]} for fault in error.errors()]
+    )
+
+
+def _refuse(request: Request, faults: list[dict[str, str]]) -> JSONResponse:
+    detail = "; ".join(f"{fault['field']}: {fault['rule']}" for fault in faults)
+    kind = InvalidRequestError
+    return _answer(
+        request, status=kind.status, code=kind.code, title=kind.title, detail=detail, extra={"faults": faults}
+    )
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for this class
+    if error.status_code == http.HTTPStatus.BAD_REQUEST:
+        # FastAPI's for a body that its JSON parser gave up on: bytes that are not text, or nesting without end.
+        return _refuse(request, [{"field": "body", "rule": "Input should be a JSON document in UTF-8"}])
+    title = http.HTTPStatus(error.status_code).phrase
+    code = title.lower().replace(" ", "_").replace("-", "_")
+    answer = _answer(request, status=error.status_code, code=code, title=title, detail=str(error.detail))
+    answer.headers.update(error.headers or {})
+    if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return answer
+
+
+def _methods(request: Request) -> set[str]:
+    """Return what the path of ``request`` can be asked with; Starlette names the methods of one route only."""
+    all_routes: list[BaseRoute] = request.app.routes
+    matching = [
+        route for route in all_routes if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    ]
+    # "/uploads/known" is also an "/uploads/{upload_id}", and is not meant as one.
+    literal = [route for route in matching if not route.param_convertors]
+    return {method for route in literal or matching for method in route.methods or ()}
+
+
+async def _disk(request: Request, error: Exception) -> JSONResponse:
+    """Answer for a disk that is full or fails, wherever that is met."""
+    ours = disk_error(error) if isinstance(error, OSError) else None
+    return await (_unforeseen(request, error) if ours is None else _ours(request, ours))
+
+
+async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    _log.error("%s %s: unforeseen %s", request.method, request.url.path, type(error).__name__, exc_info=error)
+    return _answer(
+        request,
+        status=500,
+        code="internal_error",
+        title="Internal error",
+        detail="the uploader failed in a way that nobody foresaw; its log has the reason",
+    )

@@ -1,0 +1,210 @@
+"""``POST /upload/csv``: a CSV comes in."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from starlette.requests import ClientDisconnect
+
+from contracts.names import DATASET_NAME_PATTERN
+from contracts.spans import SpanKind, Spans
+from contracts.traceparent import find_traceparent
+from uploader.api.openapi import links_to_upload
+from uploader.api.problems import problem_responses
+from uploader.disk.staging import receiving_directory
+from uploader.errors import (
+    DiskFailedError,
+    DiskFullError,
+    FileTooLargeError,
+    HeaderRepeatedError,
+    IdempotencyConflictError,
+    InvalidCsvError,
+    InvalidFieldError,
+    MalformedMultipartError,
+    ManifestLostError,
+    ManifestUnavailableError,
+    TimestampCollisionError,
+    TooManyChunksError,
+    TooManyOpenFilesError,
+    TooManyUploadsError,
+    UnsupportedMediaTypeError,
+    UploadAbortedError,
+    UploadStalledError,
+)
+from uploader.http.body import Body, StreamedBody
+from uploader.http.direct_body import take_body
+from uploader.ingest.form_fields import MAX_CHUNK_SIZE
+from uploader.ingest.receiver import receive_upload
+from uploader.monitoring.metrics import UploaderMetrics, UploadTally
+from uploader.uploads.acceptance import IDEMPOTENCY_KEY, check_idempotency_key
+from uploader.uploads.schemas import UploadAccepted
+
+_FIELDS: dict[str, dict[str, Any]] = {
+    "dataset_name": {"type": "string", "pattern": DATASET_NAME_PATTERN, "description": "where the rows belong"},
+    "chunk_type": {"type": "string", "enum": ["size", "rows", "count"], "description": "what chunk_size counts"},
+    "chunk_size": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MAX_CHUNK_SIZE,
+        "description": "megabytes, rows, or the number of chunks",
+    },
+    "delimiter": {
+        "type": "string",
+        "format": "csv-delimiter",
+        "description": "one ASCII character, a name (comma, semicolon, tab, pipe) or an escape (\\x01); where not "
+        "given, taken from Excel's sep= line, or found in the header and the first rows",
+    },
+    "encoding": {
+        "type": "string",
+        "format": "text-encoding",
+        "description": "what the bytes must be valid in; not checked where not given",
+    },
+    "strict": {"type": "boolean", "description": "refuse rows with another number of fields than the header's"},
+}
+_OPENAPI = {
+    "parameters": [
+        {"name": name, "in": "query", "required": False, "schema": schema} for name, schema in _FIELDS.items()
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["file"],
+                    "properties": {**_FIELDS, "file": {"type": "string", "format": "binary"}},
+                }
+            }
+        },
+    },
+}
+
+router = APIRouter(tags=["uploads"])
+
+
+@router.post(
+    "/upload/csv",
+    status_code=202,
+    response_model=UploadAccepted,
+    openapi_extra=_OPENAPI,
+    responses=problem_responses(
+        InvalidCsvError,
+        HeaderRepeatedError,
+        MalformedMultipartError,
+        UploadStalledError,
+        IdempotencyConflictError,
+        FileTooLargeError,
+        UnsupportedMediaTypeError,
+        InvalidFieldError,
+        TooManyChunksError,
+        TooManyUploadsError,
+        TimestampCollisionError,
+        ManifestUnavailableError,
+        ManifestLostError,
+        TooManyOpenFilesError,
+        DiskFullError,
+        DiskFailedError,
+    )
+    | {202: {"links": links_to_upload()}},
+)
+async def upload_csv(
+    request: Request,
+    response: Response,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            description="the same key with the same file and options gives the first upload again",
+            json_schema_extra={"pattern": IDEMPOTENCY_KEY.pattern},
+        ),
+    ] = None,
+) -> UploadAccepted:
+    """Take a CSV as multipart/form-data, cut it into chunks and announce them.
+
+    Fields may stand in the form, in front of the file or behind it, or in the query. With ``dataset_name`` in front or
+    in the query the file is cut while it comes in; that is the fastest way.
+    """
+    upload_id = uuid.uuid4().hex
+    spans: Spans = request.app.state.spans
+    metrics: UploaderMetrics = request.app.state.metrics_page.metrics
+    parent = find_traceparent(request.headers.items())
+    attributes = {"csvpipe.upload_id": upload_id}
+    with (
+        metrics.upload() as tally,
+        spans.span("upload", parent=parent, kind=SpanKind.SERVER, attributes=attributes) as span,
+    ):
+        check_idempotency_key(idempotency_key)
+        accepted = await _receive(request, upload_id, idempotency_key, span.traceparent, tally)
+        span.note(_describe(accepted))
+        tally.was_answered(replayed=accepted.replayed)
+    response.headers["Location"] = accepted.tracking_url
+    if accepted.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return accepted
+
+
+async def _receive(
+    request: Request, upload_id: str, idempotency_key: str | None, traceparent: str | None, tally: UploadTally
+) -> UploadAccepted:
+    state = request.app.state
+    state.acceptance.check_open()
+    created_at = state.moments()
+    with state.upload_slots.take():
+        async with receiving_directory(state.settings.temp_dir, upload_id) as directory:
+            with _body_of(request) as body:
+                options, result = await receive_upload(
+                    body=body,
+                    headers=request.headers,
+                    query=request.query_params.multi_items(),
+                    settings=state.settings,
+                    directory=directory.path,
+                    upload_id=upload_id,
+                    created_at=created_at,
+                )
+            tally.was_cut(result)
+            accepted: UploadAccepted = await state.acceptance.accept(
+                upload_id, options, result, directory, idempotency_key, created_at=created_at, traceparent=traceparent
+            )
+            return accepted
+
+
+def _describe(accepted: UploadAccepted) -> dict[str, str | int | bool]:
+    return {
+        "csvpipe.upload_id": accepted.upload_id,
+        "csvpipe.dataset_name": accepted.dataset_name,
+        "csvpipe.bytes": accepted.size_bytes,
+        "csvpipe.rows": accepted.row_count,
+        "csvpipe.chunks": accepted.total_chunks,
+        "csvpipe.status": accepted.status,
+        "csvpipe.replayed": accepted.replayed,
+    }
+
+
+@contextmanager
+def _body_of(request: Request) -> Iterator[Body]:
+    """Give the request's body: straight from the connection where the server offers that."""
+    direct = take_body(request.scope)
+    if direct is None:
+        yield StreamedBody(_pieces(request))
+        return
+    try:
+        yield direct
+    finally:
+        direct.close()
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """Yield the body's pieces as ASGI brings them.
+
+    Raises:
+        UploadAbortedError: the client broke off.
+    """
+    try:
+        async for piece in request.stream():
+            yield piece
+    except ClientDisconnect as error:
+        raise UploadAbortedError from error

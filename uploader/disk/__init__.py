@@ -1,0 +1,1 @@
+"""The replica's directory: chunk files, staging of incoming uploads, manifest files and locks."""

@@ -1,0 +1,74 @@
+"""The manifest that lies beside the chunk files of an upload: from these the database can be made anew.
+
+It is written once, before the upload is committed, and holds what never changes. What has become of the chunks since
+is in the database alone, but for those that were cleaned: a file that is gone leaves an empty one in its place.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from uploader.domain.records import ChunkRecord, UploadRecord
+
+MANIFEST_FILE = ".manifest.json"
+CLEANED_SUFFIX = ".cleaned"
+
+
+class ManifestFileError(Exception):
+    """A manifest file cannot be read; the text names it and the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredManifest:
+    """An upload and its chunks as they were when it was accepted."""
+
+    version: Literal[1] = 1
+    upload: UploadRecord
+    chunks: list[ChunkRecord]
+
+
+def dump_manifest(upload: UploadRecord, chunks: list[ChunkRecord]) -> bytes:
+    """Return the content of the manifest file of an upload that is about to be committed."""
+    return _adapter().dump_json(StoredManifest(upload=upload, chunks=chunks))
+
+
+def write_manifest(directory: Path, content: bytes) -> None:
+    """Write the manifest file and make it durable (blocks); its name is durable with the directory."""
+    fd = os.open(directory / MANIFEST_FILE, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_manifest(directory: Path) -> StoredManifest | None:
+    """Return what was accepted into ``directory``; None where it holds no manifest.
+
+    Raises:
+        ManifestFileError: the file is damaged, or another upload's.
+    """
+    path = directory / MANIFEST_FILE
+    try:
+        found = _adapter().validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ManifestFileError(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise ManifestFileError(f"{path} is damaged: {place}: {first['msg']}") from error
+    if found.upload.upload_id != directory.name or len(found.chunks) != found.upload.total_chunks:
+        raise ManifestFileError(f"{path} is not the manifest of upload {directory.name}")
+    return found
+
+
+@cache
+def _adapter() -> TypeAdapter[StoredManifest]:
+    return TypeAdapter(StoredManifest)

@@ -1,0 +1,54 @@
+"""Chunk messages, from what the manifest holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from contracts.message import ChunkMessage
+from contracts.names import BYTES_PER_MB, object_key, object_url
+from uploader.domain.records import ChunkRecord, UploadRecord
+
+
+def download_url(upload_id: str, chunk_id: int, *, base_url: str) -> str:
+    """Return where the replica at ``base_url`` gives the bytes of a chunk that it holds."""
+    return f"{base_url}/chunks/{upload_id}/{chunk_id}/download"
+
+
+def message_of(upload: UploadRecord, chunk: ChunkRecord, *, base_url: str, published_at: datetime) -> ChunkMessage:
+    """Return the message that announces ``chunk``; ``base_url`` is the address of the replica that holds its file."""
+    return ChunkMessage(
+        upload_id=upload.upload_id,
+        dataset_name=upload.dataset_name,
+        chunk_id=chunk.chunk_id,
+        total_chunks=upload.total_chunks,
+        filename=chunk.filename,
+        chunk_size_mb=round(chunk.size_bytes / BYTES_PER_MB, 6),
+        row_count=chunk.row_count,
+        row_start=chunk.row_start,
+        row_end=chunk.row_end,
+        file_path=object_url(upload.bucket, object_key(upload.dataset_name, chunk.filename)),
+        headers=upload.headers,
+        header_count=len(upload.headers),
+        published_at=published_at,
+        api_endpoint=download_url(upload.upload_id, chunk.chunk_id, base_url=base_url),
+        size_bytes=chunk.size_bytes,
+        sha256=chunk.sha256,
+        byte_start=chunk.byte_start,
+        byte_end=chunk.byte_end,
+        encoding=upload.encoding,
+    )
+
+
+def messages_of(
+    upload: UploadRecord, chunks: Sequence[ChunkRecord], *, base_url: str, published_at: datetime
+) -> list[ChunkMessage]:
+    """Return the messages of several chunks. The list of column names is validated once, and one for all of them."""
+    if not chunks:
+        return []
+    first = message_of(upload, chunks[0], base_url=base_url, published_at=published_at)
+    names = {"headers": first.headers, "header_count": first.header_count}
+    nameless = replace(upload, headers=[])
+    others = [message_of(nameless, chunk, base_url=base_url, published_at=published_at) for chunk in chunks[1:]]
+    return [first, *(other.model_copy(update=names) for other in others)]

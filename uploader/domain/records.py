@@ -1,0 +1,165 @@
+"""What the database holds, as plain values. Every moment is aware and in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+
+from contracts.states import ChunkState, UploadState
+from uploader.domain.cutting import ChunkType, CutChunk, CutOptions, CutResult, TranscodedFrom
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadOverview:
+    """One upload without what may be large: read wherever many are read, or one is read often.
+
+    ``holder`` is the replica on whose disk the chunk files lie; ``traceparent`` (W3C) is what all its announcements
+    belong to, however late they come.
+    """
+
+    upload_id: str
+    dataset_name: str
+    state: UploadState
+    holder: str
+    idempotency_key: str | None
+    chunk_type: ChunkType
+    chunk_size: int
+    requested: dict[str, object]
+    source_bytes: int
+    source_sha256: str
+    content_bytes: int
+    content_sha256: str
+    encoding: str
+    transcoded_from: TranscodedFrom | None
+    delimiter: str
+    header_bytes: int
+    row_count: int
+    total_chunks: int
+    bucket: str
+    created_at: datetime
+    chunked_at: datetime
+    announced_at: datetime | None = None
+    landed_at: datetime | None = None
+    aborted_at: datetime | None = None
+    error: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadRecord(UploadOverview):
+    """One upload in full: for its messages, its manifest, and the answer to whoever sent it."""
+
+    source_filename: str
+    headers: list[str]
+
+    @property
+    def overview(self) -> UploadOverview:
+        """The upload without what may be large."""
+        return UploadOverview(**{each.name: getattr(self, each.name) for each in fields(UploadOverview)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkRecord:
+    """One chunk. ``attempts`` counts the announcements that Kafka acknowledged since the last one asked for by hand."""
+
+    upload_id: str
+    chunk_id: int
+    filename: str
+    state: ChunkState
+    size_bytes: int
+    sha256: str
+    row_start: int
+    row_end: int
+    byte_start: int
+    byte_end: int
+    attempts: int = 0
+    announced_at: datetime | None = None
+    relayed_at: datetime | None = None
+    landed_at: datetime | None = None
+    cleaned_at: datetime | None = None
+    error: str | None = None
+    evidence: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def row_count(self) -> int:
+        """Number of data rows in the chunk."""
+        return self.row_end - self.row_start + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicaRecord:
+    """One replica: its disk, the address that it gave last, and when it was last heard of (None: never since 0003)."""
+
+    holder: str
+    disk_id: str
+    base_url: str | None
+    seen_at: datetime | None
+
+
+def new_upload(
+    *,
+    upload_id: str,
+    options: CutOptions,
+    result: CutResult,
+    holder: str,
+    bucket: str,
+    idempotency_key: str | None,
+    created_at: datetime,
+    chunked_at: datetime,
+    traceparent: str | None = None,
+) -> tuple[UploadRecord, list[ChunkRecord]]:
+    """Return the records of an upload that has just been cut."""
+    upload = UploadRecord(
+        upload_id=upload_id,
+        dataset_name=options.dataset_name,
+        state=UploadState.CHUNKED,
+        holder=holder,
+        idempotency_key=idempotency_key,
+        chunk_type=options.chunk_type,
+        chunk_size=options.chunk_size,
+        requested=requested_options(options),
+        source_filename=result.source_filename,
+        source_bytes=result.source_bytes,
+        source_sha256=result.source_sha256,
+        content_bytes=result.content_bytes,
+        content_sha256=result.content_sha256,
+        encoding=result.encoding,
+        transcoded_from=result.transcoded_from,
+        delimiter=result.delimiter,
+        headers=result.headers,
+        header_bytes=result.header_bytes,
+        row_count=result.row_count,
+        total_chunks=len(result.chunks),
+        bucket=bucket,
+        created_at=created_at,
+        chunked_at=chunked_at,
+        traceparent=traceparent,
+    )
+    return upload, [_new_chunk(upload_id, chunk) for chunk in result.chunks]
+
+
+def requested_options(options: CutOptions) -> dict[str, object]:
+    """Return what makes two uploads of the same bytes the same upload."""
+    return {
+        "dataset_name": options.dataset_name,
+        "chunk_type": options.chunk_type.value,
+        "chunk_size": options.chunk_size,
+        "delimiter": None if options.delimiter is None else options.delimiter.decode("latin-1"),
+        "encoding": options.encoding,
+        "strict": options.strict,
+    }
+
+
+def _new_chunk(upload_id: str, chunk: CutChunk) -> ChunkRecord:
+    return ChunkRecord(
+        upload_id=upload_id,
+        chunk_id=chunk.chunk_id,
+        filename=chunk.filename,
+        state=ChunkState.STORED,
+        size_bytes=chunk.size_bytes,
+        sha256=chunk.sha256,
+        row_start=chunk.row_start,
+        row_end=chunk.row_end,
+        byte_start=chunk.byte_start,
+        byte_end=chunk.byte_end,
+    )

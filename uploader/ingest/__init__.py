@@ -1,0 +1,1 @@
+"""Receiving an upload: multipart body in, durable chunk files out."""

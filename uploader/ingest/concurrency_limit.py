@@ -1,0 +1,36 @@
+"""How many uploads one process receives at a time: each takes threads, buffers and disk bandwidth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from uploader.errors import TooManyUploadsError
+
+RETRY_AFTER_S = 10
+
+
+class ConcurrencyLimit:
+    """Refuses what is too much at once, rather than letting everybody wait (event loop only)."""
+
+    def __init__(self, *, limit: int) -> None:
+        self._limit = limit
+        self._taken = 0
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Hold one slot.
+
+        Raises:
+            TooManyUploadsError: all are taken.
+        """
+        if self._taken >= self._limit:
+            raise TooManyUploadsError(
+                f"{self._limit} uploads are running (MAX_CONCURRENT_UPLOADS); try again in {RETRY_AFTER_S} seconds",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1

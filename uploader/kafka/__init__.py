@@ -1,0 +1,1 @@
+"""Publishing chunk messages to Kafka."""

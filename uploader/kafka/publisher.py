@@ -1,0 +1,39 @@
+"""Announcing chunks: what the outbox needs. All calls block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from contracts.message import ChunkMessage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of some messages, by chunk id. Those that stand nowhere were not acknowledged, see ``failure``."""
+
+    acknowledged: list[int] = field(default_factory=list)
+    refused: dict[int, str] = field(default_factory=dict)
+    """Messages that Kafka will never take, with the reason."""
+    failure: str | None = None
+
+
+class Publisher(Protocol):
+    """Publishes chunk messages."""
+
+    def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float, traceparent: str | None = None) -> Outcome:
+        """Publish ``messages`` in order and wait for the acknowledgements, at most ``timeout_s``.
+
+        Each gets the header ``traceparent`` where one is given.
+        """
+
+    def check(self, *, timeout_s: float) -> None:
+        """Return if Kafka answers and has the topic, which is created where it is missing.
+
+        Raises:
+            AnnounceError: it does not.
+        """
+
+    def close(self, *, timeout_s: float) -> None:
+        """Send what is buffered and disconnect."""

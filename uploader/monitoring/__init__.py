@@ -1,0 +1,1 @@
+"""Metrics, readiness, and the text that Prometheus scrapes."""

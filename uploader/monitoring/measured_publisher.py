@@ -1,0 +1,37 @@
+"""An announcer that is timed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from contracts.message import ChunkMessage
+from uploader.kafka.publisher import Outcome, Publisher
+from uploader.monitoring.metrics import UploaderMetrics
+
+
+class MeasuredPublisher:
+    """Hands everything on; counts messages and how long Kafka takes for them."""
+
+    def __init__(self, announcer: Publisher, *, metrics: UploaderMetrics) -> None:
+        self._announcer = announcer
+        self._metrics = metrics
+
+    def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float, traceparent: str | None = None) -> Outcome:
+        """Publish ``messages``; see :class:`uploader.kafka.publisher.Publisher`."""
+        started = time.perf_counter()
+        outcome = self._announcer.publish(messages, timeout_s=timeout_s, traceparent=traceparent)
+        self._metrics.count_publish(outcome, messages=len(messages), duration_s=time.perf_counter() - started)
+        return outcome
+
+    def check(self, *, timeout_s: float) -> None:
+        """Return if Kafka answers.
+
+        Raises:
+            AnnounceError: it does not.
+        """
+        self._announcer.check(timeout_s=timeout_s)
+
+    def close(self, *, timeout_s: float) -> None:
+        """Send what is buffered and disconnect."""
+        self._announcer.close(timeout_s=timeout_s)

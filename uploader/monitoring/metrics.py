@@ -1,0 +1,173 @@
+"""What the uploader counts, for Prometheus. Counting never raises: an upload does not fail for the sake of a number."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import wraps
+from typing import ParamSpec
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+
+from contracts.errors import CsvPipeError
+from contracts.names import BYTES_PER_MB
+from uploader.domain.cutting import CutResult
+from uploader.errors import DiskFullError
+from uploader.kafka.publisher import Outcome
+
+ACCEPTED = "accepted"
+REPLAYED = "replayed"
+FAILED = "failed"
+"""Results of an upload besides the codes of errors; ``failed`` is what nobody foresaw, or a stop."""
+UNKNOWN_ROUTE = "none"
+"""Route of a request that none takes: the path is the client's, and there are as many as clients like."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
+_REQUEST_S = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 300, 900)
+_CUTTING_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
+_PUBLISH_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_LANDING_S = (1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+_FILE_BYTES = tuple(size_mb * BYTES_PER_MB for size_mb in (1, 10, 50, 100, 500, 1024, 2048, 5120, 10240))
+_log = logging.getLogger(__name__)
+_P = ParamSpec("_P")
+
+
+def _harmless(count: Callable[_P, None]) -> Callable[_P, None]:
+    @wraps(count)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            count(*args, **kwargs)
+        except Exception:  # noqa: BLE001  whatever the library meets, the work that is counted goes on
+            _log.exception("%s: not counted", count.__name__)
+
+    return guarded
+
+
+@dataclass
+class UploadTally:
+    """What is known of one upload in the end."""
+
+    started: float = field(default_factory=time.perf_counter)
+    result: str = FAILED
+    cut: CutResult | None = None
+    cutting_s: float = 0.0
+
+    def was_cut(self, cut: CutResult) -> None:
+        """Note that every chunk file is on disk."""
+        self.cut, self.cutting_s = cut, time.perf_counter() - self.started
+
+    def was_answered(self, *, replayed: bool) -> None:
+        """Note that the client gets 202."""
+        self.result = REPLAYED if replayed else ACCEPTED
+
+
+class UploaderMetrics:
+    """Counters and histograms; made once for each application, as their names are given once."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        # It gives a second series for each one, which says when the process started.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
+        self._requests = Counter(
+            "csvpipe_http_requests",
+            "Requests that were answered, by template of the route",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self._request_s = Histogram(
+            "csvpipe_http_request_duration_seconds",
+            "Time from the request's head to the end of its answer",
+            ["method", "route"],
+            buckets=_REQUEST_S,
+            registry=registry,
+        )
+        self._uploads = Counter(
+            "csvpipe_uploads",
+            "Uploads by what became of them: accepted, replayed, failed, or the code of the error",
+            ["result"],
+            registry=registry,
+        )
+        self._bytes = Counter("csvpipe_upload_bytes", "Bytes of accepted files, as they were sent", registry=registry)
+        self._rows = Counter("csvpipe_upload_rows", "Data rows of accepted files", registry=registry)
+        self._chunks = Counter("csvpipe_upload_chunks", "Chunks of accepted files", registry=registry)
+        self._cutting_s = Histogram(
+            "csvpipe_upload_chunking_duration_seconds",
+            "Time to receive and cut an accepted file, until its chunks are on disk for good",
+            buckets=_CUTTING_S,
+            registry=registry,
+        )
+        self._file_bytes = Histogram(
+            "csvpipe_upload_file_size_bytes", "Sizes of accepted files", buckets=_FILE_BYTES, registry=registry
+        )
+        self._publish_s = Histogram(
+            "csvpipe_publish_duration_seconds",
+            "Time until Kafka has acknowledged a batch of messages, or not",
+            buckets=_PUBLISH_S,
+            registry=registry,
+        )
+        self._published = Counter(
+            "csvpipe_published_messages",
+            "Messages handed to Kafka: acknowledged, refused for good, or failed and sent again later",
+            ["result"],
+            registry=registry,
+        )
+        self._landing_s = Histogram(
+            "csvpipe_chunk_landing_duration_seconds",
+            "Time from a chunk's last announcement to its landing",
+            buckets=_LANDING_S,
+            registry=registry,
+        )
+        # What alerts ask for begins at 0: a counter whose first sample is 1 has not increased.
+        for result in (ACCEPTED, REPLAYED, FAILED, DiskFullError.code):
+            self._uploads.labels(result)
+        for result in ("acknowledged", "refused", "failed"):
+            self._published.labels(result)
+
+    @_harmless
+    def count_request(self, *, method: str, route: str | None, status: str, duration_s: float) -> None:
+        """Count one answer."""
+        known = method if method in _METHODS else "other"
+        self._requests.labels(known, route or UNKNOWN_ROUTE, status).inc()
+        self._request_s.labels(known, route or UNKNOWN_ROUTE).observe(duration_s)
+
+    @contextmanager
+    def upload(self) -> Iterator[UploadTally]:
+        """Count one upload when the context ends, however it ends."""
+        tally = UploadTally()
+        try:
+            yield tally
+        except CsvPipeError as error:
+            tally.result = error.code
+            raise
+        except BaseException:
+            tally.result = FAILED
+            raise
+        finally:
+            self._count_upload(tally)
+
+    @_harmless
+    def _count_upload(self, tally: UploadTally) -> None:
+        self._uploads.labels(tally.result).inc()
+        if tally.result != ACCEPTED or tally.cut is None:
+            return
+        self._bytes.inc(tally.cut.source_bytes)
+        self._rows.inc(tally.cut.row_count)
+        self._chunks.inc(len(tally.cut.chunks))
+        self._cutting_s.observe(tally.cutting_s)
+        self._file_bytes.observe(tally.cut.source_bytes)
+
+    @_harmless
+    def count_publish(self, outcome: Outcome, *, messages: int, duration_s: float) -> None:
+        """Count one batch of messages."""
+        acknowledged, refused = len(outcome.acknowledged), len(outcome.refused)
+        self._publish_s.observe(duration_s)
+        self._published.labels("acknowledged").inc(acknowledged)
+        self._published.labels("refused").inc(refused)
+        self._published.labels("failed").inc(messages - acknowledged - refused)
+
+    @_harmless
+    def count_landing(self, took: timedelta) -> None:
+        """Count one chunk that has landed."""
+        self._landing_s.observe(max(0.0, took.total_seconds()))

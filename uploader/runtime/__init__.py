@@ -1,0 +1,1 @@
+"""Clock, threads, background tasks and logging: what every part of the process runs on."""

@@ -1,0 +1,1 @@
+"""Uploads that exist: acceptance, publishing, status, cleaning and recovery."""

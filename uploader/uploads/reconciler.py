@@ -1,0 +1,79 @@
+"""Reconciliation: what was announced and has not landed for too long is announced again, and at last given up.
+
+Also what the relay has reported as failed: it gives up after minutes, and the cause may be gone by now.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from contracts.states import ChunkState
+from uploader.domain.records import ChunkRecord
+from uploader.domain.transitions import WHAT_TO_DO, failed, is_overdue, renewed
+from uploader.errors import UploadGoneError
+from uploader.runtime.clock import Clock
+from uploader.runtime.logging import UploadLog
+from uploader.store.protocol import Store
+
+LEASE_FOR = timedelta(seconds=60)
+_CHUNKS_AT_ONCE = 1_000
+_log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Looks for overdue chunks of one holder. Calls block."""
+
+    def __init__(self, *, store: Store, holder: str, owner: str, after: timedelta, limit: int, clock: Clock) -> None:
+        self._store = store
+        self._holder = holder
+        self._lease = f"reconcile/{holder}"
+        self._owner = owner
+        self._after = after
+        self._limit = limit
+        self._clock = clock
+
+    def run_pass(self) -> bool:
+        """Treat all overdue chunks, unless another worker does; the outbox then announces them."""
+        now = self._clock()
+        if not self._store.take_lease(self._lease, owner=self._owner, lease_for=LEASE_FOR, now=now):
+            return True
+        voided = self._store.void_future_moments(holder=self._holder, now=now)
+        if voided:
+            _log.warning("The clock was put back: %d moments of chunks lay in the future, and count as now", voided)
+        before = now - self._after
+        while overdue := self._store.overdue(
+            holder=self._holder, before=before, reannounce_limit=self._limit, limit=_CHUNKS_AT_ONCE
+        ):
+            for upload_id, chunk_ids in overdue.items():
+                self._treat(upload_id, chunk_ids, before=before)
+        return True
+
+    def stop(self) -> None:
+        """Leave the work to others at once."""
+        self._store.drop_lease(self._lease, owner=self._owner)
+
+    def _treat(self, upload_id: str, chunk_ids: list[int], *, before: datetime) -> None:
+        log = UploadLog(_log, upload_id)
+
+        def edit(chunk: ChunkRecord) -> ChunkRecord:
+            if not is_overdue(chunk, before=before, reannounce_limit=self._limit):
+                return chunk  # it has landed since the query
+            if chunk.attempts > self._limit:
+                return failed(chunk, reason=self._verdict(chunk))
+            return renewed(chunk, by_hand=False)
+
+        try:
+            upload, chunks = self._store.edit_chunks(upload_id, chunk_ids, edit, at=self._clock())
+        except UploadGoneError:
+            return
+        for chunk in chunks:
+            place = (chunk.chunk_id, upload.total_chunks, chunk.filename)
+            if chunk.state is ChunkState.FAILED:
+                log.error("Chunk %d/%d: %s failed: %s", *place, chunk.error)
+            elif chunk.state is ChunkState.STORED:
+                log.warning("Chunk %d/%d: %s has not landed in time, it will be announced again", *place)
+
+    def _verdict(self, chunk: ChunkRecord) -> str:
+        minutes = self._after.total_seconds() / 60
+        return f"announced {chunk.attempts} times and not landed within {minutes:g} minutes of the last; {WHAT_TO_DO}"

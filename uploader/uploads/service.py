@@ -1,0 +1,245 @@
+"""What clients and the relay can ask of uploads that exist: look, download, report, announce again, delete."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from contracts.manifest import Manifest
+from contracts.states import ChunkState, UploadState
+from uploader.disk.ballast import Ballast
+from uploader.disk.chunk_files import ChunkFiles
+from uploader.domain.records import ChunkRecord, UploadOverview
+from uploader.domain.transitions import ON_THEIR_WAY, SAFE_IN_BUCKET, landed, lost, relayed, renewed, reported_failed
+from uploader.errors import ChunkGoneError, DatabaseFullError, InvalidFieldError, UploadGoneError
+from uploader.runtime.clock import Clock
+from uploader.runtime.logging import UploadLog
+from uploader.store.protocol import Page, Store
+from uploader.uploads.cursors import read_cursor, write_cursor
+from uploader.uploads.held_chunk import HeldChunk
+from uploader.uploads.outbox import Outbox
+from uploader.uploads.replicas import Replicas
+from uploader.uploads.schemas import (
+    ChunkStatus,
+    KnownUploads,
+    StateChange,
+    UploadPage,
+    UploadStatus,
+    UploadSummary,
+    manifest_of,
+)
+
+_MAX_EVIDENCE_CHARS = 16_384
+_log = logging.getLogger(__name__)
+
+
+class UploadService:
+    """Uploads that exist (:mod:`uploader.uploads.acceptance` makes them). Every call blocks."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        files: ChunkFiles,
+        outbox: Outbox,
+        replicas: Replicas,
+        holder: str,
+        reannounce_limit: int,
+        clock: Clock,
+        ballast: Ballast | None = None,
+        on_landed: Callable[[timedelta], None] = lambda _: None,
+    ) -> None:
+        self._store = store
+        self._files = files
+        self._outbox = outbox
+        self._replicas = replicas
+        self._holder = holder
+        self._reannounce_limit = reannounce_limit
+        self._clock = clock
+        self._ballast = ballast or Ballast()
+        self._on_landed = on_landed
+
+    def status(self, upload_id: str) -> UploadStatus:
+        """Return where an upload and its chunks stand.
+
+        Raises:
+            UploadNotFoundError: there is none of this id.
+        """
+        return self._status(*self._store.read(upload_id))
+
+    def manifest(self, upload_id: str) -> Manifest:
+        """Return the manifest of an upload.
+
+        Raises:
+            UploadNotFoundError: there is none of this id.
+            UploadGoneError: it was deleted.
+        """
+        overview, chunks = self._store.read(upload_id)
+        _check_not_deleted(overview)
+        upload = self._store.find(upload_id)
+        assert upload is not None  # noqa: S101  rows are never deleted, and what a manifest holds never changes
+        return manifest_of(upload, chunks)
+
+    def list_uploads(
+        self, *, limit: int, cursor: str | None, dataset_name: str | None, state: UploadState | None
+    ) -> UploadPage:
+        """Return a page of uploads, the newest first.
+
+        Raises:
+            InvalidFieldError: the cursor is not one that a page gave out.
+        """
+        after = None if cursor is None else read_cursor(cursor)
+        found = self._store.list_uploads(Page(limit=limit + 1, after=after, dataset_name=dataset_name, state=state))
+        page = found[:limit]
+        next_cursor = write_cursor(page[-1][0]) if len(found) > limit else None
+        return UploadPage(uploads=[UploadSummary.of(*each) for each in page], next_cursor=next_cursor)
+
+    def known_uploads(self, upload_ids: Collection[str]) -> KnownUploads:
+        """Return which of the ids belong to uploads, deleted ones included."""
+        return KnownUploads(known=sorted(self._store.find_many(set(upload_ids))))
+
+    def locate_chunk(
+        self, upload_id: str, chunk_id: int, *, redirected_by: str | None = None
+    ) -> tuple[Path, HeldChunk]:
+        """Return the path of a chunk's file, and what it holds.
+
+        ``redirected_by`` is the replica that sent the client here.
+
+        Raises:
+            UploadNotFoundError: there is no upload of this id.
+            ChunkNotFoundError: it has no such chunk.
+            UploadGoneError: it was deleted.
+            ChunkGoneError: the file has been cleaned up after landing, or is damaged.
+            ChunkRedirectedError: the file lies on the disk of another replica; the client is to ask there.
+            ChunkOnOtherReplicaError: so it does, and nothing is known of where that replica can be reached.
+            ReplicaUnavailableError: so it does, and that replica is away.
+        """
+        upload, chunk = self._store.read_chunk(upload_id, chunk_id)
+        _check_not_deleted(upload)
+        cleaned_up = chunk.state is ChunkState.CLEANED
+        fault = "its file was removed after it had landed" if cleaned_up else self._files.fault(chunk)
+        if fault is None:
+            return self._files.path(chunk), HeldChunk.of(upload, chunk)
+        if not cleaned_up and upload.holder != self._holder:
+            raise self._replicas.elsewhere(upload, chunk_id, redirected_by=redirected_by)
+        if chunk.state not in SAFE_IN_BUCKET:
+            UploadLog(_log, upload_id).error("Chunk %d/%d: %s", chunk_id, upload.total_chunks, fault)
+        raise ChunkGoneError(f"chunk {chunk_id} of upload {upload_id} cannot be downloaded: {fault}")
+
+    def change_chunk_state(self, upload_id: str, chunk_id: int, change: StateChange) -> ChunkStatus:
+        """Take note of what the relay says of a chunk; the same once more changes nothing.
+
+        Raises:
+            UploadNotFoundError: there is no upload of this id.
+            ChunkNotFoundError: it has no such chunk.
+            UploadGoneError: it was deleted.
+            EvidenceMismatchError: the object seen in the bucket is not this chunk.
+            IllegalStateChangeError: the table of states forbids the change.
+        """
+        try:
+            evidence_chars = len(json.dumps(change.evidence, allow_nan=False))
+        except ValueError as error:
+            raise InvalidFieldError("evidence holds NaN or Infinity, which JSON has not", field="evidence") from error
+        if evidence_chars > _MAX_EVIDENCE_CHARS:
+            raise InvalidFieldError(f"evidence is larger than {_MAX_EVIDENCE_CHARS} characters", field="evidence")
+        now = self._clock()
+        reason = (change.reason or "no reason was given").replace("\x00", "")
+        edit = {
+            ChunkState.RELAYED: partial(relayed, evidence=change.evidence, at=now),
+            ChunkState.LANDED: partial(landed, evidence=change.evidence, at=now),
+            ChunkState.FAILED: partial(
+                reported_failed,
+                reason=reason,
+                evidence=change.evidence,
+                published_at=change.published_at,
+                reannounce_limit=self._reannounce_limit,
+            ),
+        }[change.state]
+        # A landing makes room: its file may go.
+        upload, [chunk] = self._ballast.spend_on(lambda: self._store.edit_chunks(upload_id, [chunk_id], edit, at=now))
+        self._log_change(upload, chunk)
+        if change.state is ChunkState.LANDED and chunk.landed_at == now and chunk.announced_at is not None:
+            self._on_landed(now - chunk.announced_at)
+        return ChunkStatus.model_validate(chunk)
+
+    def announce_again(self, upload_id: str) -> UploadStatus:
+        """Let the outbox announce everything that has not landed, also what has failed; attempts count from 0.
+
+        Where all has landed, one chunk's message is sent at once and no state changes: the run that takes it finds the
+        object and writes the upload's manifest to the bucket, which may have failed before.
+
+        Raises:
+            UploadNotFoundError: there is none of this id.
+            UploadGoneError: it was deleted.
+            AnnounceError: all has landed, and Kafka does not take the message.
+        """
+        holder = self._store.read(upload_id)[0].holder
+
+        def edit(chunk: ChunkRecord) -> ChunkRecord:
+            if chunk.state in SAFE_IN_BUCKET:
+                return chunk
+            # Only the replica that holds the files can tell whether they are there.
+            fault = self._files.fault(chunk) if holder == self._holder else None
+            return renewed(chunk, by_hand=True) if fault is None else lost(chunk, reason=fault)
+
+        upload, chunks = self._store.edit_chunks(upload_id, None, edit, at=self._clock())
+        if upload.state is UploadState.LANDED:
+            self._outbox.announce_once_more(upload, chunks[0])
+            UploadLog(_log, upload_id).info("Asked to announce again: all has landed, chunk 1 goes for the manifest")
+            return self._status(upload, chunks)
+        waiting = sum(chunk.state is ChunkState.STORED for chunk in chunks)
+        UploadLog(_log, upload_id).info("Asked to announce again: %d of %d chunks", waiting, upload.total_chunks)
+        return self._status(upload, chunks)
+
+    def delete(self, upload_id: str, *, force: bool) -> UploadStatus:
+        """Give an upload up: no more announcements and downloads, files removed. Its row stays and says so.
+
+        What lies in the bucket already stays there. The idempotency key is free again.
+
+        Raises:
+            UploadNotFoundError: there is none of this id.
+            UploadInProgressError: chunks are announced or relayed, and ``force`` is not set.
+        """
+        upload = self._abort(upload_id, force=force)
+        # In this order: a crash between the two leaves files that the cleaner finds by the upload's state.
+        if upload.holder == self._holder:
+            self._files.remove_upload(upload_id)
+        UploadLog(_log, upload_id).info("Deleted")
+        return self.status(upload_id)
+
+    def _abort(self, upload_id: str, *, force: bool) -> UploadOverview:
+        def abort() -> UploadOverview:
+            return self._store.abort(upload_id, force=force, at=self._clock())
+
+        try:
+            return self._ballast.spend_on(abort)
+        except DatabaseFullError:
+            upload, chunks = self._store.read(upload_id)
+            on_their_way = any(chunk.state in ON_THEIR_WAY for chunk in chunks)
+            if upload.holder != self._holder or (on_their_way and not force):
+                raise
+            # Against the order, as there is no other way: a crash before the mark leaves chunks that count as lost.
+            self._files.remove_upload(upload_id)
+            return abort()
+
+    def _status(self, upload: UploadOverview, chunks: list[ChunkRecord]) -> UploadStatus:
+        return UploadStatus.with_chunks(upload, chunks, reannounce_limit=self._reannounce_limit)
+
+    def _log_change(self, upload: UploadOverview, chunk: ChunkRecord) -> None:
+        log = UploadLog(_log, upload.upload_id)
+        place = (chunk.chunk_id, upload.total_chunks, chunk.filename, chunk.state)
+        if chunk.state is ChunkState.FAILED:
+            log.error("Chunk %d/%d: %s %s: %s", *place, chunk.error)
+        else:
+            log.info("Chunk %d/%d: %s %s", *place)
+        if upload.state is UploadState.LANDED:
+            log.info("Landed: all %d chunks", upload.total_chunks)
+
+
+def _check_not_deleted(upload: UploadOverview) -> None:
+    if upload.state is UploadState.ABORTED:
+        raise UploadGoneError(f"upload {upload.upload_id} was deleted at {upload.aborted_at}")
