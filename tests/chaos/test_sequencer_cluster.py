@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kafka_cluster import KafkaCluster, kafka_cluster
-from tests.support.persistent_job import PersistentJob, sent
-from tests.support.sequencing import SequencerRig
+from tests.support.kafka.cluster import KafkaCluster, kafka_cluster
+from tests.support.sequencer.persistent_job import PersistentJob, sent
+from tests.support.sequencer.rig import SequencerRig
 from tests.support.waiting import wait_until
 
 HARMS = 2 + int(os.environ.get("CSVPIPE_CHAOS_KILLS", "4")) // 10

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.sequencing import RunningCommand, SequencerRig
+from tests.support.sequencer.rig import RunningCommand, SequencerRig
 from tests.support.services import KafkaBroker
 from tests.support.waiting import wait_until
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from sequencer.kafka.partition_reader import PartitionReader
-from tests.support.distant_kafka import DistantKafka, distant_kafka
-from tests.support.sequencing import RunningCommand, SequencerRig
+from tests.support.kafka.distant import DistantKafka, distant_kafka
+from tests.support.sequencer.rig import RunningCommand, SequencerRig
 from tests.support.waiting import wait_until
 
 ROWS = 80_000

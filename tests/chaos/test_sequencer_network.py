@@ -21,11 +21,11 @@ import pytest
 
 from sequencer.kafka.partition_reader import PartitionReader
 from sequencer.model.checkpoint import Checkpoint, JobStatus
-from tests.support.distant_kafka import DistantKafka, distant_kafka
-from tests.support.moto_dynamodb import CREDENTIALS, TABLE, MotoDynamoDb, moto_dynamodb
-from tests.support.network import Cut, Line, network_line
-from tests.support.persistent_job import PersistentJob
-from tests.support.sequencing import Ended, RunningCommand, SequencerRig
+from tests.support.kafka.distant import DistantKafka, distant_kafka
+from tests.support.network.line import Cut, Line, network_line
+from tests.support.sequencer.moto_dynamodb import CREDENTIALS, TABLE, MotoDynamoDb, moto_dynamodb
+from tests.support.sequencer.persistent_job import PersistentJob
+from tests.support.sequencer.rig import Ended, RunningCommand, SequencerRig
 from tests.support.waiting import wait_until
 
 CUTS = max(2, int(os.environ.get("CSVPIPE_CHAOS_KILLS", "4")) // 2)

@@ -18,11 +18,11 @@ import pytest
 import yaml
 
 from stack.tools import provide_go
-from tests.support.certificates import CertificateAuthority
-from tests.support.cluster import Cluster, running_cluster
-from tests.support.fake_kubelet import FakeKubelet, running_kubelet
-from tests.support.kubernetes import ROOT, UPLOADER, VALUES
-from tests.support.readme_blocks import CLUSTER_KINDS, shell_blocks
+from tests.support.docs.shell_blocks import CLUSTER_KINDS, shell_blocks
+from tests.support.kubernetes.cluster import Cluster, running_cluster
+from tests.support.kubernetes.fake_kubelet import FakeKubelet, running_kubelet
+from tests.support.kubernetes.manifests import ROOT, UPLOADER, VALUES
+from tests.support.network.certificates import CertificateAuthority
 from tests.support.waiting import wait_until
 
 PAGE = ROOT / "docs" / "kubernetes.md"
@@ -38,7 +38,7 @@ Json = dict[str, Any]
 @pytest.fixture(scope="session")
 def program() -> None:
     """Compile once, outside of every test's own time."""
-    from tests.support.cluster import cluster_program
+    from tests.support.kubernetes.cluster import cluster_program
 
     cluster_program()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.dag_services import fake_nifi, fake_uploader, no_waits_between_http_tries
+from tests.support.dags.services import fake_nifi, fake_uploader, no_waits_between_http_tries
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag

@@ -11,7 +11,7 @@ import pytest
 from dags.modules.airflow_api import pause_dag_at
 from dags.modules.alerts import alert_and_pause_listener, alert_failure, webhook_url
 from dags.modules.errors import ChunksNotLandedError, NifiUnreachableError
-from tests.dags.fakes import Answer, FakeServer
+from tests.support.dags.fakes import Answer, FakeServer
 
 UPLOAD = "4" * 32
 

@@ -9,7 +9,7 @@ from dags.modules.allow_list import load_allowed_hosts
 from dags.modules.errors import ConfigurationError
 from dags.modules.nifi_api_client import connect_nifi
 from dags.modules.object_store import connect_store, load_bucket
-from tests.dags.fakes import FakeNifi
+from tests.support.dags.fakes import FakeNifi
 
 Make = Callable[..., Any]
 

@@ -15,8 +15,8 @@ from dags.modules.landing_operator import LandingOperator
 from dags.modules.object_store import ExpectedChunk
 from dags.modules.settings import ENV_OTLP_ENDPOINT
 from dags.modules.validators import parse_allowed_hosts
-from tests.dags.fakes import FakeUploader
-from tests.support.otlp import otlp_receiver
+from tests.support.dags.fakes import FakeUploader
+from tests.support.monitoring.otlp import otlp_receiver
 
 UPLOAD = "3" * 32
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

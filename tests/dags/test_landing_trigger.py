@@ -12,7 +12,7 @@ from dags.modules.landing import LandingWatch
 from dags.modules.landing_trigger import LandingTrigger, watch_landing
 from dags.modules.object_store import ExpectedChunk, Look
 from dags.modules.uploader_client import UploaderClient
-from tests.dags.fakes import FakeUploader
+from tests.support.dags.fakes import FakeUploader
 
 UPLOAD = "2" * 32
 

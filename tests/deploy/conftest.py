@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kubernetes import OVERLAYS, Manifests, load_overlay
-from tests.support.terraform import OPTIONS, plan, prepared
-from tests.support.terraform_plan import Plan
+from tests.support.kubernetes.manifests import OVERLAYS, Manifests, load_overlay
+from tests.support.terraform.plan import Plan
+from tests.support.terraform.program import OPTIONS, plan, prepared
 
 
 @pytest.fixture(params=OVERLAYS)

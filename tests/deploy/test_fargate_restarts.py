@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_step_functions import FakeStepFunctions, FakeTaskError
-from tests.support.terraform import OPTIONS
-from tests.support.terraform_plan import Plan
+from tests.support.terraform.fake_step_functions import FakeStepFunctions, FakeTaskError
+from tests.support.terraform.plan import Plan
+from tests.support.terraform.program import OPTIONS
 
 NO_CAPACITY = FakeTaskError("Capacity is unavailable at this time (Service: AmazonECS; Status Code: 400)")
 

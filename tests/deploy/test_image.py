@@ -15,8 +15,8 @@ import httpx
 import pytest
 from confluent_kafka import libversion
 
-from tests.support.containers import Engine, call, free_port, open_engine, provide_engine
-from tests.support.debian_base import build_secrets, make_base
+from tests.support.containers.debian_base import build_secrets, make_base
+from tests.support.containers.engine import Engine, call, free_port, open_engine, provide_engine
 from tests.support.waiting import wait_until
 
 MB = 1_000_000

@@ -15,8 +15,8 @@ from stack.components.kafka import kafka_command
 from stack.local import LocalStack
 from stack.report import silent
 from tests.deploy.test_compose import SERVICES
-from tests.support.image_variables import OF_EVERY_PROCESS, Readers, facts, facts_of, unread
-from tests.support.kubernetes import Manifests
+from tests.support.containers.image_variables import OF_EVERY_PROCESS, Readers, facts, facts_of, unread
+from tests.support.kubernetes.manifests import Manifests
 from tests.support.services import settings_on_free_ports
 
 

@@ -15,7 +15,7 @@ from dags.modules.kafka_listener import load_kafka_config
 from dags.modules.settings import load_settings
 from dags.modules.validators import parse_allowed_hosts
 from nifi.environment import load_environment
-from tests.support.kubernetes import ROOT, UPLOADER, VALUES, Json, Manifests, load_external_secrets
+from tests.support.kubernetes.manifests import ROOT, UPLOADER, VALUES, Json, Manifests, load_external_secrets
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 NIFI_PATH = "csv-ingest"

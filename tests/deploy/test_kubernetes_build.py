@@ -13,8 +13,8 @@ import yaml
 
 from stack.versions import version
 from tests.support.checkov import run_checkov
-from tests.support.kubernetes import K8S, ROOT, VALUES, Manifests, load_external_secrets, load_overlay
-from tests.support.kustomize import build
+from tests.support.kubernetes.kustomize import build
+from tests.support.kubernetes.manifests import K8S, ROOT, VALUES, Manifests, load_external_secrets, load_overlay
 
 OLDEST_KUBERNETES = "1.29"
 LABELS = {f"app.kubernetes.io/{name}" for name in ("name", "component", "part-of", "managed-by", "version")}

@@ -11,9 +11,9 @@ import yaml
 
 from tests.deploy.test_kubernetes_build import LABELS
 from tests.deploy.test_kubernetes_network import CONTROLLER, NEEDED, REFUSED, STRANGER, find
-from tests.support.kubernetes import K8S, UPLOADER, Manifests
-from tests.support.kustomize import build
-from tests.support.network_policies import Peer, allows
+from tests.support.kubernetes.kustomize import build
+from tests.support.kubernetes.manifests import K8S, UPLOADER, Manifests
+from tests.support.kubernetes.network_policies import Peer, allows
 
 Add = Callable[[str], Manifests]
 COMPONENTS = ("gateway", "host-network-ingress", "pod-monitor")

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from tests.deploy.test_kubernetes_network import NEEDED
-from tests.support.kubernetes import K8S, ROOT, VALUES, Manifests, load_external_secrets
-from tests.support.readme_blocks import shell_blocks
+from tests.support.docs.shell_blocks import shell_blocks
+from tests.support.kubernetes.manifests import K8S, ROOT, VALUES, Manifests, load_external_secrets
 from uploader.store.sql import open_store
 
 PAGE = ROOT / "docs" / "kubernetes.md"

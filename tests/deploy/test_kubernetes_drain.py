@@ -16,8 +16,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.support.kubernetes import Manifests
-from tests.support.uploader_server import running_uploader
+from tests.support.kubernetes.manifests import Manifests
+from tests.support.uploader.server import running_uploader
 from tests.support.waiting import wait_until
 from uploader.disk.staging import RECEIVING
 

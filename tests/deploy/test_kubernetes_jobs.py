@@ -13,7 +13,7 @@ from contracts.names import TOPIC_DEAD_LETTER, TOPIC_INGEST
 from csvpipe.app import build_app
 from nifi.connection import Access
 from nifi.environment import environment_names, load_environment
-from tests.support.kubernetes import UPLOADER, Manifests, Pods
+from tests.support.kubernetes.manifests import UPLOADER, Manifests, Pods
 
 PROGRAM = "/opt/kafka/bin/kafka-topics.sh"
 TO_EVERY_PROCESS = {"HOME"}

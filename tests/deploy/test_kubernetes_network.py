@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from tests.support.kubernetes import UPLOADER, Manifests, Pods, load_overlay
-from tests.support.network_policies import Direction, Peer, allows, namespaces_named
+from tests.support.kubernetes.manifests import UPLOADER, Manifests, Pods, load_overlay
+from tests.support.kubernetes.network_policies import Direction, Peer, allows, namespaces_named
 
 NIFI = Peer("openhouse", {"app.kubernetes.io/name": "nifi"})
 KAFKA = Peer("openhouse", {"app.kubernetes.io/name": "kafka"})

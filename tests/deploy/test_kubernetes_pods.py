@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.kubernetes import Json, Manifests, Pods, load_external_secrets, selects
+from tests.support.kubernetes.manifests import Json, Manifests, Pods, load_external_secrets, selects
 
 OF_OTHERS = {"openhouse-nifi-csv-ingest"}
 """A Service and a policy whose pods are not ours."""

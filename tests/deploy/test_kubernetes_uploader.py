@@ -9,7 +9,7 @@ import pytest
 
 import csvpipe.client
 import uploader.app
-from tests.support.kubernetes import UPLOADER, Json, Manifests, Pods, selects
+from tests.support.kubernetes.manifests import UPLOADER, Json, Manifests, Pods, selects
 from uploader.api.routes import metrics
 from uploader.app import create_app
 from uploader.settings import Settings, load_settings

@@ -22,9 +22,9 @@ from stack.report import silent
 from stack.versions import version
 from tests.deploy.test_compose import SERVICES, environment_of
 from tests.deploy.test_image import READ_ONLY
-from tests.support.containers import LIMITS, Engine, call, free_port, open_engine, provide_engine
-from tests.support.debian_base import build_secrets, make_base
-from tests.support.kubernetes import ROOT
+from tests.support.containers.debian_base import build_secrets, make_base
+from tests.support.containers.engine import LIMITS, Engine, call, free_port, open_engine, provide_engine
+from tests.support.kubernetes.manifests import ROOT
 from tests.support.services import settings_on_free_ports
 from tests.support.waiting import wait_until
 

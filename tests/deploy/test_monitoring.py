@@ -18,8 +18,8 @@ import yaml
 from stack.local import DEFAULT_DIST, LocalStack
 from stack.prometheus_config import local_config
 from stack.promtool import prepare_promtool
-from tests.support.metrics import series_labels
-from tests.support.monitoring import (
+from tests.support.monitoring.metrics import series_labels
+from tests.support.monitoring.rules import (
     DASHBOARDS,
     MONITORING,
     RULE_TESTS,

@@ -23,9 +23,9 @@ from stack.components.nifi import NiFi
 from stack.local import LocalStack
 from stack.report import silent
 from tests.deploy.test_compose import environment_of
-from tests.support.containers import free_port
-from tests.support.image_variables import facts
-from tests.support.kubernetes import ROOT
+from tests.support.containers.engine import free_port
+from tests.support.containers.image_variables import facts
+from tests.support.kubernetes.manifests import ROOT
 from tests.support.services import settings_on_free_ports
 from tests.support.waiting import wait_until
 

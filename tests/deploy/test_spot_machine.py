@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fake_programs import Ended, FakePrograms
-from tests.support.terraform import OPTIONS, TERRAFORM
+from tests.support.terraform.fake_programs import Ended, FakePrograms
+from tests.support.terraform.program import OPTIONS, TERRAFORM
 
 SCRIPT = TERRAFORM / OPTIONS[2] / "user-data.sh"
 HOST = """

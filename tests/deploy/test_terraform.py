@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sequencer.settings import JobSettings
-from tests.support.terraform import EXAMPLE, OPTIONS, TERRAFORM, prepared, terraform, terraform_ok
-from tests.support.terraform_plan import Plan
+from tests.support.terraform.plan import Plan
+from tests.support.terraform.program import EXAMPLE, OPTIONS, TERRAFORM, prepared, terraform, terraform_ok
 
 PLANNED_NAMES = {
     *("aws_region", "s3_bucket", "s3_key", "kafka_bootstrap_servers", "kafka_topic", "msk_cluster_arn"),

@@ -16,18 +16,18 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
 
 from sequencer.model.checkpoint import JobStatus
-from tests.support.certificates import CertificateAuthority
-from tests.support.secure_kafka import SecureBroker, running_secure_kafka
-from tests.support.sequencing import SHORT, Ended, RunningCommand, csvpipe_argv
-from tests.support.terraform import OPTIONS
-from tests.support.terraform_acls import allow_on_broker
-from tests.support.terraform_aws import FakeAws, fake_aws
-from tests.support.terraform_plan import Plan
-from tests.support.terraform_policy import FakeIam
+from tests.support.kafka.secure import SecureBroker, running_secure_kafka
+from tests.support.network.certificates import CertificateAuthority
+from tests.support.sequencer.rig import SHORT, Ended, RunningCommand, csvpipe_argv
+from tests.support.terraform.acls import allow_on_broker
+from tests.support.terraform.fake_aws import FakeAws, fake_aws
+from tests.support.terraform.fake_iam import FakeIam
+from tests.support.terraform.plan import Plan
+from tests.support.terraform.program import OPTIONS
 
 CLUSTER = "arn:aws:kafka:us-east-1:123456789012:cluster/example/01234567-89ab-cdef-0123-456789abcdef-1"
 KMS_KEY = "arn:aws:kms:us-east-1:123456789012:key/of-the-source"
-FAKE_SIGNER = Path(__file__).parents[1] / "support" / "fake_iam_signer"
+FAKE_SIGNER = Path(__file__).parents[1] / "support" / "kafka" / "fake_iam_signer"
 ROWS, PARTITIONS = 300, 3
 each_option = pytest.mark.parametrize("option_name", OPTIONS)
 

@@ -15,10 +15,10 @@ from sequencer.checkpoint.dynamodb import _key
 from sequencer.metrics.dashboard import WIDGETS, dashboard_body
 from sequencer.metrics.job_metrics import JOB_DIMENSION, Metric
 from sequencer.settings import JobSettings
-from tests.support.fake_metric_math import alarms, metrics_of
-from tests.support.terraform import EXAMPLE, OPTIONS, TERRAFORM, terraform
-from tests.support.terraform_plan import Plan, Statement
-from tests.support.terraform_policy import Call, Context, allows
+from tests.support.terraform.fake_iam import Call, Context, allows
+from tests.support.terraform.fake_metric_math import alarms, metrics_of
+from tests.support.terraform.plan import Plan, Statement
+from tests.support.terraform.program import EXAMPLE, OPTIONS, TERRAFORM, terraform
 
 JOB_GROUP = "fake-id-of-aws_security_group-csvpipe-big-job"
 KEY = "fake-arn-of-aws_kms_key-"

@@ -12,8 +12,8 @@ import sequencer.checkpoint.dynamodb
 import sequencer.metrics.cloudwatch
 import sequencer.source.s3
 import sequencer.source.s3_reader
-from tests.support.terraform import OPTIONS
-from tests.support.terraform_plan import Plan, Statement
+from tests.support.terraform.plan import Plan, Statement
+from tests.support.terraform.program import OPTIONS
 
 CLUSTER = "arn:aws:kafka:us-east-1:123456789012:cluster/example/01234567-89ab-cdef-0123-456789abcdef-1"
 TOPIC = CLUSTER.replace(":cluster/", ":topic/") + "/rows"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fake_programs import Ended, FakePrograms
-from tests.support.readme_blocks import ROOT
-from tests.support.terraform import EXAMPLE, OPTIONS, TERRAFORM, plan, terraform_ok
-from tests.support.terraform_plan import Plan
+from tests.support.docs.shell_blocks import ROOT
+from tests.support.terraform.fake_programs import Ended, FakePrograms
+from tests.support.terraform.plan import Plan
+from tests.support.terraform.program import EXAMPLE, OPTIONS, TERRAFORM, plan, terraform_ok
 
 SCRIPTS = sorted(TERRAFORM.rglob("*.sh"))
 REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/csvpipe-big"

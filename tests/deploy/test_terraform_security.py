@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.checkov import FailedCheck, run_checkov
-from tests.support.terraform import TERRAFORM
+from tests.support.terraform.program import TERRAFORM
 
 KEY = ("module.foundation.module.encryption.aws_iam_policy_document.key", "modules/encryption/main.tf")
 MACHINE = ("aws_sfn_state_machine.this", "option1-ecs-fargate/main.tf")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from stack.report import ConsoleReport
-from tests.support.otlp import OtlpReceiver, otlp_receiver
-from tests.support.pipeline import Pipeline
+from tests.support.monitoring.otlp import OtlpReceiver, otlp_receiver
+from tests.support.pipeline.pipeline import Pipeline
 from tests.support.services import running_stack
 
 _AIRFLOW = {

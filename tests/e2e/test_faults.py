@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from contracts.names import BYTES_PER_MB
-from tests.support.csv_data import CsvFile, write_csv
-from tests.support.pipeline import Pipeline, accepted
+from tests.support.pipeline.csv_data import CsvFile, write_csv
+from tests.support.pipeline.pipeline import Pipeline, accepted
 from tests.support.waiting import wait_until
 
 

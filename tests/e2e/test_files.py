@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from contracts.names import BYTES_PER_MB
-from tests.support.csv_data import CsvFile, write_csv
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline.csv_data import CsvFile, write_csv
+from tests.support.pipeline.pipeline import Pipeline
 
 _SIZES_MB = (1, 100, 500)
 

@@ -9,11 +9,11 @@ import pytest
 
 from contracts.names import BYTES_PER_MB
 from stack.local import LocalStack
-from tests.support.csv_data import write_csv
-from tests.support.metrics import Samples, fetch_metrics, metric_names, parse_metrics, series_labels
-from tests.support.monitoring import expressions, faults_of, metrics_of
-from tests.support.pipeline import Pipeline
-from tests.support.scraping import addresses
+from tests.support.monitoring.metrics import Samples, fetch_metrics, metric_names, parse_metrics, series_labels
+from tests.support.monitoring.rules import expressions, faults_of, metrics_of
+from tests.support.monitoring.scraping import addresses
+from tests.support.pipeline.csv_data import write_csv
+from tests.support.pipeline.pipeline import Pipeline
 from tests.support.waiting import wait_until
 
 NOT_HERE = {

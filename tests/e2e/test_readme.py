@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.pipeline import Pipeline
-from tests.support.readme_blocks import run_stack_blocks
+from tests.support.docs.shell_blocks import run_stack_blocks
+from tests.support.pipeline.pipeline import Pipeline
 
 
 def test_commands_of_the_readme_work_and_end_in_the_proof(pipeline: Pipeline, tmp_path: Path) -> None:

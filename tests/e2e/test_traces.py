@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from contracts.names import BYTES_PER_MB
-from tests.support.csv_data import write_csv
-from tests.support.otlp import OtlpReceiver
-from tests.support.pipeline import Pipeline
+from tests.support.monitoring.otlp import OtlpReceiver
+from tests.support.pipeline.csv_data import write_csv
+from tests.support.pipeline.pipeline import Pipeline
 
 _CHUNKS = 3
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.chunk_source import FakeChunkSource, fake_chunk_source
-from tests.support.nifi import NiFiServer
-from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.nifi.fake_chunk_source import FakeChunkSource, fake_chunk_source
+from tests.support.nifi.server import NiFiServer
 from tests.support.services import KafkaBroker, MinioServer, running_stack
+from tests.support.uploader.postgres import PostgresServer, running_postgres
 
 
 @pytest.fixture(scope="session")

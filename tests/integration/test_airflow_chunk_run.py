@@ -30,8 +30,8 @@ from dags.modules.landing_trigger import watch_landing
 from dags.modules.nifi_api_client import NifiClient
 from dags.modules.object_store import ObjectStore
 from dags.modules.validators import parse_allowed_hosts
-from tests.support.nifi import NiFiServer
-from tests.support.uploader_server import RunningUploader, running_uploader
+from tests.support.nifi.server import NiFiServer
+from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
 
 SOURCE = b"id,name\n" + b"".join(b'%d,"a name, of\n%d"\n' % (row, row) for row in range(1, 3001))

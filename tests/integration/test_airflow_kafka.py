@@ -19,7 +19,7 @@ from dags.modules.errors import DeadLetterError, KafkaCommitError, KafkaReadErro
 from dags.modules.kafka_listener import any_message, check_kafka_config, commit_offsets, drain
 from dags.modules.listener_run import extract_batch
 from dags.modules.validators import parse_allowed_hosts
-from tests.dags.fakes import FakeUploader
+from tests.support.dags.fakes import FakeUploader
 from tests.support.services import KafkaBroker
 from tests.support.waiting import wait_until
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.uploader_server import RunningUploader, running_uploader
+from tests.support.uploader.server import RunningUploader, running_uploader
 
-_HOOKS = "tests.support.schemathesis_hooks"
-_CONFIGURATION = Path(__file__).parents[1] / "support" / "schemathesis.toml"
+_HOOKS = "tests.support.uploader.schemathesis_hooks"
+_CONFIGURATION = Path(__file__).parents[1] / "support" / "uploader" / "schemathesis.toml"
 _MAX_CHUNKS = 50
 _LEAST_CASES = 2_000
 

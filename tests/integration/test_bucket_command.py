@@ -8,7 +8,7 @@ import pytest
 
 from csvpipe.cli import main
 from csvpipe.exits import ExitCode
-from tests.support.containers import free_port
+from tests.support.containers.engine import free_port
 from tests.support.services import MinioServer
 
 Run = Callable[..., int]

@@ -14,9 +14,9 @@ from sequencer.metrics.prometheus import JobCollector, serving_metrics
 from sequencer.model.progress import Progress
 from stack.kafka_exporter import KafkaCollector
 from stack.local import LocalStack
-from tests.support.metrics import Samples, fetch_metrics, metric_names, parse_metrics
-from tests.support.monitoring import expressions, metrics_of
-from tests.support.scraping import addresses
+from tests.support.monitoring.metrics import Samples, fetch_metrics, metric_names, parse_metrics
+from tests.support.monitoring.rules import expressions, metrics_of
+from tests.support.monitoring.scraping import addresses
 from tests.support.services import KafkaBroker, running_stack
 from tests.support.waiting import wait_until
 

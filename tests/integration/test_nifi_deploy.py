@@ -23,8 +23,8 @@ from nifi.errors import (
 from nifi.export import export
 from nifi.status import status
 from stack.ports import free_ports
-from tests.support.chunk_source import FakeChunkSource
-from tests.support.nifi import NiFiServer
+from tests.support.nifi.fake_chunk_source import FakeChunkSource
+from tests.support.nifi.server import NiFiServer
 from tests.support.waiting import wait_until
 
 Edit = Callable[[Json], None]

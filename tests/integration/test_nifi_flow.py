@@ -10,8 +10,8 @@ from http import HTTPStatus
 import pytest
 
 from contracts.names import BUCKET_RAW, BYTES_PER_MB, METADATA_SHA256, METADATA_UPLOAD_ID, object_key
-from tests.support.chunk_source import FakeChunkSource
-from tests.support.nifi import NiFiServer, flowfile_v3
+from tests.support.nifi.fake_chunk_source import FakeChunkSource
+from tests.support.nifi.server import NiFiServer, flowfile_v3
 from tests.support.waiting import wait_until
 
 HEADER = b"id,text\r\n"

@@ -16,8 +16,8 @@ from contracts.message import ChunkMessage
 from contracts.names import BYTES_PER_MB, object_key
 from nifi.definition import load_flow
 from nifi.errors import InvalidFlowError
-from tests.support.chunk_source import FakeChunkSource
-from tests.support.nifi import QUICK, NiFiServer
+from tests.support.nifi.fake_chunk_source import FakeChunkSource
+from tests.support.nifi.server import QUICK, NiFiServer
 
 PUT = "Put the object"
 APACHE_DEFAULTS: dict[str, str | None] = {

@@ -21,8 +21,8 @@ from contracts.names import (
     METADATA_UPLOAD_ID,
     object_key,
 )
-from tests.support.chunk_source import FakeChunkSource
-from tests.support.nifi import NiFiServer, flowfile_v3
+from tests.support.nifi.fake_chunk_source import FakeChunkSource
+from tests.support.nifi.server import NiFiServer, flowfile_v3
 from tests.support.waiting import wait_until
 
 ROWS = b"amount\r\n100\r\n"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.test_bucket_command import *  # noqa: F403  every test and fixture of the command
 from tests.integration.test_verify import *  # noqa: F403  the same
-from tests.support.seaweedfs import SeaweedServer, running_seaweedfs
+from tests.support.s3.seaweedfs import SeaweedServer, running_seaweedfs
 
 # Not here: SeaweedFS sends the first 3.5 kB of a body in a packet of their own, so every try behind the proxy that cuts
 # all streams makes progress, and reading through it takes minutes and is not given up.

@@ -19,8 +19,8 @@ from tests.integration.test_nifi_flow import (  # noqa: F401  pytest finds them 
     test_same_message_again_leaves_the_same_object,
     test_wrong_credentials_are_loud_and_lose_nothing,
 )
-from tests.support.nifi import NiFiServer
-from tests.support.seaweedfs import SeaweedServer, running_seaweedfs
+from tests.support.nifi.server import NiFiServer
+from tests.support.s3.seaweedfs import SeaweedServer, running_seaweedfs
 from tests.support.services import MinioServer, running_stack
 
 

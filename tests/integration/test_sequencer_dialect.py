@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sequencing import SequencerRig
+from tests.support.sequencer.rig import SequencerRig
 from tests.support.services import KafkaBroker
 
 

@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 
 from sequencer.kafka.partition_reader import PartitionReader
 from sequencer.model.checkpoint import JobStatus
-from tests.support.sequencing import SequencerRig
+from tests.support.sequencer.rig import SequencerRig
 from tests.support.services import KafkaBroker, MinioServer
 from tests.support.waiting import wait_until
 

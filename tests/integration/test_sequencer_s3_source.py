@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from sequencer.errors import NotAllowedError, SourceChangedError, SourceNotFoundError, TryAgainError
 from sequencer.source.files import open_sources
-from tests.support.cutting_proxy import cutting_proxy
+from tests.support.network.cutting_proxy import cutting_proxy
 from tests.support.services import MinioServer
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.certificates import CertificateAuthority
-from tests.support.secure_kafka import PASSWORD, SecureBroker, running_secure_kafka
-from tests.support.sequencing import Ended, SequencerRig
+from tests.support.kafka.secure import PASSWORD, SecureBroker, running_secure_kafka
+from tests.support.network.certificates import CertificateAuthority
+from tests.support.sequencer.rig import Ended, SequencerRig
 
 ROWS = 1000
 MODES = ("exclusive", "transactional")
-FAKE_SIGNER = Path(__file__).parents[1] / "support" / "fake_iam_signer"
+FAKE_SIGNER = Path(__file__).parents[1] / "support" / "kafka" / "fake_iam_signer"
 WAYS: dict[str, dict[str, str]] = {
     "tls": {},
     "scram": {"KAFKA_USERNAME": "writer", "KAFKA_PASSWORD": PASSWORD},

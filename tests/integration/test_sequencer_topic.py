@@ -19,7 +19,7 @@ from sequencer.kafka.partition_reader import PartitionReader
 from sequencer.kafka.timestamp_fence import OPTION
 from sequencer.kafka.topic_options import topic_options
 from sequencer.model.checkpoint import JobStatus
-from tests.support.sequencing import SequencerRig
+from tests.support.sequencer.rig import SequencerRig
 from tests.support.services import KafkaBroker
 from tests.support.waiting import wait_until
 

@@ -17,8 +17,8 @@ import pytest
 
 from contracts.names import BYTES_PER_MB
 from csvpipe.commands.serve import HTTP_PROTOCOL
-from tests.support.ingest import form
-from tests.support.uploader_server import RunningUploader, running_uploader
+from tests.support.uploader.ingest import form
+from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
 from uploader.disk.staging import StagingDirectory
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from contracts.names import BYTES_PER_MB
-from tests.support.small_disk import fill_disk, remount_read_only, remount_writable, small_disk
-from tests.support.uploader_server import RunningUploader, running_uploader
+from tests.support.uploader.server import RunningUploader, running_uploader
+from tests.support.uploader.small_disk import fill_disk, remount_read_only, remount_writable, small_disk
 from tests.support.waiting import wait_until
 from uploader.app import Intervals
 

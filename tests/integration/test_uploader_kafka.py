@@ -17,9 +17,9 @@ from kafka import KafkaAdminClient
 from contracts.message import ChunkMessage
 from dags.modules.kafka_listener import drain
 from stack.ports import free_ports
+from tests.support.kafka.topics import read_topic
 from tests.support.services import KafkaBroker
-from tests.support.topics import read_topic
-from tests.support.uploads import SettableClock, upload_records
+from tests.support.uploader.uploads import SettableClock, upload_records
 from tests.support.waiting import wait_until
 from uploader.domain.messages import message_of
 from uploader.errors import PublishError

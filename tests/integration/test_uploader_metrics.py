@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from stack.local import LocalStack
-from tests.support.metrics import Samples, read_metrics
+from tests.support.monitoring.metrics import Samples, read_metrics
 from tests.support.services import KafkaBroker, running_stack
 from tests.support.waiting import wait_until
 from uploader.monitoring.multiprocess import DIRECTORY_VARIABLE

@@ -20,9 +20,9 @@ import httpx
 import psycopg
 import pytest
 
-from tests.support.postgres import PostgresServer
-from tests.support.uploader_server import RunningUploader, running_uploader
-from tests.support.uploads import SettableClock, cut_result, upload_records, write_chunks
+from tests.support.uploader.postgres import PostgresServer
+from tests.support.uploader.server import RunningUploader, running_uploader
+from tests.support.uploader.uploads import SettableClock, cut_result, upload_records, write_chunks
 from tests.support.waiting import wait_until
 from uploader.app import Intervals
 from uploader.disk.manifest_file import MANIFEST_FILE, dump_manifest, write_manifest

@@ -16,10 +16,10 @@ import httpx
 import pytest
 
 from stack.errors import ProcessDiedError
-from tests.support.postgres import PostgresServer
-from tests.support.replicas import Replica, ReplicaSet, running_replica, running_replicas
+from tests.support.kafka.topics import announced_messages, announcements
 from tests.support.services import KafkaBroker
-from tests.support.topics import announced_messages, announcements
+from tests.support.uploader.postgres import PostgresServer
+from tests.support.uploader.replicas import Replica, ReplicaSet, running_replica, running_replicas
 from tests.support.waiting import wait_until
 
 CHUNKS = 5

@@ -18,9 +18,9 @@ import psutil
 import pytest
 
 from stack.local import LocalStack
-from tests.support.postgres import PostgresServer
+from tests.support.kafka.topics import announcements
 from tests.support.services import KafkaBroker, running_stack
-from tests.support.topics import announcements
+from tests.support.uploader.postgres import PostgresServer
 from tests.support.waiting import wait_until
 from uploader.disk.manifest_file import MANIFEST_FILE
 from uploader.disk.staging import LOCK_FILE, RECEIVING

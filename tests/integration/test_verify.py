@@ -14,9 +14,9 @@ from csvpipe.exits import ExitCode
 from csvpipe.objects import S3Objects, connect
 from csvpipe.proof import ObjectLostError, StoredObject
 from csvpipe.settings import load_settings
-from tests.support.cutting_proxy import cutting_proxy
+from tests.support.network.cutting_proxy import cutting_proxy
+from tests.support.s3.fake_bucket import lay_out
 from tests.support.services import MinioServer
-from tests.unit.csvpipe.fake_bucket import lay_out
 
 ROWS = [[f"{number},{'x' * 400}\n" for number in range(at, at + 5000)] for at in range(0, 15000, 5000)]
 Verify = Callable[..., int]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from csvscan import Dialect
 from tests.property.scan_reference import rows_of_python
-from tests.support.ingest import Received, cut_up, form, receive, settings_for, stream
+from tests.support.uploader.ingest import Received, cut_up, form, receive, settings_for, stream
 from uploader.domain.cutting import ChunkType
 from uploader.errors import InvalidCsvError
 from uploader.ingest.chunking import blocks, plan

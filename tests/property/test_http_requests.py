@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from csvpipe.commands.serve import HTTP_PROTOCOL
-from tests.support.raw_http import Connection, connected, in_chunks
-from tests.support.recording_app import DIRECT, UNREAD, RecordingApp, Seen, serving
+from tests.support.uploader.raw_http import Connection, connected, in_chunks
+from tests.support.uploader.recording_app import DIRECT, UNREAD, RecordingApp, Seen, serving
 from tests.support.waiting import wait_until
 
 SETTINGS = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

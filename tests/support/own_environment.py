@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from stack.dist import build_once
-from tests.support.readme_blocks import ROOT
+from tests.support.docs.shell_blocks import ROOT
 
 PLACE = ROOT / ".stack" / "checkers"
 

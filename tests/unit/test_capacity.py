@@ -25,7 +25,7 @@ from benchmarks.capacity import (
     fill,
 )
 from contracts.message import parse_message
-from tests.support.readme_blocks import ROOT
+from tests.support.docs.shell_blocks import ROOT
 from uploader.settings import Settings
 
 NIFI_SHOWN = f"{NIFI.value / 10**6:.1f} MB/s"

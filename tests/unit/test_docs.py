@@ -27,7 +27,7 @@ from csvpipe.env_example import render_env_example, settings_variables
 from csvpipe.exits import ExitCode
 from csvpipe.schemas import MESSAGE_JSON
 from csvpipe.settings import ClientSettings
-from tests.support.readme_blocks import KINDS, README, ROOT, Block, run_block, shell_blocks
+from tests.support.docs.shell_blocks import KINDS, README, ROOT, Block, run_block, shell_blocks
 from uploader.settings import Settings
 
 DOCUMENTS = [

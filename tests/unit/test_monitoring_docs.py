@@ -9,10 +9,10 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from sequencer.metrics.prometheus import MEANINGS
-from tests.support.metrics import fetch_metrics, series_labels
-from tests.support.monitoring import expressions, faults_of
-from tests.support.readme_blocks import ROOT
-from tests.support.uploader_server import running_uploader
+from tests.support.docs.shell_blocks import ROOT
+from tests.support.monitoring.metrics import fetch_metrics, series_labels
+from tests.support.monitoring.rules import expressions, faults_of
+from tests.support.uploader.server import running_uploader
 
 DOCUMENT = (ROOT / "docs" / "monitoring.md").read_text()
 _SUFFIX = {"counter": "_total"}

@@ -23,7 +23,7 @@ from contracts.errors import CsvPipeError
 from csvpipe.exits import exit_code_of
 from dags.modules.batch import UNKNOWN_UPLOAD
 from nifi.definition import FLOW_FILE
-from tests.support.readme_blocks import ROOT
+from tests.support.docs.shell_blocks import ROOT
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
 SECTIONS: dict[str, list[str]] = {

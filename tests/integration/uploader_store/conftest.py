@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.postgres import PostgresServer
-from tests.support.stored_uploads import CLAIM_FOR
-from tests.support.uploads import SettableClock, upload_records
+from tests.support.uploader.postgres import PostgresServer
+from tests.support.uploader.stored_uploads import CLAIM_FOR
+from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.domain.records import UploadRecord
 from uploader.store.protocol import Claim
 from uploader.store.sql import SqlStore, open_store

@@ -12,8 +12,8 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection, Engine
 
-from tests.support.stored_uploads import CLAIM_FOR, announce
-from tests.support.uploads import SettableClock
+from tests.support.uploader.stored_uploads import CLAIM_FOR, announce
+from tests.support.uploader.uploads import SettableClock
 from uploader.domain.records import UploadRecord
 from uploader.domain.transitions import renewed
 from uploader.store import engine, leases

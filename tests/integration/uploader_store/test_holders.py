@@ -14,8 +14,8 @@ from alembic.config import Config
 from sqlalchemy import inspect
 
 import uploader.store
-from tests.support.stored_uploads import announce, land
-from tests.support.uploads import SettableClock
+from tests.support.uploader.stored_uploads import announce, land
+from tests.support.uploader.uploads import SettableClock
 from uploader.domain.records import ReplicaRecord, UploadRecord
 from uploader.domain.transitions import cleaned, failed, relayed
 from uploader.store.sql import SqlStore, open_store

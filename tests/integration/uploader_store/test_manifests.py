@@ -13,8 +13,8 @@ from sqlalchemy import event
 
 from contracts.errors import IllegalStateChangeError
 from contracts.states import ChunkState, UploadState
-from tests.support.stored_uploads import CLAIM_FOR, announce, land
-from tests.support.uploads import SettableClock, upload_records
+from tests.support.uploader.stored_uploads import CLAIM_FOR, announce, land
+from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.domain.records import UploadOverview, UploadRecord
 from uploader.domain.transitions import cleaned, failed, relayed, renewed
 from uploader.errors import ChunkNotFoundError, UploadGoneError, UploadInProgressError, UploadNotFoundError

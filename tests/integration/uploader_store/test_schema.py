@@ -18,9 +18,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, text
 
 import uploader.store
-from tests.support.postgres import PostgresServer
-from tests.support.stored_uploads import CLAIM_FOR
-from tests.support.uploads import SettableClock, upload_records
+from tests.support.uploader.postgres import PostgresServer
+from tests.support.uploader.stored_uploads import CLAIM_FOR
+from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.store.engine import open_engine
 from uploader.store.protocol import Claim
 from uploader.store.rows import values_of

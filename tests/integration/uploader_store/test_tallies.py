@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from contracts.states import ChunkState
-from tests.support.stored_uploads import announce, land
-from tests.support.uploads import SettableClock
+from tests.support.uploader.stored_uploads import announce, land
+from tests.support.uploader.uploads import SettableClock
 from uploader.domain.records import UploadRecord
 from uploader.domain.transitions import failed, renewed
 from uploader.store.sql import SqlStore

@@ -18,8 +18,8 @@ from contracts.manifest import Manifest, ManifestChunk
 from contracts.message import ChunkMessage
 from csvpipe.documents import render_schemas
 from csvpipe.schemas import MANIFEST_AVRO, MANIFEST_JSON, MESSAGE_AVRO, MESSAGE_JSON
-from tests.support.uploads import upload_records
-from tests.unit.csvpipe.fake_bucket import lay_out
+from tests.support.s3.fake_bucket import lay_out
+from tests.support.uploader.uploads import upload_records
 from uploader.domain.messages import message_of
 
 ADDED = {"name": "shelf_life_days", "type": ["null", "int"], "default": None}

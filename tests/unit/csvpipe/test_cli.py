@@ -21,7 +21,7 @@ from csvpipe.commands.verify import conclusion
 from csvpipe.exits import ConfigurationError, ExitCode
 from csvpipe.extras import require_checkout
 from csvpipe.proof import Difference, Proof, SourceProof
-from tests.unit.csvpipe.fake_bucket import lay_out
+from tests.support.s3.fake_bucket import lay_out
 from tests.unit.csvpipe.fake_uploader import UPLOAD_ID, run_fake_uploader, status_document
 
 HEAVY = {"httpx", "boto3", "uvicorn", "fastapi", "nipyapi", "sqlalchemy", "numpy", "airflow"}

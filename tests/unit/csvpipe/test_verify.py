@@ -7,7 +7,7 @@ import pytest
 from contracts.manifest import Manifest
 from csvpipe.proof import ObjectLostError
 from csvpipe.verify import verify
-from tests.unit.csvpipe.fake_bucket import FakeBucket, lay_out, replace_chunk
+from tests.support.s3.fake_bucket import FakeBucket, lay_out, replace_chunk
 
 HEADER = "carrier,flight,note\n"
 ROWS = [

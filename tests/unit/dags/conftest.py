@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 
 from dags.modules.object_store import ObjectStore
-from tests.support.dag_services import fake_nifi, fake_uploader, no_waits_between_http_tries
+from tests.support.dags.services import fake_nifi, fake_uploader, no_waits_between_http_tries
 
 __all__ = ["fake_nifi", "fake_uploader", "no_waits_between_http_tries"]
 UPLOAD = "0123456789abcdef" * 2

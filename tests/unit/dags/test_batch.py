@@ -10,7 +10,7 @@ from contracts.message import ChunkMessage
 from dags.modules import validators
 from dags.modules.batch import Record, describe_chunks, group_records, pack_messages, unpack_messages
 from dags.modules.validators import AllowedHosts, parse_allowed_hosts
-from tests.dags.fakes import FakeUploader
+from tests.support.dags.fakes import FakeUploader
 
 A, B = "a" * 32, "b" * 32
 

@@ -25,7 +25,7 @@ from dags.modules.landing import LandingWatch
 from dags.modules.nifi_api_client import NifiClient
 from dags.modules.object_store import ExpectedChunk, ObjectStore
 from dags.modules.validators import parse_allowed_hosts
-from tests.dags.fakes import FakeNifi, FakeUploader
+from tests.support.dags.fakes import FakeNifi, FakeUploader
 
 UPLOAD = "f" * 32
 MANIFEST_KEY = f"flights/_manifests/{UPLOAD}.json"

@@ -9,7 +9,7 @@ import pytest
 from contracts.message import ChunkMessage
 from dags.modules.known_uploads import MAX_UPLOADERS, find_unknown
 from stack.ports import free_ports
-from tests.dags.fakes import Answer, FakeServer, FakeUploader
+from tests.support.dags.fakes import Answer, FakeServer, FakeUploader
 
 KNOWN, STRANGE = "a" * 32, "b" * 32
 

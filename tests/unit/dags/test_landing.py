@@ -7,7 +7,7 @@ from dags.modules.errors import ChunksNotLandedError, StateRefusedError, StoreEr
 from dags.modules.landing import LandingWatch, raise_not_landed
 from dags.modules.object_store import ExpectedChunk, Look
 from dags.modules.uploader_client import UploaderClient
-from tests.dags.fakes import FakeUploader
+from tests.support.dags.fakes import FakeUploader
 
 UPLOAD = "1" * 32
 

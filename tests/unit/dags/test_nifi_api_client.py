@@ -6,7 +6,7 @@ import pytest
 
 from dags.modules.errors import NifiNotReadyError, NifiUnreachableError
 from dags.modules.nifi_api_client import BUSY_WAITS_S, NifiClient
-from tests.dags.fakes import Answer, FakeNifi, FakeUploader
+from tests.support.dags.fakes import Answer, FakeNifi, FakeUploader
 
 UPLOAD = "c" * 32
 

@@ -10,7 +10,7 @@ from contracts.manifest import Manifest
 from contracts.message import ChunkMessage
 from dags.modules.errors import StoreError
 from dags.modules.object_store import ExpectedChunk, ObjectStore
-from tests.dags.fakes import Answer, FakeServer, FakeUploader
+from tests.support.dags.fakes import Answer, FakeServer, FakeUploader
 
 UPLOAD = "e" * 32
 

@@ -19,8 +19,8 @@ from dags.modules.nifi_api_client import NifiClient
 from dags.modules.settings import ENV_OTLP_ENDPOINT
 from dags.modules.task_spans import open_spans, task_span
 from dags.modules.validators import AllowedHosts, parse_allowed_hosts
-from tests.dags.fakes import FakeNifi, FakeUploader
-from tests.support.otlp import OtlpReceiver, otlp_receiver
+from tests.support.dags.fakes import FakeNifi, FakeUploader
+from tests.support.monitoring.otlp import OtlpReceiver, otlp_receiver
 
 UPLOAD = "d" * 32
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -7,7 +7,7 @@ import pytest
 from contracts.states import ChunkState, UploadState
 from dags.modules.errors import StateRefusedError, UploaderError, UploadGoneError
 from dags.modules.uploader_client import UploaderClient
-from tests.dags.fakes import Answer, FakeServer, FakeUploader
+from tests.support.dags.fakes import Answer, FakeServer, FakeUploader
 
 UPLOAD = "d" * 32
 

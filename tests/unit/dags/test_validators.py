@@ -8,7 +8,7 @@ import pytest
 from contracts.errors import InvalidMessageError
 from dags.modules.errors import ConfigurationError
 from dags.modules.validators import base_url, parse_allowed_hosts, validate_value
-from tests.dags.fakes import FakeUploader
+from tests.support.dags.fakes import FakeUploader
 
 UPLOAD = "0123456789abcdef" * 2
 ALLOWED = parse_allowed_hosts("uploader:8000, 10.0.0.1, *.pods.local:8000, [::1]:8000")

@@ -14,7 +14,7 @@ import nifi.status
 from nifi.definition import Json, load_flow
 from nifi.deploy import Deployment
 from nifi.status import FlowStatus
-from tests.support.fake_migrating_nifi import FakeMigratingNiFi
+from tests.support.nifi.fake_migrating_nifi import FakeMigratingNiFi
 
 SECRETS = {"s3.access.key": "a", "s3.secret.key": "s"}
 PUT = "Put the object"

@@ -10,9 +10,9 @@ import pytest
 
 from contracts.manifest import Manifest
 from contracts.names import manifest_key
-from tests.support.csv_data import HEADER, CsvFile, write_csv
-from tests.support.landing_check import check_landing
-from tests.unit.csvpipe.fake_bucket import FakeBucket, lay_out, replace_chunk
+from tests.support.pipeline.csv_data import HEADER, CsvFile, write_csv
+from tests.support.pipeline.landing_check import check_landing
+from tests.support.s3.fake_bucket import FakeBucket, lay_out, replace_chunk
 
 _HEADER = HEADER.decode()
 _ROWS = [f'{n},{n}.00,customer {n},"first line of {n}\nsecond ""line"", and a CRLF\r\nend"\n' for n in range(1, 7)]

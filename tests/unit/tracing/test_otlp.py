@@ -12,7 +12,7 @@ from contracts.errors import InvalidMessageError
 from contracts.spans import SpanKind
 from contracts.traceparent import parse_traceparent, trace_id_of
 from stack.ports import free_ports
-from tests.support.otlp import OtlpReceiver, otlp_receiver
+from tests.support.monitoring.otlp import OtlpReceiver, otlp_receiver
 from tracing.errors import TracingUnavailableError
 from tracing.otlp import check_installed, open_otlp
 

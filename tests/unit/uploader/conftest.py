@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_kafka import FakePublisher
-from tests.support.uploads import SettableClock, cut_result, upload_records, write_chunks
+from tests.support.uploader.fake_publisher import FakePublisher
+from tests.support.uploader.uploads import SettableClock, cut_result, upload_records, write_chunks
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.records import UploadRecord
 from uploader.store.protocol import Claim

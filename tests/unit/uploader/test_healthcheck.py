@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stack.ports import free_ports
-from tests.support.uploader_server import RunningUploader, running_uploader
+from tests.support.uploader.server import RunningUploader, running_uploader
 from uploader.healthcheck import health_fault
 from uploader.settings import Settings
 

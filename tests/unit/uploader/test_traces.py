@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from contracts.traceparent import trace_id_of
-from tests.support.fake_kafka import FakePublisher
-from tests.support.otlp import OtlpReceiver, otlp_receiver
-from tests.support.uploader_server import running_uploader
-from tests.support.uploads import SettableClock
+from tests.support.monitoring.otlp import OtlpReceiver, otlp_receiver
+from tests.support.uploader.fake_publisher import FakePublisher
+from tests.support.uploader.server import running_uploader
+from tests.support.uploader.uploads import SettableClock
 from tests.support.waiting import wait_until
 from uploader.app import Intervals, create_app
 from uploader.domain.records import UploadRecord

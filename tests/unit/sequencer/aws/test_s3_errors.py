@@ -14,7 +14,7 @@ from sequencer.aws.s3_errors import final_s3_error
 from sequencer.checkpoint.dynamodb import DynamoDbCheckpoints
 from sequencer.errors import CheckpointsUnavailableError, NotAllowedError, SequencerError, TryAgainError
 from sequencer.source.files import open_sources
-from tests.support.fake_s3_gateway import Answer, Asked, FakeS3Gateway, Spoil, error_answer, fake_s3_gateway
+from tests.support.s3.fake_gateway import Answer, Asked, FakeS3Gateway, Spoil, error_answer, fake_s3_gateway
 
 FINAL = [
     (403, "InvalidObjectState", 66, "restore it first"),

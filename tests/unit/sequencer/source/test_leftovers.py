@@ -15,7 +15,7 @@ from sequencer.job.input import JobInput
 from sequencer.job.runner import open_job_input
 from sequencer.settings import JobSettings
 from sequencer.source.files import SourceFile, open_sources
-from tests.support.fake_s3_gateway import fake_s3_gateway
+from tests.support.s3.fake_gateway import fake_s3_gateway
 
 ROWS = b"id\n1\n"
 LEFT = {

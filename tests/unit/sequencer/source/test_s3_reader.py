@@ -13,7 +13,7 @@ from csvpipe.objects import S3Objects
 from csvpipe.proof import ObjectLostError
 from sequencer.errors import SourceChangedError, StoreAnswerError
 from sequencer.source.files import open_sources
-from tests.support.fake_s3_gateway import Answer, Asked, FakeS3Gateway, Spoil, everything, fake_s3_gateway, unpacked
+from tests.support.s3.fake_gateway import Answer, Asked, FakeS3Gateway, Spoil, everything, fake_s3_gateway, unpacked
 
 CONTENT = b"id,name\n" + b"".join(b"%d,name of %d\n" % (row, row) for row in range(5000))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.fake_kafka import FakePublisher
-from tests.support.uploader_server import RunningUploader, running_uploader
-from tests.support.uploads import HEADER, SettableClock, chunk_bytes
+from tests.support.uploader.fake_publisher import FakePublisher
+from tests.support.uploader.server import RunningUploader, running_uploader
+from tests.support.uploader.uploads import HEADER, SettableClock, chunk_bytes
 from uploader.app import Intervals
 
 FAST = Intervals(outbox_s=0.05, probe_s=0.05, longest_s=0.1)

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 import uploader.disk.chunk_files
-from tests.support.uploader_server import running_uploader
+from tests.support.uploader.server import running_uploader
 from tests.support.waiting import wait_until
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.settings import SettingsError

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from contracts.names import BYTES_PER_MB
-from tests.support.ingest import Part, Received, cut_up, form, receive, settings_for, stream
-from tests.support.small_disk import small_disk
-from tests.support.uploads import cut_options
+from tests.support.uploader.ingest import Part, Received, cut_up, form, receive, settings_for, stream
+from tests.support.uploader.small_disk import small_disk
+from tests.support.uploader.uploads import cut_options
 from uploader.disk.staging import RECEIVING
 from uploader.domain.header_limits import MAX_HEADER_JSON_BYTES, MAX_REPEATED_BYTES
 from uploader.domain.messages import message_of

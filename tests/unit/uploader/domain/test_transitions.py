@@ -8,7 +8,7 @@ import pytest
 
 from contracts.errors import IllegalStateChangeError
 from contracts.states import ChunkState, UploadState
-from tests.support.uploads import SettableClock, upload_records
+from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.domain.records import ChunkRecord
 from uploader.domain.transitions import (
     announced,

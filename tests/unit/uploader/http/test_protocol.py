@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from contracts.names import BYTES_PER_MB
-from tests.support.ingest import form
-from tests.support.raw_http import HEALTH, Connection, upload_head
-from tests.support.uploader_server import RunningUploader, running_uploader
+from tests.support.uploader.ingest import form
+from tests.support.uploader.raw_http import HEALTH, Connection, upload_head
+from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
 
 ROWS = b"id,name\r\n" + b"".join(b"%d,name of %d\r\n" % (row, row) for row in range(1, 200_000))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import CsvPipeError
-from tests.support.ingest import settings_for
+from tests.support.uploader.ingest import settings_for
 from uploader.domain.cutting import ChunkType, CutOptions
 from uploader.errors import InvalidFieldError
 from uploader.ingest.form_fields import UploadFields

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.ingest import BOUNDARY, cut_up, form
+from tests.support.uploader.ingest import BOUNDARY, cut_up, form
 from uploader.errors import MalformedMultipartError, UnsupportedMediaTypeError
 from uploader.ingest.multipart import MultipartReader, PartBegin, PartData, PartEnd, boundary_of
 

@@ -18,7 +18,7 @@ import pytest
 
 from contracts.names import BYTES_PER_MB
 from csvscan.bits import MaskMaker
-from tests.support.ingest import Part, cut_up, form, receive, settings_for, stream
+from tests.support.uploader.ingest import Part, cut_up, form, receive, settings_for, stream
 from tests.support.waiting import wait_until
 from uploader.disk.staging import RECEIVING
 from uploader.domain.cutting import CutOptions, CutResult

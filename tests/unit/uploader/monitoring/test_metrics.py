@@ -17,11 +17,11 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import create_engine
 
 from contracts.names import BYTES_PER_MB
-from tests.support.fake_kafka import FakePublisher
-from tests.support.metrics import Samples, parse_metrics, read_metrics
-from tests.support.monitoring import MONITORING
-from tests.support.uploader_server import RunningUploader, running_uploader
-from tests.support.uploads import SettableClock
+from tests.support.monitoring.metrics import Samples, parse_metrics, read_metrics
+from tests.support.monitoring.rules import MONITORING
+from tests.support.uploader.fake_publisher import FakePublisher
+from tests.support.uploader.server import RunningUploader, running_uploader
+from tests.support.uploader.uploads import SettableClock
 from tests.support.waiting import wait_until
 from uploader.app import Intervals
 from uploader.domain.records import ChunkRecord, UploadRecord

@@ -15,7 +15,7 @@ from unittest.mock import patch
 import httpx
 import pytest
 
-from tests.support.uploader_server import RunningUploader, running_uploader
+from tests.support.uploader.server import RunningUploader, running_uploader
 from uploader.disk.staging import RECEIVING, StagingDirectory
 from uploader.http.limits import HttpLimits
 from uploader.settings import Settings

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from contracts.states import UploadState
-from tests.support.fake_kafka import FakePublisher
-from tests.support.uploads import SettableClock, cut_options, cut_result, write_chunks
+from tests.support.uploader.fake_publisher import FakePublisher
+from tests.support.uploader.uploads import SettableClock, cut_options, cut_result, write_chunks
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.manifest_file import MANIFEST_FILE
 from uploader.disk.staging import LOCK_FILE, StagingDirectory, is_abandoned

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from contracts.states import ChunkState, UploadState
-from tests.support.uploads import SettableClock, cut_result, write_chunks
+from tests.support.uploader.uploads import SettableClock, cut_result, write_chunks
 from tests.unit.uploader.uploads.test_reconciler import land
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.manifest_file import write_manifest

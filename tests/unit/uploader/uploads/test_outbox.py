@@ -9,8 +9,8 @@ import pytest
 from contracts.message import ChunkMessage
 from contracts.names import BYTES_PER_MB
 from contracts.states import ChunkState, UploadState
-from tests.support.fake_kafka import FakePublisher
-from tests.support.uploads import SettableClock, upload_records
+from tests.support.uploader.fake_publisher import FakePublisher
+from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.domain.records import UploadRecord
 from uploader.kafka.publisher import Outcome
 from uploader.store.protocol import Claim

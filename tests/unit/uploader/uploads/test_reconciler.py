@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from contracts.states import ChunkState, UploadState
-from tests.support.fake_kafka import FakePublisher
-from tests.support.uploads import SettableClock
+from tests.support.uploader.fake_publisher import FakePublisher
+from tests.support.uploader.uploads import SettableClock
 from uploader.domain.records import ChunkRecord, UploadRecord
 from uploader.domain.transitions import failed, landed, lost, relayed
 from uploader.store.sql import SqlStore

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.uploader_server import RunningUploader, running_uploader
-from tests.support.uploads import SettableClock, chunk_bytes
+from tests.support.uploader.server import RunningUploader, running_uploader
+from tests.support.uploader.uploads import SettableClock, chunk_bytes
 from uploader.domain.records import UploadRecord
 from uploader.errors import ChunkOnOtherReplicaError, ChunkRedirectedError, ReplicaUnavailableError
 from uploader.store.sql import SqlStore

@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 
 from contracts.states import ChunkState, UploadState
-from tests.support.fake_kafka import FakePublisher
-from tests.support.uploads import SettableClock
+from tests.support.uploader.fake_publisher import FakePublisher
+from tests.support.uploader.uploads import SettableClock
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.records import ChunkRecord, UploadRecord
 from uploader.domain.transitions import cleaned, landed, renewed

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from contracts.names import HEADER_OBJECT_KEY, HEADER_SHA256, HEADER_SIZE_BYTES
-from tests.support.http_uploads import assert_problem, evidence, land, put_state
-from tests.support.uploader_server import RunningUploader
-from tests.support.uploads import chunk_bytes
+from tests.support.uploader.http_uploads import assert_problem, evidence, land, put_state
+from tests.support.uploader.server import RunningUploader
+from tests.support.uploader.uploads import chunk_bytes
 
 
 class TestDownload:

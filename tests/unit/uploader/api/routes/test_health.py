@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.fake_kafka import FakePublisher
-from tests.support.http_uploads import UNKNOWN, assert_problem
-from tests.support.uploader_server import RunningUploader, running_uploader
-from tests.support.uploads import SettableClock, chunk_bytes
+from tests.support.uploader.fake_publisher import FakePublisher
+from tests.support.uploader.http_uploads import UNKNOWN, assert_problem
+from tests.support.uploader.server import RunningUploader, running_uploader
+from tests.support.uploader.uploads import SettableClock, chunk_bytes
 from tests.support.waiting import wait_until
 
 

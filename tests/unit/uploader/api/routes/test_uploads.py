@@ -10,10 +10,10 @@ import pytest
 
 from contracts.manifest import Manifest
 from dags.modules.settings import DRAIN_MAX_MESSAGES
-from tests.support.fake_kafka import FakePublisher
-from tests.support.http_uploads import UNKNOWN, assert_problem, land, put_state
-from tests.support.uploader_server import RunningUploader
-from tests.support.uploads import SettableClock
+from tests.support.uploader.fake_publisher import FakePublisher
+from tests.support.uploader.http_uploads import UNKNOWN, assert_problem, land, put_state
+from tests.support.uploader.server import RunningUploader
+from tests.support.uploader.uploads import SettableClock
 from tests.support.waiting import wait_until
 
 

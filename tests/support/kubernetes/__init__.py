@@ -1,0 +1,1 @@
+"""A Kubernetes control plane, and the manifests that kustomize builds."""

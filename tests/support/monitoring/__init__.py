@@ -1,0 +1,1 @@
+"""Metrics, alert rules and traces as a test reads them."""

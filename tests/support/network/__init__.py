@@ -1,0 +1,1 @@
+"""TCP proxies that break or spread connections, and certificates."""

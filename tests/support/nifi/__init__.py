@@ -1,0 +1,1 @@
+"""A real NiFi, and fakes of what it talks to."""

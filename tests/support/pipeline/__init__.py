@@ -1,0 +1,1 @@
+"""The whole ingestion pipeline, its input and the check of its output."""

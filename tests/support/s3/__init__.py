@@ -1,0 +1,1 @@
+"""S3 servers and buckets for tests."""

@@ -1,0 +1,1 @@
+"""The sequencer as a process, and the services that it needs."""

@@ -1,0 +1,72 @@
+"""The real uploader in a real uvicorn on a free port, in this process; only Kafka is a fake."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from csvpipe.commands.serve import HTTP_PROTOCOL
+from tests.support.uploader.fake_publisher import FakePublisher
+from tests.support.uploader.live_directory import entries
+from tests.support.waiting import wait_until
+from uploader.app import Intervals, create_app
+from uploader.disk.chunk_files import DISK_ID_FILE
+from uploader.disk.staging import RECEIVING
+from uploader.runtime.clock import Clock, utc_now
+from uploader.settings import Settings
+
+
+@dataclass(frozen=True)
+class RunningUploader:
+    """An uploader to talk to."""
+
+    port: int
+    temp_dir: Path
+    announcer: FakePublisher
+    app: FastAPI
+
+    @property
+    def base_url(self) -> str:
+        """Return where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def files(self) -> set[str]:
+        """Return all that is on its disk, but for the database and the id of the disk, by path."""
+        found = {path.relative_to(self.temp_dir) for path in entries(self.temp_dir)}
+        return {str(path) for path in found if "sqlite" not in path.name and str(path) not in {RECEIVING, DISK_ID_FILE}}
+
+
+@contextmanager
+def running_uploader(
+    temp_dir: Path,
+    *,
+    announcer: FakePublisher | None = None,
+    clock: Clock = utc_now,
+    intervals: Intervals = Intervals(),  # noqa: B008  frozen
+    http: str = HTTP_PROTOCOL,
+    **given: object,
+) -> Iterator[RunningUploader]:
+    """Serve the uploader with ``given`` settings, as ``csvpipe serve`` does; stop it in the end."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        defaults = {"temp_dir": temp_dir, "api_port": port, "min_free_disk_mb": 0, "low_disk_mb": 0, "ballast_mb": 1}
+        settings = Settings(**{**defaults, **given})
+        announcer = announcer or FakePublisher()
+        app = create_app(settings=settings, announcer=announcer, clock=clock, intervals=intervals)
+        server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http=http, ws="none", log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
+        thread.start()
+        try:
+            wait_until(lambda: server.started, what="the uploader serves", deadline_s=30, poll_s=0.02)
+            yield RunningUploader(port=port, temp_dir=temp_dir, announcer=announcer, app=app)
+        finally:
+            server.should_exit = True
+            thread.join()
