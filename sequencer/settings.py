@@ -184,7 +184,7 @@ class JobSettings(BaseSettings):
     log_format: Literal["text", "json"] = Field("text", description="One line of text, or of JSON, for each record.")
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _check_consistency(self) -> Self:
         if self.lease_s <= self.expiry_s:
             raise ValueError(
                 f"LEASE_S ({self.lease_s:g}) must be more than {EXPIRY_FACTOR:g} times DELIVERY_TIMEOUT_S "
@@ -236,7 +236,7 @@ class JobSettings(BaseSettings):
             missing += [name.upper() for name in needed if not getattr(self, name)]
         _raise_missing(missing)
 
-    def check_log(self) -> None:
+    def check_topic_given(self) -> None:
         """Check that what it takes to look at a partition is given.
 
         Raises:

@@ -62,7 +62,7 @@ class StopRequest:
         return time.monotonic() > self._deadline
 
     @property
-    def rest_s(self) -> float:
+    def remaining_s(self) -> float:
         """Seconds until the process has to be gone."""
         return self._deadline + self.grace_s - time.monotonic()
 
@@ -72,7 +72,7 @@ class StopRequest:
 
 
 @contextmanager
-def stopped_by_signals(stop: StopRequest) -> Iterator[None]:
+def stopping_on_signals(stop: StopRequest) -> Iterator[None]:
     """Take TERM and INT for the wish to stop as long as the context lasts. Only for the main thread."""
 
     def note(number: int, _frame: FrameType | None) -> None:
@@ -87,7 +87,7 @@ def stopped_by_signals(stop: StopRequest) -> Iterator[None]:
 
 
 @contextmanager
-def ended_in_time(stop: StopRequest, *, end: Callable[[int], object] = os._exit) -> Iterator[None]:
+def exiting_in_time(stop: StopRequest, *, end: Callable[[int], object] = os._exit) -> Iterator[None]:
     """End the process with 75 where the block is not left in time after a stop request.
 
     Whatever does not answer is not waited for: nothing is lost by that, as the next start finds out from the log where
@@ -103,8 +103,8 @@ def ended_in_time(stop: StopRequest, *, end: Callable[[int], object] = os._exit)
         while not stop.wait(_LOOK_S):
             if left.is_set():
                 return
-        while (rest_s := stop.rest_s) > 0:
-            if left.wait(min(rest_s, _LOOK_S)):
+        while (remaining_s := stop.remaining_s) > 0:
+            if left.wait(min(remaining_s, _LOOK_S)):
                 return
         _log.error(
             "the job did not end within STOP_WITHIN_S (%s), as something does not answer: ending it", stop.reason

@@ -20,7 +20,7 @@ from sequencer.metrics.prometheus import JobCollector, serving_metrics
 from sequencer.model.checkpoint import FOUND_RECORDS, Checkpoint, JobStatus
 from sequencer.model.progress import Progress
 from sequencer.settings import load_settings
-from sequencer.shutdown import StopRequest, StopRequestedError, ended_in_time, stopped_by_signals
+from sequencer.shutdown import StopRequest, StopRequestedError, exiting_in_time, stopping_on_signals
 
 _GC_THRESHOLD = 50_000
 """Objects more than before that start a search for cycles; a batch has a few thousand."""
@@ -116,8 +116,8 @@ def command(
     stop = StopRequest(within_s=settings.stop_within_s)
     with ExitStack() as stack:
         # First, as the first process of a container is not ended by a signal that it does not take.
-        stack.enter_context(stopped_by_signals(stop))
-        stack.enter_context(ended_in_time(stop))
+        stack.enter_context(stopping_on_signals(stop))
+        stack.enter_context(exiting_in_time(stop))
         job = open_job_input(settings)
         counters: dict[str, Progress] = {}
         observers = [stack.enter_context(showing()).add, counters.__setitem__]

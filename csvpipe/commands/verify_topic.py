@@ -13,7 +13,7 @@ from contracts.counts import counted, format_count
 from csvpipe.console import messages, output, record_progress, shown
 from csvpipe.exits import ExitCode
 from csvpipe.noted_dialect import open_proof_input
-from sequencer.job.dead_letters import parse_letter
+from sequencer.job.dead_letters import parse_dead_letter
 from sequencer.job.input import JobInput
 from sequencer.job.runner import load_job_schema
 from sequencer.kafka.config import client_config
@@ -85,7 +85,7 @@ def command(
         checkpoint_table=checkpoint_table,
         checkpoint_file=checkpoint_file,
     )
-    settings.check_log()
+    settings.check_topic_given()
     with closing(_log(settings, committed=not read_uncommitted)) as log:
         low, high = log.ends()
         begin, end = max(low, from_offset or 0), high if to_offset is None else min(high, to_offset)
@@ -165,7 +165,7 @@ def _dead_letters(settings: JobSettings, topic: str | None) -> list[tuple[int, s
     if topic is None:
         return []
     with closing(PartitionReader(client_config(settings), topic=topic, partition=0)) as log:
-        letters = filter(None, map(parse_letter, log.values(*log.ends())))
+        letters = filter(None, map(parse_dead_letter, log.values(*log.ends())))
         found = {
             (letter["_source_line"], str(letter.get("etag", "")))
             for letter in letters

@@ -23,7 +23,7 @@ from sequencer.settings import JobSettings
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-_RIGHTS = (
+_PERMISSIONS = (
     "the role needs dynamodb:GetItem and dynamodb:UpdateItem on this table, and kms:Decrypt where a key encrypts it"
 )
 _KEYS = "the partition key must be job_id (a string), without a sort key, and an item has 400 KB at most"
@@ -32,15 +32,15 @@ _NO_TABLE = (
     "look at AWS_REGION"
 )
 _CODES: dict[str, Meaning] = {
-    "AccessDeniedException": (NotAllowedError, _RIGHTS),
-    "AccessDenied": (NotAllowedError, _RIGHTS),
+    "AccessDeniedException": (NotAllowedError, _PERMISSIONS),
+    "AccessDenied": (NotAllowedError, _PERMISSIONS),
     "ResourceNotFoundException": (JobSettingsError, _NO_TABLE),
     "ValidationException": (JobSettingsError, f"CHECKPOINT_TABLE: {_KEYS}"),
 }
 _BY_STATUS: dict[int, Meaning] = {
     0: (JobSettingsError, "look at CHECKPOINT_TABLE, AWS_REGION and DYNAMODB_ENDPOINT"),
-    401: (NotAllowedError, _RIGHTS),
-    403: (NotAllowedError, _RIGHTS),
+    401: (NotAllowedError, _PERMISSIONS),
+    403: (NotAllowedError, _PERMISSIONS),
     407: (NotAllowedError, "the proxy before DynamoDB asks for credentials: look at HTTPS_PROXY"),
 }
 _CONDITION = "ConditionalCheckFailedException"
@@ -83,10 +83,10 @@ class DynamoDbCheckpoints:
 
     def delete(self, job_id: str) -> None:
         """Forget a job, its lease included."""
-        with _answers(self._table):
+        with _translating_errors(self._table):
             self._client.delete_item(TableName=self._table, Key=_key(job_id))
 
-    def take_lease(
+    def acquire_lease(
         self, job_id: str, *, owner: str, now: float, lease_s: float, is_dead: Callable[[str], bool]
     ) -> None:
         """Take the lease, if it is to be had."""
@@ -112,19 +112,17 @@ class DynamoDbCheckpoints:
         if not self._update(job_id, {"lease_until": {"N": f"{until:.3f}"}}, owner=owner):
             raise LeaseLostError.of(job_id, owner=owner)
 
-    def drop_lease(self, job_id: str, *, owner: str) -> None:
+    def release_lease(self, job_id: str, *, owner: str) -> None:
         """Give the lease up."""
-        with _answers(self._table), _condition():
-            self._client.update_item(
-                TableName=self._table,
-                Key=_key(job_id),
-                UpdateExpression="REMOVE lease_owner, lease_until",
-                ConditionExpression="lease_owner = :owner",
-                ExpressionAttributeValues={":owner": _typed(owner)},
-            )
+        self._update_if(
+            job_id,
+            UpdateExpression="REMOVE lease_owner, lease_until",
+            ConditionExpression="lease_owner = :owner",
+            ExpressionAttributeValues={":owner": _typed(owner)},
+        )
 
     def _item(self, job_id: str) -> dict[str, Any]:
-        with _answers(self._table):
+        with _translating_errors(self._table):
             answer = self._client.get_item(TableName=self._table, Key=_key(job_id), ConsistentRead=True)
         return dict(answer.get("Item", {}))
 
@@ -134,36 +132,28 @@ class DynamoDbCheckpoints:
     def _set(self, job_id: str, values: dict[str, Any], condition: str, more: dict[str, Any]) -> bool:
         """Set attributes if the condition holds; return whether it did."""
         names = list(values)
-        with _answers(self._table), _condition() as held:
-            self._client.update_item(
-                TableName=self._table,
-                Key=_key(job_id),
-                UpdateExpression="SET " + ", ".join(f"#n{at} = :v{at}" for at in range(len(names))),
-                ConditionExpression=condition,
-                ExpressionAttributeNames={f"#n{at}": name for at, name in enumerate(names)},
-                ExpressionAttributeValues={f":v{at}": values[name] for at, name in enumerate(names)} | more,
-            )
-        return held.yes
+        return self._update_if(
+            job_id,
+            UpdateExpression="SET " + ", ".join(f"#n{at} = :v{at}" for at in range(len(names))),
+            ConditionExpression=condition,
+            ExpressionAttributeNames={f"#n{at}": name for at, name in enumerate(names)},
+            ExpressionAttributeValues={f":v{at}": values[name] for at, name in enumerate(names)} | more,
+        )
 
-
-class _Held:
-    yes = True
-
-
-@contextmanager
-def _condition() -> Iterator[_Held]:
-    """Note that a condition did not hold."""
-    held = _Held()
-    try:
-        yield held
-    except ClientError as error:
-        if code_of(error) != _CONDITION:
-            raise
-        held.yes = False
+    def _update_if(self, job_id: str, **expressions: Any) -> bool:  # noqa: ANN401  arguments of update_item
+        """Update an item; return whether the condition held."""
+        with _translating_errors(self._table):
+            try:
+                self._client.update_item(TableName=self._table, Key=_key(job_id), **expressions)
+            except ClientError as error:
+                if code_of(error) != _CONDITION:
+                    raise
+                return False
+        return True
 
 
 @contextmanager
-def _answers(table: str) -> Iterator[None]:
+def _translating_errors(table: str) -> Iterator[None]:
     """Turn the service's errors into ours.
 
     Raises:
@@ -173,8 +163,6 @@ def _answers(table: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if code_of(error) == _CONDITION:
-            raise
         name = f"DynamoDB table {table}"
         final = refusal(error, name=name, service="DynamoDB", known=_CODES, by_status=_BY_STATUS)
         raise final or CheckpointsUnavailableError(f"{name}: {error}") from error

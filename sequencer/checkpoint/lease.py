@@ -67,7 +67,9 @@ class Lease:
             CheckpointsUnavailableError: the store does not answer.
         """
         moments = self._moments()
-        self._store.take_lease(self._job_id, owner=self._owner, now=time.time(), lease_s=self._lease_s, is_dead=is_dead)
+        self._store.acquire_lease(
+            self._job_id, owner=self._owner, now=time.time(), lease_s=self._lease_s, is_dead=is_dead
+        )
         self._until = moments
         self._thread.start()
         return self
@@ -79,7 +81,7 @@ class Lease:
         self._thread.join()
         if self._lost is None:
             try:
-                self._store.drop_lease(self._job_id, owner=self._owner)
+                self._store.release_lease(self._job_id, owner=self._owner)
             except SequencerError as failure:
                 _log.warning("the lease could not be given up, and runs out by itself: %s", failure)
 

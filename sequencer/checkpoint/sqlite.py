@@ -66,7 +66,7 @@ class SqliteCheckpoints:
         with self._transaction() as connection:
             connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
 
-    def take_lease(
+    def acquire_lease(
         self, job_id: str, *, owner: str, now: float, lease_s: float, is_dead: Callable[[str], bool]
     ) -> None:
         """Take the lease, if it is to be had."""
@@ -90,7 +90,7 @@ class SqliteCheckpoints:
         if not changed:
             raise LeaseLostError.of(job_id, owner=owner)
 
-    def drop_lease(self, job_id: str, *, owner: str) -> None:
+    def release_lease(self, job_id: str, *, owner: str) -> None:
         """Give the lease up."""
         with self._transaction() as connection:
             connection.execute(

@@ -28,7 +28,7 @@ class CheckpointStore(Protocol):
     def delete(self, job_id: str) -> None:
         """Forget a job, its lease included."""
 
-    def take_lease(
+    def acquire_lease(
         self, job_id: str, *, owner: str, now: float, lease_s: float, is_dead: Callable[[str], bool]
     ) -> None:
         """Take the lease until ``now + lease_s``, if it is free, run out, the owner's own, or that of a dead process.
@@ -44,5 +44,5 @@ class CheckpointStore(Protocol):
             LeaseLostError: somebody else holds it, or nobody.
         """
 
-    def drop_lease(self, job_id: str, *, owner: str) -> None:
+    def release_lease(self, job_id: str, *, owner: str) -> None:
         """Give the lease up, where ``owner`` holds it."""

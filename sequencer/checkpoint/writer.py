@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 10.0
 
 
-class Checkpointer:
+class CheckpointWriter:
     """A thread that saves the newest checkpoint offered.
 
     Args:

@@ -15,15 +15,15 @@ from typing import Any
 from sequencer.checkpoint.lease import Lease
 from sequencer.checkpoint.lease_guard import LeaseGuard
 from sequencer.checkpoint.store import CheckpointStore
-from sequencer.checkpoint.writer import Checkpointer
+from sequencer.checkpoint.writer import CheckpointWriter
 from sequencer.errors import CheckpointsUnavailableError, ForeignRecordsError, SequencerError, TryAgainError
-from sequencer.job.dead_letter_topic import LetterTopic
+from sequencer.job.dead_letter_topic import DeadLetterTopic
 from sequencer.job.dead_letters import DeadLetters
-from sequencer.job.dialect_notes import check_same_dialect, note_dialects
+from sequencer.job.dialect_notes import check_same_dialect, describe_dialects
 from sequencer.job.in_flight import InFlight
 from sequencer.job.input import JobInput
 from sequencer.job.pipeline import Empty, EncodedBlocks, StoppedError
-from sequencer.job.resume import ResumePoint, check_letters, check_same_job, check_source
+from sequencer.job.resume import ResumePoint, check_gaps, check_same_job, check_source
 from sequencer.job.target import RecordSender, Target
 from sequencer.kafka.partition_reader import LogRecord
 from sequencer.kafka.sender import BATCH_BYTES, BATCH_RECORDS, Acknowledged
@@ -54,7 +54,7 @@ class JobParts:
         owner: who holds the lease.
         client: librdkafka's configuration of the connection, for the dead letters.
         progress: counters for whoever looks.
-        letters_in_flight: the dead letters that may be on their way, over all tries.
+        dead_letters_in_flight: the dead letters that may be on their way, over all tries.
     """
 
     settings: JobSettings
@@ -66,7 +66,7 @@ class JobParts:
     owner: str
     client: dict[str, Any]
     progress: Progress
-    letters_in_flight: InFlight = field(default_factory=InFlight)
+    dead_letters_in_flight: InFlight = field(default_factory=InFlight)
 
 
 class Attempt:
@@ -90,9 +90,9 @@ class Attempt:
         self._start: ResumePoint
         self._checkpoint: Checkpoint
         self._sender: RecordSender
-        self._keeper: Checkpointer
+        self._keeper: CheckpointWriter
         self._letters: DeadLetters | None = None
-        self._letter_topic: LetterTopic
+        self._letter_topic: DeadLetterTopic
         self._expected: LogRecord | None = None
         self._ended = threading.Event()
         self._has_begun = False
@@ -142,12 +142,12 @@ class Attempt:
         )
         stack.callback(self._sender.close)
         # Now that the predecessor is locked out, or the partition has been at rest: its letters are no younger.
-        dead = self._settled_letters(self._letters, known) if self._letters is not None else frozenset()
-        check_letters(self._start, known, sorted(dead), before_line=parts.source.begin.line)
+        dead = self._sent_dead_lines(self._letters, known) if self._letters is not None else frozenset()
+        check_gaps(self._start, known, sorted(dead), before_line=parts.source.begin.line)
         self._tell_start(known)
         self._checkpoint = self._first_checkpoint(known)
         self._save_first()
-        self._keeper = Checkpointer(
+        self._keeper = CheckpointWriter(
             parts.checkpoints,
             owner=parts.owner,
             interval=parts.settings.checkpoint_interval,
@@ -155,12 +155,12 @@ class Attempt:
         )
         self._keeper.start()
 
-    def _settled_letters(self, letters: DeadLetters, known: Checkpoint | None) -> frozenset[int]:
+    def _sent_dead_lines(self, letters: DeadLetters, known: Checkpoint | None) -> frozenset[int]:
         """Return the lines whose letters Kafka has; a job without checkpoint and records has sent none before."""
         first = known is None and not self._start.sent
-        queued_until = 0.0 if first else self._parts.letters_in_flight.queued_until(known)
-        self._letter_topic.wait_for_late_letters(queued_until)
-        return letters.settle()
+        queued_until = 0.0 if first else self._parts.dead_letters_in_flight.queued_until(known)
+        self._letter_topic.wait_for_late_requests(queued_until)
+        return letters.find_sent_lines()
 
     def _tell_start(self, known: Checkpoint | None) -> None:
         start = self._start
@@ -277,7 +277,7 @@ class Attempt:
             self._checkpoint = replace(self._checkpoint, last_line=last_line, dead_lettered=dead)
             self._parts.progress.dead_lettered = dead
             self._parts.progress.last_line = last_line
-            self._parts.target.check_kept(self._checkpoint, stop=self._stop)
+            self._parts.target.check_records_kept(self._checkpoint, stop=self._stop)
         return done
 
     def _send(self, encoded: EncodedBlock) -> bool:
@@ -291,7 +291,7 @@ class Attempt:
             whole = end == count and encoded.lines[-1] == encoded.last_line
             place = encoded.end if whole else None
             batch = encoded.records.part(begin, end)
-            self._sender.make_room(batch)
+            self._sender.wait_for_capacity(batch)
             if not self._guard.wait(
                 self._sender.poll, needed=needs_lease
             ):  # last: what is queued now may be sent until it expires
@@ -341,7 +341,7 @@ class Attempt:
         parts = self._parts
         if parts.settings.on_bad_row != "dead-letter":
             return None
-        self._letter_topic = LetterTopic(parts.client, settings=parts.settings, stop=self._stop)
+        self._letter_topic = DeadLetterTopic(parts.client, settings=parts.settings, stop=self._stop)
         letters = DeadLetters(
             parts.client,
             topic=parts.settings.dlq,
@@ -352,7 +352,7 @@ class Attempt:
             delivery_timeout_s=parts.settings.delivery_timeout_s,
             expiry_s=parts.settings.expiry_s,
             stop=self._stop,
-            in_flight=parts.letters_in_flight,
+            in_flight=parts.dead_letters_in_flight,
             max_batch_bytes=self._letter_topic.max_batch_bytes,
         )
         stack.callback(letters.close)
@@ -378,7 +378,7 @@ class Attempt:
                 **extra,
                 "mode": parts.settings.mode,
                 "span": [*parts.source.span],
-                **note_dialects(parts.source.heads),
+                **describe_dialects(parts.source.heads),
             },
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any
 
-from sequencer.job.in_flight import arrived_at
+from sequencer.job.in_flight import arrived_by
 from sequencer.kafka.partition_reader import PartitionReader
 from sequencer.kafka.timestamp_fence import fence
 from sequencer.kafka.topic_options import topic_options
@@ -16,7 +16,7 @@ from sequencer.shutdown import StopRequest
 _PARTITION = 0
 
 
-class LetterTopic:
+class DeadLetterTopic:
     """The dead-letter topic of a job.
 
     Args:
@@ -45,7 +45,7 @@ class LetterTopic:
             require_durable=settings.require_durable_topic,
         )
 
-    def wait_for_late_letters(self, queued_until: float) -> None:
+    def wait_for_late_requests(self, queued_until: float) -> None:
         """Wait until no letter that was queued until then can arrive any more (:mod:`sequencer.job.in_flight`).
 
         Raises:
@@ -61,7 +61,7 @@ class LetterTopic:
             options=self._options,
         )
         with self._opened() as log:
-            log.wait_until(arrived_at(queued_until, limit_s=limit_s, unfenced_s=settings.lease_s))
+            log.wait_until(arrived_by(queued_until, limit_s=limit_s, unfenced_s=settings.lease_s))
 
     def _opened(self) -> closing[PartitionReader]:
         return closing(PartitionReader(self._client, topic=self._settings.dlq, partition=_PARTITION, stop=self._stop))

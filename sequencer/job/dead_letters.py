@@ -64,12 +64,12 @@ class DeadLetters:
         )
         self._sender: Sender | None = None
 
-    def settle(self) -> frozenset[int]:
+    def find_sent_lines(self) -> frozenset[int]:
         """Find out which of the job's letters are there already; return their lines.
 
         The topic need not come to rest, as it is the other jobs' as well: what counts is that nothing more of ours
         comes. The caller holds the lease, so no other process of this job hands anything to Kafka's client, and has
-        waited for what may have been on its way (:meth:`LetterTopic.wait_for_late_letters`). So the topic is read,
+        waited for what may have been on its way (:meth:`DeadLetterTopic.wait_for_late_requests`). So the topic is read,
         and then what has come within a second, until that is nothing of ours.
         """
         begin, high = self._log.ends()
@@ -84,7 +84,7 @@ class DeadLetters:
 
     def _read(self, begin: int, high: int) -> bool:
         """Note the job's letters between two offsets; return whether there were any."""
-        letters = map(parse_letter, self._log.values(begin, high))
+        letters = map(parse_dead_letter, self._log.values(begin, high))
         lines = [letter["_source_line"] for letter in letters if letter is not None and self._is_ours(letter)]
         self._sent.update(lines)
         return bool(lines)
@@ -109,8 +109,8 @@ class DeadLetters:
         Raises:
             SequencerError: it could not be sent.
         """
-        news = [letter for letter in letters if letter.line not in self._sent]
-        if not news:
+        unsent = [letter for letter in letters if letter.line not in self._sent]
+        if not unsent:
             return True
         if self._sender is None:
             self._sender = Sender(
@@ -123,16 +123,16 @@ class DeadLetters:
             )
             self._in_flight.follow(self._sender)
         values = [
-            dead_letter_json(letter, job_id=self._job_id, etag=self._etags[letter.source_file]) for letter in news
+            dead_letter_json(letter, job_id=self._job_id, etag=self._etags[letter.source_file]) for letter in unsent
         ]
         records = Records.of(values)
         for begin, end in records.spans(most_records=MAX_UNACKNOWLEDGED_RECORDS, most_bytes=BATCH_BYTES):
             if not may_send():
                 return False
-            self._sender.send(records.part(begin, end), last_line=news[end - 1].line, place=None)
+            self._sender.send(records.part(begin, end), last_line=unsent[end - 1].line, place=None)
             if not self._sender.drain(until=until):
                 return False
-            self._sent.update(letter.line for letter in news[begin:end])
+            self._sent.update(letter.line for letter in unsent[begin:end])
         return True
 
     def close(self) -> None:
@@ -142,7 +142,7 @@ class DeadLetters:
             self._sender.close()
 
 
-def parse_letter(value: bytes) -> dict[str, Any] | None:
+def parse_dead_letter(value: bytes) -> dict[str, Any] | None:
     """Return a dead letter of a sequencer, with its ``job_id`` and ``_source_line``; None: it is something else."""
     try:
         letter = json.loads(value)

@@ -37,7 +37,7 @@ class FileDialect:
         return f"delimiter {self.delimiter!r}, encoding {self.encoding}"
 
 
-def note_dialects(heads: Sequence[FileHeader]) -> dict[str, Any]:
+def describe_dialects(heads: Sequence[FileHeader]) -> dict[str, Any]:
     """Return what a checkpoint's ``extra`` notes of the files."""
     runs = [(dialect, len([*group])) for dialect, group in groupby(map(FileDialect.of, heads))]
     noted: dict[str, Any] = {}

@@ -40,7 +40,7 @@ class InFlight:
         return self._began_at
 
 
-def arrived_at(queued_until: float, *, limit_s: float | None, unfenced_s: float) -> float:
+def arrived_by(queued_until: float, *, limit_s: float | None, unfenced_s: float) -> float:
     """Return the time from which nothing that was queued until ``queued_until`` can be appended to the log any more.
 
     Args:

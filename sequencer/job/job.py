@@ -33,7 +33,7 @@ def run_job(parts: JobParts, stop: StopRequest) -> Checkpoint:
     progress.started_at = time.time()
     lease: Lease | None = None
     remembered: Checkpoint | None = None
-    tries = 0
+    attempts = 0
     progressed_at = float("-inf")
     with ExitStack() as stack:
         while True:
@@ -41,7 +41,7 @@ def run_job(parts: JobParts, stop: StopRequest) -> Checkpoint:
             attempt: Attempt | None = None
             try:
                 if lease is None:
-                    lease = _taken_lease(parts, stack, stop)
+                    lease = _acquire_lease(parts, stack, stop)
                 _wait_for_lease(lease, stop)
                 attempt = Attempt(parts, lease=lease, stop=stop, remembered=remembered)
                 return attempt.run()
@@ -53,28 +53,28 @@ def run_job(parts: JobParts, stop: StopRequest) -> Checkpoint:
                 remembered = (attempt.checkpoint if attempt else None) or remembered
                 progress.errors += 1
                 if progress.records_sent > sent_before:
-                    tries, progressed_at = 0, time.monotonic()
-                tries += 1
-                if stop.requested or not _may_try(settings, tries, time.monotonic() - progressed_at):
+                    attempts, progressed_at = 0, time.monotonic()
+                attempts += 1
+                if stop.requested or not _may_retry(settings, attempts, time.monotonic() - progressed_at):
                     raise
-                wait_s = pause_s(tries)
-                of = f" of {settings.retries}" if tries <= settings.retries else ""
-                _log.warning("%s; try %d%s in %.1f s", error.detail, tries, of, wait_s)
+                wait_s = pause_s(attempts)
+                of = f" of {settings.retries}" if attempts <= settings.retries else ""
+                _log.warning("%s; try %d%s in %.1f s", error.detail, attempts, of, wait_s)
                 if stop.wait(wait_s):
                     raise
 
 
-def _may_try(settings: JobSettings, tries: int, since_progress_s: float) -> bool:
+def _may_retry(settings: JobSettings, attempts: int, since_progress_s: float) -> bool:
     """Return whether a job may try again that has failed so often since it got further, so many seconds ago."""
-    return tries <= settings.retries or (settings.retries > 0 and since_progress_s < settings.retry_for_s)
+    return attempts <= settings.retries or (settings.retries > 0 and since_progress_s < settings.retry_for_s)
 
 
-def pause_s(tries: int) -> float:
-    """Return how many seconds to wait after so many failed tries, the first of which is 1."""
-    return min(_FIRST_WAIT_S * 2.0 ** min(tries - 1, _MOST_DOUBLINGS), _LONGEST_WAIT_S)
+def pause_s(attempts: int) -> float:
+    """Return how many seconds to wait after so many failed attempts, the first of which is 1."""
+    return min(_FIRST_WAIT_S * 2.0 ** min(attempts - 1, _MOST_DOUBLINGS), _LONGEST_WAIT_S)
 
 
-def _taken_lease(parts: JobParts, stack: ExitStack, stop: StopRequest) -> Lease:
+def _acquire_lease(parts: JobParts, stack: ExitStack, stop: StopRequest) -> Lease:
     """Take the lease, waiting up to LEASE_WAIT_S for the process that holds it.
 
     Raises:
@@ -82,30 +82,30 @@ def _taken_lease(parts: JobParts, stack: ExitStack, stop: StopRequest) -> Lease:
         StopRequestedError: ``stop`` came first.
     """
     deadline = time.monotonic() + parts.settings.lease_wait
-    told = ""
+    logged_owner = ""
     while True:
         try:
-            return stack.enter_context(_lease_of(parts))
+            return stack.enter_context(_new_lease(parts))
         except LeaseHeldError as held:
-            rest_s = deadline - time.monotonic()
-            if rest_s <= 0:
+            remaining_s = deadline - time.monotonic()
+            if remaining_s <= 0:
                 raise
             owner = str(held.extra["owner"])
-            if told != owner:
+            if logged_owner != owner:
                 until = held.extra["lease_until"]
                 _log.warning(
                     "job %s is run by %s, whose lease lasts until %s; waiting up to %.0f s for it",
                     parts.job_id,
                     owner,
                     until,
-                    rest_s,
+                    remaining_s,
                 )
-                told = owner
-            stop.wait(min(_LEASE_POLL_S, rest_s))
+                logged_owner = owner
+            stop.wait(min(_LEASE_POLL_S, remaining_s))
             stop.check()
 
 
-def _lease_of(parts: JobParts) -> Lease:
+def _new_lease(parts: JobParts) -> Lease:
     settings = parts.settings
     return Lease(
         parts.checkpoints,

@@ -19,13 +19,13 @@ from sequencer.model.source_position import START, SourcePosition
 from sequencer.source.decoding import read_rows
 
 
-def plan_ranges(source: JobInput, count: int, *, go_on: Callable[[], None] = lambda: None) -> list[SourcePosition]:
+def plan_ranges(source: JobInput, count: int, *, check_stop: Callable[[], None] = lambda: None) -> list[SourcePosition]:
     """Return the places between ``count`` ranges, which are ``count - 1``: fewer where there are too few rows.
 
     Args:
         source: what is cut.
         count: into how many ranges.
-        go_on: called for each block; what it raises ends the reading.
+        check_stop: called for each block; what it raises ends the reading.
 
     Raises:
         JobUsageError: a file is compressed, or transcoded: its ranges could not be read without all before them.
@@ -50,7 +50,7 @@ def plan_ranges(source: JobInput, count: int, *, go_on: Callable[[], None] = lam
     before = 0  # bytes of the files before the current one
     index = 0
     for block in read_rows(source.sources, source.heads, start=START):
-        go_on()
+        check_stop()
         while block.start.source_index > index:
             before += source.sources[index].size_bytes
             index += 1

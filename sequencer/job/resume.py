@@ -32,7 +32,7 @@ class ResumePoint:
     last: LogRecord | None = None
 
 
-def settle(
+def find_resume_point(
     *,
     checkpoint: Checkpoint | None,
     tail: LogTail,
@@ -62,8 +62,8 @@ def settle(
     last = tail.last
     ours = last is not None and last.line is not None and last.source_file in names
     if checkpoint is not None:
-        start = _go_on(checkpoint, tail, ours=ours)
-        check_kept(checkpoint, low=tail.low, where=f"{checkpoint.topic}[{checkpoint.partition}]")
+        start = _resume_from_checkpoint(checkpoint, tail, ours=ours)
+        check_records_kept(checkpoint, low=tail.low, where=f"{checkpoint.topic}[{checkpoint.partition}]")
         _check_order(start, tail, before_line, checkpoint, dead_letters=dead_letters)
         return start
     fresh = ResumePoint(first_offset=tail.high, last_line=before_line, sent=0, place=START)
@@ -80,17 +80,17 @@ def settle(
         first = find_first(last)
         start = ResumePoint(first, last.line or 0, last.offset - first + 1, START, last)
         if first == tail.low > 0 and start.sent < start.last_line - before_line and not dead_letters:
-            raise _removed(f"from row {before_line + 1} on", first, "the partition")
+            raise _removed_error(f"from row {before_line + 1} on", first, "the partition")
         _check_order(start, tail, before_line, None, dead_letters=dead_letters)
         return start
     raise ForeignRecordsError(
-        f"the partition holds records of somebody else: the last one, at offset {last.offset}, is {_named(last)}. "
+        f"the partition holds records of somebody else: the last one, at offset {last.offset}, is {_describe(last)}. "
         "Take an empty partition, or start behind them with --append",
         offset=last.offset,
     )
 
 
-def _go_on(checkpoint: Checkpoint, tail: LogTail, *, ours: bool) -> ResumePoint:
+def _resume_from_checkpoint(checkpoint: Checkpoint, tail: LogTail, *, ours: bool) -> ResumePoint:
     acknowledged_upto = checkpoint.first_offset + checkpoint.total_sent
     if tail.high < acknowledged_upto:
         raise DataLostError(
@@ -130,7 +130,7 @@ def _go_on(checkpoint: Checkpoint, tail: LogTail, *, ours: bool) -> ResumePoint:
     return ResumePoint(checkpoint.first_offset, last.line or 0, sent, checkpoint.place, last)
 
 
-def check_kept(checkpoint: Checkpoint, *, low: int, where: str) -> None:
+def check_records_kept(checkpoint: Checkpoint, *, low: int, where: str) -> None:
     """Check that the partition still holds the job's first record, and with it all others.
 
     Args:
@@ -142,10 +142,10 @@ def check_kept(checkpoint: Checkpoint, *, low: int, where: str) -> None:
         DataLostError: retention or DeleteRecords has removed records of the job.
     """
     if checkpoint.total_sent and low > checkpoint.first_offset:
-        raise _removed(f"at the offsets {checkpoint.first_offset} to {low - 1}", low, where)
+        raise _removed_error(f"at the offsets {checkpoint.first_offset} to {low - 1}", low, where)
 
 
-def _removed(what: str, low: int, where: str) -> DataLostError:
+def _removed_error(what: str, low: int, where: str) -> DataLostError:
     return DataLostError(
         f"{where} begins at offset {low}: the job's records {what} were removed by retention or by DeleteRecords. "
         "Raise retention.ms and retention.bytes of the topic; to send everything again, take an empty partition and "
@@ -154,7 +154,7 @@ def _removed(what: str, low: int, where: str) -> DataLostError:
     )
 
 
-def _named(record: LogRecord) -> str:
+def _describe(record: LogRecord) -> str:
     return "none of a sequencer" if record.line is None else f"row {record.line} of {record.source_file}"
 
 
@@ -165,7 +165,7 @@ def _check_acknowledged(checkpoint: Checkpoint, last: LogRecord, *, ours: bool) 
     if not ours or last.offset != upto or not 0 <= behind <= checkpoint.dead_lettered:
         raise ForeignRecordsError(
             f"offset {upto} was acknowledged for the job's last record, up to row {checkpoint.last_line}, and the last "
-            f"record, at offset {last.offset}, is {_named(last)}: Kafka has lost records, and somebody else has "
+            f"record, at offset {last.offset}, is {_describe(last)}: Kafka has lost records, and somebody else has "
             "written in their place. Take an empty partition and another JOB_ID to send everything again",
             offset=last.offset,
         )
@@ -197,7 +197,7 @@ def _check_order(
         )
 
 
-def check_letters(start: ResumePoint, checkpoint: Checkpoint | None, dead: Sequence[int], *, before_line: int) -> None:
+def check_gaps(start: ResumePoint, checkpoint: Checkpoint | None, dead: Sequence[int], *, before_line: int) -> None:
     """Check that the rows since the checkpoint that have no record in the log are those that were dead-lettered.
 
     Args:

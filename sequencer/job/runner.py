@@ -21,7 +21,7 @@ from sequencer.job.ranges import plan_ranges, split_input
 from sequencer.job.target import ExclusiveTarget, Target, TransactionalTarget
 from sequencer.kafka.config import client_config
 from sequencer.kafka.native import choose_library
-from sequencer.kafka.topics import make_topics
+from sequencer.kafka.topics import create_topics_if_missing
 from sequencer.metrics.cloudwatch import CloudWatchEmitter, cloudwatch_client
 from sequencer.model.checkpoint import Checkpoint
 from sequencer.model.progress import Progress
@@ -46,7 +46,7 @@ def open_job_input(settings: JobSettings, dialects: Sequence[FileDialect] = ()) 
         SequencerError: they are not there, not allowed, or no CSV.
     """
     schema = load_job_schema(settings)
-    return open_input(_opened(settings, settings.sources), settings=settings, schema=schema, dialects=dialects)
+    return open_input(_open_sources(settings, settings.sources), settings=settings, schema=schema, dialects=dialects)
 
 
 def load_job_schema(settings: JobSettings) -> Schema:
@@ -60,12 +60,12 @@ def load_job_schema(settings: JobSettings) -> Schema:
         return load_schema(name)
     if name.endswith("/"):
         raise JobSettingsError(f"SCHEMA_FILE {name} is a prefix; give the key of one object")
-    (file,) = _opened(settings, (name,))
+    (file,) = _open_sources(settings, (name,))
     with file.open() as pieces:
         return parse_schema(b"".join(pieces), name)
 
 
-def _opened(settings: JobSettings, names: Sequence[str]) -> list[SourceFile]:
+def _open_sources(settings: JobSettings, names: Sequence[str]) -> list[SourceFile]:
     return open_sources(names, connect=_connector(settings), retries=settings.retries, payer=settings.s3_request_payer)
 
 
@@ -91,12 +91,12 @@ def run_sequence(
     choose_library(settings.librdkafka)
     client = client_config(settings)
     checkpoints = open_checkpoints(settings)
-    _check_began_so(settings, checkpoints, stop)
+    _check_same_form(settings, checkpoints, stop)
     if settings.create_topic:
         dead_letters = {settings.dlq: 1} if settings.on_bad_row == "dead-letter" else {}
         partitions = settings.kafka_partition + settings.partitions
-        make_topics(client, {settings.kafka_topic: partitions, **dead_letters}, stop=stop)
-    inputs = [source] if settings.partitions == 1 else split_input(source, _planned(settings, source, stop))
+        create_topics_if_missing(client, {settings.kafka_topic: partitions, **dead_letters}, stop=stop)
+    inputs = [source] if settings.partitions == 1 else split_input(source, _plan_ranges(settings, source, stop))
     jobs = []
     for number, part in enumerate(inputs):
         job_id = settings.job_id if settings.partitions == 1 else f"{settings.job_id}.p{number}"
@@ -104,7 +104,7 @@ def run_sequence(
         for observe in observers:
             observe(job_id, progress)
         jobs.append(
-            _parts(
+            _job_parts(
                 settings,
                 # Each has its own view of the files, as each counts what it reads.
                 replace(part, sources=[file.copy() for file in part.sources]),
@@ -153,10 +153,10 @@ def _run_together(jobs: list[JobParts], stop: StopRequest, cloudwatch: CloudWatc
     return [each.result() for each in running]
 
 
-def _planned(settings: JobSettings, source: JobInput, stop: StopRequest) -> list[SourcePosition]:
+def _plan_ranges(settings: JobSettings, source: JobInput, stop: StopRequest) -> list[SourcePosition]:
     """Return the places between the ranges: the same at each start, as they follow from the content."""
     _log.info("looking for the %d places between the ranges", settings.partitions - 1)
-    places = plan_ranges(source, settings.partitions, go_on=stop.check)
+    places = plan_ranges(source, settings.partitions, check_stop=stop.check)
     if len(places) + 1 < settings.partitions:
         _log.warning(
             "too few rows for %d ranges: there are %d, and the partitions behind these get nothing",
@@ -166,7 +166,7 @@ def _planned(settings: JobSettings, source: JobInput, stop: StopRequest) -> list
     return places
 
 
-def _check_began_so(settings: JobSettings, checkpoints: CheckpointStore, stop: StopRequest) -> None:
+def _check_same_form(settings: JobSettings, checkpoints: CheckpointStore, stop: StopRequest) -> None:
     """Refuse a job that began in the other form, as one or as one for each range: it would know nothing of that one.
 
     Raises:
@@ -174,7 +174,10 @@ def _check_began_so(settings: JobSettings, checkpoints: CheckpointStore, stop: S
     """
     whole, ranged = settings.job_id, f"{settings.job_id}.p0"
     own, other = (whole, ranged) if settings.partitions == 1 else (ranged, whole)
-    if _load(checkpoints, own, settings, stop) is None and _load(checkpoints, other, settings, stop) is not None:
+    if (
+        _load_checkpoint(checkpoints, own, settings, stop) is None
+        and _load_checkpoint(checkpoints, other, settings, stop) is not None
+    ):
         raise JobUsageError(
             f"PARTITIONS: the job {whole} began {'without' if other == whole else 'with'} --partitions (there is a "
             f"checkpoint of {other}), and is to go on {'without' if own == whole else 'with'} it: rows would be sent a "
@@ -182,7 +185,9 @@ def _check_began_so(settings: JobSettings, checkpoints: CheckpointStore, stop: S
         )
 
 
-def _load(checkpoints: CheckpointStore, job_id: str, settings: JobSettings, stop: StopRequest) -> Checkpoint | None:
+def _load_checkpoint(
+    checkpoints: CheckpointStore, job_id: str, settings: JobSettings, stop: StopRequest
+) -> Checkpoint | None:
     """Return the last checkpoint of a job, however often the store is away for a moment."""
     for wait_s in map(pause_s, range(1, settings.retries + 1)):
         try:
@@ -194,7 +199,7 @@ def _load(checkpoints: CheckpointStore, job_id: str, settings: JobSettings, stop
     return checkpoints.load(job_id)
 
 
-def _parts(
+def _job_parts(
     settings: JobSettings,
     source: JobInput,
     checkpoints: CheckpointStore,

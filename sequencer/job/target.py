@@ -9,8 +9,8 @@ from contextlib import closing
 from typing import Any, Protocol
 
 from sequencer.errors import DataLostError, TryAgainError
-from sequencer.job.in_flight import InFlight, arrived_at
-from sequencer.job.resume import ResumePoint, check_kept, settle
+from sequencer.job.in_flight import InFlight, arrived_by
+from sequencer.job.resume import ResumePoint, check_records_kept, find_resume_point
 from sequencer.kafka.partition_reader import QUIET_S, LogRecord, LogTail, PartitionReader
 from sequencer.kafka.sender import Acknowledged, Sender, producer_config
 from sequencer.kafka.timestamp_fence import fence
@@ -40,7 +40,7 @@ class RecordSender(Protocol):
     def retries(self) -> int:
         """How often Kafka's client has reported trouble that it goes on after."""
 
-    def make_room(self, records: Records) -> None:
+    def wait_for_capacity(self, records: Records) -> None:
         """Wait until a batch may be queued."""
 
     def send(self, records: Records, *, last_line: int, place: SourcePosition | None) -> None:
@@ -77,7 +77,7 @@ class Target(Protocol):
             StopRequestedError: ``stop`` came first.
         """
 
-    def check_kept(self, checkpoint: Checkpoint, *, stop: StopRequest) -> None:
+    def check_records_kept(self, checkpoint: Checkpoint, *, stop: StopRequest) -> None:
         """Check that the partition still holds every record of the job.
 
         Raises:
@@ -123,7 +123,7 @@ class ExclusiveTarget:
         with closing(PartitionReader(self._client, topic=topic, partition=self._partition, stop=stop)) as log:
             options = _checked_options(log, self._client, self._settings, stop, source_bytes=self._source_bytes)
             tail = self._tail(log, options, checkpoint, stop)
-            start = settle(
+            start = find_resume_point(
                 checkpoint=checkpoint,
                 tail=tail,
                 names=self._names,
@@ -150,12 +150,12 @@ class ExclusiveTarget:
         self._in_flight.follow(sender)
         return start, sender
 
-    def check_kept(self, checkpoint: Checkpoint, *, stop: StopRequest) -> None:
+    def check_records_kept(self, checkpoint: Checkpoint, *, stop: StopRequest) -> None:
         """See :class:`Target`."""
         with closing(
             PartitionReader(self._client, topic=self._settings.kafka_topic, partition=self._partition, stop=stop)
         ) as log:
-            check_kept(checkpoint, low=log.ends()[0], where=f"{checkpoint.topic}[{checkpoint.partition}]")
+            check_records_kept(checkpoint, low=log.ends()[0], where=f"{checkpoint.topic}[{checkpoint.partition}]")
 
     def _tail(
         self, log: PartitionReader, options: Options, checkpoint: Checkpoint | None, stop: StopRequest
@@ -179,7 +179,7 @@ class ExclusiveTarget:
             # The first start, as far as can be seen. The rest of the log is waited for all the same.
             quiet_s = self._quiet_s(log, stop)
         else:
-            log.wait_until(arrived_at(queued_until, limit_s=limit_s, unfenced_s=settings.lease_s))
+            log.wait_until(arrived_by(queued_until, limit_s=limit_s, unfenced_s=settings.lease_s))
             quiet_s = self._quiet_s(log, stop) if queued_until else QUIET_S
         return log.tail(log.ends_at_rest(quiet_s))
 
@@ -292,27 +292,27 @@ class TransactionalTarget:
             on_statistics=on_statistics,
         )
         try:
-            return self._settle(checkpoint, stop), sender
+            return self._find_resume_point(checkpoint, stop), sender
         except BaseException:
             sender.close()
             raise
 
-    def check_kept(self, checkpoint: Checkpoint, *, stop: StopRequest) -> None:
+    def check_records_kept(self, checkpoint: Checkpoint, *, stop: StopRequest) -> None:
         """See :class:`Target`."""
         with closing(self._log(stop, committed=False)) as log:
-            check_kept(checkpoint, low=log.ends()[0], where=f"{checkpoint.topic}[{checkpoint.partition}]")
+            check_records_kept(checkpoint, low=log.ends()[0], where=f"{checkpoint.topic}[{checkpoint.partition}]")
 
-    def _settle(self, checkpoint: Checkpoint | None, stop: StopRequest) -> ResumePoint:
+    def _find_resume_point(self, checkpoint: Checkpoint | None, stop: StopRequest) -> ResumePoint:
         """Follow the job's committed rows from the checkpoint on."""
         last_line = checkpoint.last_line if checkpoint else self._before_line
         sent = checkpoint.total_sent if checkpoint else 0
         first = checkpoint.first_offset if checkpoint and checkpoint.total_sent else -1
         last: LogRecord | None = None
         with closing(self._log(stop, committed=True)) as log, closing(self._log(stop, committed=False)) as everything:
-            low, high = self._decided(log, everything)
+            low, high = self._decided_ends(log, everything)
             begin = low if checkpoint is None else self._begin(checkpoint, low, high)
             if checkpoint is not None:
-                check_kept(checkpoint, low=low, where=f"{checkpoint.topic}[{checkpoint.partition}]")
+                check_records_kept(checkpoint, low=low, where=f"{checkpoint.topic}[{checkpoint.partition}]")
             for record in log.records(begin, high):
                 if record.line is None or record.line < last_line or record.source_file not in self._names:
                     continue
@@ -340,7 +340,7 @@ class TransactionalTarget:
             )
         return max(low, begin)
 
-    def _decided(self, log: PartitionReader, everything: PartitionReader) -> tuple[int, int]:
+    def _decided_ends(self, log: PartitionReader, everything: PartitionReader) -> tuple[int, int]:
         """Return the ends once every transaction that was open is over: what lies behind it cannot be read before."""
         where = f"{self._settings.kafka_topic}[{self._partition}]"
         _, high = everything.ends()

@@ -17,7 +17,7 @@ from sequencer.model.records import Records
 
 _log = logging.getLogger(__name__)
 _EVENTS = native.EVENT_DELIVERY | native.EVENT_LOG | native.EVENT_ERROR | native.EVENT_STATISTICS
-_HURRY_MS = 1
+_FLUSH_CALL_MS = 1
 _SYSLOG_WARNING, _SYSLOG_INFO = 4, 6
 _MESSAGE = np.dtype(NativeMessage)
 _MessagePointer = ctypes.POINTER(NativeMessage)
@@ -99,10 +99,10 @@ class BatchProducer:
             finally:
                 self._rd.event_destroy(event)
 
-    def hurry(self) -> None:
+    def flush_soon(self) -> None:
         """Let what is queued be sent without waiting for more to come with it."""
         if self._handle is not None:
-            self._rd.flush(self._handle, _HURRY_MS)  # does not serve events, and so always takes its time
+            self._rd.flush(self._handle, _FLUSH_CALL_MS)  # does not serve events, and so always takes its time
 
     def purge(self) -> None:
         """Throw away what was not sent, and give up what is on its way; :meth:`poll` tells of it."""
@@ -192,7 +192,11 @@ def _level(syslog: int) -> int:
     """Return the level of ``logging`` for one of syslog, where fewer is worse."""
     if syslog < _SYSLOG_WARNING:
         return logging.ERROR
-    return logging.WARNING if syslog == _SYSLOG_WARNING else logging.INFO if syslog <= _SYSLOG_INFO else logging.DEBUG
+    if syslog == _SYSLOG_WARNING:
+        return logging.WARNING
+    if syslog <= _SYSLOG_INFO:
+        return logging.INFO
+    return logging.DEBUG
 
 
 def _refreshing(oauth_cb: Callable[[str], tuple[Any, ...]]) -> Callable[[int, bytes | None, int | None], None]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from confluent_kafka import KafkaError, KafkaException
 
 from sequencer.errors import JobSettingsError, NotAllowedError, SequencerError, TryAgainError
-from sequencer.kafka.errors import NO_ACL, NOT_LET_IN, error_of, is_unanswered
+from sequencer.kafka.errors import AUTHENTICATION_FAILED, AUTHORIZATION_FAILED, error_of, is_unanswered
 
 _Client = TypeVar("_Client")
 CLIENT_LOG = logging.getLogger("librdkafka")
@@ -19,12 +19,12 @@ CLIENT_LOG = logging.getLogger("librdkafka")
 def refusal(error: KafkaError) -> SequencerError | None:
     """Return what ``error`` asks a person to set right; None: it may pass by itself."""
     text = error.str()
-    if error.code() in NOT_LET_IN and not is_unanswered(error):
+    if error.code() in AUTHENTICATION_FAILED and not is_unanswered(error):
         return NotAllowedError(
             f"Kafka does not let us in: {text}; look at KAFKA_SECURITY and, with scram, at KAFKA_USERNAME and "
             "KAFKA_PASSWORD, with iam at this machine's role"
         )
-    if error.code() in NO_ACL:
+    if error.code() in AUTHORIZATION_FAILED:
         return NotAllowedError(
             f"Kafka refuses: {text}; look at the ACLs of the user: Describe, Read and Write on the topics, and on the "
             "TransactionalId where MODE is transactional"

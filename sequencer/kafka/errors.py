@@ -13,15 +13,15 @@ from sequencer.errors import (
     TryAgainError,
 )
 
-NOT_LET_IN = frozenset({KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION})
-NO_ACL = frozenset(
+AUTHENTICATION_FAILED = frozenset({KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION})
+AUTHORIZATION_FAILED = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
 )
-_NOT_ALLOWED = NOT_LET_IN | NO_ACL
+_NOT_ALLOWED = AUTHENTICATION_FAILED | AUTHORIZATION_FAILED
 _TOO_OLD = frozenset({KafkaError.INVALID_TIMESTAMP})
 _FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 _NO_TOPIC = frozenset(
@@ -31,7 +31,7 @@ _NO_TOPIC = frozenset(
         KafkaError._UNKNOWN_PARTITION,
     }
 )
-_SETTINGS = frozenset(
+_WRONG_SETTINGS = frozenset(
     {
         KafkaError._INVALID_ARG,
         KafkaError._INVALID_DIFFERENT_RECORD,
@@ -56,16 +56,18 @@ _MEANINGS: tuple[tuple[frozenset[int], type[SequencerError], str], ...] = (
             "in KAFKA_OPTIONS. Raise both, and replica.fetch.max.bytes of the brokers"
         ),
     ),
-    (_SETTINGS, JobSettingsError, "Kafka: {what} ({name}); look at KAFKA_OPTIONS, and at what the topic takes"),
+    (_WRONG_SETTINGS, JobSettingsError, "Kafka: {what} ({name}); look at KAFKA_OPTIONS, and at what the topic takes"),
     (_NO_TOPIC, TopicError, "Kafka: {what}; make the topic first, with enough partitions (or --create-topic)"),
 )
-_AWAY = tuple(KafkaError(code).str() for code in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._DESTROY))
+_UNANSWERED = tuple(
+    KafkaError(code).str() for code in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._DESTROY)
+)
 """How the client ends the text of an authentication that no answer came to."""
 
 
 def is_unanswered(error: KafkaError) -> bool:
     """Return whether an authentication failed for want of an answer: the broker may be on its way down."""
-    return any(away in error.str() for away in _AWAY)
+    return any(away in error.str() for away in _UNANSWERED)
 
 
 def is_final(error: KafkaError, *, worked_before: bool) -> bool:

@@ -22,7 +22,7 @@ _Answer = TypeVar("_Answer")
 QUIET_S = 1.0
 """How long a log must be at rest before its end is believed: a killed process's last request may be in the broker's
 hands. Should one come later all the same, the first acknowledged offset shows it."""
-_RESTLESS_S = 30.0
+_IDLE_LIMIT_S = 30.0
 """How much longer than that a log may go on growing before whoever writes to it is taken for somebody else."""
 _CALL_S = 15.0
 _STEP_S = 3.0
@@ -82,7 +82,7 @@ class PartitionReader:
         self._partition = partition
         self._where = f"{topic}[{partition}]"
         self._stop = stop or StopRequest()
-        self._trouble: KafkaError | None = None
+        self._connection_error: KafkaError | None = None
         config = {
             **client,
             "group.id": "csvpipe-sequencer-settle",  # demanded by the client, never joined
@@ -91,7 +91,7 @@ class PartitionReader:
             "enable.partition.eof": True,
             "fetch.queue.backoff.ms": 10,  # a second, unless set: most of the time nothing would be fetched
             "isolation.level": "read_committed" if committed else "read_uncommitted",
-            "error_cb": self._note_trouble,
+            "error_cb": self._note_connection_error,
         }
         self._consumer = open_client(lambda: Consumer(config, logger=CLIENT_LOG))
         self.replicas = 0
@@ -121,7 +121,9 @@ class PartitionReader:
                 )
             partition = topic.partitions[self._partition]
             self.replicas, self.leader = len(partition.replicas), partition.leader
-            low, high = self._asked(lambda: self._consumer.get_watermark_offsets(self._at(0), timeout=_STEP_S))
+            low, high = self._retry_in_steps(
+                lambda: self._consumer.get_watermark_offsets(self._position(0), timeout=_STEP_S)
+            )
         except KafkaException as error:
             raise self._failure(error.args[0]) from error
         return int(low), int(high)
@@ -144,11 +146,11 @@ class PartitionReader:
                 since = time.monotonic()
                 if before[1] == first[1]:
                     _log.warning("somebody is still writing to %s; waiting until nothing more comes", self._where)
-                if since - began > quiet_s + _RESTLESS_S:
-                    raise self._restless(first[1], ends[1], since - began)
+                if since - began > quiet_s + _IDLE_LIMIT_S:
+                    raise self._not_idle_error(first[1], ends[1], since - began)
         return ends
 
-    def _restless(self, first: int, high: int, seconds: float) -> ForeignRecordsError:
+    def _not_idle_error(self, first: int, high: int, seconds: float) -> ForeignRecordsError:
         return ForeignRecordsError(
             f"{self._where} does not come to rest: in {seconds:.0f} s it has grown from offset {first} to {high}, and "
             "nothing that this job has sent can be under way any more. Somebody else writes there: find out who; take "
@@ -168,8 +170,8 @@ class PartitionReader:
                 moment - time.time(),
                 self._where,
             )
-        while (rest_s := moment - time.time()) > 0:
-            self.wait(min(rest_s, _POLL_S))
+        while (remaining_s := moment - time.time()) > 0:
+            self.wait(min(remaining_s, _POLL_S))
 
     def wait(self, seconds: float) -> None:
         """Let time pass, whatever comes meanwhile, and take what the client tells of its connection.
@@ -228,7 +230,7 @@ class PartitionReader:
         """
         if begin >= high:
             return
-        self._consumer.assign([self._at(begin)])
+        self._consumer.assign([self._position(begin)])
         deadline = time.monotonic() + _CALL_S
         count = 1
         while True:
@@ -273,20 +275,20 @@ class PartitionReader:
         while begin < end:
             middle = (begin + end) // 2
             found = self.at_or_after(middle, last.offset + 1)
-            if found is not None and _same_run(found, last, names):
+            if found is not None and _is_same_run(found, last, names):
                 end = middle
             else:
                 begin = middle + 1
         return begin
 
     def _metadata(self) -> TopicMetadata:
-        self._trouble = None
-        found: TopicMetadata = self._asked(
+        self._connection_error = None
+        found: TopicMetadata = self._retry_in_steps(
             lambda: self._consumer.list_topics(self._topic, timeout=_STEP_S).topics[self._topic]
         )
         return found
 
-    def _asked(self, ask: Callable[[], _Answer]) -> _Answer:
+    def _retry_in_steps(self, ask: Callable[[], _Answer]) -> _Answer:
         """Ask in steps for ``_CALL_S``; between two of them the client reports connections that were refused.
 
         Raises:
@@ -304,16 +306,16 @@ class PartitionReader:
 
     def _failure(self, error: KafkaError) -> SequencerError:
         """Return what a failed call means; the trouble of the connection tells more than the call itself."""
-        cause = "" if self._trouble is None else f" ({self._trouble.str()})"
+        cause = "" if self._connection_error is None else f" ({self._connection_error.str()})"
         return refusal(error) or self._refused() or TryAgainError(f"Kafka does not answer: {error.str()}{cause}")
 
     def _refused(self) -> SequencerError | None:
-        return None if self._trouble is None else refusal(self._trouble)
+        return None if self._connection_error is None else refusal(self._connection_error)
 
-    def _note_trouble(self, error: KafkaError) -> None:
+    def _note_connection_error(self, error: KafkaError) -> None:
         """Keep what the client tells of its connections; that none is left says less than why."""
-        if self._trouble is None or error.code() != KafkaError._ALL_BROKERS_DOWN:
-            self._trouble = error
+        if self._connection_error is None or error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._connection_error = error
 
     def _last_between(self, begin: int, high: int) -> LogRecord | None:
         last: LogRecord | None = None
@@ -321,7 +323,7 @@ class PartitionReader:
             pass
         return last
 
-    def _at(self, offset: int) -> TopicPartition:
+    def _position(self, offset: int) -> TopicPartition:
         return TopicPartition(self._topic, self._partition, offset)
 
 
@@ -333,7 +335,7 @@ def parse(offset: int, value: bytes | None) -> LogRecord:
     return LogRecord(offset, int(found[1]), json.loads(found[2]), value or b"")
 
 
-def _same_run(found: LogRecord, last: LogRecord, names: Collection[str]) -> bool:
+def _is_same_run(found: LogRecord, last: LogRecord, names: Collection[str]) -> bool:
     if found.line is None or found.source_file not in names or last.line is None:
         return False
     return last.line - found.line >= last.offset - found.offset

@@ -191,7 +191,7 @@ class Sender:
         """
         return self._queued_at if self._pending else 0.0
 
-    def make_room(self, records: Records) -> None:
+    def wait_for_capacity(self, records: Records) -> None:
         """Wait until a batch may be queued: until what is unacknowledged with it is within bounds.
 
         Raises:
@@ -205,7 +205,7 @@ class Sender:
             self.poll(_POLL_S)
 
     def send(self, records: Records, *, last_line: int, place: SourcePosition | None) -> None:
-        """Queue one batch, for which :meth:`make_room` has made room.
+        """Queue one batch, for which :meth:`wait_for_capacity` has made room.
 
         Args:
             records: the values, one at least; none is longer than Kafka takes.
@@ -250,7 +250,7 @@ class Sender:
         while self._pending:
             if until():
                 return False
-            self.producer.hurry()
+            self.producer.flush_soon()
             self.poll(_DRAIN_POLL_S)
         self.check()
         return True

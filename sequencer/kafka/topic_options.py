@@ -92,14 +92,16 @@ def alter_topic(
     what = f"options of {resource.name}"
     try:
         admin = open_client(lambda: AdminClient(client, logger=CLIENT_LOG))
-        answer(admin.incremental_alter_configs([resource])[resource], what=what, stop=stop, timeout_s=timeout_s)
+        wait_for_answer(
+            admin.incremental_alter_configs([resource])[resource], what=what, stop=stop, timeout_s=timeout_s
+        )
     except KafkaException as error:
-        _pass_over(error, f"the {what} cannot be set")
+        _log_refusal(error, f"the {what} cannot be set")
         return False
     return True
 
 
-def answer(future: Any, *, what: str, stop: StopRequest | None, timeout_s: float) -> Any:  # noqa: ANN401  untyped futures
+def wait_for_answer(future: Any, *, what: str, stop: StopRequest | None, timeout_s: float) -> Any:  # noqa: ANN401  untyped futures
     """Return what a future of the admin client comes to; ``stop`` is looked at while it is waited for.
 
     Raises:
@@ -122,14 +124,14 @@ def _options(
 ) -> Options:
     try:
         admin = open_client(lambda: AdminClient(client, logger=CLIENT_LOG))
-        found = answer(admin.describe_configs([resource])[resource], what=what, stop=stop, timeout_s=timeout_s)
+        found = wait_for_answer(admin.describe_configs([resource])[resource], what=what, stop=stop, timeout_s=timeout_s)
     except KafkaException as error:
-        _pass_over(error, f"the {what} cannot be read")
+        _log_refusal(error, f"the {what} cannot be read")
         return Options({})
     return Options({option: entry.value for option, entry in found.items() if entry.value is not None})
 
 
-def _pass_over(error: KafkaException, what: str) -> None:
+def _log_refusal(error: KafkaException, what: str) -> None:
     """Log what Kafka refuses for good.
 
     Raises:

@@ -14,7 +14,7 @@ from sequencer.errors import TopicError, TryAgainError
 from sequencer.kafka.connection import CLIENT_LOG, open_client
 from sequencer.kafka.errors import error_of
 from sequencer.kafka.partition_reader import PartitionReader
-from sequencer.kafka.topic_options import answer
+from sequencer.kafka.topic_options import wait_for_answer
 from sequencer.shutdown import StopRequest
 
 _log = logging.getLogger(__name__)
@@ -22,7 +22,9 @@ _CALL_S = 30.0
 _POLL_S = 0.2
 
 
-def make_topics(client: dict[str, Any], topics: dict[str, int], *, stop: StopRequest | None = None) -> None:
+def create_topics_if_missing(
+    client: dict[str, Any], topics: dict[str, int], *, stop: StopRequest | None = None
+) -> None:
     """Make the topics that are not there, with the broker's own replication and options.
 
     Args:
@@ -36,7 +38,7 @@ def make_topics(client: dict[str, Any], topics: dict[str, int], *, stop: StopReq
         TryAgainError: the brokers do not know a new topic for too long.
     """
     # Looked for first: that says at once where we are not let in, and takes no right to make what is there.
-    missing = {name: count for name, count in topics.items() if not _is_there(client, name, stop)}
+    missing = {name: count for name, count in topics.items() if not _exists(client, name, stop)}
     if not missing:
         return
     try:
@@ -44,24 +46,24 @@ def make_topics(client: dict[str, Any], topics: dict[str, int], *, stop: StopReq
         admin = open_client(lambda: AdminClient(client, logger=CLIENT_LOG))
         made = admin.create_topics([NewTopic(name, count) for name, count in missing.items()])
         for name, future in made.items():
-            _wait(name, future, stop)
+            _wait_for_creation(name, future, stop)
     except KafkaException as error:
         raise error_of(error) from error
     for name, count in missing.items():
-        _wait_until_it_is_known(client, name, count, stop or StopRequest())
+        _wait_until_known(client, name, count, stop or StopRequest())
 
 
-def _wait_until_it_is_known(client: dict[str, Any], name: str, count: int, stop: StopRequest) -> None:
+def _wait_until_known(client: dict[str, Any], name: str, count: int, stop: StopRequest) -> None:
     """Wait until the brokers tell of a topic that the controller has made: they learn of it a moment later."""
     deadline = time.monotonic() + _CALL_S
-    while not _is_there(client, name, stop, partition=count - 1):
+    while not _exists(client, name, stop, partition=count - 1):
         if time.monotonic() > deadline:
             raise TryAgainError(f"Kafka has made the topic {name}, and its brokers do not know it yet")
         stop.wait(_POLL_S)
         stop.check()
 
 
-def _is_there(client: dict[str, Any], topic: str, stop: StopRequest | None, *, partition: int = 0) -> bool:
+def _exists(client: dict[str, Any], topic: str, stop: StopRequest | None, *, partition: int = 0) -> bool:
     with closing(PartitionReader(client, topic=topic, partition=partition, stop=stop)) as log:
         try:
             log.ends()
@@ -70,9 +72,9 @@ def _is_there(client: dict[str, Any], topic: str, stop: StopRequest | None, *, p
         return True
 
 
-def _wait(name: str, future: Any, stop: StopRequest | None) -> None:  # noqa: ANN401  untyped futures
+def _wait_for_creation(name: str, future: Any, stop: StopRequest | None) -> None:  # noqa: ANN401  untyped futures
     try:
-        answer(future, what=f"creation of the topic {name}", stop=stop, timeout_s=_CALL_S)
+        wait_for_answer(future, what=f"creation of the topic {name}", stop=stop, timeout_s=_CALL_S)
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise

@@ -106,9 +106,9 @@ class TransactionalSender:
         """How many records are not committed."""
         return self._open_records
 
-    def make_room(self, records: Records) -> None:
+    def wait_for_capacity(self, records: Records) -> None:
         """Wait until a batch may be queued."""
-        self._sender.make_room(records)
+        self._sender.wait_for_capacity(records)
 
     def send(self, records: Records, *, last_line: int, place: SourcePosition | None) -> None:
         """Queue one batch in the open transaction, or in a new one (see :meth:`Sender.send`); commit where that is due.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sequencer.metrics.job_metrics import JOB_DIMENSION, METRICS, RateSample, look, measure
+from sequencer.metrics.job_metrics import JOB_DIMENSION, METRICS, RateSample, measure, take_sample
 from sequencer.model.progress import Progress
 from sequencer.settings import JobSettings
 
@@ -99,7 +99,7 @@ class CloudWatchEmitter:
     def _send(self) -> None:
         now = time.time()
         values = measure(self._progress, now=now, before=self._before, cost_per_hour=self._cost_per_hour)
-        seen = look(self._progress, now=now)
+        seen = take_sample(self._progress, now=now)
         data: list[Any] = [
             {
                 "MetricName": metric.value,

@@ -42,7 +42,7 @@ class MetricSpec:
 
 
 METRICS: dict[Metric, MetricSpec] = {
-    Metric.RECORDS_PER_SECOND: MetricSpec("Count/Second", "Records acknowledged a second since the last look"),
+    Metric.RECORDS_PER_SECOND: MetricSpec("Count/Second", "Records acknowledged a second since the last sample"),
     Metric.BYTES_PER_SECOND: MetricSpec("Bytes/Second", "Their bytes as JSON a second"),
     Metric.RECORDS_SENT: MetricSpec("Count", "Records acknowledged by this process"),
     Metric.PERCENT_READ: MetricSpec("Percent", "How much of the source, as stored, was read"),
@@ -51,9 +51,9 @@ METRICS: dict[Metric, MetricSpec] = {
     Metric.CHECKPOINT_AGE_SECONDS: MetricSpec(
         "Seconds", "Time since the last checkpoint was saved, or since the start"
     ),
-    Metric.RETRIES: MetricSpec("Count", "Trouble that Kafka's client has got over since the last look"),
-    Metric.ERRORS: MetricSpec("Count", "Attempts of the job that have failed since the last look"),
-    Metric.DEAD_LETTERS: MetricSpec("Count", "Rows that went to the dead-letter topic since the last look"),
+    Metric.RETRIES: MetricSpec("Count", "Trouble that Kafka's client has got over since the last sample"),
+    Metric.ERRORS: MetricSpec("Count", "Attempts of the job that have failed since the last sample"),
+    Metric.DEAD_LETTERS: MetricSpec("Count", "Rows that went to the dead-letter topic since the last sample"),
     Metric.COST_USD: MetricSpec("None", "What the machine has cost so far, by COST_PER_HOUR"),
     Metric.QUEUED_RECORDS: MetricSpec("Count", "Records in the queue of Kafka's client"),
     Metric.ROUND_TRIP_MS: MetricSpec("Milliseconds", "Average time of a request to the slowest broker"),
@@ -72,7 +72,7 @@ class RateSample:
     dead_lettered: int = 0
 
 
-def look(progress: Progress, *, now: float) -> RateSample:
+def take_sample(progress: Progress, *, now: float) -> RateSample:
     """Return the counters as they stand."""
     return RateSample(
         now,
@@ -92,7 +92,7 @@ def measure(
     Args:
         progress: the counters of the job.
         now: ``time.time()``.
-        before: the last look; rates, retries, errors and dead letters are those since then. None: since the start.
+        before: the last sample; rates, retries, errors and dead letters are those since then. None: since the start.
         cost_per_hour: what the machine costs, in USD.
     """
     since = before or RateSample(progress.started_at, 0, 0)

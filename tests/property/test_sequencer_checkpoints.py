@@ -51,7 +51,7 @@ def test_file_keeps_the_newest_of_each_job(earlier: Checkpoint, checkpoint: Chec
     with tempfile.TemporaryDirectory() as directory:
         store = SqliteCheckpoints(str(Path(directory) / "c.sqlite3"))
         for each in (earlier, checkpoint):
-            store.take_lease(each.job_id, owner="a", now=0, lease_s=60, is_dead=lambda _: False)
+            store.acquire_lease(each.job_id, owner="a", now=0, lease_s=60, is_dead=lambda _: False)
             store.save(each, owner="a")
         found = SqliteCheckpoints(str(Path(directory) / "c.sqlite3"))
         assert found.load(checkpoint.job_id) == checkpoint

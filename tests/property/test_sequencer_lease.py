@@ -96,7 +96,7 @@ class TwoProcesses(RuleBasedStateMachine):
         self.stack = ExitStack()
         directory = self.stack.enter_context(tempfile.TemporaryDirectory())
         self.store = SqliteCheckpoints(str(Path(directory) / "c.sqlite3"))
-        for name in ("take_lease", "renew_lease", "drop_lease"):
+        for name in ("acquire_lease", "renew_lease", "release_lease"):
             self.stack.enter_context(patch.object(self.store, name, self.by_mode(getattr(self.store, name))))
         clock = SimpleNamespace(time=lambda: self.now, monotonic=lambda: self.now)
         self.stack.enter_context(patch("sequencer.checkpoint.lease.time", clock))
@@ -208,7 +208,7 @@ def working(machine: TwoProcesses) -> Iterator[None]:
 def is_refused(store: SqliteCheckpoints, *, now: float) -> bool:
     """Return whether a third process would be refused at ``now``."""
     try:
-        store.take_lease("job", owner="a third", now=now, lease_s=0, is_dead=lambda _: False)
+        store.acquire_lease("job", owner="a third", now=now, lease_s=0, is_dead=lambda _: False)
     except LeaseHeldError:
         return True
     return False

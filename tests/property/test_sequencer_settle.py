@@ -10,7 +10,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from sequencer.errors import DataLostError, ForeignRecordsError, OrderBrokenError
-from sequencer.job.resume import ResumePoint, check_letters, settle
+from sequencer.job.resume import ResumePoint, check_gaps, find_resume_point
 from sequencer.kafka.partition_reader import LogRecord, PartitionReader
 from sequencer.model.checkpoint import Checkpoint
 from sequencer.model.source_position import START
@@ -129,11 +129,11 @@ def hurt(draw: st.DrawFn, harm: str, entries: list[Entry], *, first: int, untouc
     return 0
 
 
-def settled(story: Story) -> ResumePoint:
+def resume_point(story: Story) -> ResumePoint:
     """Settle as a job does."""
     log, dead = story.log, story.dead_lines
     tail = log.tail((log.low, len(log.entries)))
-    start = settle(
+    start = find_resume_point(
         checkpoint=story.checkpoint,
         tail=tail,
         names={NAME},
@@ -142,7 +142,7 @@ def settled(story: Story) -> ResumePoint:
         dead_letters=bool(dead),
         find_first=lambda last: log.find_first(last, low=tail.low, names={NAME}),
     )
-    check_letters(start, story.checkpoint, dead, before_line=story.before_line)
+    check_gaps(start, story.checkpoint, dead, before_line=story.before_line)
     return start
 
 
@@ -150,7 +150,7 @@ def settled(story: Story) -> ResumePoint:
 def test_job_goes_on_behind_its_last_row_or_refuses(story: Story) -> None:
     entries = story.log.entries
     try:
-        start = settled(story)
+        start = resume_point(story)
     except (DataLostError, ForeignRecordsError, OrderBrokenError) as error:
         event(f"{story.harm}: {type(error).__name__}")
         tail_is_ours = bool(entries) and entries[-1] is not None and entries[-1][1] == NAME

@@ -59,8 +59,8 @@ def test_all_that_is_not_given_is_named_at_once() -> None:
 def test_looking_at_a_partition_takes_a_broker_and_a_topic() -> None:
     settings = load_settings(kafka_topic="t")
     with pytest.raises(JobSettingsError, match=r"^not given: KAFKA_BOOTSTRAP_SERVERS$"):
-        settings.check_log()
-    load_settings(kafka_topic="t", kafka_bootstrap_servers="b:9092").check_log()
+        settings.check_topic_given()
+    load_settings(kafka_topic="t", kafka_bootstrap_servers="b:9092").check_topic_given()
 
 
 def test_option_wins_over_the_environment_and_that_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from sequencer.shutdown import StopRequest, ended_in_time, stopped_by_signals
+from sequencer.shutdown import StopRequest, exiting_in_time, stopping_on_signals
 from tests.support.waiting import wait_until
 
 
@@ -29,7 +29,7 @@ def test_first_wish_counts_and_begins_the_time_for_draining() -> None:
 def test_signal_is_a_wish_inside_and_what_it_was_before_outside(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     stop = StopRequest()
-    with stopped_by_signals(stop):
+    with stopping_on_signals(stop):
         signal.raise_signal(number)
         assert stop.wait(60)
     assert stop.reason == number.name
@@ -45,7 +45,7 @@ def test_process_that_does_not_end_in_time_is_ended_with_the_code_that_starts_it
         ended.set()
 
     stop = StopRequest(within_s=0.05)
-    with ended_in_time(stop, end=end):
+    with exiting_in_time(stop, end=end):
         stop.request("SIGTERM")
         assert ended.wait(60), "it hangs here"
     assert codes == [75]
@@ -55,7 +55,7 @@ def test_process_that_does_not_end_in_time_is_ended_with_the_code_that_starts_it
 def test_process_that_ends_in_time_is_left_alone(stopped: bool) -> None:
     codes: list[int] = []
     stop = StopRequest(within_s=3600)
-    with ended_in_time(stop, end=codes.append):
+    with exiting_in_time(stop, end=codes.append):
         if stopped:
             stop.request("SIGTERM")
     wait_until(lambda: not any(each.name == "end" for each in threading.enumerate()), what="it is over", deadline_s=30)
@@ -67,4 +67,4 @@ def test_last_checkpoint_of_a_job_under_way_has_its_time() -> None:
     stop.grace_s = 20
     with patch("sequencer.shutdown.time.monotonic", return_value=1000.0):
         stop.request("SIGTERM")
-        assert stop.rest_s == 110
+        assert stop.remaining_s == 110

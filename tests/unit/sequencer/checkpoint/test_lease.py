@@ -47,7 +47,7 @@ def test_lease_outlives_its_length_by_being_renewed(checkpoints: SqliteCheckpoin
 
 def test_lease_that_somebody_took_is_noticed(checkpoints: SqliteCheckpoints) -> None:
     with lease(checkpoints, lease_s=0.4, expiry_s=0.1) as held:
-        checkpoints.take_lease("job", owner="b", now=2e9, lease_s=60, is_dead=lambda _: True)
+        checkpoints.acquire_lease("job", owner="b", now=2e9, lease_s=60, is_dead=lambda _: True)
 
         def noticed() -> bool:
             try:
@@ -101,7 +101,7 @@ def test_lease_that_the_store_refuses_to_renew_stops_the_job_once_it_is_not_safe
 
 def test_lease_is_given_up_without_hiding_how_the_job_ended(checkpoints: SqliteCheckpoints) -> None:
     with (
-        patch.object(checkpoints, "drop_lease", side_effect=NotAllowedError("the token has expired")),
+        patch.object(checkpoints, "release_lease", side_effect=NotAllowedError("the token has expired")),
         lease(checkpoints) as held,
     ):
         held.check()

@@ -55,7 +55,7 @@ def alive(_owner: str) -> bool:
 
 
 def take(store: CheckpointStore, owner: str, *, now: float = 1000.0, is_dead: Callable[[str], bool] = alive) -> None:
-    store.take_lease("job", owner=owner, now=now, lease_s=60, is_dead=is_dead)
+    store.acquire_lease("job", owner=owner, now=now, lease_s=60, is_dead=is_dead)
 
 
 def test_checkpoint_comes_back_as_it_was(store: CheckpointStore) -> None:
@@ -133,10 +133,10 @@ def test_lease_of_a_process_that_is_known_to_be_dead_is_free_at_once(store: Chec
 
 def test_lease_that_was_given_up_is_free_and_one_of_others_is_not_given_up(store: CheckpointStore) -> None:
     take(store, "a")
-    store.drop_lease("job", owner="b")
+    store.release_lease("job", owner="b")
     with pytest.raises(LeaseHeldError):
         take(store, "b")
-    store.drop_lease("job", owner="a")
+    store.release_lease("job", owner="a")
     take(store, "b")
 
 

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
-from sequencer.checkpoint.writer import Checkpointer
+from sequencer.checkpoint.writer import CheckpointWriter
 from sequencer.errors import CheckpointsUnavailableError
 from sequencer.model.checkpoint import Checkpoint, JobStatus
 from tests.support.waiting import wait_until
@@ -22,12 +22,12 @@ NOTED = Checkpoint(job_id="job", timestamp=datetime(2026, 1, 31, tzinfo=UTC), to
 @pytest.fixture
 def checkpoints(tmp_path: Path) -> SqliteCheckpoints:
     store = SqliteCheckpoints(str(tmp_path / "c.sqlite3"))
-    store.take_lease("job", owner="a", now=0, lease_s=1e12, is_dead=lambda _: False)
+    store.acquire_lease("job", owner="a", now=0, lease_s=1e12, is_dead=lambda _: False)
     return store
 
 
-def keeper(store: SqliteCheckpoints, *, interval: int = 10, interval_s: float = 3600) -> Checkpointer:
-    return Checkpointer(store, owner="a", interval=interval, interval_s=interval_s)
+def keeper(store: SqliteCheckpoints, *, interval: int = 10, interval_s: float = 3600) -> CheckpointWriter:
+    return CheckpointWriter(store, owner="a", interval=interval, interval_s=interval_s)
 
 
 def saved_line(store: SqliteCheckpoints) -> int:
@@ -109,7 +109,7 @@ def test_end_is_not_held_up_for_longer_than_its_deadline(checkpoints: SqliteChec
 
 
 def test_process_that_has_lost_the_lease_gives_up_at_once(checkpoints: SqliteCheckpoints) -> None:
-    checkpoints.take_lease("job", owner="b", now=2e12, lease_s=1, is_dead=lambda _: True)
+    checkpoints.acquire_lease("job", owner="b", now=2e12, lease_s=1, is_dead=lambda _: True)
     keeping = keeper(checkpoints)
     keeping.start()
     assert not keeping.close(NOTED, deadline_s=3600)

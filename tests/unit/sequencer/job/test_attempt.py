@@ -84,7 +84,7 @@ class FakePartition:
         last = parse(sent - 1, self.values[-1]) if self.values else None
         return ResumePoint(0, sent, sent, checkpoint.place if checkpoint else START, last), self
 
-    def make_room(self, records: Records) -> None:
+    def wait_for_capacity(self, records: Records) -> None:
         self.lease.safe = False  # it ran out while room was waited for
 
     def poll(self, timeout_s: float) -> None:
@@ -101,7 +101,7 @@ class FakePartition:
     def drain(self, *, until: Callable[[], bool]) -> bool:
         return True
 
-    def check_kept(self, checkpoint: Checkpoint, *, stop: StopRequest) -> None:
+    def check_records_kept(self, checkpoint: Checkpoint, *, stop: StopRequest) -> None:
         if self.removed:
             raise DataLostError("retention has removed the first rows")
 
@@ -130,7 +130,7 @@ class AwayCheckpoints(SqliteCheckpoints):
 @pytest.fixture
 def checkpoints(tmp_path: Path) -> AwayCheckpoints:
     store = AwayCheckpoints(str(tmp_path / "c.sqlite3"))
-    store.take_lease("job", owner="me", now=0, lease_s=1e9, is_dead=lambda _: False)
+    store.acquire_lease("job", owner="me", now=0, lease_s=1e9, is_dead=lambda _: False)
     return store
 
 
@@ -231,7 +231,7 @@ def test_rows_that_no_checkpoint_knows_of_are_gone_on_behind_with_a_warning(
     first = attempt(replace(parts, source=replace(parts.source, upto=100))).run()
     assert FOUND_RECORDS not in first.extra
     assert "already held" not in caplog.text
-    checkpoints.take_lease("another", owner="me", now=0, lease_s=1e9, is_dead=lambda _: False)
+    checkpoints.acquire_lease("another", owner="me", now=0, lease_s=1e9, is_dead=lambda _: False)
     another = replace(parts, job_id="another")
     for _ in range(2):
         final = attempt(another).run()

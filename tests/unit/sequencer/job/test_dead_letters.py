@@ -74,7 +74,7 @@ def fake_senders(monkeypatch: pytest.MonkeyPatch) -> list[FakeSender]:
         senders.append(FakeSender(config, **how))
         return senders[-1]
 
-    monkeypatch.setattr(dead_letters, "PartitionLog", FakeLog)
+    monkeypatch.setattr(dead_letters, "PartitionReader", FakeLog)
     monkeypatch.setattr(dead_letters, "Sender", fake_sender)
     return senders
 
@@ -128,7 +128,7 @@ def test_busy_topic_of_others_does_not_hold_a_start_up(monkeypatch: pytest.Monke
     growth = [[ours(1), other(1)], [other(2), ours(7)], [other(3)]]
     monkeypatch.setattr(FakeLog, "growth", growth)
     with closing(opened()) as letters:
-        assert letters.settle() == {1, 7}
+        assert letters.find_sent_lines() == {1, 7}
     assert growth == [], "a second after the last of ours was looked at too"
 
 
@@ -138,4 +138,4 @@ def test_job_that_is_to_stop_does_not_look_for_its_letters() -> None:
     with closing(opened(stop)) as letters:
         stop.request("SIGTERM")
         with pytest.raises(StopRequestedError):
-            letters.settle()
+            letters.find_sent_lines()

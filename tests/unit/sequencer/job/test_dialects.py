@@ -16,7 +16,7 @@ import zstandard
 from csvpipe.noted_dialect import open_proof_input
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
 from sequencer.errors import BadRowError, JobSettingsError, JobUsageError
-from sequencer.job.dialect_notes import FileDialect, check_same_dialect, note_dialects, read_dialects
+from sequencer.job.dialect_notes import FileDialect, check_same_dialect, describe_dialects, read_dialects
 from sequencer.job.input import JobInput, open_input
 from sequencer.job.ranges import plan_ranges
 from sequencer.model.checkpoint import Checkpoint
@@ -183,7 +183,7 @@ def test_job_notes_how_it_reads_each_file(tmp_path: Path) -> None:
         file(tmp_path / "2.csv", b"a;b\n3;4\n"),
         file(tmp_path / "3.csv", "a,b\n5,6\n".encode("utf-16")),
     ]
-    noted = json.loads(json.dumps(note_dialects(opened(*paths).heads)))
+    noted = json.loads(json.dumps(describe_dialects(opened(*paths).heads)))
     assert noted == {
         "dialects": [
             {"files": 2, "delimiter": ";", "encoding": "utf-8"},
@@ -201,7 +201,7 @@ def test_job_notes_how_it_reads_each_file(tmp_path: Path) -> None:
 
 def test_job_that_would_read_otherwise_than_it_began_is_refused(tmp_path: Path) -> None:
     path = file(tmp_path / "1.csv", b"a;b\n1;2\n")
-    noted = note_dialects(opened(path).heads)
+    noted = describe_dialects(opened(path).heads)
     check_same_dialect({}, opened(path, delimiter=",").heads, job_id="job")
     check_same_dialect(noted, opened(path).heads, job_id="job")
     with pytest.raises(
@@ -218,7 +218,7 @@ class Proof:
         self.store = directory / "checkpoints.sqlite3"
         source = opened(self.path, delimiter=",")
         checkpoints = SqliteCheckpoints(str(self.store))
-        checkpoints.take_lease("job", owner="me", now=0.0, lease_s=9e9, is_dead=lambda _: False)
+        checkpoints.acquire_lease("job", owner="me", now=0.0, lease_s=9e9, is_dead=lambda _: False)
         checkpoints.save(
             Checkpoint(
                 job_id="job",
@@ -227,7 +227,7 @@ class Proof:
                 partition=0,
                 first_offset=0,
                 sources=source.identity,
-                extra=note_dialects(source.heads),
+                extra=describe_dialects(source.heads),
             ),
             owner="me",
         )

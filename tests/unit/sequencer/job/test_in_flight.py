@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from sequencer.job.in_flight import CLOCK_DIFFERENCE_S, InFlight, arrived_at
+from sequencer.job.in_flight import CLOCK_DIFFERENCE_S, InFlight, arrived_by
 from sequencer.job.target import quiet_s
 from sequencer.kafka.sender import Sender
 from sequencer.model.checkpoint import Checkpoint, JobStatus
@@ -50,9 +50,9 @@ def test_own_try_is_the_last_that_has_sent(queued_until: float) -> None:
 
 
 def test_request_has_arrived_or_is_refused_once_its_records_are_too_old() -> None:
-    assert arrived_at(NOW, limit_s=90, unfenced_s=180) == NOW + 90 + CLOCK_DIFFERENCE_S
-    assert arrived_at(NOW, limit_s=None, unfenced_s=180) == NOW + 180
-    assert arrived_at(0.0, limit_s=None, unfenced_s=180) == 0.0
+    assert arrived_by(NOW, limit_s=90, unfenced_s=180) == NOW + 90 + CLOCK_DIFFERENCE_S
+    assert arrived_by(NOW, limit_s=None, unfenced_s=180) == NOW + 180
+    assert arrived_by(0.0, limit_s=None, unfenced_s=180) == 0.0
 
 
 @pytest.mark.parametrize(("lag_ms", "rest_s"), [(30_000, 50.0), (60_000, 95.0), (10_000, 20.0)])

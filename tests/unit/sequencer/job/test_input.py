@@ -123,7 +123,7 @@ def test_planning_of_ranges_ends_when_the_job_is_to_stop(tmp_path: Path) -> None
     stop.request("SIGTERM")
     source = opened(write(tmp_path / "a.csv", [["x", "y"], ["1", "2"]]))
     with pytest.raises(StopRequestedError):
-        plan_ranges(source, 2, go_on=stop.check)
+        plan_ranges(source, 2, check_stop=stop.check)
 
 
 def test_ranges_of_a_packed_file_are_refused(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_outage_that_outlasts_the_retries_ends_the_job_and_frees_the_lease(
     with pytest.raises(TryAgainError, match="away"):
         run_job(parts, StopRequest())
     assert len(attempts.remembered) == 3
-    parts.checkpoints.take_lease("j", owner="another", now=0, lease_s=60, is_dead=lambda _: False)
+    parts.checkpoints.acquire_lease("j", owner="another", now=0, lease_s=60, is_dead=lambda _: False)
 
 
 def test_whoever_gets_on_between_outages_has_all_retries_again(parts: JobParts, attempts: FakeAttempts) -> None:
@@ -137,7 +137,7 @@ def test_job_that_another_process_runs_for_too_long_is_not_begun(
     parts: JobParts, attempts: FakeAttempts, lease_wait_s: float
 ) -> None:
     set_on(parts, lease_wait_s=lease_wait_s)
-    parts.checkpoints.take_lease("j", owner="another", now=4e9, lease_s=60, is_dead=lambda _: False)
+    parts.checkpoints.acquire_lease("j", owner="another", now=4e9, lease_s=60, is_dead=lambda _: False)
     with pytest.raises(LeaseHeldError, match="run by another"):
         run_job(parts, StopRequest())
     assert attempts.remembered == []
@@ -148,21 +148,21 @@ def test_lease_that_is_held_is_waited_for(
 ) -> None:
     monkeypatch.setattr(job, "_LEASE_POLL_S", 0.01)
     held = [LeaseHeldError("held", owner="another", lease_until="2026-01-31")] * 3
-    take = parts.checkpoints.take_lease
+    take = parts.checkpoints.acquire_lease
 
     def take_later(*positional: Any, **named: Any) -> None:
         if held:
             raise held.pop()
         take(*positional, **named)
 
-    monkeypatch.setattr(parts.checkpoints, "take_lease", take_later)
+    monkeypatch.setattr(parts.checkpoints, "acquire_lease", take_later)
     attempts.steps = [DONE]
     assert run_job(parts, StopRequest()) is DONE
     assert caplog.text.count("job j is run by another, whose lease lasts until 2026-01-31; waiting") == 1
 
 
 def test_wish_to_stop_ends_the_waiting_for_a_lease_that_another_holds(parts: JobParts, attempts: FakeAttempts) -> None:
-    parts.checkpoints.take_lease("j", owner="another", now=4e9, lease_s=60, is_dead=lambda _: False)
+    parts.checkpoints.acquire_lease("j", owner="another", now=4e9, lease_s=60, is_dead=lambda _: False)
     stop = StopRequest()
     threading.Timer(0.05, stop.request, ["SIGTERM"]).start()
     with pytest.raises(StopRequestedError):

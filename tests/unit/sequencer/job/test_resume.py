@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sequencer.errors import DataLostError, ForeignRecordsError, JobUsageError, OrderBrokenError, SourceChangedError
-from sequencer.job.resume import ResumePoint, check_letters, check_same_job, check_source, settle
+from sequencer.job.resume import ResumePoint, check_gaps, check_same_job, check_source, find_resume_point
 from sequencer.kafka.partition_reader import LogRecord, LogTail
 from sequencer.model.checkpoint import Checkpoint
 from sequencer.model.source_position import START, SourcePosition
@@ -51,7 +51,7 @@ def start_of(
     dead_letters: bool = False,
 ) -> ResumePoint:
     find_first = not_asked if first is None else lambda _last: first
-    return settle(
+    return find_resume_point(
         checkpoint=checkpoint,
         tail=found,
         names={NAME},
@@ -194,17 +194,17 @@ def test_dead_letters_let_lines_run_ahead_of_offsets() -> None:
 def test_rows_without_a_record_must_be_dead_letters_each() -> None:
     noted = replace(NOTED, last_line=110, total_sent=100, dead_lettered=10)
     start = start_of(noted, tail(high=120, line=130), dead_letters=True)  # 15 records and 5 rows more
-    check_letters(start, noted, [3, 111, 112, 113, 114, 130, 131], before_line=0)
+    check_gaps(start, noted, [3, 111, 112, 113, 114, 130, 131], before_line=0)
     for letters in ([111, 112, 113, 114], [111, 112, 113, 114, 115, 116], []):
         with pytest.raises(OrderBrokenError, match=f"15 have a record in the log and {len(letters)} a dead letter"):
-            check_letters(start, noted, letters, before_line=0)
+            check_gaps(start, noted, letters, before_line=0)
 
 
 def test_without_a_checkpoint_all_dead_letters_of_the_range_count() -> None:
     start = ResumePoint(first_offset=2, last_line=30, sent=10, place=START)
-    check_letters(start, None, range(11, 21), before_line=10)
+    check_gaps(start, None, range(11, 21), before_line=10)
     with pytest.raises(OrderBrokenError, match="rows 11 to 30, 10 have a record in the log and 9"):
-        check_letters(start, None, range(11, 20), before_line=10)
+        check_gaps(start, None, range(11, 20), before_line=10)
 
 
 def test_job_goes_on_only_where_and_how_it_began() -> None:

@@ -41,7 +41,7 @@ def noted(job_id: str) -> Checkpoint:
 
 
 def note(store: SqliteCheckpoints, job_id: str) -> None:
-    store.take_lease(job_id, owner="a", now=0, lease_s=1, is_dead=lambda _: False)
+    store.acquire_lease(job_id, owner="a", now=0, lease_s=1, is_dead=lambda _: False)
     store.save(noted(job_id), owner="a")
 
 

@@ -55,7 +55,7 @@ def test_fields_of_a_message_lie_where_this_version_puts_them(producer: Listenin
     values = [b"a", b"", "größe".encode(), b"x" * 5000]
     for _ in range(2):
         producer.produce(Records.of(values))
-    producer.hurry()
+    producer.flush_soon()
 
     def all_came() -> bool:
         producer.poll(0.1)

@@ -31,7 +31,7 @@ def test_as_long_as_nothing_is_acknowledged_only_a_first_window_is_queued() -> N
     def send_for_ever() -> None:
         while True:
             batch = Records.of([b"x" * 1000] * 100)
-            sending.make_room(batch)
+            sending.wait_for_capacity(batch)
             sending.send(batch, last_line=100 * len(sent) + 100, place=None)
             sent.append(100_000)
 

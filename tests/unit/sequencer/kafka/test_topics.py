@@ -9,7 +9,7 @@ import pytest
 
 from sequencer.errors import TopicError
 from sequencer.kafka import topics
-from sequencer.kafka.topics import make_topics
+from sequencer.kafka.topics import create_topics_if_missing
 
 
 class FakeAdmin:
@@ -41,8 +41,8 @@ class FakeLog:
 
 def test_new_topic_is_waited_for_until_the_brokers_know_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topics, "AdminClient", lambda *_args, **_kwargs: FakeAdmin())
-    monkeypatch.setattr(topics, "PartitionLog", FakeLog)
+    monkeypatch.setattr(topics, "PartitionReader", FakeLog)
     monkeypatch.setattr(topics, "_POLL_S", 0.0)
     monkeypatch.setattr(FakeLog, "looks", 0)
-    make_topics({}, {"rows": 3})
+    create_topics_if_missing({}, {"rows": 3})
     assert FakeLog.looks == 4

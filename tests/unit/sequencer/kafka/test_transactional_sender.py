@@ -41,7 +41,7 @@ class FakeClient:
             self._offset += count
             self._on_delivered(None, count, self._offset - count)
 
-    def hurry(self) -> None:
+    def flush_soon(self) -> None:
         """There is no lingering."""
 
     def init_transactions(self, timeout_s: float) -> None:
@@ -93,7 +93,7 @@ def sent(batches: int, *, records: int, seconds: float) -> tuple[list[str], list
     sender = opened(records=records, seconds=seconds, told=told.append)
     for number in range(1, batches + 1):
         batch = Records.of([b"x"] * BATCH)
-        sender.make_room(batch)
+        sender.wait_for_capacity(batch)
         sender.send(batch, last_line=number * BATCH, place=None)
     return FakeClient.made[0].calls, [each.records for each in told]
 

@@ -15,7 +15,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from sequencer.metrics.cloudwatch import CloudWatchEmitter
 from sequencer.metrics.dashboard import WIDGETS, dashboard_body
-from sequencer.metrics.job_metrics import METRICS, Metric, RateSample, look, measure
+from sequencer.metrics.job_metrics import METRICS, Metric, RateSample, measure, take_sample
 from sequencer.model.progress import Progress
 from tests.support.waiting import wait_until
 
@@ -72,7 +72,7 @@ def test_job_that_hangs_before_its_first_acknowledgement_has_an_age() -> None:
 
 
 def test_what_has_failed_before_the_last_look_is_not_counted_again() -> None:
-    before = look(HALFWAY, now=100.0)
+    before = take_sample(HALFWAY, now=100.0)
     more = replace(HALFWAY, errors=HALFWAY.errors + 2, dead_lettered=HALFWAY.dead_lettered + 1)
     counted = (Metric.ERRORS, Metric.RETRIES, Metric.DEAD_LETTERS)
     assert [measure(HALFWAY, now=110.0, before=before)[each] for each in counted] == [0, 0, 0]
@@ -81,7 +81,7 @@ def test_what_has_failed_before_the_last_look_is_not_counted_again() -> None:
 
 def test_dead_letters_of_earlier_processes_are_not_counted_by_the_next_one() -> None:
     progress = Progress(started_at=50.0)
-    before = look(progress, now=60.0)
+    before = take_sample(progress, now=60.0)
     progress.dead_lettered_before = 7
     progress.dead_lettered = 8
     assert measure(progress, now=70.0, before=before)[Metric.DEAD_LETTERS] == 1
