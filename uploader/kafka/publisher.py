@@ -32,7 +32,7 @@ class Publisher(Protocol):
         """Return if Kafka answers and has the topic, which is created where it is missing.
 
         Raises:
-            AnnounceError: it does not.
+            PublishError: it does not.
         """
 
     def close(self, *, timeout_s: float) -> None:

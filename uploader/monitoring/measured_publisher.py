@@ -28,7 +28,7 @@ class MeasuredPublisher:
         """Return if Kafka answers.
 
         Raises:
-            AnnounceError: it does not.
+            PublishError: it does not.
         """
         self._announcer.check(timeout_s=timeout_s)
 

@@ -175,7 +175,7 @@ class UploadService:
         Raises:
             UploadNotFoundError: there is none of this id.
             UploadGoneError: it was deleted.
-            AnnounceError: all has landed, and Kafka does not take the message.
+            PublishError: all has landed, and Kafka does not take the message.
         """
         holder = self._store.read(upload_id)[0].holder
 

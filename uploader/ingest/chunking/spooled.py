@@ -128,7 +128,7 @@ class SpoolFile:
 
     def close(self) -> None:
         """Close the spool."""
-        self._scanner = None  # as in StreamingCut.stop
+        self._scanner = None  # as in StreamingChunker.stop
         os.close(self.fd)
 
     def check_stopped(self) -> None:
