@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 
 from csvscan import CsvFormatError, Dialect, Scanner
-from csvscan.multibyte import needs_trail_mask
 
 
 class ChunkReading:
@@ -18,8 +17,7 @@ class ChunkReading:
         self.row_fault: str | None = None
         self._header_bytes = header_bytes
         self._hash = hashlib.sha256()
-        separator = delimiter.encode()
-        dialect = Dialect(separator, multibyte=encoding if needs_trail_mask(encoding, separator) else None)
+        dialect = Dialect.for_encoding(delimiter.encode(), encoding)
         self._scanner = Scanner(dialect=dialect, expected_fields=None, byte_offset=header_bytes)
 
     @property

@@ -1,34 +1,39 @@
-"""Finds where the records of a CSV end, at memory speed, and what is wrong with it."""
+"""Finds record ends and format violations in a CSV, at memory speed.
 
+Other packages import these names only; the modules inside are not an interface.
+"""
+
+from csvscan.block_scanner import BlockScanner, WholeRows, scan_rows
 from csvscan.delimiters import DelimiterError, parse_delimiter
-from csvscan.dialect import BOM, Dialect
+from csvscan.dialect import Dialect
 from csvscan.encoding import UNKNOWN_8BIT, UnsupportedEncodingError, check_encoding
-from csvscan.errors import CsvFormatError
+from csvscan.errors import BACKSLASH_HINT, CsvFormatError
 from csvscan.fields import split_record
-from csvscan.header import MAX_HEADER_BYTES, Header, HeaderFinder
+from csvscan.header import Header, HeaderFinder
 from csvscan.scan import Scan
 from csvscan.scanner import Scanner
 from csvscan.sniff import sniff_delimiter
-from csvscan.transcode import BOM_PROBE_BYTES, MultibyteTranscoder, Utf16Transcoder, detect_bom
+from csvscan.transcoder import UTF_16, Transcoder, check_declared
 
 __all__ = [
-    "BOM",
-    "BOM_PROBE_BYTES",
-    "MAX_HEADER_BYTES",
+    "BACKSLASH_HINT",
     "UNKNOWN_8BIT",
+    "UTF_16",
+    "BlockScanner",
     "CsvFormatError",
     "DelimiterError",
     "Dialect",
     "Header",
     "HeaderFinder",
-    "MultibyteTranscoder",
     "Scan",
     "Scanner",
+    "Transcoder",
     "UnsupportedEncodingError",
-    "Utf16Transcoder",
+    "WholeRows",
+    "check_declared",
     "check_encoding",
-    "detect_bom",
     "parse_delimiter",
+    "scan_rows",
     "sniff_delimiter",
     "split_record",
 ]

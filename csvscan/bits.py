@@ -92,11 +92,17 @@ class MaskMaker:
 
     def any_of(self, block: Block, some: bytes) -> Words | None:
         """Return where ``block`` holds one of the bytes ``some``, or None where it nowhere does."""
-        union: Words | None = None
+        found: Words | None = None
         for byte in some:
-            found = self.mask(block, byte)
-            union = found if union is None else union if found is None else union | found
-        return union
+            found = union(found, self.mask(block, byte))
+        return found
+
+
+def union(left: Words | None, right: Words | None) -> Words | None:
+    """Return the bits that are set in either mask; None stands for an empty mask."""
+    if left is None or right is None:
+        return right if left is None else left
+    return left | right
 
 
 def zeros(size: int) -> Words:

@@ -1,13 +1,14 @@
-"""Which bytes separate fields and which quote them."""
+"""The delimiter and the quote of a CSV."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
+
+from csvscan.multibyte import needs_trail_mask
 
 DELIMITERS = b",;\t|"
-"""What is tried when no delimiter is given (:mod:`csvscan.sniff`)."""
-
-BOM = b"\xef\xbb\xbf"
+"""The delimiters that are tried if none is given (:mod:`csvscan.sniff`)."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,11 @@ class Dialect:
     Quotes within a quoted field are doubled; LF, CRLF and CR end lines.
 
     Attributes:
-        multibyte: the encoding, where it is one in which the delimiter may also be the second byte of a character
-            (:mod:`csvscan.multibyte`), so that not every such byte is a delimiter.
+        multibyte: the encoding, if it is one in which the delimiter may also be the second byte of a character
+            (:mod:`csvscan.multibyte`), so that not every such byte is a delimiter; else None.
 
     Raises:
-        ValueError: for anything but two different single ASCII bytes that are neither NUL, LF nor CR.
+        ValueError: unless both are single ASCII bytes other than NUL, LF and CR, and differ.
     """
 
     delimiter: bytes = b","
@@ -34,3 +35,8 @@ class Dialect:
                 raise ValueError(f"{name} must be one ASCII byte other than NUL, LF and CR, not {value!r}")
         if self.delimiter == self.quote:
             raise ValueError(f"delimiter and quote must differ, both are {self.quote!r}")
+
+    @classmethod
+    def for_encoding(cls, delimiter: bytes, encoding: str | None) -> Self:
+        """Return the dialect with this delimiter in content in ``encoding``."""
+        return cls(delimiter, multibyte=encoding if needs_trail_mask(encoding, delimiter) else None)

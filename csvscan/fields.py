@@ -9,7 +9,8 @@ from functools import lru_cache
 import numpy as np
 
 from csvscan.bits import Block, positions
-from csvscan.dialect import BOM, Dialect
+from csvscan.bom import BOM
+from csvscan.dialect import Dialect
 from csvscan.multibyte import TrailMask
 
 _NO_DELIMITER = 0xFF

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from csvscan.bits import Block
-from csvscan.dialect import BOM, DELIMITERS, Dialect
+from csvscan.bom import BOM
+from csvscan.dialect import DELIMITERS, Dialect
 from csvscan.encoding import encoding_check
 from csvscan.errors import (
     BACKSLASH_HINT,
@@ -163,7 +164,7 @@ class HeaderFinder:
         )
 
     def _dialect_of(self, delimiter: bytes) -> Dialect:
-        return Dialect(delimiter, multibyte=self._multibyte if needs_trail_mask(self._multibyte, delimiter) else None)
+        return Dialect.for_encoding(delimiter, self._multibyte)
 
     def _record_end(self, *, final: bool) -> int | None:
         """Return the end of the first record in what was seen, as far as it is there."""

@@ -63,7 +63,7 @@ class RecordFinder:
             self._quotes.pass_block()
         else:
             self._look_for_backslash(block, quotes)
-            starters = _union(_union(lf, cr), delimiters)
+            starters = bits.union(bits.union(lf, cr), delimiters)
             if starters is None:
                 starters = bits.zeros(block.size)
             outside = ~self._quotes.mask_inside(
@@ -93,12 +93,6 @@ class RecordFinder:
     def finish(self) -> LineEnds:
         """Take the end of the content for the line end of the last record, where that is missing."""
         return self._lines.finish()
-
-
-def _union(left: Words | None, right: Words | None) -> Words | None:
-    if left is None or right is None:
-        return right if left is None else left
-    return left | right
 
 
 def _common(mask: Words | None, other: Words) -> Words | None:

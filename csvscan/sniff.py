@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from csvscan import bits
 from csvscan.bits import Block
-from csvscan.dialect import BOM, DELIMITERS, Dialect
+from csvscan.bom import BOM
+from csvscan.dialect import DELIMITERS, Dialect
 from csvscan.fields import count_odd_quotes, split_record
-from csvscan.multibyte import needs_trail_mask
 from csvscan.records import RecordFinder
 
 SAMPLE_BYTES = 256 * 1024
@@ -91,7 +91,7 @@ class _Reading:
 
     @classmethod
     def of(cls, content: bytes, delimiter: bytes, *, is_whole: bool, encoding: str | None) -> _Reading:
-        dialect = Dialect(delimiter, multibyte=encoding if needs_trail_mask(encoding, delimiter) else None)
+        dialect = Dialect.for_encoding(delimiter, encoding)
         if not content:
             return cls(content, dialect, (), (), is_torn=False)
         finder = RecordFinder(delimiters=delimiter, quote=dialect.quote, multibyte=dialect.multibyte)

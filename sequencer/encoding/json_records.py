@@ -10,11 +10,7 @@ import numpy as np
 import polars as pl
 
 from contracts.counts import counted
-from csvscan.bits import Block
-from csvscan.dialect import Dialect
-from csvscan.errors import BACKSLASH_HINT
-from csvscan.records import RecordFinder
-from csvscan.scan import Scan
+from csvscan import BACKSLASH_HINT, Dialect, scan_rows
 from sequencer.encoding.typed_columns import TypedColumns
 from sequencer.errors import BadRowError
 from sequencer.model.blocks import DeadLetter, EncodedBlock, RecordBlock
@@ -188,9 +184,7 @@ class Encoder:
 
 def row_bounds(block: RecordBlock, dialect: Dialect) -> list[int]:
     """Return where each row of ``block`` starts in its data, and at last where the last one ends."""
-    finder = RecordFinder(delimiters=dialect.delimiter, quote=dialect.quote)
-    ends = Scan(finder.feed(Block(block.data))[0].rows, at_zero=False).row_ends().tolist()
-    return [0, *ends, len(block.data)]
+    return [0, *scan_rows(block.data, dialect).row_ends().tolist(), len(block.data)]
 
 
 def check_columns(columns: Sequence[str]) -> None:

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from csvscan.bits import Block
-from csvscan.records import RecordFinder
-from csvscan.scan import Scan
+from csvscan import scan_rows
 from sequencer.errors import JobUsageError
 from sequencer.job.input import JobInput
 from sequencer.model.blocks import RecordBlock
@@ -70,9 +68,7 @@ def split_input(source: JobInput, places: Sequence[SourcePosition]) -> list[JobI
 
 def _row_end(block: RecordBlock, byte_offset: int, source: JobInput) -> SourcePosition:
     """Return the first row end of ``block`` at or after ``byte_offset`` of its file."""
-    dialect = source.heads[block.start.source_index].header.dialect
-    finder = RecordFinder(delimiters=dialect.delimiter, quote=dialect.quote)
-    scan = Scan(finder.feed(Block(block.data))[0].rows, at_zero=False)
+    scan = scan_rows(block.data, source.heads[block.start.source_index].header.dialect)
     end = scan.first_end_at_or_after(byte_offset - block.start.byte_offset)
     if end is None:
         return block.end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Literal, TypeVar
 
 import zstandard
 
@@ -12,6 +12,7 @@ from sequencer.errors import BadRowError
 from sequencer.source.pieces import cut_up
 
 Packing = Literal["gzip", "zstd"]
+Piece = TypeVar("Piece", bytes, memoryview)
 PROBE_BYTES = 4
 _GZIP = b"\x1f\x8b"
 _MAGIC: dict[bytes, Packing] = {_GZIP: "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -36,7 +37,7 @@ def unpack(pieces: Iterable[bytes], packing: Packing, *, name: str) -> Iterator[
     return (piece for piece in unpacked if piece)
 
 
-def skip(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+def skip(pieces: Iterable[Piece], size: int) -> Iterator[Piece]:
     """Give ``pieces`` without their first ``size`` bytes."""
     for piece in pieces:
         if size >= len(piece):

@@ -6,21 +6,25 @@ import codecs
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 
-from csvscan.delimiters import DelimiterError, parse_delimiter
-from csvscan.encoding import UNKNOWN_8BIT, check_encoding
-from csvscan.errors import CsvFormatError
-from csvscan.header import Header, HeaderFinder
-from csvscan.multibyte import MULTIBYTE_ENCODINGS
-from csvscan.transcode import BOM_PROBE_BYTES, MultibyteTranscoder, Utf16Transcoder, detect_bom
+from csvscan import (
+    UNKNOWN_8BIT,
+    UTF_16,
+    CsvFormatError,
+    DelimiterError,
+    Header,
+    HeaderFinder,
+    Transcoder,
+    check_encoding,
+    parse_delimiter,
+)
 from sequencer.errors import BadRowError, JobSettingsError
 from sequencer.model.blocks import RecordBlock
 from sequencer.model.source_position import SourcePosition
 from sequencer.source.compression import skip
 from sequencer.source.files import SourceFile
 from sequencer.source.row_blocks import RowBlocks
-
-_UTF16 = ("utf-16", "utf-16-le", "utf-16-be")
 
 
 @dataclass(frozen=True)
@@ -86,13 +90,13 @@ def _declared(delimiter: str, encoding: str) -> tuple[bytes | None, str | None]:
         return separator, None
     try:
         name = codecs.lookup(encoding).name
-        return separator, name if name in _UTF16 else check_encoding(encoding)
+        return separator, name if name in UTF_16 else check_encoding(encoding)
     except (LookupError, ValueError) as error:
         raise JobSettingsError(f"ENCODING: {error}") from error
 
 
 @contextmanager
-def read_content(source: SourceFile, head: FileHeader, start: int) -> Iterator[Iterator[bytes]]:
+def read_content(source: SourceFile, head: FileHeader, start: int) -> Iterator[Iterator[bytes | memoryview]]:
     """Give the content from byte ``start`` of it on; what is transcoded is read from its start and counted as UTF-8."""
     if head.transcoded_from is None:
         with source.open(start) as pieces:
@@ -129,48 +133,28 @@ def read_rows(
             return
 
 
-def _decoded(pieces: Iterator[bytes], declared: str | None) -> tuple[str | None, Iterator[bytes]]:
-    """Return what has to be transcoded, by the byte order mark or the declaration, and the text as UTF-8.
+def _decoded(pieces: Iterator[bytes], declared: str | None) -> tuple[str | None, Iterator[memoryview]]:
+    """Return the encoding that the content is transcoded from, or None, and the content.
 
     Raises:
-        CsvFormatError: the mark and the declaration do not fit together.
+        CsvFormatError: the byte order mark contradicts the declared encoding.
     """
-    start = b""
+    transcoder = Transcoder(declared=declared)
+    content = _transcode(pieces, transcoder)
+    first = list(islice(content, 1))
+    return transcoder.transcoded_from, chain(first, content)
+
+
+def _transcode(pieces: Iterator[bytes], transcoder: Transcoder) -> Iterator[memoryview]:
+    """Yield the content in pieces that are not empty; ``transcoded_from`` is known with the first one."""
     for piece in pieces:
-        start += piece
-        if len(start) >= BOM_PROBE_BYTES:
-            break
-    bom = detect_bom(start[:BOM_PROBE_BYTES])
-    kind = bom[0] if bom and bom[0] in _UTF16 else None
-    if declared is not None and (kind or declared in _UTF16) and declared not in ("utf-16", kind):
-        raise _contradiction(declared, kind)
-    if declared == "utf-16" and kind is None:
-        raise _contradiction(declared, kind)
-    text = _chain(start, pieces)
-    if kind is not None:
-        return kind, _transcode(text, Utf16Transcoder(kind))
-    if declared in MULTIBYTE_ENCODINGS:
-        return declared, _transcode(text, MultibyteTranscoder(declared))
-    return None, text
+        if content := transcoder.feed(piece):
+            yield content
+    if content := transcoder.finish():
+        yield content
 
 
-def _contradiction(declared: str, kind: str | None) -> CsvFormatError:
-    found = "no byte order mark of UTF-16" if kind is None else f"the byte order mark of {kind}"
-    return CsvFormatError("invalid_encoding", row=0, byte=0, expected=f"text in {declared}", found=found)
-
-
-def _transcode(pieces: Iterator[bytes], transcoder: Utf16Transcoder | MultibyteTranscoder) -> Iterator[bytes]:
-    for piece in pieces:
-        yield transcoder.feed(piece)
-    yield transcoder.finish()
-
-
-def _chain(start: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    yield start
-    yield from pieces
-
-
-def _first(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+def _first(pieces: Iterator[bytes | memoryview], size: int) -> Iterator[bytes | memoryview]:
     for piece in pieces:
         if size <= 0:
             return

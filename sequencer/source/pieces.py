@@ -1,12 +1,12 @@
-"""Content that comes in pieces, cut to a size that whoever takes it can bear."""
+"""Content in pieces of a limited size."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 
-def cut_up(pieces: Iterable[bytes], size_bytes: int) -> Iterator[memoryview]:
-    """Give the same content in pieces of ``size_bytes`` at most, without copying it."""
+def cut_up(pieces: Iterable[bytes | memoryview], size_bytes: int) -> Iterator[memoryview]:
+    """Yield the same content in pieces of at most ``size_bytes``, without copying it."""
     for piece in pieces:
         view = memoryview(piece)
         for begin in range(0, len(view), size_bytes):

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from csvscan import CsvFormatError, Dialect, Header, HeaderFinder, Utf16Transcoder, detect_bom, sniff_delimiter
+from csvscan import CsvFormatError, Dialect, Header, HeaderFinder, sniff_delimiter
+from csvscan.bom import detect_bom
+from csvscan.transcoder import Utf16Transcoder
 from tests.property.scan_reference import blocks, cut_points, is_unterminated, rows_of_python, scan_in_blocks, texts
 
 BOMS = st.sampled_from(["", "\ufeff"])

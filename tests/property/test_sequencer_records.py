@@ -7,7 +7,6 @@ import io
 import json
 from collections.abc import Sequence
 from typing import Literal
-from unittest.mock import patch
 
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -30,14 +29,14 @@ def blocks_of(
 ) -> tuple[list[str], list[RecordBlock]]:
     finder = HeaderFinder(delimiter=delimiter.encode())
     header = finder.feed(content) or finder.finish()
-    rows = RowBlocks(header=header, source_file="f", start=SourcePosition(0, 0, len(header.prefix)), encoding="utf-8")
+    start = SourcePosition(0, 0, len(header.prefix))
+    rows = RowBlocks(header=header, source_file="f", start=start, encoding="utf-8", block_bytes=block_bytes)
     pieces, position, turn = [], len(header.prefix), 0
     while position < len(content):
         pieces.append(content[position : position + sizes[turn % len(sizes)]])
         position += sizes[turn % len(sizes)]
         turn += 1
-    with patch("sequencer.source.row_blocks.BLOCK_BYTES", block_bytes):
-        return [field.decode() for field in header.fields], list(rows.split(pieces))
+    return [field.decode() for field in header.fields], list(rows.split(pieces))
 
 
 def encoder_for(columns: Sequence[str], delimiter: str = ",", **given: object) -> Encoder:

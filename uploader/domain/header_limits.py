@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic_core import to_json
 
 from contracts.names import BYTES_PER_MB
-from csvscan.errors import CsvFormatError
+from csvscan import CsvFormatError
 from uploader.errors import HeaderRepeatedError
 
 MAX_HEADER_JSON_BYTES = 64 * 1024

@@ -10,7 +10,7 @@ from encodings.aliases import aliases
 from functools import cache
 
 from contracts.names import check_dataset_name
-from csvscan.delimiters import DelimiterError, parse_delimiter
+from csvscan import DelimiterError, parse_delimiter
 from uploader.domain.cutting import ChunkType, CutOptions
 from uploader.errors import InvalidFieldError
 from uploader.settings import Settings

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from csvscan import MAX_HEADER_BYTES, CsvFormatError, Header, HeaderFinder, UnsupportedEncodingError, sniff_delimiter
+from csvscan import CsvFormatError, Header, HeaderFinder, UnsupportedEncodingError, sniff_delimiter
+from csvscan.header import MAX_HEADER_BYTES
 from csvscan.signatures import PROBE_BYTES
 
 

@@ -6,16 +6,11 @@ import codecs
 
 import pytest
 
-from csvscan import (
-    CsvFormatError,
-    HeaderFinder,
-    MultibyteTranscoder,
-    check_encoding,
-    split_record,
-)
+from csvscan import CsvFormatError, HeaderFinder, check_encoding, split_record
 from csvscan.bits import Block, positions
 from csvscan.encoding import encoding_check
 from csvscan.multibyte import MULTIBYTE_ENCODINGS, TrailMask, needs_trail_mask
+from csvscan.transcoder import MultibyteTranscoder
 
 MASKED = [name for name in MULTIBYTE_ENCODINGS if needs_trail_mask(name, b"|")]
 TRICKY = {  # second bytes 0x5C, 0x7C and 0x5E

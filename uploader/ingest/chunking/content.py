@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from csvscan.encoding import UNKNOWN_8BIT, UnsupportedEncodingError
-from csvscan.errors import CsvFormatError
-from csvscan.header import Header, HeaderFinder
-from csvscan.scan import Scan
-from csvscan.scanner import Scanner
-from csvscan.transcode import BOM_PROBE_BYTES, Utf16Transcoder, detect_bom
+from csvscan import (
+    UNKNOWN_8BIT,
+    CsvFormatError,
+    Header,
+    HeaderFinder,
+    Scan,
+    Scanner,
+    Transcoder,
+    UnsupportedEncodingError,
+    check_declared,
+)
 from uploader.domain.cutting import CutOptions, TranscodedFrom
 from uploader.domain.header_limits import check_header
 from uploader.errors import InvalidCsvError, InvalidFieldError
@@ -31,38 +36,45 @@ _HINTS = {
 }
 
 
-class Transcoder:
-    """Passes bytes through, or turns UTF-16 with a BOM into UTF-8 and hashes what came in.
+class SourceTranscoder:
+    """Turns UTF-16 with a byte order mark into UTF-8 and hashes the source; passes other bytes through.
 
     Args:
-        current_row: asked for the row that an error names.
+        current_row: returns the row that an error names.
     """
 
     def __init__(self, *, current_row: Callable[[], int]) -> None:
-        self._current_row = current_row
-        self._start: bytes | None = b""
-        self._utf16: Utf16Transcoder | None = None
+        self._transcoder = Transcoder(current_row=current_row)
         self._source = hashlib.sha256()
-        self.transcoded_from: TranscodedFrom | None = None
+
+    @property
+    def transcoded_from(self) -> TranscodedFrom | None:
+        """Encoding of the source, or None if it is not transcoded."""
+        match self._transcoder.transcoded_from:
+            case "utf-16-le":
+                return "utf-16-le"
+            case "utf-16-be":
+                return "utf-16-be"
+            case _:
+                return None
 
     @property
     def source_sha256(self) -> str | None:
-        """Of the bytes as they came in; None: the content is these bytes."""
-        return None if self._utf16 is None else self._source.hexdigest()
+        """SHA-256 of the source, or None if it is not transcoded, so that the content is the source."""
+        return None if self.transcoded_from is None else self._source.hexdigest()
 
     def feed(self, data: memoryview) -> memoryview:
-        """Return the content that ``data`` gives; a view into ``data`` where nothing has to be done.
+        """Return the content that is complete with ``data``; a view of ``data`` if it is not transcoded.
 
         Raises:
             InvalidCsvError: the UTF-16 is not valid.
         """
-        if self._start is not None:
-            data = self._probe(data)
-        if self._utf16 is None or not data:
-            return data
-        self._source.update(data)
+        is_start = not self._transcoder.has_started
         with csv_errors():
-            return memoryview(self._utf16.feed(data))
+            content = self._transcoder.feed(data)
+        if is_start or self.transcoded_from is not None:  # the first bytes count whatever they prove to be
+            self._source.update(data)
+        return content
 
     def finish(self) -> memoryview:
         """Return the rest.
@@ -70,44 +82,17 @@ class Transcoder:
         Raises:
             InvalidCsvError: the UTF-16 ends within a character.
         """
-        rest = memoryview(b"")
-        if self._start is not None:
-            rest = self._begin(memoryview(self._start))
-        if self._utf16 is None:
-            return rest
-        self._source.update(rest)
         with csv_errors():
-            return memoryview(self._utf16.feed(rest) + self._utf16.finish())
+            return self._transcoder.finish()
 
     def check(self) -> None:
-        """Say again, once everything valid was scanned, what was not valid.
+        """Raise the error of :meth:`feed` or :meth:`finish` again, after all valid text was scanned.
 
         Raises:
-            InvalidCsvError: as :meth:`feed` and :meth:`finish` do, with the row that is the current one now.
+            InvalidCsvError: as these do, with the row that is current now.
         """
-        if self._utf16 is not None:
-            with csv_errors():
-                self._utf16.finish()
-
-    def _probe(self, data: memoryview) -> memoryview:
-        """Hold the first bytes back until they tell which BOM there is."""
-        if self._start:
-            data = memoryview(self._start + bytes(data))
-        if len(data) < BOM_PROBE_BYTES:
-            self._start = bytes(data)
-            return data[:0]
-        return self._begin(data)
-
-    def _begin(self, data: memoryview) -> memoryview:
-        self._start = None
-        bom = detect_bom(bytes(data[:BOM_PROBE_BYTES]))
-        if bom is not None and bom[0] == "utf-16-le":
-            self.transcoded_from = "utf-16-le"
-        elif bom is not None and bom[0] == "utf-16-be":
-            self.transcoded_from = "utf-16-be"
-        if self.transcoded_from is not None:
-            self._utf16 = Utf16Transcoder(self.transcoded_from, current_row=self._current_row)
-        return data
+        with csv_errors():
+            self._transcoder.check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +118,7 @@ class ContentScanner:
         if transcoded_from is not None:
             # A declared encoding was said of the source; what it became is valid UTF-8.
             with csv_errors():
-                _check_declared(encoding, transcoded_from)
+                check_declared(encoding, transcoded_from)
             encoding = None
         try:
             self._header_finder = HeaderFinder(delimiter=options.delimiter, encoding=encoding)
@@ -230,18 +215,6 @@ class ContentScanner:
     def _scan(self, scanner: Scanner, data: memoryview) -> ScannedBlock:
         place = self.end
         return ScannedBlock(data=data, scan=scanner.feed(data), place=place)
-
-
-def _check_declared(encoding: str | None, transcoded_from: TranscodedFrom) -> None:
-    """Check that a source in UTF-16 was not declared to be something else."""
-    if encoding not in (None, "utf-16", transcoded_from):
-        raise CsvFormatError(
-            "invalid_encoding",
-            row=0,
-            byte=0,
-            expected=f"text in {encoding}",
-            found=f"the byte order mark of {transcoded_from}",
-        )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from contracts.names import chunk_filename
 from uploader.disk.staging import fsync_directory
 from uploader.domain.cutting import CutChunk, CutResult
 from uploader.domain.header_limits import check_repetition
-from uploader.ingest.chunking.content import ContentScanner, Transcoder
+from uploader.ingest.chunking.content import ContentScanner, SourceTranscoder
 from uploader.ingest.chunking.cutter import ChunkBounds
 
 
@@ -51,7 +51,7 @@ class ChunkingJob:
         self,
         *,
         scanner: ContentScanner,
-        transcoder: Transcoder,
+        transcoder: SourceTranscoder,
         content_sha256: str,
         spans: list[ChunkBounds],
         sha256: list[str],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from contracts.names import BYTES_PER_MB
-from csvscan.scan import Scan
+from csvscan import Scan
 from uploader.domain.cutting import ChunkType, CutOptions
 
 

@@ -17,12 +17,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from csvscan.dialect import Dialect
-from csvscan.scanner import Scanner
+from csvscan import Dialect, Scanner
 from uploader.domain.cutting import ChunkType, CutOptions, CutResult
 from uploader.errors import InvalidCsvError
 from uploader.ingest.chunking.blocks import DEFAULT_BLOCK_BYTES, Block
-from uploader.ingest.chunking.content import ContentScanner, ScannedBlock, Transcoder
+from uploader.ingest.chunking.content import ContentScanner, ScannedBlock, SourceTranscoder
 from uploader.ingest.chunking.cutter import ChunkBounds, ChunkCutter, NoSink, join_blank_tail, too_many_chunks
 from uploader.ingest.chunking.files import FILE_MODE, copy_range, hash_file, read_blocks, write_all
 from uploader.ingest.chunking.job import ChunkingJob
@@ -69,7 +68,7 @@ class RowIndex:
 class SpoolFile:
     """Cuts a content that lies in one file. All calls block; when ``stopped`` is set they raise StoppedError soon."""
 
-    def __init__(self, *, job: ChunkingJob, transcoder: Transcoder, stopped: threading.Event) -> None:
+    def __init__(self, *, job: ChunkingJob, transcoder: SourceTranscoder, stopped: threading.Event) -> None:
         self._job = job
         self._path = job.directory / SPOOL_FILE
         self.fd = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
@@ -232,7 +231,7 @@ class SpooledChunker:
     ) -> None:
         self._options = options
         self._job = job
-        self._transcoder = Transcoder(current_row=lambda: self._cutter.current_row)
+        self._transcoder = SourceTranscoder(current_row=lambda: self._cutter.current_row)
         self._stopped = threading.Event()
         self._cutter = SpoolFile(job=job, transcoder=self._transcoder, stopped=self._stopped)
         self._content = hashlib.sha256()

@@ -13,7 +13,7 @@ from pathlib import Path
 from uploader.domain.cutting import CutOptions, CutResult
 from uploader.errors import InvalidCsvError
 from uploader.ingest.chunking.blocks import Block, holding
-from uploader.ingest.chunking.content import ContentScanner, Transcoder
+from uploader.ingest.chunking.content import ContentScanner, SourceTranscoder
 from uploader.ingest.chunking.cutter import ChunkCutter, has_blank_tail, join_blank_tail, too_many_chunks
 from uploader.ingest.chunking.digest import ChunkDigests
 from uploader.ingest.chunking.files import GrowingFile, Syncer, copy_range, hash_file
@@ -95,7 +95,9 @@ class StreamingChunker:
     def __init__(self, *, options: CutOptions, job: ChunkingJob, on_failure: Callable[[BaseException], None]) -> None:
         self.options = options
         self._job = job
-        self._transcoder = Transcoder(current_row=lambda: 0 if self._scanner is None else self._scanner.current_row)
+        self._transcoder = SourceTranscoder(
+            current_row=lambda: 0 if self._scanner is None else self._scanner.current_row
+        )
         self._scanner: ContentScanner | None = None
         chunk_worker = Worker(name="chunks", on_failure=on_failure)
         self._digests = ChunkDigests(chunk_worker=chunk_worker, on_failure=on_failure)

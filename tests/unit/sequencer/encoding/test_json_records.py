@@ -209,14 +209,15 @@ def test_dead_letter_of_a_huge_row_is_no_longer_than_kafka_takes() -> None:
     assert len(dead_letter_json(letter, job_id="job", etag="e")) < MAX_RECORD_BYTES
 
 
-def test_quote_that_is_not_closed_is_named_before_it_takes_all_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sequencer.source.row_blocks.LONGEST_ROW_BYTES", 10_000_000)
+def test_unterminated_quote_is_reported_before_it_uses_up_the_memory() -> None:
     finder = HeaderFinder()
     header = finder.feed(b"a,b\n") or finder.finish()
-    rows = RowBlocks(header=header, source_file="a.csv", start=SourcePosition(0, 0, 4), encoding="utf-8")
+    start = SourcePosition(0, 0, 4)
+    rows = RowBlocks(header=header, source_file="a.csv", start=start, encoding="utf-8", max_row_bytes=10_000_000)
     pieces = (piece for piece in [b'1,2\n3,"', *[b"4,5\n" * 500_000] * 20])
-    with pytest.raises(BadRowError, match="row 2, which begins at byte 8, does not end within 10000000 bytes"):
+    with pytest.raises(BadRowError) as raised:
         list(rows.split(pieces))
+    assert raised.value.extra == {"row": 2, "byte": 8}
     assert next(pieces), "the rest was not read"
 
 

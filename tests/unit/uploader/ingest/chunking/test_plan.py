@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts.names import BYTES_PER_MB
-from csvscan.dialect import Dialect
-from csvscan.scan import Scan
-from csvscan.scanner import Scanner
+from csvscan import Dialect, Scan, Scanner
 from uploader.domain.cutting import ChunkType, CutOptions
 from uploader.ingest.chunking.cutter import ChunkBounds, join_blank_tail, too_many_chunks
 from uploader.ingest.chunking.plan import RowBoundary, RowsPlan, SizePlan, plan_for, spread

@@ -1,4 +1,4 @@
-"""Is a block such that every CSV reader sees the same fields in it, or do only the rules of Python's ``csv`` tell?"""
+"""Whether every CSV parser reads the same fields in a block, or only one that follows Python's ``csv``."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from csvscan.lines import CR, LF
 _QUOTE = 0x22
 
 
-def is_regular(block: Block, *, delimiter: int, masks: MaskMaker) -> bool:
-    """Return whether ``block`` (whole rows) has no lone CR as a line end, and only quotes as in RFC 4180.
+def is_regular(block: Block, *, delimiter: bytes, masks: MaskMaker) -> bool:
+    """Return whether no line of ``block`` (whole rows) ends in a lone CR, and all quotes are where RFC 4180 has them.
 
-    These stand at a field's start and end, and are doubled within it. ``5" pipe`` or ``"a"b`` is not regular.
+    These are at the start and end of a field, and doubled within it. ``5" pipe`` and ``"a"b`` are not regular.
     """
     quotes, lf, cr = (masks.mask(block, byte) for byte in (_QUOTE, LF, CR))
     inside = None if quotes is None else bits.prefix_xor(quotes, carry=False)
-    if cr is not None and _lone(cr, lf, inside):
+    if cr is not None and _has_lone_cr(cr, lf, inside):
         return False
     if quotes is None or inside is None:
         return True
-    return _quotes_are_regular(quotes, inside, _union(lf, cr, masks.mask(block, delimiter)), block.size)
+    separators = bits.union(bits.union(lf, cr), masks.mask(block, delimiter[0]))
+    return _quotes_are_regular(quotes, inside, separators, block.size)
 
 
-def _lone(cr: Words, lf: Words | None, inside: Words | None) -> bool:
-    """Return whether a CR outside of quotes has no LF behind it."""
+def _has_lone_cr(cr: Words, lf: Words | None, inside: Words | None) -> bool:
+    """Return whether a CR outside of quotes is not followed by an LF."""
     lone = cr if lf is None else cr & ~bits.shift_down(lf)
     return bool((lone if inside is None else lone & ~inside).any())
 
@@ -37,10 +38,3 @@ def _quotes_are_regular(quotes: Words, inside: Words, separators: Words | None, 
     unfollowed = closing & ~bits.shift_down(neighbours)
     first = bits.first(unfollowed)
     return first is None or first == size - 1
-
-
-def _union(*masks: Words | None) -> Words | None:
-    union: Words | None = None
-    for mask in masks:
-        union = mask if union is None else union if mask is None else union | mask
-    return union
