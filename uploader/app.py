@@ -131,8 +131,8 @@ async def _start(
     intervals: Intervals,
 ) -> None:
     """Open what the uploader needs; ``stack`` closes it in the opposite order."""
-    holder = settings.replica_name
-    worker = f"{holder}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+    replica = settings.replica_name
+    worker = f"{replica}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
     files = ChunkFiles(settings.temp_dir)
     # One thread for each upload that is announced, and one for each loop: none waits for another.
     threads = BlockingPool(name="uploader", size=settings.max_concurrent_uploads + 5)
@@ -151,11 +151,11 @@ async def _start(
     stack.push_async_callback(threads.run, announcer.close, timeout_s=_FLUSH_S)
 
     outbox = Outbox(
-        store=store, announcer=announcer, holder=holder, base_url=settings.base_url, clock=clock, spans=spans
+        store=store, announcer=announcer, replica=replica, base_url=settings.base_url, clock=clock, spans=spans
     )
     cleaner = _cleaner(settings, store=store, files=files, ballast=ballast, worker=worker, clock=clock)
-    await threads.run(recover, store=store, files=files, cleaner=cleaner, holder=holder, clock=clock)
-    replicas = Replicas(store=store, holder=holder, base_url=settings.base_url, clock=clock)
+    await threads.run(recover, store=store, files=files, cleaner=cleaner, replica=replica, clock=clock)
+    replicas = Replicas(store=store, replica=replica, base_url=settings.base_url, clock=clock)
     await threads.run(_check_in_or_log, replicas)
     await threads.run(ballast.fill)
     event_loop = asyncio.get_running_loop()
@@ -173,7 +173,7 @@ async def _start(
     probe = KafkaProbe(announcer, on_return=poke_outbox)
     reconciler = Reconciler(
         store=store,
-        holder=holder,
+        replica=replica,
         owner=worker,
         after=timedelta(minutes=settings.reannounce_after_minutes),
         limit=settings.reannounce_limit,
@@ -190,7 +190,7 @@ async def _start(
             readiness=app.state.readiness,
             temp_dir=settings.temp_dir,
             limits=DiskLimits(low=settings.low_disk_bytes, kept_free=settings.min_free_disk_bytes),
-            holder=holder,
+            replica=replica,
             clock=clock,
         )
     )
@@ -198,7 +198,7 @@ async def _start(
         store=store,
         outbox=outbox,
         threads=threads,
-        holder=holder,
+        replica=replica,
         bucket=settings.s3_bucket,
         base_url=settings.base_url,
         clock=clock,
@@ -208,7 +208,7 @@ async def _start(
         files=files,
         outbox=outbox,
         replicas=replicas,
-        holder=holder,
+        replica=replica,
         reannounce_limit=settings.reannounce_limit,
         clock=clock,
         ballast=ballast,
@@ -224,7 +224,7 @@ async def _start(
             loop("cleaner", cleaner.run_pass, intervals.clean_s),
         )
     )
-    _log.info("Replica %s serves %s from %s", holder, settings.base_url, settings.temp_dir)
+    _log.info("Replica %s serves %s from %s", replica, settings.base_url, settings.temp_dir)
 
 
 def _kafka(settings: Settings, worker: str) -> KafkaPublisher:
@@ -249,7 +249,7 @@ def _cleaner(
     return Cleaner(
         store=store,
         files=files,
-        holder=settings.replica_name,
+        replica=settings.replica_name,
         owner=worker,
         after=timedelta(hours=settings.cleanup_after_hours),
         low_disk_bytes=settings.low_disk_bytes,

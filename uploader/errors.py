@@ -171,7 +171,7 @@ class ChunkGoneError(CsvPipeError):
 
 
 class ChunkOnOtherReplicaError(CsvPipeError):
-    """The chunk's file lies on another replica, ``holder``, and there is no address to send the client to."""
+    """The chunk's file is on another ``replica``, and there is no address to send the client to."""
 
     code = "chunk_on_other_replica"
     status = 421
@@ -179,7 +179,7 @@ class ChunkOnOtherReplicaError(CsvPipeError):
 
 
 class ChunkRedirectedError(CsvPipeError):
-    """The chunk's file lies on another replica, ``holder``, which has it at ``location``: no fault, but a way."""
+    """The chunk's file is on another ``replica``, which has it at ``location``: no fault, but a way."""
 
     code = "chunk_redirected"
     status = 307
@@ -187,7 +187,7 @@ class ChunkRedirectedError(CsvPipeError):
 
 
 class ReplicaUnavailableError(CsvPipeError):
-    """The chunk's file lies on another replica, ``holder``, which has not been heard of for a while."""
+    """The chunk's file is on another ``replica``, which has not been heard of for a while."""
 
     code = "replica_unavailable"
     status = 503

@@ -61,8 +61,8 @@ def _recover(settings: Settings, *, dry_run: bool) -> list[Finding]:
     files = ChunkFiles(settings.temp_dir)
     with _store(settings, dry_run=dry_run) as store:
         if not dry_run:
-            check_disk(store=store, files=files, holder=settings.replica_name)
-        rebuild = Rebuild(store=store, files=files, holder=settings.replica_name, clock=utc_now, dry_run=dry_run)
+            check_disk(store=store, files=files, replica=settings.replica_name)
+        rebuild = Rebuild(store=store, files=files, replica=settings.replica_name, clock=utc_now, dry_run=dry_run)
         with record_progress(messages()) as progress:
             return list(progress.track(rebuild.run(), total=len(rebuild.upload_ids()), description="uploads"))
 

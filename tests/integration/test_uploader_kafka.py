@@ -140,10 +140,10 @@ def test_announcement_that_is_repeated_by_another_process_has_the_same_trace(
     store.close()
     for _ in range(2):  # each round is a process of its own: nothing but the database is shared
         store = open_store(f"sqlite:///{tmp_path}/manifest.sqlite3")
-        after, holder = timedelta(minutes=30), upload.holder
-        Reconciler(store=store, holder=holder, owner="w", after=after, limit=2, clock=clock).run_pass()
+        after, replica = timedelta(minutes=30), upload.replica
+        Reconciler(store=store, replica=replica, owner="w", after=after, limit=2, clock=clock).run_pass()
         announcer = KafkaPublisher(brokers=[kafka_broker.bootstrap], topic=topic, partitions=1, client_id="test")
-        outbox = Outbox(store=store, announcer=announcer, holder=holder, base_url="http://127.0.0.1:1", clock=clock)
+        outbox = Outbox(store=store, announcer=announcer, replica=replica, base_url="http://127.0.0.1:1", clock=clock)
         assert outbox.run_pass()
         announcer.close(timeout_s=5)
         clock.advance(hours=5)

@@ -105,7 +105,7 @@ def upload_to_each(site: Site, names: list[str]) -> dict[str, str]:
         found[answer.json()["upload_id"]] = name
     for upload_id in found:
         wait_until_announced(site, upload_id)
-    assert {site.replicas.holder_of(upload_id).name for upload_id in found} == {"replica-0", "replica-1"}
+    assert {site.replicas.replica_of(upload_id).name for upload_id in found} == {"replica-0", "replica-1"}
     return found
 
 
@@ -162,10 +162,10 @@ def test_every_download_through_the_proxy_is_the_chunk(site: Site) -> None:
         assert assert_downloads_give_the_source(site.url, upload_id, name) == {0: CHUNKS, 1: CHUNKS}
 
 
-def test_head_and_range_reach_the_holder(site: Site) -> None:
+def test_head_and_range_reach_the_holding_replica(site: Site) -> None:
     [upload_id, *_] = upload_to_each(site, ["north", "south"])
-    holder = site.replicas.holder_of(upload_id)
-    url = download_url(site.replicas.other_than(holder).url, upload_id, 3)
+    replica = site.replicas.replica_of(upload_id)
+    url = download_url(site.replicas.other_than(replica).url, upload_id, 3)
     whole = get(url).content
     head = httpx.head(url, follow_redirects=True, timeout=60, trust_env=False)
     assert (head.status_code, int(head.headers["content-length"]), len(head.history)) == (200, len(whole), 1)
@@ -178,8 +178,8 @@ def test_message_names_the_holder_so_that_nobody_has_to_follow_a_redirect(site: 
     messages = [each for each in announced_messages(site.broker, site.topic) if each.upload_id in uploads]
     assert len(messages) == 2 * CHUNKS
     for message in messages:
-        holder = site.replicas.holder_of(message.upload_id)
-        assert message.api_endpoint == download_url(holder.url, message.upload_id, message.chunk_id)
+        replica = site.replicas.replica_of(message.upload_id)
+        assert message.api_endpoint == download_url(replica.url, message.upload_id, message.chunk_id)
         answer = get(message.api_endpoint, follow=False)
         assert (answer.status_code, hashlib.sha256(answer.content).hexdigest()) == (200, message.sha256)
 
@@ -188,16 +188,16 @@ def test_reports_and_deletes_are_taken_by_either(site: Site) -> None:
     landed, deleted = upload_to_each(site, ["kept", "dropped"])
     for chunk in status(site.url, landed)["chunks"]:
         land(site.url, landed, chunk)
-    holder = site.replicas.holder_of(deleted)
-    other = site.replicas.other_than(holder)
+    replica = site.replicas.replica_of(deleted)
+    other = site.replicas.other_than(replica)
     answer = httpx.delete(f"{other.url}/uploads/{deleted}?force=true", timeout=60, trust_env=False)
     assert answer.status_code == 200, answer.text
     for replica in site.replicas.replicas:
         assert status(replica.url, landed)["status"] == "landed"
         assert status(replica.url, deleted)["status"] == "aborted"
         assert get(download_url(replica.url, deleted, 1)).status_code == 410
-    holder.make_look_old(deleted)
-    wait_until(lambda: deleted not in holder.uploads_on_disk(), what="the holder removes the files", deadline_s=180)
+    replica.make_look_old(deleted)
+    wait_until(lambda: deleted not in replica.uploads_on_disk(), what="the replica removes the files", deadline_s=180)
 
 
 def test_one_key_sent_to_both_at_once_gives_one_upload(site: Site) -> None:
@@ -218,7 +218,7 @@ def test_one_key_sent_to_both_at_once_gives_one_upload(site: Site) -> None:
 def test_one_replica_killed_and_started_again_loses_nothing(site: Site) -> None:
     uploads = upload_to_each(site, ["oak", "elm", "ash", "fir"])
     [lost, survivor] = site.replicas.replicas
-    of_lost = [upload_id for upload_id in uploads if site.replicas.holder_of(upload_id) is lost]
+    of_lost = [upload_id for upload_id in uploads if site.replicas.replica_of(upload_id) is lost]
     of_survivor = [upload_id for upload_id in uploads if upload_id not in of_lost]
     before = {upload_id: status(site.url, upload_id) for upload_id in uploads}
     lost.kill()
@@ -226,11 +226,11 @@ def test_one_replica_killed_and_started_again_loses_nothing(site: Site) -> None:
     assert {upload_id: status(site.url, upload_id) for upload_id in uploads} == before
     url = download_url(site.url, of_lost[0], 1)
     answer = get(url, follow=False)
-    assert (answer.status_code, answer.json()["holder"]) == (307, lost.name)
+    assert (answer.status_code, answer.json()["replica"]) == (307, lost.name)
     wait_until(lambda: get(url, follow=False).status_code == 503, what="it is known to be away", deadline_s=60)
     answer = get(url)
     problem = answer.json()
-    assert (problem["code"], problem["holder"], answer.headers["retry-after"]) == (
+    assert (problem["code"], problem["replica"], answer.headers["retry-after"]) == (
         "replica_unavailable",
         lost.name,
         "10",
@@ -239,7 +239,7 @@ def test_one_replica_killed_and_started_again_loses_nothing(site: Site) -> None:
     for upload_id in of_survivor:
         assert assert_downloads_give_the_source(site.url, upload_id, uploads[upload_id]) == {0: 2 * CHUNKS}
     meanwhile = upload(site.url, "meanwhile").json()["upload_id"]
-    assert site.replicas.holder_of(meanwhile) is survivor
+    assert site.replicas.replica_of(meanwhile) is survivor
 
     lost.start()
     uploads[meanwhile] = "meanwhile"
@@ -252,20 +252,20 @@ def test_one_replica_killed_and_started_again_loses_nothing(site: Site) -> None:
 def test_what_is_asked_for_while_the_holder_is_down_is_done_when_it_is_back(site: Site) -> None:
     again, deleted, *_ = sorted(
         upload_to_each(site, ["iron", "zinc", "lead", "gold"]),
-        key=lambda upload_id: site.replicas.holder_of(upload_id).name,
+        key=lambda upload_id: site.replicas.replica_of(upload_id).name,
     )
-    holder = site.replicas.holder_of(again)
-    assert site.replicas.holder_of(deleted) is holder
-    holder.kill()
+    replica = site.replicas.replica_of(again)
+    assert site.replicas.replica_of(deleted) is replica
+    replica.kill()
     answer = httpx.post(f"{site.url}/uploads/{again}/announce", timeout=60, trust_env=False)
     assert (answer.status_code, answer.json()["status"]) == (202, "awaiting_kafka")
     answer = httpx.delete(f"{site.url}/uploads/{deleted}?force=true", timeout=60, trust_env=False)
     assert answer.status_code == 200, answer.text
-    holder.make_look_old(deleted)
-    holder.start()
+    replica.make_look_old(deleted)
+    replica.start()
     wait_until(lambda: status(site.url, again)["status"] == "announced", what="it is announced again", deadline_s=180)
     assert site.announced({again}) == Counter({(again, c): 2 for c in range(1, CHUNKS + 1)})
-    wait_until(lambda: deleted not in holder.uploads_on_disk(), what="the files are removed", deadline_s=180)
+    wait_until(lambda: deleted not in replica.uploads_on_disk(), what="the files are removed", deadline_s=180)
 
 
 class HeldUpload:
@@ -318,7 +318,7 @@ def test_killed_while_it_receives_nothing_half_done_is_left_on_either(site: Site
         page = get(f"{replica.url}/uploads?limit=200").json()["uploads"]
         assert {each["upload_id"] for each in page} - known == {upload_id}
         assert replica.uploads_on_disk() <= known | {upload_id}
-    assert site.replicas.holder_of(upload_id) is survivor
+    assert site.replicas.replica_of(upload_id) is survivor
     assert {upload_id for upload_id, _ in announcements(site.broker, site.topic)} <= known | {upload_id}
     assert_downloads_give_the_source(site.url, upload_id, accepted.json()["dataset_name"])
 

@@ -13,14 +13,14 @@ from uploader.domain.cutting import ChunkType, CutChunk, CutOptions, CutResult, 
 class UploadOverview:
     """One upload without what may be large: read wherever many are read, or one is read often.
 
-    ``holder`` is the replica on whose disk the chunk files lie; ``traceparent`` (W3C) is what all its announcements
+    ``replica`` is the one whose disk has the chunk files; ``traceparent`` (W3C) is what all its announcements
     belong to, however late they come.
     """
 
     upload_id: str
     dataset_name: str
     state: UploadState
-    holder: str
+    replica: str
     idempotency_key: str | None
     chunk_type: ChunkType
     chunk_size: int
@@ -88,9 +88,9 @@ class ChunkRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicaRecord:
-    """One replica: its disk, the address that it gave last, and when it was last heard of (None: never since 0003)."""
+    """One replica: its disk, the address that it gave last, and when it was last heard of (None: never)."""
 
-    holder: str
+    name: str
     disk_id: str
     base_url: str | None
     seen_at: datetime | None
@@ -101,7 +101,7 @@ def new_upload(
     upload_id: str,
     options: CutOptions,
     result: CutResult,
-    holder: str,
+    replica: str,
     bucket: str,
     idempotency_key: str | None,
     created_at: datetime,
@@ -113,7 +113,7 @@ def new_upload(
         upload_id=upload_id,
         dataset_name=options.dataset_name,
         state=UploadState.CHUNKED,
-        holder=holder,
+        replica=replica,
         idempotency_key=idempotency_key,
         chunk_type=options.chunk_type,
         chunk_size=options.chunk_size,

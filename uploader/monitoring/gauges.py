@@ -49,13 +49,13 @@ class ReplicaGauges(Collector):
     """Measures when it is asked (blocks). What cannot be had is left out; ``csvpipe_ready`` then says why."""
 
     def __init__(
-        self, *, store: Store, readiness: Readiness, temp_dir: Path, limits: DiskLimits, holder: str, clock: Clock
+        self, *, store: Store, readiness: Readiness, temp_dir: Path, limits: DiskLimits, replica: str, clock: Clock
     ) -> None:
         self._store = store
         self._readiness = readiness
         self._temp_dir = temp_dir
         self._limits = limits
-        self._holder = holder
+        self._replica = replica
         self._clock = clock
         self._look = SingleFlightCall(self._look_up, within_s=_LOOK_WITHIN_S)
 
@@ -95,14 +95,14 @@ class ReplicaGauges(Collector):
             "Time since a replica checked in last: this one, and each that holds uploads that have not landed",
             labels=["replica"],
         )
-        for holder, seen_at in found.seen.items():
+        for replica, seen_at in found.seen.items():
             # In the future counts as well: the clock was put back, and a replica that lives has checked in since.
-            replicas.add_metric([holder], abs((self._clock() - seen_at).total_seconds()))
+            replicas.add_metric([replica], abs((self._clock() - seen_at).total_seconds()))
         yield replicas
 
     def _look_up(self) -> _Look:
-        tally = self._store.tally(holder=self._holder)
-        return _Look(tally=tally, seen=self._store.watched_replicas(holder=self._holder))
+        tally = self._store.tally(replica=self._replica)
+        return _Look(tally=tally, seen=self._store.watched_replicas(replica=self._replica))
 
     def _chunks(self, tally: UploadStatistics) -> Iterator[Metric]:
         chunks = GaugeMetricFamily(

@@ -122,8 +122,8 @@ class Store(Protocol):
             UploadInProgressError: chunks are announced or relayed, and ``force`` is not set.
         """
 
-    def claim_unannounced(self, *, holder: str, owner: str, claim_for: timedelta, now: datetime) -> Claim | None:
-        """Claim an upload of ``holder`` that has chunks to announce and that nobody works on.
+    def claim_unannounced(self, *, replica: str, owner: str, claim_for: timedelta, now: datetime) -> Claim | None:
+        """Claim an upload of ``replica`` that has chunks to announce and that nobody works on.
 
         Of several the one that has waited longest since it was tried last, so that none starves the others.
         """
@@ -137,42 +137,42 @@ class Store(Protocol):
     def unannounced(self, upload_id: str, *, limit: int) -> list[ChunkRecord]:
         """Return the first chunks that wait to be announced; none where the upload was deleted."""
 
-    def void_future_moments(self, *, holder: str, now: datetime) -> int:
-        """Let what happened to chunks of ``holder`` in the future have happened ``now``; return how many moments.
+    def void_future_moments(self, *, replica: str, now: datetime) -> int:
+        """Let what happened to chunks of ``replica`` in the future have happened ``now``; return how many moments.
 
         The clock has been put back since: without this nothing would be announced again, or cleaned, until it is there.
         """
 
-    def overdue(self, *, holder: str, before: datetime, reannounce_limit: int, limit: int) -> dict[str, list[int]]:
+    def overdue(self, *, replica: str, before: datetime, reannounce_limit: int, limit: int) -> dict[str, list[int]]:
         """Return ids of chunks by upload that were announced or relayed ``before``, and have not landed.
 
         Those that have failed too, while they were announced again at most ``reannounce_limit`` times; none of an
         upload of which a chunk has landed since: that is slow, and announcing again would make it slower.
         """
 
-    def landed(self, *, holder: str, before: datetime | None, limit: int) -> list[ChunkRecord]:
+    def landed(self, *, replica: str, before: datetime | None, limit: int) -> list[ChunkRecord]:
         """Return chunks whose files may go, those that landed first first (None: whenever they landed)."""
 
-    def adopt(self, upload_ids: Collection[str], *, holder: str) -> list[str]:
-        """Make ``holder`` the holder of uploads that name another one; return their ids."""
+    def adopt(self, upload_ids: Collection[str], *, replica: str) -> list[str]:
+        """Assign uploads that name another replica to ``replica``; return their ids."""
 
-    def unlanded(self, *, holder: str) -> list[UploadOverview]:
-        """Return the uploads of ``holder`` that are neither landed nor deleted."""
+    def unlanded(self, *, replica: str) -> list[UploadOverview]:
+        """Return the uploads of ``replica`` that are neither landed nor deleted."""
 
-    def find_disk(self, holder: str) -> str | None:
-        """Return the id of the disk that belongs to ``holder``; None where no such replica has started yet."""
+    def find_disk(self, replica: str) -> str | None:
+        """Return the id of the disk that belongs to ``replica``; None where no such replica has started yet."""
 
-    def assign_disk(self, holder: str, disk_id: str) -> str:
-        """Make a disk that of ``holder``, unless it has one, and return which it has; a name it had before is free."""
+    def assign_disk(self, replica: str, disk_id: str) -> str:
+        """Make a disk that of ``replica``, unless it has one, and return which it has; a name it had before is free."""
 
-    def find_replica(self, holder: str) -> ReplicaRecord | None:
+    def find_replica(self, replica: str) -> ReplicaRecord | None:
         """Return one replica; None where none of this name has started yet."""
 
-    def check_in(self, holder: str, *, base_url: str, at: datetime) -> None:
-        """Note that ``holder``, which has a disk, lives and where it can be reached."""
+    def check_in(self, replica: str, *, base_url: str, at: datetime) -> None:
+        """Note that ``replica``, which has a disk, lives and where it can be reached."""
 
-    def watched_replicas(self, *, holder: str) -> dict[str, datetime]:
-        """Return when replicas checked in last: ``holder``, and each that has uploads neither landed nor deleted."""
+    def watched_replicas(self, *, replica: str) -> dict[str, datetime]:
+        """Return when replicas checked in last: ``replica``, and each that has uploads neither landed nor deleted."""
 
     def take_lease(self, name: str, *, owner: str, lease_for: timedelta, now: datetime) -> bool:
         """Take or prolong a lease; False where another owner holds it."""
@@ -180,8 +180,8 @@ class Store(Protocol):
     def drop_lease(self, name: str, *, owner: str) -> None:
         """Give a lease back, if it is ours."""
 
-    def tally(self, *, holder: str) -> UploadStatistics:
-        """Count the chunks on the disk of ``holder``, but for those of deleted uploads."""
+    def tally(self, *, replica: str) -> UploadStatistics:
+        """Count the chunks on the disk of ``replica``, but for those of deleted uploads."""
 
     def restore(self, upload: UploadRecord, chunks: Sequence[ChunkRecord]) -> Restored:
         """Store an upload that a manifest file describes, unless it is known.

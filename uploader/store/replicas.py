@@ -21,42 +21,42 @@ class ReplicaTable:
     def __init__(self, engine: Engine) -> None:
         self._replicas_engine = engine
 
-    def find_disk(self, holder: str) -> str | None:
-        """Return the id of the disk that belongs to ``holder``; None where no such replica has started yet."""
+    def find_disk(self, replica: str) -> str | None:
+        """Return the id of the disk that belongs to ``replica``; None where no such replica has started yet."""
         with reading(self._replicas_engine) as connection:
-            return connection.execute(select(replicas.c.disk_id).where(replicas.c.holder == holder)).scalar()
+            return connection.execute(select(replicas.c.disk_id).where(replicas.c.name == replica)).scalar()
 
-    def assign_disk(self, holder: str, disk_id: str) -> str:
-        """Make a disk that of ``holder``, unless it has one, and return which it has; a name it had before is free."""
-        before = and_(replicas.c.disk_id == disk_id, replicas.c.holder != holder)
+    def assign_disk(self, replica: str, disk_id: str) -> str:
+        """Make a disk that of ``replica``, unless it has one, and return which it has; a name it had before is free."""
+        before = and_(replicas.c.disk_id == disk_id, replicas.c.name != replica)
         try:
             with writing(self._replicas_engine) as connection:
-                connection.execute(insert(replicas), {"holder": holder, "disk_id": disk_id})
+                connection.execute(insert(replicas), {"name": replica, "disk_id": disk_id})
                 connection.execute(delete(replicas).where(before))
         except IntegrityError:
-            return self.find_disk(holder) or disk_id
+            return self.find_disk(replica) or disk_id
         return disk_id
 
-    def find_replica(self, holder: str) -> ReplicaRecord | None:
+    def find_replica(self, replica: str) -> ReplicaRecord | None:
         """Return one replica; None where none of this name has started yet."""
-        columns = (replicas.c.holder, replicas.c.disk_id, replicas.c.base_url, replicas.c.seen_at)
+        columns = (replicas.c.name, replicas.c.disk_id, replicas.c.base_url, replicas.c.seen_at)
         with reading(self._replicas_engine) as connection:
-            row = connection.execute(select(*columns).where(replicas.c.holder == holder)).one_or_none()
+            row = connection.execute(select(*columns).where(replicas.c.name == replica)).one_or_none()
         return None if row is None else ReplicaRecord(**row._mapping)
 
-    def check_in(self, holder: str, *, base_url: str, at: datetime) -> None:
-        """Note that ``holder``, which has a disk, lives and where it can be reached."""
+    def check_in(self, replica: str, *, base_url: str, at: datetime) -> None:
+        """Note that ``replica``, which has a disk, lives and where it can be reached."""
         with writing(self._replicas_engine) as connection:
-            ours = replicas.c.holder == holder
+            ours = replicas.c.name == replica
             connection.execute(update(replicas).where(ours).values(base_url=base_url, seen_at=at))
 
-    def watched_replicas(self, *, holder: str) -> dict[str, datetime]:
-        """Return when replicas checked in last: ``holder``, and each that has uploads neither landed nor deleted."""
-        has_unlanded = replicas.c.holder.in_(select(uploads.c.holder).where(uploads.c.state.in_(_UNLANDED)))
+    def watched_replicas(self, *, replica: str) -> dict[str, datetime]:
+        """Return when replicas checked in last: ``replica``, and each that has uploads neither landed nor deleted."""
+        has_unlanded = replicas.c.name.in_(select(uploads.c.replica).where(uploads.c.state.in_(_UNLANDED)))
         query = (
-            select(replicas.c.holder, replicas.c.seen_at)
-            .where(replicas.c.seen_at.is_not(None), or_(replicas.c.holder == holder, has_unlanded))
-            .order_by(replicas.c.holder)
+            select(replicas.c.name, replicas.c.seen_at)
+            .where(replicas.c.seen_at.is_not(None), or_(replicas.c.name == replica, has_unlanded))
+            .order_by(replicas.c.name)
         )
         with reading(self._replicas_engine) as connection:
-            return {row.holder: row.seen_at for row in connection.execute(query)}
+            return {row.name: row.seen_at for row in connection.execute(query)}

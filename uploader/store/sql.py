@@ -158,10 +158,10 @@ class SqlStore(LeaseTable, ReplicaTable, StatisticsTable, RestoreTable, MomentTa
             _write_upload(connection, upload, after)
             return after
 
-    def claim_unannounced(self, *, holder: str, owner: str, claim_for: timedelta, now: datetime) -> Claim | None:
-        """Claim the upload of ``holder`` that nobody works on and that has waited longest since it was tried last."""
+    def claim_unannounced(self, *, replica: str, owner: str, claim_for: timedelta, now: datetime) -> Claim | None:
+        """Claim the upload of ``replica`` that nobody works on and that has waited longest since it was tried last."""
         over = is_over(uploads.c.claimed_until, now=now, length=claim_for)
-        waiting = and_(uploads.c.holder == holder, uploads.c.state == UploadState.CHUNKED.value)
+        waiting = and_(uploads.c.replica == replica, uploads.c.state == UploadState.CHUNKED.value)
         longest = (uploads.c.claimed_until.asc().nulls_first(), uploads.c.created_at)
         columns = (uploads.c.upload_id, uploads.c.claim_owner, uploads.c.claimed_until)
         query = (
@@ -203,7 +203,7 @@ class SqlStore(LeaseTable, ReplicaTable, StatisticsTable, RestoreTable, MomentTa
         with reading(self._engine) as connection:
             return [chunk_of(row) for row in connection.execute(query)]
 
-    def overdue(self, *, holder: str, before: datetime, reannounce_limit: int, limit: int) -> dict[str, list[int]]:
+    def overdue(self, *, replica: str, before: datetime, reannounce_limit: int, limit: int) -> dict[str, list[int]]:
         """Return ids of chunks by upload that were announced or relayed ``before``, and neither landed nor given up."""
         on_their_way = chunks.c.state.in_([state.value for state in ON_THEIR_WAY])
         may_be_sent_again = and_(chunks.c.state == ChunkState.FAILED.value, chunks.c.attempts <= reannounce_limit)
@@ -216,7 +216,7 @@ class SqlStore(LeaseTable, ReplicaTable, StatisticsTable, RestoreTable, MomentTa
         query = (
             select(chunks.c.upload_id, chunks.c.chunk_id)
             .join(uploads)
-            .where(uploads.c.holder == holder, uploads.c.state != UploadState.ABORTED.value)
+            .where(uploads.c.replica == replica, uploads.c.state != UploadState.ABORTED.value)
             .where(or_(on_their_way, may_be_sent_again))
             .where(uploads.c.upload_id.not_in(landing))
             .where(func.coalesce(chunks.c.relayed_at, chunks.c.announced_at) < before)
@@ -229,12 +229,12 @@ class SqlStore(LeaseTable, ReplicaTable, StatisticsTable, RestoreTable, MomentTa
                 found.setdefault(upload_id, []).append(chunk_id)
         return found
 
-    def landed(self, *, holder: str, before: datetime | None, limit: int) -> list[ChunkRecord]:
+    def landed(self, *, replica: str, before: datetime | None, limit: int) -> list[ChunkRecord]:
         """Return chunks whose files may go, those that landed first first (None: whenever they landed)."""
         query = (
             select(*CHUNK_COLUMNS)
             .join(uploads)
-            .where(uploads.c.holder == holder, uploads.c.state != UploadState.ABORTED.value)
+            .where(uploads.c.replica == replica, uploads.c.state != UploadState.ABORTED.value)
             .where(chunks.c.state == ChunkState.LANDED.value)
             .order_by(chunks.c.landed_at, chunks.c.upload_id, chunks.c.chunk_id)
             .limit(limit)
@@ -244,20 +244,20 @@ class SqlStore(LeaseTable, ReplicaTable, StatisticsTable, RestoreTable, MomentTa
         with reading(self._engine) as connection:
             return [chunk_of(row) for row in connection.execute(query)]
 
-    def adopt(self, upload_ids: Collection[str], *, holder: str) -> list[str]:
-        """Make ``holder`` the holder of uploads that name another one; return their ids."""
+    def adopt(self, upload_ids: Collection[str], *, replica: str) -> list[str]:
+        """Assign uploads that name another replica to ``replica``; return their ids."""
         adopted: list[str] = []
         with writing(self._engine) as connection:
             for ids in _batches(sorted(upload_ids)):
-                strangers = and_(uploads.c.upload_id.in_(ids), uploads.c.holder != holder)
+                strangers = and_(uploads.c.upload_id.in_(ids), uploads.c.replica != replica)
                 adopted += connection.execute(select(uploads.c.upload_id).where(strangers)).scalars()
-                connection.execute(update(uploads).where(strangers).values(holder=holder))
+                connection.execute(update(uploads).where(strangers).values(replica=replica))
         return adopted
 
-    def unlanded(self, *, holder: str) -> list[UploadOverview]:
-        """Return the uploads of ``holder`` that are neither landed nor deleted."""
+    def unlanded(self, *, replica: str) -> list[UploadOverview]:
+        """Return the uploads of ``replica`` that are neither landed nor deleted."""
         done = [UploadState.LANDED.value, UploadState.ABORTED.value]
-        query = select(*OVERVIEW_COLUMNS).where(uploads.c.holder == holder, uploads.c.state.not_in(done))
+        query = select(*OVERVIEW_COLUMNS).where(uploads.c.replica == replica, uploads.c.state.not_in(done))
         with reading(self._engine) as connection:
             return [overview_of(row) for row in connection.execute(query.order_by(uploads.c.created_at))]
 

@@ -22,13 +22,13 @@ class StatisticsTable:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def tally(self, *, holder: str) -> UploadStatistics:
-        """Count the chunks on the disk of ``holder``."""
+    def tally(self, *, replica: str) -> UploadStatistics:
+        """Count the chunks on the disk of ``replica``."""
         query = (
             select(chunks.c.state, func.count(), func.min(uploads.c.chunked_at), func.min(_first_sent()))
             .join(uploads)
             .where(chunks.c.state.in_([state.value for state in _COUNTED]))
-            .where(uploads.c.holder == holder, uploads.c.state != UploadState.ABORTED.value)
+            .where(uploads.c.replica == replica, uploads.c.state != UploadState.ABORTED.value)
             .group_by(chunks.c.state)
         )
         with reading(self._engine) as connection:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA = "0006"
+SCHEMA = "0001"
 """The newest revision of ``migrations/versions``: a database that has it needs no migration."""
 
 metadata = MetaData(
@@ -60,7 +60,7 @@ uploads = Table(
     Column("upload_id", String(32), primary_key=True),
     Column("dataset_name", String(128), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("holder", String(128), nullable=False),
+    Column("replica", String(128), nullable=False),
     Column("idempotency_key", String(255), unique=True),
     Column("chunk_type", String(8), nullable=False),
     Column("chunk_size", BigInteger, nullable=False),
@@ -120,7 +120,7 @@ chunks = Table(
 replicas = Table(
     "replicas",
     metadata,
-    Column("holder", String(128), primary_key=True),
+    Column("name", String(128), primary_key=True),
     Column("disk_id", String(32), nullable=False),
     Column("base_url", Text),
     Column("seen_at", Moment),

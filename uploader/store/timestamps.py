@@ -33,9 +33,9 @@ class MomentTable:
     def __init__(self, engine: Engine) -> None:
         self._moments_engine = engine
 
-    def void_future_moments(self, *, holder: str, now: datetime) -> int:
-        """Let what happened to chunks of ``holder`` in the future have happened ``now``; return how many moments."""
-        ours = chunks.c.upload_id.in_(select(uploads.c.upload_id).where(uploads.c.holder == holder))
+    def void_future_moments(self, *, replica: str, now: datetime) -> int:
+        """Let what happened to chunks of ``replica`` in the future have happened ``now``; return how many moments."""
+        ours = chunks.c.upload_id.in_(select(uploads.c.upload_id).where(uploads.c.replica == replica))
         voided = 0
         for column, states in _MOMENTS.items():
             of_states = chunks.c.state.in_([state.value for state in states])

@@ -61,7 +61,7 @@ class Acceptance:
         store: Store,
         outbox: Outbox,
         threads: BlockingPool,
-        holder: str,
+        replica: str,
         bucket: str,
         base_url: str,
         clock: Clock,
@@ -69,7 +69,7 @@ class Acceptance:
         self._store = store
         self._outbox = outbox
         self._threads = threads
-        self._holder = holder
+        self._replica = replica
         self._bucket = bucket
         self._base_url = base_url
         self._clock = clock
@@ -112,7 +112,7 @@ class Acceptance:
             upload_id=upload_id,
             options=options,
             result=replace(result, source_filename=_storable(result.source_filename)),
-            holder=self._holder,
+            replica=self._replica,
             bucket=self._bucket,
             idempotency_key=idempotency_key,
             created_at=created_at or self._clock(),

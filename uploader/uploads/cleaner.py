@@ -33,14 +33,14 @@ _log = logging.getLogger(__name__)
 
 
 class Cleaner:
-    """Removes files of one holder. Calls block."""
+    """Removes files of one replica. Calls block."""
 
     def __init__(
         self,
         *,
         store: Store,
         files: ChunkFiles,
-        holder: str,
+        replica: str,
         owner: str,
         after: timedelta,
         low_disk_bytes: int,
@@ -49,8 +49,8 @@ class Cleaner:
     ) -> None:
         self._store = store
         self._files = files
-        self._holder = holder
-        self._lease = f"clean/{holder}"
+        self._replica = replica
+        self._lease = f"clean/{replica}"
         self._owner = owner
         self._after = after
         self._low_disk_bytes = low_disk_bytes
@@ -91,7 +91,7 @@ class Cleaner:
         """
         self._files.remove_half_received()
         if not self._ballast.drop():
-            chunks = self._store.landed(holder=self._holder, before=None, limit=_CHUNKS_AT_ONCE)
+            chunks = self._store.landed(replica=self._replica, before=None, limit=_CHUNKS_AT_ONCE)
             _log.warning("The disk is full to the last byte: the files of %d landed chunks go", len(chunks))
             for upload_id, group in _by_upload(chunks):
                 self._files.remove_chunks(upload_id, group)
@@ -162,14 +162,14 @@ class Cleaner:
 
     def _clean_old(self) -> None:
         now = self._clock()
-        self._store.void_future_moments(holder=self._holder, now=now)
+        self._store.void_future_moments(replica=self._replica, now=now)
         before = now - self._after
-        while chunks := self._store.landed(holder=self._holder, before=before, limit=_CHUNKS_AT_ONCE):
+        while chunks := self._store.landed(replica=self._replica, before=before, limit=_CHUNKS_AT_ONCE):
             self._clean(chunks)
 
     def _clean_for_room(self) -> None:
         while (free := self._files.free_bytes()) < self._low_disk_bytes:
-            chunks = self._store.landed(holder=self._holder, before=None, limit=_CHUNKS_AT_ONCE_LOW)
+            chunks = self._store.landed(replica=self._replica, before=None, limit=_CHUNKS_AT_ONCE_LOW)
             if not chunks:
                 _log.warning("The disk is low (%d MB free) and no landed chunk is left to remove", free // BYTES_PER_MB)
                 return

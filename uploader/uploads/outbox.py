@@ -49,7 +49,7 @@ class Outbox:
         *,
         store: Store,
         announcer: Publisher,
-        holder: str,
+        replica: str,
         base_url: str,
         clock: Clock,
         spans: Spans | None = None,
@@ -57,7 +57,7 @@ class Outbox:
     ) -> None:
         self._store = store
         self._announcer = announcer
-        self._holder = holder
+        self._replica = replica
         self._base_url = base_url
         self._clock = clock
         self._spans = spans or NoSpans()
@@ -98,7 +98,7 @@ class Outbox:
         while True:
             owner = uuid.uuid4().hex
             claim = self._store.claim_unannounced(
-                holder=self._holder, owner=owner, claim_for=CLAIM_FOR, now=self._clock()
+                replica=self._replica, owner=owner, claim_for=CLAIM_FOR, now=self._clock()
             )
             if claim is None:
                 return True

@@ -52,10 +52,10 @@ class Finding:
 class Rebuild:
     """Goes through the directories of one disk. Calls block."""
 
-    def __init__(self, *, store: Store, files: ChunkFiles, holder: str, clock: Clock, dry_run: bool) -> None:
+    def __init__(self, *, store: Store, files: ChunkFiles, replica: str, clock: Clock, dry_run: bool) -> None:
         self._store = store
         self._files = files
-        self._holder = holder
+        self._replica = replica
         self._clock = clock
         self._dry_run = dry_run
 
@@ -89,7 +89,7 @@ class Rebuild:
         at = self._clock()
         chunks = [self._as_found(chunk, at=at) for chunk in found.chunks]
         counts = _counted(chunks)
-        upload = replace(_summarised(found.upload, chunks, counts, at=at), holder=self._holder)
+        upload = replace(_summarised(found.upload, chunks, counts, at=at), replica=self._replica)
         notes = [f"chunk {chunk.chunk_id}: {chunk.error}" for chunk in chunks if chunk.error is not None]
         if not self._dry_run:
             restored = self._store.restore(upload, chunks)

@@ -22,12 +22,12 @@ _log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Looks for overdue chunks of one holder. Calls block."""
+    """Looks for overdue chunks of one replica. Calls block."""
 
-    def __init__(self, *, store: Store, holder: str, owner: str, after: timedelta, limit: int, clock: Clock) -> None:
+    def __init__(self, *, store: Store, replica: str, owner: str, after: timedelta, limit: int, clock: Clock) -> None:
         self._store = store
-        self._holder = holder
-        self._lease = f"reconcile/{holder}"
+        self._replica = replica
+        self._lease = f"reconcile/{replica}"
         self._owner = owner
         self._after = after
         self._limit = limit
@@ -38,12 +38,12 @@ class Reconciler:
         now = self._clock()
         if not self._store.take_lease(self._lease, owner=self._owner, lease_for=LEASE_FOR, now=now):
             return True
-        voided = self._store.void_future_moments(holder=self._holder, now=now)
+        voided = self._store.void_future_moments(replica=self._replica, now=now)
         if voided:
             _log.warning("The clock was put back: %d moments of chunks lay in the future, and count as now", voided)
         before = now - self._after
         while overdue := self._store.overdue(
-            holder=self._holder, before=before, reannounce_limit=self._limit, limit=_CHUNKS_AT_ONCE
+            replica=self._replica, before=before, reannounce_limit=self._limit, limit=_CHUNKS_AT_ONCE
         ):
             for upload_id, chunk_ids in overdue.items():
                 self._treat(upload_id, chunk_ids, before=before)

@@ -29,44 +29,44 @@ def make_room(*, files: ChunkFiles, ballast: Ballast) -> None:
         ballast.drop()
 
 
-def recover(*, store: Store, files: ChunkFiles, cleaner: Cleaner, holder: str, clock: Clock) -> None:
+def recover(*, store: Store, files: ChunkFiles, cleaner: Cleaner, replica: str, clock: Clock) -> None:
     """Bring disk and manifests together. Several workers may do this at once; the outbox does the announcing.
 
     Raises:
         ManifestUnavailableError: the database does not answer.
         SettingsError: the disk is not that of this replica.
     """
-    check_disk(store=store, files=files, holder=holder)
+    check_disk(store=store, files=files, replica=replica)
     cleaner.sweep()
     try:
-        _adopt_and_look(store=store, files=files, holder=holder, clock=clock)
+        _adopt_and_look(store=store, files=files, replica=replica, clock=clock)
     except (DatabaseFullError, ManifestLostError) as error:  # /ready says so, and uploads are refused
         _log.warning("The start goes on without a look at all files: %s", error.detail)
 
 
-def _adopt_and_look(*, store: Store, files: ChunkFiles, holder: str, clock: Clock) -> None:
-    for upload_id in store.adopt(files.upload_ids(), holder=holder):
+def _adopt_and_look(*, store: Store, files: ChunkFiles, replica: str, clock: Clock) -> None:
+    for upload_id in store.adopt(files.upload_ids(), replica=replica):
         # The files lie on this disk, so this replica serves them, whatever its name was.
-        UploadLog(_log, upload_id).warning("Taken over by replica %s, on whose disk its files lie", holder)
-    for upload in store.unlanded(holder=holder):
+        UploadLog(_log, upload_id).warning("Taken over by replica %s, on whose disk its files lie", replica)
+    for upload in store.unlanded(replica=replica):
         _fail_lost_chunks(upload.upload_id, store=store, files=files, clock=clock)
 
 
-def check_disk(*, store: Store, files: ChunkFiles, holder: str) -> None:
-    """Check that the disk is the one that ``holder`` had before: on any other its chunks would seem lost.
+def check_disk(*, store: Store, files: ChunkFiles, replica: str) -> None:
+    """Check that the disk is the one that ``replica`` had before: on any other its chunks would seem lost.
 
     Raises:
         SettingsError: it is another one: a name that two replicas have, or a volume that is not mounted.
     """
     # In this order: where the row is there, the file was there before it, whatever other workers do.
-    expected = store.find_disk(holder)
+    expected = store.find_disk(replica)
     found = files.disk_id()
     if expected is None:
         found = found or files.name_disk()
-        expected = store.assign_disk(holder, found)
+        expected = store.assign_disk(replica, found)
     if found != expected:
         raise SettingsError(
-            f"TEMP_DIR: {files.root} is not replica {holder}'s: its {DISK_ID_FILE} says {found or 'nothing'}. "
+            f"TEMP_DIR: {files.root} is not replica {replica}'s: its {DISK_ID_FILE} says {found or 'nothing'}. "
             "Is the volume mounted? Has each replica a REPLICA_NAME of its own? Where the disk was really replaced, "
             f"write {expected} into {files.root / DISK_ID_FILE}: chunks that had not landed then count as failed"
         )

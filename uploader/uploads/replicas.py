@@ -18,15 +18,15 @@ _RETRY_AFTER_S = 10
 class Replicas:
     """Says where the chunks of other replicas are to be had. All calls block."""
 
-    def __init__(self, *, store: Store, holder: str, base_url: str, clock: Clock) -> None:
+    def __init__(self, *, store: Store, replica: str, base_url: str, clock: Clock) -> None:
         self._store = store
-        self._holder = holder
+        self._replica = replica
         self._base_url = base_url
         self._clock = clock
 
     def check_in(self) -> bool:
         """Tell the others that this replica lives, and its address, which may be another than before its restart."""
-        self._store.check_in(self._holder, base_url=self._base_url, at=self._clock())
+        self._store.check_in(self._replica, base_url=self._base_url, at=self._clock())
         return True
 
     def elsewhere(
@@ -37,29 +37,28 @@ class Replicas:
         A client is sent on once, and never to the address that it has just asked at: where addresses are mixed up, it
         gets an error that says so instead of going round in circles.
         """
-        place = (
-            f"chunk {chunk_id} of upload {upload.upload_id} lies on replica {upload.holder}, and this is {self._holder}"
-        )
-        found = self._store.find_replica(upload.holder)
+        chunk = f"chunk {chunk_id} of upload {upload.upload_id}"
+        place = f"{chunk} is stored on replica {upload.replica}, not on {self._replica}"
+        found = self._store.find_replica(upload.replica)
         if found is None or found.base_url is None or found.seen_at is None:
-            why = f"{upload.holder} has told nobody its address yet; use the one in the chunk's message"
-            return ChunkOnOtherReplicaError(f"{place}; {why}", holder=upload.holder)
+            why = f"{upload.replica} has told nobody its address yet; use the one in the chunk's message"
+            return ChunkOnOtherReplicaError(f"{place}; {why}", replica=upload.replica)
         if redirected_by is not None or found.base_url == self._base_url:
             sender = "" if redirected_by is None else f", to which {redirected_by} sent for it"
-            why = f"the API_BASE_URL of {upload.holder} leads to another; each replica needs one that leads to itself"
-            return ChunkOnOtherReplicaError(f"{place}{sender}: {why}", holder=upload.holder)
+            why = f"the API_BASE_URL of {upload.replica} leads to another; each replica needs one that leads to itself"
+            return ChunkOnOtherReplicaError(f"{place}{sender}: {why}", replica=upload.replica)
         # In the future counts as well: the clock was put back, and a replica that lives has checked in since.
         if abs(self._clock() - found.seen_at) > AWAY_AFTER:
-            why = f"{upload.holder} was last heard of at {found.seen_at.isoformat(timespec='seconds')}"
+            why = f"{upload.replica} was last heard of at {found.seen_at.isoformat(timespec='seconds')}"
             what_to_do = (
                 "its chunks are on its disk: start it again with the same volume and REPLICA_NAME, and ask again"
             )
             return ReplicaUnavailableError(
-                f"{place}; {why}; {what_to_do}", holder=upload.holder, retry_after_s=_RETRY_AFTER_S
+                f"{place}; {why}; {what_to_do}", replica=upload.replica, retry_after_s=_RETRY_AFTER_S
             )
         url = download_url(upload.upload_id, chunk_id, base_url=found.base_url)
         return ChunkRedirectedError(
-            f"{place}; where {upload.holder} does not answer, ask here again after {AWAY_AFTER.seconds} s",
-            holder=upload.holder,
-            location=f"{url}?redirected_by={self._holder}",
+            f"{place}; where {upload.replica} does not answer, ask here again after {AWAY_AFTER.seconds} s",
+            replica=upload.replica,
+            location=f"{url}?redirected_by={self._replica}",
         )

@@ -47,7 +47,7 @@ class UploadService:
         files: ChunkFiles,
         outbox: Outbox,
         replicas: Replicas,
-        holder: str,
+        replica: str,
         reannounce_limit: int,
         clock: Clock,
         ballast: Ballast | None = None,
@@ -57,7 +57,7 @@ class UploadService:
         self._files = files
         self._outbox = outbox
         self._replicas = replicas
-        self._holder = holder
+        self._replica = replica
         self._reannounce_limit = reannounce_limit
         self._clock = clock
         self._ballast = ballast or Ballast()
@@ -124,7 +124,7 @@ class UploadService:
         fault = "its file was removed after it had landed" if cleaned_up else self._files.fault(chunk)
         if fault is None:
             return self._files.path(chunk), HeldChunk.of(upload, chunk)
-        if not cleaned_up and upload.holder != self._holder:
+        if not cleaned_up and upload.replica != self._replica:
             raise self._replicas.elsewhere(upload, chunk_id, redirected_by=redirected_by)
         if chunk.state not in SAFE_IN_BUCKET:
             UploadLog(_log, upload_id).error("Chunk %d/%d: %s", chunk_id, upload.total_chunks, fault)
@@ -177,13 +177,13 @@ class UploadService:
             UploadGoneError: it was deleted.
             PublishError: all has landed, and Kafka does not take the message.
         """
-        holder = self._store.read(upload_id)[0].holder
+        replica = self._store.read(upload_id)[0].replica
 
         def edit(chunk: ChunkRecord) -> ChunkRecord:
             if chunk.state in SAFE_IN_BUCKET:
                 return chunk
             # Only the replica that holds the files can tell whether they are there.
-            fault = self._files.fault(chunk) if holder == self._holder else None
+            fault = self._files.fault(chunk) if replica == self._replica else None
             return renewed(chunk, by_hand=True) if fault is None else lost(chunk, reason=fault)
 
         upload, chunks = self._store.edit_chunks(upload_id, None, edit, at=self._clock())
@@ -206,7 +206,7 @@ class UploadService:
         """
         upload = self._abort(upload_id, force=force)
         # In this order: a crash between the two leaves files that the cleaner finds by the upload's state.
-        if upload.holder == self._holder:
+        if upload.replica == self._replica:
             self._files.remove_upload(upload_id)
         UploadLog(_log, upload_id).info("Deleted")
         return self.status(upload_id)
@@ -220,7 +220,7 @@ class UploadService:
         except DatabaseFullError:
             upload, chunks = self._store.read(upload_id)
             on_their_way = any(chunk.state in ON_THEIR_WAY for chunk in chunks)
-            if upload.holder != self._holder or (on_their_way and not force):
+            if upload.replica != self._replica or (on_their_way and not force):
                 raise
             # Against the order, as there is no other way: a crash before the mark leaves chunks that count as lost.
             self._files.remove_upload(upload_id)

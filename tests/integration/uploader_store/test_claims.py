@@ -22,8 +22,8 @@ from uploader.store.sql import SqlStore, open_store
 
 
 class TestClaims:
-    def claim(self, store: SqlStore, owner: str, clock: SettableClock, holder: str = "replica-0") -> str | None:
-        claim = store.claim_unannounced(holder=holder, owner=owner, claim_for=CLAIM_FOR, now=clock.now)
+    def claim(self, store: SqlStore, owner: str, clock: SettableClock, replica: str = "replica-0") -> str | None:
+        claim = store.claim_unannounced(replica=replica, owner=owner, claim_for=CLAIM_FOR, now=clock.now)
         return None if claim is None else claim.upload_id
 
     def test_a_new_upload_belongs_to_its_request_until_the_claim_runs_out(
@@ -42,7 +42,7 @@ class TestClaims:
         clock.advance(seconds=1)
         newer = create()
         clock.advance(seconds=30)
-        claim = store.claim_unannounced(holder="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
+        claim = store.claim_unannounced(replica="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
         assert claim is not None
         assert claim.upload_id == older.upload_id
         store.release_claim(claim, until=clock.now + timedelta(seconds=5))
@@ -56,7 +56,7 @@ class TestClaims:
     ) -> None:
         stuck = create()
         clock.advance(seconds=30)
-        claim = store.claim_unannounced(holder="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
+        claim = store.claim_unannounced(replica="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
         assert claim is not None
         renewed_one = create()
         announce(store, renewed_one, clock=clock)
@@ -72,7 +72,7 @@ class TestClaims:
     ) -> None:
         create()
         clock.advance(seconds=30)
-        claim = store.claim_unannounced(holder="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
+        claim = store.claim_unannounced(replica="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
         assert claim is not None
         assert store.renew_claim(claim, claim_for=CLAIM_FOR, now=clock.now)
         clock.advance(seconds=20)
@@ -127,10 +127,10 @@ class TestClaims:
         self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         announce(store, create(), clock=clock)
-        elsewhere = create(holder="replica-1")
+        elsewhere = create(replica="replica-1")
         clock.advance(seconds=30)
         assert self.claim(store, "a", clock) is None
-        assert self.claim(store, "a", clock, holder="replica-1") == elsewhere.upload_id
+        assert self.claim(store, "a", clock, replica="replica-1") == elsewhere.upload_id
 
     def test_a_renewed_announcement_need_not_wait_for_the_first_claim(
         self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]

@@ -77,11 +77,11 @@ class TestRead:
 
         store.list_uploads(Page(limit=10))
         store.find_many([upload.upload_id])
-        store.unlanded(holder=upload.holder)
+        store.unlanded(replica=upload.replica)
         store.read(upload.upload_id)
         store.read_chunk(upload.upload_id, 1)
         clock.advance(minutes=1)
-        assert store.claim_unannounced(holder=upload.holder, owner="a", claim_for=CLAIM_FOR, now=clock.now)
+        assert store.claim_unannounced(replica=upload.replica, owner="a", claim_for=CLAIM_FOR, now=clock.now)
         announce(store, upload, clock=clock)
         land(store, upload, clock=clock)
         store.abort(upload.upload_id, force=True, at=clock.now)

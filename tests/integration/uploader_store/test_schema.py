@@ -6,36 +6,20 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import text
 
 import uploader.store
 from tests.support.uploader.postgres import PostgresServer
-from tests.support.uploader.stored_uploads import CLAIM_FOR
-from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.store.engine import open_engine
-from uploader.store.protocol import Claim
-from uploader.store.rows import values_of
 from uploader.store.sql import SqlStore, open_store
-from uploader.store.tables import SCHEMA, metadata, uploads
+from uploader.store.tables import SCHEMA, metadata
 
 MIGRATIONS = Path(uploader.store.__file__).parent / "migrations"
-
-
-def downgrade(connection: Connection, revision: str) -> None:
-    """Bring the database back to the schema of ``revision``."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.downgrade(config, revision)
 
 
 class TestSchema:
@@ -47,52 +31,6 @@ class TestSchema:
 
     def test_newest_migration_is_the_schema_that_the_code_knows(self) -> None:
         assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == SCHEMA
-
-    def test_upload_from_before_traces_has_none_and_a_new_one_keeps_its_own(
-        self, url: str, clock: SettableClock
-    ) -> None:
-        open_store(url).close()
-        old, chunks = upload_records(at=clock.now)
-        new, _ = upload_records(at=clock.now, traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
-        engine = open_engine(url)
-        with engine.begin() as connection:
-            downgrade(connection, "0003")
-            values = {name: value for name, value in values_of(old).items() if name != "traceparent"}
-            connection.execute(insert(uploads), values)
-        engine.dispose()
-        store = open_store(url)
-        store.create(
-            new,
-            [replace(c, upload_id=new.upload_id) for c in chunks],
-            claim=Claim.new(new.upload_id),
-            claim_for=CLAIM_FOR,
-        )
-        assert store.find_many([old.upload_id, new.upload_id]) == {
-            old.upload_id: old.overview,
-            new.upload_id: new.overview,
-        }
-        store.close()
-
-    def test_uploads_from_before_that_share_a_moment_are_moved_apart(self, url: str, clock: SettableClock) -> None:
-        open_store(url).close()
-        moment = clock.now
-        later = moment + timedelta(microseconds=1)
-        found = dict(zip("abcd", [moment, moment, later, moment], strict=True))
-        old = [replace(upload_records(at=moment)[0], upload_id=each, created_at=at) for each, at in found.items()]
-        engine = open_engine(url)
-        with engine.begin() as connection:
-            downgrade(connection, "0004")
-            connection.execute(insert(uploads), [values_of(each) for each in old])
-        engine.dispose()
-        store = open_store(url)
-        after = {each: upload.created_at - moment for each, upload in store.find_many(list(found)).items()}
-        store.close()
-        assert {each: age // timedelta(microseconds=1) for each, age in after.items()} == {
-            "a": 0,
-            "b": 2,
-            "c": 1,
-            "d": 3,
-        }
 
     def test_up_to_date_database_is_opened_without_what_migrates(self, url: str) -> None:
         open_store(url).close()

@@ -66,10 +66,10 @@ class ReplicaSet:
     replicas: Sequence[Replica]
     proxy: RoundRobinProxy
 
-    def holder_of(self, upload_id: str) -> Replica:
+    def replica_of(self, upload_id: str) -> Replica:
         """Return the one on whose disk the chunks lie."""
-        [holder] = [each for each in self.replicas if upload_id in each.uploads_on_disk()]
-        return holder
+        [replica] = [each for each in self.replicas if upload_id in each.uploads_on_disk()]
+        return replica
 
     def other_than(self, replica: Replica) -> Replica:
         """Return one that is not ``replica``."""

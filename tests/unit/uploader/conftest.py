@@ -19,7 +19,7 @@ from uploader.store.sql import SqlStore, open_store
 from uploader.uploads.outbox import CLAIM_FOR, Outbox
 from uploader.uploads.replicas import Replicas
 
-HOLDER = "replica-0"
+REPLICA = "replica-0"
 
 
 @pytest.fixture(scope="session")
@@ -65,13 +65,13 @@ def outbox(store: SqlStore, kafka: FakePublisher, clock: SettableClock) -> Outbo
         clock.advance(seconds=seconds)
 
     return Outbox(
-        store=store, announcer=kafka, holder=HOLDER, base_url="http://uploader:8000", clock=clock, pause=pause
+        store=store, announcer=kafka, replica=REPLICA, base_url="http://uploader:8000", clock=clock, pause=pause
     )
 
 
 @pytest.fixture
 def replicas(store: SqlStore, clock: SettableClock) -> Replicas:
-    return Replicas(store=store, holder=HOLDER, base_url="http://uploader:8000", clock=clock)
+    return Replicas(store=store, replica=REPLICA, base_url="http://uploader:8000", clock=clock)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_announcement_by_reconciliation_and_by_hand_has_the_same_trace(
 ) -> None:
     upload = create(chunks=1, traceparent=PARENT)
     after = timedelta(minutes=30)
-    reconciler = Reconciler(store=store, holder="replica-0", owner="worker", after=after, limit=2, clock=clock)
+    reconciler = Reconciler(store=store, replica="replica-0", owner="worker", after=after, limit=2, clock=clock)
     outbox.run_pass()
     clock.advance(hours=5)
     reconciler.run_pass()

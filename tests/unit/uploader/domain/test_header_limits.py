@@ -83,7 +83,7 @@ def test_largest_header_that_is_accepted_fits_into_a_message_many_times_over(tmp
         upload_id="0" * 32,
         options=cut_options(dataset_name="d" * 128),
         result=replace(received.result, chunks=[replace(received.result.chunks[0], filename="f" * 251 + ".csv")]),
-        holder="replica-0",
+        replica="replica-0",
         bucket="b" * 63,
         idempotency_key=None,
         created_at=now,

@@ -33,7 +33,7 @@ from uploader.store.guard import DatabaseGuard
 from uploader.store.protocol import UploadStatistics
 from uploader.store.sql import SqlStore
 
-HOLDER = "replica-0"
+REPLICA = "replica-0"
 _PROMETHEUS = yaml.safe_load((MONITORING / "prometheus" / "prometheus.yml").read_text())
 SCRAPE_TIMEOUT_S = float(_PROMETHEUS["global"]["scrape_timeout"].removesuffix("s"))
 """A page that takes longer is as good as none."""
@@ -168,9 +168,9 @@ class TestReplicas:
 
     @pytest.fixture
     def check_in(self, store: SqlStore, clock: SettableClock) -> Callable[[str], None]:
-        def check_in(holder: str) -> None:
-            store.assign_disk(holder, f"disk of {holder}")
-            store.check_in(holder, base_url=f"http://{holder}:8000", at=clock.now)
+        def check_in(replica: str) -> None:
+            store.assign_disk(replica, f"disk of {replica}")
+            store.check_in(replica, base_url=f"http://{replica}:8000", at=clock.now)
 
         return check_in
 
@@ -181,19 +181,23 @@ class TestReplicas:
         create: Callable[..., UploadRecord],
         check_in: Callable[[str], None],
     ) -> None:
-        for holder in (HOLDER, "holds", "holds-failed", "has-landed", "was-deleted", "idle"):
-            check_in(holder)
-        create(holder="holds", chunks=1)
-        create(holder="never-heard-of", chunks=1)
-        given_up = create(holder="holds-failed", chunks=1)
+        for replica in (REPLICA, "holds", "holds-failed", "has-landed", "was-deleted", "idle"):
+            check_in(replica)
+        create(replica="holds", chunks=1)
+        create(replica="never-heard-of", chunks=1)
+        given_up = create(replica="holds-failed", chunks=1)
         store.edit_chunks(given_up.upload_id, None, lambda chunk: lost(chunk, reason="it is a test"), at=clock.now)
-        done = create(holder="has-landed", chunks=1)
+        done = create(replica="has-landed", chunks=1)
         store.edit_chunks(done.upload_id, None, partial(land, clock=clock), at=clock.now)
-        store.abort(create(holder="was-deleted", chunks=1).upload_id, force=True, at=clock.now)
+        store.abort(create(replica="was-deleted", chunks=1).upload_id, force=True, at=clock.now)
         seen_at = clock.now
         clock.advance(seconds=5)
-        check_in(HOLDER)
-        assert store.watched_replicas(holder=HOLDER) == {HOLDER: clock.now, "holds": seen_at, "holds-failed": seen_at}
+        check_in(REPLICA)
+        assert store.watched_replicas(replica=REPLICA) == {
+            REPLICA: clock.now,
+            "holds": seen_at,
+            "holds-failed": seen_at,
+        }
 
     def test_replica_that_is_gone_shows_on_the_page_of_another(self, tmp_path: Path) -> None:
         clock = SettableClock()
@@ -275,7 +279,7 @@ class TestOldestUnlanded:
 
     @pytest.fixture
     def upload(self, create: Callable[..., UploadRecord]) -> UploadRecord:
-        return create(holder=HOLDER, chunks=1)
+        return create(replica=REPLICA, chunks=1)
 
     @pytest.fixture
     def edit(self, store: SqlStore, clock: SettableClock, upload: UploadRecord) -> Callable[..., None]:
@@ -290,12 +294,12 @@ class TestOldestUnlanded:
         clock.advance(hours=2)  # Kafka was away
         announced_at = clock.now
         edit(announced, at=clock.now)
-        assert store.tally(holder=HOLDER).oldest_unlanded == announced_at
+        assert store.tally(replica=REPLICA).oldest_unlanded == announced_at
         clock.advance(seconds=1)
         edit(relayed, evidence={}, at=clock.now)
         clock.advance(minutes=10)
         edit(reported_failed, reason="it is a test", evidence={}, published_at=None, reannounce_limit=3)
-        assert store.tally(holder=HOLDER).oldest_unlanded == announced_at
+        assert store.tally(replica=REPLICA).oldest_unlanded == announced_at
 
     def test_being_announced_again_and_again_does_not_make_it_younger(
         self, store: SqlStore, clock: SettableClock, upload: UploadRecord, edit: Callable[..., None]
@@ -305,10 +309,10 @@ class TestOldestUnlanded:
             edit(announced, at=clock.now)
             clock.advance(minutes=30)
             edit(renewed, by_hand=False)
-            assert store.tally(holder=HOLDER).oldest_unlanded == upload.chunked_at
+            assert store.tally(replica=REPLICA).oldest_unlanded == upload.chunked_at
         edit(announced, at=clock.now)
         edit(failed, reason="it is a test")
-        assert store.tally(holder=HOLDER).oldest_unlanded == upload.chunked_at
+        assert store.tally(replica=REPLICA).oldest_unlanded == upload.chunked_at
 
     def test_being_announced_again_by_hand_begins_anew(
         self, store: SqlStore, clock: SettableClock, edit: Callable[..., None]
@@ -316,16 +320,16 @@ class TestOldestUnlanded:
         edit(announced, at=clock.now)
         clock.advance(minutes=30)
         edit(renewed, by_hand=True)
-        assert store.tally(holder=HOLDER).oldest_unlanded is None
+        assert store.tally(replica=REPLICA).oldest_unlanded is None
         edit(announced, at=clock.now)
-        assert store.tally(holder=HOLDER).oldest_unlanded == clock.now
+        assert store.tally(replica=REPLICA).oldest_unlanded == clock.now
 
     def test_chunk_that_was_relayed_before_its_announcement_was_noted_counts_from_there(
         self, store: SqlStore, clock: SettableClock, edit: Callable[..., None]
     ) -> None:
         clock.advance(seconds=5)
         edit(relayed, evidence={}, at=clock.now)
-        assert store.tally(holder=HOLDER).oldest_unlanded == clock.now
+        assert store.tally(replica=REPLICA).oldest_unlanded == clock.now
 
     @pytest.mark.parametrize("end", ["landed", "lost", "deleted"])
     def test_what_has_landed_or_is_lost_or_deleted_is_not_waited_for(
@@ -338,11 +342,11 @@ class TestOldestUnlanded:
             edit(lost, reason="it is a test")
         else:
             edit(land, clock=clock)
-        assert store.tally(holder=HOLDER).oldest_unlanded is None
+        assert store.tally(replica=REPLICA).oldest_unlanded is None
 
     def test_chunk_that_kafka_refused_was_never_announced(self, store: SqlStore, edit: Callable[..., None]) -> None:
         edit(failed, reason="too large")
-        assert store.tally(holder=HOLDER).oldest_unlanded is None
+        assert store.tally(replica=REPLICA).oldest_unlanded is None
 
 
 def test_messages_that_kafka_left_are_counted_as_failed() -> None:

@@ -72,7 +72,7 @@ def bench(store: SqlStore, outbox: Outbox, clock: SettableClock, temp_dir: Path)
         store=store,
         outbox=outbox,
         threads=threads,
-        holder="replica-0",
+        replica="replica-0",
         bucket="raw",
         base_url="http://uploader:8000",
         clock=clock,

@@ -53,7 +53,7 @@ def cleaner(store: SqlStore, disk: FakeDisk, clock: SettableClock) -> Cleaner:
     return Cleaner(
         store=store,
         files=disk,
-        holder="replica-0",
+        replica="replica-0",
         owner="worker",
         after=timedelta(hours=24),
         low_disk_bytes=1_000,
@@ -233,13 +233,13 @@ class TestLeftovers:
         cleaner = Cleaner(
             store=other,
             files=files,
-            holder="replica-0",
+            replica="replica-0",
             owner="worker",
             after=timedelta(hours=24),
             low_disk_bytes=0,
             clock=clock,
         )
-        recover(store=other, files=files, cleaner=cleaner, holder="replica-0", clock=clock)
+        recover(store=other, files=files, cleaner=cleaner, replica="replica-0", clock=clock)
         [line] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
         assert upload.upload_id in line
         assert "DATABASE_URL" in line
@@ -314,7 +314,7 @@ class TestRecovery:
         upload = create()
         (temp_dir / upload.upload_id / "people_chunk_002_stamp.csv").unlink()
         (temp_dir / upload.upload_id / "people_chunk_003_stamp.csv").write_bytes(b"cut off")
-        recover(store=store, files=disk, cleaner=cleaner, holder="replica-0", clock=clock)
+        recover(store=store, files=disk, cleaner=cleaner, replica="replica-0", clock=clock)
         _, chunks = store.read(upload.upload_id)
         assert [chunk.state for chunk in chunks] == [ChunkState.STORED, ChunkState.FAILED, ChunkState.FAILED]
         assert chunks[1].error == "its file is gone from the uploader's disk"
@@ -329,10 +329,10 @@ class TestRecovery:
         clock: SettableClock,
         create: Callable[..., UploadRecord],
     ) -> None:
-        here, elsewhere = create(holder="old-name"), create(holder="replica-1", with_files=False)
-        recover(store=store, files=disk, cleaner=cleaner, holder="replica-0", clock=clock)
-        assert store.read(here.upload_id)[0].holder == "replica-0"
-        assert store.read(elsewhere.upload_id)[0].holder == "replica-1"
+        here, elsewhere = create(replica="old-name"), create(replica="replica-1", with_files=False)
+        recover(store=store, files=disk, cleaner=cleaner, replica="replica-0", clock=clock)
+        assert store.read(here.upload_id)[0].replica == "replica-0"
+        assert store.read(elsewhere.upload_id)[0].replica == "replica-1"
         assert {chunk.state for chunk in store.read(elsewhere.upload_id)[1]} == {ChunkState.STORED}
 
     def test_upload_deleted_by_another_worker_meanwhile_does_not_stop_the_start(
@@ -347,20 +347,20 @@ class TestRecovery:
         upload = create(with_files=False)
         unlanded = store.unlanded
 
-        def find_and_delete(*, holder: str) -> list[UploadOverview]:
-            found = unlanded(holder=holder)
+        def find_and_delete(*, replica: str) -> list[UploadOverview]:
+            found = unlanded(replica=replica)
             store.abort(upload.upload_id, force=True, at=clock.now)
             return found
 
         monkeypatch.setattr(store, "unlanded", find_and_delete)
-        recover(store=store, files=disk, cleaner=cleaner, holder="replica-0", clock=clock)
+        recover(store=store, files=disk, cleaner=cleaner, replica="replica-0", clock=clock)
         assert store.read(upload.upload_id)[0].state is UploadState.ABORTED
 
 
 class TestDiskOfAReplica:
     def start(self, store: SqlStore, cleaner: Cleaner, clock: SettableClock, disk: Path, name: str) -> None:
         disk.mkdir(exist_ok=True)
-        recover(store=store, files=ChunkFiles(disk), cleaner=cleaner, holder=name, clock=clock)
+        recover(store=store, files=ChunkFiles(disk), cleaner=cleaner, replica=name, clock=clock)
 
     def test_second_disk_of_the_same_name_is_refused_and_no_chunk_fails(
         self,
@@ -420,7 +420,7 @@ class TestDiskOfAReplica:
 
         def start(_: int) -> None:
             together.wait()
-            check_disk(store=store, files=ChunkFiles(temp_dir), holder="replica-0")
+            check_disk(store=store, files=ChunkFiles(temp_dir), replica="replica-0")
 
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(start, range(6)))

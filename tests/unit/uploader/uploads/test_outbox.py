@@ -146,7 +146,7 @@ def test_claim_that_ran_out_before_the_first_message_is_not_acted_on(
     claim = Claim.new(upload.upload_id)
     store.create(upload, chunks, claim=claim, claim_for=CLAIM_FOR)
     clock.advance(seconds=30)  # the commit waited for SQLite's lock
-    assert store.claim_unannounced(holder="replica-0", owner="another", claim_for=CLAIM_FOR, now=clock.now)
+    assert store.claim_unannounced(replica="replica-0", owner="another", claim_for=CLAIM_FOR, now=clock.now)
     outbox.announce_now(upload, claim)
     assert kafka.calls == 0
 
@@ -184,7 +184,7 @@ def test_worker_that_lost_its_claim_stops_announcing(
 
     def lose_the_claim() -> None:
         clock.advance(minutes=1)
-        assert store.claim_unannounced(holder="replica-0", owner="another", claim_for=CLAIM_FOR, now=clock.now)
+        assert store.claim_unannounced(replica="replica-0", owner="another", claim_for=CLAIM_FOR, now=clock.now)
 
     kafka.before_publish = lose_the_claim
     assert outbox.run_pass()

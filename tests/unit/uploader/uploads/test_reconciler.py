@@ -22,7 +22,7 @@ AFTER = timedelta(minutes=30)
 
 @pytest.fixture
 def reconciler(store: SqlStore, clock: SettableClock) -> Reconciler:
-    return Reconciler(store=store, holder="replica-0", owner="worker", after=AFTER, limit=2, clock=clock)
+    return Reconciler(store=store, replica="replica-0", owner="worker", after=AFTER, limit=2, clock=clock)
 
 
 def land(store: SqlStore, upload: UploadRecord, *chunk_ids: int, clock: SettableClock) -> None:

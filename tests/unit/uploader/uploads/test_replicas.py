@@ -18,17 +18,17 @@ from uploader.errors import ChunkOnOtherReplicaError, ChunkRedirectedError, Repl
 from uploader.store.sql import SqlStore
 from uploader.uploads.replicas import AWAY_AFTER, Replicas
 
-HOLDER_URL = "http://holder:8000/csv"
+REPLICA_URL = "http://replica:8000/csv"
 
 
 class TestElsewhere:
     @pytest.fixture
     def upload(self, create: Callable[..., UploadRecord]) -> UploadRecord:
-        return create(holder="replica-1", with_files=False)
+        return create(replica="replica-1", with_files=False)
 
-    def check_in(self, store: SqlStore, clock: SettableClock, *, base_url: str = HOLDER_URL) -> None:
+    def check_in(self, store: SqlStore, clock: SettableClock, *, base_url: str = REPLICA_URL) -> None:
         store.assign_disk("replica-1", "1" * 32)
-        Replicas(store=store, holder="replica-1", base_url=base_url, clock=clock).check_in()
+        Replicas(store=store, replica="replica-1", base_url=base_url, clock=clock).check_in()
 
     def test_client_is_sent_to_the_address_of_the_holder(
         self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord
@@ -39,8 +39,8 @@ class TestElsewhere:
         found = replicas.elsewhere(upload, 2, redirected_by=None)
         assert type(found) is ChunkRedirectedError
         path = f"/chunks/{upload.upload_id}/2/download"
-        location = f"{HOLDER_URL}{path}?redirected_by=replica-0"
-        assert found.extra == {"holder": "replica-1", "location": location}
+        location = f"{REPLICA_URL}{path}?redirected_by=replica-0"
+        assert found.extra == {"replica": "replica-1", "location": location}
 
     def test_holder_that_has_fallen_silent_is_away(
         self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord
@@ -50,7 +50,7 @@ class TestElsewhere:
         found = replicas.elsewhere(upload, 2, redirected_by=None)
         assert type(found) is ReplicaUnavailableError
         assert "replica-1 was last heard of at 2026-01-31T12:00:00+00:00" in found.detail
-        assert found.extra["holder"] == "replica-1"
+        assert found.extra["replica"] == "replica-1"
         self.check_in(store, clock)
         assert type(replicas.elsewhere(upload, 2, redirected_by=None)) is ChunkRedirectedError
 
@@ -60,7 +60,7 @@ class TestElsewhere:
         for _ in range(2):
             found = replicas.elsewhere(upload, 2, redirected_by=None)
             assert type(found) is ChunkOnOtherReplicaError
-            assert found.extra == {"holder": "replica-1"}
+            assert found.extra == {"replica": "replica-1"}
             assert "the chunk's message" in found.detail
             store.assign_disk("replica-1", "1" * 32)  # as a database has it that an older version made
 
@@ -119,20 +119,20 @@ def ask(method: str, url: str, *, follow: bool = True, headers: dict[str, str] |
 
 
 def test_download_at_the_wrong_replica_reaches_the_holder(pair: list[RunningUploader]) -> None:
-    holder, other = pair
-    path = upload_one_chunk(holder)
+    replica, other = pair
+    path = upload_one_chunk(replica)
     answer = ask("GET", other.base_url + path, follow=False)
     assert answer.status_code == 307
-    assert answer.headers["location"] == f"{holder.base_url}{path}?redirected_by=replica-1"
-    assert (answer.json()["code"], answer.json()["holder"]) == ("chunk_redirected", "replica-0")
+    assert answer.headers["location"] == f"{replica.base_url}{path}?redirected_by=replica-1"
+    assert (answer.json()["code"], answer.json()["replica"]) == ("chunk_redirected", "replica-0")
     followed = ask("GET", other.base_url + path)
     assert (followed.status_code, followed.content) == (200, chunk_bytes(1))
     assert followed.headers["etag"] == f'"{hashlib.sha256(chunk_bytes(1)).hexdigest()}"'
 
 
 def test_head_and_range_and_tag_hold_across_the_redirect(pair: list[RunningUploader]) -> None:
-    holder, other = pair
-    url = other.base_url + upload_one_chunk(holder)
+    replica, other = pair
+    url = other.base_url + upload_one_chunk(replica)
     head = ask("HEAD", url)
     assert [each.status_code for each in (*head.history, head)] == [307, 200]
     assert (head.content, head.headers["content-length"]) == (b"", str(len(chunk_bytes(1))))
@@ -143,8 +143,8 @@ def test_head_and_range_and_tag_hold_across_the_redirect(pair: list[RunningUploa
 
 
 def test_deleted_upload_of_another_replica_is_gone_not_elsewhere(pair: list[RunningUploader]) -> None:
-    holder, other = pair
-    path = upload_one_chunk(holder)
+    replica, other = pair
+    path = upload_one_chunk(replica)
     upload_id = path.split("/")[2]
     assert httpx.delete(f"{other.base_url}/uploads/{upload_id}?force=true", trust_env=False).status_code == 200
     for replica in pair:
@@ -154,8 +154,8 @@ def test_deleted_upload_of_another_replica_is_gone_not_elsewhere(pair: list[Runn
 def test_addresses_that_are_mixed_up_end_in_an_error_and_not_in_circles(tmp_path: Path) -> None:
     with ExitStack() as stack:
         other = start(stack, tmp_path, 0)
-        holder = start(stack, tmp_path, 1, api_base_url=f"http://localhost:{other.port}")
-        answer = ask("GET", other.base_url + upload_one_chunk(holder))
+        replica = start(stack, tmp_path, 1, api_base_url=f"http://localhost:{other.port}")
+        answer = ask("GET", other.base_url + upload_one_chunk(replica))
     assert [each.status_code for each in (*answer.history, answer)] == [307, 421]
     assert answer.json()["code"] == "chunk_on_other_replica"
     assert "API_BASE_URL of replica-1" in answer.json()["detail"]

@@ -32,7 +32,7 @@ def service(
         files=files,
         outbox=outbox,
         replicas=replicas,
-        holder="replica-0",
+        replica="replica-0",
         reannounce_limit=1,
         clock=clock,
     )

@@ -1,1 +1,1 @@
-"""One file for each step, in order."""
+"""The schema revisions, in order."""

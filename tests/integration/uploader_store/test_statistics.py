@@ -12,7 +12,7 @@ from uploader.domain.records import UploadRecord
 from uploader.domain.transitions import failed, renewed
 from uploader.store.sql import SqlStore
 
-HOLDER = "replica-0"
+REPLICA = "replica-0"
 
 
 def test_chunks_are_counted_by_state_for_their_replica_alone(
@@ -20,13 +20,13 @@ def test_chunks_are_counted_by_state_for_their_replica_alone(
 ) -> None:
     cut_at = clock.now
     upload = create(chunks=4)
-    create(chunks=2, holder="another")
+    create(chunks=2, replica="another")
     store.abort(create(chunks=3).upload_id, force=True, at=clock.now)
     clock.advance(minutes=1)
     announce(store, upload, 1, 2, 3, clock=clock)
     land(store, upload, 1, clock=clock)
     store.edit_chunks(upload.upload_id, [2], lambda chunk: failed(chunk, reason="it is a test"), at=clock.now)
-    tally = store.tally(holder=HOLDER)
+    tally = store.tally(replica=REPLICA)
     assert {state: number for state, number in tally.chunks.items() if number} == {
         ChunkState.STORED: 1,
         ChunkState.ANNOUNCED: 1,
@@ -40,28 +40,28 @@ def test_oldest_that_has_not_landed_counts_from_its_first_announcement_on(
     store: SqlStore, create: Callable[..., UploadRecord], clock: SettableClock
 ) -> None:
     upload = create(chunks=1)
-    assert store.tally(holder=HOLDER).oldest_unlanded is None
+    assert store.tally(replica=REPLICA).oldest_unlanded is None
     clock.advance(minutes=1)
     announce(store, upload, clock=clock)
-    assert store.tally(holder=HOLDER).oldest_unlanded == clock.now
+    assert store.tally(replica=REPLICA).oldest_unlanded == clock.now
     store.edit_chunks(upload.upload_id, None, lambda chunk: renewed(chunk, by_hand=False), at=clock.now)
-    assert store.tally(holder=HOLDER).oldest_unlanded == upload.chunked_at
+    assert store.tally(replica=REPLICA).oldest_unlanded == upload.chunked_at
     clock.advance(minutes=1)
     announce(store, upload, clock=clock)
-    assert store.tally(holder=HOLDER).oldest_unlanded == upload.chunked_at
+    assert store.tally(replica=REPLICA).oldest_unlanded == upload.chunked_at
     land(store, upload, clock=clock)
-    assert store.tally(holder=HOLDER).oldest_unlanded is None
+    assert store.tally(replica=REPLICA).oldest_unlanded is None
 
 
 def test_replicas_are_watched_as_long_as_uploads_of_theirs_have_not_landed(
     store: SqlStore, create: Callable[..., UploadRecord], clock: SettableClock
 ) -> None:
-    for number, holder in enumerate((HOLDER, "holds one", "holds none")):
-        store.assign_disk(holder, f"disk {number}")
-        store.check_in(holder, base_url=f"http://{number}", at=clock.now - timedelta(minutes=number))
-    upload = create(chunks=1, holder="holds one")
-    watched = {HOLDER: clock.now, "holds one": clock.now - timedelta(minutes=1)}
-    assert store.watched_replicas(holder=HOLDER) == watched
+    for number, replica in enumerate((REPLICA, "holds one", "holds none")):
+        store.assign_disk(replica, f"disk {number}")
+        store.check_in(replica, base_url=f"http://{number}", at=clock.now - timedelta(minutes=number))
+    upload = create(chunks=1, replica="holds one")
+    watched = {REPLICA: clock.now, "holds one": clock.now - timedelta(minutes=1)}
+    assert store.watched_replicas(replica=REPLICA) == watched
     announce(store, upload, clock=clock)
     land(store, upload, clock=clock)
-    assert store.watched_replicas(holder=HOLDER) == {HOLDER: clock.now}
+    assert store.watched_replicas(replica=REPLICA) == {REPLICA: clock.now}

@@ -6,43 +6,37 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import inspect
-
-import uploader.store
 from tests.support.uploader.stored_uploads import announce, land
 from tests.support.uploader.uploads import SettableClock
 from uploader.domain.records import ReplicaRecord, UploadRecord
 from uploader.domain.transitions import cleaned, failed, relayed
-from uploader.store.sql import SqlStore, open_store
-
-MIGRATIONS = Path(uploader.store.__file__).parent / "migrations"
+from uploader.store.sql import SqlStore
 
 
 class TestOverdueAndLanded:
     def test_overdue_is_what_was_heard_of_last_before_the_moment(
         self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
-        upload, elsewhere = create(chunks=4), create(holder="replica-1")
+        upload, elsewhere = create(chunks=4), create(replica="replica-1")
         announce(store, upload, 1, 2, 3, clock=clock)
         announce(store, elsewhere, clock=clock)
         land(store, upload, 3, clock=clock)
         clock.advance(minutes=10)
         store.edit_chunks(upload.upload_id, [2], partial(relayed, evidence={}, at=clock.now), at=clock.now)
         before = clock.now - timedelta(minutes=5)
-        assert store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=10) == {upload.upload_id: [1]}
+        assert store.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=10) == {
+            upload.upload_id: [1]
+        }
         clock.advance(minutes=10)
         before = clock.now - timedelta(minutes=5)
-        assert store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=10) == {
+        assert store.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=10) == {
             upload.upload_id: [1, 2]
         }
-        assert store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=1) == {upload.upload_id: [1]}
+        assert store.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=1) == {upload.upload_id: [1]}
         store.abort(upload.upload_id, force=True, at=clock.now)
-        assert store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=10) == {}
+        assert store.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=10) == {}
 
     def test_failed_is_overdue_where_it_was_announced_and_has_attempts_left(
         self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
@@ -55,7 +49,7 @@ class TestOverdueAndLanded:
 
         def overdue(*, reannounce_limit: int) -> list[int]:
             before = clock.now - timedelta(minutes=5)
-            found = store.overdue(holder="replica-0", before=before, reannounce_limit=reannounce_limit, limit=10)
+            found = store.overdue(replica="replica-0", before=before, reannounce_limit=reannounce_limit, limit=10)
             return found.get(upload.upload_id, [])
 
         assert overdue(reannounce_limit=0) == []
@@ -74,7 +68,7 @@ class TestOverdueAndLanded:
         clock.advance(minutes=5)
 
         def overdue(before: datetime) -> dict[str, list[int]]:
-            return store.overdue(holder="replica-0", before=before, reannounce_limit=3, limit=10)
+            return store.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=10)
 
         assert overdue(landed_at) == {other.upload_id: [1]}
         store.edit_chunks(upload.upload_id, [3], partial(cleaned, at=clock.now), at=clock.now)
@@ -84,25 +78,25 @@ class TestOverdueAndLanded:
     def test_what_happened_in_the_future_happened_now_as_the_clock_was_put_back(
         self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
-        upload, elsewhere = create(chunks=4), create(holder="replica-1")
+        upload, elsewhere = create(chunks=4), create(replica="replica-1")
         announce(store, upload, 1, 2, 3, clock=clock)
         announce(store, elsewhere, clock=clock)
         store.edit_chunks(upload.upload_id, [2], partial(relayed, evidence={}, at=clock.now), at=clock.now)
         land(store, upload, 3, clock=clock)
-        assert store.void_future_moments(holder="replica-0", now=clock.now) == 0
+        assert store.void_future_moments(replica="replica-0", now=clock.now) == 0
         clock.advance(hours=-2)
-        assert store.void_future_moments(holder="replica-0", now=clock.now) == 4
-        assert store.void_future_moments(holder="replica-0", now=clock.now) == 0
+        assert store.void_future_moments(replica="replica-0", now=clock.now) == 4
+        assert store.void_future_moments(replica="replica-0", now=clock.now) == 0
         chunks = store.read(upload.upload_id)[1]
         assert [chunk.announced_at for chunk in chunks[:2]] == [clock.now] * 2
         assert (chunks[1].relayed_at, chunks[2].landed_at) == (clock.now, clock.now)
         then = clock.now
         clock.advance(minutes=10)
-        assert store.overdue(holder="replica-0", before=clock.now, reannounce_limit=3, limit=10) == {
+        assert store.overdue(replica="replica-0", before=clock.now, reannounce_limit=3, limit=10) == {
             upload.upload_id: [1, 2]
         }
-        assert [chunk.chunk_id for chunk in store.landed(holder="replica-0", before=then, limit=10)] == [3]
-        assert store.void_future_moments(holder="replica-1", now=clock.now) == 3
+        assert [chunk.chunk_id for chunk in store.landed(replica="replica-0", before=then, limit=10)] == [3]
+        assert store.void_future_moments(replica="replica-1", now=clock.now) == 3
 
     def test_landed_chunks_come_in_the_order_in_which_they_landed(
         self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
@@ -113,7 +107,7 @@ class TestOverdueAndLanded:
             clock.advance(hours=1)
 
         def ids(**query: Any) -> list[int]:
-            return [chunk.chunk_id for chunk in store.landed(holder="replica-0", limit=10, **query)]
+            return [chunk.chunk_id for chunk in store.landed(replica="replica-0", limit=10, **query)]
 
         assert ids(before=None) == [3, 1]
         assert ids(before=clock.now - timedelta(hours=2)) == [3]
@@ -122,14 +116,14 @@ class TestOverdueAndLanded:
         assert ids(before=None) == [1]
 
 
-class TestHolder:
+class TestAdoption:
     def test_uploads_of_another_name_are_adopted_once(
         self, store: SqlStore, create: Callable[..., UploadRecord]
     ) -> None:
-        upload = create(holder="old-name")
-        assert store.adopt([upload.upload_id, "0" * 32], holder="new-name") == [upload.upload_id]
-        assert store.adopt([upload.upload_id], holder="new-name") == []
-        assert [each.upload_id for each in store.unlanded(holder="new-name")] == [upload.upload_id]
+        upload = create(replica="old-name")
+        assert store.adopt([upload.upload_id, "0" * 32], replica="new-name") == [upload.upload_id]
+        assert store.adopt([upload.upload_id], replica="new-name") == []
+        assert [each.upload_id for each in store.unlanded(replica="new-name")] == [upload.upload_id]
 
 
 class TestReplicas:
@@ -149,24 +143,10 @@ class TestReplicas:
     ) -> None:
         assert store.find_replica("replica-0") is None
         store.assign_disk("replica-0", "a" * 32)
-        said = ReplicaRecord(holder="replica-0", disk_id="a" * 32, base_url=None, seen_at=None)
+        said = ReplicaRecord(name="replica-0", disk_id="a" * 32, base_url=None, seen_at=None)
         assert store.find_replica("replica-0") == said
         for url in ("http://old:8000", "http://new:8000"):
             clock.advance(seconds=5)
             store.check_in("replica-0", base_url=url, at=clock.now)
         store.assign_disk("replica-0", "a" * 32)
         assert store.find_replica("replica-0") == replace(said, base_url="http://new:8000", seen_at=clock.now)
-
-    def test_a_database_of_the_first_schema_is_brought_up_to_date(self, url: str) -> None:
-        store = open_store(url)
-        engine = store._engine
-        with engine.begin() as connection:
-            config = Config()
-            config.set_main_option("script_location", str(MIGRATIONS))
-            config.attributes["connection"] = connection
-            command.downgrade(config, "0001")
-            assert "replicas" not in inspect(connection).get_table_names()
-        store.close()
-        again = open_store(url)
-        assert again.find_disk("replica-0") is None
-        again.close()

@@ -1,6 +1,8 @@
-"""Manifests of uploads and their chunks, and leases."""
+"""The initial schema: uploads, their chunks, replicas, leases, and the identity of the database."""
 
 from __future__ import annotations
+
+import uuid
 
 import sqlalchemy as sa
 from alembic import op
@@ -25,7 +27,7 @@ def upgrade() -> None:
         sa.Column("upload_id", sa.String(length=32), nullable=False),
         sa.Column("dataset_name", sa.String(length=128), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("holder", sa.String(length=128), nullable=False),
+        sa.Column("replica", sa.String(length=128), nullable=False),
         sa.Column("idempotency_key", sa.String(length=255), nullable=True),
         sa.Column("chunk_type", sa.String(length=8), nullable=False),
         sa.Column("chunk_size", sa.BigInteger(), nullable=False),
@@ -49,6 +51,7 @@ def upgrade() -> None:
         sa.Column("landed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("aborted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("traceparent", sa.String(length=55), nullable=True),
         sa.Column("claim_owner", sa.String(length=255), nullable=True),
         sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("total_chunks >= 1", name=op.f("ck_uploads_has_chunks")),
@@ -56,7 +59,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("idempotency_key", name=op.f("uq_uploads_idempotency_key")),
     )
     op.create_index("ix_uploads_created_at", "uploads", ["created_at", "upload_id"], unique=False)
-    op.create_index("ix_uploads_dataset_name", "uploads", ["dataset_name", "created_at"], unique=False)
+    op.create_index("ix_uploads_dataset_name", "uploads", ["dataset_name", "created_at"], unique=True)
     op.create_index("ix_uploads_state", "uploads", ["state", "created_at"], unique=False)
     op.create_table(
         "chunks",
@@ -82,10 +85,26 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("upload_id", "chunk_id", name=op.f("pk_chunks")),
     )
     op.create_index("ix_chunks_state", "chunks", ["state", "landed_at"], unique=False)
+    op.create_table(
+        "replicas",
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("disk_id", sa.String(length=32), nullable=False),
+        sa.Column("base_url", sa.Text(), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_replicas")),
+    )
+    identity = op.create_table(
+        "identity",
+        sa.Column("database_id", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("database_id", name=op.f("pk_identity")),
+    )
+    op.bulk_insert(identity, [{"database_id": uuid.uuid4().hex}])
 
 
 def downgrade() -> None:
-    """Drop them."""
+    """Drop the tables."""
+    op.drop_table("identity")
+    op.drop_table("replicas")
     op.drop_index("ix_chunks_state", table_name="chunks")
     op.drop_table("chunks")
     op.drop_index("ix_uploads_state", table_name="uploads")
