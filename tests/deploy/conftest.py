@@ -1,12 +1,14 @@
-"""The overlays, built by kustomize; and the three AWS options, each prepared once with the fake AWS provider."""
+"""What several files share: the overlays, the AWS options with the fake AWS provider, and an engine for images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.containers import debian_base
+from tests.support.containers.engine import Engine, open_engine, provide_engine
 from tests.support.kubernetes.manifests import OVERLAYS, Manifests, load_overlay
 from tests.support.terraform.plan import Plan
 from tests.support.terraform.program import OPTIONS, plan, prepared
@@ -64,3 +66,24 @@ def planned(prepared_option: Callable[[str], Path]) -> Callable[..., Plan]:
         return made[key]
 
     return with_variables
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine for images, with storage of its own."""
+    provide_engine()
+    engine = open_engine(tmp_path_factory.mktemp("engine") / "storage")
+    yield engine
+    engine.remove()
+
+
+@pytest.fixture(scope="session")
+def base(engine: Engine) -> str:
+    """The name of the Debian image that ours are built on."""
+    return debian_base.make_base(engine)
+
+
+@pytest.fixture(scope="session")
+def build_secrets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The secrets of a build: how this machine reaches its package index."""
+    return debian_base.build_secrets(tmp_path_factory.mktemp("secrets"))

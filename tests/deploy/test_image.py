@@ -15,8 +15,7 @@ import httpx
 import pytest
 from confluent_kafka import libversion
 
-from tests.support.containers.debian_base import build_secrets, make_base
-from tests.support.containers.engine import Engine, call, free_port, open_engine, provide_engine
+from tests.support.containers.engine import Engine, call, free_port
 from tests.support.waiting import wait_until
 
 MB = 1_000_000
@@ -38,18 +37,9 @@ pytestmark = pytest.mark.timeout(1_800)
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    provide_engine()
-    engine = open_engine(tmp_path_factory.mktemp("engine") / "storage")
-    yield engine
-    engine.remove()
-
-
-@pytest.fixture(scope="module")
-def images(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("base")
-    base, secrets = make_base(engine, folder), build_secrets(folder)
-    return {target: engine.build(target=target, base=base, secrets=secrets) for target in ("uploader", "sequencer")}
+def images(engine: Engine, base: str, build_secrets: dict[str, Path]) -> dict[str, str]:
+    targets = ("uploader", "sequencer")
+    return {target: engine.build(target=target, base=base, secrets=build_secrets) for target in targets}
 
 
 @pytest.fixture

@@ -22,8 +22,7 @@ from stack.report import silent
 from stack.versions import version
 from tests.deploy.test_compose import SERVICES, environment_of
 from tests.deploy.test_image import READ_ONLY
-from tests.support.containers.debian_base import build_secrets, make_base
-from tests.support.containers.engine import LIMITS, Engine, call, free_port, open_engine, provide_engine
+from tests.support.containers.engine import LIMITS, Engine, call, free_port
 from tests.support.kubernetes.manifests import ROOT
 from tests.support.services import settings_on_free_ports
 from tests.support.waiting import wait_until
@@ -41,21 +40,12 @@ cp /minio "$GOBIN/minio"
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    provide_engine()
-    engine = open_engine(tmp_path_factory.mktemp("engine") / "storage")
-    yield engine
-    engine.remove()
-
-
-@pytest.fixture(scope="module")
-def image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
+def image(engine: Engine, base: str, build_secrets: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("minio")
     stack = LocalStack(root=folder / "stack", settings=settings_on_free_ports(), report=silent)
     stack.prepare(["minio"])
-    base, secrets = make_base(engine, folder), build_secrets(folder)
     go = image_with_fake_go(engine, base, stack.dist / f"minio-{version('minio')}" / "minio", folder / "go")
-    return engine.build(target="minio", base=base, secrets=secrets, arguments={"GO_IMAGE": go})
+    return engine.build(target="minio", base=base, secrets=build_secrets, arguments={"GO_IMAGE": go})
 
 
 def image_with_fake_go(engine: Engine, base: str, program: Path, context: Path) -> str:

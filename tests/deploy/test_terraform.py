@@ -76,11 +76,6 @@ def test_files_are_formatted() -> None:
     assert (unformatted.code, unformatted.out.strip()) == (0, ""), "run: terraform fmt -recursive terraform"
 
 
-def test_format_check_sees_a_wrong_indent(tmp_path: Path) -> None:
-    (tmp_path / "main.tf").write_text('variable "x" {\n      type = string\n}\n')
-    assert terraform(tmp_path, "fmt", "-check", "-recursive").code != 0
-
-
 def test_option_is_valid(option: Path) -> None:
     assert "The configuration is valid" in terraform_ok(option, "validate", "-no-color", provider=True).out
 

@@ -320,17 +320,6 @@ def test_endpoints_are_those_that_the_option_calls(
     assert made == {"ecr.api", "ecr.dkr", "logs", "monitoring"} | more
 
 
-def test_table_logs_images_and_alarms_are_encrypted_with_the_key(example_plan: Plan) -> None:
-    (table_encryption,) = example_plan.one("aws_dynamodb_table")["server_side_encryption"]
-    assert (table_encryption["enabled"], table_encryption["kms_key_arn"]) == (True, KEY)
-    assert example_plan.one("aws_cloudwatch_log_group")["kms_key_id"] == KEY
-    assert example_plan.one("aws_sns_topic")["kms_master_key_id"] == KEY
-    repository = example_plan.one("aws_ecr_repository")
-    assert repository["encryption_configuration"] == [{"encryption_type": "KMS", "kms_key": KEY}]
-    assert repository["image_tag_mutability"] == "IMMUTABLE"
-    assert repository["image_scanning_configuration"] == [{"scan_on_push": True}]
-
-
 def test_fargate_gives_the_job_time_to_drain(planned: Callable[..., Plan]) -> None:
     task = planned(OPTIONS[0]).one("aws_ecs_task_definition")
     (container,) = json.loads(task["container_definitions"])
@@ -491,9 +480,3 @@ def test_machine_gets_its_settings_before_its_script(planned: Callable[..., Plan
     }
     subprocess.run(["bash", "-n"], input=data, text=True, check=True)
     assert len(data.encode()) < 16 * 1024  # what EC2 takes
-
-
-@pytest.mark.parametrize("option_name", OPTIONS[1:])
-def test_machines_give_their_metadata_to_sessions_only(option_name: str, planned: Callable[..., Plan]) -> None:
-    (metadata,) = planned(option_name).one("aws_launch_template")["metadata_options"]
-    assert (metadata["http_tokens"], metadata["http_put_response_hop_limit"]) == ("required", 1)

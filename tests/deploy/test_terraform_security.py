@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tests.support.checkov import FailedCheck, run_checkov
 from tests.support.terraform.program import TERRAFORM
 
@@ -25,11 +23,3 @@ EXPLAINED = {
 
 def test_checkov_finds_what_is_explained_and_nothing_else() -> None:
     assert set(run_checkov(TERRAFORM, "terraform")) == EXPLAINED
-
-
-def test_checkov_sees_a_table_that_is_not_encrypted(tmp_path: Path) -> None:
-    (tmp_path / "main.tf").write_text(
-        'resource "aws_dynamodb_table" "x" {\n  name     = "x"\n  hash_key = "k"\n'
-        '  attribute {\n    name = "k"\n    type = "S"\n  }\n}\n'
-    )
-    assert FailedCheck("CKV_AWS_119", "aws_dynamodb_table.x", "main.tf") in run_checkov(tmp_path, "terraform")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+from stack.dist import build_once
 from tests.support.containers.engine import Engine, call
+from tests.support.own_environment import PLACE
 
 SUITE = "bookworm"
+_ARCHIVE = "base.tar"
 NAME = "localhost/debian-base:test"
 _MIRROR = "http://deb.debian.org/debian"
 _BOOTSTRAP_S = 900.0
@@ -28,8 +32,18 @@ def mirror() -> str:
     return found[0] if found else _MIRROR
 
 
-def make_base(engine: Engine, folder: Path) -> str:
-    """Make a small Debian and import it; return its name."""
+def make_base(engine: Engine) -> str:
+    """Import a small Debian into ``engine`` and return the name of the image.
+
+    Its archive is made once a month: the packages that the Dockerfile installs are fetched in each build anyway.
+    """
+    month = datetime.now(UTC).strftime("%Y-%m")
+    made = build_once(PLACE, "debian-base", f"{SUITE} {month} {_LEFT_OUT} {_CACHES}", _make_archive)
+    engine.podman("import", made / _ARCHIVE, NAME)
+    return NAME
+
+
+def _make_archive(folder: Path) -> None:
     tree = folder / "tree"
     call(["debootstrap", "--variant=minbase", SUITE, tree, mirror()], deadline_s=_BOOTSTRAP_S)
     excluded = "".join(f"path-exclude /{path}/*\n" for path in _LEFT_OUT)
@@ -37,11 +51,8 @@ def make_base(engine: Engine, folder: Path) -> str:
     for path in (*_LEFT_OUT, *_CACHES):
         call(["rm", "--recursive", "--force", tree / path])
         (tree / path).mkdir()
-    archive = folder / "base.tar"
-    call(["tar", "--create", "--one-file-system", "--file", archive, "--directory", tree, "."])
-    engine.podman("import", archive, NAME)
-    call(["rm", "--recursive", "--force", "--one-file-system", tree, archive])
-    return NAME
+    call(["tar", "--create", "--one-file-system", "--file", folder / _ARCHIVE, "--directory", tree, "."])
+    call(["rm", "--recursive", "--force", "--one-file-system", tree])
 
 
 def build_secrets(folder: Path) -> dict[str, Path]:
