@@ -14,8 +14,8 @@ import yaml
 
 from stack.dist import build_once
 from stack.tools import provide_go
-from tests.support.own_environment import PLACE
 from tests.support.docs.shell_blocks import ROOT
+from tests.support.own_environment import PLACE
 
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
