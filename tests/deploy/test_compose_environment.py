@@ -13,7 +13,8 @@ import pytest
 from csvpipe.env_example import dag_variables, settings_variables
 from dags.modules.settings import Settings as DagSettings
 from sequencer.settings import JobSettings
-from tests.deploy.test_compose_loader import COMPOSE, build_loader
+from tests.deploy.test_compose_loader import COMPOSE
+from tests.support.containers.compose import compose_loader
 from uploader.settings import Settings
 
 FIXED = {
@@ -39,7 +40,7 @@ Environments = dict[str, dict[str, str]]
 @pytest.fixture(scope="module")
 def read(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Environments]:
     """Return the environment of each container for a ``.env`` and an environment."""
-    loader = build_loader(tmp_path_factory.mktemp("loader"))
+    loader = compose_loader()
     directory = tmp_path_factory.mktemp("project")
     (directory / "docker-compose.yml").write_text(COMPOSE.read_text())
 
