@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 import yaml
 
@@ -17,7 +18,7 @@ PROFILES = ("core", "ordered", "*")
 def test_each_profile_starts_its_services_and_all_that_they_need() -> None:
     # No variable is set: the defaults of the file have to do.
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(ROOT)}
-    command = [compose_loader(), COMPOSE, *PROFILES]
+    command: list[str | Path] = [compose_loader(), COMPOSE, *PROFILES]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     started = {profile: set(services) for profile, services in json.loads(done.stdout).items()}
