@@ -26,6 +26,7 @@ from uploader.api.routes import chunks, health, metrics, upload, uploads
 from uploader.disk.ballast import Ballast
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.directory_lock import share_directory
+from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import ManifestUnavailableError
 from uploader.http.limits import HttpLimits
 from uploader.http.upgrade_offers import UpgradeOffers
@@ -74,7 +75,7 @@ class Intervals:
 def create_app(
     *,
     settings: Settings | None = None,
-    announcer: Publisher | None = None,
+    publisher: Publisher | None = None,
     clock: Clock = utc_now,
     intervals: Intervals = Intervals(),
 ) -> FastAPI:
@@ -91,7 +92,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         async with AsyncExitStack() as stack:
-            await _start(app, stack, settings=settings, announcer=announcer, clock=clock, intervals=intervals)
+            await _start(app, stack, settings=settings, publisher=publisher, clock=clock, intervals=intervals)
             yield HttpLimits.of(settings).as_state()
             _log.info("Stopping")
 
@@ -126,13 +127,12 @@ async def _start(
     stack: AsyncExitStack,
     *,
     settings: Settings,
-    announcer: Publisher | None,
+    publisher: Publisher | None,
     clock: Clock,
     intervals: Intervals,
 ) -> None:
     """Open what the uploader needs; ``stack`` closes it in the opposite order."""
-    replica = settings.replica_name
-    worker = f"{replica}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+    replica = _identity(settings)
     files = ChunkFiles(settings.temp_dir)
     # One thread for each upload that is announced, and one for each loop: none waits for another.
     threads = BlockingPool(name="uploader", size=settings.max_concurrent_uploads + 5)
@@ -147,15 +147,13 @@ async def _start(
     store = await threads.run(open_store, settings.store_url)
     stack.push_async_callback(threads.run, store.close)
     page: MetricsPage = app.state.metrics_page
-    announcer = MeasuredPublisher(announcer or _kafka(settings, worker), metrics=page.metrics)
-    stack.push_async_callback(threads.run, announcer.close, timeout_s=_FLUSH_S)
+    publisher = MeasuredPublisher(publisher or _kafka(settings, replica.worker), metrics=page.metrics)
+    stack.push_async_callback(threads.run, publisher.close, timeout_s=_FLUSH_S)
 
-    outbox = Outbox(
-        store=store, announcer=announcer, replica=replica, base_url=settings.base_url, clock=clock, spans=spans
-    )
-    cleaner = _cleaner(settings, store=store, files=files, ballast=ballast, worker=worker, clock=clock)
-    await threads.run(recover, store=store, files=files, cleaner=cleaner, replica=replica, clock=clock)
-    replicas = Replicas(store=store, replica=replica, base_url=settings.base_url, clock=clock)
+    outbox = Outbox(store=store, publisher=publisher, replica=replica, clock=clock, spans=spans)
+    cleaner = _cleaner(settings, store=store, files=files, ballast=ballast, replica=replica, clock=clock)
+    await threads.run(recover, store=store, files=files, cleaner=cleaner, replica=replica.name, clock=clock)
+    replicas = Replicas(store=store, replica=replica, clock=clock)
     await threads.run(_check_in_or_log, replicas)
     await threads.run(ballast.fill)
     event_loop = asyncio.get_running_loop()
@@ -170,11 +168,10 @@ async def _start(
     def poke_outbox() -> None:
         event_loop.call_soon_threadsafe(announcing.poke)
 
-    probe = KafkaProbe(announcer, on_return=poke_outbox)
+    probe = KafkaProbe(publisher, on_return=poke_outbox)
     reconciler = Reconciler(
         store=store,
         replica=replica,
-        owner=worker,
         after=timedelta(minutes=settings.reannounce_after_minutes),
         limit=settings.reannounce_limit,
         clock=clock,
@@ -200,7 +197,6 @@ async def _start(
         threads=threads,
         replica=replica,
         bucket=settings.s3_bucket,
-        base_url=settings.base_url,
         clock=clock,
     )
     app.state.service = UploadService(
@@ -224,7 +220,13 @@ async def _start(
             loop("cleaner", cleaner.run_pass, intervals.clean_s),
         )
     )
-    _log.info("Replica %s serves %s from %s", replica, settings.base_url, settings.temp_dir)
+    _log.info("Replica %s serves %s from %s", replica.name, replica.base_url, settings.temp_dir)
+
+
+def _identity(settings: Settings) -> ReplicaIdentity:
+    name = settings.replica_name
+    worker = f"{name}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+    return ReplicaIdentity(name=name, base_url=settings.base_url, worker=worker)
 
 
 def _kafka(settings: Settings, worker: str) -> KafkaPublisher:
@@ -244,13 +246,12 @@ def _check_in_or_log(replicas: Replicas) -> None:
 
 
 def _cleaner(
-    settings: Settings, *, store: Store, files: ChunkFiles, ballast: Ballast, worker: str, clock: Clock
+    settings: Settings, *, store: Store, files: ChunkFiles, ballast: Ballast, replica: ReplicaIdentity, clock: Clock
 ) -> Cleaner:
     return Cleaner(
         store=store,
         files=files,
-        replica=settings.replica_name,
-        owner=worker,
+        replica=replica,
         after=timedelta(hours=settings.cleanup_after_hours),
         low_disk_bytes=settings.low_disk_bytes,
         clock=clock,

@@ -59,10 +59,10 @@ def upload(uploader: RunningUploader) -> Upload:
         upload_id = str(answer.json()["upload_id"])
 
         def announced() -> bool:
-            return [message.upload_id for message in uploader.announcer.messages].count(upload_id) == 3
+            return [message.upload_id for message in uploader.publisher.messages].count(upload_id) == 3
 
         wait_until(announced, what="the chunks are announced", deadline_s=30)
-        messages = [message for message in uploader.announcer.messages if message.upload_id == upload_id]
+        messages = [message for message in uploader.publisher.messages if message.upload_id == upload_id]
         allowed = parse_allowed_hosts(urlsplit(messages[0].api_endpoint).netloc)
         return read_run(pack_messages(messages), allowed=allowed, bucket="raw")
 

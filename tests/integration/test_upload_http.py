@@ -36,10 +36,10 @@ def uploader(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 def untouched(uploader: RunningUploader) -> Iterator[None]:
     """Check that the test leaves no file and no message."""
-    files, messages = uploader.files(), len(uploader.announcer.messages)
+    files, messages = uploader.files(), len(uploader.publisher.messages)
     yield
     wait_until(lambda: uploader.files() == files, what="nothing remains", deadline_s=20, poll_s=0.02)
-    assert len(uploader.announcer.messages) == messages
+    assert len(uploader.publisher.messages) == messages
 
 
 def utf16(text: str) -> bytes:

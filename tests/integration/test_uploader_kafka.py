@@ -22,6 +22,7 @@ from tests.support.services import KafkaBroker
 from tests.support.uploader.uploads import SettableClock, upload_records
 from tests.support.waiting import wait_until
 from uploader.domain.messages import message_of
+from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import PublishError
 from uploader.kafka.kafka_publisher import KafkaPublisher
 from uploader.store.protocol import Claim
@@ -38,7 +39,7 @@ def topic() -> str:
 
 
 @pytest.fixture
-def announcer(kafka_broker: KafkaBroker, topic: str) -> Iterator[KafkaPublisher]:
+def publisher(kafka_broker: KafkaBroker, topic: str) -> Iterator[KafkaPublisher]:
     made = KafkaPublisher(brokers=[kafka_broker.bootstrap], topic=topic, partitions=3, client_id="test")
     yield made
     made.close(timeout_s=5)
@@ -66,10 +67,10 @@ def wait_until_held_is_at_most(fds: int, threads: int) -> None:
 
 
 def test_missing_topic_is_made_with_its_partitions(
-    kafka_broker: KafkaBroker, announcer: KafkaPublisher, topic: str
+    kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str
 ) -> None:
-    announcer.check(timeout_s=20)
-    announcer.check(timeout_s=20)
+    publisher.check(timeout_s=20)
+    publisher.check(timeout_s=20)
     [found] = AdminClient({"bootstrap.servers": kafka_broker.bootstrap}).list_topics(topic, timeout=10).topics.values()
     assert sorted(found.partitions) == [0, 1, 2]
 
@@ -81,9 +82,9 @@ def test_many_that_find_the_topic_missing_at_once_all_succeed(kafka_broker: Kafk
     ]
     faults: list[PublishError] = []
 
-    def check(announcer: KafkaPublisher) -> None:
+    def check(publisher: KafkaPublisher) -> None:
         try:
-            announcer.check(timeout_s=20)
+            publisher.check(timeout_s=20)
         except PublishError as error:
             faults.append(error)
 
@@ -98,11 +99,11 @@ def test_many_that_find_the_topic_missing_at_once_all_succeed(kafka_broker: Kafk
 
 
 def test_an_upload_stands_in_one_partition_in_order(
-    kafka_broker: KafkaBroker, announcer: KafkaPublisher, topic: str
+    kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str
 ) -> None:
     uploads = [messages_of(chunks=50) for _ in range(5)]
     for messages in uploads:
-        outcome = announcer.publish(messages, timeout_s=20)
+        outcome = publisher.publish(messages, timeout_s=20)
         assert outcome.failure is None
         assert outcome.acknowledged == list(range(1, 51))
     partitions = read_topic(kafka_broker, topic)
@@ -120,10 +121,10 @@ def headers_in(broker: KafkaBroker, topic: str) -> list[dict[str, bytes | None]]
 
 
 def test_trace_stands_in_the_header_of_each_message(
-    kafka_broker: KafkaBroker, announcer: KafkaPublisher, topic: str
+    kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str
 ) -> None:
-    announcer.publish(messages_of(chunks=2), timeout_s=20, traceparent=PARENT)
-    announcer.publish(messages_of(chunks=1), timeout_s=20)
+    publisher.publish(messages_of(chunks=2), timeout_s=20, traceparent=PARENT)
+    publisher.publish(messages_of(chunks=1), timeout_s=20)
     found = headers_in(kafka_broker, topic)
     assert sorted(found, key=len) == [{}, {"traceparent": PARENT.encode()}, {"traceparent": PARENT.encode()}]
 
@@ -140,23 +141,24 @@ def test_announcement_that_is_repeated_by_another_process_has_the_same_trace(
     store.close()
     for _ in range(2):  # each round is a process of its own: nothing but the database is shared
         store = open_store(f"sqlite:///{tmp_path}/manifest.sqlite3")
-        after, replica = timedelta(minutes=30), upload.replica
-        Reconciler(store=store, replica=replica, owner="w", after=after, limit=2, clock=clock).run_pass()
-        announcer = KafkaPublisher(brokers=[kafka_broker.bootstrap], topic=topic, partitions=1, client_id="test")
-        outbox = Outbox(store=store, announcer=announcer, replica=replica, base_url="http://127.0.0.1:1", clock=clock)
+        after = timedelta(minutes=30)
+        replica = ReplicaIdentity(name=upload.replica, base_url="http://127.0.0.1:1", worker="w")
+        Reconciler(store=store, replica=replica, after=after, limit=2, clock=clock).run_pass()
+        publisher = KafkaPublisher(brokers=[kafka_broker.bootstrap], topic=topic, partitions=1, client_id="test")
+        outbox = Outbox(store=store, publisher=publisher, replica=replica, clock=clock)
         assert outbox.run_pass()
-        announcer.close(timeout_s=5)
+        publisher.close(timeout_s=5)
         clock.advance(hours=5)
         store.close()
     assert headers_in(kafka_broker, topic) == [{"traceparent": PARENT.encode()}] * 4
 
 
 def test_message_that_is_too_large_is_refused_and_the_others_go(
-    kafka_broker: KafkaBroker, announcer: KafkaPublisher, topic: str
+    kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str
 ) -> None:
     first, second, third = messages_of(chunks=3)
     huge = second.model_copy(update={"headers": ["x" * 2_000_000], "header_count": 1})
-    outcome = announcer.publish([first, huge, third], timeout_s=20)
+    outcome = publisher.publish([first, huge, third], timeout_s=20)
     assert outcome.failure is None
     assert outcome.acknowledged == [1, 3]
     assert list(outcome.refused) == [2]
@@ -164,14 +166,14 @@ def test_message_that_is_too_large_is_refused_and_the_others_go(
 
 
 def test_message_that_the_broker_finds_too_large_is_refused_and_the_others_go(
-    kafka_broker: KafkaBroker, announcer: KafkaPublisher, topic: str
+    kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str
 ) -> None:
     with closing(KafkaAdminClient(bootstrap_servers=kafka_broker.bootstrap)) as admin:
         limit = {"max.message.bytes": "3000"}
         admin.create_topics({topic: {"num_partitions": 3, "replication_factor": 1, "configs": limit}})
     messages = messages_of(chunks=5)
     messages[2] = messages[2].model_copy(update={"headers": ["x" * 5_000], "header_count": 1})
-    outcome = announcer.publish(messages, timeout_s=20)
+    outcome = publisher.publish(messages, timeout_s=20)
     assert outcome.failure is None
     assert sorted(outcome.acknowledged) == [1, 2, 4, 5]
     assert list(outcome.refused) == [3]
@@ -182,15 +184,15 @@ def test_message_that_the_broker_finds_too_large_is_refused_and_the_others_go(
 
 def test_broker_that_is_away_is_said_in_time_and_costs_no_sockets_or_threads() -> None:
     [port] = free_ports(1)
-    announcer = KafkaPublisher(brokers=[f"127.0.0.1:{port}"], topic="t", partitions=1, client_id="test")
+    publisher = KafkaPublisher(brokers=[f"127.0.0.1:{port}"], topic="t", partitions=1, client_id="test")
     fds, threads = held()
     for _ in range(3):
-        outcome = announcer.publish(messages_of(chunks=2), timeout_s=2)
+        outcome = publisher.publish(messages_of(chunks=2), timeout_s=2)
         assert outcome.acknowledged == []
         assert outcome.failure is not None
         assert f"127.0.0.1:{port}" in outcome.failure
         with pytest.raises(PublishError, match="no Kafka broker takes connections"):
-            announcer.check(timeout_s=2)
+            publisher.check(timeout_s=2)
     wait_until_held_is_at_most(fds, threads)
 
 
@@ -199,32 +201,32 @@ def test_broker_that_takes_connections_and_says_nothing_costs_no_sockets_or_thre
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         broker = f"127.0.0.1:{silent.getsockname()[1]}"
-        announcer = KafkaPublisher(brokers=[broker], topic="t", partitions=1, client_id="test")
+        publisher = KafkaPublisher(brokers=[broker], topic="t", partitions=1, client_id="test")
         fds, threads = held()
         for _ in range(2):
             with pytest.raises(PublishError, match="does not answer"):
-                announcer.check(timeout_s=1)
-            assert announcer.publish(messages_of(chunks=2), timeout_s=1).failure is not None
+                publisher.check(timeout_s=1)
+            assert publisher.publish(messages_of(chunks=2), timeout_s=1).failure is not None
         wait_until_held_is_at_most(fds, threads)
 
 
 def test_broker_that_goes_and_comes_back_gets_the_rest(
-    kafka_broker: KafkaBroker, announcer: KafkaPublisher, topic: str
+    kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str
 ) -> None:
     messages = messages_of(chunks=3)
-    assert announcer.publish(messages[:1], timeout_s=20).acknowledged == [1]
+    assert publisher.publish(messages[:1], timeout_s=20).acknowledged == [1]
     kafka_broker.stop()
     try:
-        outcome = announcer.publish(messages[1:], timeout_s=3)
+        outcome = publisher.publish(messages[1:], timeout_s=3)
         assert outcome.acknowledged == []
         assert outcome.failure is not None
         with pytest.raises(PublishError):
-            announcer.check(timeout_s=3)
+            publisher.check(timeout_s=3)
     finally:
         kafka_broker.start()
 
     def rest() -> list[int]:
-        return announcer.publish(messages[1:], timeout_s=10).acknowledged
+        return publisher.publish(messages[1:], timeout_s=10).acknowledged
 
     assert wait_until(rest, what="the rest is acknowledged", deadline_s=60) == [2, 3]
     ids = [m.chunk_id for records in read_topic(kafka_broker, topic).values() for _, m in records]

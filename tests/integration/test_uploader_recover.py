@@ -324,7 +324,7 @@ class TestCommand:
 
 def test_manifest_that_is_written_holds_all_that_the_database_does(tmp_path: Path) -> None:
     with running_uploader(tmp_path / "chunks", replica_name="replica-0") as server:
-        server.announcer.away = True
+        server.publisher.away = True
         upload_id = send(server, key=uuid.uuid4().hex).json()["upload_id"]
         with closing(open_store(f"sqlite:///{tmp_path / 'chunks' / 'manifest.sqlite3'}")) as store:
             stored = (store.find(upload_id), store.read(upload_id)[1])

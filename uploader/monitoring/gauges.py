@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from contracts.states import ChunkState
+from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import ManifestUnavailableError
 from uploader.monitoring.readiness import Readiness, ReadyAnswer
 from uploader.runtime.clock import Clock
@@ -49,7 +50,14 @@ class ReplicaGauges(Collector):
     """Measures when it is asked (blocks). What cannot be had is left out; ``csvpipe_ready`` then says why."""
 
     def __init__(
-        self, *, store: Store, readiness: Readiness, temp_dir: Path, limits: DiskLimits, replica: str, clock: Clock
+        self,
+        *,
+        store: Store,
+        readiness: Readiness,
+        temp_dir: Path,
+        limits: DiskLimits,
+        replica: ReplicaIdentity,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._readiness = readiness
@@ -101,8 +109,8 @@ class ReplicaGauges(Collector):
         yield replicas
 
     def _look_up(self) -> _Look:
-        tally = self._store.tally(replica=self._replica)
-        return _Look(tally=tally, seen=self._store.watched_replicas(replica=self._replica))
+        tally = self._store.tally(replica=self._replica.name)
+        return _Look(tally=tally, seen=self._store.watched_replicas(replica=self._replica.name))
 
     def _chunks(self, tally: UploadStatistics) -> Iterator[Metric]:
         chunks = GaugeMetricFamily(

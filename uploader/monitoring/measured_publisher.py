@@ -1,4 +1,4 @@
-"""An announcer that is timed."""
+"""An publisher that is timed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from uploader.monitoring.metrics import UploaderMetrics
 class MeasuredPublisher:
     """Hands everything on; counts messages and how long Kafka takes for them."""
 
-    def __init__(self, announcer: Publisher, *, metrics: UploaderMetrics) -> None:
-        self._announcer = announcer
+    def __init__(self, publisher: Publisher, *, metrics: UploaderMetrics) -> None:
+        self._publisher = publisher
         self._metrics = metrics
 
     def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float, traceparent: str | None = None) -> Outcome:
         """Publish ``messages``; see :class:`uploader.kafka.publisher.Publisher`."""
         started = time.perf_counter()
-        outcome = self._announcer.publish(messages, timeout_s=timeout_s, traceparent=traceparent)
+        outcome = self._publisher.publish(messages, timeout_s=timeout_s, traceparent=traceparent)
         self._metrics.count_publish(outcome, messages=len(messages), duration_s=time.perf_counter() - started)
         return outcome
 
@@ -30,8 +30,8 @@ class MeasuredPublisher:
         Raises:
             PublishError: it does not.
         """
-        self._announcer.check(timeout_s=timeout_s)
+        self._publisher.check(timeout_s=timeout_s)
 
     def close(self, *, timeout_s: float) -> None:
         """Send what is buffered and disconnect."""
-        self._announcer.close(timeout_s=timeout_s)
+        self._publisher.close(timeout_s=timeout_s)

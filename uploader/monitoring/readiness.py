@@ -40,8 +40,8 @@ class ReadyAnswer(BaseModel):
 class KafkaProbe:
     """Asks Kafka from time to time, so that ``/ready`` answers at once. Calls block."""
 
-    def __init__(self, announcer: Publisher, *, on_return: Callable[[], None] = lambda: None) -> None:
-        self._announcer = announcer
+    def __init__(self, publisher: Publisher, *, on_return: Callable[[], None] = lambda: None) -> None:
+        self._publisher = publisher
         self._on_return = on_return
         self._fault: str | None = "not asked yet"
 
@@ -54,7 +54,7 @@ class KafkaProbe:
         """Ask once; call ``on_return`` where Kafka has come back."""
         before = self._fault
         try:
-            self._announcer.check(timeout_s=_CHECK_TIMEOUT_S)
+            self._publisher.check(timeout_s=_CHECK_TIMEOUT_S)
         except PublishError as error:
             self._fault = error.detail
             if before is None or before == "not asked yet":

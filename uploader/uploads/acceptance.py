@@ -14,6 +14,7 @@ from typing import Protocol
 from uploader.disk.manifest_file import dump_manifest
 from uploader.domain.cutting import CutOptions, CutResult
 from uploader.domain.records import ChunkRecord, UploadRecord, new_upload
+from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import (
     DatabaseFullError,
     IdempotencyConflictError,
@@ -61,9 +62,8 @@ class Acceptance:
         store: Store,
         outbox: Outbox,
         threads: BlockingPool,
-        replica: str,
+        replica: ReplicaIdentity,
         bucket: str,
-        base_url: str,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -71,7 +71,6 @@ class Acceptance:
         self._threads = threads
         self._replica = replica
         self._bucket = bucket
-        self._base_url = base_url
         self._clock = clock
 
     def check_open(self) -> None:
@@ -112,7 +111,7 @@ class Acceptance:
             upload_id=upload_id,
             options=options,
             result=replace(result, source_filename=_storable(result.source_filename)),
-            replica=self._replica,
+            replica=self._replica.name,
             bucket=self._bucket,
             idempotency_key=idempotency_key,
             created_at=created_at or self._clock(),
@@ -158,13 +157,15 @@ class Acceptance:
             return await self._threads.run(self._announce, upload, claim)
         except Exception:
             log.exception("Not announced yet, the outbox goes on")
-            return UploadAccepted.of(upload, base_url=self._base_url, replayed=False)
+            return UploadAccepted.of(upload, base_url=self._replica.base_url, replayed=False)
 
     def _announce(self, upload: UploadRecord, claim: Claim) -> UploadAccepted:
         log = UploadLog(_log, upload.upload_id)
         log.info("Accepted: dataset %s, %d chunks, %d rows", upload.dataset_name, upload.total_chunks, upload.row_count)
         self._outbox.announce_now(upload, claim)
-        return UploadAccepted.of(self._store.find(upload.upload_id) or upload, base_url=self._base_url, replayed=False)
+        return UploadAccepted.of(
+            self._store.find(upload.upload_id) or upload, base_url=self._replica.base_url, replayed=False
+        )
 
     def _replay(self, first: UploadRecord, second: UploadRecord) -> UploadAccepted:
         if (first.source_sha256, first.requested) != (second.source_sha256, second.requested):
@@ -173,7 +174,7 @@ class Acceptance:
                 "use a new key for a new upload"
             )
         UploadLog(_log, first.upload_id).info("The same upload came again; answered with the first")
-        return UploadAccepted.of(first, base_url=self._base_url, replayed=True)
+        return UploadAccepted.of(first, base_url=self._replica.base_url, replayed=True)
 
 
 def check_idempotency_key(key: str | None) -> None:

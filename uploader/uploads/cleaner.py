@@ -17,6 +17,7 @@ from contracts.states import UploadState
 from uploader.disk.ballast import Ballast
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.records import ChunkRecord
+from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.domain.transitions import cleaned
 from uploader.errors import DatabaseFullError, ManifestUnavailableError, UploadGoneError
 from uploader.runtime.clock import Clock
@@ -40,8 +41,7 @@ class Cleaner:
         *,
         store: Store,
         files: ChunkFiles,
-        replica: str,
-        owner: str,
+        replica: ReplicaIdentity,
         after: timedelta,
         low_disk_bytes: int,
         clock: Clock,
@@ -50,8 +50,7 @@ class Cleaner:
         self._store = store
         self._files = files
         self._replica = replica
-        self._lease = f"clean/{replica}"
-        self._owner = owner
+        self._lease = f"clean/{replica.name}"
         self._after = after
         self._low_disk_bytes = low_disk_bytes
         self._clock = clock
@@ -76,7 +75,7 @@ class Cleaner:
         return True
 
     def _take_lease(self) -> bool:
-        return self._store.take_lease(self._lease, owner=self._owner, lease_for=LEASE_FOR, now=self._clock())
+        return self._store.take_lease(self._lease, owner=self._replica.worker, lease_for=LEASE_FOR, now=self._clock())
 
     def _clean_all(self) -> None:
         self.sweep()
@@ -91,7 +90,7 @@ class Cleaner:
         """
         self._files.remove_half_received()
         if not self._ballast.drop():
-            chunks = self._store.landed(replica=self._replica, before=None, limit=_CHUNKS_AT_ONCE)
+            chunks = self._store.landed(replica=self._replica.name, before=None, limit=_CHUNKS_AT_ONCE)
             _log.warning("The disk is full to the last byte: the files of %d landed chunks go", len(chunks))
             for upload_id, group in _by_upload(chunks):
                 self._files.remove_chunks(upload_id, group)
@@ -101,7 +100,7 @@ class Cleaner:
 
     def stop(self) -> None:
         """Leave the work to others at once."""
-        self._store.drop_lease(self._lease, owner=self._owner)
+        self._store.drop_lease(self._lease, owner=self._replica.worker)
 
     def sweep(self) -> None:
         """Remove what crashes left: half-received files, directories without a manifest or of deleted uploads."""
@@ -162,14 +161,14 @@ class Cleaner:
 
     def _clean_old(self) -> None:
         now = self._clock()
-        self._store.void_future_moments(replica=self._replica, now=now)
+        self._store.void_future_moments(replica=self._replica.name, now=now)
         before = now - self._after
-        while chunks := self._store.landed(replica=self._replica, before=before, limit=_CHUNKS_AT_ONCE):
+        while chunks := self._store.landed(replica=self._replica.name, before=before, limit=_CHUNKS_AT_ONCE):
             self._clean(chunks)
 
     def _clean_for_room(self) -> None:
         while (free := self._files.free_bytes()) < self._low_disk_bytes:
-            chunks = self._store.landed(replica=self._replica, before=None, limit=_CHUNKS_AT_ONCE_LOW)
+            chunks = self._store.landed(replica=self._replica.name, before=None, limit=_CHUNKS_AT_ONCE_LOW)
             if not chunks:
                 _log.warning("The disk is low (%d MB free) and no landed chunk is left to remove", free // BYTES_PER_MB)
                 return

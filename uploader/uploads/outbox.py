@@ -19,6 +19,7 @@ from contracts.spans import Attributes, NoSpans, SpanKind, Spans
 from uploader.domain.header_limits import header_json_bytes
 from uploader.domain.messages import message_of, messages_of
 from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
+from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.domain.transitions import announced, failed
 from uploader.errors import PublishError, UploadGoneError
 from uploader.kafka.publisher import Outcome, Publisher
@@ -48,17 +49,15 @@ class Outbox:
         self,
         *,
         store: Store,
-        announcer: Publisher,
-        replica: str,
-        base_url: str,
+        publisher: Publisher,
+        replica: ReplicaIdentity,
         clock: Clock,
         spans: Spans | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
-        self._announcer = announcer
+        self._publisher = publisher
         self._replica = replica
-        self._base_url = base_url
         self._clock = clock
         self._spans = spans or NoSpans()
         self._pause = pause
@@ -87,7 +86,7 @@ class Outbox:
         """
         in_full = self._store.find(upload.upload_id)
         assert in_full is not None  # noqa: S101  rows are never deleted
-        message = message_of(in_full, chunk, base_url=self._base_url, published_at=self._clock())
+        message = message_of(in_full, chunk, base_url=self._replica.base_url, published_at=self._clock())
         outcome = self._publish(upload, [message], timeout_s=_IN_REQUEST_S)
         if chunk.chunk_id not in outcome.acknowledged:
             reason = outcome.failure or outcome.refused.get(chunk.chunk_id)
@@ -98,7 +97,7 @@ class Outbox:
         while True:
             owner = uuid.uuid4().hex
             claim = self._store.claim_unannounced(
-                replica=self._replica, owner=owner, claim_for=CLAIM_FOR, now=self._clock()
+                replica=self._replica.name, owner=owner, claim_for=CLAIM_FOR, now=self._clock()
             )
             if claim is None:
                 return True
@@ -118,7 +117,7 @@ class Outbox:
             # Before the first messages too: the commit that made the claim may have waited longer than it holds.
             if not self._store.renew_claim(claim, claim_for=CLAIM_FOR, now=now):
                 return None  # this took so long that another worker has taken over
-            messages = messages_of(upload, chunks, base_url=self._base_url, published_at=now)
+            messages = messages_of(upload, chunks, base_url=self._replica.base_url, published_at=now)
             outcome = self._publish(upload, messages, timeout_s=timeout_s)
             self._mark(upload, chunks, outcome, published_at=now)
             if outcome.failure is not None:
@@ -131,7 +130,7 @@ class Outbox:
         with self._spans.span(
             "announce", parent=upload.traceparent, kind=SpanKind.PRODUCER, attributes=attributes
         ) as span:
-            outcome = self._announcer.publish(messages, timeout_s=timeout_s, traceparent=span.traceparent)
+            outcome = self._publisher.publish(messages, timeout_s=timeout_s, traceparent=span.traceparent)
             span.note({"csvpipe.chunks.acknowledged": len(outcome.acknowledged)})
             return outcome
 

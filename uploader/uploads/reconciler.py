@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from contracts.states import ChunkState
 from uploader.domain.records import ChunkRecord
+from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.domain.transitions import WHAT_TO_DO, failed, is_overdue, renewed
 from uploader.errors import UploadGoneError
 from uploader.runtime.clock import Clock
@@ -24,11 +25,10 @@ _log = logging.getLogger(__name__)
 class Reconciler:
     """Looks for overdue chunks of one replica. Calls block."""
 
-    def __init__(self, *, store: Store, replica: str, owner: str, after: timedelta, limit: int, clock: Clock) -> None:
+    def __init__(self, *, store: Store, replica: ReplicaIdentity, after: timedelta, limit: int, clock: Clock) -> None:
         self._store = store
         self._replica = replica
-        self._lease = f"reconcile/{replica}"
-        self._owner = owner
+        self._lease = f"reconcile/{replica.name}"
         self._after = after
         self._limit = limit
         self._clock = clock
@@ -36,14 +36,14 @@ class Reconciler:
     def run_pass(self) -> bool:
         """Treat all overdue chunks, unless another worker does; the outbox then announces them."""
         now = self._clock()
-        if not self._store.take_lease(self._lease, owner=self._owner, lease_for=LEASE_FOR, now=now):
+        if not self._store.take_lease(self._lease, owner=self._replica.worker, lease_for=LEASE_FOR, now=now):
             return True
-        voided = self._store.void_future_moments(replica=self._replica, now=now)
+        voided = self._store.void_future_moments(replica=self._replica.name, now=now)
         if voided:
             _log.warning("The clock was put back: %d moments of chunks lay in the future, and count as now", voided)
         before = now - self._after
         while overdue := self._store.overdue(
-            replica=self._replica, before=before, reannounce_limit=self._limit, limit=_CHUNKS_AT_ONCE
+            replica=self._replica.name, before=before, reannounce_limit=self._limit, limit=_CHUNKS_AT_ONCE
         ):
             for upload_id, chunk_ids in overdue.items():
                 self._treat(upload_id, chunk_ids, before=before)
@@ -51,7 +51,7 @@ class Reconciler:
 
     def stop(self) -> None:
         """Leave the work to others at once."""
-        self._store.drop_lease(self._lease, owner=self._owner)
+        self._store.drop_lease(self._lease, owner=self._replica.worker)
 
     def _treat(self, upload_id: str, chunk_ids: list[int], *, before: datetime) -> None:
         log = UploadLog(_log, upload_id)

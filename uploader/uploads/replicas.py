@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from uploader.domain.messages import download_url
 from uploader.domain.records import UploadOverview
+from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import ChunkOnOtherReplicaError, ChunkRedirectedError, ReplicaUnavailableError
 from uploader.runtime.clock import Clock
 from uploader.store.protocol import Store
@@ -18,15 +19,14 @@ _RETRY_AFTER_S = 10
 class Replicas:
     """Says where the chunks of other replicas are to be had. All calls block."""
 
-    def __init__(self, *, store: Store, replica: str, base_url: str, clock: Clock) -> None:
+    def __init__(self, *, store: Store, replica: ReplicaIdentity, clock: Clock) -> None:
         self._store = store
         self._replica = replica
-        self._base_url = base_url
         self._clock = clock
 
     def check_in(self) -> bool:
         """Tell the others that this replica lives, and its address, which may be another than before its restart."""
-        self._store.check_in(self._replica, base_url=self._base_url, at=self._clock())
+        self._store.check_in(self._replica.name, base_url=self._replica.base_url, at=self._clock())
         return True
 
     def elsewhere(
@@ -38,12 +38,12 @@ class Replicas:
         gets an error that says so instead of going round in circles.
         """
         chunk = f"chunk {chunk_id} of upload {upload.upload_id}"
-        place = f"{chunk} is stored on replica {upload.replica}, not on {self._replica}"
+        place = f"{chunk} is stored on replica {upload.replica}, not on {self._replica.name}"
         found = self._store.find_replica(upload.replica)
         if found is None or found.base_url is None or found.seen_at is None:
             why = f"{upload.replica} has told nobody its address yet; use the one in the chunk's message"
             return ChunkOnOtherReplicaError(f"{place}; {why}", replica=upload.replica)
-        if redirected_by is not None or found.base_url == self._base_url:
+        if redirected_by is not None or found.base_url == self._replica.base_url:
             sender = "" if redirected_by is None else f", to which {redirected_by} sent for it"
             why = f"the API_BASE_URL of {upload.replica} leads to another; each replica needs one that leads to itself"
             return ChunkOnOtherReplicaError(f"{place}{sender}: {why}", replica=upload.replica)
@@ -60,5 +60,5 @@ class Replicas:
         return ChunkRedirectedError(
             f"{place}; where {upload.replica} does not answer, ask here again after {AWAY_AFTER.seconds} s",
             replica=upload.replica,
-            location=f"{url}?redirected_by={self._replica}",
+            location=f"{url}?redirected_by={self._replica.name}",
         )

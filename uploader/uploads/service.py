@@ -14,6 +14,7 @@ from contracts.states import ChunkState, UploadState
 from uploader.disk.ballast import Ballast
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.records import ChunkRecord, UploadOverview
+from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.domain.transitions import ON_THEIR_WAY, SAFE_IN_BUCKET, landed, lost, relayed, renewed, reported_failed
 from uploader.errors import ChunkGoneError, DatabaseFullError, InvalidFieldError, UploadGoneError
 from uploader.runtime.clock import Clock
@@ -47,7 +48,7 @@ class UploadService:
         files: ChunkFiles,
         outbox: Outbox,
         replicas: Replicas,
-        replica: str,
+        replica: ReplicaIdentity,
         reannounce_limit: int,
         clock: Clock,
         ballast: Ballast | None = None,
@@ -124,7 +125,7 @@ class UploadService:
         fault = "its file was removed after it had landed" if cleaned_up else self._files.fault(chunk)
         if fault is None:
             return self._files.path(chunk), HeldChunk.of(upload, chunk)
-        if not cleaned_up and upload.replica != self._replica:
+        if not cleaned_up and upload.replica != self._replica.name:
             raise self._replicas.elsewhere(upload, chunk_id, redirected_by=redirected_by)
         if chunk.state not in SAFE_IN_BUCKET:
             UploadLog(_log, upload_id).error("Chunk %d/%d: %s", chunk_id, upload.total_chunks, fault)
@@ -183,7 +184,7 @@ class UploadService:
             if chunk.state in SAFE_IN_BUCKET:
                 return chunk
             # Only the replica that holds the files can tell whether they are there.
-            fault = self._files.fault(chunk) if replica == self._replica else None
+            fault = self._files.fault(chunk) if replica == self._replica.name else None
             return renewed(chunk, by_hand=True) if fault is None else lost(chunk, reason=fault)
 
         upload, chunks = self._store.edit_chunks(upload_id, None, edit, at=self._clock())
@@ -206,7 +207,7 @@ class UploadService:
         """
         upload = self._abort(upload_id, force=force)
         # In this order: a crash between the two leaves files that the cleaner finds by the upload's state.
-        if upload.replica == self._replica:
+        if upload.replica == self._replica.name:
             self._files.remove_upload(upload_id)
         UploadLog(_log, upload_id).info("Deleted")
         return self.status(upload_id)
@@ -220,7 +221,7 @@ class UploadService:
         except DatabaseFullError:
             upload, chunks = self._store.read(upload_id)
             on_their_way = any(chunk.state in ON_THEIR_WAY for chunk in chunks)
-            if upload.replica != self._replica or (on_their_way and not force):
+            if upload.replica != self._replica.name or (on_their_way and not force):
                 raise
             # Against the order, as there is no other way: a crash before the mark leaves chunks that count as lost.
             self._files.remove_upload(upload_id)

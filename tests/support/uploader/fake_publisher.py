@@ -1,4 +1,4 @@
-"""A fake Kafka for tests of what surrounds the announcer; the announcer itself is tested on a real one."""
+"""A fake Kafka for tests of what surrounds the publisher; the publisher itself is tested on a real one."""
 
 from __future__ import annotations
 

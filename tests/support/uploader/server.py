@@ -29,7 +29,7 @@ class RunningUploader:
 
     port: int
     temp_dir: Path
-    announcer: FakePublisher
+    publisher: FakePublisher
     app: FastAPI
 
     @property
@@ -47,7 +47,7 @@ class RunningUploader:
 def running_uploader(
     temp_dir: Path,
     *,
-    announcer: FakePublisher | None = None,
+    publisher: FakePublisher | None = None,
     clock: Clock = utc_now,
     intervals: Intervals = Intervals(),  # noqa: B008  frozen
     http: str = HTTP_PROTOCOL,
@@ -59,14 +59,14 @@ def running_uploader(
         port = listener.getsockname()[1]
         defaults = {"temp_dir": temp_dir, "api_port": port, "min_free_disk_mb": 0, "low_disk_mb": 0, "ballast_mb": 1}
         settings = Settings(**{**defaults, **given})
-        announcer = announcer or FakePublisher()
-        app = create_app(settings=settings, announcer=announcer, clock=clock, intervals=intervals)
+        publisher = publisher or FakePublisher()
+        app = create_app(settings=settings, publisher=publisher, clock=clock, intervals=intervals)
         server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http=http, ws="none", log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
         thread.start()
         try:
             wait_until(lambda: server.started, what="the uploader serves", deadline_s=30, poll_s=0.02)
-            yield RunningUploader(port=port, temp_dir=temp_dir, announcer=announcer, app=app)
+            yield RunningUploader(port=port, temp_dir=temp_dir, publisher=publisher, app=app)
         finally:
             server.should_exit = True
             thread.join()

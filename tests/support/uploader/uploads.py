@@ -11,8 +11,10 @@ from pathlib import Path
 
 from uploader.domain.cutting import ChunkType, CutChunk, CutOptions, CutResult
 from uploader.domain.records import ChunkRecord, UploadRecord, new_upload
+from uploader.domain.replica_identity import ReplicaIdentity
 
 HEADER = b"id,name\n"
+REPLICA = ReplicaIdentity(name="replica-0", base_url="http://uploader:8000", worker="replica-0/worker")
 _AGES = count(1)
 
 

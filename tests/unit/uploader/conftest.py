@@ -11,15 +11,13 @@ from typing import Any
 import pytest
 
 from tests.support.uploader.fake_publisher import FakePublisher
-from tests.support.uploader.uploads import SettableClock, cut_result, upload_records, write_chunks
+from tests.support.uploader.uploads import REPLICA, SettableClock, cut_result, upload_records, write_chunks
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.records import UploadRecord
 from uploader.store.protocol import Claim
 from uploader.store.sql import SqlStore, open_store
 from uploader.uploads.outbox import CLAIM_FOR, Outbox
 from uploader.uploads.replicas import Replicas
-
-REPLICA = "replica-0"
 
 
 @pytest.fixture(scope="session")
@@ -64,14 +62,12 @@ def outbox(store: SqlStore, kafka: FakePublisher, clock: SettableClock) -> Outbo
     def pause(seconds: float) -> None:
         clock.advance(seconds=seconds)
 
-    return Outbox(
-        store=store, announcer=kafka, replica=REPLICA, base_url="http://uploader:8000", clock=clock, pause=pause
-    )
+    return Outbox(store=store, publisher=kafka, replica=REPLICA, clock=clock, pause=pause)
 
 
 @pytest.fixture
 def replicas(store: SqlStore, clock: SettableClock) -> Replicas:
-    return Replicas(store=store, replica=REPLICA, base_url="http://uploader:8000", clock=clock)
+    return Replicas(store=store, replica=REPLICA, clock=clock)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from contracts.traceparent import trace_id_of
 from tests.support.monitoring.otlp import OtlpReceiver, otlp_receiver
 from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.server import running_uploader
-from tests.support.uploader.uploads import SettableClock
+from tests.support.uploader.uploads import REPLICA, SettableClock
 from tests.support.waiting import wait_until
 from uploader.app import Intervals, create_app
 from uploader.domain.records import UploadRecord
@@ -45,22 +45,22 @@ def test_client_without_a_trace_and_no_tracing_makes_no_header(tmp_path: Path) -
     with running_uploader(tmp_path) as uploader:
         post(uploader.base_url)
         post(uploader.base_url, "00-nonsense")
-        assert uploader.announcer.traceparents == [None] * 4
+        assert uploader.publisher.traceparents == [None] * 4
 
 
 def test_trace_of_the_client_is_handed_on_also_without_tracing(tmp_path: Path) -> None:
     with running_uploader(tmp_path) as uploader:
         post(uploader.base_url, PARENT)
-        assert uploader.announcer.traceparents == [PARENT] * 2
+        assert uploader.publisher.traceparents == [PARENT] * 2
 
 
 def test_announcement_after_a_restart_has_the_trace_of_the_request(tmp_path: Path) -> None:
     away = FakePublisher(away=True)
-    with running_uploader(tmp_path, announcer=away) as uploader:
+    with running_uploader(tmp_path, publisher=away) as uploader:
         post(uploader.base_url, PARENT)
         assert away.traceparents == []
     back = FakePublisher()
-    with running_uploader(tmp_path, announcer=back, intervals=FAST):
+    with running_uploader(tmp_path, publisher=back, intervals=FAST):
         wait_until(lambda: len(back.messages) == 2, what="the outbox has announced", deadline_s=30)
     assert back.traceparents == [PARENT] * 2
 
@@ -70,7 +70,7 @@ def test_announcement_by_reconciliation_and_by_hand_has_the_same_trace(
 ) -> None:
     upload = create(chunks=1, traceparent=PARENT)
     after = timedelta(minutes=30)
-    reconciler = Reconciler(store=store, replica="replica-0", owner="worker", after=after, limit=2, clock=clock)
+    reconciler = Reconciler(store=store, replica=REPLICA, after=after, limit=2, clock=clock)
     outbox.run_pass()
     clock.advance(hours=5)
     reconciler.run_pass()
@@ -82,7 +82,7 @@ def test_announcement_by_reconciliation_and_by_hand_has_the_same_trace(
 def test_spans_of_an_upload_form_one_trace_that_kafka_gets_too(tmp_path: Path, receiver: OtlpReceiver) -> None:
     with running_uploader(tmp_path, otel_exporter_otlp_endpoint=receiver.endpoint) as uploader:
         upload_id = post(uploader.base_url)
-        traceparents = uploader.announcer.traceparents
+        traceparents = uploader.publisher.traceparents
         for traceparent in traceparents:
             assert traceparent is not None
             address = f"{uploader.base_url}/chunks/{upload_id}/1/download"

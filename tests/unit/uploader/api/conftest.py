@@ -30,8 +30,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, clock: SettableClock) -> It
 
 @pytest.fixture
 def kafka(server: RunningUploader) -> FakePublisher:
-    server.announcer.messages.clear()
-    return server.announcer
+    server.publisher.messages.clear()
+    return server.publisher
 
 
 @pytest.fixture

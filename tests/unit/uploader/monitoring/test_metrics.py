@@ -111,7 +111,7 @@ def test_upload_goes_on_where_counting_fails(
 
 def test_kafka_that_is_away_shows_in_readiness_outbox_and_messages(tmp_path: Path) -> None:
     clock = SettableClock()
-    with running_uploader(tmp_path, announcer=FakePublisher(away=True), clock=clock) as uploader:
+    with running_uploader(tmp_path, publisher=FakePublisher(away=True), clock=clock) as uploader:
         assert upload(uploader).json()["status"] == "awaiting_kafka"
         clock.advance(seconds=90)
         found = scrape(uploader)

@@ -11,7 +11,7 @@ import pytest
 
 from contracts.states import UploadState
 from tests.support.uploader.fake_publisher import FakePublisher
-from tests.support.uploader.uploads import SettableClock, cut_options, cut_result, write_chunks
+from tests.support.uploader.uploads import REPLICA, SettableClock, cut_options, cut_result, write_chunks
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.manifest_file import MANIFEST_FILE
 from uploader.disk.staging import LOCK_FILE, StagingDirectory, is_abandoned
@@ -72,9 +72,8 @@ def bench(store: SqlStore, outbox: Outbox, clock: SettableClock, temp_dir: Path)
         store=store,
         outbox=outbox,
         threads=threads,
-        replica="replica-0",
+        replica=REPLICA,
         bucket="raw",
-        base_url="http://uploader:8000",
         clock=clock,
     )
     yield Bench(acceptance, DistinctMoments(clock), temp_dir)
@@ -227,7 +226,7 @@ def test_commit_whose_outcome_is_unknown_keeps_the_files_for_the_cleaner_to_deci
 class TestNothingFailsOnceTheManifestIsCommitted:
     """The client would send again, and the data would arrive twice."""
 
-    def test_announcer_that_raises_something_unforeseen(
+    def test_publisher_that_raises_something_unforeseen(
         self, bench: Bench, store: SqlStore, kafka: FakePublisher, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail() -> None:

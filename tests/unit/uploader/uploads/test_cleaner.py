@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from contracts.states import ChunkState, UploadState
-from tests.support.uploader.uploads import SettableClock, cut_result, write_chunks
+from tests.support.uploader.uploads import REPLICA, SettableClock, cut_result, write_chunks
 from tests.unit.uploader.uploads.test_reconciler import land
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.manifest_file import write_manifest
@@ -53,8 +53,7 @@ def cleaner(store: SqlStore, disk: FakeDisk, clock: SettableClock) -> Cleaner:
     return Cleaner(
         store=store,
         files=disk,
-        replica="replica-0",
-        owner="worker",
+        replica=REPLICA,
         after=timedelta(hours=24),
         low_disk_bytes=1_000,
         clock=clock,
@@ -233,8 +232,7 @@ class TestLeftovers:
         cleaner = Cleaner(
             store=other,
             files=files,
-            replica="replica-0",
-            owner="worker",
+            replica=REPLICA,
             after=timedelta(hours=24),
             low_disk_bytes=0,
             clock=clock,

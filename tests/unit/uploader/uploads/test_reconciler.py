@@ -10,7 +10,7 @@ import pytest
 
 from contracts.states import ChunkState, UploadState
 from tests.support.uploader.fake_publisher import FakePublisher
-from tests.support.uploader.uploads import SettableClock
+from tests.support.uploader.uploads import REPLICA, SettableClock
 from uploader.domain.records import ChunkRecord, UploadRecord
 from uploader.domain.transitions import failed, landed, lost, relayed
 from uploader.store.sql import SqlStore
@@ -22,7 +22,7 @@ AFTER = timedelta(minutes=30)
 
 @pytest.fixture
 def reconciler(store: SqlStore, clock: SettableClock) -> Reconciler:
-    return Reconciler(store=store, replica="replica-0", owner="worker", after=AFTER, limit=2, clock=clock)
+    return Reconciler(store=store, replica=REPLICA, after=AFTER, limit=2, clock=clock)
 
 
 def land(store: SqlStore, upload: UploadRecord, *chunk_ids: int, clock: SettableClock) -> None:

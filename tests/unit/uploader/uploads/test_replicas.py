@@ -14,6 +14,7 @@ import pytest
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.uploads import SettableClock, chunk_bytes
 from uploader.domain.records import UploadRecord
+from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import ChunkOnOtherReplicaError, ChunkRedirectedError, ReplicaUnavailableError
 from uploader.store.sql import SqlStore
 from uploader.uploads.replicas import AWAY_AFTER, Replicas
@@ -28,7 +29,8 @@ class TestElsewhere:
 
     def check_in(self, store: SqlStore, clock: SettableClock, *, base_url: str = REPLICA_URL) -> None:
         store.assign_disk("replica-1", "1" * 32)
-        Replicas(store=store, replica="replica-1", base_url=base_url, clock=clock).check_in()
+        replica = ReplicaIdentity(name="replica-1", base_url=base_url, worker="replica-1/worker")
+        Replicas(store=store, replica=replica, clock=clock).check_in()
 
     def test_client_is_sent_to_the_address_of_the_holder(
         self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.states import ChunkState, UploadState
 from tests.support.uploader.fake_publisher import FakePublisher
-from tests.support.uploader.uploads import SettableClock
+from tests.support.uploader.uploads import REPLICA, SettableClock
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.records import ChunkRecord, UploadRecord
 from uploader.domain.transitions import cleaned, landed, renewed
@@ -32,7 +32,7 @@ def service(
         files=files,
         outbox=outbox,
         replicas=replicas,
-        replica="replica-0",
+        replica=REPLICA,
         reannounce_limit=1,
         clock=clock,
     )

@@ -108,5 +108,5 @@ def test_shutdown_closes_kafka_and_leaves_no_thread(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     with running_uploader(tmp_path / "chunks") as server:
         assert httpx.get(f"{server.base_url}/health", trust_env=False).status_code == 200
-    assert server.announcer.closed
+    assert server.publisher.closed
     assert not [t.name for t in set(threading.enumerate()) - before if t.name.startswith("uploader")]
