@@ -2,7 +2,7 @@
 # Our images: `uploader` (the service, and the commands upload, status, list, verify, bucket and nifi) and `sequencer` (the
 # commands sequence and verify-topic). Others' programs, for docker-compose.yml: `airflow` (Airflow with what the DAGs
 # import), `nifi` (NiFi without TLS) and `minio` (built from its source, since there are no images of it any more). See
-# docs/adr/0017-two-images-from-one-dockerfile.md and 0029-images-of-others-programs.md for the why, and docs/compose.md for
+# docs/adr/0017-two-images-from-one-dockerfile.md and 0029-images-of-others-programs.md for the why, and docs/how-to/compose.md for
 # how they are run.
 #
 # Another base (of Debian 12 or newer, with or without Python):  --build-arg BASE_IMAGE=python:3.11.13-slim-bookworm

@@ -67,7 +67,7 @@ test-chaos:
 
 # Not part of `test`: it compiles an API server, 6 to 7 minutes on two cores the first time.
 .PHONY: test-kubernetes
-test-kubernetes: setup ## The overlays on a real API server, by the commands of docs/kubernetes.md
+test-kubernetes: setup ## The overlays on a real API server, by the commands of docs/how-to/kubernetes.md
 	$(RUN) pytest tests/cluster
 
 .PHONY: chaos

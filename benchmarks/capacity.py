@@ -1,4 +1,4 @@
-"""What a day's volume needs: measured constants, formulas, and the tables of docs/capacity.md that follow from them.
+"""What a day's volume needs: measured constants, formulas, and the tables of docs/operations/capacity.md.
 
 ``python -m benchmarks.capacity`` prints the tables, ``--write`` puts them into the page. Nothing is measured here.
 Bytes are decimal (GB = 10^9), but for chunks, whose megabyte is 1 048 576 bytes.
@@ -15,14 +15,14 @@ from pathlib import Path
 from contracts.names import BYTES_PER_MB
 from dags.modules.settings import DRAIN_MAX_MESSAGES
 
-PAGE = Path(__file__).parent.parent / "docs" / "capacity.md"
+PAGE = Path(__file__).parent.parent / "docs" / "operations" / "capacity.md"
 MB, GB, TB = 10**6, 10**9, 10**12
 DAY_S = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
 class Constant:
-    """A figure that was measured: ``quote`` is how it stands in docs/performance.md, under the heading ``section``."""
+    """A measured figure: ``quote`` is its text in docs/explanation/performance.md, under the heading ``section``."""
 
     name: str
     value: float
@@ -80,7 +80,7 @@ class Assumptions:
     outage_hours: float = 12.0
     """How long nothing may land without uploads being refused."""
     message_bytes: int = 1_000
-    """The example of docs/messages.md has 725; long headers make it more."""
+    """The example of docs/reference/messages.md has 725; long headers make it more."""
     retention_days: int = 7
     replication: int = 3
     listener_runs_a_day: int = 10_000
@@ -228,7 +228,7 @@ def render_needs() -> str:
 
 def render_constants() -> str:
     """Return the table of what was measured."""
-    lines = [["constant", "value", "[performance.md](performance.md)"], ["---", "---:", "---"]]
+    lines = [["constant", "value", "[performance.md](../explanation/performance.md)"], ["---", "---:", "---"]]
     lines += [[each.name, f"{_figure(each)}", each.section] for each in CONSTANTS]
     return _table(lines)
 

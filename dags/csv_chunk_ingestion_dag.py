@@ -113,7 +113,7 @@ with DAG(
             "uploader chunk by chunk. When none lands for 10 minutes, those missing are reported as failed, by name."
         ),
         deadline_s=SETTINGS.landing_deadline_s,
-        # It waits by itself, and Airflow now and then fails a task that it resumes (docs/airflow.md): no more delay.
+        # Airflow sometimes fails a task that it resumes (docs/reference/airflow.md); the task itself does the waiting.
         retry_delay=SETTINGS.listener_retry_delay,
         retry_policy=_retry_policy(SETTINGS.listener_retry_delay),
         pool=settings.POOL_MONITORING,

@@ -126,7 +126,7 @@ run_until_done() {
     elif [ "$late" = true ]; then
       end_group "NEEDS A PERSON: job $JOB_ID is not done after $JOB_TIMEOUT_S s; started again, it resumes"
     elif [ "$code" -ne 75 ] && [ "$code" -lt 128 ]; then # 128 and more: killed
-      end_group "NEEDS A PERSON: job $JOB_ID ended with exit code $code (docs/sequencer.md), see stream $stream-run-$run"
+      end_group "NEEDS A PERSON: job $JOB_ID ended with exit code $code (docs/how-to/sequencer.md), see stream $stream-run-$run"
     fi
     say "job $JOB_ID ended with exit code $code in run $run of $MAX_RUNS; it is started again in $pause s"
     sleep "$pause"

@@ -369,7 +369,7 @@ variable "on_demand" {
 }
 
 variable "container_command" {
-  description = "What the machine runs, without blanks in its words: sequence, or verify-topic with its options (docs/aws.md)."
+  description = "What the machine runs, without blanks in its words: sequence, or verify-topic with its options (docs/how-to/aws.md)."
   type        = list(string)
   default     = ["sequence"]
 

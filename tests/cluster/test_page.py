@@ -1,4 +1,4 @@
-"""The overlays on a real API server, as docs/kubernetes.md tells a newcomer: the commands are those of the page.
+"""The overlays on a real API server, as docs/how-to/kubernetes.md tells a newcomer: the commands are those of the page.
 
 There is no node. ``fake_kubelet`` says of the pods what a kubelet would say; the API server, its admission and the
 controllers are real.
@@ -25,7 +25,7 @@ from tests.support.kubernetes.manifests import ROOT, UPLOADER, VALUES
 from tests.support.network.certificates import CertificateAuthority
 from tests.support.waiting import wait_until
 
-PAGE = ROOT / "docs" / "kubernetes.md"
+PAGE = ROOT / "docs" / "how-to" / "kubernetes.md"
 FAKE_CRD = Path(__file__).parent / "data" / "fake-external-secrets-crd.yaml"
 GATEWAY_API = "v1.3.0"
 BY_HAND = "kubectl --namespace csv-ingestion create secret generic"

@@ -27,7 +27,7 @@ FIXED = {
         "LIBRDKAFKA", "CHECKPOINT_FILE",
     },
 }  # fmt: skip
-"""Names, addresses and directories inside: the services would not find each other with others (docs/compose.md)."""
+"""Internal names, addresses and directories: the services find each other by these (docs/how-to/compose.md)."""
 DAGS = {f"CSV_INGESTION_{field.name.upper()}" for field in fields(DagSettings)}
 SETTINGS = {
     "uploader": {variable.name for variable in settings_variables(Settings)} - FIXED["uploader"],

@@ -18,7 +18,7 @@ OLDEST_KUBERNETES = "1.29"
 LABELS = {f"app.kubernetes.io/{name}" for name in ("name", "component", "part-of", "managed-by", "version")}
 RELEASE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
-DIGEST = "Tags are what people can read, and the registry is to refuse a second push of one (docs/kubernetes.md)."
+DIGEST = "Tags are readable, and the registry has to refuse a second push of one (docs/how-to/kubernetes.md)."
 PULL = "A pinned tag is the same image: a node that has it starts a pod without the registry."
 VARIABLES = "Our settings, and those of the images that others make, are environment variables; no file is read."
 OTHERS_UID = "The image's files belong to this user; the overlay for one machine alone has it."

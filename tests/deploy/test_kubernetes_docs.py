@@ -1,4 +1,4 @@
-"""docs/kubernetes.md: its commands make what the overlay refers to, and name what is there."""
+"""docs/how-to/kubernetes.md: its commands make what the overlay refers to, and name what is there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.docs.shell_blocks import shell_blocks
 from tests.support.kubernetes.manifests import K8S, ROOT, VALUES, Manifests, load_external_secrets
 from uploader.store.sql import open_store
 
-PAGE = ROOT / "docs" / "kubernetes.md"
+PAGE = ROOT / "docs" / "how-to" / "kubernetes.md"
 TEXT = PAGE.read_text()
 COMMANDS = [
     shlex.split(line)

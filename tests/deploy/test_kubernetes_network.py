@@ -31,7 +31,7 @@ NEEDED: list[tuple[str, Direction, Peer, int, str]] = [
     ("csv-kafka-topics", "Egress", KAFKA, 9092, "topics are made"),
     ("csv-nifi-flow", "Egress", NIFI, 8443, "the flow is deployed"),
 ]
-"""Every connection of the lane that begins or ends in our namespace. The others are in docs/kubernetes.md."""
+"""Every connection of the lane that begins or ends in our namespace. The others are in docs/how-to/kubernetes.md."""
 
 REFUSED: list[tuple[str, Direction, Peer, int, str]] = [
     (UPLOADER, "Ingress", STRANGER, 8000, "another namespace reads chunks"),

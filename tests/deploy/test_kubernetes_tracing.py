@@ -24,8 +24,9 @@ VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 @pytest.fixture
 def traced(tmp_path: Path) -> Manifests:
-    """Hanoi with the component, added as docs/tracing.md says."""
-    (command,) = re.findall(r"`kustomize (edit add component \S+)`", (ROOT / "docs" / "tracing.md").read_text())
+    """Hanoi with the component, added as docs/operations/tracing.md says."""
+    page = (ROOT / "docs" / "operations" / "tracing.md").read_text()
+    (command,) = re.findall(r"`kustomize (edit add component \S+)`", page)
     shutil.copytree(K8S, tmp_path / "k8s")
     overlay = tmp_path / "k8s" / "overlays" / "hanoi"
     subprocess.run([kustomize(), *command.split()], cwd=overlay, check=True)

@@ -29,7 +29,7 @@ from tests.support.monitoring.rules import (
 )
 from tests.support.services import settings_on_free_ports
 
-RUNBOOK = MONITORING.parent / "docs" / "runbook.md"
+RUNBOOK = MONITORING.parent / "docs" / "operations" / "runbook.md"
 CONFIG = MONITORING / "prometheus" / "prometheus.yml"
 NAMES = [alert["alert"] for alert in alerts()]
 pytestmark = pytest.mark.timeout(3600)
@@ -88,7 +88,7 @@ def test_every_alert_has_its_place_in_the_runbook_and_links_to_it() -> None:
     headings = re.findall(r"^### (\w+)$", RUNBOOK.read_text(), re.MULTILINE)
     assert sorted(headings) == sorted(NAMES)
     for alert in alerts():
-        assert alert["annotations"]["runbook"] == f"docs/runbook.md#{alert['alert'].lower()}"
+        assert alert["annotations"]["runbook"] == f"docs/operations/runbook.md#{alert['alert'].lower()}"
         assert alert["labels"]["severity"] in {"critical", "warning"}
         assert set(alert["annotations"]) == {"summary", "description", "runbook"}
 

@@ -103,7 +103,7 @@ def test_what_a_person_has_to_set_right_is_not_tried_again(tmp_path: Path, code:
     machine = FakeMachine(tmp_path, code)
     assert machine.start().code == 0
     assert machine.runs == 1
-    assert f"NEEDS A PERSON: job big ended with exit code {code} (docs/sequencer.md)" in machine.log
+    assert f"NEEDS A PERSON: job big ended with exit code {code} (docs/how-to/sequencer.md)" in machine.log
     assert len(machine.fakes.called(NONE)) == 1
     assert machine.fakes.calls[-1] == "shutdown -h now"
 

@@ -30,7 +30,7 @@ SCRAM = {
     "kafka_secret_kms_key_arn": "arn:aws:kms:us-east-1:123456789012:key/of-the-secret",
 }
 VPC_BLOCKS = {"10.0.0.0/16", "100.64.0.0/16"}
-RUNBOOK = TERRAFORM.parent / "docs" / "runbook.md"
+RUNBOOK = TERRAFORM.parent / "docs" / "operations" / "runbook.md"
 TEMPLATE = TERRAFORM / "modules" / "dashboard" / "dashboard.json.tftpl"
 
 

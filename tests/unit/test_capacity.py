@@ -30,7 +30,7 @@ from uploader.settings import Settings
 
 NIFI_SHOWN = f"{NIFI.value / 10**6:.1f} MB/s"
 TEXT = PAGE.read_text(encoding="utf-8")
-PERFORMANCE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+PERFORMANCE = (ROOT / "docs" / "explanation" / "performance.md").read_text(encoding="utf-8")
 
 
 def test_tables_are_what_the_formulas_give() -> None:
@@ -107,7 +107,7 @@ def test_assumptions_are_the_defaults_of_the_uploader() -> None:
 
 
 def test_assumed_message_is_no_smaller_than_the_published_example() -> None:
-    found = re.search(r"```json\n(.*?)```", (ROOT / "docs" / "messages.md").read_text(), re.DOTALL)
+    found = re.search(r"```json\n(.*?)```", (ROOT / "docs" / "reference" / "messages.md").read_text(), re.DOTALL)
     assert found is not None
     size = len(parse_message(json.dumps(json.loads(found[1])).encode()).to_bytes())
     assert 0.5 * Assumptions().message_bytes < size <= Assumptions().message_bytes

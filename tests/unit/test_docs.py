@@ -35,9 +35,9 @@ DOCUMENTS = [
     *(ROOT / p for p in ("CONTRIBUTING.md", "CHANGELOG.md", "nifi/README.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-API = (ROOT / "docs" / "api.md").read_text()
-ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
-MESSAGES = (ROOT / "docs" / "messages.md").read_text()
+API = (ROOT / "docs" / "reference" / "api.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+MESSAGES = (ROOT / "docs" / "reference" / "messages.md").read_text()
 RENEW = "run `make openapi` and commit what it writes"
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 

@@ -1,4 +1,4 @@
-"""docs/monitoring.md is held to the code: every metric of ours with its type, its labels and its meaning."""
+"""docs/operations/monitoring.md is held to the code: every metric of ours with its type, its labels and its meaning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.monitoring.metrics import fetch_metrics, series_labels
 from tests.support.monitoring.rules import expressions, faults_of
 from tests.support.uploader.server import running_uploader
 
-DOCUMENT = (ROOT / "docs" / "monitoring.md").read_text()
+DOCUMENT = (ROOT / "docs" / "operations" / "monitoring.md").read_text()
 _SUFFIX = {"counter": "_total"}
 
 

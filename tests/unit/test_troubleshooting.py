@@ -25,7 +25,7 @@ from dags.modules.batch import UNKNOWN_UPLOAD
 from nifi.definition import FLOW_FILE
 from tests.support.docs.shell_blocks import ROOT
 
-PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
+PAGE = (ROOT / "docs" / "operations" / "troubleshooting.md").read_text()
 SECTIONS: dict[str, list[str]] = {
     "The uploader answers": ["uploader", "contracts", "tracing"],
     "A command of csvpipe ends": ["csvpipe"],

@@ -1,4 +1,4 @@
-# The rights of the job, each with the code that needs it in docs/aws.md. No group, no other topic, no other key.
+# The rights of the job, each with the code that needs it in docs/how-to/aws.md. No group, no other topic, no other key.
 data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}
