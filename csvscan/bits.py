@@ -1,4 +1,4 @@
-"""One bit a byte: masks of a block as little-endian 64-bit words, bit ``i`` of the mask standing for byte ``i``."""
+"""Bit masks of a block, one bit per byte, as little-endian 64-bit words: bit ``i`` stands for byte ``i``."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _PREFIX_STEPS = tuple(np.uint64(1 << power) for power in range(6))
 
 
 class Block:
-    """A block of bytes, viewed and not copied.
+    """A view of a block of bytes.
 
     Attributes:
-        data: the bytes as numbers.
-        size: how many they are.
-        is_ascii: whether all of them are below 0x80.
+        data: the bytes as an array.
+        size: their number.
+        is_ascii: whether all of them are less than 0x80.
     """
 
     __slots__ = ("_lowest", "_offset", "_owner", "data", "is_ascii", "size")
@@ -30,7 +30,7 @@ class Block:
     def __init__(self, block: bytes | bytearray | memoryview) -> None:
         self.data: Bytes = np.frombuffer(block, dtype=np.uint8)
         self.size = self.data.size
-        # Read as signed, NUL is 0 and what is beyond ASCII is below: one pass answers both questions for most blocks.
+        # As signed numbers NUL is 0 and bytes beyond ASCII are negative: one pass finds both in most blocks.
         self._lowest = int(self.data.view(np.int8).min(initial=0x7F))
         self.is_ascii = self._lowest >= 0
         self._owner = block.obj if isinstance(block, memoryview) else block
@@ -39,13 +39,13 @@ class Block:
             self._offset = _address(self.data) - _address(np.frombuffer(self._owner, dtype=np.uint8))
 
     def first_nul(self) -> int | None:
-        """Return the place of the first NUL byte."""
+        """Return the offset of the first NUL byte, or None if there is none."""
         if self._lowest > 0 or (self._lowest < 0 and self.data.min() > 0):
             return None
         return int(self.data.argmin())
 
-    def holds(self, byte: int) -> bool | None:
-        """Whether ``byte`` occurs, which memchr tells four times faster than a mask; None: it cannot be asked."""
+    def contains(self, byte: int) -> bool | None:
+        """Return whether ``byte`` occurs (by memchr, four times as fast as a mask), or None if only a mask can tell."""
         if not isinstance(self._owner, bytes | bytearray):
             return None
         return self._owner.find(byte, self._offset, self._offset + self.size) >= 0
@@ -58,15 +58,15 @@ def _address(data: Bytes) -> int:
 class MaskMaker:
     """Compares blocks with single bytes.
 
-    The buffer between is kept: fresh pages from the system would cost more than the comparison.
+    It keeps its buffer: fresh pages from the system would cost more than the comparison.
     """
 
     def __init__(self) -> None:
         self._result = np.zeros(0, dtype=np.bool_)
 
     def mask(self, block: Block, byte: int) -> Words | None:
-        """Return where ``block`` holds ``byte``, or None where it nowhere does."""
-        match block.holds(byte):
+        """Return the positions of ``byte`` in ``block``, or None if there are none."""
+        match block.contains(byte):
             case True:
                 return np.packbits(self._compare(block, np.equal, byte), bitorder="little").view(WORD)
             case False:
@@ -75,7 +75,7 @@ class MaskMaker:
                 return self.compare(block, np.equal, byte)
 
     def compare(self, block: Block, comparison: np.ufunc, byte: int) -> Words | None:
-        """Return where the bytes of ``block`` compare with ``byte`` as asked, or None where they nowhere do."""
+        """Return the positions at which ``comparison`` with ``byte`` is true, or None if there are none."""
         result = self._compare(block, comparison, byte)
         return np.packbits(result, bitorder="little").view(WORD) if result.any() else None
 
@@ -91,7 +91,7 @@ class MaskMaker:
         return result
 
     def any_of(self, block: Block, some: bytes) -> Words | None:
-        """Return where ``block`` holds one of the bytes ``some``, or None where it nowhere does."""
+        """Return the positions of the bytes ``some`` in ``block``, or None if there are none."""
         found: Words | None = None
         for byte in some:
             found = union(found, self.mask(block, byte))
@@ -111,7 +111,7 @@ def zeros(size: int) -> Words:
 
 
 def shift_up(words: Words, carry: bool) -> Words:
-    """Move every bit one byte onwards; ``carry`` becomes bit 0."""
+    """Move every bit one byte forward; ``carry`` becomes bit 0."""
     moved = words << _ONE
     moved[1:] |= words[:-1] >> _TOP
     if carry:
@@ -127,10 +127,10 @@ def shift_down(words: Words) -> Words:
 
 
 def prefix_xor(words: Words, carry: bool) -> Words:
-    """Return the parity of the set bits up to and with each bit; ``carry`` is the parity before bit 0.
+    """Return the parity of the set bits up to and including each bit; ``carry`` is the parity before bit 0.
 
-    Six shifts do it inside each word. The parities of whole words are bits again, so the same function carries them
-    over the words of a large mask (for 1 MiB: 16 384 words, then 256), which beats accumulating them one by one.
+    Six shifts compute it inside each word. The parities of whole words are bits again, so the same function carries
+    them over the words of a large mask (for 1 MiB: 16,384 words, then 256), which is faster than adding them up.
     """
     parity = words.copy()
     moved = np.empty_like(parity)
@@ -158,18 +158,18 @@ def count(words: Words) -> int:
     return int(np.bitwise_count(words).sum())
 
 
-def test(words: Words, bit: int) -> bool:
+def is_set(words: Words, bit: int) -> bool:
     """Return whether ``bit`` is set."""
     return bool(int(words[bit // WORD_BITS]) >> (bit % WORD_BITS) & 1)
 
 
 def positions(words: Words) -> NDArray[np.int64]:
-    """Return the set bits in order. This costs more than everything else here: ask late, or not at all."""
+    """Return the numbers of the set bits in order. This is the most expensive function here: call it late."""
     return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little")).astype(np.int64, copy=False)
 
 
 def first(words: Words, start: int = 0) -> int | None:
-    """Return the first set bit at or after ``start``."""
+    """Return the first set bit at or after ``start``, or None if there is none."""
     index = start // WORD_BITS
     if index >= words.size:
         return None
@@ -180,7 +180,7 @@ def first(words: Words, start: int = 0) -> int | None:
 
 
 def last(words: Words) -> int | None:
-    """Return the last set bit."""
+    """Return the last set bit, or None if there is none."""
     stop, stride = words.size, 16
     while stop > 0:
         begin = max(0, stop - stride)
@@ -193,7 +193,7 @@ def last(words: Words) -> int | None:
 
 
 def last_below(words: Words, bit: int) -> int | None:
-    """Return the last set bit before ``bit``."""
+    """Return the last set bit before ``bit``, or None if there is none."""
     index = min(bit // WORD_BITS, words.size)
     if index < words.size:
         head = int(words[index]) & ((1 << bit % WORD_BITS) - 1)
@@ -212,7 +212,7 @@ def count_below(words: Words, bit: int) -> int:
 
 
 def nth_in_word(word: int, rank: int) -> int:
-    """Return the place of the set bit number ``rank`` (from 1) in ``word``."""
+    """Return the number of the ``rank``-th set bit (from 1) in ``word``."""
     for _ in range(rank - 1):
         word &= word - 1
     return _lowest(word)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from csvscan.bits import Block, MaskMaker
-from csvscan.columns import FieldCounter
 from csvscan.dialect import Dialect
 from csvscan.encoding import encoding_check
 from csvscan.errors import BACKSLASH_HINT, invalid_encoding, nul_byte, unterminated_quote
-from csvscan.records import RecordFinder
+from csvscan.field_counter import FieldCounter
+from csvscan.record_finder import RecordFinder
 from csvscan.rfc4180 import is_regular
 from csvscan.scan import Scan
 

@@ -1,4 +1,4 @@
-"""How a delimiter is written in a setting, a form field or an option: the same spellings everywhere."""
+"""Spellings of a delimiter, the same in settings, form fields and options."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _CARET = re.compile(r"\^([A-Z\[\\\]^_a-z])")
 
 
 class DelimiterError(ValueError):
-    """What was given is no delimiter; the text says what is."""
+    """A text does not stand for a delimiter; the message lists what does."""
 
 
 def parse_delimiter(text: str) -> bytes | None:
-    r"""Return the byte that ``text`` stands for; None for ``""`` and ``auto``: it is to be found out.
+    r"""Return the byte that ``text`` stands for, or None for ``""`` and ``auto``, which ask for detection.
 
-    A single character stands for itself. Longer texts are a name, or an escape as Python (``\x01``, ``\u0001``), Hive
-    (``\001``) or a terminal (``^A``) writes it.
+    A single character stands for itself. A longer text is a name, or an escape as in Python (``\x01``, ``\u0001``),
+    Hive (``\001``) or a terminal (``^A``).
 
     Raises:
-        DelimiterError: it is not one ASCII character, or one that cannot separate fields.
+        DelimiterError: it is not one ASCII character, or a character that cannot separate fields.
     """
     if text.lower() in ("", "auto"):
         return None

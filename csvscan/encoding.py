@@ -1,4 +1,4 @@
-"""Are the bytes valid in the encoding that was declared, or what might they be where none was?"""
+"""Checks bytes against the declared encoding, or detects whether they are UTF-8 if none was declared."""
 
 from __future__ import annotations
 
@@ -15,57 +15,57 @@ from csvscan.utf8 import cut_off_bytes, is_utf8
 
 UTF_8 = "utf-8"
 UNKNOWN_8BIT = "unknown-8bit"
-"""RFC 1428's name for text of which only the ASCII part is known."""
+"""Name in RFC 1428 of text of which only the ASCII part is known."""
 _WIDE = (
-    "{} cannot be declared: UTF-16 is found by its byte order mark (FF FE or FE FF) and needs no declaration; save "
+    "{} cannot be declared: UTF-16 is detected by its byte order mark (FF FE or FE FF) and needs no declaration; save "
     "anything else as UTF-8"
 )
 _SUPPORTED = f"utf-8, any single-byte encoding (latin-1, windows-1252 ...), and {', '.join(MULTIBYTE_ENCODINGS)}"
 _UNDEFINED = "\ufffe"
-"""How Python's tables mark a byte that means nothing."""
+"""Mark of an undefined byte in Python's decoding tables."""
 
 
 class UnsupportedEncodingError(ValueError):
-    """An encoding that is unknown, or in which the bytes of delimiters and line ends may mean something else."""
+    """An encoding is unknown, or the bytes of delimiters and line ends may be part of other characters in it."""
 
 
 class EncodingCheck(Protocol):
-    """Looks at block after block."""
+    """Checks one block after the other."""
 
     @property
     def encoding(self) -> str:
-        """The declared encoding; else ``utf-8`` while everything was valid UTF-8, and ``unknown-8bit`` otherwise."""
+        """The declared encoding; if none, ``utf-8`` as long as all bytes are valid UTF-8, else ``unknown-8bit``."""
 
     def feed(self, block: Block) -> int | None:
-        """Return where in the block the first invalid sequence starts; below 0: in the block before."""
+        """Return the offset of the first invalid sequence, or None; it is negative if it starts in the block before."""
 
     def finish(self) -> int | None:
-        """Return the place, below 0, of a sequence that the end of the content cuts off."""
+        """Return the offset, which is negative, of a sequence that the end of the content cuts off, or None."""
 
 
 def check_encoding(name: str) -> str:
-    """Return Python's name of an encoding that the scanner can check.
+    """Return the name in Python of an encoding that the scanner can check.
 
     These are UTF-8, every single-byte superset of ASCII, and :data:`csvscan.multibyte.MULTIBYTE_ENCODINGS`.
 
     Raises:
-        UnsupportedEncodingError: for every other encoding.
+        UnsupportedEncodingError: it is another encoding.
     """
     return encoding_check(name).encoding
 
 
 def encoding_check(declared: str | None) -> EncodingCheck:
-    """Return the check for an encoding; for None one that accepts every byte, and tells UTF-8 from the rest.
+    """Return the check for an encoding; for None one that accepts every byte and detects UTF-8.
 
     Raises:
-        UnsupportedEncodingError: as :func:`check_encoding`.
+        UnsupportedEncodingError: as :func:`check_encoding` does.
     """
     if declared is None:
         return Utf8Check(required=False)
     try:
         name = codecs.lookup(declared).name
     except (LookupError, ValueError) as error:
-        raise UnsupportedEncodingError(f"unknown encoding {declared!r}; known are {_SUPPORTED}") from error
+        raise UnsupportedEncodingError(f"unknown encoding {declared!r}; use {_SUPPORTED}") from error
     if name in ("utf-8", "utf-8-sig"):
         return Utf8Check(required=True)
     if name in MULTIBYTE_ENCODINGS:
@@ -76,7 +76,7 @@ def encoding_check(declared: str | None) -> EncodingCheck:
 
 
 class Utf8Check:
-    """UTF-8, where a sequence may lie across blocks."""
+    """Check for UTF-8; a sequence may be split between blocks."""
 
     def __init__(self, *, required: bool) -> None:
         self._required = required
@@ -86,11 +86,11 @@ class Utf8Check:
 
     @property
     def encoding(self) -> str:
-        """``utf-8``, or ``unknown-8bit`` where it is not and need not be."""
+        """``utf-8``, or ``unknown-8bit`` if the bytes are not and need not be."""
         return UTF_8 if self._valid else UNKNOWN_8BIT
 
     def feed(self, block: Block) -> int | None:
-        """Return where the first invalid sequence starts, if UTF-8 is required."""
+        """Return the offset of the first invalid sequence if UTF-8 is required, else None."""
         if not self._valid or (not self._pending and block.is_ascii):
             return None
         held = len(self._pending)
@@ -102,11 +102,11 @@ class Utf8Check:
         return None if is_utf8(whole, self._masks) else self._decode(whole.data.tobytes(), held)
 
     def finish(self) -> int | None:
-        """Return where a sequence starts that the end of the content cuts off, if UTF-8 is required."""
+        """Return the offset of a sequence that the end of the content cuts off if UTF-8 is required, else None."""
         return self._decode(self._pending, len(self._pending)) if self._pending else None
 
     def _decode(self, data: bytes, held: int) -> int | None:
-        """Find the place that the masks do not tell; ``held`` bytes of ``data`` came with the block before."""
+        """Locate the invalid sequence, if any; ``held`` bytes of ``data`` came with the block before."""
         try:
             codecs.utf_8_decode(data, "strict", True)
         except UnicodeDecodeError as error:
@@ -116,35 +116,37 @@ class Utf8Check:
 
 
 class SingleByteCheck:
-    """An encoding with one byte a character, like Windows-1252, in which some bytes may mean nothing.
+    """Check for an encoding with one byte per character, such as Windows-1252, in which some bytes may be undefined.
 
     Raises:
-        UnsupportedEncodingError: for one with more bytes a character, or in which ASCII is not ASCII.
+        UnsupportedEncodingError: the encoding has more bytes per character, or is not a superset of ASCII.
     """
 
     def __init__(self, encoding: str) -> None:
         table = _decoding_table(encoding)
         if table[:0x80] != bytes(range(0x80)).decode("ascii"):
-            raise UnsupportedEncodingError(f"{encoding} is no superset of ASCII, so line ends cannot be told in it")
+            raise UnsupportedEncodingError(
+                f"{encoding} is not a superset of ASCII, so line ends cannot be found in it; save the file as UTF-8"
+            )
         self._encoding = encoding
         self._undefined: NDArray[np.bool_] = np.array([character == _UNDEFINED for character in table])
         self._complete = not self._undefined.any()
 
     @property
     def encoding(self) -> str:
-        """The encoding, by its name in Python."""
+        """Name of the encoding in Python."""
         return self._encoding
 
     def feed(self, block: Block) -> int | None:
-        """Return the place of the first byte that means nothing."""
+        """Return the offset of the first undefined byte, or None."""
         if self._complete or block.is_ascii:
             return None
         wrong = self._undefined[block.data]
-        place = int(wrong.argmax())
-        return place if wrong[place] else None
+        first = int(wrong.argmax())
+        return first if wrong[first] else None
 
     def finish(self) -> None:
-        """Return None: nothing can be cut off."""
+        """Return None: no character can be cut off."""
         return
 
 
@@ -157,5 +159,5 @@ def _decoding_table(encoding: str) -> str:
         module = None
     table = getattr(module, "decoding_table", None)
     if not isinstance(table, str):
-        raise UnsupportedEncodingError(f"{encoding} is not supported; supported are {_SUPPORTED}")
+        raise UnsupportedEncodingError(f"{encoding} is not supported; use {_SUPPORTED}")
     return table.ljust(0x100, _UNDEFINED)

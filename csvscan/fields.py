@@ -1,4 +1,4 @@
-"""The fields of a single record."""
+"""Splits a single record into fields."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from csvscan.dialect import Dialect
 from csvscan.multibyte import TrailMask
 
 _NO_DELIMITER = 0xFF
-"""A byte that is no delimiter, no quote and no line end."""
+"""A byte that is not a delimiter, a quote or a line end."""
 
 
 def split_record(record: bytes, dialect: Dialect) -> list[bytes]:
-    """Return the fields of one record as Python's ``csv`` gives them.
+    """Return the fields of one record as Python's ``csv`` reads them.
 
     Args:
-        record: the bytes of a record; a UTF-8 BOM before it, blank lines before it and its line end are ignored.
+        record: bytes of a record; a UTF-8 BOM and blank lines before it, and its line end, are ignored.
         dialect: delimiter and quote.
     """
     text = _trimmed(record)
@@ -33,7 +33,7 @@ def split_record(record: bytes, dialect: Dialect) -> list[bytes]:
 
 
 def count_odd_quotes(record: bytes, dialect: Dialect) -> int:
-    """Return how many fields of a record hold a quote where RFC 4180 has none, or text behind their closing quote."""
+    """Return the number of fields with a quote where RFC 4180 allows none, or with text after the closing quote."""
     return sum(
         bool(match[2]) if match[1] is not None else dialect.quote in match[2]
         for match in _matches(_trimmed(record), dialect)
@@ -46,7 +46,7 @@ def _trimmed(record: bytes) -> bytes:
 
 
 def _matches(text: bytes, dialect: Dialect) -> Iterator[re.Match[bytes]]:
-    """Give the match of each field."""
+    """Yield the match of each field."""
     for match in _field(dialect).finditer(_without_trails(text, dialect)):
         yield match
         if not match[3]:
@@ -54,7 +54,7 @@ def _matches(text: bytes, dialect: Dialect) -> Iterator[re.Match[bytes]]:
 
 
 def _without_trails(text: bytes, dialect: Dialect) -> bytes:
-    """Return ``text`` with a byte in place of each that is only the second half of a character."""
+    """Return ``text`` with every second byte of a character replaced."""
     if dialect.multibyte is None or not text:
         return text
     trails = TrailMask(dialect.multibyte).feed(Block(text))
@@ -67,6 +67,6 @@ def _without_trails(text: bytes, dialect: Dialect) -> bytes:
 
 @lru_cache(maxsize=16)
 def _field(dialect: Dialect) -> re.Pattern[bytes]:
-    """Match a quoted part at the field's start, a plain part, and the delimiter unless it is the last field."""
+    """Return a pattern for a field: a quoted part at its start, a plain part, and the delimiter unless it is last."""
     names = {b"q": re.escape(dialect.quote), b"d": re.escape(dialect.delimiter)}
     return re.compile(rb"(?:%(q)b((?:[^%(q)b]++|%(q)b%(q)b)*+)%(q)b?)?([^%(d)b]*+)(%(d)b?)" % names)

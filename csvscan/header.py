@@ -1,4 +1,4 @@
-"""Finds the header record at the start of a content, and with it the dialect."""
+"""Finds the header record and the dialect at the start of a content."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from csvscan.errors import (
 )
 from csvscan.fields import split_record
 from csvscan.multibyte import MULTIBYTE_ENCODINGS, needs_trail_mask
-from csvscan.records import RecordFinder
+from csvscan.record_finder import RecordFinder
 from csvscan.scan import Scan
 from csvscan.scanner import Scanner
 from csvscan.sep_line import find_sep_line
@@ -27,20 +27,20 @@ from csvscan.signatures import PROBE_BYTES, find_signature
 from csvscan.sniff import SAMPLE_BYTES, sniff_delimiter
 
 MAX_HEADER_BYTES = 1024 * 1024
+"""Size of the longest header record."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """The start of a content, up to and with the line end of the first record.
+    """The start of a content, up to and including the line end of the first record.
 
     Attributes:
-        prefix: these bytes, verbatim: the UTF-8 BOM, Excel's ``sep=`` line and blank lines where there are any, the
-            record, its line end.
-        dialect: the dialect as given, as the ``sep=`` line names it, or sniffed.
-        fields: the fields of the header record.
-        encoding: the declared encoding; else ``utf-8`` if the header is valid UTF-8, or ``unknown-8bit``.
+        prefix: these bytes, verbatim: UTF-8 BOM, ``sep=`` line and blank lines, if any, the record and its line end.
+        dialect: the dialect, whose delimiter was given, named by the ``sep=`` line, or detected.
+        fields: fields of the header record.
+        encoding: the declared encoding; if none, ``utf-8`` if the header is valid UTF-8, else ``unknown-8bit``.
         encoding_declared: whether an encoding was declared.
-        has_sep_line: whether ``prefix`` holds a ``sep=`` line.
+        has_sep_line: whether ``prefix`` contains a ``sep=`` line.
     """
 
     prefix: bytes
@@ -56,7 +56,7 @@ class Header:
         return self.prefix.startswith(BOM)
 
     def scanner(self, *, strict: bool = True) -> Scanner:
-        """Return a scanner for the body that follows."""
+        """Return a scanner for the body."""
         return Scanner(
             dialect=self.dialect,
             expected_fields=len(self.fields),
@@ -68,17 +68,17 @@ class Header:
 
 
 class HeaderFinder:
-    """Takes blocks until the header record is complete, which is at most :data:`MAX_HEADER_BYTES` long.
+    """Reads blocks until the header record is complete; it has at most :data:`MAX_HEADER_BYTES`.
 
-    Nothing is decided before :data:`csvscan.signatures.PROBE_BYTES` are there, and an unknown delimiter not before
-    :data:`csvscan.sniff.SAMPLE_BYTES` behind the header are, so that the outcome does not depend on the cuts.
+    It waits for :data:`csvscan.signatures.PROBE_BYTES` bytes, and to detect the delimiter for another
+    :data:`csvscan.sniff.SAMPLE_BYTES` after the header, so that the result does not depend on the size of the blocks.
 
     Args:
-        delimiter: None: what a ``sep=`` line names, or what the header and the first rows agree on.
-        encoding: what the bytes must be valid in, or None.
+        delimiter: the delimiter; None to use that of a ``sep=`` line, or else to detect it.
+        encoding: encoding in which the bytes must be valid, or None.
 
     Raises:
-        ValueError: for a delimiter or an encoding that cannot be.
+        ValueError: the delimiter or the encoding is not supported.
     """
 
     def __init__(self, *, delimiter: bytes | None = None, encoding: str | None = None) -> None:
@@ -96,11 +96,11 @@ class HeaderFinder:
 
     @property
     def remainder(self) -> bytes:
-        """The bytes fed so far that lie behind the header."""
+        """The bytes fed so far that come after the header."""
         return b"" if self._header is None else bytes(memoryview(self._seen)[len(self._header.prefix) :])
 
     def feed(self, block: bytes | bytearray | memoryview) -> Header | None:
-        """Take the next block; return the header when it is complete. Do not feed on after that.
+        """Read the next block; return the header if it is complete, else None. Then no more blocks may be fed.
 
         Raises:
             CsvFormatError: ``not_csv``, ``header_too_long``, ``nul_byte`` or ``invalid_encoding``.
@@ -109,15 +109,15 @@ class HeaderFinder:
         return self._search(final=False)
 
     def finish(self) -> Header:
-        """Take all bytes fed so far for the whole content.
+        """End the content, and return the header.
 
         Raises:
-            CsvFormatError: ``empty_file``, ``unterminated_quote``, or as :meth:`feed` does.
+            CsvFormatError: ``empty_file`` or ``unterminated_quote``, or as :meth:`feed` does.
         """
         header = self._search(final=True)
         if header is None:
             self._check(bytes(self._seen), final=True)
-            raise empty_file("nothing but blank lines" if self._seen else "nothing")
+            raise empty_file("only blank lines" if self._seen else "no content")
         return header
 
     def _search(self, *, final: bool) -> Header | None:
@@ -140,7 +140,7 @@ class HeaderFinder:
         return self._header
 
     def _begin(self) -> None:
-        """Look at the first bytes: another format, a BOM, a ``sep=`` line."""
+        """Examine the first bytes for another format, a BOM and a ``sep=`` line."""
         self._begun = True
         start = bytes(memoryview(self._seen)[:PROBE_BYTES])
         signature = find_signature(start)
@@ -167,7 +167,7 @@ class HeaderFinder:
         return Dialect.for_encoding(delimiter, self._multibyte)
 
     def _record_end(self, *, final: bool) -> int | None:
-        """Return the end of the first record in what was seen, as far as it is there."""
+        """Return the end of the first record in the bytes so far, or None."""
         if self._finder is None:
             delimiters = DELIMITERS if self._dialect is None else self._dialect.delimiter
             multibyte = self._multibyte if needs_trail_mask(self._multibyte, delimiters) else None
@@ -176,9 +176,9 @@ class HeaderFinder:
                 delimiters=delimiters, quote=b'"', base_byte=self._found_upto, multibyte=multibyte
             )
         if self._end is None:
-            begin, news = self._found_upto, bytes(memoryview(self._seen)[self._found_upto :])
+            begin, new = self._found_upto, bytes(memoryview(self._seen)[self._found_upto :])
             self._found_upto = len(self._seen)
-            ends = self._finder.feed(Block(news))[0] if news else None
+            ends = self._finder.feed(Block(new))[0] if new else None
             scan = Scan(ends.rows, at_zero=ends.row_at_zero) if ends is not None else Scan(None, at_zero=False)
             self._end = begin + scan.end_of_row(1) if scan.rows else None
         end = self._end
@@ -192,14 +192,14 @@ class HeaderFinder:
     def _end_of_last(self, finder: RecordFinder) -> int | None:
         opened = finder.open_quote_byte
         if opened is not None and self._dialect is None:
-            return len(self._seen)  # maybe it opens nothing once the delimiter is known
+            return len(self._seen)  # once the delimiter is known it may prove not to open a field
         if opened is not None:
             self._check(bytes(self._seen), final=True)
             raise unterminated_quote(0, opened, hint=BACKSLASH_HINT if finder.has_backslash_quote else "")
         return len(self._seen) if finder.finish().row_at_zero else None
 
     def _check(self, data: bytes, *, final: bool) -> str:
-        """Return the encoding of ``data``, or raise for the first byte that may not be."""
+        """Return the encoding of ``data``, or raise for the first byte that is not allowed."""
         check, block = encoding_check(self._encoding), Block(data)
         invalid, nul = check.feed(block), block.first_nul()
         if invalid is None and final:

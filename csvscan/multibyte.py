@@ -1,8 +1,8 @@
-"""The East Asian encodings in which a character beyond ASCII takes several bytes, and the later ones may be ASCII.
+"""East Asian encodings, in which a character beyond ASCII has several bytes, and all but the first may be ASCII.
 
 The second byte of a character may be 0x7C (``|``) or 0x5C (a backslash), but in none of these encodings a quote, a
-comma, a semicolon, a tab or a line end. So quotes and lines are found as always, and only a delimiter that may be such
-a byte needs attention: it separates nothing where the byte before it begins a character.
+comma, a semicolon, a tab or a line end. So quotes and lines are found as usual, and only a delimiter that may be such a
+byte needs care: it is not a delimiter if the byte before it begins a character.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _LEADS: dict[str, tuple[int, ...]] = {
     "cp950": _OTHERS,
     "big5hkscs": _OTHERS,
 }
-"""Which bytes begin a character of two bytes; empty where the other bytes of a character are beyond ASCII as well."""
+"""The bytes that begin a character of two bytes; empty if the other bytes of a character are not ASCII either."""
 MULTIBYTE_ENCODINGS = tuple(_LEADS)
 _ASCII_TRAILS = frozenset((*range(0x30, 0x3A), *range(0x40, 0x7F)))
-"""GB18030 has digits as second and fourth bytes; all other ASCII below 0x40 is a character of its own everywhere."""
+"""GB18030 has digits as second and fourth bytes; all other ASCII below 0x40 is never part of a character."""
 
 
 def needs_trail_mask(encoding: str | None, delimiters: bytes) -> bool:
@@ -43,9 +43,9 @@ def needs_trail_mask(encoding: str | None, delimiters: bytes) -> bool:
 class TrailMask:
     """Finds the bytes that end a character of two bytes, block by block.
 
-    A byte that can begin a character does so unless the one before it has. So in a run of such bytes every other one
-    begins a character, counted from the start of the run, which is always the start of a character. GB18030's
-    characters of four bytes are two pairs in this respect.
+    A byte that can begin a character does so unless the byte before it did. So in a run of such bytes every other one
+    begins a character, counted from the start of the run, which is always the start of a character. A character of
+    four bytes in GB18030 counts as two pairs.
     """
 
     def __init__(self, encoding: str) -> None:
@@ -54,7 +54,7 @@ class TrailMask:
         self._open = False
 
     def feed(self, block: Block) -> Words | None:
-        """Return the trail bytes of ``block``, or None where it has none."""
+        """Return the trail bytes of ``block``, or None if it has none."""
         if block.is_ascii and not self._open:
             return None
         begins = self._begins[block.data]
@@ -71,7 +71,7 @@ class TrailMask:
 
 
 class MultibyteCheck:
-    """Checks that bytes are text in one of :data:`MULTIBYTE_ENCODINGS`; a :class:`csvscan.encoding.EncodingCheck`."""
+    """Check for one of :data:`MULTIBYTE_ENCODINGS` (a :class:`csvscan.encoding.EncodingCheck`)."""
 
     def __init__(self, encoding: str) -> None:
         self._encoding = encoding
@@ -79,11 +79,11 @@ class MultibyteCheck:
 
     @property
     def encoding(self) -> str:
-        """The encoding, by its name in Python."""
+        """Name of the encoding in Python."""
         return self._encoding
 
     def feed(self, block: Block) -> int | None:
-        """Return where in the block the first invalid sequence starts; below 0: in the block before."""
+        """Return the offset of the first invalid sequence, or None; it is negative if it starts in the block before."""
         held = len(self._decoder.getstate()[0])
         if block.is_ascii and not held:
             return None
@@ -94,6 +94,6 @@ class MultibyteCheck:
         return None
 
     def finish(self) -> int | None:
-        """Return the place, below 0, of a character that the end of the content cuts off."""
+        """Return the offset, which is negative, of a character that the end of the content cuts off, or None."""
         held = len(self._decoder.getstate()[0])
         return -held if held else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from csvscan import bits
 from csvscan.bits import Block, MaskMaker, Words
-from csvscan.lines import CR, LF
+from csvscan.line_tracker import CR, LF
 
 _QUOTE = 0x22
 

@@ -1,4 +1,4 @@
-"""What a block was found to hold."""
+"""The row ends of a block."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from csvscan.bits import Words
 
 
 class Scan:
-    """The ends of the data rows in one block, as offsets one past the line end, relative to the block.
+    """The row ends in one block, as offsets in the block one past the line end.
 
-    Blank lines are no rows. An end may be 0: the block before ended in a CR which turned out to be a line end by
-    itself. Counting is cheap; offsets are worked out when asked for.
+    Blank lines are not rows. An end may be 0: the block before ended in a CR that proved to be a line end of its own.
+    Counting is cheap; offsets are computed on demand.
     """
 
     __slots__ = ("_at_zero", "_counts", "_words", "rows")
@@ -29,38 +29,38 @@ class Scan:
 
     @property
     def last_end(self) -> int | None:
-        """The end of the last row that ends in this block."""
+        """The end of the last row that ends in this block, or None."""
         last = bits.last(self._words)
         if last is not None:
             return last + 1
         return 0 if self._at_zero else None
 
     def row_ends(self) -> NDArray[np.int64]:
-        """Return the end of every row. Slow beside everything else here."""
+        """Return the end of every row. This is slow compared with the other methods."""
         ends = bits.positions(self._words) + 1
         return np.insert(ends, 0, 0) if self._at_zero else ends
 
     def first_end_at_or_after(self, offset: int) -> int | None:
-        """Return the first end of a row that is not before ``offset``."""
+        """Return the first row end at or after ``offset``, or None."""
         if offset <= 0 and self._at_zero:
             return 0
         bit = bits.first(self._words, max(offset - 1, 0))
         return None if bit is None else bit + 1
 
     def rows_before(self, offset: int) -> int:
-        """Return how many rows end at or before ``offset``."""
+        """Return the number of rows that end at or before ``offset``."""
         if offset < 0:
             return 0
         return self._at_zero + bits.count_below(self._words, offset)
 
     def end_of_row(self, number: int) -> int:
-        """Return the end of the row that ends as number ``number`` (from 1) in this block.
+        """Return the end of row ``number`` (from 1) of those that end in this block.
 
         Raises:
-            IndexError: where fewer rows end in this block.
+            IndexError: fewer rows end in this block.
         """
         if not 1 <= number <= self.rows:
-            raise IndexError(f"row {number} of a block with {self.rows} row ends")
+            raise IndexError(f"row {number} requested of a block with {self.rows} row ends")
         if number <= self._at_zero:
             return 0
         rank = number - self._at_zero

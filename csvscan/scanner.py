@@ -6,31 +6,32 @@ from operator import itemgetter
 
 from csvscan import bits
 from csvscan.bits import Block, Words
-from csvscan.columns import FieldCounter, RaggedRow
 from csvscan.dialect import Dialect
 from csvscan.encoding import UTF_8, encoding_check
 from csvscan.errors import BACKSLASH_HINT, CsvFormatError, invalid_encoding, nul_byte, ragged_row, unterminated_quote
-from csvscan.lines import LineEnds
-from csvscan.records import RecordFinder
+from csvscan.field_counter import FieldCounter, RaggedRow
+from csvscan.line_tracker import LineEnds
+from csvscan.record_finder import RecordFinder
 from csvscan.scan import Scan
 
 
 class Scanner:
-    """Scans the body of a CSV, that is, all that follows the header record.
+    """Scans the body of a CSV, that is, the content after the header record.
 
-    The result does not depend on how the body is cut into blocks; those of about 1 MiB are the fastest. Records are
-    those that Python's ``csv`` reads. Memory stays flat whatever a record's length.
+    The result does not depend on how the body is cut into blocks; blocks of about 1 MiB are the fastest. The records
+    are those that Python's ``csv`` reads. Memory use does not grow with the length of a record.
 
     Args:
         dialect: delimiter and quote.
-        expected_fields: the header's number of fields, for ``strict``; None: it is not checked.
-        strict: whether a row with another number of fields is a violation.
-        encoding: what the bytes must be valid in (:func:`csvscan.encoding.check_encoding`), or None: anything goes.
-        byte_offset: where the body starts in the content; for the places that errors name.
-        detected_so_far: what the header was found to be, where no encoding was declared.
+        expected_fields: number of fields in the header, for ``strict``; None if it is not checked.
+        strict: whether a row with a different number of fields is a violation.
+        encoding: encoding in which the bytes must be valid (:func:`csvscan.encoding.check_encoding`), or None to accept
+            all bytes.
+        byte_offset: offset of the body in the content, for errors.
+        detected_so_far: encoding of the header, if none was declared.
 
     Raises:
-        UnsupportedEncodingError: for an encoding that cannot be checked.
+        UnsupportedEncodingError: the encoding cannot be checked.
     """
 
     def __init__(
@@ -59,14 +60,14 @@ class Scanner:
 
     @property
     def encoding(self) -> str:
-        """The declared encoding; else ``utf-8`` if all bytes so far were valid UTF-8, or ``unknown-8bit``."""
+        """The declared encoding; if none, ``utf-8`` as long as all bytes are valid UTF-8, else ``unknown-8bit``."""
         return self._encoding.encoding if self._detected_so_far == UTF_8 else self._detected_so_far
 
     def feed(self, block: bytes | bytearray | memoryview) -> Scan:
         """Scan the next block of the body.
 
         Raises:
-            CsvFormatError: for the first violation that the content up to here shows. The scanner is of no use then.
+            CsvFormatError: the first violation in the content so far. The scanner cannot be used after that.
         """
         viewed = Block(block)
         if not viewed.size:
@@ -78,10 +79,10 @@ class Scanner:
         return scan
 
     def finish(self) -> Scan:
-        """End the content: a last record without a line end counts, and ends at offset 0.
+        """End the content. A last record without a line end counts, and ends at offset 0.
 
         Raises:
-            CsvFormatError: for a quote that is never closed, a sequence cut off, or a last row that is ragged.
+            CsvFormatError: ``unterminated_quote``, ``invalid_encoding`` or ``ragged_row``.
         """
         cut_off = self._encoding.finish()
         if cut_off is not None:
@@ -103,7 +104,7 @@ class Scanner:
         return self._counter.feed(delimiters, ends.rows, row_at_zero=ends.row_at_zero)
 
     def _raise_first(self, block: Block, scan: Scan, ends: LineEnds, ragged: RaggedRow | None) -> None:
-        """Raise for the violation whose deciding byte comes first in the block."""
+        """Raise the violation whose proving byte comes first in the block."""
         faults: list[tuple[int, CsvFormatError]] = []
         if ragged is not None:
             faults.append((ragged.end - 1, self._ragged_row(ragged, ends)))
@@ -118,7 +119,7 @@ class Scanner:
             raise min(faults, key=itemgetter(0))[1]
 
     def _ragged_row(self, ragged: RaggedRow, ends: LineEnds) -> CsvFormatError:
-        """Work out where the row starts: behind the line end before, be it that of a blank line."""
+        """Return the error; the row starts after the line end before it, be that of a row or of a blank line."""
         start = self._record_start
         if ragged.end > 0:
             before = None if ends.all is None else bits.last_below(ends.all, ragged.end - 1)

@@ -1,4 +1,4 @@
-"""Excel's first line ``sep=;``, which names the delimiter of the file and is neither header nor data."""
+"""The line ``sep=;`` that Excel writes and reads as the first line: it names the delimiter."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from csvscan.dialect import Dialect
 _LINE = re.compile(
     rb"""(?P<quote>"?)sep=(?P<delimiter>\\t|[^\w\r\n"])(?P=quote)[;,|\t ]*(?P<end>\r\n|\n|\r)""", re.IGNORECASE
 )
-"""Saved again, the line is quoted where it holds the file's delimiter, and filled up with delimiters."""
+"""When Excel saves such a file again, it quotes the line if it contains the delimiter, and pads it with delimiters."""
 
 
 def find_sep_line(start: bytes) -> tuple[bytes, int] | None:
-    r"""Return the delimiter that a ``sep=`` line at the start of a content names, and the line's length in bytes.
+    r"""Return the delimiter named by a ``sep=`` line at the start of a content, and the line's length in bytes.
 
-    The case does not matter, the line may be quoted, and ``\t`` may be written out. None: there is no such line. A
+    Case does not matter, the line may be quoted, and a tab may be written as ``\t``. None if there is no such line; a
     first record such as ``sep=name`` is a header.
     """
     match = _LINE.match(start)

@@ -1,4 +1,4 @@
-"""What a file is that is not CSV, told by its first bytes, so that an error can name it."""
+"""Recognises files that are not CSV by their first bytes, so that an error can name their format."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import re
 from dataclasses import dataclass
 
 PROBE_BYTES = 1024
-"""That many first bytes are looked at."""
-_UNPACK = "unpack it, and give the CSV that is in it"
+"""Number of first bytes that are examined."""
+_UNPACK = "unpack it and send the CSV file inside"
 _EXPORT = "export it as CSV"
-_NOT_A_TABLE = "give the CSV itself"
+_NOT_A_TABLE = "send the CSV file itself"
 _BZIP2 = (b"1AY&SY", b"\x17rE8P\x90")
 _SAVE_AS_UTF8 = "save it as UTF-8, or as UTF-16 with a byte order mark"
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a file was found to be, with its article, and what to do about it."""
+    """The format of a file, with its article, and what to do."""
 
     name: str
     advice: str
@@ -38,7 +38,7 @@ _MAGIC = {
             b"\x5d\0\0": "an LZMA file",
             b"\x28\xb5\x2f\xfd": "a Zstandard file",
             b"\x04\x22\x4d\x18": "an LZ4 file",
-            b"\x1f\x9d": "a file packed by compress (.Z)",
+            b"\x1f\x9d": "a file compressed with compress (.Z)",
             b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
             b"Rar!\x1a\x07": "a RAR archive",
             b"\xff\x06\0\0sNaPpY": "a Snappy file",
@@ -80,13 +80,13 @@ _MAGIC = {
             b"\x7fELF": "a program",
             b"\xca\xfe\xba\xbe": "a Java class",
             b"-----BEGIN PGP MESSAGE": "a PGP message",
-            b"version https://git-lfs.github.com/": "a Git LFS pointer, without the file it stands for",
+            b"version https://git-lfs.github.com/": "a Git LFS pointer instead of the file",
         },
         _NOT_A_TABLE,
     ),
 }
 _NEEDS_BINARY = frozenset({b"ORC", b"PAR1", b"PARE", b"RIFF", b"MSCF", b"FEA1", b"ARROW1"})
-"""Letters that a header could begin with: what follows them must not be text."""
+"""Letters that a header could start with: they count only if the bytes after them are not text."""
 _ZIPPED = (
     (b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet", "an OpenDocument spreadsheet (ods)"),
     (b"mimetypeapplication/vnd.oasis.opendocument", "an OpenDocument file"),
@@ -108,15 +108,15 @@ _MARKS = (
     (codecs.BOM_UTF32_BE, "UTF-32 (big-endian)"),
 )
 _LEAST_ASCII = 8
-"""One character in so many is ASCII at least, also in Chinese: delimiters, digits and line ends."""
+"""At least one character in this many is ASCII, even in Chinese: delimiters, digits and line ends."""
 _TAR_MAGIC, _TAR_AT = b"ustar", 257
 
 
 def find_signature(start: bytes) -> Signature | None:
-    """Return what a content is that starts with ``start``; None: it may be CSV.
+    """Return the format of a content that is not CSV, or None if it may be CSV.
 
     Args:
-        start: its first :data:`PROBE_BYTES`, or all of it.
+        start: the first :data:`PROBE_BYTES` of the content, or all of it.
     """
     return _marked(start) or _binary(start) or _wide(start) or _text(start)
 
@@ -143,20 +143,20 @@ def _is_text(start: bytes) -> bool:
 
 
 def _wide(start: bytes) -> Signature | None:
-    """Tell UTF-16 and UTF-32 without a mark: of ASCII in them one byte or three are NUL, always in the same places."""
+    """Recognise UTF-16 and UTF-32 without a mark: ASCII has NULs in them, always at the same offsets modulo 4."""
     probe = start[: min(len(start), 512) // 4 * 4]
     nuls = [probe[at::4].count(0) for at in range(4)]
     quarter = len(probe) // 4
     if quarter < 2:
         return None
-    for places, name in (
+    for nul_offsets, name in (
         ((1, 2, 3), "UTF-32 (little-endian) without a byte order mark"),
         ((0, 1, 2), "UTF-32 (big-endian) without a byte order mark"),
         ((1, 3), "UTF-16 (little-endian) without a byte order mark"),
         ((0, 2), "UTF-16 (big-endian) without a byte order mark"),
     ):
-        elsewhere = sum(count for at, count in enumerate(nuls) if at not in places)
-        if not elsewhere and all(nuls[at] * _LEAST_ASCII >= quarter for at in places):
+        elsewhere = sum(count for at, count in enumerate(nuls) if at not in nul_offsets)
+        if not elsewhere and all(nuls[at] * _LEAST_ASCII >= quarter for at in nul_offsets):
             return Signature(name, _SAVE_AS_UTF8)
     return None
 

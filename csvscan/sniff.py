@@ -1,15 +1,16 @@
-"""Which delimiter does a content use? The header proposes, the first rows decide.
+"""Detects the delimiter of a content: the header proposes candidates, the first rows decide.
 
-1. Of ``, ; tab |``, those that divide the header are candidates. The one wins under which most of the first rows have
-   as many fields as the header.
-2. Several candidates may fit the rows about equally well (within a tenth), as in ``Preis, netto;Preis, brutto`` over
-   ``1,5;2,5``. Then, in this order: the one under which fewer fields have quotes in their middle; one that cuts no
-   bracket of the header in two; the one that leaves more numbers, dates and times; the one that stands more often in
-   the header without a blank behind it; with rows, the one that is rarer in text (tab, ``|``, ``;``, ``,``), and
-   without rows the first of ``, ; tab |``.
-3. Where none divides the header it has one column, and the first of ``, ; tab |`` wins that divides no row either. But
-   rows that one delimiter divides alike are a table below something that is not its header: that delimiter is returned,
-   and the rows are ragged. Rows that are nothing but numbers, dates and times (``1,5``) are one column.
+1. The candidates are those of ``, ; tab |`` that split the header. The winner is the one with which most of the first
+   rows have as many fields as the header.
+2. Several candidates may fit the rows about equally well (within a tenth), as in ``Preis, netto;Preis, brutto`` above
+   ``1,5;2,5``. Then the winner is, in this order: the one with which fewer fields have quotes in the middle; one that
+   does not split a pair of brackets in the header; the one that leaves more numbers, dates and times; the one that is
+   more often followed by something other than a space in the header; if there are rows, the one that is rarer in text
+   (tab, ``|``, ``;``, ``,``), else the first of ``, ; tab |``.
+3. If no delimiter splits the header, there is one column, and the winner is the first of ``, ; tab |`` that does not
+   split a row either. But rows that a delimiter splits into equally many fields are a table below a line that is not
+   its header: that delimiter is returned, and the rows are ragged. Rows that consist of numbers, dates and times
+   (``1,5``) are one column.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from csvscan.bits import Block
 from csvscan.bom import BOM
 from csvscan.dialect import DELIMITERS, Dialect
 from csvscan.fields import count_odd_quotes, split_record
-from csvscan.records import RecordFinder
+from csvscan.record_finder import RecordFinder
 
 SAMPLE_BYTES = 256 * 1024
-"""How much of the content behind the header is looked at."""
+"""Number of bytes after the header that are examined."""
 MOST_ROWS = 500
 _MOST_CELLS = 5000
 _ABOUT_EQUAL = 0.9
-"""A few ragged rows do not rule a delimiter out."""
+"""A few ragged rows do not rule out a delimiter."""
 _RAREST_FIRST = b"\t|;,"
 _VALUE = re.compile(
     rb"""\s*(?:
@@ -43,17 +44,17 @@ _VALUE = re.compile(
     )\s*""",
     re.VERBOSE,
 )
-"""A number with a decimal point or comma, groups of three and a currency or unit; a date, a moment, a time."""
+"""A number with a decimal point or comma, digit groups and a currency or unit; a date, a date with time, a time."""
 _BRACKETS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
 
 
 def sniff_delimiter(sample: bytes, *, is_whole: bool = True, encoding: str | None = None) -> bytes:
-    """Return the delimiter of a content by its start.
+    """Return the delimiter of the content that starts with ``sample``.
 
     Args:
-        sample: the header and what follows it; a last record that is cut off does not count.
-        is_whole: whether that is all there is, so that the last record is complete.
-        encoding: a multi-byte encoding that was declared, else anything.
+        sample: the header and the bytes after it; a last record that is cut off does not count.
+        is_whole: whether it is the whole content, so that the last record is complete.
+        encoding: the declared multi-byte encoding; any other value has no effect.
     """
     content = sample.removeprefix(BOM)
     readings = [_Reading.of(content, bytes([byte]), is_whole=is_whole, encoding=encoding) for byte in DELIMITERS]
@@ -81,7 +82,7 @@ def _of_one_column(readings: list[_Reading]) -> bytes:
 
 @dataclass(frozen=True)
 class _Reading:
-    """A sample as one delimiter divides it: the records' ends, and how many fields each has, the header's first."""
+    """A sample as split by one delimiter: the ends of its records and their numbers of fields, the header first."""
 
     content: bytes
     dialect: Dialect
@@ -111,7 +112,7 @@ class _Reading:
 
     @property
     def header(self) -> int:
-        """The header's number of fields."""
+        """Number of fields in the header."""
         return self.counts[0] if self.counts else 1
 
     @property
@@ -120,7 +121,7 @@ class _Reading:
 
     @property
     def agreement(self) -> float:
-        """The share of rows with as many fields as the header; 0 for a header that swallows all rows."""
+        """Share of rows with as many fields as the header; 0 if the header takes in all rows."""
         if not self.counts or self.is_torn:
             return 0.0
         return (
@@ -131,16 +132,16 @@ class _Reading:
 
     @property
     def has_more(self) -> bool:
-        """Whether something follows the last record that is complete."""
+        """Whether there is more after the last complete record."""
         return bool(self.content[self.ends[-1] :].strip()) if self.ends else bool(self.content)
 
     @property
     def is_table_of_its_own(self) -> bool:
-        """Whether all rows have the same number of fields, which is not the header's; one row may be chance."""
+        """Whether all rows have the same number of fields, other than the header; a single row may be chance."""
         return len(set(self.counts[1:])) == 1 and self.counts[1] > 1 and (self.rows > 1 or bool(self._solid(1)))
 
     def evidence(self) -> tuple[int, bool, float, int]:
-        """Return what speaks for this one among several that fit: more is better."""
+        """Return the rank of this reading among several that fit; the greatest one wins."""
         odd = sum(count_odd_quotes(self.bytes_of(number), self.dialect) for number in range(len(self.ends)))
         cells = [cell for cell in self.cells() if cell.strip()]
         values = sum(_VALUE.fullmatch(cell) is not None for cell in cells) / len(cells) if cells else 0.0
@@ -163,7 +164,7 @@ class _Reading:
         return self.content[begin : self.ends[number]]
 
     def _solid(self, number: int) -> int:
-        """Return how many delimiters of a record are followed by no blank, as punctuation would be."""
+        """Return the number of delimiters in a record that are not followed by a space, as punctuation would be."""
         return sum(not field.startswith(b" ") for field in self.record(number)[1:])
 
 

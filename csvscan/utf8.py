@@ -1,4 +1,4 @@
-"""Is a block valid UTF-8? Answered with masks, which is several times as fast as decoding it."""
+"""Validates UTF-8 with bit masks, several times as fast as decoding it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _SECOND_BYTES = (
     (0xF0, np.less, 0x90),
     (0xF4, np.greater_equal, 0x90),
 )
-"""Which second bytes are wrong behind which first bytes: overlong forms, surrogates, and what lies beyond U+10FFFF."""
+"""Second bytes that are invalid after a first byte: overlong forms, surrogates, and code points beyond U+10FFFF."""
 
 
 def is_utf8(block: Block, masks: MaskMaker) -> bool:
-    """Return whether a block of whole sequences is valid (RFC 3629)."""
+    """Return whether a block of complete sequences is valid (RFC 3629)."""
     if block.is_ascii:
         return True
     if block.data.max() > 0xF4 or masks.mask(block, 0xC0) is not None or masks.mask(block, 0xC1) is not None:
@@ -33,7 +33,7 @@ def is_utf8(block: Block, masks: MaskMaker) -> bool:
 
 
 def cut_off_bytes(end: bytes) -> int:
-    """Return how many of the last bytes of ``end``, of which three are enough, begin a sequence that goes on."""
+    """Return the number of bytes of an incomplete sequence at the end of ``end``, of which three bytes are enough."""
     for length in range(1, min(3, len(end)) + 1):
         if end[-length] >= 0xC0:
             try:
@@ -45,7 +45,7 @@ def cut_off_bytes(end: bytes) -> int:
 
 
 def _continuations(block: Block, masks: MaskMaker, leads: Words) -> Words:
-    """Return where the leading bytes want continuation bytes."""
+    """Return the positions at which the leading bytes require continuation bytes."""
     wanted = shift_up(leads, carry=False)
     for lead, distance in ((0xE0, 2), (0xF0, 3)):
         longer = masks.compare(block, np.greater_equal, lead)

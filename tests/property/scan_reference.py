@@ -1,4 +1,4 @@
-"""An oracle for the scanner: one byte at a time, one rule a line. And the strategies that feed both."""
+"""A naive scanner to compare with, one byte at a time, and strategies for input to both."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PIECES = (
 
 
 def texts(delimiter: str = ",", quote: str = '"') -> st.SearchStrategy[str]:
-    """Any text, mostly of what makes trouble in a CSV, and long enough to fill several machine words."""
+    """Any text, mostly of difficult pieces of CSV, and long enough to fill several machine words."""
     table = str.maketrans({",": delimiter, '"': quote})
     pieces = st.lists(st.sampled_from(PIECES), max_size=40)
     return pieces.map(lambda parts: "".join(parts).translate(table))
 
 
 def cut_points(length: int) -> st.SearchStrategy[list[int]]:
-    """Places to cut at, in order; a place may come twice, which makes an empty block."""
+    """Offsets to cut at, in order; the same offset twice gives an empty block."""
     return st.lists(st.integers(0, length), max_size=8).map(sorted)
 
 
@@ -40,13 +40,13 @@ def blocks(content: bytes, cuts: list[int]) -> list[bytes]:
 
 
 def every_byte(content: bytes) -> list[int]:
-    """The cuts that leave one byte a block."""
+    """The cuts that leave one byte per block."""
     return list(range(1, len(content)))
 
 
 @dataclass
 class Found:
-    """What a scan gave: row ends in the body, the fault that ended it, and what the bytes were taken for."""
+    """Result of a scan: row ends in the body, the violation that ended it, and the encoding."""
 
     ends: list[int] = field(default_factory=list)
     violation: Violation | None = None
@@ -68,7 +68,7 @@ def scan_in_blocks(scanner: Scanner, parts: list[bytes]) -> Found:
 
 
 def rows_of_python(text: str, dialect: Dialect) -> tuple[list[int], list[list[str]]]:
-    """Where Python's ``csv`` has consumed each record that is no blank line, in characters, and its fields."""
+    """The end of each record that Python's ``csv`` reads, in characters, and its fields; blank lines are left out."""
     consumed = 0
 
     def lines() -> Iterator[str]:
@@ -86,14 +86,14 @@ def rows_of_python(text: str, dialect: Dialect) -> tuple[list[int], list[list[st
 
 
 def is_unterminated(text: str, dialect: Dialect) -> bool:
-    """Whether one more line and a record would be read differently: then a quote is open at the end."""
+    """Whether a quote is open at the end: then one more line and record would be read differently."""
     probe = text + "\n" + dialect.delimiter.decode()
     ends, rows = rows_of_python(probe, dialect)
     return ends[-1:] == [len(probe)] and rows[-1] != ["", ""]
 
 
-def scan_by_hand(body: bytes, dialect: Dialect, expected: int | None, encoding: str | None) -> Found:
-    """What the scanner must find, slowly."""
+def scan_naively(body: bytes, dialect: Dialect, expected: int | None, encoding: str | None) -> Found:
+    """The result that the scanner must return."""
     separators, opened = _separators(body, dialect)
     ends: list[int] = []
     faults: list[tuple[int, Violation]] = []

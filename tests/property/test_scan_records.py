@@ -1,4 +1,4 @@
-"""Record ends and fields are those of Python's csv, whatever the text, the dialect, the line ends and the reads."""
+"""Record ends and fields are those of Python's csv for any text, dialect, line end and block size."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_any_text_in_any_cuts_has_the_rows_of_python(data: st.DataObject, dialec
 
 
 @given(texts())
-def test_one_byte_a_block_gives_what_one_block_gives(text: str) -> None:
+def test_one_byte_per_block_gives_the_same_as_one_block(text: str) -> None:
     content = text.encode()
     assert scan_in_blocks(scanner(), blocks(content, every_byte(content))) == scan_in_blocks(scanner(), [content])
 
@@ -56,7 +56,7 @@ FIELDS = st.text(st.characters(exclude_characters="\0\ufeff", codec="utf-8"))
 
 
 @given(st.data(), st.lists(st.lists(FIELDS, min_size=2, max_size=4), max_size=30), DIALECTS, LINE_ENDS)
-def test_what_python_writes_is_found_again(
+def test_rows_that_python_writes_are_found_again(
     data: st.DataObject, rows: list[list[str]], dialect: Dialect, line_end: str
 ) -> None:
     # Python 3.11 leaves a CR unquoted where the line end is a bare LF, so minimal quoting is safe with CRLF alone.
@@ -72,7 +72,7 @@ def test_what_python_writes_is_found_again(
 
 
 @given(st.data(), texts(), st.integers(1, 300))
-def test_chunks_put_together_are_the_source_and_its_rows(data: st.DataObject, text: str, chunk_bytes: int) -> None:
+def test_joined_chunks_are_the_source_and_its_rows(data: st.DataObject, text: str, chunk_bytes: int) -> None:
     content = text.encode("latin-1")
     scan = scanner()
     cuts, base, wanted = [], 0, chunk_bytes
@@ -96,7 +96,7 @@ def test_chunks_put_together_are_the_source_and_its_rows(data: st.DataObject, te
 
 
 @given(st.data(), texts())
-def test_every_question_to_a_scan_agrees_with_its_row_ends(data: st.DataObject, text: str) -> None:
+def test_every_method_of_a_scan_agrees_with_its_row_ends(data: st.DataObject, text: str) -> None:
     scan_of = scanner()
     content = text.encode()
     for block in blocks(content, data.draw(cut_points(len(content)))):

@@ -1,4 +1,4 @@
-"""The header and the dialect, and UTF-16, whatever the cuts."""
+"""Header, dialect and UTF-16 do not depend on the cuts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOMS = st.sampled_from(["", "\ufeff"])
 
 
 def find_header(content: bytes, cuts: list[int], delimiter: bytes | None) -> tuple[Header, bytes] | str:
-    """Return the header and all bytes behind it, or the code of the error."""
+    """Return the header and all bytes after it, or the code of the error."""
     finder = HeaderFinder(delimiter=delimiter)
     parts = blocks(content, cuts)
     try:
@@ -82,7 +82,7 @@ def test_utf16_becomes_utf8_and_back_again(data: st.DataObject, text: str, encod
 
 
 @given(st.data(), st.binary(max_size=40))
-def test_invalid_utf16_is_refused_at_the_byte_that_python_names(data: st.DataObject, body: bytes) -> None:
+def test_invalid_utf16_is_refused_at_the_byte_that_python_reports(data: st.DataObject, body: bytes) -> None:
     source = codecs.BOM_UTF16_LE + body
     try:
         source.decode("utf-16-le")

@@ -14,7 +14,7 @@ def random_block(size: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_mask_holds_the_places_of_a_byte(size: int) -> None:
+def test_mask_has_the_positions_of_a_byte(size: int) -> None:
     content = random_block(size) + b"\x09"
     mask = MaskMaker().mask(Block(content), 9)
     assert mask is not None
@@ -25,22 +25,22 @@ def test_mask_holds_the_places_of_a_byte(size: int) -> None:
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray])
-def test_byte_beside_the_view_is_not_in_the_block(kind: type[bytes | bytearray]) -> None:
+def test_byte_outside_the_view_is_not_in_the_block(kind: type[bytes | bytearray]) -> None:
     content = memoryview(kind(b",ab;"))
-    assert Block(content[1:3]).holds(0x2C) is False
-    assert Block(content[1:3]).holds(0x3B) is False
-    assert Block(content[0:3]).holds(0x2C) is True
-    assert Block(content[1:][1:]).holds(0x3B) is True
+    assert Block(content[1:3]).contains(0x2C) is False
+    assert Block(content[1:3]).contains(0x3B) is False
+    assert Block(content[0:3]).contains(0x2C) is True
+    assert Block(content[1:][1:]).contains(0x3B) is True
 
 
-def test_block_in_no_bytes_leaves_the_question_to_the_mask() -> None:
+def test_block_that_is_not_in_bytes_needs_a_mask() -> None:
     block = Block(np.frombuffer(b",ab;", np.uint8).data)
-    assert block.holds(0x2C) is None
+    assert block.contains(0x2C) is None
     assert MaskMaker().mask(block, 0x2C) is not None
     assert MaskMaker().mask(block, 0x2D) is None
 
 
-def test_mask_of_a_short_block_holds_nothing_of_a_longer_one_before() -> None:
+def test_mask_of_a_short_block_keeps_nothing_of_a_longer_one_before() -> None:
     masks = MaskMaker()
     masks.mask(Block(b"," * 200), 0x2C)
     mask = masks.mask(Block(b",x"), 0x2C)
@@ -66,7 +66,7 @@ def test_shifts_carry_over_words() -> None:
     assert bits.positions(bits.shift_down(mask)).tolist() == [62, 63]
 
 
-def test_nothing_is_found_behind_the_last_bit_and_before_the_first() -> None:
+def test_nothing_is_found_after_the_last_bit_and_before_the_first() -> None:
     mask = MaskMaker().mask(Block(b"x" * 70 + b"," + b"x" * 200), 0x2C)
     assert mask is not None
     assert bits.first(mask, 71) is None

@@ -35,7 +35,7 @@ from csvscan import DelimiterError, parse_delimiter
         ("auto", None),
     ],
 )
-def test_delimiter_is_written_in_many_ways(text: str, delimiter: bytes | None) -> None:
+def test_delimiter_has_several_spellings(text: str, delimiter: bytes | None) -> None:
     assert parse_delimiter(text) == delimiter
 
 
@@ -56,7 +56,7 @@ def test_every_ascii_byte_stands_for_itself_but_for_four() -> None:
         *(r"\x", r"\x0", r"\x80", r"\x001", r"\u0100", r"\n", r"\x0a", r"\x00", r"\400"),
     ],
 )
-def test_anything_else_is_refused_and_the_text_names_what_is_possible(text: str) -> None:
+def test_other_texts_are_refused_with_a_list_of_the_spellings(text: str) -> None:
     with pytest.raises(DelimiterError, match="one ASCII character"):
         parse_delimiter(text)
 

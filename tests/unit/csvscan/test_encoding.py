@@ -21,7 +21,7 @@ def fault_of_python(data: bytes, encoding: str) -> int | None:
 
 
 def fault(data: bytes, encoding: str, cut: int) -> int | None:
-    """Return the place of the fault in ``data``, cut in two."""
+    """Return the offset of the fault in ``data``, cut in two."""
     check = encoding_check(encoding)
     for base, part in ((0, data[:cut]), (cut, data[cut:])):
         place = check.feed(Block(part))
@@ -32,7 +32,7 @@ def fault(data: bytes, encoding: str, cut: int) -> int | None:
 
 
 @pytest.mark.parametrize("lead", range(0x80, 0x100))
-def test_every_first_byte_is_judged_as_python_does(lead: int) -> None:
+def test_every_first_byte_is_valid_exactly_if_python_decodes_it(lead: int) -> None:
     masks = MaskMaker()
     for rest in product(CORNERS, CORNERS, (0x41, 0x80)):
         data = b"abc" + bytes((lead, *rest)) + b"xyz"
@@ -43,7 +43,7 @@ def test_every_first_byte_is_judged_as_python_does(lead: int) -> None:
     "good", ["\u00e9", "\u6771", "\ud7ff", "\ue000", "\U0001f600", "\U00010000", "\U0010ffff", "\u0800"]
 )
 @pytest.mark.parametrize("padding", [0, 59, 61, 62, 63])
-def test_sequence_over_words_and_blocks_is_valid(good: str, padding: int) -> None:
+def test_sequence_split_between_words_and_blocks_is_valid(good: str, padding: int) -> None:
     data = b"x" * padding + good.encode() * 40 + b"\n"
     assert {fault(data, "utf-8", cut) for cut in range(len(data) + 1)} == {None}
 
@@ -52,14 +52,14 @@ def test_sequence_over_words_and_blocks_is_valid(good: str, padding: int) -> Non
     "bad", [b"\x80", b"\xc3(", b"\xe2\x82(", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\x80", b"\xff", b"\xc3"]
 )
 @pytest.mark.parametrize("padding", [0, 61, 63])
-def test_fault_is_placed_as_python_places_it_whatever_the_cut(bad: bytes, padding: int) -> None:
+def test_fault_has_the_offset_that_python_reports_whatever_the_cut(bad: bytes, padding: int) -> None:
     data = "é".encode() * padding + bad
     assert {fault(data, "utf-8", cut) for cut in range(len(data) + 1)} == {2 * padding}
     assert fault_of_python(data, "utf-8") == 2 * padding
 
 
 @pytest.mark.parametrize("name", ["cp1252", "cp1250", "iso8859-7", "ascii", "koi8-r", "cp437"])
-def test_every_byte_of_a_single_byte_encoding_is_judged_as_python_does(name: str) -> None:
+def test_every_byte_of_a_single_byte_encoding_is_valid_exactly_if_python_decodes_it(name: str) -> None:
     for value in range(0x100):
         data = b"abc" + bytes([value])
         assert encoding_check(name).feed(Block(data)) == fault_of_python(data, name)

@@ -1,4 +1,4 @@
-"""The pairs in tests/data: a file, and what is to be found in it."""
+"""The pairs in tests/data: a file and the expected result of its scan."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ BAD = [path for path in PAIRS if path not in GOOD]
 
 
 def content_of(golden: Path) -> bytes:
-    """Return the bytes as they are scanned, which is UTF-8 for UTF-16."""
+    """Return the bytes that are scanned, which are UTF-8 if the file is UTF-16."""
     source = golden.with_suffix(".csv").read_bytes()
     transcoder = Transcoder()
     return bytes(transcoder.feed(source)) + bytes(transcoder.finish())
 
 
 def scan(content: bytes, expected: dict[str, Any]) -> dict[str, Any]:
-    """Scan a content and return what was found in the form of the golden files."""
+    """Scan a content and return the result in the form of the golden files."""
     encoding = expected.get("encoding", "utf-8")
     readable = "utf-8" if encoding.startswith("utf-16") else encoding
     finder = HeaderFinder(encoding=readable)
@@ -48,13 +48,13 @@ def scan(content: bytes, expected: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("golden", GOOD, ids=lambda path: path.stem)
-def test_file_is_read_as_its_golden_pair_says(golden: Path) -> None:
+def test_file_is_read_as_in_its_golden_pair(golden: Path) -> None:
     expected = json.loads(golden.read_text(encoding="utf-8"))
     assert scan(content_of(golden), expected) == expected
 
 
 @pytest.mark.parametrize("golden", BAD, ids=lambda path: path.stem)
-def test_file_is_refused_at_the_place_its_golden_pair_says(golden: Path) -> None:
+def test_file_is_refused_at_the_place_in_its_golden_pair(golden: Path) -> None:
     expected = json.loads(golden.read_text(encoding="utf-8"))
     with pytest.raises(CsvFormatError) as raised:
         scan(content_of(golden), expected)

@@ -15,26 +15,26 @@ def refusal(content: bytes, *, block_bytes: int = 1 << 16, encoding: str | None 
 
 
 def feed(finder: HeaderFinder, content: bytes, block_bytes: int) -> Header:
-    """Feed until the header is found, or to the end."""
+    """Feed until the header is found or the content ends."""
     parts = (content[start : start + block_bytes] for start in range(0, len(content), block_bytes))
     return next((found for part in parts if (found := finder.feed(part)) is not None), None) or finder.finish()
 
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
 @pytest.mark.parametrize("block_bytes", [1 << 14, 1 << 16, 3 << 20])
-def test_header_of_one_mebibyte_is_the_longest(line_end: bytes, block_bytes: int) -> None:
+def test_longest_header_has_one_mebibyte(line_end: bytes, block_bytes: int) -> None:
     longest = b"x" * (MAX_HEADER_BYTES - len(line_end)) + line_end
     content = longest + b"1,2\n"
     assert feed(HeaderFinder(), content, block_bytes).prefix == longest
     assert refusal(b"x" + content, block_bytes=block_bytes) == ("header_too_long", 0, 0)
 
 
-def test_file_that_is_no_csv_is_refused_early() -> None:
+def test_file_that_is_not_csv_is_refused_early() -> None:
     assert refusal(b"x" * 2 * MAX_HEADER_BYTES) == ("header_too_long", 0, 0)
     assert refusal(b"a,b\0" + b"x" * 2 * MAX_HEADER_BYTES) == ("nul_byte", 0, 3)
 
 
-def test_what_comes_first_in_the_header_is_named() -> None:
+def test_first_violation_in_the_header_is_reported() -> None:
     assert refusal(b"\xff,\0\n", encoding="utf-8") == ("invalid_encoding", 0, 0)
     assert refusal(b"\0,\xff\n", encoding="utf-8") == ("nul_byte", 0, 0)
 
@@ -48,13 +48,13 @@ def test_header_that_ends_in_cr_waits_for_the_next_byte() -> None:
     assert (header.prefix, finder.remainder) == (names + b"\r\n", b"1,2")
 
 
-def test_quote_behind_a_byte_that_is_no_delimiter_opens_nothing() -> None:
+def test_quote_after_a_byte_that_is_not_the_delimiter_does_not_open_a_field() -> None:
     finder = HeaderFinder()
     assert finder.feed(b'a,b,5|"x\n1,2,3\n') is None
     assert finder.finish().fields == (b"a", b"b", b'5|"x')
 
 
-def test_faults_in_the_body_are_placed_in_the_whole_content() -> None:
+def test_violation_in_the_body_has_its_offset_in_the_whole_content() -> None:
     header = feed(HeaderFinder(), b"\xef\xbb\xbf\na,b\r\n1,2", 1 << 16)
     assert header.has_bom
     with pytest.raises(CsvFormatError) as raised:

@@ -1,4 +1,4 @@
-"""East Asian encodings: a byte that is the second half of a character separates nothing."""
+"""East Asian encodings: the second byte of a character is not a delimiter."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_rows_are_those_that_python_reads_from_the_text(encoding: str, delimiter
         assert [field.decode(encoding) for field in row] == [word, word, f'{word}{sign}"\n{word}']
 
 
-def test_quote_behind_a_second_byte_opens_nothing() -> None:
+def test_quote_after_a_second_byte_does_not_open_a_field() -> None:
     content = 'a|b\nソ表"x|y\n1|2\n'.encode("cp932")
     header = HeaderFinder(delimiter=b"|", encoding="cp932")
     found = header.feed(content) or header.finish()
@@ -106,7 +106,7 @@ def test_quote_behind_a_second_byte_opens_nothing() -> None:
 
 @pytest.mark.parametrize("encoding", MULTIBYTE_ENCODINGS)
 @pytest.mark.parametrize("bad", [b"\x81\n", b"\xff", b"\x81\x00", b"\xfd\x20", b"\x81"])
-def test_invalid_bytes_are_placed_as_python_places_them(encoding: str, bad: bytes) -> None:
+def test_invalid_bytes_have_the_offset_that_python_reports(encoding: str, bad: bytes) -> None:
     good = TRICKY.get(encoding, "").encode(encoding)
     data = good + bad
     try:
@@ -147,13 +147,13 @@ def test_invalid_bytes_are_placed_as_python_places_them(encoding: str, bad: byte
         ("ms950", "cp950"),
     ],
 )
-def test_names_are_those_of_python(alias: str, name: str) -> None:
+def test_encoding_has_its_name_in_python(alias: str, name: str) -> None:
     assert check_encoding(alias) == name
 
 
 @pytest.mark.parametrize("encoding", MULTIBYTE_ENCODINGS)
 @pytest.mark.parametrize("block_bytes", [1, 3, 100])
-def test_transcoder_gives_the_text_as_utf8(encoding: str, block_bytes: int) -> None:
+def test_transcoder_returns_the_text_as_utf8(encoding: str, block_bytes: int) -> None:
     text = ("a|b\n" + TRICKY.get(encoding, "plain")) * 5
     source = text.encode(encoding)
     transcoder = MultibyteTranscoder(encoding)
@@ -162,7 +162,7 @@ def test_transcoder_gives_the_text_as_utf8(encoding: str, block_bytes: int) -> N
 
 
 @pytest.mark.parametrize("block_bytes", [1, 2, 100])
-def test_transcoder_gives_what_is_valid_before_it_names_the_fault(block_bytes: int) -> None:
+def test_transcoder_returns_the_valid_text_before_it_reports_the_fault(block_bytes: int) -> None:
     source = "表ソ,".encode("cp932") + b"\x81\n,more"
     transcoder = MultibyteTranscoder("cp932")
     parts = []

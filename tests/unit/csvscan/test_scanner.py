@@ -62,7 +62,7 @@ def test_field_of_many_blocks_without_quotes_is_one_row() -> None:
 
 @pytest.mark.parametrize("row", [0, 1, 7, 40_000, 99_999])
 @pytest.mark.parametrize("wrong", [b"1\n", b"1,2,3\n", b'"1,2"\n', b"1,2,\n"])
-def test_ragged_row_is_named_wherever_it_stands(row: int, wrong: bytes) -> None:
+def test_ragged_row_is_reported_wherever_it_is(row: int, wrong: bytes) -> None:
     rows = [b"1,2\n"] * 100_000
     rows[row] = wrong
     with pytest.raises(CsvFormatError) as raised:
@@ -71,7 +71,7 @@ def test_ragged_row_is_named_wherever_it_stands(row: int, wrong: bytes) -> None:
 
 
 @pytest.mark.parametrize("cut", range(14))
-def test_quote_that_opens_is_named_when_a_doubled_one_lies_across_blocks(cut: int) -> None:
+def test_opening_quote_is_reported_if_a_doubled_one_is_split_between_blocks(cut: int) -> None:
     content = b'"x",y\n"a""b\n'
     scanner = Scanner(dialect=Dialect(), expected_fields=None)
     scanner.feed(content[:cut])
@@ -81,7 +81,7 @@ def test_quote_that_opens_is_named_when_a_doubled_one_lies_across_blocks(cut: in
     assert (raised.value.code, raised.value.row, raised.value.byte) == ("unterminated_quote", 2, 6)
 
 
-def test_first_of_many_ragged_rows_is_named() -> None:
+def test_first_of_many_ragged_rows_is_reported() -> None:
     with pytest.raises(CsvFormatError, match=r"^row 3, byte 8: expected 2 fields, found 1 field$"):
         scan(b"1,2\n" * 2 + b"1\n1,2,3\n" * 1000, expected_fields=2)
 
@@ -92,12 +92,12 @@ def test_ragged_rows_pass_when_not_strict() -> None:
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_any_kind_of_bytes_is_taken(kind: type[bytes | bytearray | memoryview]) -> None:
+def test_any_kind_of_bytes_is_accepted(kind: type[bytes | bytearray | memoryview]) -> None:
     scanner = Scanner(dialect=Dialect(), expected_fields=2)
     assert scanner.feed(kind(b'1,"2\n"\n3,4\r\n')).row_ends().tolist() == [7, 12]
 
 
-def test_scan_stays_true_when_the_scanner_goes_on() -> None:
+def test_scan_stays_valid_after_the_next_block() -> None:
     scanner = Scanner(dialect=Dialect(), expected_fields=None)
     first = scanner.feed(b"a\nbb\n")
     scanner.feed(b"cccccc\n")
@@ -111,22 +111,22 @@ def test_lone_cr_at_the_end_of_a_block_ends_a_row_at_offset_zero_of_the_next() -
     assert (scan_of_next.row_ends().tolist(), scan_of_next.last_end, scan_of_next.end_of_row(1)) == ([0], 0, 0)
 
 
-def test_crlf_across_blocks_ends_a_row_behind_the_lf() -> None:
+def test_crlf_split_between_blocks_ends_a_row_after_the_lf() -> None:
     scanner = Scanner(dialect=Dialect(), expected_fields=None)
     assert scanner.feed(b"a\r").rows == 0
     assert scanner.feed(b"\nb").row_ends().tolist() == [1]
     assert scanner.finish().row_ends().tolist() == [0]
 
 
-def test_asking_for_a_row_that_does_not_end_here_is_an_error() -> None:
+def test_row_that_does_not_end_in_the_block_raises() -> None:
     found = Scanner(dialect=Dialect(), expected_fields=None).feed(b"a\nb\nc")
     assert found.end_of_row(2) == 4
     for number in (0, 3):
-        with pytest.raises(IndexError, match=r"of a block with 2 row ends"):
+        with pytest.raises(IndexError, match=r"2 row ends"):
             found.end_of_row(number)
 
 
-def test_content_tells_what_it_is_where_nothing_was_declared() -> None:
+def test_encoding_is_detected_if_none_was_declared() -> None:
     scanner = Scanner(dialect=Dialect(), expected_fields=None)
     scanner.feed("é\n".encode()[:1])
     assert scanner.encoding == "utf-8"
@@ -147,6 +147,6 @@ def test_impossible_number_of_fields_is_refused(fields: int) -> None:
 
 
 @pytest.mark.parametrize("delimiter", [b"", b",,", b"\n", b"\r", b"\0", b'"', b"\xe9"])
-def test_delimiter_that_cannot_be_is_refused(delimiter: bytes) -> None:
+def test_invalid_delimiter_is_refused(delimiter: bytes) -> None:
     with pytest.raises(ValueError, match="delimiter"):
         Dialect(delimiter)

@@ -1,4 +1,4 @@
-"""Excel's first line ``sep=;``."""
+"""The line ``sep=;`` of Excel."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def header_of(content: bytes, *, delimiter: bytes | None = None) -> Header:
         (b"sep=;,,", b";"),
     ],
 )
-def test_sep_line_names_the_delimiter_and_is_no_data(
+def test_sep_line_sets_the_delimiter_and_is_not_data(
     line: bytes, delimiter: bytes, bom: bytes, line_end: bytes
 ) -> None:
     start = bom + line + line_end + b"a" + delimiter + b"b" + line_end
@@ -43,12 +43,12 @@ def test_sep_line_names_the_delimiter_and_is_no_data(
     assert header.dialect.delimiter == delimiter
     assert header.fields == (b"a", b"b")
     assert header.has_sep_line
-    assert header.prefix == start, "the bytes stay, so that the source can be put together again"
+    assert header.prefix == start, "the bytes are kept, so that the source can be restored"
     scanner = header.scanner()
     assert scanner.feed(finder.remainder).rows + scanner.finish().rows == 1
 
 
-def test_declared_delimiter_wins_and_the_line_is_still_no_header() -> None:
+def test_declared_delimiter_wins_over_the_line_which_is_still_not_the_header() -> None:
     header = header_of(b"sep=;\na,b\n1,2\n", delimiter=b",")
     assert (header.fields, header.has_sep_line) == ((b"a", b"b"), True)
 
@@ -63,5 +63,5 @@ def test_file_that_is_only_a_sep_line_has_no_header() -> None:
     "start",
     [b"sep=;", b"sep=name,b\n", b"sep=\n", b"separator;b\n", b"\nsep=;\n", b" sep=;\n", b'"sep=;\n', b"sep=a\n"],
 )
-def test_what_only_looks_like_a_sep_line_is_a_header(start: bytes) -> None:
+def test_line_that_only_resembles_a_sep_line_is_a_header(start: bytes) -> None:
     assert find_sep_line(start) is None

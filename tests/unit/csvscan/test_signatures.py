@@ -1,4 +1,4 @@
-"""Files that are not CSV are named by their first bytes."""
+"""Files that are not CSV are recognised by their first bytes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ FILES: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("block_bytes", [1, 5, 1 << 20])
-def test_file_is_named_and_the_way_out_is_told(name: str, block_bytes: int) -> None:
+def test_file_is_refused_by_its_format_with_advice(name: str, block_bytes: int) -> None:
     content, found = FILES[name]
     finder = HeaderFinder(delimiter=b"," if block_bytes == 5 else None)
 
@@ -105,7 +105,7 @@ def test_file_is_named_and_the_way_out_is_told(name: str, block_bytes: int) -> N
     assert raised.value.hint
 
 
-def test_sqlite_database_is_named(tmp_path: Path) -> None:
+def test_sqlite_database_is_recognised(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE t (a)")
@@ -136,7 +136,7 @@ def test_sqlite_database_is_named(tmp_path: Path) -> None:
         "表,ソ\n".encode("cp932"),
     ],
 )
-def test_what_may_be_csv_is_not_refused_by_its_start(content: bytes) -> None:
+def test_content_that_may_be_csv_is_not_refused_by_its_start(content: bytes) -> None:
     assert find_signature(content[:1024]) is None
 
 
@@ -150,7 +150,7 @@ def test_backslash_before_a_quote_is_explained() -> None:
 
 
 @pytest.mark.parametrize("cut", range(22))
-def test_backslash_is_seen_across_blocks(cut: int) -> None:
+def test_backslash_at_the_end_of_a_block_is_noticed(cut: int) -> None:
     finder = HeaderFinder(delimiter=b",")
     finder.feed(b"id,text\n")
     scanner = finder.finish().scanner()
@@ -166,7 +166,7 @@ def test_backslash_is_seen_across_blocks(cut: int) -> None:
     assert "doubled" in raised.value.hint
 
 
-def test_fault_without_a_backslash_has_no_such_hint() -> None:
+def test_violation_without_a_backslash_has_no_such_hint() -> None:
     finder = HeaderFinder(delimiter=b",")
     finder.feed(b'id,text\n1,"C:\\dir"\n2,3,4\n')
     header = finder.finish()

@@ -1,4 +1,4 @@
-"""Which delimiter is found in real-world dialects: the header proposes, the rows decide."""
+"""Delimiters detected in real-world dialects."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ DIALECTS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_delimiter_is_that_of_the_rows(name: str) -> None:
+def test_delimiter_fits_the_rows(name: str) -> None:
     text, delimiter = DIALECTS[name]
     content = text.encode()
     assert sniff_delimiter(content) == delimiter.encode()
@@ -93,7 +93,7 @@ def test_table_below_a_title_is_ragged_at_its_first_row() -> None:
 
 
 @pytest.mark.parametrize("block_bytes", [1, 7, 1000, 1 << 16, 1 << 20])
-def test_rows_behind_the_first_block_decide_as_well(block_bytes: int) -> None:
+def test_rows_after_the_first_block_count_as_well(block_bytes: int) -> None:
     rows = b"a;b\n" * 3000 if block_bytes == 1 else b"a;b\n" * 100_000
     content = b"one, two;three\n" + rows
     finder = HeaderFinder()
@@ -106,8 +106,8 @@ def test_rows_behind_the_first_block_decide_as_well(block_bytes: int) -> None:
     assert (header.dialect.delimiter, header.fields) == (b";", (b"one, two", b"three"))
 
 
-def test_what_lies_behind_the_sample_decides_nothing() -> None:
-    """A stream is decided by what its first blocks hold."""
+def test_content_after_the_sample_does_not_count() -> None:
+    """A stream is decided by its first blocks."""
     rows = b"1;2\n" * (SAMPLE_BYTES // 4)
     assert sniff_delimiter(b"a, b;c\n" + rows[:SAMPLE_BYTES], is_whole=False) == b";"
     finder = HeaderFinder()

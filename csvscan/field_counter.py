@@ -1,4 +1,4 @@
-"""Does every row have as many fields as the header?"""
+"""Checks that every row has as many fields as the header."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from csvscan import bits
 from csvscan.bits import Words
 
 _MOST = 1 << 30
-"""Sums run in 32 bits, for speed; they may overflow behind the first fault, which nobody looks at."""
+"""Sums are kept in 32 bits, for speed. They may overflow after the first ragged row, where they no longer matter."""
 _ONE = np.uint64(1)
 
 
 @dataclass(frozen=True)
 class RaggedRow:
-    """A row with another number of fields: its number in the block (from 1), its end in the block, and its fields."""
+    """A row with a different number of fields: its number (from 1) and end in the block, and its number of fields."""
 
     number: int
     end: int
@@ -24,24 +24,24 @@ class RaggedRow:
 
 
 class FieldCounter:
-    """Counts the separators of each row without asking where they are.
+    """Counts the separators of each row without finding their positions.
 
-    With ``n`` fields a row, the ``k``-th row end is separator number ``n * k``. So the sum of separators minus ``n``
-    times row ends is carried from word to word, and has to be 0 at every row end: looked at for the first row end of
-    all words at once, then for the second of those that have one, and so on.
+    With ``n`` fields per row, the ``k``-th row end is separator number ``n * k``. So the number of separators minus
+    ``n`` times the number of row ends is carried from word to word and must be 0 at every row end. It is checked for
+    the first row end of all words together, then for the second one of the words that have two, and so on.
 
     Raises:
-        ValueError: for a number of fields out of all reason.
+        ValueError: the number of fields is not between 1 and 2**30.
     """
 
     def __init__(self, expected: int) -> None:
         if not 0 < expected < _MOST:
-            raise ValueError(f"a row cannot have {expected} fields")
+            raise ValueError(f"the number of fields must be from 1 to {_MOST - 1}, got {expected}")
         self._expected = expected
         self._open_separators = 0
 
     def feed(self, delimiters: Words | None, rows: Words | None, *, row_at_zero: bool) -> RaggedRow | None:
-        """Count a block's ``delimiters`` (those outside of quotes) and return its first ragged row."""
+        """Count the ``delimiters`` outside of quotes in a block; return its first ragged row, or None."""
         if row_at_zero:
             found, self._open_separators = self._open_separators + 1, 0
             if found != self._expected:
@@ -68,7 +68,7 @@ class FieldCounter:
     def _first_fault(
         self, separators: Words, rows: Words, before: np.ndarray[tuple[int], np.dtype[np.int32]]
     ) -> tuple[int, int] | None:
-        """Return the first row end at which the sum is not 0, and the sum."""
+        """Return the first row end at which the sum is not 0, and the sum, or None."""
         fault: tuple[int, int] | None = None
         index = None
         due = 0
@@ -80,11 +80,11 @@ class FieldCounter:
             wrong = (sums != due) & (rows != 0)
             rows = rows & below
             if wrong.any():
-                place = int(wrong.argmax())
-                word = place if index is None else int(index[place])
-                bit = word * bits.WORD_BITS + int(upto[place]).bit_length() - 1
-                fault = bit, int(sums[place]) - due
-                separators, rows, before = separators[:place], rows[:place], before[:place]
+                at = int(wrong.argmax())
+                word = at if index is None else int(index[at])
+                bit = word * bits.WORD_BITS + int(upto[at]).bit_length() - 1
+                fault = bit, int(sums[at]) - due
+                separators, rows, before = separators[:at], rows[:at], before[:at]
             left = np.flatnonzero(rows != 0)
             if left.size * 2 < rows.size:
                 index = left if index is None else index[left]

@@ -1,24 +1,24 @@
-"""Finds record ends and nothing else."""
+"""Finds record ends."""
 
 from __future__ import annotations
 
 from csvscan import bits
 from csvscan.bits import Block, MaskMaker, Words
-from csvscan.lines import CR, LF, LineEnds, LineTracker
+from csvscan.line_tracker import CR, LF, LineEnds, LineTracker
 from csvscan.multibyte import TrailMask
-from csvscan.quotes import QuoteTracker
+from csvscan.quote_tracker import QuoteTracker
 
 _BACKSLASH = 0x5C
 
 
 class RecordFinder:
-    """The bare search for record ends, with state carried over the blocks.
+    """Finds the record ends in one block after the other.
 
     Args:
-        delimiters: one byte, or all that may be the delimiter where it is not known yet.
+        delimiters: the delimiter, or all candidates if it is not known yet.
         quote: the quote.
         base_byte: offset of the first block in the content.
-        masks: to be shared by several.
+        masks: mask maker to share with other finders; None for one of its own.
         multibyte: see :class:`csvscan.dialect.Dialect`.
     """
 
@@ -42,15 +42,15 @@ class RecordFinder:
         self._base_byte = base_byte
         self._ended_in_backslash = False
         self.has_backslash_quote = False
-        """Whether a backslash stood before a quote so far: a hint at a dialect that is not CSV's."""
+        """Whether there was a backslash before a quote, which suggests a dialect that is not CSV."""
 
     @property
     def open_quote_byte(self) -> int | None:
-        """Offset in the content of the opening quote that has no closing one so far."""
+        """Offset in the content of the opening quote of the field that is open, or None."""
         return self._quotes.opened_byte if self._quotes.inside else None
 
     def feed(self, block: Block, *, want_delimiters: bool = False) -> tuple[LineEnds, Words | None]:
-        """Return the line ends of a block that is not empty, and its delimiters outside of quotes where wanted."""
+        """Return the line ends of a block that is not empty and, if wanted, its delimiters outside of quotes."""
         quotes, last_byte = self._masks.mask(block, self._quote), int(block.data[-1])
         trails = None if self._trails is None else self._trails.feed(block)
         lf = cr = delimiters = None
@@ -75,7 +75,7 @@ class RecordFinder:
             )
             lf, cr, delimiters = _common(lf, outside), _common(cr, outside), _common(delimiters, outside)
         self._at_field_start = last_byte in self._starters and not (
-            trails is not None and bits.test(trails, block.size - 1)
+            trails is not None and bits.is_set(trails, block.size - 1)
         )
         self._ended_in_backslash = last_byte == _BACKSLASH
         self._base_byte += block.size
@@ -84,14 +84,14 @@ class RecordFinder:
     def _look_for_backslash(self, block: Block, quotes: Words) -> None:
         if self.has_backslash_quote:
             return
-        backslashes = self._masks.mask(block, _BACKSLASH)  # most blocks hold none, which is told at no cost
+        backslashes = self._masks.mask(block, _BACKSLASH)  # most blocks have none, and then this is cheap
         if backslashes is None:
-            self.has_backslash_quote = self._ended_in_backslash and bits.test(quotes, 0)
+            self.has_backslash_quote = self._ended_in_backslash and bits.is_set(quotes, 0)
         else:
             self.has_backslash_quote = bool((quotes & bits.shift_up(backslashes, self._ended_in_backslash)).any())
 
     def finish(self) -> LineEnds:
-        """Take the end of the content for the line end of the last record, where that is missing."""
+        """Treat the end of the content as the line end of the last record if it has none."""
         return self._lines.finish()
 
 

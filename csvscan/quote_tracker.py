@@ -1,17 +1,17 @@
-"""Which bytes of a block stand within quotes."""
+"""Finds the bytes within quotes."""
 
 from __future__ import annotations
 
 from csvscan import bits
 from csvscan.bits import Words
-from csvscan.irregular import CLOSED, PLAIN, QUOTED, structural_quotes
+from csvscan.irregular_quotes import CLOSED, PLAIN, QUOTED, structural_quotes
 
 
 class QuoteTracker:
-    """Carries the state of the quotes from block to block.
+    """Finds the bytes within quotes in one block after the other.
 
     Attributes:
-        opened_byte: offset in the content of the quote that opened the last field still open at the end of a block.
+        opened_byte: offset in the content of the quote that opened the field still open at the end of a block.
     """
 
     def __init__(self) -> None:
@@ -27,13 +27,13 @@ class QuoteTracker:
     def mask_inside(
         self, quotes: Words, starters: Words, *, at_start: bool, ends_in_quote: bool, base_byte: int
     ) -> Words:
-        """Return the bytes within quotes: opening quotes belong to them, closing ones do not.
+        """Return the bytes within quotes, opening quotes included and closing quotes excluded.
 
         Args:
             quotes: all quotes of the block; at least one.
-            starters: the bytes behind which a field starts, that is, delimiters and line ends.
-            at_start: whether the block's first byte starts a field.
-            ends_in_quote: whether the block's last byte is a quote.
+            starters: the bytes after which a field starts, that is, delimiters and line ends.
+            at_start: whether the first byte of the block starts a field.
+            ends_in_quote: whether the last byte of the block is a quote.
             base_byte: offset of the block in the content.
         """
         inside, opening = self._parity(quotes)
@@ -44,7 +44,7 @@ class QuoteTracker:
             inside, opening = self._parity(quotes)
         else:
             state = QUOTED if int(inside[-1]) >> (bits.WORD_BITS - 1) else CLOSED
-        # A closing quote as the last byte may prove to be the first of two, and the field to be still open.
+        # A closing quote in the last byte may be the first of two, so that the field is still open.
         if state == QUOTED or ends_in_quote:
             opened = bits.last(opening & bits.shift_up(starters, at_start))
             if opened is not None:
@@ -53,7 +53,7 @@ class QuoteTracker:
         return inside
 
     def pass_block(self) -> None:
-        """Note a block without any quote."""
+        """Record that a block has no quotes."""
         self._after_quote = False
 
     def _parity(self, quotes: Words) -> tuple[Words, Words]:

@@ -1,9 +1,9 @@
-"""Which quotes count when quotes stand where RFC 4180 has none, as in ``5" pipe`` and ``"say "hi" there"``.
+"""Finds the quotes that open and close fields if there are quotes where RFC 4180 allows none, as in ``5" pipe``.
 
-Python's ``csv`` (and with it everyone's expectation) reads a quote as an opening one only at the start of a field, and
-what follows a closing quote as plain text up to the next delimiter. Between two quotes nothing else can change the
-state but the byte just before the second one, so an automaton of three states over the quotes alone decides, whatever
-lies between them. It is run for many stretches of quotes at once, from each state, and the stretches are then joined.
+Python's ``csv`` reads a quote as an opening one only at the start of a field, and reads the text after a closing quote
+as plain text up to the next delimiter. Between two quotes only the byte before the second one can change the state. So
+an automaton with three states that reads the quotes alone decides, whatever is between them. It runs over many
+stretches of quotes in parallel, from each state, and then the stretches are joined.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from csvscan import bits
 from csvscan.bits import WORD, Words
 
 PLAIN, QUOTED, CLOSED = 0, 1, 2
-"""State after a quote: it was a plain byte of an unquoted field; it opened, maybe again after another; it closed."""
+"""States after a quote: it is a plain byte of an unquoted field; it opens a field, or reopens it; it closes one."""
 
 _AT_START, _ADJACENT, _OTHER, _PADDING = 0, 3, 6, 9
 _NEXT = np.zeros(12, dtype=np.uint8)
@@ -27,13 +27,13 @@ _STRETCH = 64
 
 
 def structural_quotes(quotes: Words, at_start: Words, adjacent: Words, state: int) -> tuple[Words, int]:
-    """Return the quotes that open or close, and the state after the last quote.
+    """Return the quotes that open or close a field, and the state after the last quote.
 
     Args:
         quotes: all quotes of the block.
-        at_start: bytes that follow a delimiter, a line end or the start of the content.
-        adjacent: bytes that follow a quote.
-        state: the state before the block.
+        at_start: the bytes after a delimiter, a line end or the start of the content.
+        adjacent: the bytes after a quote.
+        state: state before the block.
     """
     places = bits.positions(quotes)
     classes = np.full(places.size, _OTHER, dtype=np.uint8)

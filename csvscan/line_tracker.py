@@ -1,4 +1,4 @@
-"""Where lines end, LF, CRLF and CR alike, and which of them are blank."""
+"""Finds line ends (LF, CRLF and CR) and blank lines."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _FIRST = np.uint64(1)
 
 @dataclass(frozen=True)
 class LineEnds:
-    """The line ends of one block; the bit is that of a line end's last byte.
+    """The line ends of one block, each marked at its last byte.
 
     Attributes:
-        all: every line end, also those of blank lines; None where there is none.
-        rows: those that end a record; None where there is none.
-        line_at_zero: the block before ended in a CR, and that was a line end by itself.
-        row_at_zero: the same, and the line was a record.
+        all: all line ends, those of blank lines included; None if there are none.
+        rows: those that end a record; None if there are none.
+        line_at_zero: whether the block before ended in a CR that is a line end of its own.
+        row_at_zero: whether, in addition, that line was a record.
     """
 
     all: Words | None
@@ -31,9 +31,9 @@ class LineEnds:
 
 
 class LineTracker:
-    """Carries from block to block what the end of a line depends on.
+    """Finds the line ends of one block after the other.
 
-    A CR that is the last byte of a block waits: only the next byte tells whether the line ends before or after it.
+    A CR at the end of a block is pending: only the next byte shows whether the line ends before or after it.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class LineTracker:
     def feed(self, lf: Words | None, cr: Words | None, *, size: int) -> LineEnds:
         """Find the line ends of a block of ``size`` bytes from its LF and CR outside of quotes."""
         waiting_blank, waited = self._cr_line_blank, self._cr_waits
-        joined = waited and lf is not None and bits.test(lf, 0)
+        joined = waited and lf is not None and bits.is_set(lf, 0)
         line_at_zero = waited and not joined
         at_start = line_at_zero or (self._at_line_start and not waited)
         self._cr_waits = False
@@ -59,16 +59,16 @@ class LineTracker:
             blank_cr = cr & after_end
             if blank_cr.any():
                 before_blank = after_end | bits.shift_up(blank_cr, carry=False)
-            self._cr_line_blank = bits.test(after_end, size - 1)
+            self._cr_line_blank = bits.is_set(after_end, size - 1)
         if joined and waiting_blank:
             before_blank[0] |= _FIRST
-        self._at_line_start = bits.test(ends, size - 1)
+        self._at_line_start = bits.is_set(ends, size - 1)
         blank = ends & before_blank
         rows = ends & ~blank if blank.any() else ends
         return LineEnds(ends, rows, line_at_zero, row_at_zero)
 
     def finish(self) -> LineEnds:
-        """Take the end of the content for a line end where one is missing."""
+        """Treat the end of the content as a line end if the last line has none."""
         row = not self._cr_line_blank if self._cr_waits else not self._at_line_start
         line = self._cr_waits or row
         self._cr_waits, self._at_line_start = False, True
@@ -80,7 +80,7 @@ class LineTracker:
         lone = cr if lf is None else cr & ~bits.shift_down(lf)
         if lf is not None and not lone.any():  # CRLF throughout
             return lf
-        self._cr_waits = bits.test(lone, size - 1)
+        self._cr_waits = bits.is_set(lone, size - 1)
         if self._cr_waits:
             lone = lone.copy()
             lone[-1] ^= bits.WORD.type(1 << (size - 1) % bits.WORD_BITS)
