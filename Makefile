@@ -19,7 +19,7 @@ help: ## List the commands
 
 .PHONY: setup
 setup: $(if $(filter .stack/%,$(UV)),$(UV)) ## Install Python packages into .venv (and uv, where it is missing)
-	@$(UV) sync --locked --all-extras --group bench --quiet
+	@$(UV) sync --locked --all-extras --group bench --group docs --quiet
 
 .PHONY: demo
 demo: setup ## Start the local stack, upload a real CSV, show its objects and the proof
@@ -33,8 +33,12 @@ up: setup ## Start the local stack: Kafka, MinIO, NiFi, Airflow, uploader
 down: setup ## Stop the local stack; data stays
 	@$(RUN) csvpipe stack down
 
+.PHONY: docs
+docs: setup ## Build the documentation site into build/site
+	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --quiet
+
 .PHONY: lint
-lint: setup ## ruff, mypy --strict, import-linter
+lint: docs ## ruff, mypy --strict, import-linter, the documentation site
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) lint-imports --no-cache
