@@ -18,7 +18,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Fill the section "Decisions" of the menu with the decision records, in the order of their numbers."""
     records = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
     pages = ["adr/README.md", *(f"adr/{path.name}" for path in records)]
-    config.nav = [{"Decisions": pages} if "Decisions" in section else section for section in config.nav]
+    config.nav = [{"Decisions": pages} if "Decisions" in section else section for section in config.nav or []]
     return config
 
 

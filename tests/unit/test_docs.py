@@ -24,7 +24,6 @@ from csvpipe.app import COMMANDS
 from csvpipe.documents import OPENAPI
 from csvpipe.env_example import FILE as ENV_EXAMPLE
 from csvpipe.env_example import render_env_example, settings_variables
-from csvpipe.exits import ExitCode
 from csvpipe.schemas import MESSAGE_JSON
 from csvpipe.settings import ClientSettings
 from tests.support.docs.shell_blocks import KINDS, README, ROOT, Block, run_block, shell_blocks
@@ -148,18 +147,6 @@ def test_example_message_is_valid_and_complete() -> None:
     jsonschema.validate(json.loads(example()), json.loads(MESSAGE_JSON.read_text()))
 
 
-def test_settings_in_the_readme_have_their_defaults() -> None:
-    rows = re.findall(r"^\| `([A-Z0-9_]+)` \| ([^|]*) \|", section(README.read_text(), "Settings"), re.MULTILINE)
-    defaults = {v.name: v.default for model in (Settings, ClientSettings) for v in settings_variables(model)}
-    assert rows
-    assert {name: cell.strip(" `") for name, cell in rows} == {name: defaults[name] for name, _ in rows}
-
-
-def test_exit_codes_in_the_readme_are_those_of_the_command_line() -> None:
-    (sentence,) = re.findall(r"exit codes: ([^.]+)\.", README.read_text())
-    assert [int(number) for number in re.findall(r"\d+", sentence)] == [int(code) for code in ExitCode]
-
-
 def test_commands_that_documents_name_exist() -> None:
     known = {spec.name for spec in COMMANDS}
     for document in DOCUMENTS:
@@ -177,20 +164,6 @@ def test_make_targets_that_a_document_names_exist(document: Path) -> None:
 
 
 @each_document
-def test_links_lead_somewhere(document: Path) -> None:
-    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if "://" in target:
-            continue
-        path, _, anchor = target.partition("#")
-        linked = (document.parent / path).resolve() if path else document
-        assert linked.exists(), f"{document.name}: {target}"
-        if anchor:
-            headings = re.findall(r"^#+ (.+)$", linked.read_text(), re.MULTILINE)
-            assert anchor in {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in headings}, target
-
-
-@each_document
 def test_every_shell_block_says_how_it_is_tested(document: Path) -> None:
     assert [block.place for block in shell_blocks(document) if block.kind not in KINDS] == []
 
@@ -202,14 +175,6 @@ def test_shell_block_runs(block: Block) -> None:
 
 def test_readme_shows_blocks_that_run_on_the_stack() -> None:
     assert [block.place for block in shell_blocks(kind="stack")]
-
-
-def test_readme_shows_a_transcript_of_the_demo_that_ends_in_the_proof() -> None:
-    transcript = README.read_text().split("<!-- transcript", 1)[1].split("<!-- end of transcript -->", 1)[0]
-    hashes = re.findall(r"^sha256 .* ([0-9a-f]{64})$", transcript, re.MULTILINE)
-    assert "PROVEN flights.csv: 336,776 rows" in transcript
-    assert len(hashes) == 2
-    assert hashes[0] == hashes[1]
 
 
 def test_hooks_run_what_make_lint_runs() -> None:
