@@ -1,1 +1,1 @@
-"""The Airflow DAGs of the chunked lane; the files wire, :mod:`dags.modules` works."""
+"""Airflow DAGs of the ingestion pipeline. DAG files declare tasks; the work is in :mod:`dags.modules`."""

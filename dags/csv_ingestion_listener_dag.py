@@ -1,11 +1,11 @@
-"""Waits for chunk messages on the topic `csv-ingestion` and starts a run of `csv-chunk-ingestion` for each upload.
+"""Waits for chunk messages on the topic `csv-ingestion`, and starts a run of `csv-chunk-ingestion` for each upload.
 
-It runs for ever, one run after the other: a **wake-up** that does not consume, a **drain** of all that waits, the
-**start** of the runs, and only then the **commit** of the offsets. A crash anywhere delivers the batch again; the run
-ids are made of the offsets, so the same batch starts the same runs. Messages that are not valid go to
+Runs continuously, one run after another. Each run **waits** for a message without consuming it, **drains** the topic,
+**starts** the chunk runs, and then **commits** the offsets. After a crash at any point the batch is delivered again.
+Run ids are derived from the offsets, so the same batch starts the same runs. Invalid messages go to
 `csv-ingestion-dlq`, with the reason in their headers.
 
-While it is paused nothing is lost: messages wait in Kafka.
+No messages are lost while the DAG is paused: they wait in Kafka.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SETTINGS = settings.load_settings()
 
 with DAG(
     dag_id=DAG_LISTENER,
-    description="Kafka to chunk runs: wake up, drain, start, commit",
+    description="Start chunk runs for messages in Kafka: wait, drain, start, commit",
     doc_md=__doc__,
     schedule="@continuous",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -37,14 +37,14 @@ with DAG(
         "retries": SETTINGS.listener_retries,
         "retry_delay": SETTINGS.listener_retry_delay,
         "on_failure_callback": alert_failure,
-        # The one listener goes before the tasks of many chunk runs, whose work it brings.
+        # The listener has priority over the tasks of the chunk runs that it starts.
         "priority_weight": 100,
         "weight_rule": "absolute",
     },
 ):
     listen = WakeUpSensor(
         task_id="listen_kafka_csv_topic",
-        doc_md="Waits, deferred, until a message lies behind the committed offsets. It looks at none and commits none.",
+        doc_md="Waits, deferred, for a message after the committed offsets. Reads no values and commits nothing.",
         topics=[TOPIC_INGEST],
         kafka_config_id=settings.CONN_KAFKA,
         apply_function="dags.modules.kafka_listener.any_message",
@@ -54,17 +54,17 @@ with DAG(
         timeout=timedelta(days=1),
     )
 
-    # Not multiple_outputs, which Airflow concludes from the return type: `runs` and `offsets` are pushed on their own.
+    # Airflow infers multiple_outputs from the return type, but the task pushes `runs` and `offsets` itself.
     @task(multiple_outputs=False, execution_timeout=timedelta(minutes=10))
     def extract_message_data() -> dict[str, int]:
-        """Reads what waits (up to 500 messages or 4 MB), sorts it by upload, and dead-letters what is not valid."""
+        """Reads up to 500 messages or 4 MiB, groups them by upload, and dead-letters invalid ones."""
         from dags.modules.listener_run import extract_batch
 
         return extract_batch(get_current_context()["ti"], topic=TOPIC_INGEST, dead_letter_topic=TOPIC_DEAD_LETTER)
 
     @task(execution_timeout=timedelta(minutes=10))
     def start_chunk_runs(runs: list[dict[str, Any]]) -> list[str]:
-        """Starts a run of `csv-chunk-ingestion` for each upload and partition of the batch, unless it is there."""
+        """Starts a run of `csv-chunk-ingestion` for each upload and partition of the batch, unless it exists."""
         from dags.modules.run_starter import start_runs
 
         start_runs(DAG_CHUNK_INGESTION, runs)
@@ -72,7 +72,7 @@ with DAG(
 
     @task(execution_timeout=timedelta(minutes=5))
     def commit_offsets(offsets: dict[str, int]) -> None:
-        """Commits the batch's offsets, last of all: now its messages are runs or dead letters, and never come again."""
+        """Commits the offsets after all messages of the batch have become runs or dead letters."""
         from dags.modules import kafka_listener
 
         config = kafka_listener.load_kafka_config()

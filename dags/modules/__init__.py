@@ -1,1 +1,1 @@
-"""What the DAGs call: no DAG is defined here."""
+"""Code that the tasks of the DAGs call. No DAG is defined here."""

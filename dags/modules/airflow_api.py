@@ -1,4 +1,4 @@
-"""Airflow's own public API, for the one thing that tasks cannot do otherwise: pausing a DAG."""
+"""Client of Airflow's public REST API, used to pause a DAG: tasks have no other way to do it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def pause_dag(dag_id: str, conn_id: str = CONN_AIRFLOW) -> None:
-    """Pause a DAG; its active run goes on to its end.
+    """Pause a DAG. Its active run continues until it ends.
 
     Raises:
-        ConfigurationError: there is no such connection.
-        requests.RequestException: the API refused, or did not answer.
+        ConfigurationError: The connection does not exist.
+        requests.RequestException: The API refused the request or did not answer.
     """
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
@@ -25,30 +25,30 @@ def pause_dag(dag_id: str, conn_id: str = CONN_AIRFLOW) -> None:
     try:
         connection = Connection.get(conn_id)
     except AirflowNotFoundException as error:
-        raise ConfigurationError(f"there is no connection {conn_id}, so {dag_id} cannot be paused from here") from error
+        raise ConfigurationError(f"cannot pause {dag_id}: connection {conn_id} does not exist") from error
     pause_dag_at(connection, dag_id)
 
 
 def pause_dag_at(connection: Connection, dag_id: str) -> None:
-    """Pause a DAG of the Airflow behind ``connection``.
+    """Pause a DAG of the Airflow that ``connection`` points to.
 
-    With a login a token is asked for by name and password (simple and FAB auth managers alike), without one as in the
-    all-admins mode of the simple auth manager.
+    If the connection has a login, request a token with user name and password (simple and FAB auth managers). If it has
+    none, request the token of the simple auth manager's all-admins mode.
 
     Raises:
-        requests.RequestException: the API refused, or did not answer.
+        requests.RequestException: The API refused the request or did not answer.
     """
     session = open_session()
     address = f"{connection.schema or 'http'}://{connection.host}:{connection.port or 8080}"
     if connection.login:
         credentials = {"username": connection.login, "password": connection.password or ""}
-        answer = session.post(f"{address}/auth/token", json=credentials, timeout=TIMEOUT_S)
+        response = session.post(f"{address}/auth/token", json=credentials, timeout=TIMEOUT_S)
     else:
-        answer = session.get(f"{address}/auth/token", timeout=TIMEOUT_S)
-    answer.raise_for_status()
+        response = session.get(f"{address}/auth/token", timeout=TIMEOUT_S)
+    response.raise_for_status()
     session.patch(
         f"{address}/api/v2/dags/{dag_id}",
         json={"is_paused": True},
-        headers={"Authorization": f"Bearer {answer.json()['access_token']}"},
+        headers={"Authorization": f"Bearer {response.json()['access_token']}"},
         timeout=TIMEOUT_S,
     ).raise_for_status()

@@ -1,8 +1,7 @@
-"""The steps of a chunk run, as functions that its tasks call."""
+"""Steps of a chunk run, as functions for its tasks."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,25 +14,27 @@ from contracts.message import CHUNK_CONTENT_TYPE, MESSAGE_VERSION, ChunkMessage
 from contracts.names import BYTES_PER_MB, object_url
 from contracts.states import UploadState
 from contracts.traceparent import TRACEPARENT, parse_traceparent
-from dags.modules.batch import describe_chunks, unpack_messages
-from dags.modules.errors import UploadGoneError
-from dags.modules.nifi_api_client import NifiClient
-from dags.modules.object_store import ExpectedChunk, ObjectStore
+from dags.modules.allowed_hosts import AllowedHosts, load_allowed_hosts
+from dags.modules.errors import UploadDeletedError
+from dags.modules.nifi_api_client import NiFiClient
+from dags.modules.object_store import ExpectedChunk, ObjectStore, load_bucket
+from dags.modules.run_request import describe_chunks, unpack_messages
+from dags.modules.task_log import task_logger
 from dags.modules.uploader_client import UploaderClient
-from dags.modules.validators import AllowedHosts, base_url, check_message
+from dags.modules.validators import base_url, check_message
 
-log = logging.getLogger(__name__)
+log = task_logger(__name__)
 
-NOT_OF_THE_MANIFEST = frozenset({"published_at", "api_endpoint"})
-"""Fields that differ from one announcement of a chunk to the next; ``api_endpoint`` is held to the allow-list."""
+NOT_IN_MANIFEST = frozenset({"published_at", "api_endpoint"})
+"""Fields that differ between two announcements of a chunk. ``api_endpoint`` is checked against the allow-list."""
 _SHOWN_CHARS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkRun:
-    """What a run carries: chunks of one upload, checked, and the trace that they belong to, if any.
+    """The checked messages of a run: chunks of one upload, and their trace, if any.
 
-    ``base_url`` is the uploader's address in the newest message: it may have moved since the others.
+    ``base_url`` is the uploader's address in the newest message, as the uploader may have moved since the older ones.
     """
 
     upload_id: str
@@ -43,15 +44,15 @@ class ChunkRun:
 
     @property
     def expected(self) -> list[ExpectedChunk]:
-        """What must lie in the bucket at the end, each chunk once."""
+        """The objects that the bucket must hold in the end, one for each chunk."""
         return list({message.chunk_id: ExpectedChunk.of(message) for message in self.messages}.values())
 
 
-def read_run(conf: Mapping[str, Any], *, allowed: AllowedHosts, bucket: str) -> ChunkRun:
-    """Read a run's conf. It is checked again: runs can be started by hand.
+def parse_run(conf: Mapping[str, Any], *, allowed: AllowedHosts, bucket: str) -> ChunkRun:
+    """Parse the conf of a run and check it again, as runs can be started by hand.
 
     Raises:
-        InvalidMessageError: the conf has another form, or a message of it is not allowed.
+        InvalidMessageError: The conf has another form, or one of its messages is not allowed.
     """
     messages = unpack_messages(conf)
     for message in messages:
@@ -65,16 +66,13 @@ def read_run(conf: Mapping[str, Any], *, allowed: AllowedHosts, bucket: str) -> 
 
 
 def load_run(context: Mapping[str, Any]) -> ChunkRun:
-    """Read the run of a task's context, against the configured allow-list and bucket.
+    """Return the run of a task's context, checked against the configured allow-list and bucket.
 
     Raises:
-        InvalidMessageError: the conf has another form, or a message of it is not allowed.
-        ConfigurationError: the allow-list is not set.
+        InvalidMessageError: The conf has another form, or one of its messages is not allowed.
+        ConfigurationError: The allow-list is not set.
     """
-    from dags.modules.allow_list import load_allowed_hosts
-    from dags.modules.object_store import load_bucket
-
-    return read_run(context["dag_run"].conf or {}, allowed=load_allowed_hosts(), bucket=load_bucket())
+    return parse_run(context["dag_run"].conf or {}, allowed=load_allowed_hosts(), bucket=load_bucket())
 
 
 def open_uploader(run: ChunkRun) -> UploaderClient:
@@ -82,49 +80,57 @@ def open_uploader(run: ChunkRun) -> UploaderClient:
     return UploaderClient(base_url=run.base_url, upload_id=run.upload_id)
 
 
-def keep_genuine(run: ChunkRun, uploader: UploaderClient) -> ChunkRun:
-    """Return the run with the newest message of each chunk, of those that do not contradict the uploader's manifest.
+def keep_verified(run: ChunkRun, uploader: UploaderClient) -> ChunkRun:
+    """Return the run with the newest message of each chunk, without those that contradict the uploader's manifest.
 
-    Those that do are logged by name. Whoever can write to the topic can announce a chunk that the uploader has cut
-    otherwise, or as something other than CSV: every field is compared.
+    Every field is compared, and each contradicting message is logged: any writer to the topic can announce chunk
+    boundaries that the uploader does not have, or content that is not CSV.
 
     Raises:
-        InvalidMessageError: nothing is left.
-        UploadGoneError: the upload was deleted.
-        UploaderError: no answer, or not as agreed.
+        InvalidMessageError: No message is left.
+        UploadDeletedError: The upload was deleted.
+        UploaderError: The uploader does not answer, or its response is invalid.
     """
     manifest = uploader.fetch_manifest()
     chunks = {chunk.chunk_id: chunk for chunk in manifest.chunks}
-    genuine: dict[int, ChunkMessage] = {}
+    verified: dict[int, ChunkMessage] = {}
     for message in sorted(run.messages, key=_published_at):
-        if wrong := _contradictions(message, manifest, chunks.get(message.chunk_id)):
-            log.error("message of chunk %d (%s) refused: %s", message.chunk_id, message.filename, wrong)
+        if mismatches := _describe_mismatches(message, manifest, chunks.get(message.chunk_id)):
+            log.error(
+                "Message refused: it contradicts the manifest",
+                extra={
+                    "upload_id": run.upload_id,
+                    "chunk_id": message.chunk_id,
+                    "path": message.filename,
+                    "error": mismatches,
+                },
+            )
         else:
-            genuine[message.chunk_id] = message
-    if not genuine:
+            verified[message.chunk_id] = message
+    if not verified:
         raise InvalidMessageError(
-            f"no message of the run is of upload {run.upload_id} as the uploader at {run.base_url} knows it"
+            f"no message of the run matches upload {run.upload_id} in the manifest of the uploader at {run.base_url}"
         )
-    return replace(run, messages=[genuine[chunk_id] for chunk_id in sorted(genuine)])
+    return replace(run, messages=[verified[chunk_id] for chunk_id in sorted(verified)])
 
 
 def _published_at(message: ChunkMessage) -> datetime:
     return message.published_at
 
 
-def _contradictions(message: ChunkMessage, manifest: Manifest, chunk: ManifestChunk | None) -> str:
+def _describe_mismatches(message: ChunkMessage, manifest: Manifest, chunk: ManifestChunk | None) -> str:
     if chunk is None:
         return "the upload has no such chunk"
-    known = _announced_fields(manifest, chunk)
+    expected = _announced_fields(manifest, chunk)
     return ", ".join(
-        f"{name} {str(getattr(message, name))[:_SHOWN_CHARS]!r} is {str(value)[:_SHOWN_CHARS]!r} at the uploader"
-        for name, value in known.items()
+        f"{name} is {str(getattr(message, name))[:_SHOWN_CHARS]!r}, expected {str(value)[:_SHOWN_CHARS]!r}"
+        for name, value in expected.items()
         if getattr(message, name) != value
     )
 
 
 def _announced_fields(manifest: Manifest, chunk: ManifestChunk) -> dict[str, Any]:
-    """Return every field of the message that the uploader sends for ``chunk``, but for ``NOT_OF_THE_MANIFEST``."""
+    """Return every field of the message that the uploader sends for ``chunk``, except ``NOT_IN_MANIFEST``."""
     return {
         "upload_id": manifest.upload_id,
         "dataset_name": manifest.dataset_name,
@@ -142,54 +148,57 @@ def _announced_fields(manifest: Manifest, chunk: ManifestChunk) -> dict[str, Any
 
 
 def find_unsent(run: ChunkRun, store: ObjectStore, uploader: UploaderClient, *, since: datetime) -> list[int]:
-    """Return the ids of the missing chunks, without those that were relayed at ``since`` or later: NiFi has them.
+    """Return the ids of the missing chunks, except those relayed at ``since`` or later: NiFi has them.
 
     Raises:
-        StoreError: the store does not answer.
-        UploaderError: no answer, or not as agreed.
+        StoreError: The store does not answer.
+        UploaderError: The uploader does not answer, or its response is invalid.
     """
     relayed = uploader.fetch_relayed(since)
     return [chunk_id for chunk_id in find_missing(run, store) if chunk_id not in relayed]
 
 
 def find_missing(run: ChunkRun, store: ObjectStore) -> list[int]:
-    """Return the ids of the chunks that do not lie in the bucket as announced.
+    """Return the ids of the chunks that the bucket does not hold as announced.
 
     Raises:
-        StoreError: the store does not answer.
+        StoreError: The store does not answer.
     """
-    missing = [look.chunk.chunk_id for look in store.look_at_all(run.expected) if look.fault is not None]
+    missing = [check.chunk.chunk_id for check in store.check_all(run.expected) if check.fault is not None]
     log.info(
-        "to send: chunks %s of %s",
-        describe_chunks(missing) or "none",
-        describe_chunks({m.chunk_id for m in run.messages}),
+        "Bucket checked",
+        extra={
+            "upload_id": run.upload_id,
+            "chunks": describe_chunks({m.chunk_id for m in run.messages}),
+            "missing_chunks": describe_chunks(missing) or "none",
+        },
     )
     return missing
 
 
 @contextmanager
-def skip_deleted(upload_id: str) -> Iterator[None]:
-    """Skip the task when its upload turns out to be deleted: there is nothing to bring any more.
+def skip_if_deleted(upload_id: str) -> Iterator[None]:
+    """Skip the task if its upload turns out to be deleted.
 
     Raises:
-        AirflowSkipException: it is.
+        AirflowSkipException: The upload was deleted.
     """
     from airflow.sdk.exceptions import AirflowSkipException
 
     try:
         yield
-    except UploadGoneError as error:
+    except UploadDeletedError as error:
         raise AirflowSkipException(f"upload {upload_id} was deleted: {error.detail}") from error
 
 
 def relay(
-    run: ChunkRun, chunk_ids: list[int], *, nifi: NifiClient, uploader: UploaderClient, traceparent: str | None = None
+    run: ChunkRun, chunk_ids: list[int], *, nifi: NiFiClient, uploader: UploaderClient, traceparent: str | None = None
 ) -> None:
-    """Send the messages of ``chunk_ids`` to NiFi with ``traceparent``, and report each as relayed.
+    """Send the messages of ``chunk_ids`` to NiFi with ``traceparent``, and report each chunk as relayed.
 
     Raises:
-        NifiError: NiFi cannot take them; those sent before stay sent.
-        UploaderError: a report was not taken.
+        NiFiError: NiFi cannot accept messages. Those sent before are not taken back.
+        UploaderError: The uploader did not accept a report.
     """
     if not chunk_ids:
         return
@@ -197,28 +206,28 @@ def relay(
     nifi.check_ready()
     for message in run.messages:
         if message.chunk_id in wanted:
-            # What was validated is what is sent, byte for byte as we write it: NiFi's parser gets nothing that ours
-            # may have read in another way (a field twice, say).
+            # Send the validated message in our own serialization: NiFi's parser must not see bytes that it could read
+            # differently from ours, such as a duplicate field.
             nifi.send(message.to_bytes(), traceparent=traceparent)
             uploader.report_relayed(message.chunk_id)
-            log.info("chunk %d of %d relayed: %s", message.chunk_id, message.total_chunks, message.filename)
+            log.info("Chunk relayed", extra={"upload_id": run.upload_id, "chunk_id": message.chunk_id})
 
 
-def publish(uploader: UploaderClient, store: ObjectStore) -> str | None:
-    """Write the manifest's object when the whole upload has landed; return its key, or None.
+def publish_if_landed(uploader: UploaderClient, store: ObjectStore) -> str | None:
+    """Write the manifest's object if the whole upload has landed. Return its key, or None if it has not.
 
-    Several runs may carry chunks of one upload. Each has reported its own as landed before it looks here, and the
-    uploader puts these reports in an order: so the run whose report was the last sees all landed, and "both see the
-    other unfinished" cannot happen. Two that both see all landed write the same bytes.
+    Several runs can hold chunks of one upload. Each run reports its own chunks as landed before it checks the upload,
+    and the uploader serializes these reports. So the run with the last report sees the upload as landed, and two runs
+    cannot both see it as unfinished. If two runs both see it as landed, they write the same bytes.
 
     Raises:
-        UploaderError: no answer, or not as agreed.
-        StoreError: the manifest could not be written.
+        UploaderError: The uploader does not answer, or its response is invalid.
+        StoreError: The manifest could not be written.
     """
     state = uploader.fetch_state()
     if state is not UploadState.LANDED:
-        log.info("the upload is %s: the run that sees its last chunk land publishes the manifest", state)
+        log.info("Manifest not published: the upload has not landed yet", extra={"state": str(state)})
         return None
     key = store.put_manifest(uploader.fetch_manifest())
-    log.info("manifest written: %s/%s", store.bucket, key)
+    log.info("Manifest published", extra={"path": f"{store.bucket}/{key}"})
     return key

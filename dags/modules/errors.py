@@ -1,4 +1,4 @@
-"""What can go wrong inside the DAGs, by who has to act."""
+"""Errors of the DAGs, grouped by who has to act."""
 
 from __future__ import annotations
 
@@ -8,118 +8,118 @@ from contracts.errors import CsvPipeError
 
 
 class DagError(CsvPipeError):
-    """Base of the errors of the DAGs. ``transient``: the same may succeed in some seconds, with nothing done for it."""
+    """Base class of the DAGs' errors. ``transient``: the same call may succeed seconds later without intervention."""
 
     transient: ClassVar[bool] = False
 
 
 class ConfigurationError(DagError):
-    """A connection or Variable of Airflow is missing or would lose data; an operator has to change it."""
+    """An Airflow connection or Variable is missing, or its values would lose data. An operator has to change it."""
 
     code = "airflow_configuration"
     status = 500
-    title = "Airflow is not configured for the ingestion"
+    title = "Invalid Airflow configuration"
 
 
 class KafkaReadError(DagError):
     """The topic could not be read."""
 
-    code = "kafka_unavailable"
+    code = "chunk_topic_unavailable"
     status = 503
-    title = "Kafka cannot be read"
+    title = "Cannot read the topic of chunk messages"
     transient = True
 
 
 class KafkaCommitError(DagError):
-    """The broker refused the offsets, most likely because another member of the group is alive."""
+    """The broker rejected the offsets, most likely because the consumer group has an active member."""
 
     code = "kafka_commit_refused"
     status = 503
-    title = "Kafka did not take the offsets"
+    title = "Kafka did not commit the offsets"
     transient = True
 
 
 class DeadLetterError(DagError):
-    """The broker did not acknowledge a dead letter, so nothing of the batch may be committed."""
+    """The broker did not acknowledge a dead letter, so no offset of the batch may be committed."""
 
     code = "dead_letter_not_written"
     status = 503
-    title = "A dead letter was not written"
+    title = "Dead letter not written"
     transient = True
 
 
-class NifiError(DagError):
-    """NiFi cannot take chunks; the listener is paused when retries do not help."""
+class NiFiError(DagError):
+    """NiFi cannot accept chunks. If retries do not help, the listener is paused."""
 
     code = "nifi_unavailable"
     status = 503
-    title = "NiFi cannot take chunks"
+    title = "NiFi cannot accept chunks"
     transient = True
 
 
-class NifiUnreachableError(NifiError):
+class NiFiUnreachableError(NiFiError):
     """NiFi's API or the group's ListenHTTP does not answer."""
 
-    code = "nifi_unreachable"
-    title = "NiFi is not reachable"
+    code = "nifi_not_responding"
+    title = "NiFi does not respond"
 
 
-class NifiNotReadyError(NifiError):
+class NiFiNotReadyError(NiFiError):
     """The process group is missing, stopped or invalid."""
 
     code = "nifi_not_ready"
-    title = "The NiFi process group is not ready"
+    title = "NiFi process group not ready"
 
 
-class NifiRefusedError(NifiNotReadyError):
-    """NiFi's ListenHTTP refuses the message or what sends it."""
+class NiFiRefusedError(NiFiNotReadyError):
+    """NiFi's ListenHTTP rejected the message or its sender."""
 
     code = "nifi_refused"
-    title = "NiFi refused the message"
+    title = "NiFi rejected the message"
     transient = False
 
 
-class NifiLoginError(NifiUnreachableError):
-    """NiFi's API does not accept the credentials of the connection."""
+class NiFiLoginError(NiFiUnreachableError):
+    """NiFi's API rejected the credentials of the connection."""
 
     code = "nifi_login_refused"
-    title = "NiFi refused the login"
+    title = "NiFi rejected the login"
     transient = False
 
 
 class UploaderError(DagError):
-    """The uploader does not answer, or not as agreed."""
+    """The uploader does not answer, or its response is invalid."""
 
     code = "uploader_unavailable"
     status = 503
-    title = "The uploader does not answer"
+    title = "Uploader unavailable"
     transient = True
 
 
-class UploadGoneError(UploaderError):
-    """The uploader knows no such upload (any more): it was deleted."""
+class UploadDeletedError(UploaderError):
+    """The uploader does not know the upload, or no longer: it was deleted."""
 
-    code = "upload_gone"
+    code = "upload_deleted"
     status = 404
-    title = "The upload is gone"
+    title = "Upload deleted"
     transient = False
 
 
-class UploaderAnswerError(UploaderError):
-    """The uploader answers, but refuses the request or answers in an unknown form."""
+class UploaderResponseError(UploaderError):
+    """The uploader rejected the request, or its response has an unknown form."""
 
-    code = "uploader_answer"
+    code = "uploader_response"
     status = 502
-    title = "The uploader does not answer as agreed"
+    title = "Unexpected response of the uploader"
     transient = False
 
 
 class StateRefusedError(UploaderError):
-    """The uploader refused a reported state; ``problem`` is its stable code."""
+    """The uploader rejected a reported state. ``problem`` is the uploader's error code."""
 
     code = "state_refused"
     status = 409
-    title = "The uploader refused a state"
+    title = "Uploader rejected a state"
     transient = False
 
     def __init__(self, detail: str, *, problem: str) -> None:
@@ -128,25 +128,25 @@ class StateRefusedError(UploaderError):
 
 
 class StoreError(DagError):
-    """The object store does not answer, or refuses us."""
+    """The object store does not answer, or refused the request."""
 
     code = "object_store_unavailable"
     status = 503
-    title = "The object store cannot be read"
+    title = "Object store unavailable"
     transient = True
 
 
 class StoreRefusedError(StoreError):
-    """The object store answers, and refuses us: a wrong key, a missing right, no such bucket."""
+    """The object store refused the request: a wrong key, a missing permission, or a bucket that does not exist."""
 
     code = "object_store_refused"
     status = 502
-    title = "The object store refused the request"
+    title = "Object store refused the request"
     transient = False
 
 
 class ChunksNotLandedError(DagError):
-    """Chunks that NiFi took are not in the bucket after the deadline."""
+    """Chunks that NiFi accepted are not in the bucket after the deadline."""
 
     code = "chunks_not_landed"
     status = 504
@@ -154,9 +154,9 @@ class ChunksNotLandedError(DagError):
 
 
 class RunNotStartedError(DagError):
-    """Airflow did not take a chunk run."""
+    """Airflow did not start a chunk run."""
 
     code = "run_not_started"
     status = 503
-    title = "A chunk run was not started"
+    title = "Chunk run not started"
     transient = True

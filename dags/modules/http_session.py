@@ -1,4 +1,4 @@
-"""The one way in which the DAGs speak HTTP."""
+"""HTTP sessions for all HTTP calls of the DAGs: timeouts, retries, no proxies."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ if TYPE_CHECKING:
     from requests import Session
 
 TIMEOUT_S = (5.0, 30.0)
-"""Time to connect and time between bytes."""
+"""Time to connect, and time between two reads."""
 TRANSIENT_STATUSES = frozenset({408, 425, 429})
-"""Refusals that pass by themselves; so do all from 500 on."""
+"""4xx statuses that are worth a retry. So are all from 500 up."""
 BACKOFF_FACTOR = 0.5
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "PATCH"})
 
 
 def open_session(*, retries: int = 4, methods: frozenset[str] = IDEMPOTENT) -> Session:
-    """Return a session that bridges a restart of the other side: some 8 s of connection errors and 502, 503, 504."""
+    """Return a session that bridges a restart of the server: about 8 s of connection errors and 502, 503, 504."""
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util.retry import Retry
@@ -30,9 +30,7 @@ def open_session(*, retries: int = 4, methods: frozenset[str] = IDEMPOTENT) -> S
         respect_retry_after_header=False,
     )
     session = requests.Session()
-    session.trust_env = (
-        False  # these are services inside the cluster: a proxy from the environment is never meant for them
-    )
+    session.trust_env = False  # all servers are inside the cluster: a proxy from the environment is not meant for them
     session.mount("http://", HTTPAdapter(max_retries=retry))
     session.mount("https://", HTTPAdapter(max_retries=retry))
     return session

@@ -1,49 +1,50 @@
-"""Reading the topic without losing anything: wake up, drain what waits, and commit only what has become runs.
+"""Kafka consumer of the listener: wake up, drain without committing, and commit what has become runs.
 
-The triggerer imports this module for :func:`any_message`, so nothing heavy is imported above the functions.
+The triggerer imports this module for :func:`any_message`, so heavy imports are inside the functions.
 """
 
 from __future__ import annotations
 
-import logging
 import operator
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from dags.modules.batch import Record
 from dags.modules.errors import ConfigurationError, KafkaCommitError, KafkaReadError
+from dags.modules.records import Record
 from dags.modules.settings import CONN_KAFKA
+from dags.modules.task_log import task_logger
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message, TopicPartition
 
-log = logging.getLogger(__name__)
+log = task_logger(__name__)
 
 REQUEST_TIMEOUT_S = 15.0
-_CALL_HEADERS = operator.methodcaller("headers")
-_WHY = {
-    "bootstrap.servers": "it names the brokers",
-    "group.id": "the committed offsets belong to it",
-    "enable.auto.commit": "must be false: librdkafka's default is true, and commits messages that nobody has handled",
-    "auto.offset.reset": "must be earliest: else messages from before the first commit are passed over",
+_COORDINATOR_POLL_S = 0.2
+_call_headers = operator.methodcaller("headers")
+_REQUIREMENTS = {
+    "bootstrap.servers": "must list the brokers",
+    "group.id": "must name the consumer group of the committed offsets",
+    "enable.auto.commit": "must be false: the default of librdkafka, true, commits messages before they are processed",
+    "auto.offset.reset": "must be earliest: otherwise messages from before the first commit are skipped",
 }
 
 
 def any_message(message: Message) -> str:
     """Wake the listener for every message (``apply_function`` of the sensor).
 
-    It never looks at the value and never answers with something false: the sensor would walk on past the message, and
-    one that cannot be decoded would kill the trigger again and again.
+    It does not read the value and never returns a false value: the sensor would continue past the message, and a
+    message that cannot be decoded would make the trigger fail on every attempt.
     """
     return f"partition {message.partition()}, offset {message.offset()}"
 
 
 def load_kafka_config(conn_id: str = CONN_KAFKA) -> dict[str, Any]:
-    """Return the extra of the Kafka connection, checked.
+    """Return the extra of the Kafka connection after checking it.
 
     Raises:
-        ConfigurationError: it lacks what keeps messages from being lost.
+        ConfigurationError: A property is missing, or its value could lose messages.
     """
     from airflow.sdk import Connection
 
@@ -51,10 +52,10 @@ def load_kafka_config(conn_id: str = CONN_KAFKA) -> dict[str, Any]:
 
 
 def check_kafka_config(config: Mapping[str, Any], conn_id: str = CONN_KAFKA) -> dict[str, Any]:
-    """Return a copy of ``config``.
+    """Return a copy of ``config`` after checking it.
 
     Raises:
-        ConfigurationError: a property is missing or wrong; the text says which and why.
+        ConfigurationError: A property is missing or wrong. The message names each with the reason.
     """
     wrong = [name for name in ("bootstrap.servers", "group.id") if not config.get(name)]
     if str(config.get("enable.auto.commit", True)).lower() != "false":
@@ -62,8 +63,8 @@ def check_kafka_config(config: Mapping[str, Any], conn_id: str = CONN_KAFKA) -> 
     if config.get("auto.offset.reset") not in {"earliest", "smallest", "beginning"}:
         wrong.append("auto.offset.reset")
     if wrong:
-        faults = "; ".join(f"{name} ({_WHY[name]})" for name in wrong)
-        raise ConfigurationError(f"connection {conn_id}: its extra is missing or has a wrong {faults}", fields=wrong)
+        faults = "; ".join(f"{name} {_REQUIREMENTS[name]}" for name in wrong)
+        raise ConfigurationError(f"connection {conn_id} has an invalid extra: {faults}", fields=wrong)
     return dict(config)
 
 
@@ -76,42 +77,42 @@ def drain(
     deadline_s: float = 60.0,
     after: Mapping[int, int] | None = None,
 ) -> list[Record]:
-    """Read what lies behind the group's committed offsets, without joining the group and without committing.
+    """Read the messages after the group's committed offsets, without joining the group and without committing.
 
-    Partitions in ``after`` are read from that offset instead: an earlier call has read what lies before it.
+    Partitions in ``after`` are read from that offset instead, as an earlier call has read the messages before it.
 
-    Reading ends at the end of every partition, at either limit (the message that passes ``max_bytes`` is still in),
-    or at the deadline. No membership means no wait for a rebalance, whose initial delay is 3 s by default.
+    Reading ends at the end of all partitions, at a limit (the message that exceeds ``max_bytes`` is included), or at
+    the deadline. Without membership there is no wait for a rebalance, whose initial delay is 3 s by default.
 
     Raises:
-        KafkaReadError: the broker does not answer, or the topic does not exist.
+        KafkaReadError: The broker does not answer, or the topic does not exist.
     """
     from confluent_kafka import Consumer, KafkaException
 
-    # An empty partition tells its end only after this wait; the default of 500 ms would be paid in every drain.
+    # An empty partition reports its end only after this wait. The default of 500 ms would slow down every drain.
     ends = {"enable.partition.eof": True, "fetch.wait.max.ms": 50}
     consumer = Consumer({**config, **ends, "enable.auto.commit": False})
     try:
-        starts = _find_starts(consumer, topic)
+        starts = _find_start_offsets(consumer, topic)
         for start in starts:
             start.offset = (after or {}).get(start.partition, start.offset)
         consumer.assign(starts)
         return _read(consumer, len(starts), max_messages=max_messages, max_bytes=max_bytes, deadline_s=deadline_s)
     except KafkaException as error:
-        raise KafkaReadError(f"topic {topic} cannot be read: {error}") from error
+        raise KafkaReadError(f"cannot read topic {topic}: {error}") from error
     finally:
         consumer.close()
 
 
 def commit_offsets(config: Mapping[str, Any], topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
-    """Commit ``offsets`` (the next to read, by partition); return those that moved.
+    """Commit ``offsets`` (the next offsets to read, by partition) and return those that changed.
 
-    Never backwards, with one exception: an offset past the end of its partition is of a topic that was made anew. It
-    would have the same messages read for ever, and later ones passed over.
+    An offset never moves backwards, with one exception: a committed offset past the end of its partition means that
+    the topic was recreated. Keeping it would read the same messages forever and skip later ones.
 
     Raises:
-        KafkaCommitError: the broker refused. It does so while the group has a living member, such as the consumer of
-            a triggerer that was killed (until its session times out): try again.
+        KafkaCommitError: The broker refused. It does so while the group has an active member, such as the consumer of
+            a triggerer that was killed, until its session times out. Retry.
     """
     from confluent_kafka import Consumer, KafkaException
 
@@ -119,29 +120,29 @@ def commit_offsets(config: Mapping[str, Any], topic: str, offsets: Mapping[int, 
         return {}
     consumer = Consumer({**config, "enable.auto.commit": False})
     try:
-        return _commit_moved(consumer, topic, offsets)
+        return _commit_changed(consumer, topic, offsets)
     except KafkaException as error:
-        raise KafkaCommitError(f"offsets {dict(offsets)} of topic {topic} were not committed: {error}") from error
+        raise KafkaCommitError(f"cannot commit offsets {dict(offsets)} of topic {topic}: {error}") from error
     finally:
         consumer.close()
 
 
-def _commit_moved(consumer: Consumer, topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
+def _commit_changed(consumer: Consumer, topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
     from confluent_kafka import KafkaException, TopicPartition
 
-    current = _fetch_committed(consumer, [TopicPartition(topic, partition) for partition in offsets])
-    moved = {
+    current = fetch_committed(consumer, [TopicPartition(topic, partition) for partition in offsets])
+    changed = {
         t.partition: offsets[t.partition]
         for t in current
         if offsets[t.partition] > t.offset or (offsets[t.partition] < t.offset and _is_past_end(consumer, t))
     }
-    if not moved:
-        return moved
-    wanted = [TopicPartition(topic, partition, offset) for partition, offset in moved.items()]
+    if not changed:
+        return changed
+    wanted = [TopicPartition(topic, partition, offset) for partition, offset in changed.items()]
     for result in consumer.commit(offsets=wanted, asynchronous=False):
         if result.error is not None:
             raise KafkaException(result.error)
-    return moved
+    return changed
 
 
 def _is_past_end(consumer: Consumer, committed: TopicPartition) -> bool:
@@ -149,23 +150,25 @@ def _is_past_end(consumer: Consumer, committed: TopicPartition) -> bool:
     if committed.offset <= end:
         return False
     log.error(
-        "%s[%d]: offset %d is committed, but the log ends at %d: was the topic made anew? Going back",
-        committed.topic,
-        committed.partition,
-        committed.offset,
-        end,
+        "Committed offset is past the end of the partition: the topic was probably recreated. Resetting the offset",
+        extra={
+            "topic": committed.topic,
+            "partition": committed.partition,
+            "offset": committed.offset,
+            "end_offset": end,
+        },
     )
     return True
 
 
-def _find_starts(consumer: Consumer, topic: str) -> list[TopicPartition]:
+def _find_start_offsets(consumer: Consumer, topic: str) -> list[TopicPartition]:
     from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
 
     metadata = consumer.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
     if metadata.error is not None:
         raise KafkaException(metadata.error)
     wanted = [TopicPartition(topic, partition) for partition in sorted(metadata.partitions)]
-    starts = _fetch_committed(consumer, wanted)
+    starts = fetch_committed(consumer, wanted)
     for start in starts:
         if start.error is not None:
             raise KafkaException(start.error)
@@ -174,23 +177,36 @@ def _find_starts(consumer: Consumer, topic: str) -> list[TopicPartition]:
     return starts
 
 
-def _fetch_committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
-    """Ask again while the group's coordinator is being found: librdkafka hands that on instead of waiting it out."""
+def fetch_committed(
+    consumer: Consumer,
+    partitions: list[TopicPartition],
+    *,
+    timeout_s: float = REQUEST_TIMEOUT_S,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[TopicPartition]:
+    """Return ``partitions`` with their committed offsets.
+
+    Retries while the group's coordinator is being found: librdkafka raises that error instead of waiting.
+
+    Raises:
+        KafkaException: The broker refused, or the coordinator was not found within ``timeout_s``.
+    """
     from confluent_kafka import KafkaError, KafkaException
 
-    passing = {
+    transient = {
         KafkaError.NOT_COORDINATOR,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     }
-    end = time.monotonic() + REQUEST_TIMEOUT_S
+    deadline = clock() + timeout_s
     while True:
         try:
-            return consumer.committed(partitions, timeout=REQUEST_TIMEOUT_S)
+            return consumer.committed(partitions, timeout=timeout_s)
         except KafkaException as error:
-            if error.args[0].code() not in passing or time.monotonic() > end:
+            if error.args[0].code() not in transient or clock() > deadline:
                 raise
-            time.sleep(0.2)
+            sleep(_COORDINATOR_POLL_S)
 
 
 def _read(consumer: Consumer, partitions: int, *, max_messages: int, max_bytes: int, deadline_s: float) -> list[Record]:
@@ -204,10 +220,8 @@ def _read(consumer: Consumer, partitions: int, *, max_messages: int, max_bytes: 
         message = consumer.poll(0.5)
         if time.monotonic() > end:
             log.warning(
-                "deadline of %s s reached with %d of %d partitions read to their end",
-                deadline_s,
-                len(ended),
-                partitions,
+                "Drain stopped at its deadline",
+                extra={"deadline_s": deadline_s, "complete_partitions": len(ended), "partitions": partitions},
             )
             break
         if message is None:
@@ -220,14 +234,14 @@ def _read(consumer: Consumer, partitions: int, *, max_messages: int, max_bytes: 
             ended.add(message.partition())
         else:
             raise KafkaException(error)
-    log.info("drained %d messages, %d bytes", len(records), size_bytes)
+    log.info("Topic drained", extra={"messages": len(records), "size_bytes": size_bytes})
     return records
 
 
 def _to_record(message: Message) -> Record:
     topic, partition, offset = message.topic(), message.partition(), message.offset()
     if topic is None or partition is None or offset is None:
-        raise KafkaReadError("a message without topic, partition or offset: the client is at fault")
+        raise KafkaReadError("the Kafka client returned a message without topic, partition or offset")
     return Record(
         topic=topic,
         partition=partition,
@@ -239,18 +253,14 @@ def _to_record(message: Message) -> Record:
 
 
 def _read_headers(message: Message) -> tuple[tuple[str, bytes | None], ...]:
-    """Return the headers; none where the name of one is not UTF-8, as confluent_kafka then gives out none of them.
+    """Return the headers, or none if a header's name is not UTF-8: confluent_kafka then returns none of them.
 
-    Its ``headers()`` (2.16) returns a list and leaves the decoding error set. A plain call does not look for that, so
-    the error comes up at whatever is called next, past every ``try``; ``methodcaller`` looks, and raises SystemError.
+    Its ``headers()`` (2.16) returns a list and leaves the decoding error set. A plain call does not check for it, so
+    the error surfaces in a later call, outside of any ``try``. ``methodcaller`` checks, and raises SystemError.
     """
     try:
-        return tuple(cast("list[tuple[str, bytes | None]]", _CALL_HEADERS(message) or []))
+        return tuple(cast("list[tuple[str, bytes | None]]", _call_headers(message) or []))
     except (SystemError, UnicodeDecodeError):
-        log.warning(
-            "%s[%d]@%d: its headers are passed over, the name of one is not UTF-8",
-            message.topic(),
-            message.partition(),
-            message.offset(),
-        )
+        place = {"topic": message.topic(), "partition": message.partition(), "offset": message.offset()}
+        log.warning("Headers ignored: the name of a header is not UTF-8", extra=place)
         return ()

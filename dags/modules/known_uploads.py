@@ -1,8 +1,7 @@
-"""Which uploads of a batch the uploaders know: anybody who can write to the topic can announce any id."""
+"""Lookup of unknown uploads: any writer to the topic can announce an upload id that does not exist."""
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -11,36 +10,37 @@ from contracts.message import ChunkMessage
 from dags.modules.errors import UploaderError
 from dags.modules.http_session import open_session
 from dags.modules.settings import DRAIN_MAX_MESSAGES
+from dags.modules.task_log import task_logger
 from dags.modules.validators import base_url
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-log = logging.getLogger(__name__)
+log = task_logger(__name__)
 
 MAX_UPLOADERS = 8
-"""Addresses that are asked for one batch, all at once; those with the most messages first."""
+"""Addresses that are queried for one batch, concurrently: those with the most messages."""
 _TIMEOUT_S = (2.0, 10.0)
 
 
 def find_unknown(messages: Iterable[ChunkMessage]) -> set[str]:
-    """Return the ids of uploads that no uploader knows, of those at whose addresses they were announced.
+    """Return the ids of uploads that no uploader knows at the addresses in their messages.
 
-    Each address is asked once, with all of its ids. An id stays where one of its addresses was not asked or does not
-    answer: its run will find out.
+    Each address is queried once, with all of its ids. An id counts as known if one of its addresses was not queried or
+    does not answer: its run checks again.
     """
     by_address = _group_ids(messages)
-    known = _ask_all(_most_named(by_address))
-    unjudged = {upload_id for address, ids in by_address.items() if address not in known for upload_id in ids}
-    judged = {upload_id for ids in by_address.values() for upload_id in ids} - unjudged
-    return judged - {upload_id for ids in known.values() for upload_id in ids}
+    known = _fetch_all(_busiest(by_address))
+    undecided = {upload_id for address, ids in by_address.items() if address not in known for upload_id in ids}
+    decided = {upload_id for ids in by_address.values() for upload_id in ids} - undecided
+    return decided - {upload_id for ids in known.values() for upload_id in ids}
 
 
-def ask_known(address: str, upload_ids: Iterable[str]) -> set[str]:
+def fetch_known(address: str, upload_ids: Iterable[str]) -> set[str]:
     """Return those of ``upload_ids`` that the uploader at ``address`` knows.
 
     Raises:
-        UploaderError: no answer, or not as agreed.
+        UploaderError: The uploader does not answer, or its response is invalid.
     """
     import requests
 
@@ -50,12 +50,16 @@ def ask_known(address: str, upload_ids: Iterable[str]) -> set[str]:
         with open_session(retries=1, methods=frozenset({"POST"})) as session:
             for start in range(0, len(ids), DRAIN_MAX_MESSAGES):
                 part = {"upload_ids": ids[start : start + DRAIN_MAX_MESSAGES]}
-                answer = session.post(f"{address}/uploads/known", json=part, timeout=_TIMEOUT_S, allow_redirects=False)
-                if answer.status_code != 200:
-                    raise UploaderError(f"{address}/uploads/known answered {answer.status_code}: {answer.text[:300]}")
-                found.update(answer.json()["known"])
+                response = session.post(
+                    f"{address}/uploads/known", json=part, timeout=_TIMEOUT_S, allow_redirects=False
+                )
+                if response.status_code != 200:
+                    raise UploaderError(
+                        f"POST {address}/uploads/known returned {response.status_code}: {response.text[:300]}"
+                    )
+                found.update(response.json()["known"])
     except (requests.RequestException, KeyError, TypeError, ValueError) as error:
-        raise UploaderError(f"{address}/uploads/known: {error!r}") from error
+        raise UploaderError(f"POST {address}/uploads/known failed: {error!r}") from error
     return found
 
 
@@ -66,23 +70,23 @@ def _group_ids(messages: Iterable[ChunkMessage]) -> dict[str, Counter[str]]:
     return by_address
 
 
-def _most_named(by_address: Mapping[str, Counter[str]]) -> dict[str, Counter[str]]:
+def _busiest(by_address: Mapping[str, Counter[str]]) -> dict[str, Counter[str]]:
     order = sorted(by_address.items(), key=lambda item: (-item[1].total(), item[0]))
     return dict(order[:MAX_UPLOADERS])
 
 
-def _ask_all(by_address: Mapping[str, Counter[str]]) -> dict[str, set[str]]:
-    """Return what each address knows; those that do not answer are not in it."""
+def _fetch_all(by_address: Mapping[str, Counter[str]]) -> dict[str, set[str]]:
+    """Return the known ids by address, without the addresses that do not answer."""
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(MAX_UPLOADERS, thread_name_prefix="known-uploads") as pool:
-        asked = {address: pool.submit(ask_known, address, ids) for address, ids in by_address.items()}
-    return {address: ids for address, answer in asked.items() if (ids := _answer_of(answer)) is not None}
+        futures = {address: pool.submit(fetch_known, address, ids) for address, ids in by_address.items()}
+    return {address: ids for address, future in futures.items() if (ids := _result_of(future)) is not None}
 
 
-def _answer_of(asked: Future[set[str]]) -> set[str] | None:
+def _result_of(future: Future[set[str]]) -> set[str] | None:
     try:
-        return asked.result()
+        return future.result()
     except UploaderError as error:
-        log.warning("uploads cannot be looked up: %s", error.detail)
+        log.warning("Cannot look up uploads", extra={"error": error.detail})
         return None

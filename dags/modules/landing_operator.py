@@ -1,13 +1,14 @@
-"""The operator behind ``monitor_nifi_status``."""
+"""Operator of the task ``monitor_nifi_status``."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from dags.modules.landing import raise_not_landed
+from dags.modules.landing_monitor import LandingMonitor, raise_if_missing
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -16,60 +17,66 @@ if TYPE_CHECKING:
 class LandingOperator(BaseOperator):
     """Waits, deferred, until every chunk of the run has landed.
 
-    Small chunks have landed before this task has started, so it looks once itself: that saves the way through the
-    triggerer.
+    Small chunks land before this task starts, so it checks once itself, which saves the detour through the triggerer.
+    ``open_monitor`` is :func:`~dags.modules.landing_trigger.open_monitor`, or a replacement in tests.
     """
 
-    def __init__(self, *, deadline_s: float, **kwargs: Any) -> None:  # noqa: ANN401 - those of BaseOperator
+    def __init__(
+        self,
+        *,
+        deadline_s: float,
+        open_monitor: Callable[..., LandingMonitor] | None = None,
+        **kwargs: Any,  # noqa: ANN401 - those of BaseOperator
+    ) -> None:
         super().__init__(**kwargs)
         self.deadline_s = deadline_s
+        self._open_monitor = open_monitor
 
     def execute(self, context: Context) -> None:
-        """Look once, and defer for what is still to come.
+        """Check once, and defer if chunks are pending.
 
         Raises:
-            InvalidMessageError: the uploader knows none of the run's messages.
-            AirflowSkipException: the upload was deleted.
-            StateRefusedError: the uploader refuses the evidence.
+            InvalidMessageError: No message of the run matches the uploader's manifest.
+            AirflowSkipException: The upload was deleted.
+            StateRefusedError: The uploader rejected the evidence.
         """
-        from dags.modules.chunk_run import keep_genuine, load_run, open_uploader, skip_deleted
-        from dags.modules.landing_trigger import LandingTrigger, open_watch
+        from dags.modules.chunk_run import keep_verified, load_run, open_uploader, skip_if_deleted
+        from dags.modules.landing_trigger import LandingTrigger, open_monitor
         from dags.modules.task_spans import task_span
 
         run = load_run(context)
-        with skip_deleted(run.upload_id), task_span(self.task_id, run.upload_id, run.traceparent) as span:
-            run = keep_genuine(run, open_uploader(run))
-            watch = open_watch(upload_id=run.upload_id, base_url=run.base_url, chunks=run.expected)
-            watch.look()
-            span.note({"csvpipe.chunks.pending": len(watch.pending)})
-        if watch.pending:
-            trigger = LandingTrigger.of(
-                upload_id=run.upload_id, base_url=run.base_url, chunks=watch.pending, deadline_s=self.deadline_s
+        with skip_if_deleted(run.upload_id), task_span(self.task_id, run.upload_id, run.traceparent) as span:
+            run = keep_verified(run, open_uploader(run))
+            monitor = (self._open_monitor or open_monitor)(
+                upload_id=run.upload_id, base_url=run.base_url, chunks=run.expected
             )
-            waits = {"upload_id": run.upload_id, "parent": run.traceparent, "start_ns": time.time_ns()}
-            self.defer(trigger=trigger, method_name="execute_complete", kwargs={"waits": waits})
+            monitor.check()
+            span.note({"csvpipe.chunks.pending": len(monitor.pending)})
+        if monitor.pending:
+            trigger = LandingTrigger.of(
+                upload_id=run.upload_id, base_url=run.base_url, chunks=monitor.pending, deadline_s=self.deadline_s
+            )
+            wait_span = {"upload_id": run.upload_id, "parent": run.traceparent, "start_ns": time.time_ns()}
+            self.defer(trigger=trigger, method_name="execute_complete", kwargs={"wait_span": wait_span})
 
-    def execute_complete(self, context: Context, event: dict[str, Any], waits: dict[str, Any] | None = None) -> None:  # noqa: ARG002 - Airflow's call
-        """Take the trigger's event; ``waits`` is what the span of the waiting is made of.
+    def execute_complete(self, context: Context, event: dict[str, Any], wait_span: dict[str, Any]) -> None:  # noqa: ARG002 - Airflow's call
+        """Handle the trigger's event. ``wait_span`` holds the arguments of the span of the wait.
 
         Raises:
-            ChunksNotLandedError: chunks are missing; each is named.
-            AirflowSkipException: the upload was deleted meanwhile.
-            RuntimeError: the trigger could not look.
+            ChunksNotLandedError: Chunks are missing. The message describes each.
+            AirflowSkipException: The upload was deleted in the meantime.
+            RuntimeError: The trigger could not check the chunks.
         """
         from dags.modules.task_spans import task_span
 
-        if waits is None:  # deferred by an older release
-            self._judge(event)
-            return
-        with task_span("wait_for_landing", **waits):
-            self._judge(event)
+        with task_span("wait_for_landing", **wait_span):
+            self._handle_event(event)
 
-    def _judge(self, event: dict[str, Any]) -> None:
+    def _handle_event(self, event: dict[str, Any]) -> None:
         from airflow.sdk.exceptions import AirflowSkipException
 
-        if "gone" in event:
-            raise AirflowSkipException(event["gone"])
+        if "deleted" in event:
+            raise AirflowSkipException(event["deleted"])
         if "error" in event:
             raise RuntimeError(event["error"])
-        raise_not_landed(event["missing"], self.deadline_s)
+        raise_if_missing(event["missing"], self.deadline_s)

@@ -1,39 +1,40 @@
-"""The step of the listener between wake-up and start."""
+"""Listener step between wake-up and start: drain the topic, group messages, write dead letters."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from dags.modules.allow_list import load_allowed_hosts
-from dags.modules.batch import Batch, ChunkRun, group_records
-from dags.modules.dead_letter import write_dead_letters
+from dags.modules.allowed_hosts import load_allowed_hosts
+from dags.modules.batch import Batch, group_records
+from dags.modules.dead_letters import write_dead_letters
 from dags.modules.kafka_listener import drain, load_kafka_config
 from dags.modules.known_uploads import find_unknown
 from dags.modules.object_store import load_bucket
+from dags.modules.run_request import RunRequest
 from dags.modules.settings import DRAIN_MAX_BYTES, DRAIN_MAX_MESSAGES
+from dags.modules.task_log import task_logger
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
 
-log = logging.getLogger(__name__)
+log = task_logger(__name__)
 
 DEADLINE_S = 60.0
 DEADLINE_WITH_RUNS_S = 5.0
 
 
 def extract_batch(ti: RuntimeTaskInstanceProtocol, *, topic: str, dead_letter_topic: str) -> dict[str, int]:
-    """Drain and group; push the XComs ``runs`` and ``offsets``, and return a summary.
+    """Drain the topic and group the messages. Push the XComs ``runs`` and ``offsets``, and return a summary.
 
-    Dead letters are acknowledged before this returns, so before any offset is committed.
+    Dead letters are acknowledged before this returns, and so before any offset is committed.
 
     Raises:
-        ConfigurationError: the connection or the allow-list is not as it must be.
-        KafkaReadError: the topic cannot be read.
-        DeadLetterError: a dead letter was not acknowledged.
+        ConfigurationError: The connection or the allow-list is invalid.
+        KafkaReadError: The topic cannot be read.
+        DeadLetterError: A dead letter was not acknowledged.
     """
     config = load_kafka_config()
     allowed, bucket = load_allowed_hosts(), load_bucket()
@@ -56,8 +57,8 @@ def extract_batch(ti: RuntimeTaskInstanceProtocol, *, topic: str, dead_letter_to
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drained:
-    """What several reads come to. ``batch`` has runs and offsets of all; its dead letters have been written."""
+class DrainResult:
+    """The result of several reads. ``batch`` has the runs and offsets of all of them, without the dead letters."""
 
     batch: Batch
     message_count: int
@@ -66,13 +67,13 @@ class Drained:
 
 def drain_past_dead_letters(
     read: Callable[[Mapping[int, int], float], Batch], *, clock: Callable[[], float] = time.monotonic
-) -> Drained:
-    """Call ``read(after, deadline_s)`` until a batch of valid messages is there, or nothing more waits.
+) -> DrainResult:
+    """Call ``read(after, deadline_s)`` until it has returned a batch of valid messages, or no messages are left.
 
-    Reading goes on past dead letters, which make no run: for a minute while there are no others, and for seconds once
-    there is a message that others would hold up.
+    Dead letters start no run, so reading continues past them: for 60 s while there is no valid message, and for 5 s
+    once there is one, as it would be delayed.
     """
-    runs: list[ChunkRun] = []
+    runs: list[RunRequest] = []
     offsets: dict[int, int] = {}
     valid_count = dead_letter_count = 0
     end = clock() + DEADLINE_S
@@ -84,12 +85,12 @@ def drain_past_dead_letters(
         if batch.runs and not valid_count:
             end = min(end, clock() + DEADLINE_WITH_RUNS_S)
         valid_count += batch.valid_count
-        # Few dead letters are no reason to read on: what is valid has waited for this batch, and more comes after it.
+        # A few dead letters are no reason to continue: the valid messages are waiting, and the next run reads more.
         mostly_dead_letters = len(batch.rejected) > batch.valid_count
         if not mostly_dead_letters or valid_count >= DRAIN_MAX_MESSAGES or clock() >= end:
             break
-    log.info("%d messages to relay and %d dead letters in %d runs", valid_count, dead_letter_count, len(runs))
-    return Drained(
+    log.info("Batch formed", extra={"messages": valid_count, "dead_letters": dead_letter_count, "runs": len(runs)})
+    return DrainResult(
         batch=Batch(runs=runs, offsets=offsets, valid_count=valid_count),
         message_count=valid_count + dead_letter_count,
         dead_letter_count=dead_letter_count,

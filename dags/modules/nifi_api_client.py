@@ -1,8 +1,7 @@
-"""NiFi as the DAGs see it: a process group whose health its REST API tells, and whose ListenHTTP takes messages."""
+"""Client of a NiFi process group: health from the REST API, messages to ListenHTTP."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,28 +10,29 @@ from contracts.names import NIFI_PROCESS_GROUP
 from contracts.traceparent import TRACEPARENT
 from dags.modules.errors import (
     ConfigurationError,
-    NifiLoginError,
-    NifiNotReadyError,
-    NifiRefusedError,
-    NifiUnreachableError,
+    NiFiLoginError,
+    NiFiNotReadyError,
+    NiFiRefusedError,
+    NiFiUnreachableError,
 )
 from dags.modules.http_session import TIMEOUT_S, TRANSIENT_STATUSES, open_session
 from dags.modules.settings import CONN_NIFI
+from dags.modules.task_log import task_logger
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
     from requests import Response, Session
 
-log = logging.getLogger(__name__)
+log = task_logger(__name__)
 
 _LOGIN_REFUSED = frozenset({401, 403})
 BUSY_WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
-"""Waits between tries to hand a message over: 503 is back pressure and no fault, and a ListenHTTP that was just started
-needs some seconds until its port is open. A message that is sent twice lands as one object."""
+"""Waits between attempts to send a message. 503 is back pressure, not a failure, and a ListenHTTP that was just started
+takes seconds to open its port. A message that is sent twice lands as one object."""
 
 
-class NifiClient:
-    """One process group of one NiFi."""
+class NiFiClient:
+    """A process group of a NiFi."""
 
     def __init__(
         self,
@@ -57,40 +57,40 @@ class NifiClient:
             session.cert = cert
 
     def check_ready(self) -> None:
-        """Look whether the group runs and nothing in it is stopped or invalid.
+        """Check that the group is running and that none of its components is stopped or invalid.
 
         Raises:
-            NifiUnreachableError: the API does not answer.
-            NifiLoginError: it does not accept the credentials.
-            NifiNotReadyError: the group is missing, stopped, or a processor of it is stopped or invalid.
+            NiFiUnreachableError: The API does not answer.
+            NiFiLoginError: The API rejected the credentials.
+            NiFiNotReadyError: The group is missing or stopped, or one of its components is stopped or invalid.
         """
         group = self._find_group()
         counts = {name: int(group.get(f"{name}Count", 0)) for name in ("running", "stopped", "invalid")}
-        log.info("process group %s: %s", self._group, counts)
+        log.info("NiFi process group checked", extra={"process_group": self._group, **counts})
         if counts["invalid"] or counts["stopped"] or not counts["running"]:
-            raise NifiNotReadyError(
+            raise NiFiNotReadyError(
                 f"process group {self._group} has {counts['running']} components running, {counts['stopped']} stopped, "
-                f"{counts['invalid']} invalid: 'csvpipe nifi status' names them, 'csvpipe nifi deploy' starts them"
+                f"{counts['invalid']} invalid. 'csvpipe nifi status' lists them, 'csvpipe nifi deploy' starts them"
             )
 
     def send(self, body: bytes, *, traceparent: str | None = None) -> None:
         """POST one message to the group's ListenHTTP, which answers as soon as the message is in its queue.
 
-        The flow makes the header ``traceparent`` an attribute, and sends it along when it fetches the chunk.
+        The flow turns the header ``traceparent`` into an attribute and sends it when it fetches the chunk.
 
         Raises:
-            NifiUnreachableError: it does not answer, or with 5xx, for half a minute.
-            NifiRefusedError: it refuses the message.
+            NiFiUnreachableError: For half a minute there was no answer, or 5xx.
+            NiFiRefusedError: ListenHTTP rejected the message.
         """
         for wait_s in (*BUSY_WAITS_S, None):
             try:
                 self._post(body, traceparent)
-            except NifiUnreachableError:
+            except NiFiUnreachableError:
                 if wait_s is None:
                     raise
             else:
                 return
-            # A ListenHTTP that was stopped and started answers 500 ("Throttler shutdown") on its old connections.
+            # After a restart, ListenHTTP answers 500 ("Throttler shutdown") on its old connections.
             self._listener.close()
             self._sleep(wait_s)
 
@@ -99,8 +99,8 @@ class NifiClient:
         response = self._call("POST", self._listen_url, session=self._listener, data=body, headers=headers)
         if response.status_code == 200:
             return
-        detail = f"{self._listen_url} answered {response.status_code}: {response.text[:300]}"
-        raise NifiUnreachableError(detail) if _may_pass(response) else NifiRefusedError(detail)
+        detail = f"POST {self._listen_url} returned {response.status_code}: {response.text[:300]}"
+        raise NiFiUnreachableError(detail) if _is_transient(response) else NiFiRefusedError(detail)
 
     def _find_group(self) -> Mapping[str, Any]:
         groups = self._get("/process-groups/root/process-groups").get("processGroups", [])
@@ -108,25 +108,27 @@ class NifiClient:
             if self._group in (group.get("id"), group.get("component", {}).get("name")):
                 return dict(group)
         names = ", ".join(sorted(str(group.get("component", {}).get("name")) for group in groups)) or "none"
-        raise NifiNotReadyError(f"NiFi has no process group {self._group} (but: {names}): run 'csvpipe nifi deploy'")
+        raise NiFiNotReadyError(
+            f"NiFi has no process group {self._group} (found: {names}). Deploy it with 'csvpipe nifi deploy'"
+        )
 
     def _get(self, path: str) -> Mapping[str, Any]:
         if self._credentials and "Authorization" not in self._session.headers:
             self._session.headers["Authorization"] = f"Bearer {self._fetch_token(*self._credentials)}"
         response = self._call("GET", self._api_url + path)
         if response.status_code != 200:
-            detail = f"{self._api_url}{path} answered {response.status_code}: {response.text[:300]}"
-            raise NifiLoginError(detail) if response.status_code in _LOGIN_REFUSED else NifiUnreachableError(detail)
-        answer: Mapping[str, Any] = response.json()
-        return answer
+            detail = f"GET {self._api_url}{path} returned {response.status_code}: {response.text[:300]}"
+            raise NiFiLoginError(detail) if response.status_code in _LOGIN_REFUSED else NiFiUnreachableError(detail)
+        body: Mapping[str, Any] = response.json()
+        return body
 
     def _fetch_token(self, username: str, password: str) -> str:
         response = self._call(
             "POST", f"{self._api_url}/access/token", data={"username": username, "password": password}
         )
         if response.status_code != 201:
-            detail = f"NiFi gave no token to {username}: {response.status_code} {response.text[:300]}"
-            raise NifiUnreachableError(detail) if _may_pass(response) else NifiLoginError(detail)
+            detail = f"NiFi issued no token to {username}: {response.status_code} {response.text[:300]}"
+            raise NiFiUnreachableError(detail) if _is_transient(response) else NiFiLoginError(detail)
         return response.text
 
     def _call(self, method: str, url: str, *, session: Session | None = None, **request: Any) -> Response:  # noqa: ANN401 - those of requests
@@ -135,38 +137,38 @@ class NifiClient:
         try:
             return (session or self._session).request(method, url, timeout=TIMEOUT_S, **request)
         except requests.RequestException as error:
-            raise NifiUnreachableError(f"{method} {url}: {error}") from error
+            raise NiFiUnreachableError(f"{method} {url} failed: {error}") from error
 
 
-def _may_pass(response: Response) -> bool:
+def _is_transient(response: Response) -> bool:
     return response.status_code >= 500 or response.status_code in TRANSIENT_STATUSES
 
 
-def open_nifi(conn_id: str = CONN_NIFI) -> NifiClient:
-    """Return the client that the connection describes.
+def open_nifi(conn_id: str = CONN_NIFI) -> NiFiClient:
+    """Return the client for the connection ``conn_id``.
 
     Raises:
-        ConfigurationError: the connection lacks a host or the extra ``listen_url``.
+        ConfigurationError: The connection lacks a host or the extra ``listen_url``.
     """
     from airflow.sdk import Connection
 
     return connect_nifi(Connection.get(conn_id))
 
 
-def connect_nifi(connection: Connection) -> NifiClient:
+def connect_nifi(connection: Connection) -> NiFiClient:
     """Return the client for ``connection``.
 
     Raises:
-        ConfigurationError: it lacks a host or the extra ``listen_url``.
+        ConfigurationError: The connection lacks a host or the extra ``listen_url``.
     """
     extra = connection.extra_dejson
     if not connection.host or not extra.get("listen_url"):
         raise ConfigurationError(
-            f"connection {connection.conn_id} needs a host and the extra listen_url (such as http://nifi:10000/csv-ingest)"
+            f"connection {connection.conn_id} needs a host and the extra listen_url (for example http://nifi:10000/csv-ingest)"
         )
     schema = connection.schema or "http"
     port = connection.port or (443 if schema == "https" else 8080)
-    return NifiClient(
+    return NiFiClient(
         api_url=f"{schema}://{connection.host}:{port}/nifi-api",
         listen_url=extra["listen_url"],
         process_group=extra.get("process_group") or NIFI_PROCESS_GROUP,

@@ -1,4 +1,4 @@
-"""The bucket, through the plain S3 API: is a chunk there as announced, and the manifest that completes an upload."""
+"""S3 bucket of the chunks: check landed objects, write manifests."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from mypy_boto3_s3 import S3Client
 
-PARALLEL_LOOKS = 8
-"""HEAD requests at the same time; a run has up to 500 chunks and a HEAD takes 2 to 50 ms."""
+PARALLEL_CHECKS = 8
+"""Concurrent HEAD requests. A run has up to 500 chunks, and a HEAD takes 2 to 50 ms."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedChunk:
-    """What the object of a chunk must be.
+    """The object that a chunk must become.
 
-    ``published_at`` (ISO 8601) is of the message that says so; None: a trigger of an older release is going on.
+    ``published_at`` (ISO 8601) is the time of its message.
     """
 
     chunk_id: int
     key: str
     size_bytes: int
     sha256: str
-    published_at: str | None = None
+    published_at: str
 
     @classmethod
     def of(cls, message: ChunkMessage) -> ExpectedChunk:
-        """Return what ``message`` announces."""
+        """Return the object that ``message`` announces."""
         key = object_key(message.dataset_name, message.filename)
         return cls(
             chunk_id=message.chunk_id,
@@ -49,8 +49,8 @@ class ExpectedChunk:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """What was seen of one chunk: ``fault`` says what is not (yet) as announced, ``evidence`` what was read."""
+class ObjectCheck:
+    """The result of a check: ``fault`` is the mismatch, if there is one; ``evidence`` is the object's metadata."""
 
     chunk: ExpectedChunk
     fault: str | None
@@ -58,17 +58,17 @@ class Look:
 
 
 class ObjectStore:
-    """One bucket."""
+    """A bucket."""
 
     def __init__(self, *, client: S3Client, bucket: str = BUCKET_RAW) -> None:
         self._client = client
         self.bucket = bucket
 
-    def look(self, chunk: ExpectedChunk) -> Look:
-        """Compare the object's size and its SHA-256 (user metadata) with what was announced.
+    def check(self, chunk: ExpectedChunk) -> ObjectCheck:
+        """Compare the object's size and SHA-256 (user metadata) with the announced values.
 
         Raises:
-            StoreError: the store does not answer, or refuses us.
+            StoreError: The store does not answer, or refused the request.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -76,10 +76,10 @@ class ObjectStore:
             head = self._client.head_object(Bucket=self.bucket, Key=chunk.key)
         except ClientError as error:
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
-                return Look(chunk=chunk, fault="there is no such object", evidence={})
-            raise _refusal(error, f"HEAD {self.bucket}/{chunk.key}") from error
+                return ObjectCheck(chunk=chunk, fault="the object does not exist", evidence={})
+            raise _store_error(error, f"HEAD {self.bucket}/{chunk.key}") from error
         except BotoCoreError as error:
-            raise StoreError(f"HEAD {self.bucket}/{chunk.key}: {error}") from error
+            raise StoreError(f"HEAD {self.bucket}/{chunk.key} failed: {error}") from error
         evidence = {
             "bucket": self.bucket,
             "key": chunk.key,
@@ -87,26 +87,26 @@ class ObjectStore:
             "sha256": head["Metadata"].get(METADATA_SHA256, ""),
             "etag": head["ETag"].strip('"'),
         }
-        return Look(chunk=chunk, fault=_find_fault(chunk, evidence), evidence=evidence)
+        return ObjectCheck(chunk=chunk, fault=_find_mismatch(chunk, evidence), evidence=evidence)
 
-    def look_at_all(self, chunks: list[ExpectedChunk]) -> list[Look]:
-        """Look at every chunk, some at a time, and return in the same order.
+    def check_all(self, chunks: list[ExpectedChunk]) -> list[ObjectCheck]:
+        """Check all chunks, several at a time. Return the results in the order of ``chunks``.
 
         Raises:
-            StoreError: the store does not answer, or refuses us.
+            StoreError: The store does not answer, or refused the request.
         """
         from concurrent.futures import ThreadPoolExecutor
 
         if len(chunks) == 1:
-            return [self.look(chunks[0])]
-        with ThreadPoolExecutor(PARALLEL_LOOKS, thread_name_prefix="s3-head") as pool:
-            return list(pool.map(self.look, chunks))
+            return [self.check(chunks[0])]
+        with ThreadPoolExecutor(PARALLEL_CHECKS, thread_name_prefix="s3-head") as pool:
+            return list(pool.map(self.check, chunks))
 
     def put_manifest(self, manifest: Manifest) -> str:
-        """Write the manifest's object and return its key; the same manifest again writes the same bytes.
+        """Write the manifest's object and return its key. The same manifest always gives the same bytes.
 
         Raises:
-            StoreError: the store does not answer, or refuses us.
+            StoreError: The store does not answer, or refused the request.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -118,31 +118,31 @@ class ObjectStore:
                 Bucket=self.bucket, Key=key, Body=body, ContentType="application/json", Metadata=metadata
             )
         except ClientError as error:
-            raise _refusal(error, f"PUT {self.bucket}/{key}") from error
+            raise _store_error(error, f"PUT {self.bucket}/{key}") from error
         except BotoCoreError as error:
-            raise StoreError(f"PUT {self.bucket}/{key}: {error}") from error
+            raise StoreError(f"PUT {self.bucket}/{key} failed: {error}") from error
         return key
 
 
-def _refusal(error: ClientError, what: str) -> StoreError:
-    """Return the error for an answer of the store; one from 500 on, or a request to slow down, may pass by itself."""
+def _store_error(error: ClientError, request: str) -> StoreError:
+    """Return the error for a response of the store. Statuses from 500 up and requests to slow down are transient."""
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     refused = 300 <= status < 500 and status not in TRANSIENT_STATUSES
-    return StoreRefusedError(f"{what}: {error}") if refused else StoreError(f"{what}: {error}")
+    return StoreRefusedError(f"{request} failed: {error}") if refused else StoreError(f"{request} failed: {error}")
 
 
 def load_bucket(conn_id: str = CONN_S3) -> str:
-    """Return the bucket's name from the connection, without a client."""
+    """Return the bucket's name from the connection, without opening a client."""
     from airflow.sdk import Connection
 
     return str(Connection.get(conn_id).extra_dejson.get("bucket") or BUCKET_RAW)
 
 
 def open_store(conn_id: str = CONN_S3) -> ObjectStore:
-    """Return the bucket that the connection describes.
+    """Return the bucket of the connection ``conn_id``.
 
     Raises:
-        ConfigurationError: the connection has a key without a secret.
+        ConfigurationError: The connection has a key without a secret.
     """
     from airflow.sdk import Connection
 
@@ -153,7 +153,7 @@ def connect_store(connection: Connection) -> ObjectStore:
     """Return the bucket of ``connection``, with path-style addresses.
 
     Raises:
-        ConfigurationError: it has a key without a secret.
+        ConfigurationError: The connection has a key without a secret.
     """
     import boto3
     from botocore.config import Config
@@ -161,7 +161,7 @@ def connect_store(connection: Connection) -> ObjectStore:
     extra = connection.extra_dejson
     if bool(connection.login) != bool(connection.password):
         raise ConfigurationError(
-            f"connection {connection.conn_id} needs both login (access key) and password (secret key), or none"
+            f"connection {connection.conn_id} needs both login (access key) and password (secret key), or neither"
         )
     client = boto3.client(
         "s3",
@@ -172,7 +172,7 @@ def connect_store(connection: Connection) -> ObjectStore:
         verify=extra.get("verify"),
         config=Config(
             s3={"addressing_style": "path"},
-            max_pool_connections=PARALLEL_LOOKS,
+            max_pool_connections=PARALLEL_CHECKS,
             connect_timeout=5,
             read_timeout=20,
             retries={"mode": "standard", "total_max_attempts": 3},
@@ -181,9 +181,9 @@ def connect_store(connection: Connection) -> ObjectStore:
     return ObjectStore(client=client, bucket=extra.get("bucket") or BUCKET_RAW)
 
 
-def _find_fault(chunk: ExpectedChunk, evidence: dict[str, Any]) -> str | None:
+def _find_mismatch(chunk: ExpectedChunk, evidence: dict[str, Any]) -> str | None:
     if evidence["size_bytes"] != chunk.size_bytes:
-        return f"the object has {evidence['size_bytes']} bytes, announced were {chunk.size_bytes}"
+        return f"the object has {evidence['size_bytes']} bytes, expected {chunk.size_bytes}"
     if evidence["sha256"] != chunk.sha256:
-        return f"the object's SHA-256 is {evidence['sha256'] or 'not given'}, announced was {chunk.sha256}"
+        return f"the object's SHA-256 is {evidence['sha256'] or 'not set'}, expected {chunk.sha256}"
     return None

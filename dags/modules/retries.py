@@ -1,4 +1,4 @@
-"""When a failed task is tried again: within seconds while a service is away, rarely when that would not help."""
+"""Retry policy of the chunk tasks: many quick retries for transient errors, few slow ones for others."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ByKindOfError(RetryPolicy):
-    """Retries a transient error with back-off up to ``retries`` times, any other ``few_retries`` times.
+class ErrorKindRetryPolicy(RetryPolicy):
+    """Retries transient errors with backoff up to ``retries`` times, and other errors up to ``other_retries`` times.
 
-    Airflow counts the tries of a task and not their reasons: after more than ``few_retries`` transient errors another
-    one fails the task at once. ``retries`` must be the task's own.
+    Airflow counts the attempts of a task, not their reasons: after more than ``other_retries`` transient errors, any
+    other error fails the task immediately. ``retries`` must equal the task's own setting.
     """
 
     def __init__(
-        self, *, retries: int, first_delay: timedelta, longest_delay: timedelta, few_retries: int, long_delay: timedelta
+        self, *, retries: int, first_delay: timedelta, max_delay: timedelta, other_retries: int, other_delay: timedelta
     ) -> None:
         self.retries = retries
         self.first_delay = first_delay
-        self.longest_delay = longest_delay
-        self.few_retries = few_retries
-        self.long_delay = long_delay
+        self.max_delay = max_delay
+        self.other_retries = other_retries
+        self.other_delay = other_delay
 
     def evaluate(
         self,
@@ -37,33 +37,33 @@ class ByKindOfError(RetryPolicy):
         max_tries: int,
         context: Context | None = None,  # noqa: ARG002 - Airflow's call
     ) -> RetryDecision:
-        """Return whether and when the task is tried again.
+        """Return whether and when to retry the task.
 
-        ``max_tries`` grows by the tries so far when a task is cleared, so the failures since then are counted.
+        Clearing a task raises ``max_tries`` by the attempts so far, so only the failures since then are counted.
         """
         failures = max(try_number - max(max_tries - self.retries, 0), 1)
         kind = type(exception).__name__
         if is_transient(exception):
-            delay = min(self.first_delay * 2 ** min(failures - 1, 30), self.longest_delay)
+            delay = min(self.first_delay * 2 ** min(failures - 1, 30), self.max_delay)
             return RetryDecision.retry(delay, f"{kind} is transient, failure {failures}")
-        if failures > self.few_retries:
+        if failures > self.other_retries:
             return RetryDecision.fail(f"{kind} is not transient, failure {failures}")
-        return RetryDecision.retry(self.long_delay, f"{kind} is not transient, failure {failures}")
+        return RetryDecision.retry(self.other_delay, f"{kind} is not transient, failure {failures}")
 
 
 def is_transient(exception: BaseException) -> bool:
-    """Return whether the same may succeed in some seconds: a service is away, restarts, or asks to wait."""
+    """Return whether a retry may succeed within seconds: a service is unavailable, restarting, or asks to wait."""
     if isinstance(exception, DagError):
         return exception.transient
     if isinstance(exception, AirflowRuntimeError):
         return exception.error.error is ErrorType.API_SERVER_ERROR
-    # ConnectionError and TimeoutError are also bases of what requests, urllib3 and the brokers' clients raise.
+    # ConnectionError and TimeoutError are also base classes of errors of requests, urllib3 and the Kafka clients.
     return isinstance(exception, ConnectionError | TimeoutError) or any(
-        f"{base.__module__}.{base.__qualname__}" in _TRANSIENT_OF_LIBRARIES for base in type(exception).__mro__
+        f"{base.__module__}.{base.__qualname__}" in _TRANSIENT_LIBRARY_ERRORS for base in type(exception).__mro__
     )
 
 
-_TRANSIENT_OF_LIBRARIES = frozenset(
+_TRANSIENT_LIBRARY_ERRORS = frozenset(
     {
         "requests.exceptions.ConnectionError",
         "requests.exceptions.Timeout",
@@ -73,4 +73,4 @@ _TRANSIENT_OF_LIBRARIES = frozenset(
         "botocore.exceptions.HTTPClientError",
     }
 )
-"""By name, as a DAG file must not import these libraries."""
+"""Class names, as DAG files must not import these libraries."""

@@ -1,4 +1,4 @@
-"""The few settings that shape the DAGs themselves, so they are read from the environment when the DAGs are parsed."""
+"""Settings of the DAGs, read from the environment when the DAGs are parsed, and names of connections."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ VARIABLE_ALLOWED_HOSTS = "csv_ingestion_allowed_hosts"
 POOL_MONITORING = "nifi_monitoring"
 
 ENV_OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
-"""Where the tasks send spans to; the same variable that the uploader reads, and every OpenTelemetry SDK."""
+"""OTLP endpoint for the spans of the tasks. The uploader and all OpenTelemetry SDKs read the same variable."""
 
-LONGEST_RETRY_DELAY = timedelta(minutes=1)
-"""With 20 retries from 5 s on, an outage of 17 minutes is bridged."""
+MAX_RETRY_DELAY = timedelta(minutes=1)
+"""With 20 retries starting at 5 s, tasks survive an outage of 17 minutes."""
 
 DRAIN_MAX_MESSAGES = 500
-"""Messages in one batch: a run's conf has some 600 bytes a chunk, and the UI loads the conf of every run it lists."""
+"""Messages per batch: a run's conf has about 600 bytes per chunk, and the UI loads the conf of every listed run."""
 DRAIN_MAX_BYTES = 4 * 1024 * 1024
-"""Message bytes in one batch: files with thousands of columns repeat their header in every message."""
+"""Message bytes per batch: files with thousands of columns repeat their header in every message."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Whole numbers only; each field is the variable ``CSV_INGESTION_{NAME}``."""
+    """Settings of the DAGs. Each field is a whole number, read from the variable ``CSV_INGESTION_{NAME}``."""
 
     retries: int = 3
     retry_delay_s: int = 300
@@ -44,30 +44,30 @@ class Settings:
 
     @property
     def all_retries(self) -> int:
-        """Tries after the first that Airflow has to allow a task of the ingestion."""
+        """Retries that Airflow has to allow a chunk task: the larger limit of the retry policy."""
         return max(self.retries, self.transient_retries)
 
     @property
     def transient_retry_delay(self) -> timedelta:
-        """Wait after the first transient error; it doubles up to ``LONGEST_RETRY_DELAY``."""
+        """Wait after the first transient error. It doubles with each retry, up to ``MAX_RETRY_DELAY``."""
         return timedelta(seconds=self.transient_retry_delay_s)
 
     @property
     def retry_delay(self) -> timedelta:
-        """Wait between tries of the ingestion after an error that is not transient."""
+        """Wait between retries of a chunk task after an error that is not transient."""
         return timedelta(seconds=self.retry_delay_s)
 
     @property
     def listener_retry_delay(self) -> timedelta:
-        """Wait between tries of the listener."""
+        """Wait between retries of the listener's tasks."""
         return timedelta(seconds=self.listener_retry_delay_s)
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings.
+    """Read the settings from the environment. Unset and blank variables keep their defaults.
 
     Raises:
-        ConfigurationError: a value is not a whole number from 0 (from 1 for the deadline and the runs).
+        ConfigurationError: A value is not a whole number of at least 0 (1 for the deadline and the active runs).
     """
     values: dict[str, int] = {}
     for field in fields(Settings):
@@ -75,8 +75,8 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         text = environ.get(name)
         if text is None or not text.strip():
             continue
-        least = 1 if field.name in {"landing_deadline_s", "max_active_runs"} else 0
-        if not text.strip().isdecimal() or int(text) < least:
-            raise ConfigurationError(f"{name}={text!r} must be a whole number from {least}", setting=name)
+        minimum = 1 if field.name in {"landing_deadline_s", "max_active_runs"} else 0
+        if not text.strip().isdecimal() or int(text) < minimum:
+            raise ConfigurationError(f"{name} must be a whole number >= {minimum}, got {text!r}", setting=name)
         values[field.name] = int(text)
     return Settings(**values)

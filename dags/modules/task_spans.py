@@ -1,23 +1,23 @@
-"""Spans of a chunk run's tasks, in its messages' trace; off unless the environment names a collector."""
+"""Trace spans of chunk tasks. Disabled unless the environment names an OTLP endpoint."""
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from contracts.spans import Attributes, NoSpans, Span, Spans
 from dags.modules.settings import ENV_OTLP_ENDPOINT
+from dags.modules.task_log import task_logger
 
-log = logging.getLogger(__name__)
+log = task_logger(__name__)
 
 SERVICE = "csvpipe-dags"
 
 
 @contextmanager
 def task_span(name: str, upload_id: str, parent: str | None, *, start_ns: int | None = None) -> Iterator[Span]:
-    """Give the span of a task; it has been sent, or given up within seconds, when the block has ended."""
+    """Open the span of a task. On exit it is sent; if the collector does not answer within seconds, it is dropped."""
     attributes: Attributes = {"csvpipe.upload_id": upload_id}
     spans = open_spans()
     try:
@@ -28,9 +28,9 @@ def task_span(name: str, upload_id: str, parent: str | None, *, start_ns: int | 
 
 
 def open_spans(environ: Mapping[str, str] = os.environ) -> Spans:
-    """Return what makes spans. Missing packages are said in the log and no error: data goes before traces.
+    """Return the tracer. A missing package is logged and is not an error: data is more important than traces.
 
-    Airflow's own OpenTelemetry reads the same variable, so it may be set by somebody who never asked for these spans.
+    Airflow's own OpenTelemetry support reads the same variable, so it can be set without these spans in mind.
     """
     endpoint = environ.get(ENV_OTLP_ENDPOINT, "").strip()
     if not endpoint:
@@ -40,11 +40,12 @@ def open_spans(environ: Mapping[str, str] = os.environ) -> Spans:
         from tracing.otlp import open_otlp
     except ImportError as error:
         log.warning(
-            "no spans: %s is set, and the package tracing is not beside the DAGs (%s)", ENV_OTLP_ENDPOINT, error
+            "Tracing disabled: its packages are not installed in Airflow's environment",
+            extra={"setting": ENV_OTLP_ENDPOINT, "error": str(error)},
         )
         return NoSpans()
     try:
         return open_otlp(endpoint=endpoint, service=SERVICE)
     except TracingUnavailableError as error:
-        log.warning("no spans: %s", error.detail)
+        log.warning("Tracing disabled", extra={"error": error.detail})
         return NoSpans()

@@ -1,33 +1,33 @@
-"""The uploader's HTTP interface, as far as the DAGs use it."""
+"""Client of the uploader's HTTP API."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
-from dags.modules.errors import StateRefusedError, UploaderAnswerError, UploaderError, UploadGoneError
+from dags.modules.errors import StateRefusedError, UploadDeletedError, UploaderError, UploaderResponseError
 from dags.modules.http_session import TIMEOUT_S, TRANSIENT_STATUSES, open_session
+from dags.modules.task_log import task_logger
 
 if TYPE_CHECKING:
     from requests import Response
 
-log = logging.getLogger(__name__)
+log = task_logger(__name__)
 
 T = TypeVar("T")
 
-_GONE = frozenset({"upload_not_found", "upload_gone"})
-"""Codes of the uploader. A bare 404 may come from whatever stands before it: an ingress without its backend, say."""
+_DELETED_CODES = frozenset({"upload_not_found", "upload_gone"})
+"""Error codes of the uploader. A 404 without a code can come from a proxy, such as an ingress without a backend."""
 
-_MAY_PASS = TRANSIENT_STATUSES | {404, 421}
-"""404 without a code of the uploader comes from what is before it; 421 until every replica has its address."""
+_TRANSIENT_STATUSES = TRANSIENT_STATUSES | {404, 421}
+"""404 without an error code comes from a proxy. 421 is returned until every replica has registered its address."""
 
 
 class UploaderClient:
-    """One upload at the uploader whose address (checked against the allow-list) is ``base_url``."""
+    """Client for one upload. ``base_url`` is the uploader's address, checked against the allow-list."""
 
     def __init__(self, *, base_url: str, upload_id: str) -> None:
         self._base_url = base_url
@@ -35,20 +35,20 @@ class UploaderClient:
         self._session = open_session()
 
     def fetch_state(self) -> UploadState:
-        """Return where the upload stands.
+        """Return the state of the upload.
 
         Raises:
-            UploadGoneError: it was deleted.
-            UploaderError: no answer, or not as agreed.
+            UploadDeletedError: The upload was deleted.
+            UploaderError: The uploader does not answer, or its response is invalid.
         """
         return self._fetch_status(lambda body: UploadState(body["state"]))
 
     def fetch_relayed(self, since: datetime) -> set[int]:
-        """Return the ids of the chunks that are on their way, relayed at ``since`` (aware) or later.
+        """Return the ids of the chunks in state ``relayed``, relayed at ``since`` (timezone-aware) or later.
 
         Raises:
-            UploadGoneError: it was deleted.
-            UploaderError: no answer, or not as agreed.
+            UploadDeletedError: The upload was deleted.
+            UploaderError: The uploader does not answer, or its response is invalid.
         """
         return self._fetch_status(
             lambda body: {
@@ -62,15 +62,15 @@ class UploaderClient:
         """Return the upload's manifest.
 
         Raises:
-            UploadGoneError: it was deleted.
-            UploaderError: no answer, or not as agreed.
+            UploadDeletedError: The upload was deleted.
+            UploaderError: The uploader does not answer, or its response is invalid.
         """
         response = self._call("GET", f"/uploads/{self._upload_id}/manifest")
         try:
             return Manifest.model_validate_json(response.content)
         except ValueError as error:
-            raise UploaderAnswerError(
-                f"{self._base_url} answers the manifest of {self._upload_id} in an unknown form: {error}"
+            raise UploaderResponseError(
+                f"invalid manifest of upload {self._upload_id} from {self._base_url}: {error}"
             ) from error
 
     def report(
@@ -82,14 +82,15 @@ class UploaderClient:
         reason: str | None = None,
         published_at: str | None = None,
     ) -> None:
-        """Tell the uploader where a chunk stands; telling it again is no error.
+        """Report the state of a chunk. Reporting it again is not an error.
 
-        ``published_at`` is of the message that was given up: a failure is passed over when there is a newer one.
+        ``published_at`` is the time of the message that failed. The uploader ignores the failure if it has announced
+        the chunk again since.
 
         Raises:
-            StateRefusedError: its table of states, or its check of the evidence, says no.
-            UploadGoneError: the upload was deleted.
-            UploaderError: no answer, or not as agreed.
+            StateRefusedError: The uploader does not allow the state change, or rejected the evidence.
+            UploadDeletedError: The upload was deleted.
+            UploaderError: The uploader does not answer, or its response is invalid.
         """
         body = {
             "state": state.value,
@@ -100,25 +101,28 @@ class UploaderClient:
         self._call("PUT", f"/chunks/{self._upload_id}/{chunk_id}/state", json=body)
 
     def report_relayed(self, chunk_id: int) -> None:
-        """Report that NiFi has accepted a chunk; one that counts as landed already stays so.
+        """Report that NiFi has accepted a chunk. A chunk that has already landed keeps its state.
 
         Raises:
-            UploaderError: as :meth:`report`.
+            UploaderError: As for :meth:`report`.
         """
         try:
             self.report(chunk_id, ChunkState.RELAYED)
         except StateRefusedError as error:
             if error.problem != "illegal_state_change":
                 raise
-            log.info("chunk %d: relayed is no news to the uploader (%s)", chunk_id, error)
+            log.info(
+                "Uploader kept the state of the chunk",
+                extra={"upload_id": self._upload_id, "chunk_id": chunk_id, "error": error.detail},
+            )
 
     def _fetch_status(self, read: Callable[[dict[str, Any]], T]) -> T:
         response = self._call("GET", f"/uploads/{self._upload_id}/status")
         try:
             return read(response.json())
         except (KeyError, TypeError, ValueError) as error:
-            raise UploaderAnswerError(
-                f"{self._base_url} answers the status of {self._upload_id} in an unknown form: {error!r}"
+            raise UploaderResponseError(
+                f"invalid status of upload {self._upload_id} from {self._base_url}: {error!r}"
             ) from error
 
     def _call(self, method: str, path: str, *, json: Mapping[str, Any] | None = None) -> Response:
@@ -129,18 +133,18 @@ class UploaderClient:
                 method, self._base_url + path, json=json, timeout=TIMEOUT_S, allow_redirects=False
             )
         except requests.RequestException as error:
-            raise UploaderError(f"{method} {self._base_url}{path}: {error}") from error
+            raise UploaderError(f"{method} {self._base_url}{path} failed: {error}") from error
         if response.status_code == 200:
             return response
-        detail = f"{method} {self._base_url}{path} answered {response.status_code}: {response.text[:500]}"
+        detail = f"{method} {self._base_url}{path} returned {response.status_code}: {response.text[:500]}"
         problem = _problem_code(response)
-        if problem in _GONE:
-            raise UploadGoneError(detail)
+        if problem in _DELETED_CODES:
+            raise UploadDeletedError(detail)
         if response.status_code == 409:
             raise StateRefusedError(detail, problem=problem)
-        if response.status_code >= 500 or response.status_code in _MAY_PASS:
+        if response.status_code >= 500 or response.status_code in _TRANSIENT_STATUSES:
             raise UploaderError(detail)
-        raise UploaderAnswerError(detail)
+        raise UploaderResponseError(detail)
 
 
 def _problem_code(response: Response) -> str:

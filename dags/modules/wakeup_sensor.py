@@ -1,4 +1,4 @@
-"""The sensor that waits for the next message: Airflow's own, with two mends."""
+"""Sensor that waits for the next Kafka message: Airflow's own, with two corrections."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 class WakeUpSensor(AwaitMessageSensor):
-    """Refuses a connection that would commit by itself, and ends a long wait as skipped instead of failed."""
+    """Refuses a connection with auto-commit, and ends as skipped instead of failed after a long wait."""
 
     def execute(self, context: Context) -> object:
         """Check the connection, then wait.
 
         Raises:
-            ConfigurationError: the connection would lose messages.
+            ConfigurationError: The connection would lose messages.
         """
         load_kafka_config(self.kafka_config_id)
         return super().execute(context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> object:
-        """Resume; after ``timeout`` without a message the run is skipped, and the next one waits on."""
+        """Resume. After ``timeout`` without a message, skip the run; the next run continues to wait."""
         from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
 
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout as error:
-            raise AirflowSkipException("no message came; the next run waits on") from error
+            raise AirflowSkipException("no message arrived; the next run continues to wait") from error

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.dags.services import fake_nifi, fake_uploader, no_waits_between_http_tries
+from tests.support.dags.fixtures import fake_nifi, fake_uploader, no_http_retry_delay
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
 
-__all__ = ["fake_nifi", "fake_uploader", "no_waits_between_http_tries"]
+__all__ = ["fake_nifi", "fake_uploader", "no_http_retry_delay"]
 REPOSITORY = Path(__file__).parents[2]
 _HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
 

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from dags.modules.allow_list import load_allowed_hosts
+from dags.modules.allowed_hosts import load_allowed_hosts
 from dags.modules.errors import ConfigurationError
 from dags.modules.nifi_api_client import connect_nifi
 from dags.modules.object_store import connect_store, load_bucket
-from tests.support.dags.fakes import FakeNifi
+from tests.support.dags.fake_nifi import FakeNiFi
 
 Make = Callable[..., Any]
 
 
-def test_nifi_connection_gives_a_client(fake_nifi: FakeNifi, connection: Make) -> None:
+def test_nifi_connection_gives_a_client(fake_nifi: FakeNiFi, connection: Make) -> None:
     host, port = fake_nifi.host_port.split(":")
     made = connection("nifi_rest_api", host=host, port=int(port), extra={"listen_url": fake_nifi.listen_url})
     connect_nifi(made).check_ready()

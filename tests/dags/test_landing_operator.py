@@ -7,59 +7,57 @@ from typing import Any, cast
 import pytest
 
 from contracts.traceparent import trace_id_of
-from dags.modules import chunk_run, landing_trigger
-from dags.modules.batch import pack_messages
-from dags.modules.chunk_run import read_run
 from dags.modules.errors import ChunksNotLandedError
 from dags.modules.landing_operator import LandingOperator
 from dags.modules.object_store import ExpectedChunk
+from dags.modules.run_request import pack_messages
 from dags.modules.settings import ENV_OTLP_ENDPOINT
-from dags.modules.validators import parse_allowed_hosts
-from tests.support.dags.fakes import FakeUploader
+from tests.support.dags.fake_uploader import FakeUploader
 from tests.support.monitoring.otlp import otlp_receiver
 
 UPLOAD = "3" * 32
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-class FakeWatch:
-    """Sees the chunks of ``landing`` land at its first look."""
+class FakeMonitor:
+    """Sees the chunks of ``landing`` land at its first check."""
 
     def __init__(self, chunks: list[ExpectedChunk], landing: set[int]) -> None:
         self.pending = chunks
         self._landing = landing
 
-    def look(self) -> int:
+    def check(self) -> int:
         self.pending = [chunk for chunk in self.pending if chunk.chunk_id not in self._landing]
         return len(self._landing)
 
 
 @pytest.fixture
-def operator() -> LandingOperator:
-    return LandingOperator(task_id="monitor", deadline_s=600)
+def context(monkeypatch: pytest.MonkeyPatch, fake_uploader: FakeUploader) -> Any:
+    """A task's context of a run with two chunks, and the Airflow configuration that the task reads."""
+    monkeypatch.setenv("AIRFLOW_VAR_CSV_INGESTION_ALLOWED_HOSTS", fake_uploader.host_port)
+    monkeypatch.setenv("AIRFLOW_CONN_S3_RAW", json.dumps({"conn_type": "aws"}))
+    conf = pack_messages(fake_uploader.add_upload(UPLOAD, chunks=2), traceparent=PARENT)
+    return {"dag_run": SimpleNamespace(conf=conf)}
 
 
-def prepare(monkeypatch: pytest.MonkeyPatch, fake: FakeUploader, landing: set[int]) -> Any:
-    conf = pack_messages(fake.add_upload(UPLOAD, chunks=2), traceparent=PARENT)
-    run = read_run(conf, allowed=parse_allowed_hosts(fake.host_port), bucket="raw")
-    monkeypatch.setattr(chunk_run, "load_run", lambda _: run)
-    monkeypatch.setattr(landing_trigger, "open_watch", lambda chunks, **_: FakeWatch(chunks, landing))
-    return SimpleNamespace()
+def operator_of(*landing: int) -> LandingOperator:
+    """Return an operator whose first check sees the chunks ``landing`` land."""
+
+    def open_monitor(*, chunks: list[ExpectedChunk], **_: Any) -> Any:
+        return FakeMonitor(chunks, set(landing))
+
+    return LandingOperator(task_id="monitor", deadline_s=600, open_monitor=open_monitor)
 
 
-def test_chunks_that_have_landed_need_no_deferral(
-    operator: LandingOperator, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    operator.execute(prepare(monkeypatch, fake_uploader, {1, 2}))
+def test_landed_chunks_need_no_deferral(context: Any) -> None:
+    operator_of(1, 2).execute(context)
 
 
-def test_only_what_is_still_to_come_is_deferred(
-    operator: LandingOperator, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_pending_chunks_are_deferred(context: Any, fake_uploader: FakeUploader) -> None:
     from airflow.sdk.exceptions import TaskDeferred
 
     with pytest.raises(TaskDeferred) as deferred:
-        operator.execute(prepare(monkeypatch, fake_uploader, {1}))
+        operator_of(1).execute(context)
     _, arguments = deferred.value.trigger.serialize()
     assert [chunk["chunk_id"] for chunk in arguments["chunks"]] == [2]
     assert arguments["deadline_s"] == 600
@@ -67,33 +65,33 @@ def test_only_what_is_still_to_come_is_deferred(
     assert deferred.value.method_name == "execute_complete"
 
 
-def test_wait_is_a_span_from_the_deferral_on(
-    operator: LandingOperator, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wait_is_a_span_that_starts_with_the_deferral(context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.sdk.exceptions import TaskDeferred
     from airflow.sdk.serde import deserialize, serialize
 
+    operator = operator_of(1)
     with otlp_receiver() as receiver:
         monkeypatch.setenv(ENV_OTLP_ENDPOINT, receiver.endpoint)
         with pytest.raises(TaskDeferred) as deferred:
-            operator.execute(prepare(monkeypatch, fake_uploader, {1}))
-        stored = json.dumps(serialize(deferred.value.kwargs))  # as Airflow keeps them until the task is resumed
+            operator.execute(context)
+        stored = json.dumps(serialize(deferred.value.kwargs))  # as Airflow stores them until the task resumes
         kwargs = cast("dict[str, Any]", deserialize(json.loads(stored)))
-        operator.execute_complete(cast("Any", SimpleNamespace()), {"missing": []}, **kwargs)
-        look, wait = receiver.of_upload(UPLOAD)
-    assert (look.name, look.attributes["csvpipe.chunks.pending"]) == ("monitor", 1)
-    assert (wait.name, wait.start_ns >= look.end_ns, wait.failed) == ("wait_for_landing", True, False)
-    assert {look.trace_id, wait.trace_id} == {trace_id_of(PARENT)}
+        operator.execute_complete(context, {"missing": []}, **kwargs)
+        check, wait = receiver.of_upload(UPLOAD)
+    assert (check.name, check.attributes["csvpipe.chunks.pending"]) == ("monitor", 1)
+    assert (wait.name, wait.start_ns >= check.end_ns, wait.failed) == ("wait_for_landing", True, False)
+    assert {check.trace_id, wait.trace_id} == {trace_id_of(PARENT)}
 
 
-def test_event_ends_the_task(operator: LandingOperator) -> None:
+def test_event_ends_the_task(context: Any) -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
-    context: Any = SimpleNamespace()
-    operator.execute_complete(context, {"missing": []})
+    operator = operator_of()
+    wait_span = {"upload_id": UPLOAD, "parent": None, "start_ns": 1}
+    operator.execute_complete(context, {"missing": []}, wait_span)
     with pytest.raises(ChunksNotLandedError, match="chunk 2"):
-        operator.execute_complete(context, {"missing": ["chunk 2 (k): there is no such object"]})
+        operator.execute_complete(context, {"missing": ["chunk 2 (k): the object does not exist"]}, wait_span)
     with pytest.raises(RuntimeError, match="no connection"):
-        operator.execute_complete(context, {"error": "LookupError: no connection s3_raw"})
+        operator.execute_complete(context, {"error": "LookupError: no connection s3_raw"}, wait_span)
     with pytest.raises(AirflowSkipException, match="deleted"):
-        operator.execute_complete(context, {"gone": "the upload was deleted"})
+        operator.execute_complete(context, {"deleted": "the upload was deleted"}, wait_span)

@@ -9,8 +9,8 @@ from contracts.errors import InvalidMessageError
 from contracts.names import DAG_CHUNK_INGESTION, DAG_LISTENER
 from dags.modules.errors import (
     ChunksNotLandedError,
-    NifiRefusedError,
-    NifiUnreachableError,
+    NiFiRefusedError,
+    NiFiUnreachableError,
     StoreError,
     StoreRefusedError,
     UploaderError,
@@ -120,11 +120,11 @@ def test_task_policy(dag_bag: DagBag, dag_id: str, retries: int) -> None:
     ("task_id", "error", "delays_s"),
     [
         ("prepare_nifi_request", StoreError("away"), [5, 10, 20, 40, 60, *[60] * 15]),
-        ("trigger_nifi_ingestion", NifiUnreachableError("503"), [5, 10, 20, 40, 60, *[60] * 15]),
+        ("trigger_nifi_ingestion", NiFiUnreachableError("503"), [5, 10, 20, 40, 60, *[60] * 15]),
         ("monitor_nifi_status", UploaderError("away"), [5, 10, 20, 40, 60, *[60] * 15]),
         ("publish_manifest", StoreError("away"), [5, 10, 20, 40, 60, *[60] * 15]),
         ("prepare_nifi_request", StoreRefusedError("403"), [300] * 3),
-        ("trigger_nifi_ingestion", NifiRefusedError("405"), [300] * 3),
+        ("trigger_nifi_ingestion", NiFiRefusedError("405"), [300] * 3),
         ("prepare_nifi_request", InvalidMessageError("forged"), [300] * 3),
         ("monitor_nifi_status", ChunksNotLandedError("gone"), [5] * 3),
         ("publish_manifest", ZeroDivisionError(), [300] * 3),

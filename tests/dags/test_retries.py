@@ -14,23 +14,23 @@ from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
 from dags.modules import errors
-from dags.modules.errors import DagError, NifiUnreachableError, StateRefusedError, StoreError
-from dags.modules.retries import ByKindOfError, is_transient
+from dags.modules.errors import DagError, NiFiUnreachableError, StateRefusedError, StoreError
+from dags.modules.retries import ErrorKindRetryPolicy, is_transient
 
-POLICY = ByKindOfError(
+POLICY = ErrorKindRetryPolicy(
     retries=20,
     first_delay=timedelta(seconds=5),
-    longest_delay=timedelta(seconds=60),
-    few_retries=3,
-    long_delay=timedelta(seconds=300),
+    max_delay=timedelta(seconds=60),
+    other_retries=3,
+    other_delay=timedelta(seconds=300),
 )
 TRANSIENT = {
     "KafkaReadError",
     "KafkaCommitError",
     "DeadLetterError",
-    "NifiError",
-    "NifiUnreachableError",
-    "NifiNotReadyError",
+    "NiFiError",
+    "NiFiUnreachableError",
+    "NiFiNotReadyError",
     "UploaderError",
     "StoreError",
     "RunNotStartedError",
@@ -96,7 +96,7 @@ def test_outage_of_a_quarter_of_an_hour_is_bridged_with_a_minute_at_most_between
 
 def test_cleared_task_starts_with_short_waits_again() -> None:
     """Airflow goes on counting tries, and adds the task's retries to those that there were."""
-    assert delay_s(POLICY.evaluate(NifiUnreachableError("away"), 22, 21 + 20)) == 5
+    assert delay_s(POLICY.evaluate(NiFiUnreachableError("away"), 22, 21 + 20)) == 5
     assert delay_s(POLICY.evaluate(ValueError(), 22, 21 + 20)) == 300
 
 

@@ -48,7 +48,7 @@ def resume_with(error: Exception, sensor: WakeUpSensor, monkeypatch: pytest.Monk
 
 
 def test_long_silence_skips_the_run(sensor: WakeUpSensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(AirflowSkipException, match="no message came"):
+    with pytest.raises(AirflowSkipException, match="no message arrived"):
         resume_with(TaskDeferralTimeout("timeout"), sensor, monkeypatch)
 
 

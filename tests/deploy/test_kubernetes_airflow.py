@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from dags.modules import settings as dag_settings
+from dags.modules.allowed_hosts import parse_allowed_hosts
 from dags.modules.kafka_listener import load_kafka_config
 from dags.modules.settings import load_settings
-from dags.modules.validators import parse_allowed_hosts
 from nifi.environment import load_environment
 from tests.support.kubernetes.manifests import ROOT, UPLOADER, VALUES, Json, Manifests, load_external_secrets
 

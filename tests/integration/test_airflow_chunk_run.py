@@ -13,23 +13,23 @@ import pytest
 
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
-from dags.modules.batch import pack_messages
+from dags.modules.allowed_hosts import parse_allowed_hosts
 from dags.modules.chunk_run import (
     ChunkRun,
     find_missing,
     find_unsent,
-    keep_genuine,
+    keep_verified,
     open_uploader,
-    publish,
-    read_run,
+    parse_run,
+    publish_if_landed,
     relay,
 )
-from dags.modules.errors import NifiNotReadyError, UploadGoneError
-from dags.modules.landing import LandingWatch
-from dags.modules.landing_trigger import watch_landing
-from dags.modules.nifi_api_client import NifiClient
+from dags.modules.errors import NiFiNotReadyError, UploadDeletedError
+from dags.modules.landing_monitor import LandingMonitor
+from dags.modules.landing_trigger import wait_until_landed
+from dags.modules.nifi_api_client import NiFiClient
 from dags.modules.object_store import ObjectStore
-from dags.modules.validators import parse_allowed_hosts
+from dags.modules.run_request import pack_messages
 from tests.support.nifi.server import NiFiServer
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
@@ -64,14 +64,14 @@ def upload(uploader: RunningUploader) -> Upload:
         wait_until(announced, what="the chunks are announced", deadline_s=30)
         messages = [message for message in uploader.publisher.messages if message.upload_id == upload_id]
         allowed = parse_allowed_hosts(urlsplit(messages[0].api_endpoint).netloc)
-        return read_run(pack_messages(messages), allowed=allowed, bucket="raw")
+        return parse_run(pack_messages(messages), allowed=allowed, bucket="raw")
 
     return send
 
 
 @pytest.fixture
-def nifi_client(nifi: NiFiServer) -> NifiClient:
-    return NifiClient(api_url=f"{nifi.url}/nifi-api", listen_url=nifi.component.addresses()["ingest"])
+def nifi_client(nifi: NiFiServer) -> NiFiClient:
+    return NiFiClient(api_url=f"{nifi.url}/nifi-api", listen_url=nifi.component.addresses()["ingest"])
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ def store(nifi: NiFiServer) -> ObjectStore:
 
 
 def wait_landed(run: ChunkRun, store: ObjectStore) -> list[str]:
-    watch = LandingWatch(store=store, uploader=open_uploader(run), chunks=run.expected)
-    return asyncio.run(watch_landing(watch, deadline_s=60))
+    monitor = LandingMonitor(store=store, uploader=open_uploader(run), chunks=run.expected)
+    return asyncio.run(wait_until_landed(monitor, deadline_s=60))
 
 
 def states_of(run: ChunkRun) -> list[str]:
@@ -90,20 +90,20 @@ def states_of(run: ChunkRun) -> list[str]:
 
 
 def test_run_brings_an_upload_into_the_bucket_and_publishes_its_manifest(
-    upload: Upload, nifi_client: NifiClient, store: ObjectStore
+    upload: Upload, nifi_client: NiFiClient, store: ObjectStore
 ) -> None:
     run = upload()
     client = open_uploader(run)
-    assert keep_genuine(run, client) == run
+    assert keep_verified(run, client) == run
     assert find_missing(run, store) == [1, 2, 3]
     began_at = datetime.now(UTC)
     relay(run, [1, 2, 3], nifi=nifi_client, uploader=client)
     assert find_unsent(run, store, client, since=began_at) == []
-    assert publish(client, store) in (None, f"people/_manifests/{run.upload_id}.json")
+    assert publish_if_landed(client, store) in (None, f"people/_manifests/{run.upload_id}.json")
     assert wait_landed(run, store) == []
     assert states_of(run) == [ChunkState.LANDED] * 3
 
-    key = publish(client, store)
+    key = publish_if_landed(client, store)
     body = store._client.get_object(Bucket="raw", Key=str(key))["Body"].read()
     manifest = Manifest.model_validate_json(body)
     parts = [store._client.get_object(Bucket="raw", Key=c.key)["Body"].read() for c in manifest.chunks]
@@ -112,7 +112,7 @@ def test_run_brings_an_upload_into_the_bucket_and_publishes_its_manifest(
 
 
 def test_second_run_of_the_same_chunks_sends_nothing_and_ends_alike(
-    upload: Upload, nifi_client: NifiClient, store: ObjectStore
+    upload: Upload, nifi_client: NiFiClient, store: ObjectStore
 ) -> None:
     run = upload()
     client = open_uploader(run)
@@ -123,15 +123,19 @@ def test_second_run_of_the_same_chunks_sends_nothing_and_ends_alike(
     relay(run, [1], nifi=nifi_client, uploader=client)
     assert wait_landed(run, store) == []
     assert states_of(run) == [ChunkState.LANDED] * 3
-    assert publish(client, store) == publish(client, store) == f"people/_manifests/{run.upload_id}.json"
+    assert (
+        publish_if_landed(client, store)
+        == publish_if_landed(client, store)
+        == f"people/_manifests/{run.upload_id}.json"
+    )
 
 
 def test_chunks_given_up_are_failed_at_the_uploader_until_they_land(
-    upload: Upload, nifi_client: NifiClient, store: ObjectStore
+    upload: Upload, nifi_client: NiFiClient, store: ObjectStore
 ) -> None:
     run = upload()
-    watch = LandingWatch(store=store, uploader=open_uploader(run), chunks=run.expected)
-    assert len(asyncio.run(watch_landing(watch, deadline_s=0))) == 3
+    monitor = LandingMonitor(store=store, uploader=open_uploader(run), chunks=run.expected)
+    assert len(asyncio.run(wait_until_landed(monitor, deadline_s=0))) == 3
     assert states_of(run) == [ChunkState.FAILED] * 3
     assert open_uploader(run).fetch_state() is UploadState.FAILED
     relay(run, [1, 2, 3], nifi=nifi_client, uploader=open_uploader(run))
@@ -142,19 +146,19 @@ def test_chunks_given_up_are_failed_at_the_uploader_until_they_land(
 def test_deleted_upload_is_not_wanted(upload: Upload) -> None:
     run = upload()
     assert httpx.delete(f"{run.base_url}/uploads/{run.upload_id}?force=true", timeout=30).is_success
-    with pytest.raises(UploadGoneError):
-        keep_genuine(run, open_uploader(run))
-    with pytest.raises(UploadGoneError):
+    with pytest.raises(UploadDeletedError):
+        keep_verified(run, open_uploader(run))
+    with pytest.raises(UploadDeletedError):
         open_uploader(run).report_relayed(1)
 
 
 def test_stopped_group_takes_nothing(
-    upload: Upload, nifi: NiFiServer, nifi_client: NifiClient, store: ObjectStore
+    upload: Upload, nifi: NiFiServer, nifi_client: NiFiClient, store: ObjectStore
 ) -> None:
     run = upload()
     _set_group(nifi, "STOPPED")
     try:
-        with pytest.raises(NifiNotReadyError, match="stopped"):
+        with pytest.raises(NiFiNotReadyError, match="stopped"):
             relay(run, [1, 2, 3], nifi=nifi_client, uploader=open_uploader(run))
         assert states_of(run) == [ChunkState.ANNOUNCED] * 3
     finally:

@@ -13,13 +13,14 @@ from confluent_kafka import Consumer, Message, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from dags.modules.batch import Record, group_records
-from dags.modules.dead_letter import MAX_VALUE_BYTES, write_dead_letters
+from dags.modules.allowed_hosts import parse_allowed_hosts
+from dags.modules.batch import group_records
+from dags.modules.dead_letters import MAX_VALUE_BYTES, write_dead_letters
 from dags.modules.errors import DeadLetterError, KafkaCommitError, KafkaReadError
 from dags.modules.kafka_listener import any_message, check_kafka_config, commit_offsets, drain
 from dags.modules.listener_run import extract_batch
-from dags.modules.validators import parse_allowed_hosts
-from tests.support.dags.fakes import FakeUploader
+from dags.modules.records import Record
+from tests.support.dags.fake_uploader import FakeUploader
 from tests.support.services import KafkaBroker
 from tests.support.waiting import wait_until
 

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dags.modules.batch import Record, group_records, unpack_messages
-from dags.modules.validators import parse_allowed_hosts
+from dags.modules.allowed_hosts import parse_allowed_hosts
+from dags.modules.batch import group_records
+from dags.modules.records import Record
+from dags.modules.run_request import unpack_messages
 
 UPLOAD = "6" * 32
 ALLOWED = parse_allowed_hosts("uploader:8000")

@@ -9,9 +9,9 @@ import pytest
 from moto import mock_aws
 
 from dags.modules.object_store import ObjectStore
-from tests.support.dags.services import fake_nifi, fake_uploader, no_waits_between_http_tries
+from tests.support.dags.fixtures import fake_nifi, fake_uploader, no_http_retry_delay
 
-__all__ = ["fake_nifi", "fake_uploader", "no_waits_between_http_tries"]
+__all__ = ["fake_nifi", "fake_uploader", "no_http_retry_delay"]
 UPLOAD = "0123456789abcdef" * 2
 
 

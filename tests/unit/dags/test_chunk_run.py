@@ -7,32 +7,33 @@ import pytest
 from contracts.errors import InvalidMessageError
 from contracts.message import ChunkMessage
 from contracts.states import ChunkState
-from dags.modules.batch import pack_messages
+from dags.modules.allowed_hosts import parse_allowed_hosts
 from dags.modules.chunk_run import (
-    NOT_OF_THE_MANIFEST,
+    NOT_IN_MANIFEST,
     ChunkRun,
     find_missing,
     find_unsent,
-    keep_genuine,
+    keep_verified,
     open_uploader,
-    publish,
-    read_run,
+    parse_run,
+    publish_if_landed,
     relay,
-    skip_deleted,
+    skip_if_deleted,
 )
-from dags.modules.errors import NifiNotReadyError
-from dags.modules.landing import LandingWatch
-from dags.modules.nifi_api_client import NifiClient
+from dags.modules.errors import NiFiNotReadyError
+from dags.modules.landing_monitor import LandingMonitor
+from dags.modules.nifi_api_client import NiFiClient
 from dags.modules.object_store import ExpectedChunk, ObjectStore
-from dags.modules.validators import parse_allowed_hosts
-from tests.support.dags.fakes import FakeNifi, FakeUploader
+from dags.modules.run_request import pack_messages
+from tests.support.dags.fake_nifi import FakeNiFi
+from tests.support.dags.fake_uploader import FakeUploader
 
 UPLOAD = "f" * 32
 MANIFEST_KEY = f"flights/_manifests/{UPLOAD}.json"
 
 
 def run_of(fake: FakeUploader, messages: list[ChunkMessage]) -> ChunkRun:
-    return read_run(pack_messages(messages), allowed=parse_allowed_hosts(fake.host_port), bucket="raw")
+    return parse_run(pack_messages(messages), allowed=parse_allowed_hosts(fake.host_port), bucket="raw")
 
 
 def land(store: ObjectStore, fake: FakeUploader, message: ChunkMessage) -> None:
@@ -41,22 +42,22 @@ def land(store: ObjectStore, fake: FakeUploader, message: ChunkMessage) -> None:
     store._client.put_object(Bucket="raw", Key=ExpectedChunk.of(message).key, Body=content, Metadata=metadata)
 
 
-def nifi_client(fake: FakeNifi) -> NifiClient:
-    return NifiClient(api_url=f"{fake.url}/nifi-api", listen_url=fake.listen_url)
+def nifi_client(fake: FakeNiFi) -> NiFiClient:
+    return NiFiClient(api_url=f"{fake.url}/nifi-api", listen_url=fake.listen_url)
 
 
-def watch(store: ObjectStore, run: ChunkRun) -> LandingWatch:
-    return LandingWatch(store=store, uploader=open_uploader(run), chunks=run.expected)
+def monitor_of(store: ObjectStore, run: ChunkRun) -> LandingMonitor:
+    return LandingMonitor(store=store, uploader=open_uploader(run), chunks=run.expected)
 
 
 def test_conf_of_a_run_started_by_hand_is_checked_against_the_allow_list(fake_uploader: FakeUploader) -> None:
     conf = pack_messages(fake_uploader.add_upload(UPLOAD))
     with pytest.raises(InvalidMessageError, match="api_endpoint"):
-        read_run(conf, allowed=parse_allowed_hosts("elsewhere:1"), bucket="raw")
+        parse_run(conf, allowed=parse_allowed_hosts("elsewhere:1"), bucket="raw")
 
 
 def test_only_missing_chunks_are_sent_and_reported(
-    fake_uploader: FakeUploader, fake_nifi: FakeNifi, moto_store: ObjectStore
+    fake_uploader: FakeUploader, fake_nifi: FakeNiFi, moto_store: ObjectStore
 ) -> None:
     messages = fake_uploader.add_upload(UPLOAD, chunks=3)
     run = run_of(fake_uploader, messages)
@@ -68,17 +69,17 @@ def test_only_missing_chunks_are_sent_and_reported(
     assert fake_uploader.states_of(UPLOAD) == [ChunkState.RELAYED, ChunkState.ANNOUNCED, ChunkState.RELAYED]
 
 
-def test_nothing_missing_needs_no_nifi(fake_uploader: FakeUploader, fake_nifi: FakeNifi) -> None:
+def test_nothing_missing_needs_no_nifi(fake_uploader: FakeUploader, fake_nifi: FakeNiFi) -> None:
     run = run_of(fake_uploader, fake_uploader.add_upload(UPLOAD))
     fake_nifi.counts["invalidCount"] = 1
     relay(run, [], nifi=nifi_client(fake_nifi), uploader=open_uploader(run))
     assert fake_nifi.requests == []
 
 
-def test_nothing_is_sent_to_a_group_that_is_not_ready(fake_uploader: FakeUploader, fake_nifi: FakeNifi) -> None:
+def test_nothing_is_sent_to_a_group_that_is_not_ready(fake_uploader: FakeUploader, fake_nifi: FakeNiFi) -> None:
     run = run_of(fake_uploader, fake_uploader.add_upload(UPLOAD))
     fake_nifi.counts["stoppedCount"] = 1
-    with pytest.raises(NifiNotReadyError):
+    with pytest.raises(NiFiNotReadyError):
         relay(run, [1], nifi=nifi_client(fake_nifi), uploader=open_uploader(run))
     assert fake_nifi.received == []
     assert fake_uploader.states_of(UPLOAD) == [ChunkState.ANNOUNCED]
@@ -99,11 +100,13 @@ def test_message_that_contradicts_the_manifest_is_refused_by_name_and_the_others
     real = fake_uploader.add_upload(UPLOAD, chunks=2)
     forged = real[0].model_copy(update=forgery)
     run = run_of(fake_uploader, [real[0], forged, real[1]])
-    assert keep_genuine(run, open_uploader(run)).messages == real
-    assert f"chunk 1 ({forged.filename}) refused: {next(iter(forgery))}" in caplog.text
+    assert keep_verified(run, open_uploader(run)).messages == real
+    (refused,) = [vars(record) for record in caplog.records if record.levelname == "ERROR"]
+    assert (refused["chunk_id"], refused["path"]) == (1, forged.filename)
+    assert refused["error"].startswith(next(iter(forgery)))
     alone = run_of(fake_uploader, [forged])
     with pytest.raises(InvalidMessageError, match=UPLOAD):
-        keep_genuine(alone, open_uploader(alone))
+        keep_verified(alone, open_uploader(alone))
 
 
 FORGERIES: dict[str, object] = {
@@ -131,7 +134,7 @@ FORGERIES: dict[str, object] = {
 
 
 def test_no_field_of_a_message_is_left_uncompared() -> None:
-    assert FORGERIES.keys() | NOT_OF_THE_MANIFEST == ChunkMessage.model_fields.keys()
+    assert FORGERIES.keys() | NOT_IN_MANIFEST == ChunkMessage.model_fields.keys()
 
 
 @pytest.mark.parametrize("field", FORGERIES)
@@ -141,7 +144,7 @@ def test_message_with_one_forged_field_is_refused(
     real = fake_uploader.add_upload(UPLOAD, chunks=2)
     forged = real[0].model_copy(update={field: FORGERIES[field]})
     run = ChunkRun(upload_id=UPLOAD, base_url=fake_uploader.url, messages=[forged, real[1]])
-    assert keep_genuine(run, open_uploader(run)).messages == [real[1]]
+    assert keep_verified(run, open_uploader(run)).messages == [real[1]]
     assert "refused" in caplog.text
 
 
@@ -155,22 +158,22 @@ def test_uploader_is_asked_at_the_address_of_the_newest_message(fake_uploader: F
     again = messages[moved_chunk - 1]
     again = again.model_copy(update={"published_at": again.published_at + timedelta(minutes=30)})
     allowed = parse_allowed_hosts(f"{fake_uploader.host_port},gone:1")
-    run = read_run(pack_messages([*before, again]), allowed=allowed, bucket="raw")
+    run = parse_run(pack_messages([*before, again]), allowed=allowed, bucket="raw")
     assert run.base_url == fake_uploader.url
-    assert keep_genuine(run, open_uploader(run)).messages == [
+    assert keep_verified(run, open_uploader(run)).messages == [
         again if message.chunk_id == moved_chunk else message for message in before
     ]
 
 
 def test_chunk_announced_twice_is_relayed_once(
-    fake_uploader: FakeUploader, fake_nifi: FakeNifi, moto_store: ObjectStore
+    fake_uploader: FakeUploader, fake_nifi: FakeNiFi, moto_store: ObjectStore
 ) -> None:
-    """A run that was started by hand may hold a chunk twice."""
+    """A run that was started by hand can hold a chunk twice."""
     (message,) = fake_uploader.add_upload(UPLOAD)
     again = message.model_copy(update={"published_at": message.published_at + timedelta(minutes=30)})
     run = run_of(fake_uploader, [again, message])
     uploader = open_uploader(run)
-    run = keep_genuine(run, uploader)
+    run = keep_verified(run, uploader)
     relay(run, find_missing(run, moto_store), nifi=nifi_client(fake_nifi), uploader=uploader)
     assert fake_nifi.received == [again]
 
@@ -178,14 +181,14 @@ def test_chunk_announced_twice_is_relayed_once(
 def test_chunk_of_another_dataset_or_of_none_is_refused(fake_uploader: FakeUploader) -> None:
     fake_uploader.add_upload(UPLOAD)
     elsewhere = FakeUploader()
-    elsewhere._server.server_close()
+    elsewhere.close()
     fields = {"api_endpoint": f"{fake_uploader.url}/chunks/{UPLOAD}/%d/download"}
     for number, dataset in ((1, "others"), (2, "flights")):
         forged = elsewhere.add_upload(UPLOAD, dataset=dataset, chunks=2)[number - 1]
         forged = forged.model_copy(update={"api_endpoint": fields["api_endpoint"] % number})
         run = run_of(fake_uploader, [forged])
         with pytest.raises(InvalidMessageError, match="no message of the run"):
-            keep_genuine(run, open_uploader(run))
+            keep_verified(run, open_uploader(run))
         elsewhere.messages.clear()
 
 
@@ -196,17 +199,17 @@ def test_two_messages_of_one_chunk_are_one_chunk_to_wait_for(fake_uploader: Fake
 
 
 def test_retry_sends_only_what_this_run_has_not_relayed(
-    fake_uploader: FakeUploader, fake_nifi: FakeNifi, moto_store: ObjectStore
+    fake_uploader: FakeUploader, fake_nifi: FakeNiFi, moto_store: ObjectStore
 ) -> None:
     messages = fake_uploader.add_upload(UPLOAD, chunks=4)
     run = run_of(fake_uploader, messages)
     client = open_uploader(run)
     relay(run, [1], nifi=nifi_client(fake_nifi), uploader=client)
-    began_at = datetime.now(UTC)
+    started_at = datetime.now(UTC)
     relay(run, [2, 3], nifi=nifi_client(fake_nifi), uploader=client)
     land(moto_store, fake_uploader, messages[2])
-    # 1 was relayed by an earlier run, 2 by an earlier try of this one, 3 has landed, 4 was never sent.
-    assert find_unsent(run, moto_store, client, since=began_at) == [1, 4]
+    # 1 was relayed by an earlier run, 2 by an earlier attempt of this run, 3 has landed, 4 was never sent.
+    assert find_unsent(run, moto_store, client, since=started_at) == [1, 4]
 
 
 def test_task_of_a_deleted_upload_is_skipped(fake_uploader: FakeUploader) -> None:
@@ -214,8 +217,8 @@ def test_task_of_a_deleted_upload_is_skipped(fake_uploader: FakeUploader) -> Non
 
     run = run_of(fake_uploader, fake_uploader.add_upload(UPLOAD))
     fake_uploader.aborted.add(UPLOAD)
-    with pytest.raises(AirflowSkipException, match="was deleted"), skip_deleted(UPLOAD):
-        keep_genuine(run, open_uploader(run))
+    with pytest.raises(AirflowSkipException, match="was deleted"), skip_if_deleted(UPLOAD):
+        keep_verified(run, open_uploader(run))
 
 
 def test_last_of_two_runs_publishes_the_manifest(fake_uploader: FakeUploader, moto_store: ObjectStore) -> None:
@@ -224,8 +227,8 @@ def test_last_of_two_runs_publishes_the_manifest(fake_uploader: FakeUploader, mo
     published = []
     for run, message in ((first, messages[0]), (last, messages[1])):
         land(moto_store, fake_uploader, message)
-        assert watch(moto_store, run).look() == 1
-        published.append(publish(open_uploader(run), moto_store))
+        assert monitor_of(moto_store, run).check() == 1
+        published.append(publish_if_landed(open_uploader(run), moto_store))
     assert published == [None, MANIFEST_KEY]
 
 
@@ -234,9 +237,9 @@ def test_two_runs_that_end_at_once_both_publish_the_same(fake_uploader: FakeUplo
     runs = [run_of(fake_uploader, [message]) for message in messages]
     for run, message in zip(runs, messages, strict=True):
         land(moto_store, fake_uploader, message)
-        watch(moto_store, run).look()
+        monitor_of(moto_store, run).check()
     tags = set()
     for run in runs:
-        assert publish(open_uploader(run), moto_store) == MANIFEST_KEY
+        assert publish_if_landed(open_uploader(run), moto_store) == MANIFEST_KEY
         tags.add(moto_store._client.head_object(Bucket="raw", Key=MANIFEST_KEY)["ETag"])
     assert len(tags) == 1

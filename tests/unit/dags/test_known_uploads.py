@@ -9,7 +9,8 @@ import pytest
 from contracts.message import ChunkMessage
 from dags.modules.known_uploads import MAX_UPLOADERS, find_unknown
 from stack.ports import free_ports
-from tests.support.dags.fakes import Answer, FakeServer, FakeUploader
+from tests.support.dags.fake_server import Answer, FakeServer
+from tests.support.dags.fake_uploader import FakeUploader
 
 KNOWN, STRANGE = "a" * 32, "b" * 32
 

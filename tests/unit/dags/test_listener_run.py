@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dags.modules.batch import Batch, ChunkRun, Record, Rejected
+from dags.modules.batch import Batch
 from dags.modules.listener_run import DEADLINE_S, DEADLINE_WITH_RUNS_S, drain_past_dead_letters
+from dags.modules.records import Record, RejectedRecord
+from dags.modules.run_request import RunRequest
 from dags.modules.settings import DRAIN_MAX_MESSAGES
 
 
@@ -27,8 +29,8 @@ class FakeTopic:
         end = after.get(0, 0) + valid + dead
         record = Record(topic="t", partition=0, offset=0, key=None, value=None)
         return Batch(
-            runs=[ChunkRun(run_id=f"r{len(self.reads)}", note="", conf={})] if valid else [],
-            rejected=[Rejected(record=record, code="c", reason="r")] * dead,
+            runs=[RunRequest(run_id=f"r{len(self.reads)}", note="", conf={})] if valid else [],
+            rejected=[RejectedRecord(record=record, code="c", reason="r")] * dead,
             offsets={0: end} if valid + dead else {},
             valid_count=valid,
         )

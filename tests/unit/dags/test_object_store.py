@@ -10,7 +10,8 @@ from contracts.manifest import Manifest
 from contracts.message import ChunkMessage
 from dags.modules.errors import StoreError
 from dags.modules.object_store import ExpectedChunk, ObjectStore
-from tests.support.dags.fakes import Answer, FakeServer, FakeUploader
+from tests.support.dags.fake_server import Answer, FakeServer
+from tests.support.dags.fake_uploader import FakeUploader
 
 UPLOAD = "e" * 32
 
@@ -25,9 +26,9 @@ def test_object_as_announced_has_no_fault_and_gives_evidence(
 ) -> None:
     (message,) = fake_uploader.add_upload(UPLOAD)
     put(moto_store, message, fake_uploader.contents[UPLOAD, 1])
-    look = moto_store.look(ExpectedChunk.of(message))
-    assert look.fault is None
-    assert look.evidence | {"etag": ""} == {
+    check = moto_store.check(ExpectedChunk.of(message))
+    assert check.fault is None
+    assert check.evidence | {"etag": ""} == {
         "bucket": "raw",
         "key": message.file_path.removeprefix("s3://raw/"),
         "size_bytes": message.size_bytes,
@@ -42,13 +43,13 @@ def test_missing_short_and_foreign_objects_are_faults(moto_store: ObjectStore, f
     put(moto_store, foreign, fake_uploader.contents[UPLOAD, 3], sha256="0" * 64)
     put(moto_store, bare, fake_uploader.contents[UPLOAD, 4], sha256="")
     faults = [
-        look.fault or ""
-        for look in moto_store.look_at_all([ExpectedChunk.of(m) for m in (missing, short, foreign, bare)])
+        check.fault or ""
+        for check in moto_store.check_all([ExpectedChunk.of(m) for m in (missing, short, foreign, bare)])
     ]
-    assert "no such object" in faults[0]
+    assert "does not exist" in faults[0]
     assert "1 bytes" in faults[1]
-    assert "0000, announced" in faults[2]
-    assert "not given" in faults[3]
+    assert "0000, expected" in faults[2]
+    assert "not set" in faults[3]
 
 
 def test_missing_bucket_is_a_missing_object_and_refusal_an_error(
@@ -56,7 +57,7 @@ def test_missing_bucket_is_a_missing_object_and_refusal_an_error(
 ) -> None:
     (message,) = fake_uploader.add_upload(UPLOAD)
     store = ObjectStore(client=moto_store._client, bucket="not-there")
-    assert store.look(ExpectedChunk.of(message)).fault == "there is no such object"
+    assert store.check(ExpectedChunk.of(message)).fault == "the object does not exist"
     with pytest.raises(StoreError, match="not-there"):
         store.put_manifest(fake_uploader.manifest(UPLOAD))
 
@@ -103,7 +104,7 @@ def test_refusal_of_the_store_is_transient_by_its_status(
         )
         store = ObjectStore(client=client)
         with pytest.raises(StoreError) as caught:
-            store.look(ExpectedChunk.of(message))
+            store.check(ExpectedChunk.of(message))
         assert caught.value.transient is transient
         with pytest.raises(StoreError) as caught:
             store.put_manifest(fake_uploader.manifest("d" * 32))

@@ -12,14 +12,17 @@ from contracts.message import ChunkMessage
 from contracts.spans import NoSpans
 from contracts.traceparent import trace_id_of
 from dags.modules import task_spans
-from dags.modules.batch import Record, group_records, pack_messages
-from dags.modules.chunk_run import ChunkRun, open_uploader, read_run, relay
-from dags.modules.errors import UploadGoneError
-from dags.modules.nifi_api_client import NifiClient
+from dags.modules.allowed_hosts import AllowedHosts, parse_allowed_hosts
+from dags.modules.batch import group_records
+from dags.modules.chunk_run import ChunkRun, open_uploader, parse_run, relay
+from dags.modules.errors import UploadDeletedError
+from dags.modules.nifi_api_client import NiFiClient
+from dags.modules.records import Record
+from dags.modules.run_request import pack_messages
 from dags.modules.settings import ENV_OTLP_ENDPOINT
 from dags.modules.task_spans import open_spans, task_span
-from dags.modules.validators import AllowedHosts, parse_allowed_hosts
-from tests.support.dags.fakes import FakeNifi, FakeUploader
+from tests.support.dags.fake_nifi import FakeNiFi
+from tests.support.dags.fake_uploader import FakeUploader
 from tests.support.monitoring.otlp import OtlpReceiver, otlp_receiver
 
 UPLOAD = "d" * 32
@@ -56,7 +59,7 @@ def test_header_stands_in_the_conf_of_the_run(fake_uploader: FakeUploader, allow
     first = record_of(one, 0, ("a", None), ("traceparent", PARENT.encode()))
     conf = conf_of(allowed, first, record_of(two, 1, ("traceparent", OTHER.encode())))
     assert conf["traceparent"] == PARENT
-    assert read_run(conf, allowed=allowed, bucket="raw").traceparent == PARENT
+    assert parse_run(conf, allowed=allowed, bucket="raw").traceparent == PARENT
 
 
 @pytest.mark.parametrize("header", [None, b"", b"00-nonsense", b"\xff\x00", PARENT.upper().encode()])
@@ -81,12 +84,12 @@ def test_run_started_by_hand_with_a_wrong_trace_has_none(
     fake_uploader: FakeUploader, allowed: AllowedHosts, value: object
 ) -> None:
     conf = {**pack_messages(fake_uploader.add_upload(UPLOAD)), "traceparent": value}
-    assert read_run(conf, allowed=allowed, bucket="raw").traceparent is None
+    assert parse_run(conf, allowed=allowed, bucket="raw").traceparent is None
 
 
-def relay_one(fake_uploader: FakeUploader, fake_nifi: FakeNifi, traceparent: str | None) -> str | None:
+def relay_one(fake_uploader: FakeUploader, fake_nifi: FakeNiFi, traceparent: str | None) -> str | None:
     run = ChunkRun(upload_id=UPLOAD, base_url=fake_uploader.url, messages=fake_uploader.add_upload(UPLOAD))
-    nifi = NifiClient(api_url=f"{fake_nifi.url}/nifi-api", listen_url=fake_nifi.listen_url)
+    nifi = NiFiClient(api_url=f"{fake_nifi.url}/nifi-api", listen_url=fake_nifi.listen_url)
     relay(run, [1], nifi=nifi, uploader=open_uploader(run), traceparent=traceparent)
     requests = zip(fake_nifi.requests, fake_nifi.headers, strict=True)
     (posted,) = [headers for (method, _, _), headers in requests if method == "POST"]
@@ -95,7 +98,7 @@ def relay_one(fake_uploader: FakeUploader, fake_nifi: FakeNifi, traceparent: str
 
 @pytest.mark.parametrize("traceparent", [PARENT, None])
 def test_nifi_gets_the_header_where_there_is_a_trace(
-    fake_uploader: FakeUploader, fake_nifi: FakeNifi, traceparent: str | None
+    fake_uploader: FakeUploader, fake_nifi: FakeNiFi, traceparent: str | None
 ) -> None:
     assert relay_one(fake_uploader, fake_nifi, traceparent) == traceparent
 
@@ -117,10 +120,10 @@ def test_span_of_a_task_has_arrived_when_the_task_ends(receiver: OtlpReceiver) -
 
 
 def test_error_of_a_task_is_in_its_span_and_passes(receiver: OtlpReceiver) -> None:
-    with pytest.raises(UploadGoneError), task_span("relay", UPLOAD, PARENT):
-        raise UploadGoneError("deleted")
+    with pytest.raises(UploadDeletedError), task_span("relay", UPLOAD, PARENT):
+        raise UploadDeletedError("deleted")
     (arrived,) = receiver.of_upload(UPLOAD)
-    assert (arrived.failed, arrived.attributes["error.type"]) == (True, "upload_gone")
+    assert (arrived.failed, arrived.attributes["error.type"]) == (True, "upload_deleted")
 
 
 @pytest.mark.parametrize("missing", ["tracing.otlp", "opentelemetry.exporter.otlp.proto.http.trace_exporter"])
@@ -131,4 +134,4 @@ def test_missing_packages_are_said_and_stop_no_data(
     spans = open_spans({ENV_OTLP_ENDPOINT: "http://127.0.0.1:4318"})
     assert isinstance(spans, NoSpans)
     assert [record.name for record in caplog.records] == [task_spans.__name__]
-    assert "no spans" in caplog.text
+    assert "Tracing disabled" in caplog.text

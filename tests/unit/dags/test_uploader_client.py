@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from contracts.states import ChunkState, UploadState
-from dags.modules.errors import StateRefusedError, UploaderError, UploadGoneError
+from dags.modules.errors import StateRefusedError, UploadDeletedError, UploaderError
 from dags.modules.uploader_client import UploaderClient
-from tests.support.dags.fakes import Answer, FakeServer, FakeUploader
+from tests.support.dags.fake_server import Answer, FakeServer
+from tests.support.dags.fake_uploader import FakeUploader
 
 UPLOAD = "d" * 32
 
@@ -46,7 +47,7 @@ def test_relayed_is_no_news_for_a_landed_chunk(fake_uploader: FakeUploader) -> N
 
 
 def test_upload_that_is_not_known_is_gone(fake_uploader: FakeUploader) -> None:
-    with pytest.raises(UploadGoneError):
+    with pytest.raises(UploadDeletedError):
         client_of(fake_uploader).fetch_state()
 
 
@@ -54,7 +55,7 @@ def test_deleted_upload_is_gone(fake_uploader: FakeUploader) -> None:
     fake_uploader.add_upload(UPLOAD)
     fake_uploader.aborted.add(UPLOAD)
     for ask in (client_of(fake_uploader).fetch_manifest, lambda: client_of(fake_uploader).report_relayed(1)):
-        with pytest.raises(UploadGoneError):
+        with pytest.raises(UploadDeletedError):
             ask()
 
 
@@ -66,7 +67,7 @@ def test_not_found_that_the_uploader_did_not_say_is_no_deletion(
     monkeypatch.setattr(fake_uploader, "answer", lambda *_: (status, body))
     with pytest.raises(UploaderError) as caught:
         client_of(fake_uploader).fetch_state()
-    assert not isinstance(caught.value, UploadGoneError)
+    assert not isinstance(caught.value, UploadDeletedError)
 
 
 def test_relayed_chunks_are_those_on_their_way_since_then(fake_uploader: FakeUploader) -> None:
@@ -82,7 +83,7 @@ def test_relayed_chunks_are_those_on_their_way_since_then(fake_uploader: FakeUpl
 
 def test_uploader_that_is_down_is_an_uploader_error() -> None:
     fake = FakeUploader()
-    fake._server.server_close()
+    fake.close()
     with pytest.raises(UploaderError, match="GET"):
         client_of(fake).fetch_state()
 
@@ -99,7 +100,7 @@ def relayed(fake: FakeServer) -> set[int]:
 def test_answers_in_another_form_are_uploader_errors() -> None:
     with FakeOtherService().running() as fake:
         for ask in (client_of(fake).fetch_state, client_of(fake).fetch_manifest, lambda: relayed(fake)):
-            with pytest.raises(UploaderError, match="unknown form"):
+            with pytest.raises(UploaderError, match="invalid"):
                 ask()
 
 

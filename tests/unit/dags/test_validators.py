@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from contracts.errors import InvalidMessageError
+from dags.modules.allowed_hosts import parse_allowed_hosts
 from dags.modules.errors import ConfigurationError
-from dags.modules.validators import base_url, parse_allowed_hosts, validate_value
-from tests.support.dags.fakes import FakeUploader
+from dags.modules.validators import base_url, validate_value
+from tests.support.dags.fake_uploader import FakeUploader
 
 UPLOAD = "0123456789abcdef" * 2
 ALLOWED = parse_allowed_hosts("uploader:8000, 10.0.0.1, *.pods.local:8000, [::1]:8000")
@@ -18,7 +19,7 @@ GOOD_ENDPOINT = f"http://uploader:8000/chunks/{UPLOAD}/1/download"
 def message_with(**changes: Any) -> bytes:
     fake = FakeUploader()
     (message,) = fake.add_upload(UPLOAD)
-    fake._server.server_close()
+    fake.close()
     return json.dumps({**message.model_dump(mode="json"), "api_endpoint": GOOD_ENDPOINT, **changes}).encode()
 
 
@@ -66,7 +67,7 @@ def test_addresses_on_the_list_pass(endpoint: str) -> None:
         (f"http://uploader:9000/chunks/{UPLOAD}/1/download", "not in the Variable"),
         (f"http://pods.local:8000/chunks/{UPLOAD}/1/download", "not in the Variable"),
         (f"http://evilpods.local:8000/chunks/{UPLOAD}/1/download", "not in the Variable"),
-        (f"http://uploader:8000@evil/chunks/{UPLOAD}/1/download", "no user"),
+        (f"http://uploader:8000@evil/chunks/{UPLOAD}/1/download", "must not have a user"),
         (f"http://evil\\@uploader:8000/chunks/{UPLOAD}/1/download", "characters"),
         (f"http://uploader:8000/chunks/{UPLOAD}/1/download\n", "characters"),
         (f"file://uploader:8000/chunks/{UPLOAD}/1/download", "http or https"),
@@ -77,7 +78,7 @@ def test_addresses_on_the_list_pass(endpoint: str) -> None:
         (f"http://uploader:8000/admin#/chunks/{UPLOAD}/1/download", "fragment"),
         (f"http://uploader:8000/x/../chunks/{UPLOAD}/1/download", "not in the Variable"),
         (f"http://uploader:8000/%2e%2e/chunks/{UPLOAD}/1/download", "not in the Variable"),
-        (f"http://uploader:99999/chunks/{UPLOAD}/1/download", "not an address"),
+        (f"http://uploader:99999/chunks/{UPLOAD}/1/download", "not a valid URL"),
         (f"//uploader:8000/chunks/{UPLOAD}/1/download", "http or https"),
         ("", "characters"),
     ],

@@ -1,14 +1,11 @@
-"""Fakes of what the DAGs talk to: HTTP servers on free ports, with a little of the real ones' behaviour."""
+"""A fake of the uploader's HTTP API for the DAGs."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from contracts.errors import IllegalStateChangeError
@@ -16,71 +13,13 @@ from contracts.manifest import Manifest, ManifestChunk
 from contracts.message import ChunkMessage
 from contracts.names import chunk_filename, object_key, object_url
 from contracts.states import ChunkState, UploadState, check_chunk_change, summarise_chunks
+from tests.support.dags.fake_server import Answer, FakeServer
 
-Answer = tuple[int, Any]
 _PREFIX = b"a,b\n"
 
 
-class FakeServer:
-    """Hands every request to :meth:`answer`; what it returns is sent as JSON, or as it is when it is bytes."""
-
-    def __init__(self, port: int = 0) -> None:
-        answer = self._answer_safely
-        self.headers: list[dict[str, str]] = []
-        seen = self.headers
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _any(self) -> None:
-                seen.append(dict(self.headers))
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status, content = answer(self.command, self.path, body)
-                data = content if isinstance(content, bytes) else json.dumps(content).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(data)
-
-            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _any  # noqa: N815 - the names that http.server calls
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named so by http.server
-                pass
-
-        self.requests: list[tuple[str, str, bytes]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    @property
-    def host_port(self) -> str:
-        return f"127.0.0.1:{self._server.server_address[1]}"
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.host_port}"
-
-    def answer(self, method: str, path: str, body: bytes) -> Answer:
-        raise NotImplementedError
-
-    @contextmanager
-    def running(self) -> Iterator[Any]:
-        self._thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join()
-
-    def _answer_safely(self, method: str, path: str, body: bytes) -> Answer:
-        self.requests.append((method, path, body))
-        return self.answer(method, path, body)
-
-
 class FakeUploader(FakeServer):
-    """Knows uploads by heart, checks states by the real table, and serves chunks of two columns."""
+    """Keeps uploads in memory, checks state changes by the real table, and serves chunks of two columns."""
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(port)
@@ -90,7 +29,7 @@ class FakeUploader(FakeServer):
         self.states: dict[tuple[str, int], ChunkState] = {}
         self.reasons: dict[tuple[str, int], str | None] = {}
         self.given_up_of: dict[tuple[str, int], str | None] = {}
-        """``published_at`` of the message that was reported last."""
+        """``published_at`` in the last report of each chunk."""
         self.relayed_at: dict[tuple[str, int], str] = {}
         self.aborted: set[str] = set()
 
@@ -213,32 +152,3 @@ class FakeUploader(FakeServer):
             self.reasons[chunk] = report.get("reason")
             self.given_up_of[chunk] = report.get("published_at")
         return 200, {"chunk_id": chunk[1], "state": new}
-
-
-class FakeNifi(FakeServer):
-    """Answers the two calls of the REST API, and takes messages; ``on_message`` stands for the flow behind."""
-
-    def __init__(self, port: int = 0, *, on_message: Callable[[ChunkMessage], None] = lambda _: None) -> None:
-        super().__init__(port)
-        self.on_message = on_message
-        self.received: list[ChunkMessage] = []
-        self.counts = {"runningCount": 7, "stoppedCount": 0, "invalidCount": 0}
-        self.group_name = "csv-ingestion-raw-to-minio"
-        self.listen_answers: list[int] = []
-        """Statuses that ListenHTTP gives before it takes messages again."""
-
-    @property
-    def listen_url(self) -> str:
-        return f"{self.url}/csv-ingest"
-
-    def answer(self, method: str, path: str, body: bytes) -> Answer:
-        if (method, path) == ("GET", "/nifi-api/process-groups/root/process-groups"):
-            return 200, {"processGroups": [{"id": "g-1", "component": {"name": self.group_name}, **self.counts}]}
-        if (method, path) == ("POST", "/csv-ingest"):
-            if self.listen_answers:
-                return self.listen_answers.pop(0), {}
-            message = ChunkMessage.model_validate_json(body)
-            self.received.append(message)
-            self.on_message(message)
-            return 200, {}
-        return 404, {}

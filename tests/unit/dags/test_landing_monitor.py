@@ -3,35 +3,35 @@ from __future__ import annotations
 import pytest
 
 from contracts.states import ChunkState
-from dags.modules.errors import ChunksNotLandedError, StateRefusedError, StoreError, UploadGoneError
-from dags.modules.landing import LandingWatch, raise_not_landed
-from dags.modules.object_store import ExpectedChunk, Look
+from dags.modules.errors import ChunksNotLandedError, StateRefusedError, StoreError, UploadDeletedError
+from dags.modules.landing_monitor import LandingMonitor, raise_if_missing
+from dags.modules.object_store import ExpectedChunk, ObjectCheck
 from dags.modules.uploader_client import UploaderClient
-from tests.support.dags.fakes import FakeUploader
+from tests.support.dags.fake_uploader import FakeUploader
 
 UPLOAD = "1" * 32
 
 
 class FakeStore:
-    """A bucket of which a test says what is in it."""
+    """A bucket whose contents a test sets."""
 
     bucket = "raw"
 
     def __init__(self) -> None:
         self.there: set[int] = set()
-        self.away = False
+        self.unavailable = False
         self.sha256: str | None = None
 
-    def look_at_all(self, chunks: list[ExpectedChunk]) -> list[Look]:
-        if self.away:
+    def check_all(self, chunks: list[ExpectedChunk]) -> list[ObjectCheck]:
+        if self.unavailable:
             raise StoreError("HEAD raw/x: connection refused")
-        return [self._look(chunk) for chunk in chunks]
+        return [self._check(chunk) for chunk in chunks]
 
-    def _look(self, chunk: ExpectedChunk) -> Look:
+    def _check(self, chunk: ExpectedChunk) -> ObjectCheck:
         if chunk.chunk_id not in self.there:
-            return Look(chunk=chunk, fault="there is no such object", evidence={})
+            return ObjectCheck(chunk=chunk, fault="the object does not exist", evidence={})
         evidence = {"size_bytes": chunk.size_bytes, "sha256": self.sha256 or chunk.sha256}
-        return Look(chunk=chunk, fault=None, evidence=evidence)
+        return ObjectCheck(chunk=chunk, fault=None, evidence=evidence)
 
 
 @pytest.fixture
@@ -40,119 +40,119 @@ def fake_store() -> FakeStore:
 
 
 @pytest.fixture
-def watch(fake_uploader: FakeUploader, fake_store: FakeStore) -> LandingWatch:
+def monitor(fake_uploader: FakeUploader, fake_store: FakeStore) -> LandingMonitor:
     messages = fake_uploader.add_upload(UPLOAD, chunks=3)
     client = UploaderClient(base_url=fake_uploader.url, upload_id=UPLOAD)
-    return LandingWatch(
-        store=fake_store,  # type: ignore[arg-type]  # the fake has what the watch uses
+    return LandingMonitor(
+        store=fake_store,  # type: ignore[arg-type]  # the fake has what the monitor uses
         uploader=client,
         chunks=[ExpectedChunk.of(m) for m in messages],
     )
 
 
 def test_each_chunk_is_reported_when_it_is_there(
-    watch: LandingWatch, fake_store: FakeStore, fake_uploader: FakeUploader
+    monitor: LandingMonitor, fake_store: FakeStore, fake_uploader: FakeUploader
 ) -> None:
-    assert watch.look() == 0
+    assert monitor.check() == 0
     fake_store.there = {1, 3}
-    assert watch.look() == 2
+    assert monitor.check() == 2
     assert fake_uploader.states_of(UPLOAD) == [ChunkState.LANDED, ChunkState.ANNOUNCED, ChunkState.LANDED]
-    assert [chunk.chunk_id for chunk in watch.pending] == [2]
+    assert [chunk.chunk_id for chunk in monitor.pending] == [2]
 
 
-def test_store_that_is_away_is_no_end_but_the_reason(watch: LandingWatch, fake_store: FakeStore) -> None:
-    fake_store.away = True
-    assert watch.look() == 0
-    assert all("connection refused" in line for line in watch.describe_missing())
-    fake_store.away, fake_store.there = False, {1, 2, 3}
-    assert watch.look() == 3
-    assert watch.pending == []
+def test_store_that_is_away_is_no_end_but_the_reason(monitor: LandingMonitor, fake_store: FakeStore) -> None:
+    fake_store.unavailable = True
+    assert monitor.check() == 0
+    assert all("connection refused" in line for line in monitor.describe_missing())
+    fake_store.unavailable, fake_store.there = False, {1, 2, 3}
+    assert monitor.check() == 3
+    assert monitor.pending == []
 
 
 def test_uploader_that_does_not_answer_leaves_the_chunk_pending(
-    watch: LandingWatch, fake_store: FakeStore, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
+    monitor: LandingMonitor, fake_store: FakeStore, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_store.there = {1, 2, 3}
     with monkeypatch.context() as broken:
         broken.setattr(fake_uploader, "answer", lambda *_: (500, {}))
-        assert watch.look() == 0
-    assert "uploader does not take" in watch.describe_missing()[0]
-    assert watch.look() == 3
+        assert monitor.check() == 0
+    assert "uploader did not accept" in monitor.describe_missing()[0]
+    assert monitor.check() == 3
 
 
 def test_chunks_of_an_upload_deleted_meanwhile_are_not_waited_for(
-    watch: LandingWatch, fake_store: FakeStore, fake_uploader: FakeUploader
+    monitor: LandingMonitor, fake_store: FakeStore, fake_uploader: FakeUploader
 ) -> None:
     fake_store.there = {1, 2, 3}
     fake_uploader.states.clear()
-    assert watch.look() == 3
-    assert watch.pending == []
+    assert monitor.check() == 3
+    assert monitor.pending == []
 
 
-def test_refused_evidence_is_an_error_at_once(watch: LandingWatch, fake_store: FakeStore) -> None:
+def test_refused_evidence_is_an_error_at_once(monitor: LandingMonitor, fake_store: FakeStore) -> None:
     fake_store.there, fake_store.sha256 = {1}, "0" * 64
     with pytest.raises(StateRefusedError, match="evidence_mismatch"):
-        watch.look()
+        monitor.check()
 
 
 def test_given_up_chunks_are_reported_as_failed_with_the_reason(
-    watch: LandingWatch, fake_store: FakeStore, fake_uploader: FakeUploader
+    monitor: LandingMonitor, fake_store: FakeStore, fake_uploader: FakeUploader
 ) -> None:
     fake_store.there = {2}
-    watch.look()
-    missing = watch.give_up()
+    monitor.check()
+    missing = monitor.report_failed()
     assert [line.split(":")[0] for line in missing] == [
         "chunk 1 (flights/flights_chunk_001_20260131T235959123456Z.csv)",
         "chunk 3 (flights/flights_chunk_003_20260131T235959123456Z.csv)",
     ]
     assert fake_uploader.states_of(UPLOAD) == [ChunkState.FAILED, ChunkState.LANDED, ChunkState.FAILED]
-    assert fake_uploader.reasons[UPLOAD, 1] == "there is no such object"
+    assert fake_uploader.reasons[UPLOAD, 1] == "the object does not exist"
     message = fake_uploader.messages[UPLOAD, 1]
     assert fake_uploader.given_up_of[UPLOAD, 1] == message.published_at.isoformat(), "there may be a newer one"
 
 
 def test_giving_up_goes_on_when_the_uploader_is_away(
-    watch: LandingWatch, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
+    monitor: LandingMonitor, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fake_uploader, "answer", lambda *_: (500, {}))
-    assert len(watch.give_up()) == 3
+    assert len(monitor.report_failed()) == 3
 
 
 def test_uploader_that_is_away_is_asked_once_a_look(
-    watch: LandingWatch, fake_store: FakeStore, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
+    monitor: LandingMonitor, fake_store: FakeStore, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half a minute for each of 500 chunks would be hours, past every deadline."""
     fake_store.there = {1, 2, 3}
     monkeypatch.setattr(fake_uploader, "answer", lambda *_: (500, {}))
-    assert watch.look() == 0
+    assert monitor.check() == 0
     assert len(fake_uploader.requests) == 1
-    assert all("uploader does not take" in line for line in watch.describe_missing())
+    assert all("uploader did not accept" in line for line in monitor.describe_missing())
     fake_uploader.requests.clear()
-    assert len(watch.give_up()) == 3
+    assert len(monitor.report_failed()) == 3
     assert len(fake_uploader.requests) == 1
 
 
 def test_refused_failure_of_one_chunk_does_not_keep_the_others_from_being_reported(
-    watch: LandingWatch, fake_uploader: FakeUploader
+    monitor: LandingMonitor, fake_uploader: FakeUploader
 ) -> None:
     fake_uploader.states[UPLOAD, 1] = ChunkState.LANDED
-    assert len(watch.give_up()) == 3
+    assert len(monitor.report_failed()) == 3
     assert fake_uploader.states_of(UPLOAD) == [ChunkState.LANDED, ChunkState.FAILED, ChunkState.FAILED]
 
 
 @pytest.mark.parametrize("forgotten", [True, False])
 def test_deleted_upload_is_not_given_up_but_gone(
-    watch: LandingWatch, fake_uploader: FakeUploader, forgotten: bool
+    monitor: LandingMonitor, fake_uploader: FakeUploader, forgotten: bool
 ) -> None:
     if forgotten:
         fake_uploader.states.clear()
     else:
         fake_uploader.aborted.add(UPLOAD)
-    with pytest.raises(UploadGoneError):
-        watch.give_up()
+    with pytest.raises(UploadDeletedError):
+        monitor.report_failed()
 
 
 def test_missing_chunks_fail_the_task_by_name() -> None:
     with pytest.raises(ChunksNotLandedError, match="chunk 7"):
-        raise_not_landed(["chunk 7 (k): there is no such object"], 600)
-    raise_not_landed([], 600)
+        raise_if_missing(["chunk 7 (k): the object does not exist"], 600)
+    raise_if_missing([], 600)

@@ -1,27 +1,27 @@
-"""The dead-letter topic: records that are not valid, as they were, with the reason in their headers."""
+"""Dead letters: invalid records, copied to the dead-letter topic with the reason in their headers."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from dags.modules.batch import Rejected
 from dags.modules.errors import DeadLetterError
+from dags.modules.records import RejectedRecord
+from dags.modules.task_log import task_logger
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
 
-log = logging.getLogger(__name__)
+log = task_logger(__name__)
 
 MAX_VALUE_BYTES = 256 * 1024
 MAX_KEY_BYTES = 64 * 1024
 MAX_HEADERS_BYTES = 64 * 1024
-"""Longer values and keys are cut, larger headers left out: a record just below the broker's limit (1 MB) would pass it
-with our headers, and block the topic for ever. The record itself stands where the headers say."""
+"""Longer values and keys are cut, and larger headers are left out. A record just below the broker's limit (1 MB) would
+exceed it with our headers added, and block the topic forever. The headers tell where the original record is."""
 _HEADER_OVERHEAD_BYTES = 10
-"""Two lengths, of up to five bytes each."""
+"""Two lengths of up to five bytes each."""
 _CLIENT_PROPERTIES = (
     "bootstrap.servers",
     "client.",
@@ -35,15 +35,15 @@ _CLIENT_PROPERTIES = (
 
 
 def write_dead_letters(
-    config: Mapping[str, Any], topic: str, rejected: Sequence[Rejected], *, deadline_s: float = 30.0
+    config: Mapping[str, Any], topic: str, rejected: Sequence[RejectedRecord], *, deadline_s: float = 30.0
 ) -> None:
-    """Write ``rejected`` to ``topic`` and wait until the broker has acknowledged all of it.
+    """Write ``rejected`` to ``topic`` and wait until the broker has acknowledged every record.
 
-    A batch that is delivered again is written again: the topic holds each at least once, told apart by the headers
-    ``csv-ingestion.partition`` and ``csv-ingestion.offset``.
+    A batch that is delivered again is written again. The headers ``csv-ingestion.partition`` and
+    ``csv-ingestion.offset`` identify duplicates.
 
     Raises:
-        DeadLetterError: a record was not acknowledged.
+        DeadLetterError: A record was not acknowledged.
     """
     if not rejected:
         return
@@ -59,22 +59,30 @@ def write_dead_letters(
     try:
         for item in rejected:
             log.error(
-                "%s[%d]@%d is not valid: %s", item.record.topic, item.record.partition, item.record.offset, item.reason
+                "Invalid record sent to the dead-letter topic",
+                extra={
+                    "topic": item.record.topic,
+                    "partition": item.record.partition,
+                    "offset": item.record.offset,
+                    "error": item.reason,
+                },
             )
-            producer.produce(topic, **_write_letter(item), on_delivery=on_delivery)
+            producer.produce(topic, **_build_dead_letter(item), on_delivery=on_delivery)
         left = producer.flush(deadline_s)
     except (BufferError, KafkaException) as error:
-        raise DeadLetterError(f"topic {topic}: {error}") from error
+        raise DeadLetterError(f"cannot write dead letters to topic {topic}: {error}") from error
     if left or faults:
-        why = ", ".join(faults) or f"no answer within {deadline_s:.0f} s"
-        raise DeadLetterError(f"topic {topic}: {left + len(faults)} of {len(rejected)} not acknowledged ({why})")
+        reason = ", ".join(faults) or f"no answer within {deadline_s:.0f} s"
+        raise DeadLetterError(
+            f"{left + len(faults)} of {len(rejected)} dead letters were not acknowledged by topic {topic}: {reason}"
+        )
 
 
 def _client_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name.startswith(_CLIENT_PROPERTIES)}
 
 
-def _write_letter(item: Rejected) -> dict[str, Any]:
+def _build_dead_letter(item: RejectedRecord) -> dict[str, Any]:
     record = item.record
     headers = list(record.headers)
     cut = [
@@ -88,7 +96,7 @@ def _write_letter(item: Rejected) -> dict[str, Any]:
     return {
         "key": record.key and record.key[:MAX_KEY_BYTES],
         "value": record.value and record.value[:MAX_VALUE_BYTES],
-        "headers": [*headers, *_our_headers(item, cut)],
+        "headers": [*headers, *_added_headers(item, cut)],
     }
 
 
@@ -96,9 +104,9 @@ def _header_bytes(name: str, value: bytes | None) -> int:
     return len(name.encode()) + len(value or b"") + _HEADER_OVERHEAD_BYTES
 
 
-def _our_headers(item: Rejected, cut: list[str]) -> list[tuple[str, bytes]]:
+def _added_headers(item: RejectedRecord, cut: list[str]) -> list[tuple[str, bytes]]:
     record = item.record
-    ours = {
+    added = {
         "code": item.code,
         "reason": item.reason[:4000],
         "topic": record.topic,
@@ -108,5 +116,5 @@ def _our_headers(item: Rejected, cut: list[str]) -> list[tuple[str, bytes]]:
         "size-bytes": str(len(record.value or b"")),
     }
     if cut:
-        ours["cut"] = ", ".join(cut)
-    return [(f"csv-ingestion.{name}", value.encode("utf-8", "backslashreplace")) for name, value in ours.items()]
+        added["cut"] = ", ".join(cut)
+    return [(f"csv-ingestion.{name}", value.encode("utf-8", "backslashreplace")) for name, value in added.items()]
