@@ -52,7 +52,7 @@ check_job() {
   repository=$(output repository_url 2>/dev/null) || return 0
   owner="${repository##*/csvpipe-} in $(region_of "$repository")"
   # shellcheck disable=SC2016 # the template is Terraform's
-  wanted=$(terraform console -var "image_tag=$image_tag" <<<'"${var.job_id} in ${var.aws_region}"')
+  wanted=$(terraform console -var "image_tag=$image_tag" <<<'"${var.job.job_id} in ${var.aws_region}"')
   [ "$wanted" = "\"$owner\"" ] || fail "the state here is that of the job $owner, and the settings are those of" \
     "${wanted//\"/}: going on would destroy the first one's checkpoints, images and logs;" \
     "a job of its own has a state of its own (terraform workspace new NAME)"

@@ -3,7 +3,7 @@ provider "aws" {
   region = var.aws_region
 
   default_tags {
-    tags = { Application = "csvpipe", JobId = var.job_id }
+    tags = { Application = "csvpipe", JobId = var.job.job_id }
   }
 }
 
@@ -17,33 +17,11 @@ module "foundation" {
     "logs",
     "monitoring",
   ]
-  aws_region               = var.aws_region
-  s3_bucket                = var.s3_bucket
-  s3_key                   = var.s3_key
-  s3_kms_key_arn           = var.s3_kms_key_arn
-  kafka_bootstrap_servers  = var.kafka_bootstrap_servers
-  kafka_security           = var.kafka_security
-  kafka_secret_arn         = var.kafka_secret_arn
-  kafka_secret_kms_key_arn = var.kafka_secret_kms_key_arn
-  kafka_topic              = var.kafka_topic
-  kafka_partition          = var.kafka_partition
-  msk_cluster_arn          = var.msk_cluster_arn
-  kafka_security_group_id  = var.kafka_security_group_id
-  vpc_id                   = var.vpc_id
-  subnet_ids               = var.subnet_ids
-  route_table_ids          = var.route_table_ids
-  create_vpc_endpoints     = var.create_vpc_endpoints
-  job_id                   = var.job_id
-  mode                     = var.mode
-  fence                    = var.fence
-  require_durable_topic    = var.require_durable_topic
-  compression              = var.compression
-  on_bad_row               = var.on_bad_row
-  extra_environment        = var.extra_environment
-  alarm_email              = var.alarm_email
-  monthly_budget_usd       = var.monthly_budget_usd
-  log_retention_days       = var.log_retention_days
-  cost_per_hour            = var.cost_per_hour
+  aws_region = var.aws_region
+  job        = var.job
+  network    = var.network
+  monitoring = var.monitoring
+  given      = { job = keys(var.job), network = keys(var.network), monitoring = keys(var.monitoring) }
 }
 
 locals {
@@ -109,7 +87,7 @@ resource "aws_sfn_state_machine" "this" {
     cluster           = aws_ecs_cluster.this.arn
     task_definition   = aws_ecs_task_definition.this.arn
     capacity_provider = var.capacity_provider
-    subnet_ids        = jsonencode(var.subnet_ids)
+    subnet_ids        = jsonencode(var.network.subnet_ids)
     security_group    = module.foundation.security_group_id
     max_runs          = var.max_runs
     restart_delay_s   = var.restart_delay_s
@@ -209,7 +187,7 @@ data "aws_iam_policy_document" "runner" {
 
 resource "aws_iam_role" "runner" {
   name               = "${module.foundation.name}-runner"
-  description        = "Runs the task of ${var.job_id} until it is done"
+  description        = "Runs the task of ${var.job.job_id} until it is done"
   assume_role_policy = data.aws_iam_policy_document.runner_trust.json
 }
 
@@ -224,7 +202,7 @@ module "silence_alarm" {
 
   name            = module.foundation.name
   namespace       = module.foundation.namespace
-  job_id          = var.job_id
+  job_id          = var.job.job_id
   alarm_topic_arn = module.foundation.alarm_topic_arn
   wanted = [
     # An execution without a task ends by itself after max_runs; this is a task that runs and says nothing.

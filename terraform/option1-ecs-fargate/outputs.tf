@@ -1,6 +1,6 @@
 output "job_id" {
   description = "Name of the job."
-  value       = var.job_id
+  value       = var.job.job_id
 }
 
 output "aws_region" {
@@ -9,17 +9,17 @@ output "aws_region" {
 }
 
 output "repository_url" {
-  description = "Where deploy.sh pushes the image to."
+  description = "URL of the repository to which deploy.sh pushes the image."
   value       = module.foundation.repository_url
 }
 
 output "checkpoint_table" {
-  description = "Table of the checkpoints."
+  description = "Name of the table of checkpoints."
   value       = module.foundation.checkpoint_table
 }
 
 output "log_group_name" {
-  description = "Where the job logs."
+  description = "Name of the log group."
   value       = module.foundation.log_group_name
 }
 
@@ -29,11 +29,11 @@ output "dashboard" {
 }
 
 output "security_group_id" {
-  description = "Security group of the job, for the rules of the brokers."
+  description = "Security group of the job, for rules of the brokers' security group."
   value       = module.foundation.security_group_id
 }
 
 output "state_machine_arn" {
-  description = "What runs the task until it is done."
+  description = "ARN of the state machine that runs the task until it is done."
   value       = aws_sfn_state_machine.this.arn
 }

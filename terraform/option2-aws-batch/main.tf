@@ -3,7 +3,7 @@ provider "aws" {
   region = var.aws_region
 
   default_tags {
-    tags = { Application = "csvpipe", JobId = var.job_id }
+    tags = { Application = "csvpipe", JobId = var.job.job_id }
   }
 }
 
@@ -21,33 +21,11 @@ module "foundation" {
     "logs",
     "monitoring",
   ]
-  aws_region               = var.aws_region
-  s3_bucket                = var.s3_bucket
-  s3_key                   = var.s3_key
-  s3_kms_key_arn           = var.s3_kms_key_arn
-  kafka_bootstrap_servers  = var.kafka_bootstrap_servers
-  kafka_security           = var.kafka_security
-  kafka_secret_arn         = var.kafka_secret_arn
-  kafka_secret_kms_key_arn = var.kafka_secret_kms_key_arn
-  kafka_topic              = var.kafka_topic
-  kafka_partition          = var.kafka_partition
-  msk_cluster_arn          = var.msk_cluster_arn
-  kafka_security_group_id  = var.kafka_security_group_id
-  vpc_id                   = var.vpc_id
-  subnet_ids               = var.subnet_ids
-  route_table_ids          = var.route_table_ids
-  create_vpc_endpoints     = var.create_vpc_endpoints
-  job_id                   = var.job_id
-  mode                     = var.mode
-  fence                    = var.fence
-  require_durable_topic    = var.require_durable_topic
-  compression              = var.compression
-  on_bad_row               = var.on_bad_row
-  extra_environment        = var.extra_environment
-  alarm_email              = var.alarm_email
-  monthly_budget_usd       = var.monthly_budget_usd
-  log_retention_days       = var.log_retention_days
-  cost_per_hour            = var.cost_per_hour
+  aws_region = var.aws_region
+  job        = var.job
+  network    = var.network
+  monitoring = var.monitoring
+  given      = { job = keys(var.job), network = keys(var.network), monitoring = keys(var.monitoring) }
 }
 
 data "aws_partition" "current" {}
@@ -65,7 +43,7 @@ data "aws_iam_policy_document" "machine_trust" {
 # The machine's agent talks to ECS and pulls the image; the job has its own role.
 resource "aws_iam_role" "machine" {
   name               = "${module.foundation.name}-machine"
-  description        = "Machines of Batch for ${var.job_id}"
+  description        = "Machines of Batch for ${var.job.job_id}"
   assume_role_policy = data.aws_iam_policy_document.machine_trust.json
 }
 
@@ -136,7 +114,7 @@ resource "aws_batch_compute_environment" "this" {
     instance_role       = aws_iam_instance_profile.machine.arn
     min_vcpus           = 0
     max_vcpus           = var.task_cpu / 1024
-    subnets             = var.subnet_ids
+    subnets             = var.network.subnet_ids
     security_group_ids  = [module.foundation.security_group_id]
 
     launch_template {
@@ -310,7 +288,7 @@ module "silence_alarm" {
 
   name            = module.foundation.name
   namespace       = module.foundation.namespace
-  job_id          = var.job_id
+  job_id          = var.job.job_id
   alarm_topic_arn = module.foundation.alarm_topic_arn
   wanted = [
     # There is a machine, and so a job; that there is none is told by the rule above. Batch names the cluster.

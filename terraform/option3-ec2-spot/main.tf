@@ -3,7 +3,7 @@ provider "aws" {
   region = var.aws_region
 
   default_tags {
-    tags = { Application = "csvpipe", JobId = var.job_id }
+    tags = { Application = "csvpipe", JobId = var.job.job_id }
   }
 }
 
@@ -18,33 +18,11 @@ module "foundation" {
     "logs",
     "monitoring",
   ]
-  aws_region               = var.aws_region
-  s3_bucket                = var.s3_bucket
-  s3_key                   = var.s3_key
-  s3_kms_key_arn           = var.s3_kms_key_arn
-  kafka_bootstrap_servers  = var.kafka_bootstrap_servers
-  kafka_security           = var.kafka_security
-  kafka_secret_arn         = var.kafka_secret_arn
-  kafka_secret_kms_key_arn = var.kafka_secret_kms_key_arn
-  kafka_topic              = var.kafka_topic
-  kafka_partition          = var.kafka_partition
-  msk_cluster_arn          = var.msk_cluster_arn
-  kafka_security_group_id  = var.kafka_security_group_id
-  vpc_id                   = var.vpc_id
-  subnet_ids               = var.subnet_ids
-  route_table_ids          = var.route_table_ids
-  create_vpc_endpoints     = var.create_vpc_endpoints
-  job_id                   = var.job_id
-  mode                     = var.mode
-  fence                    = var.fence
-  require_durable_topic    = var.require_durable_topic
-  compression              = var.compression
-  on_bad_row               = var.on_bad_row
-  extra_environment        = var.extra_environment
-  alarm_email              = var.alarm_email
-  monthly_budget_usd       = var.monthly_budget_usd
-  log_retention_days       = var.log_retention_days
-  cost_per_hour            = var.cost_per_hour
+  aws_region = var.aws_region
+  job        = var.job
+  network    = var.network
+  monitoring = var.monitoring
+  given      = { job = keys(var.job), network = keys(var.network), monitoring = keys(var.monitoring) }
 }
 
 locals {
@@ -52,12 +30,12 @@ locals {
   job_env  = join("\n", [for name, value in module.foundation.environment : "${name}=${value}"])
   host_env = <<-HOST
     AWS_REGION='${var.aws_region}'
-    JOB_ID='${var.job_id}'
+    JOB_ID='${var.job.job_id}'
     IMAGE='${module.foundation.repository_url}:${var.image_tag}'
     LOG_GROUP='${module.foundation.log_group_name}'
     GROUP='${module.foundation.name}'
     MAX_RUNS='${var.max_runs}'
-    KAFKA_SECRET_ARN='${var.kafka_secret_arn}'
+    KAFKA_SECRET_ARN='${module.foundation.kafka_secret_arn}'
     JOB_TIMEOUT_S='${var.job_timeout_s}'
     COMMAND='${join(" ", var.container_command)}'
   HOST
@@ -110,7 +88,7 @@ resource "aws_launch_template" "this" {
 
   tag_specifications {
     resource_type = "instance"
-    tags          = { Name = module.foundation.name, Application = "csvpipe", JobId = var.job_id }
+    tags          = { Name = module.foundation.name, Application = "csvpipe", JobId = var.job.job_id }
   }
 }
 
@@ -125,7 +103,7 @@ resource "aws_autoscaling_group" "this" {
   min_size            = 0
   max_size            = 1
   desired_capacity    = 0
-  vpc_zone_identifier = var.subnet_ids
+  vpc_zone_identifier = var.network.subnet_ids
   # Two machines at a time would only wait for each other's lease.
   capacity_rebalance = false
   enabled_metrics    = ["GroupDesiredCapacity", "GroupInServiceInstances"]
@@ -154,7 +132,7 @@ resource "aws_autoscaling_group" "this" {
 
   tag {
     key                 = "JobId"
-    value               = var.job_id
+    value               = var.job.job_id
     propagate_at_launch = true
   }
 
@@ -190,7 +168,7 @@ resource "aws_cloudwatch_log_metric_filter" "needs_a_person" {
 
   metric_transformation {
     name      = "NeedsAPerson"
-    namespace = "csvpipe/machines/${var.job_id}"
+    namespace = "csvpipe/machines/${var.job.job_id}"
     value     = "1"
   }
 }
@@ -198,7 +176,7 @@ resource "aws_cloudwatch_log_metric_filter" "needs_a_person" {
 resource "aws_cloudwatch_metric_alarm" "needs_a_person" {
   alarm_name          = "${module.foundation.name}-needs-a-person"
   alarm_description   = "The job has stopped before its end, and is not started again"
-  namespace           = "csvpipe/machines/${var.job_id}"
+  namespace           = "csvpipe/machines/${var.job.job_id}"
   metric_name         = aws_cloudwatch_log_metric_filter.needs_a_person.metric_transformation[0].name
   statistic           = "Sum"
   period              = 60
@@ -214,7 +192,7 @@ module "silence_alarm" {
 
   name            = module.foundation.name
   namespace       = module.foundation.namespace
-  job_id          = var.job_id
+  job_id          = var.job.job_id
   alarm_topic_arn = module.foundation.alarm_topic_arn
   wanted = [
     { namespace = "AWS/AutoScaling", metric = "GroupDesiredCapacity", dimensions = { AutoScalingGroupName = aws_autoscaling_group.this.name } },

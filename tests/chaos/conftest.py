@@ -1,4 +1,4 @@
-"""The broker that gets hurt: one of its own for each test."""
+"""The broker that gets hurt, and the randomness of a test."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import os
 import random
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support.services import KafkaBroker, running_stack
 
 
-@pytest.fixture
-def kafka_broker(tmp_path: Path) -> Iterator[KafkaBroker]:
-    """Give a real Kafka that no other test uses."""
-    with running_stack(tmp_path / "kafka", ["kafka"]) as stack:
+@pytest.fixture(scope="module")
+def running_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """Give a real Kafka for the tests of one file."""
+    with running_stack(tmp_path_factory.mktemp("kafka"), ["kafka"]) as stack:
         yield KafkaBroker(stack, "kafka")
+
+
+@pytest.fixture
+def kafka_broker(running_broker: KafkaBroker) -> KafkaBroker:
+    """Give that Kafka, which runs, whatever the test before has done to it."""
+    running_broker.start()
+    return running_broker
 
 
 @pytest.fixture

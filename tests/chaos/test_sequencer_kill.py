@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.support.sequencer.chaos import KILLS
 from tests.support.sequencer.rig import RunningCommand, SequencerRig
 from tests.support.services import KafkaBroker
 from tests.support.waiting import wait_until
 
-KILLS = int(os.environ.get("CSVPIPE_CHAOS_KILLS", "4"))
 ROWS_FOR_EACH_KILL = 100_000
 SPARE_ROWS = 300_000
 """So that the job is not done before its last kill, however fast it is."""

@@ -6,7 +6,6 @@ The line to Kafka holds back what a job has sent, and delivers it when its succe
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from enum import Enum
@@ -16,6 +15,7 @@ import pytest
 
 from sequencer.kafka.partition_reader import PartitionReader
 from tests.support.kafka.distant import DistantKafka, distant_kafka
+from tests.support.sequencer.chaos import IS_LONG
 from tests.support.sequencer.rig import RunningCommand, SequencerRig
 from tests.support.waiting import wait_until
 
@@ -44,9 +44,8 @@ ALL = [
     (*TRANSACTIONAL, Late.WHEN_EXPIRED),
     (*UNFENCED, Late.BEFORE_IT_EXPIRES),
 ]
-IS_LONG = int(os.environ.get("CSVPIPE_CHAOS_KILLS", "4")) >= 10
-"""Whether every case is tried for a try that was given up and for a process that was killed (make chaos)."""
-GIVEN_UP, KILLED = (ALL, ALL) if IS_LONG else (ALL[:3], ALL[1:])
+# `make chaos` tries every case for a try that was given up and for a process that was killed.
+GIVEN_UP, KILLED = (ALL, ALL) if IS_LONG else (ALL[:1], ALL[2:])
 
 
 def by_case(cases: list[tuple[str, tuple[str, ...], Late]]) -> pytest.MarkDecorator:

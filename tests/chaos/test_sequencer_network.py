@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import random
 import sys
 import time
@@ -23,12 +22,13 @@ from sequencer.kafka.partition_reader import PartitionReader
 from sequencer.model.checkpoint import Checkpoint, JobStatus
 from tests.support.kafka.distant import DistantKafka, distant_kafka
 from tests.support.network.line import Cut, Line, network_line
+from tests.support.sequencer.chaos import KILLS
 from tests.support.sequencer.moto_dynamodb import CREDENTIALS, TABLE, MotoDynamoDb, moto_dynamodb
 from tests.support.sequencer.persistent_job import PersistentJob
 from tests.support.sequencer.rig import Ended, RunningCommand, SequencerRig
 from tests.support.waiting import wait_until
 
-CUTS = max(2, int(os.environ.get("CSVPIPE_CHAOS_KILLS", "4")) // 2)
+CUTS = max(2, KILLS // 2)
 ROWS_FOR_EACH_OUTAGE = 120_000
 ROWS_FOR_A_LEASE = 120_000
 ROWS_FOR_EACH_CUT = 50_000

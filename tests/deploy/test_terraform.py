@@ -7,12 +7,13 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sequencer.settings import JobSettings
 from tests.support.terraform.plan import Plan
-from tests.support.terraform.program import EXAMPLE, OPTIONS, TERRAFORM, prepared, terraform, terraform_ok
+from tests.support.terraform.program import EXAMPLE, OPTIONS, TERRAFORM, example, prepared, terraform, terraform_ok
 
 PLANNED_NAMES = {
     *("aws_region", "s3_bucket", "s3_key", "kafka_bootstrap_servers", "kafka_topic", "msk_cluster_arn"),
@@ -21,30 +22,36 @@ PLANNED_NAMES = {
 FILES = {"main.tf", "variables.tf", "outputs.tf", "versions.tf", EXAMPLE, "README.md", "deploy.sh"}
 MODULES = sorted(path for path in (TERRAFORM / "modules").iterdir() if path.is_dir())
 DIRECTORIES = [*MODULES, *(TERRAFORM / option for option in OPTIONS)]
+SHARED = TERRAFORM / "modules" / "foundation"
+OBJECTS = ("job", "network", "monitoring")
+WRONG_ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "job": {
+        "s3_bucket": "s3://my-data",
+        "s3_key": "/exports/*.csv",
+        "kafka_bootstrap_servers": "broker-without-port",
+        "kafka_topic": "two words",
+        "kafka_partition": -1,
+        "msk_cluster_arn": "arn:aws:kafka:us-east-1:123456789012:topic/example/uuid/rows",
+        "job_id": "Big Job",
+        "mode": "both",
+        "compression": "brotli",
+        "on_bad_row": "ignore",
+        "s3_kms_key_arn": "alias/mine",
+        "kafka_security": "kerberos",
+        "kafka_secret_arn": "AmazonMSK_mine",
+        "kafka_secret_kms_key_arn": "alias/mine",
+        "extra_environment": {"NO_SUCH_SETTING": "1"},
+        "cost_per_hour": -0.1,
+    },
+    "network": {
+        "vpc_id": "vpc-of-mine",
+        "subnet_ids": ["subnet-here"],
+        "kafka_security_group_id": "default",
+        "route_table_ids": ["main"],
+    },
+    "monitoring": {"alarm_email": "nobody", "log_retention_days": 100, "monthly_budget_usd": -1},
+}
 WRONG = {
-    "aws_region": "Virginia",
-    "s3_bucket": "s3://my-data",
-    "s3_key": "/exports/*.csv",
-    "kafka_bootstrap_servers": "broker-without-port",
-    "kafka_topic": "two words",
-    "kafka_partition": "-1",
-    "msk_cluster_arn": "arn:aws:kafka:us-east-1:123456789012:topic/example/uuid/rows",
-    "vpc_id": "vpc-of-mine",
-    "subnet_ids": '["subnet-here"]',
-    "job_id": "Big Job",
-    "mode": "both",
-    "compression": "brotli",
-    "on_bad_row": "ignore",
-    "s3_kms_key_arn": "alias/mine",
-    "kafka_security": "kerberos",
-    "kafka_secret_arn": "AmazonMSK_mine",
-    "kafka_secret_kms_key_arn": "alias/mine",
-    "extra_environment": '{NO_SUCH_SETTING = "1"}',
-    "kafka_security_group_id": "default",
-    "route_table_ids": '["main"]',
-    "alarm_email": "nobody",
-    "log_retention_days": "100",
-    "cost_per_hour": "-0.1",
     "image_tag": "latest",
     "task_cpu": "1000",
     "task_memory": "100",
@@ -55,7 +62,6 @@ WRONG = {
     "other_instance_types": '["c6i.large", "c7g.large"]',
     "runnable_limit_s": "60",
     "container_command": '["sequence; reboot"]',
-    "monthly_budget_usd": "-1",
     "job_timeout_s": "1",
 }
 each_directory = pytest.mark.parametrize("directory", DIRECTORIES, ids=lambda path: path.name)
@@ -65,6 +71,15 @@ def variables(directory: Path) -> dict[str, str]:
     """Return the text of each variable's block."""
     text = (directory / "variables.tf").read_text()
     return dict(re.findall(r'^variable "(\w+)" \{\n(.*?)^\}', text, re.MULTILINE | re.DOTALL))
+
+
+def attributes(name: str) -> dict[str, str | None]:
+    """Return the attributes of an object that the options share, with their defaults as they are written."""
+    declared = re.search(r"object\(\{\n(.*?)^  \}\)", variables(SHARED)[name], re.MULTILINE | re.DOTALL)
+    assert declared
+    lines = re.findall(r"^    (\w+) += (.*)$", declared[1], re.MULTILINE)
+    defaults = {attribute: re.fullmatch(r"optional\(.*, (\S+)\)", kind) for attribute, kind in lines}
+    return {attribute: found[1] if found else None for attribute, found in defaults.items()}
 
 
 def checked(option: str) -> list[str]:
@@ -80,28 +95,14 @@ def test_option_is_valid(option: Path) -> None:
     assert "The configuration is valid" in terraform_ok(option, "validate", "-no-color", provider=True).out
 
 
-@pytest.mark.parametrize(
-    ("mistake", "said"),
-    [
-        ('resource "aws_kms_key" "wrong" {\n  colour = "red"\n}\n', 'An argument named "colour" is not expected'),
-        ('resource "aws_sns_topic_policy" "wrong" {\n  arn = "x"\n}\n', 'The argument "policy" is required'),
-        ('output "wrong" {\n  value = module.foundation.nothing\n}\n', "Unsupported attribute"),
-        ('module "wrong" {\n  source = "../modules/dashboard"\n  nam = "x"\n}\n', "Unsupported argument"),
-        (
-            'resource "aws_batch_job_queue" "wrong" {\n  name = var.nothing\n}\n',
-            "Reference to undeclared input variable",
-        ),
-    ],
-    ids=["attribute", "required", "output", "argument", "variable"],
-)
-def test_mistake_is_seen(mistake: str, said: str, tmp_path: Path, prepared_option: Callable[[str], Path]) -> None:
+def test_argument_that_aws_does_not_have_is_seen(tmp_path: Path, prepared_option: Callable[[str], Path]) -> None:
+    """The fake provider has the schema of the real one."""
     copy = tmp_path / "terraform"
     shutil.copytree(prepared_option(OPTIONS[1]).parent, copy, symlinks=True)
-    (copy / OPTIONS[1] / "mistake.tf").write_text(mistake)
-    terraform(copy / OPTIONS[1], "init", "-input=false", "-no-color", provider=True)
+    (copy / OPTIONS[1] / "mistake.tf").write_text('resource "aws_kms_key" "wrong" {\n  colour = "red"\n}\n')
     found = terraform(copy / OPTIONS[1], "validate", "-no-color", provider=True)
     assert found.code != 0
-    assert said in " ".join(found.text.replace("│", " ").split())
+    assert 'An argument named "colour" is not expected' in " ".join(found.text.replace("│", " ").split())
 
 
 def test_example_can_be_planned(example_plan: Plan) -> None:
@@ -114,16 +115,25 @@ def test_option_has_its_files_and_the_names_of_the_plan(option_name: str) -> Non
     assert {path.name for path in directory.iterdir() if path.is_file()} >= FILES
     of_its_machine = {"instance_type"} if "ec2" in option_name else {"task_cpu", "task_memory"}
     of_its_machine |= {"instance_type"} if "batch" in option_name else set()
-    assert set(variables(directory)) >= PLANNED_NAMES | of_its_machine
+    names = {*variables(directory), *(attribute for name in OBJECTS for attribute in attributes(name))}
+    assert names >= PLANNED_NAMES | of_its_machine
 
 
 @pytest.mark.parametrize("option_name", OPTIONS)
 def test_example_gives_every_variable_with_its_default(option_name: str) -> None:
     declared = variables(TERRAFORM / option_name)
-    example = dict(re.findall(r"^(\w+) += (.*)$", (TERRAFORM / option_name / EXAMPLE).read_text(), re.MULTILINE))
-    defaults = {name: re.search(r"^  default +=(.*)$", text, re.MULTILINE) for name, text in declared.items()}
-    assert set(example) == set(declared) - {"image_tag"}
-    assert {n: v for n, v in example.items() if defaults[n]} == {n: d[1].strip() for n, d in defaults.items() if d}
+    given = example(option_name)
+    assert set(given) == set(declared) - {"image_tag"}
+    for name, text in declared.items():
+        default = re.search(r"^  default +=(.*)$", text, re.MULTILINE)
+        if default and name not in OBJECTS:
+            assert given[name] == json.loads(default[1])
+    for name in OBJECTS:
+        defaults = attributes(name)
+        assert set(given[name]) == set(defaults)
+        assert {n: given[name][n] for n, d in defaults.items() if d} == {
+            n: json.loads(d) for n, d in defaults.items() if d
+        }
 
 
 @pytest.mark.parametrize("option_name", OPTIONS)
@@ -170,20 +180,46 @@ def test_memory_is_what_fargate_has_for_the_cpu(
 
 
 @pytest.fixture(scope="module")
-def variables_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The variables of an option without anything that uses them: their rules, in seconds."""
+def shared_variables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The variables that the options share without anything that uses them: their rules, in seconds."""
     directory = tmp_path_factory.mktemp("variables")
-    shutil.copy(TERRAFORM / OPTIONS[0] / "variables.tf", directory)
-    shutil.copy(TERRAFORM / OPTIONS[0] / EXAMPLE, directory)
+    shutil.copy(SHARED / "variables.tf", directory)
     terraform_ok(directory, "init", "-input=false")
     return directory
 
 
-def refusal(directory: Path, **given: str) -> str:
-    """Return what Terraform has against some values; empty: nothing."""
-    options = (f"-var={name}={value}" for name, value in {"image_tag": "0123456789ab", **given}.items())
-    planned = terraform(directory, "plan", "-input=false", "-no-color", f"-var-file={EXAMPLE}", *options)
+def refusal(directory: Path, **given: Any) -> str:
+    """Return what Terraform has against the example with some attributes changed, or nothing.
+
+    A name that the example does not have is an attribute of ``job``.
+    """
+    values = example(OPTIONS[0])
+    for name, value in given.items():
+        (owner,) = [each for each in OBJECTS if name in values[each]] or ["job"]
+        values[owner] = {**values[owner], name: value}
+    shared = {
+        **{name: values[name] for name in ("aws_region", *OBJECTS)},
+        "given": {name: list(values[name]) for name in OBJECTS},
+        "runs_on": "container",
+        "interface_endpoints": [],
+    }
+    (directory / "given.tfvars.json").write_text(json.dumps(shared))
+    planned = terraform(directory, "plan", "-input=false", "-no-color", "-var-file=given.tfvars.json")
     return "" if planned.code == 0 else " ".join(planned.text.replace("│", " ").split())
+
+
+def test_example_is_accepted(shared_variables: Path) -> None:
+    assert refusal(shared_variables) == ""
+
+
+@pytest.mark.parametrize("owner", OBJECTS)
+def test_wrong_attributes_are_refused_by_their_names(shared_variables: Path, owner: str) -> None:
+    for name, value in WRONG_ATTRIBUTES[owner].items():
+        assert f"{owner}.{name} must " in refusal(shared_variables, **{name: value})
+
+
+def test_attribute_that_there_is_not_is_refused(shared_variables: Path) -> None:
+    assert "job must not have unknown attributes: compresion." in refusal(shared_variables, compresion="none")
 
 
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:AmazonMSK_writer-AbCdEf"
@@ -192,28 +228,30 @@ PORTS = {"iam": (9098, 9198), "tls": (9094, 9194), "scram": (9096, 9196), "plain
 
 @pytest.mark.parametrize("security", PORTS)
 @pytest.mark.parametrize("port", sorted(port for ports in PORTS.values() for port in ports))
-def test_security_and_port_go_together(variables_alone: Path, security: str, port: int) -> None:
+def test_security_and_port_go_together(shared_variables: Path, security: str, port: int) -> None:
     secret = SECRET if security == "scram" else ""
     # The second broker: a rule that looks at the first alone is none.
     brokers = f"b-1.example:{PORTS[security][0]},b-2.example:{port}"
-    said = refusal(variables_alone, kafka_security=security, kafka_bootstrap_servers=brokers, kafka_secret_arn=secret)
-    assert ("kafka_security must fit the ports" in said) == (port not in PORTS[security]), said
+    said = refusal(shared_variables, kafka_security=security, kafka_bootstrap_servers=brokers, kafka_secret_arn=secret)
+    assert ("job.kafka_security must fit the ports" in said) == (port not in PORTS[security]), said
     assert bool(said) == (port not in PORTS[security]), said
 
 
 @pytest.mark.parametrize(("security", "port", "secret"), [("scram", 9096, ""), ("iam", 9098, SECRET)])
-def test_secret_is_given_for_scram_and_only_there(variables_alone: Path, security: str, port: int, secret: str) -> None:
+def test_secret_is_given_for_scram_and_only_there(
+    shared_variables: Path, security: str, port: int, secret: str
+) -> None:
     given = {"kafka_security": security, "kafka_bootstrap_servers": f"b:{port}", "kafka_secret_arn": secret}
-    assert "kafka_secret_arn must be given where kafka_security is scram" in refusal(variables_alone, **given)
+    assert "job.kafka_secret_arn must be given if job.kafka_security is scram" in refusal(shared_variables, **given)
 
 
 @pytest.mark.parametrize(
     "name",
     ["KAFKA_TOPIC", "JOB_ID", "CHECKPOINT_TABLE", "S3_KEY", "KAFKA_PASSWORD", "CREATE_TOPIC", "limit", "NO_SUCH"],
 )
-def test_extra_environment_takes_no_setting_of_the_module_and_no_unknown_one(variables_alone: Path, name: str) -> None:
-    said = refusal(variables_alone, extra_environment=json.dumps({name: "1"}))
-    assert "extra_environment must have names of settings that no other variable sets" in said
+def test_extra_environment_takes_no_setting_of_the_module_and_no_unknown_one(shared_variables: Path, name: str) -> None:
+    said = refusal(shared_variables, extra_environment={name: "1"})
+    assert "job.extra_environment must have names of settings that no other attribute sets" in said
 
 
 @pytest.mark.parametrize(
@@ -229,12 +267,12 @@ def test_extra_environment_takes_no_setting_of_the_module_and_no_unknown_one(var
         ("PARTITIONS", "many"),
     ],
 )
-def test_extra_environment_takes_no_value_that_cannot_work_here(variables_alone: Path, name: str, value: str) -> None:
-    assert "extra_environment must have" in refusal(variables_alone, extra_environment=json.dumps({name: value}))
+def test_extra_environment_takes_no_value_that_cannot_work_here(shared_variables: Path, name: str, value: str) -> None:
+    assert "extra_environment must have" in refusal(shared_variables, extra_environment={name: value})
 
 
 def test_extra_environment_takes_every_setting_that_the_module_does_not_set(example_plan: Plan) -> None:
-    listed = set(re.findall(r'"([A-Z][A-Z_0-9]+)"', variables(TERRAFORM / OPTIONS[0])["extra_environment"]))
+    listed = set(re.findall(r'"([A-Z][A-Z_0-9]+)"', variables(SHARED)["job"].partition("validation {")[2]))
     set_here = set(example_plan.environment()) | {"INTERRUPTION_CHECK"}
     secret, without_use = {"KAFKA_USERNAME", "KAFKA_PASSWORD"}, {"CREATE_TOPIC", "CHECKPOINT_FILE"}
     settings = {name.upper() for name in JobSettings.model_fields}
@@ -243,13 +281,32 @@ def test_extra_environment_takes_every_setting_that_the_module_does_not_set(exam
 
 @pytest.mark.parametrize("option_name", OPTIONS)
 def test_every_variable_of_free_form_has_a_rule(option_name: str) -> None:
-    free = [name for name, text in variables(TERRAFORM / option_name).items() if "type        = bool" not in text]
+    elsewhere = {*OBJECTS, "aws_region"}
+    declared = {name: text for name, text in variables(TERRAFORM / option_name).items() if name not in elsewhere}
+    free = [name for name, text in declared.items() if "type        = bool" not in text]
     assert sorted(free) == sorted(checked(option_name))
+
+
+@pytest.mark.parametrize("owner", OBJECTS)
+def test_every_attribute_of_free_form_has_a_rule(owner: str) -> None:
+    free = {name for name, default in attributes(owner).items() if default not in {"true", "false"}}
+    assert free == set(re.findall(rf'error_message = "{owner}\.(\w+) must', variables(SHARED)[owner]))
+    assert free == set(WRONG_ATTRIBUTES[owner])
+
+
+@pytest.mark.parametrize("owner", OBJECTS)
+def test_every_attribute_is_described_and_used(owner: str) -> None:
+    described = variables(SHARED)[owner].partition("TEXT\n")[2].partition("TEXT\n")[0]
+    used = (SHARED / "main.tf").read_text()
+    for name in attributes(owner):
+        assert f"`{name}`" in described
+        assert re.search(rf"\bvar\.{owner}\.{name}\b", used), name
 
 
 def test_variables_that_options_share_are_the_same() -> None:
     first, *others = [variables(TERRAFORM / option) for option in OPTIONS]
-    shared = {"job_id", *PLANNED_NAMES, *(set(first) & set(others[0]) & set(others[1]) - {"max_runs"})}
+    shared = set(first) & set(others[0]) & set(others[1]) - {"max_runs"}
+    assert shared >= {*OBJECTS, "aws_region", "image_tag", "job_timeout_s"}
     for other in others:
         assert {name: first[name] for name in shared} == {name: other[name] for name in shared}
 
@@ -259,7 +316,7 @@ def test_what_is_declared_is_used(directory: Path) -> None:
     text = "\n".join(path.read_text() for path in directory.glob("*.tf"))
     for name in variables(directory):
         outside = re.sub(rf'^variable "{name}" \{{\n.*?^\}}', "", text, flags=re.MULTILINE | re.DOTALL)
-        assert re.search(rf"\bvar\.{name}\b", outside), f"variable {name}"
+        assert name == "given" or re.search(rf"\bvar\.{name}\b", outside), f"variable {name}"
     for block in re.findall(r"^locals \{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL):
         for name in re.findall(r"^  (\w+) +=", block, re.MULTILINE):
             assert f"local.{name}" in text, f"local {name}"

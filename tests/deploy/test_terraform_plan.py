@@ -18,7 +18,7 @@ from sequencer.settings import JobSettings
 from tests.support.terraform.fake_iam import Call, Context, allows
 from tests.support.terraform.fake_metric_math import alarms, metrics_of
 from tests.support.terraform.plan import Plan, Statement
-from tests.support.terraform.program import EXAMPLE, OPTIONS, TERRAFORM, terraform
+from tests.support.terraform.program import EXAMPLE, OPTIONS, TERRAFORM, changed, terraform
 
 JOB_GROUP = "fake-id-of-aws_security_group-csvpipe-big-job"
 KEY = "fake-arn-of-aws_kms_key-"
@@ -189,7 +189,7 @@ def test_subnet_that_cannot_pull_the_image_is_refused_by_its_name(
     cut_off: str, has_a_way: str, prepared_option: Callable[[str], Path], planned: Callable[..., Plan]
 ) -> None:
     subnets = {"subnet_ids": json.dumps([has_a_way, cut_off])}
-    arguments = [f"-var-file={EXAMPLE}", "-var=image_tag=x", f"-var=subnet_ids={subnets['subnet_ids']}"]
+    arguments = [f"-var-file={EXAMPLE}", "-var=image_tag=x", *changed(OPTIONS[0], **subnets)]
     refused = terraform(prepared_option(OPTIONS[0]), "plan", "-input=false", "-no-color", *arguments, provider=True)
     assert refused.code != 0
     said = " ".join(refused.text.replace("│", " ").split())

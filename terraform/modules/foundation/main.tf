@@ -1,44 +1,44 @@
-# What a job has wherever it runs: key, network, rights, checkpoints, image, logs, alarms, dashboard, settings.
+# What a job needs wherever it runs: key, network, permissions, checkpoints, image, logs, alarms, dashboard and settings.
 locals {
-  name           = "csvpipe-${var.job_id}"
+  name           = "csvpipe-${var.job.job_id}"
   namespace      = "csvpipe"
-  log_group_name = "/csvpipe/${var.job_id}"
-  dead_letters   = var.on_bad_row == "dead-letter"
-  dlq            = "${var.kafka_topic}-dlq"
-  kafka_ports    = distinct([for broker in split(",", var.kafka_bootstrap_servers) : tonumber(split(":", trimspace(broker))[1])])
+  log_group_name = "/csvpipe/${var.job.job_id}"
+  dead_letters   = var.job.on_bad_row == "dead-letter"
+  dlq            = "${var.job.kafka_topic}-dlq"
+  kafka_ports    = distinct([for broker in split(",", var.job.kafka_bootstrap_servers) : tonumber(split(":", trimspace(broker))[1])])
 
-  # What is read, in order; SOURCE replaces s3_bucket and s3_key.
-  has_source = contains(keys(var.extra_environment), "SOURCE")
-  uris       = split(" ", local.has_source ? var.extra_environment["SOURCE"] : "s3://${var.s3_bucket}/${var.s3_key}")
+  # The objects to read, in order; SOURCE replaces s3_bucket and s3_key.
+  has_source = contains(keys(var.job.extra_environment), "SOURCE")
+  uris       = split(" ", local.has_source ? var.job.extra_environment["SOURCE"] : "s3://${var.job.s3_bucket}/${var.job.s3_key}")
   sources    = [for uri in local.uris : regex("^s3://(?P<bucket>[^/]+)/(?P<key>.*)$", uri)]
-  schema     = try(regex("^s3://(?P<bucket>[^/]+)/(?P<key>.+)$", var.extra_environment["SCHEMA_FILE"]), null)
-  partitions = tonumber(lookup(var.extra_environment, "PARTITIONS", "1"))
+  schema     = try(regex("^s3://(?P<bucket>[^/]+)/(?P<key>.+)$", var.job.extra_environment["SCHEMA_FILE"]), null)
+  partitions = tonumber(lookup(var.job.extra_environment, "PARTITIONS", "1"))
 
-  # Every name is a setting of sequencer/settings.py; a test holds them together.
-  environment = merge(var.extra_environment, local.has_source ? {} : { S3_BUCKET = var.s3_bucket, S3_KEY = var.s3_key }, {
+  # Every name is a setting of sequencer/settings.py; a test compares them.
+  environment = merge(var.job.extra_environment, local.has_source ? {} : { S3_BUCKET = var.job.s3_bucket, S3_KEY = var.job.s3_key }, {
     AWS_REGION              = var.aws_region
-    KAFKA_BOOTSTRAP_SERVERS = var.kafka_bootstrap_servers
-    KAFKA_TOPIC             = var.kafka_topic
-    KAFKA_PARTITION         = tostring(var.kafka_partition)
-    KAFKA_SECURITY          = var.kafka_security
-    JOB_ID                  = var.job_id
-    MODE                    = var.mode
-    FENCE                   = tostring(var.fence)
-    REQUIRE_DURABLE_TOPIC   = tostring(var.require_durable_topic)
-    COMPRESSION             = var.compression
-    ON_BAD_ROW              = var.on_bad_row
+    KAFKA_BOOTSTRAP_SERVERS = var.job.kafka_bootstrap_servers
+    KAFKA_TOPIC             = var.job.kafka_topic
+    KAFKA_PARTITION         = tostring(var.job.kafka_partition)
+    KAFKA_SECURITY          = var.job.kafka_security
+    JOB_ID                  = var.job.job_id
+    MODE                    = var.job.mode
+    FENCE                   = tostring(var.job.fence)
+    REQUIRE_DURABLE_TOPIC   = tostring(var.job.require_durable_topic)
+    COMPRESSION             = var.job.compression
+    ON_BAD_ROW              = var.job.on_bad_row
     DEAD_LETTER_TOPIC       = local.dlq
     CHECKPOINT_TABLE        = module.checkpoint_table.name
     CLOUDWATCH_NAMESPACE    = local.namespace
-    COST_PER_HOUR           = tostring(var.cost_per_hour)
+    COST_PER_HOUR           = tostring(var.job.cost_per_hour)
     LOG_FORMAT              = "json"
     STOP_WITHIN_S           = "90"
     STOPPED_EXIT_CODE       = "75"
   })
-  # Never in the environment of a definition, which many may read: fetched when the container starts.
-  secrets = var.kafka_security != "scram" ? {} : {
-    KAFKA_USERNAME = "${var.kafka_secret_arn}:username::"
-    KAFKA_PASSWORD = "${var.kafka_secret_arn}:password::"
+  # Not in the environment of the definition, which many people may read: fetched when the container starts.
+  secrets = var.job.kafka_security != "scram" ? {} : {
+    KAFKA_USERNAME = "${var.job.kafka_secret_arn}:username::"
+    KAFKA_PASSWORD = "${var.job.kafka_secret_arn}:password::"
   }
 }
 
@@ -56,13 +56,13 @@ module "network" {
 
   name                    = local.name
   aws_region              = var.aws_region
-  vpc_id                  = var.vpc_id
-  subnet_ids              = var.subnet_ids
+  vpc_id                  = var.network.vpc_id
+  subnet_ids              = var.network.subnet_ids
   kafka_ports             = local.kafka_ports
-  kafka_security_group_id = var.kafka_security_group_id
-  create_vpc_endpoints    = var.create_vpc_endpoints
-  interface_endpoints     = concat(var.interface_endpoints, var.kafka_security == "scram" ? ["secretsmanager"] : [])
-  route_table_ids         = var.route_table_ids
+  kafka_security_group_id = var.network.kafka_security_group_id
+  create_vpc_endpoints    = var.network.create_vpc_endpoints
+  interface_endpoints     = concat(var.interface_endpoints, var.job.kafka_security == "scram" ? ["secretsmanager"] : [])
+  route_table_ids         = var.network.route_table_ids
 }
 
 module "checkpoint_table" {
@@ -84,13 +84,13 @@ module "monitoring" {
 
   name               = local.name
   namespace          = local.namespace
-  job_id             = var.job_id
+  job_id             = var.job.job_id
   log_group_name     = local.log_group_name
-  log_retention_days = var.log_retention_days
+  log_retention_days = var.monitoring.log_retention_days
   kms_key_arn        = module.encryption.key_arn
-  alarm_email        = var.alarm_email
+  alarm_email        = var.monitoring.alarm_email
   has_events         = var.has_events
-  monthly_budget_usd = var.monthly_budget_usd
+  monthly_budget_usd = var.monitoring.monthly_budget_usd
 }
 
 module "dashboard" {
@@ -98,7 +98,7 @@ module "dashboard" {
 
   name       = local.name
   namespace  = local.namespace
-  job_id     = var.job_id
+  job_id     = var.job.job_id
   aws_region = var.aws_region
 }
 
@@ -108,19 +108,19 @@ module "iam" {
   name                     = local.name
   runs_on                  = var.runs_on
   aws_region               = var.aws_region
-  job_id                   = var.job_id
+  job_id                   = var.job.job_id
   sources                  = local.sources
   schema                   = local.schema
-  s3_kms_key_arn           = var.s3_kms_key_arn
-  kafka_security           = var.kafka_security
-  kafka_secret_arn         = var.kafka_secret_arn
-  kafka_secret_kms_key_arn = var.kafka_secret_kms_key_arn
-  msk_cluster_arn          = var.msk_cluster_arn
-  kafka_topic              = var.kafka_topic
+  s3_kms_key_arn           = var.job.s3_kms_key_arn
+  kafka_security           = var.job.kafka_security
+  kafka_secret_arn         = var.job.kafka_secret_arn
+  kafka_secret_kms_key_arn = var.job.kafka_secret_kms_key_arn
+  msk_cluster_arn          = var.job.msk_cluster_arn
+  kafka_topic              = var.job.kafka_topic
   dead_letter_topic        = local.dlq
   dead_letters             = local.dead_letters
-  mode                     = var.mode
-  fence                    = var.fence
+  mode                     = var.job.mode
+  fence                    = var.job.fence
   partitions               = local.partitions
   checkpoint_table_arn     = module.checkpoint_table.arn
   namespace                = local.namespace

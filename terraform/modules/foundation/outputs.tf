@@ -14,7 +14,7 @@ output "environment" {
 }
 
 output "secrets" {
-  description = "Settings of the job that are fetched from Secrets Manager, by name; where they lie is in the form of ECS and Batch."
+  description = "Settings of the job that are fetched from Secrets Manager: name and reference in the format of ECS and Batch."
   value       = local.secrets
 }
 
@@ -34,12 +34,12 @@ output "job_role_name" {
 }
 
 output "execution_role_arn" {
-  description = "ARN of the role that starts the container; empty on an instance."
+  description = "ARN of the role that starts the container; empty for an instance."
   value       = module.iam.execution_role_arn
 }
 
 output "repository_url" {
-  description = "Where images are pushed to and pulled from, without the tag."
+  description = "URL of the image repository, without a tag."
   value       = module.image_repository.url
 }
 
@@ -49,7 +49,7 @@ output "checkpoint_table" {
 }
 
 output "log_group_name" {
-  description = "Where the job logs."
+  description = "Name of the log group."
   value       = module.monitoring.log_group_name
 }
 
@@ -61,4 +61,9 @@ output "alarm_topic_arn" {
 output "dashboard" {
   description = "Name of the dashboard."
   value       = module.dashboard.name
+}
+
+output "kafka_secret_arn" {
+  description = "ARN of the secret with Kafka's user and password, or empty."
+  value       = var.job.kafka_secret_arn
 }

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from stack.component import Report, StackContext
 from stack.components.kafka import Kafka
+from stack.errors import ProcessDiedError
 from stack.local import LocalStack
 from stack.ports import free_ports
 from tests.support.network.line import Line, network_line
@@ -96,6 +97,12 @@ class KafkaCluster(KafkaBroker):
             for started in [pool.submit(node.start) for node in self.nodes.values()]:
                 started.result()
 
+    def kill_all(self) -> None:
+        """Kill every node that is not dead already."""
+        for node in self.nodes.values():
+            with suppress(ProcessDiedError):
+                node.kill()
+
     def freeze(self, number: int) -> None:
         """Stop a node's process; whoever is connected to it is told nothing."""
         for pid in self._pids(number):
@@ -140,6 +147,8 @@ def kafka_cluster(root: Path) -> Iterator[KafkaCluster]:
             stack.callback(node.stop)
             stacks.append(node)
         cluster = KafkaCluster(stacks, lines)
+        # In order, the last node would wait half a minute for a quorum that is gone.
+        stack.callback(cluster.kill_all)
         cluster.start_all()
         yield cluster
 

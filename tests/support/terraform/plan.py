@@ -21,8 +21,14 @@ class Statement:
 class Plan:
     """A plan as ``terraform show -json`` gives it."""
 
-    def __init__(self, made: dict[str, Any]) -> None:
+    def __init__(self, made: dict[str, Any], *, renamed: tuple[str, str] = ("", "")) -> None:
         self._made = made
+        self._renamed = renamed
+
+    def renamed(self, old: str, new: str) -> Plan:
+        """Return the plan as if ``new`` had been given instead of ``old``, a word that is nothing but that value."""
+        made: dict[str, Any] = json.loads(json.dumps(self._made).replace(old, new))
+        return Plan(made, renamed=(old, new))
 
     def all(self, kind: str) -> list[dict[str, Any]]:
         """Return the planned values of all resources of a type."""
@@ -89,7 +95,9 @@ class Plan:
     def user_data(self) -> str:
         """Return what the machine runs at its start."""
         (template,) = self.all("aws_launch_template")
-        return base64.b64decode(template["user_data"]).decode()
+        text = base64.b64decode(template["user_data"]).decode()
+        old, new = self._renamed
+        return text.replace(old, new) if old else text
 
     def _resources(self) -> Iterator[dict[str, Any]]:
         return _walk(self._made["planned_values"]["root_module"])

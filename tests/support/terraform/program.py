@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -110,9 +111,41 @@ def prepared(option: str, work: Path) -> Path:
     return copy / option
 
 
+def example(option: str) -> dict[str, Any]:
+    """Return the values of an option's example; those of ``job``, ``network`` and ``monitoring`` are objects.
+
+    Every value in that file is JSON but for the two forms of names: ``name = value`` and ``name = {`` to ``}``.
+    """
+    text = (TERRAFORM / option / EXAMPLE).read_text()
+    objects = dict(re.findall(r"^(\w+) = \{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL))
+    found: dict[str, Any] = {name: _values(body, indent="  ") for name, body in objects.items()}
+    return found | {name: value for name, value in _values(text).items() if name not in found}
+
+
+def _values(text: str, *, indent: str = "") -> dict[str, Any]:
+    lines = re.findall(rf"^{indent}(\w+) += (.*[^{{])$|^{indent}(\w+) += (\{{\}})$", text, re.MULTILINE)
+    return {name or other: json.loads(value or empty) for name, value, other, empty in lines}
+
+
+def changed(option: str, **variables: str) -> list[str]:
+    """Return the options that change the example: variables, and attributes of its objects by their names."""
+    known = example(option)
+    owners = {name: owner for owner, value in known.items() if isinstance(value, dict) for name in value}
+    objects: dict[str, dict[str, Any]] = {}
+    given = []
+    for name, text in variables.items():
+        if owner := owners.get(name):
+            before = known[owner][name]
+            value = text if isinstance(before, str) else json.loads(text)
+            objects.setdefault(owner, dict(known[owner]))[name] = value
+        else:
+            given.append(f"-var={name}={text}")
+    return [*given, *(f"-var={owner}={json.dumps(value)}" for owner, value in objects.items())]
+
+
 def plan(directory: Path, *options: str, **variables: str) -> dict[str, Any]:
     """Return the plan, as JSON, for the example with ``variables`` changed; ``options`` are those of ``plan``."""
-    given = [f"-var={name}={value}" for name, value in {"image_tag": "0123456789ab", **variables}.items()]
+    given = changed(directory.name, **{"image_tag": "0123456789ab", **variables})
     terraform_ok(
         directory,
         *("plan", "-input=false", "-no-color", f"-var-file={EXAMPLE}", "-out=plan", *options, *given),
