@@ -1,4 +1,4 @@
-"""The running uploader and its OpenAPI document agree, over thousands of calls that the document allows or forbids."""
+"""The running uploader and its OpenAPI document agree, over hundreds of calls that the document allows or forbids."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.uploader.server import RunningUploader, running_uploader
 _HOOKS = "tests.support.uploader.schemathesis_hooks"
 _CONFIGURATION = Path(__file__).parents[1] / "support" / "uploader" / "schemathesis.toml"
 _MAX_CHUNKS = 50
-_LEAST_CASES = 2_000
+_LEAST_CASES = 700
 
 
 def test_every_answer_is_as_documented(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def _run_schemathesis(uploader: RunningUploader, directory: Path) -> subprocess.
             "--checks",
             "all",
             "--max-examples",
-            "150",
+            "50",
             "--seed",
             "20261128",
             "--no-color",

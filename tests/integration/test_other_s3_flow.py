@@ -21,7 +21,7 @@ from tests.integration.test_nifi_flow import (  # noqa: F401  pytest finds them 
 )
 from tests.support.nifi.server import NiFiServer
 from tests.support.s3.seaweedfs import SeaweedServer, running_seaweedfs
-from tests.support.services import MinioServer, running_stack
+from tests.support.services import MinioServer
 
 
 class NiFiOnSeaweedFS(NiFiServer):
@@ -40,12 +40,10 @@ class NiFiOnSeaweedFS(NiFiServer):
 
 
 @pytest.fixture(scope="module")
-def nifi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NiFiServer]:
-    """Give a real NiFi whose flow writes to SeaweedFS."""
-    with (
-        running_seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as store,
-        running_stack(tmp_path_factory.mktemp("nifi"), ["nifi"]) as stack,
-    ):
-        server = NiFiOnSeaweedFS(stack).on(store)
+def nifi(nifi: NiFiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NiFiServer]:
+    """Give the NiFi of all tests with a flow that writes to SeaweedFS, and their flow again in the end."""
+    with running_seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as store:
+        server = NiFiOnSeaweedFS(nifi.stack).on(store)
         server.deploy()
         yield server
+        nifi.deploy()
