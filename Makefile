@@ -53,21 +53,31 @@ format: setup ## Format the code and mend what ruff can mend
 check: lint ## Everything that needs no service, in under two minutes
 	$(RUN) pytest $(SERVICE_FREE)
 
-# Several runs of pytest: the services of one are gone before those of the next start.
 .PHONY: test
 test: lint ## Everything: check, and the tests on the real services
 	$(RUN) csvpipe stack prepare
-	$(RUN) pytest $(SERVICE_FREE) tests/integration
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-deploy test-chaos
+	$(RUN) pytest $(SERVICE_FREE)
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-pipelines test-deployment
+
+# Both mostly wait for services, so `test` runs them side by side. Within each the services of one run of pytest are gone
+# before those of the next start.
+.PHONY: test-pipelines test-deployment
+test-pipelines:
+	$(RUN) pytest tests/integration
 	$(RUN) pytest tests/e2e
 
-# Both mostly wait, so `test` runs them side by side.
-.PHONY: test-deploy test-chaos
-test-deploy:
+test-deployment:
 	$(RUN) pytest tests/deploy
-
-test-chaos:
 	$(RUN) pytest tests/chaos
+
+.PHONY: coverage
+coverage: setup ## Branch coverage of the product by the service-free tests and tests/integration: htmlcov/index.html
+	$(RUN) csvpipe stack prepare
+	$(RUN) coverage erase
+	$(RUN) coverage run -m pytest $(SERVICE_FREE) tests/integration
+	$(RUN) coverage combine --quiet
+	$(RUN) coverage html --quiet
+	$(RUN) coverage report
 
 # Not part of `test`: it compiles an API server, 6 to 7 minutes on two cores the first time.
 .PHONY: test-kubernetes

@@ -23,7 +23,7 @@ from tests.support.services import KafkaBroker
 from tests.support.waiting import wait_until
 
 ROWS_FOR_EACH_KILL = 100_000
-SPARE_ROWS = 300_000
+SPARE_ROWS = 200_000
 """So that the job is not done before its last kill, however fast it is."""
 TRY_AGAIN = 75
 
@@ -100,7 +100,7 @@ def test_broker_that_dies_and_comes_back_under_a_running_job_costs_no_row(
     kafka_broker: KafkaBroker, tmp_path: Path, mode: str
 ) -> None:
     rig = SequencerRig(kafka_broker, tmp_path, environment={"DELIVERY_TIMEOUT_S": "60", "LEASE_S": "120"})
-    rows = 600_000
+    rows = 300_000
     rig.write_source(rows)
     with rig.start("--mode", mode, "--checkpoint-interval", "5000") as process:
         for harm in (kill_broker, restart_broker):
@@ -117,7 +117,7 @@ def test_broker_that_falls_silent_for_too_long_ends_the_job_and_the_next_goes_on
     kafka_broker: KafkaBroker, tmp_path: Path, mode: str
 ) -> None:
     rig = SequencerRig(kafka_broker, tmp_path, environment={"RETRIES": "0"})
-    rows = 600_000
+    rows = 300_000
     rig.write_source(rows)
     with rig.start("--mode", mode, "--checkpoint-interval", "5000") as process:
         wait_until(lambda: _sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
@@ -137,7 +137,7 @@ def test_process_stopped_beyond_its_lease_sends_nothing_when_it_wakes_up(
     kafka_broker: KafkaBroker, tmp_path: Path, mode: str
 ) -> None:
     rig = SequencerRig(kafka_broker, tmp_path)
-    rows = 600_000
+    rows = 300_000
     rig.write_source(rows)
     options = ("--mode", mode, "--checkpoint-interval", "5000")
     with rig.start(*options) as stale:

@@ -99,6 +99,13 @@ class SequencerRig:
         admin = AdminClient({"bootstrap.servers": self.broker.bootstrap})
         for made in admin.create_topics([NewTopic(name, partitions, self.broker.replicas)]).values():
             made.result(30)
+
+        def is_known() -> bool:
+            topic = admin.list_topics(name, timeout=10).topics[name]
+            return topic.error is None and len(topic.partitions) == partitions
+
+        # The controller answers first; the brokers learn of the topic some milliseconds later.
+        wait_until(is_known, what=f"{name} is known to the brokers", deadline_s=60, poll_s=0.01)
         return name
 
     def set_topic(self, option: str, value: str) -> None:
