@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks.http_client import BOUNDARY, HOST, probing_health
 from benchmarks.server_process import Server, uvicorn
 from csvpipe.commands.serve import HTTP_PROTOCOL
-from uploader.runtime.open_file_limit import raise_handle_limit
+from uploader.runtime.open_file_limit import raise_open_file_limit
 
 _MB = 10**6
 _FLOOD_MB = 50
@@ -146,7 +146,7 @@ def measure(server: Server, attack: Attack) -> str:
 def main() -> None:
     """Run every attack and print the table."""
     print(f"{platform.platform()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
-    raise_handle_limit()
+    raise_open_file_limit()
     start = uvicorn(
         "uploader.app:create_app",
         *("--http", HTTP_PROTOCOL, "--ws", "none", "--factory"),

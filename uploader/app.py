@@ -20,16 +20,16 @@ from fastapi_offline import FastAPIOffline
 from uploader.api.middleware.body_limit import BodyLimit
 from uploader.api.middleware.download_spans import DownloadSpans
 from uploader.api.middleware.request_metrics import RequestMetrics
+from uploader.api.middleware.upgrade_offers import UpgradeOffers
 from uploader.api.openapi import operation_id, render_document
 from uploader.api.problems import add_problem_handlers
 from uploader.api.routes import chunks, health, metrics, upload, uploads
-from uploader.disk.ballast import Ballast
+from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import ChunkFiles
-from uploader.disk.directory_lock import share_directory
+from uploader.disk.directory_lock import lock_shared
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import ManifestUnavailableError
-from uploader.http.limits import HttpLimits
-from uploader.http.upgrade_offers import UpgradeOffers
+from uploader.http.http_limits import HttpLimits
 from uploader.ingest.concurrency_limit import ConcurrencyLimit
 from uploader.kafka.kafka_publisher import KafkaPublisher
 from uploader.kafka.publisher import Publisher
@@ -38,7 +38,7 @@ from uploader.monitoring.gauges import DiskLimits, ReplicaGauges
 from uploader.monitoring.measured_publisher import MeasuredPublisher
 from uploader.monitoring.readiness import KafkaProbe, Readiness
 from uploader.runtime.blocking_pool import BlockingPool
-from uploader.runtime.clock import Clock, DistinctMoments, utc_now
+from uploader.runtime.clock import Clock, IncreasingClock, utc_now
 from uploader.runtime.logging import configure_logging
 from uploader.runtime.periodic_task import PeriodicTask
 from uploader.settings import Settings, SettingsError, load_settings
@@ -93,7 +93,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         async with AsyncExitStack() as stack:
             await _start(app, stack, settings=settings, publisher=publisher, clock=clock, intervals=intervals)
-            yield HttpLimits.of(settings).as_state()
+            yield HttpLimits.from_settings(settings).as_state()
             _log.info("Stopping")
 
     app = FastAPIOffline(
@@ -108,7 +108,7 @@ def create_app(
     )
     app.openapi = partial(render_document, app)  # type: ignore[method-assign]  # as FastAPI's documentation has it
     app.state.settings = settings
-    app.state.moments = DistinctMoments(clock)
+    app.state.moments = IncreasingClock(clock)
     app.state.upload_slots = ConcurrencyLimit(limit=settings.max_concurrent_uploads)
     if settings.otel_exporter_otlp_endpoint is not None:
         app.add_middleware(DownloadSpans)
@@ -137,12 +137,12 @@ async def _start(
     # One thread for each upload that is announced, and one for each loop: none waits for another.
     threads = BlockingPool(name="uploader", size=settings.max_concurrent_uploads + 5)
     stack.push_async_callback(threads.close)
-    await threads.run(files.make_root)
-    shared = await threads.run(share_directory, settings.temp_dir)
+    await threads.run(files.create_root)
+    shared = await threads.run(lock_shared, settings.temp_dir)
     stack.callback(os.close, shared)
     app.state.spans = spans = open_spans(settings)
     stack.push_async_callback(threads.run, spans.close)
-    ballast = Ballast(settings.ballast_path, size_bytes=settings.ballast_bytes)
+    ballast = BallastFile(settings.ballast_path, size_bytes=settings.ballast_bytes)
     await threads.run(make_room, files=files, ballast=ballast)
     store = await threads.run(open_store, settings.store_url)
     stack.push_async_callback(threads.run, store.close)
@@ -155,20 +155,20 @@ async def _start(
     await threads.run(recover, store=store, files=files, cleaner=cleaner, replica=replica.name, clock=clock)
     replicas = Replicas(store=store, replica=replica, clock=clock)
     await threads.run(_check_in_or_log, replicas)
-    await threads.run(ballast.fill)
+    await threads.run(ballast.create)
     event_loop = asyncio.get_running_loop()
 
     def loop(
         name: str, step: Callable[[], bool], interval_s: float, longest_s: float = intervals.longest_s
     ) -> PeriodicTask:
-        return PeriodicTask(name=name, step=step, threads=threads, interval_s=interval_s, longest_s=longest_s)
+        return PeriodicTask(name=name, step=step, pool=threads, interval_s=interval_s, longest_s=longest_s)
 
     announcing = loop("outbox", outbox.run_pass, intervals.outbox_s)
 
-    def poke_outbox() -> None:
-        event_loop.call_soon_threadsafe(announcing.poke)
+    def wake_outbox() -> None:
+        event_loop.call_soon_threadsafe(announcing.wake)
 
-    probe = KafkaProbe(publisher, on_return=poke_outbox)
+    probe = KafkaProbe(publisher, on_return=wake_outbox)
     reconciler = Reconciler(
         store=store,
         replica=replica,
@@ -177,7 +177,7 @@ async def _start(
         clock=clock,
     )
     stack.push_async_callback(threads.run, _drop_leases, cleaner, reconciler)
-    app.state.poke_outbox = poke_outbox
+    app.state.wake_outbox = wake_outbox
     app.state.readiness = Readiness(
         kafka=probe, store=store, files=files, min_free_disk_bytes=settings.min_free_disk_bytes
     )
@@ -246,7 +246,7 @@ def _check_in_or_log(replicas: Replicas) -> None:
 
 
 def _cleaner(
-    settings: Settings, *, store: Store, files: ChunkFiles, ballast: Ballast, replica: ReplicaIdentity, clock: Clock
+    settings: Settings, *, store: Store, files: ChunkFiles, ballast: BallastFile, replica: ReplicaIdentity, clock: Clock
 ) -> Cleaner:
     return Cleaner(
         store=store,

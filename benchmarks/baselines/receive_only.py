@@ -10,10 +10,10 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request
 
-from uploader.disk.staging import receiving_directory
-from uploader.http.body import StreamedBody
-from uploader.http.direct_body import take_body
-from uploader.ingest.receiver import receive_upload
+from uploader.disk.staging_directory import open_staging
+from uploader.http.direct_body import take_direct_body
+from uploader.http.request_body import StreamedBody
+from uploader.ingest.upload_receiver import receive_upload
 from uploader.settings import Settings
 
 app = FastAPI()
@@ -24,8 +24,8 @@ async def receive(request: Request) -> dict[str, object]:
     """Receive, and throw the result away."""
     settings = Settings(temp_dir=Path(os.environ["BENCH_DIR"]) / "chunks")
     upload_id = uuid.uuid4().hex
-    async with receiving_directory(settings.temp_dir, upload_id) as directory:
-        body = take_body(request.scope) or StreamedBody(request.stream())
+    async with open_staging(settings.temp_dir, upload_id) as directory:
+        body = take_direct_body(request.scope) or StreamedBody(request.stream())
         _, result = await receive_upload(
             body=body,
             headers=request.headers,

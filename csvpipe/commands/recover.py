@@ -17,7 +17,7 @@ from csvpipe.commands.serve import read_settings
 from csvpipe.console import messages, output, record_progress
 from csvpipe.exits import CommandError, ConfigurationError
 from uploader.disk.chunk_files import ChunkFiles
-from uploader.disk.directory_lock import own_directory
+from uploader.disk.directory_lock import lock_exclusively
 from uploader.runtime.clock import utc_now
 from uploader.settings import Settings, SettingsError
 from uploader.store.sql import SqlStore, open_store
@@ -44,7 +44,7 @@ def command(
     """
     settings = read_settings()
     try:
-        with own_directory(settings.temp_dir):
+        with lock_exclusively(settings.temp_dir):
             findings = _recover(settings, dry_run=dry_run)
     except SettingsError as error:
         raise ConfigurationError(error.detail) from error

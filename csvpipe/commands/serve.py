@@ -11,11 +11,11 @@ import uvicorn
 
 from csvpipe.exits import ConfigurationError
 from uploader.monitoring.multiprocess import shared_counters
-from uploader.runtime.open_file_limit import raise_handle_limit
+from uploader.runtime.open_file_limit import raise_open_file_limit
 from uploader.settings import Settings, SettingsError, load_settings
 from uploader.tracing import check_tracing
 
-HTTP_PROTOCOL = "uploader.http.protocol:DirectBodyProtocol"
+HTTP_PROTOCOL = "uploader.http.direct_body_protocol:DirectBodyProtocol"
 """What uvicorn speaks HTTP with; with its own protocols the uploader receives more slowly, and bounds less."""
 
 
@@ -31,7 +31,7 @@ def command(
     TERM or Ctrl-C stops it. An upload that does not end within --grace seconds is given up; nothing remains of it.
     """
     settings = read_settings(host=host, port=port)
-    raise_handle_limit()
+    raise_open_file_limit()
     with shared_counters():
         uvicorn.run(
             "uploader.app:create_app",

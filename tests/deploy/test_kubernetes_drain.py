@@ -19,7 +19,7 @@ import pytest
 from tests.support.kubernetes.manifests import Manifests
 from tests.support.uploader.server import running_uploader
 from tests.support.waiting import wait_until
-from uploader.disk.staging import RECEIVING
+from uploader.disk.directories import STAGING
 
 WAIT_FOR_PROXIES = "sleep 10\n"
 LONGEST = "timeout 840 "
@@ -56,7 +56,7 @@ class SlowUpload:
 
 
 def is_receiving(temp_dir: Path) -> bool:
-    directory = temp_dir / RECEIVING
+    directory = temp_dir / STAGING
     return directory.is_dir() and any(directory.iterdir())
 
 
@@ -113,7 +113,7 @@ def test_hook_does_not_wait_where_nothing_comes_in(hanoi: Manifests, tmp_path: P
 
 
 def test_hook_ends_well_where_an_upload_takes_too_long(hanoi: Manifests, tmp_path: Path) -> None:
-    (tmp_path / RECEIVING / ("0" * 32)).mkdir(parents=True)
+    (tmp_path / STAGING / ("0" * 32)).mkdir(parents=True)
     with draining(hanoi, tmp_path, longest="timeout 1 ") as hook:
         assert hook.wait(timeout=60) == 0
 

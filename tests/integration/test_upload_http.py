@@ -20,7 +20,7 @@ from csvpipe.commands.serve import HTTP_PROTOCOL
 from tests.support.uploader.ingest import form
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
-from uploader.disk.staging import StagingDirectory
+from uploader.disk.staging_directory import StagingDirectory
 
 LONE_SURROGATE = b"\x00\xd8"
 ROWS = b"id,name\n" + b"".join(b"%d,name of %d\n" % (row, row) for row in range(1, 1001))

@@ -25,8 +25,8 @@ from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.uploads import SettableClock, cut_result, upload_records, write_chunks
 from tests.support.waiting import wait_until
 from uploader.app import Intervals
+from uploader.disk.directories import LOCK_FILE
 from uploader.disk.manifest_file import MANIFEST_FILE, dump_manifest, write_manifest
-from uploader.disk.staging import LOCK_FILE
 from uploader.store.sql import open_store
 
 CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(1, 7))
@@ -233,7 +233,7 @@ class TestCommand:
         finished = recover(temp_dir, "--json", **database)
         [found] = json.loads(finished.stdout)["uploads"]
         assert found["chunks"] == {"stored": 1, "failed": 1, "cleaned": 1}
-        assert found["notes"] == ["chunk 2: its file is gone from the uploader's disk"]
+        assert found["notes"] == ["chunk 2: its file is missing from the uploader's disk"]
         assert not (temp_dir / upload_id / LOCK_FILE).exists()
 
     def test_key_that_another_upload_has_now_stays_there(self, tmp_path: Path, database: dict[str, str]) -> None:

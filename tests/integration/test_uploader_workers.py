@@ -22,8 +22,8 @@ from tests.support.kafka.topics import announcements
 from tests.support.services import KafkaBroker, running_stack
 from tests.support.uploader.postgres import PostgresServer
 from tests.support.waiting import wait_until
+from uploader.disk.directories import LOCK_FILE, STAGING
 from uploader.disk.manifest_file import MANIFEST_FILE
-from uploader.disk.staging import LOCK_FILE, RECEIVING
 
 WORKERS = 3
 CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(1, 11))
@@ -64,9 +64,9 @@ class Workers:
 
     def directories(self) -> set[str]:
         """Return what lies on the disk, but for the database."""
-        found = {path.name for path in self.temp_dir.iterdir() if path.is_dir() and path.name != RECEIVING}
-        receiving = self.temp_dir / RECEIVING
-        return found | ({f"{RECEIVING}/{path.name}" for path in receiving.iterdir()} if receiving.exists() else set())
+        found = {path.name for path in self.temp_dir.iterdir() if path.is_dir() and path.name != STAGING}
+        receiving = self.temp_dir / STAGING
+        return found | ({f"{STAGING}/{path.name}" for path in receiving.iterdir()} if receiving.exists() else set())
 
     def make_leftovers_look_old(self) -> None:
         """Put back the time of what kills have left: it is kept for a minute, as a commit may still be under way."""

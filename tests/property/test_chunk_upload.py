@@ -22,7 +22,8 @@ from tests.property.scan_reference import rows_of_python
 from tests.support.uploader.ingest import Received, cut_up, form, receive, settings_for, stream
 from uploader.domain.cutting import ChunkType
 from uploader.errors import InvalidCsvError
-from uploader.ingest.chunking import blocks, plan
+from uploader.ingest.chunking import chunk_plan
+from uploader.ingest.pipeline import blocks
 
 _FIELDS = st.text(alphabet=st.sampled_from('ab",;|\t\r\n é'), max_size=6)
 _DELIMITERS = st.sampled_from(",;|\t")
@@ -131,8 +132,8 @@ def _receive(parts: list[tuple[str, bytes]], read_sizes: list[int], block_bytes:
     with (
         tempfile.TemporaryDirectory() as temp_dir,
         patch.object(blocks.BlockPool.__init__, "__kwdefaults__", {"count": 3, "size_bytes": block_bytes}),
-        patch("uploader.ingest.chunking.spooled.DEFAULT_BLOCK_BYTES", block_bytes),
-        patch.object(plan, "BYTES_PER_MB", 3),
+        patch("uploader.ingest.chunking.spool_file.DEFAULT_BLOCK_BYTES", block_bytes),
+        patch.object(chunk_plan, "BYTES_PER_MB", 3),
     ):
         pieces = cut_up(form(parts), read_sizes)
         return asyncio.run(receive(stream(pieces), temp_dir=Path(temp_dir), settings=settings_for(Path(temp_dir))))

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
 
 from contracts.errors import CsvPipeError
-from uploader.runtime.os_errors import disk_error
+from uploader.runtime.os_errors import translate_os_error
 
 PROBLEM_JSON = "application/problem+json"
 _log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ def _methods(request: Request) -> set[str]:
 
 async def _disk(request: Request, error: Exception) -> JSONResponse:
     """Answer for a disk that is full or fails, wherever that is met."""
-    ours = disk_error(error) if isinstance(error, OSError) else None
+    ours = translate_os_error(error) if isinstance(error, OSError) else None
     return await (_unforeseen(request, error) if ours is None else _ours(request, ours))
 
 

@@ -1,1 +1,1 @@
-"""The replica's directory: chunk files, staging of incoming uploads, manifest files and locks."""
+"""The replica's directory: chunk files, the staging of incoming uploads, manifest files and locks."""

@@ -1,4 +1,4 @@
-"""Who works in ``TEMP_DIR``: every process of the uploader at once, or ``csvpipe recover`` alone."""
+"""A lock on ``TEMP_DIR``: shared by all processes of the uploader, exclusive for ``csvpipe recover``."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from pathlib import Path
 from uploader.settings import SettingsError
 
 
-def share_directory(temp_dir: Path) -> int:
-    """Take part in the directory until the descriptor that is returned is closed, or the process ends.
+def lock_shared(temp_dir: Path) -> int:
+    """Lock the directory until the returned descriptor is closed or the process ends; others may share it.
 
     Raises:
-        SettingsError: ``csvpipe recover`` is at work in it.
+        SettingsError: ``csvpipe recover`` is using it.
     """
-    return _locked(
-        temp_dir, fcntl.LOCK_SH, f"TEMP_DIR: `csvpipe recover` is at work in {temp_dir}; start the uploader afterwards"
+    return _open_locked(
+        temp_dir,
+        fcntl.LOCK_SH,
+        f"TEMP_DIR: `csvpipe recover` is using {temp_dir}; start the uploader afterwards",
     )
 
 
 @contextmanager
-def own_directory(temp_dir: Path) -> Iterator[None]:
-    """Have the directory alone.
+def lock_exclusively(temp_dir: Path) -> Iterator[None]:
+    """Lock the directory for this process alone.
 
     Raises:
-        SettingsError: it is not there, or an uploader works in it.
+        SettingsError: it does not exist, or an uploader is using it.
     """
-    fd = _locked(
-        temp_dir, fcntl.LOCK_EX, f"TEMP_DIR: an uploader is at work in {temp_dir}; stop it first, with all its workers"
+    fd = _open_locked(
+        temp_dir, fcntl.LOCK_EX, f"TEMP_DIR: an uploader is using {temp_dir}; stop it first, with all its workers"
     )
     try:
         yield
@@ -38,8 +40,8 @@ def own_directory(temp_dir: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _locked(temp_dir: Path, kind: int, refusal: str) -> int:
-    # The directory itself is locked: a file could be removed, and the lock with it.
+def _open_locked(temp_dir: Path, kind: int, refusal: str) -> int:
+    # The directory itself is locked: a lock file could be removed.
     try:
         fd = os.open(temp_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:

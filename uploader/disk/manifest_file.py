@@ -1,7 +1,7 @@
-"""The manifest that lies beside the chunk files of an upload: from these the database can be made anew.
+"""The manifest file beside the chunk files of an upload, from which the database can be rebuilt.
 
-It is written once, before the upload is committed, and holds what never changes. What has become of the chunks since
-is in the database alone, but for those that were cleaned: a file that is gone leaves an empty one in its place.
+It is written once, before the upload is committed, and contains what never changes. Later changes of the chunks' states
+are in the database only, except that a cleaned chunk leaves an empty marker file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CLEANED_SUFFIX = ".cleaned"
 
 
 class ManifestFileError(Exception):
-    """A manifest file cannot be read; the text names it and the reason."""
+    """A manifest file cannot be read; the text gives its path and the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +34,12 @@ class StoredManifest:
 
 
 def dump_manifest(upload: UploadRecord, chunks: list[ChunkRecord]) -> bytes:
-    """Return the content of the manifest file of an upload that is about to be committed."""
+    """Return the content of the manifest file for an upload that is about to be committed."""
     return _adapter().dump_json(StoredManifest(upload=upload, chunks=chunks))
 
 
 def write_manifest(directory: Path, content: bytes) -> None:
-    """Write the manifest file and make it durable (blocks); its name is durable with the directory."""
+    """Write the manifest file and make it durable (blocks). The caller syncs the directory."""
     fd = os.open(directory / MANIFEST_FILE, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
         file.write(content)
@@ -48,10 +48,10 @@ def write_manifest(directory: Path, content: bytes) -> None:
 
 
 def read_manifest(directory: Path) -> StoredManifest | None:
-    """Return what was accepted into ``directory``; None where it holds no manifest.
+    """Return the upload that was accepted into ``directory``, or None if it has no manifest.
 
     Raises:
-        ManifestFileError: the file is damaged, or another upload's.
+        ManifestFileError: the file is damaged, or belongs to another upload.
     """
     path = directory / MANIFEST_FILE
     try:

@@ -1,1 +1,1 @@
-"""The HTTP/1.1 server side: limits, refusals, and request bodies read past ASGI."""
+"""The HTTP/1.1 server side: limits, refused requests, and request bodies read past ASGI."""

@@ -1,6 +1,7 @@
-"""A request body that is read from the socket straight into buffers of ours, past ASGI.
+"""A request body read from the socket directly into buffers of the caller, past ASGI.
 
-See ``docs/adr/0013-read-bodies-past-asgi.md``. :class:`uploader.http.protocol.DirectBodyProtocol` makes the offer.
+See ``docs/adr/0013-read-bodies-past-asgi.md``. It is offered by
+:class:`uploader.http.direct_body_protocol.DirectBodyProtocol`.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ _SCRATCH_BYTES = 64 * 1024
 
 
 class Connection(Protocol):
-    """The protocol that has the connection before and after the body."""
+    """The protocol that handles the connection before and after the body."""
 
     transport: asyncio.Transport
 
     def continue_after_body(self, cycle: RequestResponseCycle) -> None:
-        """Take the connection back once the body of ``cycle`` was read."""
+        """Take the connection back after the body of ``cycle`` was read."""
 
     def count_body(self, size_bytes: int) -> None:
-        """Count bytes of the body that have come."""
+        """Count received bytes of the body."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See :class:`asyncio.BaseProtocol`."""
@@ -42,9 +43,9 @@ class Connection(Protocol):
 
 
 class DirectBody(asyncio.BufferedProtocol):
-    """The body of one request, once :meth:`take` was called; then :meth:`close` has to be called in the end.
+    """The body of one request. After :meth:`take_over`, :meth:`close` must be called in the end.
 
-    While nobody reads, the transport is paused: the client waits, and nothing piles up.
+    Between reads the transport is paused: the client waits, and nothing piles up.
     """
 
     def __init__(self, *, http: Connection, cycle: RequestResponseCycle, length: int) -> None:
@@ -55,12 +56,12 @@ class DirectBody(asyncio.BufferedProtocol):
         self._view = memoryview(b"")
         self._filled = 0
         self._fill = False
-        self._arrived: Callable[[int], None] = _nobody
+        self._on_bytes: Callable[[int], None] = _ignore
         self._waiter: asyncio.Future[None] | None = None
         self._lost = False
 
-    def take(self) -> None:
-        """Take the connection over. What uvicorn has received so far comes first."""
+    def take_over(self) -> None:
+        """Take the connection over. Bytes that uvicorn has already received come first."""
         cycle = self._cycle
         cycle.flow.pause_reading()
         self._lost = cycle.disconnected
@@ -72,44 +73,44 @@ class DirectBody(asyncio.BufferedProtocol):
         cycle.message_event.clear()
         self._http.transport.set_protocol(self)
 
-    async def read_into(self, view: memoryview, *, fill: bool, arrived: Callable[[int], None]) -> int:
-        """Put the next bytes into ``view`` (see :class:`uploader.http.body.Body`)."""
+    async def read_into(self, view: memoryview, *, fill: bool, on_bytes: Callable[[int], None]) -> int:
+        """Read the next bytes into ``view`` (see :class:`uploader.http.request_body.Body`)."""
         filled = min(len(self._early), len(view))
         view[:filled] = self._early[:filled]
         self._early = self._early[filled:]
         if filled:
-            arrived(filled)
+            on_bytes(filled)
         if not self._to_come or filled == len(view) or (filled and not fill):
             return filled
         self._check_connection()
-        self._ask_for_it()
-        self._view, self._filled, self._fill, self._arrived = view, filled, fill, arrived
+        self._send_continue()
+        self._view, self._filled, self._fill, self._on_bytes = view, filled, fill, on_bytes
         self._waiter = asyncio.get_running_loop().create_future()
         self._cycle.flow.resume_reading()
         try:
             await self._waiter
         finally:
-            self._waiter, self._view, self._arrived = None, memoryview(b""), _nobody
+            self._waiter, self._view, self._on_bytes = None, memoryview(b""), _ignore
             if self._to_come:
                 self._cycle.flow.pause_reading()
         self._check_connection()
         return self._filled
 
     def close(self) -> None:
-        """Give the connection back, at once or, if the body was not read to its end, when the rest has come."""
+        """Give the connection back, as soon as the rest of the body has been received and discarded."""
         if self._to_come and not self._lost:
             self._cycle.flow.resume_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  asyncio's
-        """Return where the next bytes go: what nobody reads any more is dropped."""
+        """Return the buffer for the next bytes, which are discarded if no read is waiting."""
         if self._waiter is None:
             return memoryview(bytearray(min(_SCRATCH_BYTES, self._to_come)))
         return self._view[self._filled : self._filled + self._to_come]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Note that ``nbytes`` have come."""
+        """Count ``nbytes`` received bytes, and end the read if it is complete."""
         self._to_come -= nbytes
-        self._arrived(nbytes)
+        self._on_bytes(nbytes)
         self._http.count_body(nbytes)
         if not self._to_come:
             self._http.continue_after_body(self._cycle)
@@ -122,24 +123,24 @@ class DirectBody(asyncio.BufferedProtocol):
             self._wake()
 
     def eof_received(self) -> bool | None:
-        """Let the connection be closed: the body is not complete."""
+        """Let the connection be closed: the body is incomplete."""
         return self._http.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wake the reader, and uvicorn."""
+        """Wake the reader, and tell uvicorn."""
         self._lost = True
         self._http.connection_lost(exc)
         self._wake()
 
     def pause_writing(self) -> None:
-        """Pass it on."""
+        """See :class:`asyncio.BaseProtocol`."""
         self._http.pause_writing()
 
     def resume_writing(self) -> None:
-        """Pass it on."""
+        """See :class:`asyncio.BaseProtocol`."""
         self._http.resume_writing()
 
-    def _ask_for_it(self) -> None:
+    def _send_continue(self) -> None:
         if self._cycle.waiting_for_100_continue:
             self._cycle.waiting_for_100_continue = False
             self._http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -153,15 +154,15 @@ class DirectBody(asyncio.BufferedProtocol):
             raise UploadAbortedError
 
 
-def take_body(scope: Mapping[str, Any]) -> DirectBody | None:
-    """Take the body of the request that ``scope`` stands for, if its server offers that."""
+def take_direct_body(scope: Mapping[str, Any]) -> DirectBody | None:
+    """Take over the body of the request of ``scope``, or return None if its server does not offer that."""
     offer = scope.get("extensions", {}).get(EXTENSION)
     if offer is None or "body" not in offer:
         return None
     body: DirectBody = offer["body"]
-    body.take()
+    body.take_over()
     return body
 
 
-def _nobody(size_bytes: int) -> None:
-    """Nobody waits for what has come."""
+def _ignore(size_bytes: int) -> None:
+    """Do nothing: no read is waiting."""

@@ -1,4 +1,4 @@
-"""Flow control that can stay shut: while one request is answered, nothing behind it is read."""
+"""Flow control that can stay shut: while a request is being answered, later ones are not read."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 
 class ReadGate(FlowControl):
-    """uvicorn's flow control, whose ``resume_reading`` waits until the gate is open again."""
+    """uvicorn's flow control, whose ``resume_reading`` has no effect while the gate is shut."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         super().__init__(transport)
         self._shut = False
 
     def shut(self) -> None:
-        """Read nothing until :meth:`open`, whoever asks for it."""
+        """Stop reading until :meth:`open`."""
         self._shut = True
         self.pause_reading()
 
     def open(self) -> None:
-        """Read on."""
+        """Resume reading."""
         self._shut = False
         self.resume_reading()
 
     def resume_reading(self) -> None:
-        """Read on, unless the gate is shut."""
+        """Resume reading unless the gate is shut."""
         if not self._shut:
             super().resume_reading()

@@ -1,4 +1,4 @@
-"""How the answer to a request ends its connection: not before the client could read it."""
+"""The end of a connection after a response, which gives the client time to read the response."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallab
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
-class Answering(Protocol):
-    """The protocol that the answer goes through."""
+class ResponseConnection(Protocol):
+    """The protocol that sends the response."""
 
     transport: asyncio.Transport
 
-    def end_after_answer(self) -> None:
-        """Close the connection."""
+    def end_after_response(self) -> None:
+        """Close the connection gracefully."""
 
     @property
     def is_ending(self) -> bool:
-        """Whether nothing more is answered."""
+        """Whether no further responses are sent."""
         ...
 
 
 class ResponseTransport:
-    """The transport as one request's answer sees it."""
+    """The transport as seen by the response to one request."""
 
-    def __init__(self, http: Answering) -> None:
+    def __init__(self, http: ResponseConnection) -> None:
         self._http = http
 
     def write(self, data: bytes) -> None:
@@ -34,16 +34,19 @@ class ResponseTransport:
         self._http.transport.write(data)
 
     def close(self) -> None:
-        """Close the connection, after the client has read its answer."""
-        self._http.end_after_answer()
+        """Close the connection after the client has read its response."""
+        self._http.end_after_response()
 
     def is_closing(self) -> bool:
-        """Return whether nothing more is sent."""
+        """Return whether no further responses are sent."""
         return self._http.is_ending
 
 
-def closing_unasked(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
-    """Wrap ``app``: a client that was not asked for its body may send it or not, so nothing can follow the answer."""
+def close_if_body_not_requested(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
+    """Wrap ``app`` so that a response without a preceding 100 Continue ends the connection.
+
+    A client that was not asked for its body may send it or not, so no request can follow.
+    """
 
     async def run(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         async def send_or_close(message: ASGISendEvent) -> None:

@@ -1,4 +1,4 @@
-"""How many uploads one process receives at a time: each takes threads, buffers and disk bandwidth."""
+"""A limit of concurrent uploads per process: each takes threads, buffers and disk bandwidth."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ RETRY_AFTER_S = 10
 
 
 class ConcurrencyLimit:
-    """Refuses what is too much at once, rather than letting everybody wait (event loop only)."""
+    """Refuses uploads above the limit instead of queueing them (event loop only)."""
 
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
         self._taken = 0
 
     @contextmanager
-    def take(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
         """Hold one slot.
 
         Raises:
-            TooManyUploadsError: all are taken.
+            TooManyUploadsError: all slots are taken.
         """
         if self._taken >= self._limit:
             raise TooManyUploadsError(
-                f"{self._limit} uploads are running (MAX_CONCURRENT_UPLOADS); try again in {RETRY_AFTER_S} seconds",
+                f"{self._limit} uploads are running (MAX_CONCURRENT_UPLOADS); retry after {RETRY_AFTER_S} seconds",
                 retry_after_s=RETRY_AFTER_S,
             )
         self._taken += 1

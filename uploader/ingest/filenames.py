@@ -1,8 +1,8 @@
-"""The name of an uploaded file, from the many ways in which clients write it into Content-Disposition.
+"""The name of an uploaded file, in the various forms in which clients send it in Content-Disposition.
 
 Browsers and curl send raw UTF-8 (RFC 7578, 4.2); older ones Latin-1 or a whole path; requests and urllib3 ``filename*``
-(RFC 8187); .NET an encoded word (RFC 2047); others percent-encode. What cannot be understood stays as it was sent: a
-name is only shown, and never a reason to refuse a file.
+(RFC 8187); .NET an encoded word (RFC 2047); others percent-encode. A name that cannot be decoded is kept as sent:
+names are only displayed, and never a reason to refuse a file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 _PARAMETER = re.compile(rb""";\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"]*))""", re.DOTALL)
 _EXTENDED = re.compile(rb"([\w!#$%&+^`{}~-]+)'[\w-]*'(.*)", re.DOTALL)
-"""charset'language'value, where the value is percent-encoded (RFC 8187, 3.2.1)."""
+"""charset'language'value, with the value percent-encoded (RFC 8187, 3.2.1)."""
 _ENCODED_WORD = re.compile(r"=\?[\w.+-]+(?:\*[\w-]+)?\?[bBqQ]\?[^?]*\?=")
 _ESCAPED = re.compile(rb'\\(["\\])')
 _BROKEN_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -22,11 +22,11 @@ LONGEST_NAME = 255
 """Characters; file systems allow as many bytes."""
 
 
-def filename_of(disposition: bytes) -> str | None:
-    """Return the base name of the file that a part holds; None: it has no file name, and is a field.
+def parse_filename(disposition: bytes) -> str | None:
+    """Return the base name of the file in a part, or None if the part has no file name and is a field.
 
     Args:
-        disposition: the value of its Content-Disposition, as it was sent.
+        disposition: the value of the part's Content-Disposition, as sent.
     """
     parameters = _parameters(disposition)
     plain, extended = parameters.get(b"filename"), parameters.get(b"filename*")
@@ -39,7 +39,7 @@ def filename_of(disposition: bytes) -> str | None:
 
 
 def _parameters(disposition: bytes) -> dict[bytes, bytes]:
-    """Return the parameters by their names in lower case; the first of several counts."""
+    """Return the parameters by lower-case name; the first of several with one name counts."""
     found: dict[bytes, bytes] = {}
     for name, quoted, token in _PARAMETER.findall(disposition):
         found.setdefault(name.lower(), _ESCAPED.sub(rb"\1", quoted) if quoted else token.strip())

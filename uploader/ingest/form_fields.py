@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import codecs
-import encodings
-import pkgutil
 from collections.abc import Iterable
-from encodings.aliases import aliases
-from functools import cache
 
 from contracts.names import check_dataset_name
 from csvscan import DelimiterError, parse_delimiter
 from uploader.domain.cutting import ChunkType, CutOptions
 from uploader.errors import InvalidFieldError
+from uploader.ingest.text_encodings import find_codec_name
 from uploader.settings import Settings
 
 FIELD_NAMES = ("dataset_name", "chunk_type", "chunk_size", "delimiter", "encoding", "strict")
 FILE_FIELD = "file"
 MAX_FIELD_BYTES = 4096
-
-_BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 MAX_CHUNK_SIZE = 1_000_000_000_000
-_MAX_ENCODING_CHARS = 40
-_NOT_FOR_FILES = frozenset({"idna", "punycode", "undefined", "raw-unicode-escape", "unicode-escape"})
+_BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+_UNITS = {ChunkType.SIZE: "MiB", ChunkType.ROWS: "rows", ChunkType.COUNT: "chunks (MAX_CHUNKS)"}
 
 
-class UploadFields:
-    """Collects fields as they come. A field that comes twice must say the same twice."""
+class FormFields:
+    """Collects fields as they arrive. A repeated field must have the same value."""
 
     def __init__(self, *, query: Iterable[tuple[str, str]], defaults: Settings) -> None:
         self._values: dict[str, str] = {}
@@ -35,10 +29,10 @@ class UploadFields:
             self.add(name, value)
 
     def add(self, name: str, value: str) -> None:
-        """Take one field.
+        """Add one field.
 
         Raises:
-            InvalidFieldError: the name is unknown, or the field came before with another value.
+            InvalidFieldError: the name is unknown, or the field has already been added with another value.
         """
         if name not in FIELD_NAMES:
             raise InvalidFieldError(
@@ -51,16 +45,16 @@ class UploadFields:
             raise InvalidFieldError(f"{name} is given twice, as {known!r} and as {value!r}", field=name)
 
     @property
-    def sufficient(self) -> bool:
-        """Whether all is known that has no default: ``dataset_name``, and for chunks by count their number."""
+    def are_sufficient(self) -> bool:
+        """Whether the fields without a default are known: ``dataset_name`` and, for chunks by count, their number."""
         by_count = self._values.get("chunk_type", self._defaults.chunk_type).lower() == ChunkType.COUNT
         return "dataset_name" in self._values and (not by_count or "chunk_size" in self._values)
 
     def options(self) -> CutOptions:
-        """Check the fields and return what they say.
+        """Check the fields and return their values.
 
         Raises:
-            InvalidFieldError: a field is missing or breaks its rule, which the message states.
+            InvalidFieldError: a field is missing or breaks its rule; the message states the rule.
             InvalidDatasetNameError: the dataset's name breaks the rule.
         """
         if "dataset_name" not in self._values:
@@ -85,7 +79,7 @@ class UploadFields:
             return ChunkType(value.lower())
         except ValueError:
             raise InvalidFieldError(
-                f"chunk_type is {value!r}; it is one of {', '.join(ChunkType)}", field="chunk_type"
+                f"chunk_type must be one of {', '.join(ChunkType)}, got {value!r}", field="chunk_type"
             ) from None
 
     def _chunk_size(self, chunk_type: ChunkType) -> int:
@@ -95,11 +89,9 @@ class UploadFields:
         limit = self._defaults.max_chunks if chunk_type is ChunkType.COUNT else MAX_CHUNK_SIZE
         size = int(value) if value.isascii() and value.isdigit() and len(value) < 20 else 0
         if not 1 <= size <= limit:
-            unit = {ChunkType.SIZE: "megabytes", ChunkType.ROWS: "rows", ChunkType.COUNT: "chunks (MAX_CHUNKS)"}[
-                chunk_type
-            ]
             raise InvalidFieldError(
-                f"chunk_size is {value!r}; with chunk_type={chunk_type} it is a whole number from 1 to {limit} {unit}",
+                f"chunk_size must be a whole number from 1 to {limit} {_UNITS[chunk_type]} with "
+                f"chunk_type={chunk_type}, got {value!r}",
                 field="chunk_size",
             )
         return size
@@ -109,7 +101,7 @@ class UploadFields:
             return self._defaults.chunk_size_mb
         if chunk_type is ChunkType.ROWS:
             return self._defaults.chunk_rows
-        raise InvalidFieldError("chunk_type=count needs chunk_size, the number of chunks", field="chunk_size")
+        raise InvalidFieldError("chunk_type=count requires chunk_size, the number of chunks", field="chunk_size")
 
     def _delimiter(self) -> bytes | None:
         try:
@@ -121,10 +113,11 @@ class UploadFields:
         value = self._values.get("encoding")
         if value is None or value in {"", "auto"}:
             return None
-        name = _codec_name(value)
+        name = find_codec_name(value)
         if name is None:
             raise InvalidFieldError(
-                f"encoding {value[:40]!r} is not known; for example utf-8, latin-1, windows-1252, cp932, gb18030",
+                f"encoding must be a known text encoding such as utf-8, latin-1, windows-1252, cp932 or gb18030, "
+                f"got {value[:40]!r}",
                 field="encoding",
             )
         return name
@@ -134,29 +127,5 @@ class UploadFields:
         if value is None:
             return True
         if value.lower() not in _BOOLEANS:
-            raise InvalidFieldError(f"strict is {value!r}; it is true or false", field="strict")
+            raise InvalidFieldError(f"strict must be true or false, got {value!r}", field="strict")
         return _BOOLEANS[value.lower()]
-
-
-def _codec_name(value: str) -> str | None:
-    """Return the canonical name of an encoding of text; None for anything else.
-
-    Names are looked up among those that Python ships: ``codecs.lookup`` keeps every name that it was ever asked for.
-    """
-    if len(value) > _MAX_ENCODING_CHARS or not value.isascii():
-        return None
-    name = encodings.normalize_encoding(value).lower()
-    if name not in _known_encodings():
-        return None
-    try:
-        codec = codecs.lookup(name)
-        "".encode(name)  # LookupError for what turns bytes into bytes, such as base64
-    except (LookupError, ValueError):
-        return None
-    return None if codec.name in _NOT_FOR_FILES else codec.name
-
-
-@cache
-def _known_encodings() -> frozenset[str]:
-    modules = {module.name for module in pkgutil.iter_modules(encodings.__path__)}
-    return frozenset({*aliases, *aliases.values(), *modules})

@@ -1,11 +1,11 @@
 """A multipart/form-data body, parsed as it arrives (RFC 7578), without keeping or copying a part's content.
 
-The syntax is python-multipart's push parser; this module turns its callbacks into a list of events for each piece of
-the body. Nearly all pieces lie within the file: :meth:`MultipartReader.is_content` tells them without the parser, which
-would want a copy of them.
+python-multipart's push parser does the parsing; this module turns its callbacks into a list of events for each piece of
+the body. Nearly all pieces are within the file: :meth:`MultipartReader.is_content` recognises them without the parser,
+which would need a copy of them.
 
-A preamble, which RFC 2046 (5.1.1) allows for mail, is refused: no client of forms sends one, and a body that starts
-with something else than its boundary is most likely the bare CSV, better refused at its first byte than at its last.
+A preamble, which RFC 2046 (5.1.1) allows for mail, is refused: HTML form clients do not send one, and a body that does
+not start with its boundary is most likely the bare CSV, which is better refused at its first byte than at its last.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 
 from uploader.errors import MalformedMultipartError, UnsupportedMediaTypeError
-from uploader.ingest.chunking.blocks import Block
-from uploader.ingest.filenames import filename_of
+from uploader.ingest.filenames import parse_filename
+from uploader.ingest.pipeline.blocks import Block
 
 _CR = 0x0D
 _LF_HINT = (
-    "; its lines end in LF alone, and multipart demands CRLF (RFC 2046, 4.1.1): let an HTTP library or curl -F make "
-    "the body"
+    "; its lines end in LF alone, but multipart requires CRLF (RFC 2046, 4.1.1): use an HTTP library or curl -F to "
+    "build the body"
 )
 _PLAIN_TRANSFER_ENCODINGS = frozenset({b"", b"binary", b"8bit", b"7bit"})
 
 
 @dataclass(frozen=True, slots=True)
 class PartBegin:
-    """A part starts. ``filename`` is None where the part is a plain field."""
+    """A part starts. ``filename`` is None if the part is a plain field."""
 
     name: str
     filename: str | None
@@ -37,21 +37,21 @@ class PartBegin:
 
 @dataclass(frozen=True, slots=True)
 class PartData:
-    """Bytes of the part that began last; the view is into the piece that was fed."""
+    """Content of the current part; the view is into the fed piece."""
 
     view: memoryview
 
 
 @dataclass(frozen=True, slots=True)
 class PartEnd:
-    """The part that began last is complete."""
+    """The current part is complete."""
 
 
 Event = PartBegin | PartData | PartEnd
 
 
-def boundary_of(content_type: str | None) -> bytes:
-    """Return the boundary that a Content-Type header names.
+def parse_boundary(content_type: str | None) -> bytes:
+    """Return the boundary in a Content-Type header.
 
     Raises:
         UnsupportedMediaTypeError: the body is not multipart/form-data, or no boundary is given.
@@ -69,7 +69,7 @@ def boundary_of(content_type: str | None) -> bytes:
 
 
 class MultipartReader:
-    """Turns pieces of a body into events; the events do not depend on how the body was cut into pieces."""
+    """Turns pieces of a body into events, which do not depend on how the body was split into pieces."""
 
     def __init__(self, *, boundary: bytes) -> None:
         self._events: list[Event] = []
@@ -95,11 +95,11 @@ class MultipartReader:
         )
 
     def feed(self, piece: bytes) -> list[Event]:
-        """Parse ``piece`` and return what it brought, in order.
+        """Parse ``piece`` and return its events in order.
 
         Raises:
             MalformedMultipartError: the body breaks the syntax of RFC 2046.
-            UnsupportedMediaTypeError: a part is encoded in a way that a CSV must not be.
+            UnsupportedMediaTypeError: a part has an encoding or type that is not supported.
         """
         try:
             self._parser.write(piece)
@@ -109,33 +109,35 @@ class MultipartReader:
         return events
 
     def is_content(self, block: Block, start: int, end: int) -> bool:
-        """Whether bytes ``start`` to ``end`` of ``block``, which come next, are content of the part begun last.
+        """Return whether the next bytes, ``start`` to ``end`` of ``block``, are all content of the current part.
 
-        Then they need not be fed. A delimiter starts with a CR and holds no other (RFC 2046, 5.1.1), so only what
-        follows the last CR can be the beginning of one.
+        If so, they need not be fed. A delimiter starts with a CR and contains no other (RFC 2046, 5.1.1), so only the
+        bytes from the last CR can be the beginning of one.
         """
-        # index > 0: the piece before ended in what may be the start of a delimiter, which the parser holds back.
+        # index > 0: the previous piece ended in a possible start of a delimiter, which the parser holds back.
         if self._parser.state != MultipartState.PART_DATA or self._parser.index:
             return False
         if block.buffer.find(_CR, start, end) < 0:
             return True
-        if block.holds(self._delimiter, start, end):
+        if block.contains(self._delimiter, start, end):
             return False
         last = block.buffer.rfind(_CR, max(start, end - len(self._delimiter)), end)
         return last < 0 or not self._delimiter.startswith(block.buffer[last:end])
 
     def finish(self) -> None:
-        """Check that the closing boundary has come.
+        """Check that the closing boundary was received.
 
         Raises:
             MalformedMultipartError: the body ends in the middle.
         """
         if not self._ended:
             if b"\n" in self._value:
-                raise MalformedMultipartError(f"the multipart body is malformed: a part's head does not end{_LF_HINT}")
+                raise MalformedMultipartError(
+                    f"the multipart body is malformed: the headers of a part do not end{_LF_HINT}"
+                )
             raise MalformedMultipartError(
-                "the body ends before the closing multipart boundary, which must follow a CRLF: it was cut off, or "
-                "framed with LF alone"
+                "the body ends before the closing multipart boundary, which must follow a CRLF: it was truncated, or "
+                "uses LF alone"
             )
 
     def _hint(self, piece: bytes) -> str:
@@ -143,7 +145,7 @@ class MultipartReader:
             return _LF_HINT
         if self._begun:
             return ""
-        return "; it must start with the boundary that Content-Type names, without a preamble (curl -F does it right)"
+        return "; it must start with the boundary that Content-Type names, without a preamble (curl -F does so)"
 
     def _on_part_begin(self) -> None:
         self._begun = True
@@ -167,22 +169,22 @@ class MultipartReader:
         encoding = self._headers.get("content-transfer-encoding", b"").strip().lower()
         if encoding not in _PLAIN_TRANSFER_ENCODINGS:
             raise UnsupportedMediaTypeError(
-                f"part {_text(name)!r} has Content-Transfer-Encoding {_text(encoding)!r}; send it as it is (binary)"
+                f"part {_text(name)!r} has Content-Transfer-Encoding {_text(encoding)!r}; send it unencoded (binary)"
             )
         self._check_type(_text(name))
-        self._events.append(PartBegin(_text(name), filename_of(self._headers["content-disposition"])))
+        self._events.append(PartBegin(_text(name), parse_filename(self._headers["content-disposition"])))
 
     def _check_type(self, name: str) -> None:
-        """Refuse a part that is parts itself: their heads would be taken for rows.
+        """Refuse a part that contains parts: their headers would be read as rows.
 
         Raises:
-            UnsupportedMediaTypeError: it is.
+            UnsupportedMediaTypeError: it does.
         """
         media_type = self._headers.get("content-type", b"").strip().lower()
         if media_type.startswith((b"multipart/", b"message/")):
             raise UnsupportedMediaTypeError(
                 f"part {name!r} is {_text(media_type.partition(b';')[0])}: several files in one part (RFC 2388's "
-                "multipart/mixed, curl -F 'file=@a,b') are not accepted; send one file in each upload"
+                "multipart/mixed, curl -F 'file=@a,b') are not supported; send one file per upload"
             )
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:

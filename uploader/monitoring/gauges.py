@@ -65,7 +65,7 @@ class ReplicaGauges(Collector):
         self._limits = limits
         self._replica = replica
         self._clock = clock
-        self._look = SingleFlightCall(self._look_up, within_s=_LOOK_WITHIN_S)
+        self._look = SingleFlightCall(self._look_up, timeout_s=_LOOK_WITHIN_S)
 
     def collect(self) -> Iterator[Metric]:
         """Give every gauge that has a value."""

@@ -73,7 +73,7 @@ class Readiness:
     def __init__(self, *, kafka: KafkaProbe, store: Store, files: ChunkFiles, min_free_disk_bytes: int) -> None:
         self._kafka = kafka
         self._store = store
-        self._ping = SingleFlightCall(self._ask_store, within_s=_PING_WITHIN_S)
+        self._ping = SingleFlightCall(self._ask_store, timeout_s=_PING_WITHIN_S)
         self._files = files
         self._min_free_disk_bytes = min_free_disk_bytes
 
@@ -96,7 +96,7 @@ class Readiness:
     def _disk(self) -> Check:
         try:
             free = self._files.free_bytes()
-            self._files.probe()
+            self._files.check_writable()
         except OSError as error:
             return Check(ok=False, why=f"TEMP_DIR: {error.strerror}")
         if free < self._min_free_disk_bytes:

@@ -1,4 +1,4 @@
-"""The time of day, as services are given it; tests hand them another."""
+"""Injectable UTC clock."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the present moment, aware, in UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
-class DistinctMoments:
-    """A clock that gives no moment twice, also where the one behind it stands still or is put back (event loop only).
+class IncreasingClock:
+    """A clock that returns no time twice, even if the underlying clock stops or is set back (event loop only).
 
-    For one process: what several do at once, the database keeps apart.
+    It covers one process; the database keeps the uploads of several processes apart.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -24,6 +24,6 @@ class DistinctMoments:
         self._last = datetime.min.replace(tzinfo=UTC)
 
     def __call__(self) -> datetime:
-        """Return the present moment, or the microsecond after the last one that was given."""
+        """Return the current time, or the microsecond after the last returned time if that is later."""
         self._last = max(self._clock(), self._last + timedelta(microseconds=1))
         return self._last

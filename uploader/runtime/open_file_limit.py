@@ -1,14 +1,14 @@
-"""The limit of open files: each connection, upload and download needs some."""
+"""The limit of open files, of which every connection, upload and download needs some."""
 
 from __future__ import annotations
 
 import resource
 
 
-def raise_handle_limit() -> int:
-    """Raise the soft limit of open files to the hard one, for this process and its children; return it.
+def raise_open_file_limit() -> int:
+    """Raise the soft limit of open files to the hard limit, for this process and its children; return it.
 
-    Shells and service managers give 1024, for the sake of select(2), which nothing here uses.
+    Shells and service managers set 1024 for the sake of select(2), which is not used here.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:

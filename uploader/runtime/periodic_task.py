@@ -1,4 +1,4 @@
-"""Work that is done again and again in the background, in threads, until the uploader stops."""
+"""Background work that runs periodically in threads until the uploader stops."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ _log = logging.getLogger(__name__)
 
 
 class PeriodicTask:
-    """Calls ``step`` every ``interval_s``; after a failure (False, or an error) less and less often."""
+    """Calls ``step`` every ``interval_s``; after a failure (False, or an error) with growing intervals."""
 
     def __init__(
-        self, *, name: str, step: Callable[[], bool], threads: BlockingPool, interval_s: float, longest_s: float
+        self, *, name: str, step: Callable[[], bool], pool: BlockingPool, interval_s: float, longest_s: float
     ) -> None:
         self._name = name
         self._step = step
-        self._threads = threads
+        self._pool = pool
         self._interval_s = interval_s
         self._longest_s = longest_s
-        self._poked = asyncio.Event()
+        self._woken = asyncio.Event()
         self._stopping = False
 
-    def poke(self) -> None:
-        """Let the next step come at once (call on the event loop)."""
-        self._poked.set()
+    def wake(self) -> None:
+        """Start the next step immediately (call on the event loop)."""
+        self._woken.set()
 
     def stop(self) -> None:
-        """Let the loop end after the step that runs (call on the event loop)."""
+        """End the task after the running step (call on the event loop)."""
         self._stopping = True
-        self._poked.set()
+        self._woken.set()
 
     async def run(self) -> None:
         """Run until :meth:`stop`."""
         wait_s = self._interval_s
         while not self._stopping:
-            self._poked.clear()
+            self._woken.clear()
             succeeded = await self._try_step()
             wait_s = self._interval_s if succeeded else min(wait_s * 2, self._longest_s)
             with suppress(TimeoutError):
                 if not self._stopping:
-                    await asyncio.wait_for(self._poked.wait(), timeout=wait_s)
+                    await asyncio.wait_for(self._woken.wait(), timeout=wait_s)
 
     async def _try_step(self) -> bool:
         try:
-            return await self._threads.run(self._step)
+            return await self._pool.run(self._step)
         except ManifestUnavailableError as error:
-            _log.warning("%s: %s", self._name, error.detail)
-        except Exception:  # noqa: BLE001  a loop outlives what one step meets, and says so
-            _log.exception("%s failed; it will be tried again", self._name)
+            _log.warning("Background task failed; retrying later", extra={"task": self._name, "error": error.detail})
+        except Exception:  # noqa: BLE001  the task outlives the errors of one step, and logs them
+            _log.exception("Background task failed; retrying later", extra={"task": self._name})
         return False

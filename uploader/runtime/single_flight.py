@@ -1,4 +1,4 @@
-"""Asking a database for no longer than whoever asks can wait: a peer that falls silent holds a thread for minutes."""
+"""Call a blocking function with a timeout; concurrent callers share one call."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ _T = TypeVar("_T")
 
 
 class SingleFlightCall(Generic[_T]):
-    """Calls ``ask`` in a thread of its own, and waits so long.
+    """Calls ``function`` in its own thread, and waits at most ``timeout_s`` for the result.
 
-    Where a call still runs, the next one waits for the same: one hangs, not many. The thread is a daemon: a database
-    that never answers does not keep the process from ending.
+    If a call is still running, the next caller waits for the same call: one thread hangs, not many. The thread is a
+    daemon, so a database that never answers does not keep the process from exiting.
     """
 
-    def __init__(self, ask: Callable[[], _T], *, within_s: float) -> None:
-        self._ask = ask
-        self._within_s = within_s
+    def __init__(self, function: Callable[[], _T], *, timeout_s: float) -> None:
+        self._function = function
+        self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._running: Future[_T] | None = None
 
     def __call__(self) -> _T:
-        """Return what ``ask`` returns, or raise what it raises (blocks).
+        """Return what ``function`` returns, or raise what it raises (blocks).
 
         Raises:
-            ManifestUnavailableError: there is no answer in time.
+            ManifestUnavailableError: the call timed out.
         """
-        answer = self._begin()
-        wait([answer], timeout=self._within_s)
-        if not answer.done():
-            raise ManifestUnavailableError(f"the database of manifests has not answered within {self._within_s:g} s")
-        return answer.result()
+        result = self._start()
+        wait([result], timeout=self._timeout_s)
+        if not result.done():
+            raise ManifestUnavailableError(f"the manifest database did not answer within {self._timeout_s:g} seconds")
+        return result.result()
 
-    def _begin(self) -> Future[_T]:
+    def _start(self) -> Future[_T]:
         with self._lock:
             if self._running is None or self._running.done():
                 self._running = Future()
-                threading.Thread(target=self._run, args=(self._running,), name="bounded", daemon=True).start()
+                threading.Thread(target=self._run, args=(self._running,), name="single-flight", daemon=True).start()
             return self._running
 
-    def _run(self, answer: Future[_T]) -> None:
+    def _run(self, result: Future[_T]) -> None:
         try:
-            answer.set_result(self._ask())
-        except BaseException as error:  # noqa: BLE001  it is raised where the answer is waited for
-            answer.set_exception(error)
+            result.set_result(self._function())
+        except BaseException as error:  # noqa: BLE001  it is raised to the callers that wait
+            result.set_exception(error)

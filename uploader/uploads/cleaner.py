@@ -14,7 +14,7 @@ from functools import partial
 
 from contracts.names import BYTES_PER_MB
 from contracts.states import UploadState
-from uploader.disk.ballast import Ballast
+from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.records import ChunkRecord
 from uploader.domain.replica_identity import ReplicaIdentity
@@ -45,7 +45,7 @@ class Cleaner:
         after: timedelta,
         low_disk_bytes: int,
         clock: Clock,
-        ballast: Ballast | None = None,
+        ballast: BallastFile | None = None,
     ) -> None:
         self._store = store
         self._files = files
@@ -54,7 +54,7 @@ class Cleaner:
         self._after = after
         self._low_disk_bytes = low_disk_bytes
         self._clock = clock
-        self._ballast = ballast or Ballast()
+        self._ballast = ballast or BallastFile()
         self._strangers: set[str] = set()
         """Directories that were complained about: once is enough."""
         self._known: set[str] = set()
@@ -70,7 +70,7 @@ class Cleaner:
         except ManifestUnavailableError as error:
             if self._files.is_full():
                 self._clean_full_disk()
-            elif not (isinstance(error, DatabaseFullError) and self._ballast.drop()):
+            elif not (isinstance(error, DatabaseFullError) and self._ballast.remove()):
                 raise  # with the ballast gone the next pass may do it
         return True
 
@@ -81,15 +81,15 @@ class Cleaner:
         self.sweep()
         self._clean_old()
         self._clean_for_room()
-        self._ballast.fill()
+        self._ballast.create()
 
     def _clean_full_disk(self) -> None:
         """Make room where not even the lease can be written: with the ballast, and else without a lease.
 
         Several workers may be at this at once. Files go before they are marked, as always.
         """
-        self._files.remove_half_received()
-        if not self._ballast.drop():
+        self._files.remove_abandoned()
+        if not self._ballast.remove():
             chunks = self._store.landed(replica=self._replica.name, before=None, limit=_CHUNKS_AT_ONCE)
             _log.warning("The disk is full to the last byte: the files of %d landed chunks go", len(chunks))
             for upload_id, group in _by_upload(chunks):
@@ -104,7 +104,7 @@ class Cleaner:
 
     def sweep(self) -> None:
         """Remove what crashes left: half-received files, directories without a manifest or of deleted uploads."""
-        for upload_id in self._files.remove_half_received():
+        for upload_id in self._files.remove_abandoned():
             UploadLog(_log, upload_id).info("Removed what had been received of it when its process ended")
         # In this order: a directory given up by its process has its manifest committed, or soon, or never will.
         abandoned = [upload_id for upload_id in self._files.upload_ids() if self._files.is_abandoned(upload_id)]
@@ -117,7 +117,7 @@ class Cleaner:
                 self._files.remove_upload(upload_id)
                 UploadLog(_log, upload_id).info("Removed the files of a deleted upload")
             else:
-                self._files.forget_lock(upload_id)
+                self._files.remove_lock(upload_id)
         self._look_for_strangers()
 
     def _look_for_strangers(self) -> None:

@@ -98,13 +98,13 @@ class Rebuild:
             if restored is Restored.WITHOUT_KEY:
                 notes.append("its Idempotency-Key belongs to another upload now")
             # It stays locked where its process died around the commit; the manifest says now whose the files are.
-            self._files.forget_lock(upload.upload_id)
+            self._files.remove_lock(upload.upload_id)
         return Finding(upload_id=upload.upload_id, outcome=Outcome.RESTORED, chunks=counts, notes=notes)
 
     def _as_found(self, chunk: ChunkRecord, *, at: datetime) -> ChunkRecord:
         if self._files.was_cleaned(chunk):
             return found_cleaned(chunk, at=at)
-        fault = self._files.fault(chunk)
+        fault = self._files.find_fault(chunk)
         return chunk if fault is None else lost(chunk, reason=fault)
 
     def _repair(self, found: StoredManifest) -> Finding:

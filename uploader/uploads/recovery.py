@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from contracts.states import ChunkState
-from uploader.disk.ballast import Ballast
+from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import DISK_ID_FILE, ChunkFiles
 from uploader.domain.records import ChunkRecord
 from uploader.domain.transitions import SAFE_IN_BUCKET, found_cleaned, lost
@@ -21,12 +21,12 @@ from uploader.uploads.cleaner import Cleaner
 _log = logging.getLogger(__name__)
 
 
-def make_room(*, files: ChunkFiles, ballast: Ballast) -> None:
+def make_room(*, files: ChunkFiles, ballast: BallastFile) -> None:
     """Let the database be opened on a disk that is full: what was half received goes, and else the ballast."""
     if files.is_full():
-        files.remove_half_received()
+        files.remove_abandoned()
     if files.is_full():
-        ballast.drop()
+        ballast.remove()
 
 
 def recover(*, store: Store, files: ChunkFiles, cleaner: Cleaner, replica: str, clock: Clock) -> None:
@@ -62,7 +62,7 @@ def check_disk(*, store: Store, files: ChunkFiles, replica: str) -> None:
     expected = store.find_disk(replica)
     found = files.disk_id()
     if expected is None:
-        found = found or files.name_disk()
+        found = found or files.assign_disk_id()
         expected = store.assign_disk(replica, found)
     if found != expected:
         raise SettingsError(
@@ -75,7 +75,9 @@ def check_disk(*, store: Store, files: ChunkFiles, replica: str) -> None:
 def _fail_lost_chunks(upload_id: str, *, store: Store, files: ChunkFiles, clock: Clock) -> None:
     done = SAFE_IN_BUCKET | {ChunkState.FAILED}
     upload, chunks = store.read(upload_id)
-    faults = {chunk.chunk_id: fault for chunk in chunks if chunk.state not in done and (fault := files.fault(chunk))}
+    faults = {
+        chunk.chunk_id: fault for chunk in chunks if chunk.state not in done and (fault := files.find_fault(chunk))
+    }
     if not faults:
         return
     try:
@@ -89,7 +91,7 @@ def _fail_lost_chunks(upload_id: str, *, store: Store, files: ChunkFiles, clock:
 
 
 def _lose(chunk: ChunkRecord, *, files: ChunkFiles, at: datetime) -> ChunkRecord:
-    fault = files.fault(chunk)
+    fault = files.find_fault(chunk)
     if fault is None or chunk.state in SAFE_IN_BUCKET:
         return chunk
     return found_cleaned(chunk, at=at) if files.was_cleaned(chunk) else lost(chunk, reason=fault)

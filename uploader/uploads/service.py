@@ -11,7 +11,7 @@ from pathlib import Path
 
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
-from uploader.disk.ballast import Ballast
+from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.records import ChunkRecord, UploadOverview
 from uploader.domain.replica_identity import ReplicaIdentity
@@ -51,7 +51,7 @@ class UploadService:
         replica: ReplicaIdentity,
         reannounce_limit: int,
         clock: Clock,
-        ballast: Ballast | None = None,
+        ballast: BallastFile | None = None,
         on_landed: Callable[[timedelta], None] = lambda _: None,
     ) -> None:
         self._store = store
@@ -61,7 +61,7 @@ class UploadService:
         self._replica = replica
         self._reannounce_limit = reannounce_limit
         self._clock = clock
-        self._ballast = ballast or Ballast()
+        self._ballast = ballast or BallastFile()
         self._on_landed = on_landed
 
     def status(self, upload_id: str) -> UploadStatus:
@@ -122,7 +122,7 @@ class UploadService:
         upload, chunk = self._store.read_chunk(upload_id, chunk_id)
         _check_not_deleted(upload)
         cleaned_up = chunk.state is ChunkState.CLEANED
-        fault = "its file was removed after it had landed" if cleaned_up else self._files.fault(chunk)
+        fault = "its file was removed after it had landed" if cleaned_up else self._files.find_fault(chunk)
         if fault is None:
             return self._files.path(chunk), HeldChunk.of(upload, chunk)
         if not cleaned_up and upload.replica != self._replica.name:
@@ -161,7 +161,9 @@ class UploadService:
             ),
         }[change.state]
         # A landing makes room: its file may go.
-        upload, [chunk] = self._ballast.spend_on(lambda: self._store.edit_chunks(upload_id, [chunk_id], edit, at=now))
+        upload, [chunk] = self._ballast.run_or_remove(
+            lambda: self._store.edit_chunks(upload_id, [chunk_id], edit, at=now)
+        )
         self._log_change(upload, chunk)
         if change.state is ChunkState.LANDED and chunk.landed_at == now and chunk.announced_at is not None:
             self._on_landed(now - chunk.announced_at)
@@ -184,7 +186,7 @@ class UploadService:
             if chunk.state in SAFE_IN_BUCKET:
                 return chunk
             # Only the replica that holds the files can tell whether they are there.
-            fault = self._files.fault(chunk) if replica == self._replica.name else None
+            fault = self._files.find_fault(chunk) if replica == self._replica.name else None
             return renewed(chunk, by_hand=True) if fault is None else lost(chunk, reason=fault)
 
         upload, chunks = self._store.edit_chunks(upload_id, None, edit, at=self._clock())
@@ -217,7 +219,7 @@ class UploadService:
             return self._store.abort(upload_id, force=force, at=self._clock())
 
         try:
-            return self._ballast.spend_on(abort)
+            return self._ballast.run_or_remove(abort)
         except DatabaseFullError:
             upload, chunks = self._store.read(upload_id)
             on_their_way = any(chunk.state in ON_THEIR_WAY for chunk in chunks)

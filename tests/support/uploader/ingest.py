@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from uploader.disk.staging import receiving_directory
+from uploader.disk.staging_directory import open_staging
 from uploader.domain.cutting import CutOptions, CutResult
-from uploader.http.body import StreamedBody
-from uploader.ingest.receiver import receive_upload
-from uploader.settings import Settings
+from uploader.http.request_body import StreamedBody
+from uploader.ingest.upload_receiver import receive_upload
+from uploader.settings import UPLOAD_WINDOW_S, Settings
 
 BOUNDARY = "----csvpipe-test"
 MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -71,11 +71,12 @@ async def receive(
     settings: Settings | None = None,
     query: Iterable[tuple[str, str]] = (),
     headers: dict[str, str] | None = None,
+    window_s: float = UPLOAD_WINDOW_S,
 ) -> Received:
     """Receive ``body``, read the chunk files, and remove them."""
     upload_id = uuid.uuid4().hex
     content_type = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
-    async with receiving_directory(temp_dir, upload_id) as directory:
+    async with open_staging(temp_dir, upload_id) as directory:
         options, result = await receive_upload(
             body=StreamedBody(body),
             headers={**content_type, **(headers or {})},
@@ -84,6 +85,7 @@ async def receive(
             directory=directory.path,
             upload_id=upload_id,
             created_at=MOMENT,
+            window_s=window_s,
         )
         names = [chunk.filename for chunk in result.chunks]
         return Received(

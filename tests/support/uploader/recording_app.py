@@ -12,9 +12,9 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from tests.support.waiting import wait_until
+from uploader.api.middleware.upgrade_offers import UpgradeOffers
 from uploader.errors import UploadAbortedError
-from uploader.http.direct_body import take_body
-from uploader.http.upgrade_offers import UpgradeOffers
+from uploader.http.direct_body import take_direct_body
 
 DIRECT = "/direct"
 UNREAD = "/unread"
@@ -56,12 +56,12 @@ class RecordingApp:
 
 async def _read(scope: Scope, receive: Receive) -> bytes | None:
     """Return the body; None: the client broke off."""
-    direct = take_body(scope) if scope["path"].startswith(DIRECT) else None
+    direct = take_direct_body(scope) if scope["path"].startswith(DIRECT) else None
     if direct is None:
         return await _read_messages(receive)
     content, buffer = b"", memoryview(bytearray(1000))
     try:
-        while size := await direct.read_into(buffer, fill=False, arrived=lambda _: None):
+        while size := await direct.read_into(buffer, fill=False, on_bytes=lambda _: None):
             content += buffer[:size]
     except UploadAbortedError:
         return None

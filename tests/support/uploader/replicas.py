@@ -14,7 +14,7 @@ from stack.local import LocalStack
 from tests.support.network.round_robin import RoundRobinProxy, round_robin_proxy
 from tests.support.services import running_stack
 from tests.support.uploader.live_directory import entries
-from uploader.disk.staging import LOCK_FILE, RECEIVING
+from uploader.disk.directories import LOCK_FILE, STAGING
 
 
 class Replica:
@@ -43,11 +43,11 @@ class Replica:
 
     def uploads_on_disk(self) -> set[str]:
         """Return the ids of the uploads whose chunk files it holds."""
-        return {path.name for path in self.temp_dir.iterdir() if path.is_dir() and path.name != RECEIVING}
+        return {path.name for path in self.temp_dir.iterdir() if path.is_dir() and path.name != STAGING}
 
     def receiving(self) -> list[str]:
         """Return the ids of the uploads that it is receiving, or was when it died."""
-        directory = self.temp_dir / RECEIVING
+        directory = self.temp_dir / STAGING
         return [path.name for path in directory.iterdir()] if directory.exists() else []
 
     def locks(self) -> list[Path]:

@@ -18,7 +18,7 @@ from tests.support.uploader.live_directory import entries
 from tests.support.waiting import wait_until
 from uploader.app import Intervals, create_app
 from uploader.disk.chunk_files import DISK_ID_FILE
-from uploader.disk.staging import RECEIVING
+from uploader.disk.directories import STAGING
 from uploader.runtime.clock import Clock, utc_now
 from uploader.settings import Settings
 
@@ -40,7 +40,7 @@ class RunningUploader:
     def files(self) -> set[str]:
         """Return all that is on its disk, but for the database and the id of the disk, by path."""
         found = {path.relative_to(self.temp_dir) for path in entries(self.temp_dir)}
-        return {str(path) for path in found if "sqlite" not in path.name and str(path) not in {RECEIVING, DISK_ID_FILE}}
+        return {str(path) for path in found if "sqlite" not in path.name and str(path) not in {STAGING, DISK_ID_FILE}}
 
 
 @contextmanager

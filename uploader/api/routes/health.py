@@ -12,7 +12,7 @@ from uploader.api.dependencies import ReadinessDep
 from uploader.api.problems import Problem
 from uploader.errors import ProcessExhaustedError
 from uploader.monitoring.readiness import ReadyAnswer
-from uploader.runtime.blocking_pool import thread_fault
+from uploader.runtime.blocking_pool import find_thread_fault
 
 router = APIRouter(tags=["health"])
 
@@ -49,6 +49,6 @@ async def get_ready(readiness: ReadinessDep, response: Response) -> ReadyAnswer:
 
 
 def _check_threads() -> None:
-    fault = thread_fault()
+    fault = find_thread_fault()
     if fault is not None:
         raise ProcessExhaustedError(f"{fault}; restart the process, and look at its limits of memory and threads")

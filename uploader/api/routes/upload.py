@@ -15,7 +15,7 @@ from contracts.spans import SpanKind, Spans
 from contracts.traceparent import find_traceparent
 from uploader.api.openapi import links_to_upload
 from uploader.api.problems import problem_responses
-from uploader.disk.staging import receiving_directory
+from uploader.disk.staging_directory import open_staging
 from uploader.errors import (
     DiskFailedError,
     DiskFullError,
@@ -35,10 +35,10 @@ from uploader.errors import (
     UploadAbortedError,
     UploadStalledError,
 )
-from uploader.http.body import Body, StreamedBody
-from uploader.http.direct_body import take_body
+from uploader.http.direct_body import take_direct_body
+from uploader.http.request_body import Body, StreamedBody
 from uploader.ingest.form_fields import MAX_CHUNK_SIZE
-from uploader.ingest.receiver import receive_upload
+from uploader.ingest.upload_receiver import receive_upload
 from uploader.monitoring.metrics import UploaderMetrics, UploadTally
 from uploader.uploads.acceptance import IDEMPOTENCY_KEY, check_idempotency_key
 from uploader.uploads.schemas import UploadAccepted
@@ -153,8 +153,8 @@ async def _receive(
     state = request.app.state
     state.acceptance.check_open()
     created_at = state.moments()
-    with state.upload_slots.take():
-        async with receiving_directory(state.settings.temp_dir, upload_id) as directory:
+    with state.upload_slots.slot():
+        async with open_staging(state.settings.temp_dir, upload_id) as directory:
             with _body_of(request) as body:
                 options, result = await receive_upload(
                     body=body,
@@ -187,7 +187,7 @@ def _describe(accepted: UploadAccepted) -> dict[str, str | int | bool]:
 @contextmanager
 def _body_of(request: Request) -> Iterator[Body]:
     """Give the request's body: straight from the connection where the server offers that."""
-    direct = take_body(request.scope)
+    direct = take_direct_body(request.scope)
     if direct is None:
         yield StreamedBody(_pieces(request))
         return

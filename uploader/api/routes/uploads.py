@@ -77,7 +77,7 @@ def announce_again(
     the bucket, should that have failed before. Nobody repeats this one where Kafka does not take it (503).
     """
     status = service.announce_again(upload_id)
-    background.add_task(request.app.state.poke_outbox)
+    background.add_task(request.app.state.wake_outbox)
     return status
 
 

@@ -1,1 +1,1 @@
-"""From a stream of bytes to chunk files: blocks, record ends, where to cut, writing and hashing."""
+"""From scanned rows to chunk files: where to cut, writing, copying and hashing."""

@@ -28,7 +28,7 @@ def test_temp_dir_that_cannot_be_used_is_named(tmp_path: Path, kind: str) -> Non
     # Root may write everywhere but where the kernel itself refuses.
     path = {"a file": file, "below a file": file / "chunks", "not to be written to": Path("/proc/self")}[kind]
     with pytest.raises(SettingsError) as caught:
-        ChunkFiles(path).make_root()
+        ChunkFiles(path).create_root()
     assert f"TEMP_DIR: {path} cannot be used: " in caught.value.detail
 
 
@@ -40,7 +40,7 @@ def test_directory_of_another_user_is_refused_by_name(tmp_path: Path) -> None:
     link.symlink_to(planted)
     for path in (planted, link):
         with pytest.raises(SettingsError, match=f"{path} belongs to user 65534.*own"):
-            ChunkFiles(path).make_root()
+            ChunkFiles(path).create_root()
 
 
 def test_directory_and_database_are_nobody_elses_to_read(tmp_path: Path) -> None:
@@ -88,18 +88,18 @@ def test_full_disk_stops_no_start_as_it_is_cleaned_then(tmp_path: Path, monkeypa
     def full() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files, "probe", full)
-    files.make_root()
+    monkeypatch.setattr(files, "check_writable", full)
+    files.create_root()
 
 
 def test_every_directory_that_is_made_outlives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     durable: list[Path] = []
     monkeypatch.setattr(uploader.disk.chunk_files, "fsync_directory", durable.append)
     files = ChunkFiles(tmp_path / "volume" / "chunks")
-    files.make_root()
+    files.create_root()
     assert sorted(durable) == [tmp_path, tmp_path / "volume"]
     assert list((tmp_path / "volume" / "chunks").iterdir()) == []
-    files.make_root()
+    files.create_root()
     assert len(durable) == 2
 
 
@@ -109,7 +109,7 @@ def test_disk_that_takes_no_writes_any_more_is_not_ready(tmp_path: Path, monkeyp
         def read_only(*_: Any, **__: Any) -> None:
             raise OSError(errno.EROFS, "Read-only file system")
 
-        monkeypatch.setattr(ChunkFiles, "probe", read_only)
+        monkeypatch.setattr(ChunkFiles, "check_writable", read_only)
         answer = httpx.get(f"{server.base_url}/ready", trust_env=False)
         assert answer.status_code == 503
         assert answer.json()["disk"] == {"ok": False, "why": "TEMP_DIR: Read-only file system"}

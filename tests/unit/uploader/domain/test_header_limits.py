@@ -15,7 +15,7 @@ from contracts.names import BYTES_PER_MB
 from tests.support.uploader.ingest import Part, Received, cut_up, form, receive, settings_for, stream
 from tests.support.uploader.small_disk import small_disk
 from tests.support.uploader.uploads import cut_options
-from uploader.disk.staging import RECEIVING
+from uploader.disk.directories import STAGING
 from uploader.domain.header_limits import MAX_HEADER_JSON_BYTES, MAX_REPEATED_BYTES
 from uploader.domain.messages import message_of
 from uploader.domain.records import new_upload
@@ -38,7 +38,7 @@ def upload(parts: list[Part], *, temp_dir: Path, declared: bool = True, **settin
 
 
 def assert_nothing_left(temp_dir: Path) -> None:
-    assert [path for path in temp_dir.rglob("*") if path != temp_dir / RECEIVING] == []
+    assert [path for path in temp_dir.rglob("*") if path != temp_dir / STAGING] == []
 
 
 WIDE = {
@@ -138,6 +138,6 @@ def test_disk_is_kept_free_of_what_the_headers_add(tmp_path: Path, order: str) -
     file: Part = ("file", b"x" * 2_800 + b"\n" + row * 1000)  # 0.7 MB sent, 3.5 MB on the disk
     fields = [DATASET, *by("count" if order == "count" else "rows", 1000 if order == "count" else 1)]
     parts = [file, *fields] if order == "kept" else [*fields, file]
-    with small_disk(tmp_path / "disk", size_mb=8) as disk, pytest.raises(DiskFullError, match="6 MB are to stay free"):
+    with small_disk(tmp_path / "disk", size_mb=8) as disk, pytest.raises(DiskFullError, match="MIN_FREE_DISK_MB"):
         upload(parts, temp_dir=disk, min_free_disk_mb=6, low_disk_mb=6)
     assert len(row) * 1000 < BYTES_PER_MB

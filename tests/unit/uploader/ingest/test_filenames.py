@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uploader.ingest.filenames import LONGEST_NAME, filename_of
+from uploader.ingest.filenames import LONGEST_NAME, parse_filename
 
 
 @pytest.mark.parametrize(
@@ -58,22 +58,22 @@ from uploader.ingest.filenames import LONGEST_NAME, filename_of
     ],
 )
 def test_name_is_understood(parameter: str, name: str) -> None:
-    assert filename_of(f'form-data; name="file"; {parameter}'.encode()) == name
+    assert parse_filename(f'form-data; name="file"; {parameter}'.encode()) == name
 
 
 def test_latin_1_is_read_as_such() -> None:
-    assert filename_of('form-data; name="file"; filename="größe.csv"'.encode("latin-1")) == "größe.csv"
+    assert parse_filename('form-data; name="file"; filename="größe.csv"'.encode("latin-1")) == "größe.csv"
 
 
 @pytest.mark.parametrize(
     "disposition", [b'form-data; name="filename"', b"form-data", b'form-data; name="a; filename=b"']
 )
 def test_field_has_no_file_name(disposition: bytes) -> None:
-    assert filename_of(disposition) is None
+    assert parse_filename(disposition) is None
 
 
 def test_endless_name_is_cut() -> None:
-    assert filename_of(b'form-data; name="file"; filename="' + b"x" * 9999 + b'"') == "x" * LONGEST_NAME
+    assert parse_filename(b'form-data; name="file"; filename="' + b"x" * 9999 + b'"') == "x" * LONGEST_NAME
 
 
 BEGINNINGS = [b"filename=", b"filename*=", b'filename="', b"filename*=utf-8''", b'filename="=?utf-8?B?']
@@ -81,5 +81,5 @@ BEGINNINGS = [b"filename=", b"filename*=", b'filename="', b"filename*=utf-8''", 
 
 @given(st.binary(max_size=100), st.sampled_from(BEGINNINGS))
 def test_no_name_is_an_error(value: bytes, begin: bytes) -> None:
-    name = filename_of(b'form-data; name="file"; ' + begin + value)
+    name = parse_filename(b'form-data; name="file"; ' + begin + value)
     assert name is None or not set(name) & {"/", "\\"}

@@ -11,12 +11,12 @@ from contracts.errors import CsvPipeError
 from tests.support.uploader.ingest import settings_for
 from uploader.domain.cutting import ChunkType, CutOptions
 from uploader.errors import InvalidFieldError
-from uploader.ingest.form_fields import UploadFields
+from uploader.ingest.form_fields import FormFields
 
 
 def options(**fields: str) -> CutOptions:
     given = {"dataset_name": "people", **fields}
-    return UploadFields(query=given.items(), defaults=settings_for(Path("/nowhere"), max_chunks=20)).options()
+    return FormFields(query=given.items(), defaults=settings_for(Path("/nowhere"), max_chunks=20)).options()
 
 
 def test_fields_that_are_not_sent_come_from_the_settings() -> None:
@@ -47,12 +47,12 @@ def test_count_is_limited_by_the_most_chunks_and_has_no_default() -> None:
     assert options(chunk_type="count", chunk_size="20").chunk_size == 20
     with pytest.raises(InvalidFieldError, match="MAX_CHUNKS"):
         options(chunk_type="count", chunk_size="21")
-    with pytest.raises(InvalidFieldError, match="needs chunk_size"):
+    with pytest.raises(InvalidFieldError, match="requires chunk_size"):
         options(chunk_type="count")
 
 
 def test_field_that_says_the_same_twice_is_taken() -> None:
-    fields = UploadFields(query=[("strict", "false")], defaults=settings_for(Path("/nowhere")))
+    fields = FormFields(query=[("strict", "false")], defaults=settings_for(Path("/nowhere")))
     fields.add("dataset_name", "people")
     fields.add("strict", "false")
     assert fields.options().strict is False
@@ -83,7 +83,7 @@ def test_unknown_encodings_leave_nothing_in_memory(value: str) -> None:
     "value", ["rot13", "hex", "base64", "zlib", "bz2", "uu", "quopri", "idna", "punycode", "undefined"]
 )
 def test_codec_that_is_not_an_encoding_of_text_is_refused(value: str) -> None:
-    with pytest.raises(InvalidFieldError, match="not known"):
+    with pytest.raises(InvalidFieldError, match="known text encoding"):
         options(encoding=value)
 
 

@@ -33,58 +33,58 @@ def keep(client: Callable[[MinimumRate, SkippingLoop], Awaitable[None]], *, leas
     loop = SkippingLoop()
 
     async def run() -> None:
-        pace = MinimumRate(window_s=WINDOW_S, least_bytes=least_bytes)
-        async with pace.kept():
-            await client(pace, loop)
+        rate = MinimumRate(window_s=WINDOW_S, least_bytes=least_bytes)
+        async with rate.enforced():
+            await client(rate, loop)
 
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         runner.run(run())
 
 
 def test_client_that_trickles_is_given_up_and_told_how_much_was_too_little() -> None:
-    async def trickle(pace: MinimumRate, loop: SkippingLoop) -> None:
+    async def trickle(rate: MinimumRate, loop: SkippingLoop) -> None:
         for _ in range(100):
             await loop.skip(WINDOW_S / 6)
-            pace.arrived(1)
+            rate.count(1)
 
-    with pytest.raises(UploadStalledError, match=r"[56] bytes have come in 60 seconds.*1000.*MIN_UPLOAD_RATE_KB_S"):
+    with pytest.raises(UploadStalledError, match=r"received [56] bytes in 60 seconds.*1000.*MIN_UPLOAD_RATE_KB_S"):
         keep(trickle)
 
 
 def test_client_that_falls_silent_after_a_fast_start_is_given_up() -> None:
-    async def stop(pace: MinimumRate, loop: SkippingLoop) -> None:
+    async def stop(rate: MinimumRate, loop: SkippingLoop) -> None:
         for _ in range(10):
             await loop.skip(1)
-            pace.arrived(10 * LEAST_BYTES)
+            rate.count(10 * LEAST_BYTES)
         await loop.skip(WINDOW_S)
 
     with pytest.raises(UploadStalledError):
         keep(stop)
 
 
-def test_client_that_just_keeps_the_pace_is_not_given_up() -> None:
-    async def hurry(pace: MinimumRate, loop: SkippingLoop) -> None:
+def test_client_that_just_keeps_the_rate_is_not_given_up() -> None:
+    async def hurry(rate: MinimumRate, loop: SkippingLoop) -> None:
         for _ in range(200):
             await loop.skip(WINDOW_S / 6)
-            pace.arrived(LEAST_BYTES // 5)
+            rate.count(LEAST_BYTES // 5)
 
     keep(hurry)
 
 
 def test_time_that_the_uploader_takes_is_not_the_clients() -> None:
-    async def wait_for_us(pace: MinimumRate, loop: SkippingLoop) -> None:
+    async def wait_for_us(rate: MinimumRate, loop: SkippingLoop) -> None:
         for _ in range(10):
-            pace.arrived(1)
-            with pace.our_turn():
+            rate.count(1)
+            with rate.paused():
                 await loop.skip(10 * WINDOW_S)
 
     keep(wait_for_us)
 
 
 def test_without_a_rate_one_byte_a_window_is_enough() -> None:
-    async def trickle(pace: MinimumRate, loop: SkippingLoop) -> None:
+    async def trickle(rate: MinimumRate, loop: SkippingLoop) -> None:
         for _ in range(20):
             await loop.skip(WINDOW_S * 0.9)
-            pace.arrived(1)
+            rate.count(1)
 
     keep(trickle, least_bytes=1)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.uploader.ingest import BOUNDARY, cut_up, form
 from uploader.errors import MalformedMultipartError, UnsupportedMediaTypeError
-from uploader.ingest.multipart import MultipartReader, PartBegin, PartData, PartEnd, boundary_of
+from uploader.ingest.multipart import MultipartReader, PartBegin, PartData, PartEnd, parse_boundary
 
 # Everything that looks like a boundary and is none.
 CONFUSING = (
@@ -57,7 +57,7 @@ def test_padding_behind_a_boundary_is_no_content(size: int) -> None:
 
 @pytest.mark.parametrize("missing_bytes", [3, 4, 10, 40])
 def test_body_that_is_cut_off_is_malformed(missing_bytes: int) -> None:
-    with pytest.raises(MalformedMultipartError, match="cut off"):
+    with pytest.raises(MalformedMultipartError, match="truncated"):
         parts_of([form([("file", b"a\n1\n")])[:-missing_bytes]])
 
 
@@ -84,10 +84,10 @@ def test_part_in_base64_is_refused_rather_than_stored_as_it_is() -> None:
 
 
 def test_boundary_may_be_quoted() -> None:
-    assert boundary_of('Multipart/Form-Data; charset=utf-8; boundary="a b"') == b"a b"
+    assert parse_boundary('Multipart/Form-Data; charset=utf-8; boundary="a b"') == b"a b"
 
 
 @pytest.mark.parametrize("content_type", [None, "", "text/csv", "multipart/form-data", "multipart/mixed; boundary=b"])
 def test_other_content_types_are_refused(content_type: str | None) -> None:
     with pytest.raises(UnsupportedMediaTypeError):
-        boundary_of(content_type)
+        parse_boundary(content_type)

@@ -16,8 +16,9 @@ import httpx
 import pytest
 
 from tests.support.uploader.server import RunningUploader, running_uploader
-from uploader.disk.staging import RECEIVING, StagingDirectory
-from uploader.http.limits import HttpLimits
+from uploader.disk.directories import STAGING
+from uploader.disk.staging_directory import StagingDirectory
+from uploader.http.http_limits import HttpLimits
 from uploader.settings import Settings
 
 
@@ -77,7 +78,7 @@ def test_upload_is_refused_with_what_to_do(
     def fail(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    target = {"mkdir": "pathlib.Path.mkdir", "rename": "uploader.disk.staging.StagingDirectory._commit"}
+    target = {"mkdir": "pathlib.Path.mkdir", "rename": "uploader.disk.staging_directory.StagingDirectory._commit"}
     with patch(target.get(place, "os.fsync"), fail):
         answer = post(uploader)
     check(answer, status, code)
@@ -107,7 +108,7 @@ def test_directory_is_removed_when_there_are_no_handles_left(tmp_path: Path) -> 
 
     with every_handle_taken():
         directory._discard()
-    assert list((tmp_path / RECEIVING).iterdir()) == []
+    assert list((tmp_path / STAGING).iterdir()) == []
 
 
 def test_directory_that_cannot_be_locked_is_removed(tmp_path: Path) -> None:
@@ -116,12 +117,12 @@ def test_directory_that_cannot_be_locked_is_removed(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="Too many open files"):
             directory.create()
         directory._discard()
-    assert list((tmp_path / RECEIVING).iterdir()) == []
+    assert list((tmp_path / STAGING).iterdir()) == []
 
 
 def test_serving_raises_the_limit_of_open_files() -> None:
     code = (
-        "import resource; from uploader.runtime.open_file_limit import raise_handle_limit as r;"
+        "import resource; from uploader.runtime.open_file_limit import raise_open_file_limit as r;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]));"
         "print(r(), *resource.getrlimit(resource.RLIMIT_NOFILE))"
     )
@@ -135,6 +136,6 @@ def test_connections_are_no_more_than_the_handles_are_enough_for(tmp_path: Path)
     settings = Settings(temp_dir=tmp_path, max_connections=100_000)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
-        assert HttpLimits.of(settings).max_connections == (256 - 64 - 6 * 8) // 2
+        assert HttpLimits.from_settings(settings).max_connections == (256 - 64 - 6 * 8) // 2
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -21,7 +21,7 @@ def answered() -> Iterator[threading.Event]:
 
 
 def test_answer_is_what_was_asked_for_each_time_anew() -> None:
-    ask = SingleFlightCall(count().__next__, within_s=60)
+    ask = SingleFlightCall(count().__next__, timeout_s=60)
     assert [ask(), ask()] == [0, 1]
 
 
@@ -30,7 +30,7 @@ def test_what_is_raised_is_raised_to_whoever_asks() -> None:
         raise ManifestUnavailableError("it is a test")
 
     with pytest.raises(ManifestUnavailableError, match="it is a test"):
-        SingleFlightCall(ask, within_s=60)()
+        SingleFlightCall(ask, timeout_s=60)()
 
 
 def test_who_asks_while_a_call_hangs_gets_an_error_and_starts_no_other(answered: threading.Event) -> None:
@@ -43,9 +43,9 @@ def test_who_asks_while_a_call_hangs_gets_an_error_and_starts_no_other(answered:
         begun.set()
         assert answered.wait(60)
 
-    bounded = SingleFlightCall(ask, within_s=0.01)
+    bounded = SingleFlightCall(ask, timeout_s=0.01)
     for _ in range(3):
-        with pytest.raises(ManifestUnavailableError, match=r"within 0\.01 s"):
+        with pytest.raises(ManifestUnavailableError, match=r"within 0\.01 seconds"):
             bounded()
     assert begun.wait(60)
     assert numbers == [1]

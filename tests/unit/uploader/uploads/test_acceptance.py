@@ -13,8 +13,9 @@ from contracts.states import UploadState
 from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.uploads import REPLICA, SettableClock, cut_options, cut_result, write_chunks
 from uploader.disk.chunk_files import ChunkFiles
+from uploader.disk.directories import LOCK_FILE, is_abandoned
 from uploader.disk.manifest_file import MANIFEST_FILE
-from uploader.disk.staging import LOCK_FILE, StagingDirectory, is_abandoned
+from uploader.disk.staging_directory import StagingDirectory
 from uploader.domain.cutting import CutOptions, CutResult
 from uploader.errors import (
     IdempotencyConflictError,
@@ -23,7 +24,7 @@ from uploader.errors import (
     TimestampCollisionError,
 )
 from uploader.runtime.blocking_pool import BlockingPool
-from uploader.runtime.clock import Clock, DistinctMoments
+from uploader.runtime.clock import Clock, IncreasingClock
 from uploader.store.sql import SqlStore
 from uploader.uploads.acceptance import Acceptance
 from uploader.uploads.outbox import Outbox
@@ -76,7 +77,7 @@ def bench(store: SqlStore, outbox: Outbox, clock: SettableClock, temp_dir: Path)
         bucket="raw",
         clock=clock,
     )
-    yield Bench(acceptance, DistinctMoments(clock), temp_dir)
+    yield Bench(acceptance, IncreasingClock(clock), temp_dir)
     asyncio.run(threads.close())
 
 
@@ -183,7 +184,7 @@ def test_second_upload_of_a_dataset_at_the_same_moment_is_refused_and_leaves_not
     bench: Bench, clock: SettableClock, kafka: FakePublisher
 ) -> None:
     first = bench.accept_now(key="one")
-    bench.moments = DistinctMoments(clock)  # another replica's
+    bench.moments = IncreasingClock(clock)  # another replica's
     with pytest.raises(TimestampCollisionError, match="send it again"):
         bench.accept_now(key="two")
     assert bench.left() == {first.upload_id}

@@ -15,8 +15,9 @@ from contracts.states import ChunkState, UploadState
 from tests.support.uploader.uploads import REPLICA, SettableClock, cut_result, write_chunks
 from tests.unit.uploader.uploads.test_reconciler import land
 from uploader.disk.chunk_files import ChunkFiles
+from uploader.disk.directories import LOCK_FILE, STAGING
 from uploader.disk.manifest_file import write_manifest
-from uploader.disk.staging import LOCK_FILE, RECEIVING, StagingDirectory
+from uploader.disk.staging_directory import StagingDirectory
 from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.errors import ManifestLostError
 from uploader.settings import SettingsError
@@ -183,7 +184,7 @@ class TestLeftovers:
     ) -> None:
         living = StagingDirectory(temp_dir=temp_dir, upload_id="a" * 32)
         living.create()
-        dead = temp_dir / RECEIVING / ("b" * 32)
+        dead = temp_dir / STAGING / ("b" * 32)
         dead.mkdir()
         (dead / LOCK_FILE).touch()
         (dead / "x.csv").touch()
@@ -315,7 +316,7 @@ class TestRecovery:
         recover(store=store, files=disk, cleaner=cleaner, replica="replica-0", clock=clock)
         _, chunks = store.read(upload.upload_id)
         assert [chunk.state for chunk in chunks] == [ChunkState.STORED, ChunkState.FAILED, ChunkState.FAILED]
-        assert chunks[1].error == "its file is gone from the uploader's disk"
+        assert chunks[1].error == "its file is missing from the uploader's disk"
         assert chunks[2].error is not None
         assert "has 7 bytes" in chunks[2].error
 

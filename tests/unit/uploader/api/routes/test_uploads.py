@@ -156,7 +156,7 @@ class TestAnnounceAgain:
             path.unlink()
         answer = client.post(f"/uploads/{upload_id}/announce").json()
         assert answer["chunks"][1]["state"] == "failed"
-        assert answer["chunks"][1]["error"] == "its file is gone from the uploader's disk"
+        assert answer["chunks"][1]["error"] == "its file is missing from the uploader's disk"
 
     def test_landed_upload_sends_one_message_and_says_where_kafka_does_not_take_it(
         self, client: httpx.Client, upload: Callable[..., str], kafka: FakePublisher

@@ -1,0 +1,1 @@
+"""From bytes to rows: transcoding, header detection and row scanning."""

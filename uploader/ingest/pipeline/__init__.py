@@ -1,0 +1,1 @@
+"""The buffers, threads and files that an upload's pipeline runs on."""

@@ -1,0 +1,53 @@
+"""Limits on the size of an upload and on the disk space that it may use."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+from uploader.errors import DiskFullError, FileTooLargeError
+from uploader.settings import Settings
+
+FORM_OVERHEAD_BYTES = 64 * 1024
+"""What a body may contain besides the file: fields, the heads of parts, and anything after the last part."""
+
+
+def check_content_length(body_bytes: int | None, *, settings: Settings) -> None:
+    """Refuse a body whose Content-Length exceeds the largest file.
+
+    Raises:
+        FileTooLargeError: it does.
+    """
+    if body_bytes is not None and body_bytes > settings.max_file_size_bytes + FORM_OVERHEAD_BYTES:
+        raise file_too_large(settings, f"the body has {body_bytes} bytes")
+
+
+def file_too_large(settings: Settings, what: str) -> FileTooLargeError:
+    """Return the error for a file above ``MAX_FILE_SIZE_MB``; ``what`` is its subject and verb."""
+    return FileTooLargeError(
+        f"{what}; the largest file accepted has {settings.max_file_size_mb} MiB (MAX_FILE_SIZE_MB), "
+        f"{settings.max_file_size_bytes} bytes",
+        max_file_size_bytes=settings.max_file_size_bytes,
+    )
+
+
+async def check_disk(directory: Path, *, needed_bytes: int, settings: Settings) -> None:
+    """Call :func:`check_space` from the event loop."""
+    await asyncio.to_thread(check_space, directory, needed_bytes, settings=settings)
+
+
+def check_space(directory: Path, needed_bytes: int, *, settings: Settings) -> None:
+    """Refuse to write data that would leave less than ``MIN_FREE_DISK_MB`` free (blocks).
+
+    Raises:
+        DiskFullError: it would.
+    """
+    free_bytes = shutil.disk_usage(directory).free
+    if free_bytes - needed_bytes < settings.min_free_disk_bytes:
+        raise DiskFullError(
+            f"the upload needs {needed_bytes} bytes, but the disk of TEMP_DIR has {free_bytes} bytes free, of which "
+            f"{settings.min_free_disk_mb} MiB are reserved (MIN_FREE_DISK_MB); retry when chunks have landed",
+            free_bytes=free_bytes,
+            needed_bytes=needed_bytes,
+        )

@@ -1,0 +1,258 @@
+"""Reception of one upload: multipart body in, durable chunk files and their description out.
+
+There are two ways to cut the file:
+
+- If ``dataset_name`` is known before the file part starts (from a field before it, or from the query), and the chunks
+  are by size or rows, the file is **cut while it is received**, and every byte is written once. If a field after the
+  file then changes the options, the content is rebuilt from the chunks and cut again. (Content that is invalid by the
+  fields known so far has already been refused.)
+- Otherwise (``curl -F file=@x -F dataset_name=y``, or chunks by count) the file is **spooled to disk**, and the chunks
+  are copied out of it inside the kernel when everything is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from contracts.errors import CsvPipeError
+from contracts.names import timestamp
+from uploader.domain.cutting import ChunkType, CutOptions, CutResult
+from uploader.errors import InvalidFieldError, MalformedMultipartError, UnsupportedMediaTypeError
+from uploader.http.request_body import Body
+from uploader.ingest.chunking.chunker import Chunker
+from uploader.ingest.chunking.chunking_job import ChunkingJob
+from uploader.ingest.chunking.spooled_chunker import SpooledChunker
+from uploader.ingest.chunking.streaming_chunker import StreamingChunker
+from uploader.ingest.form_fields import FILE_FIELD, MAX_FIELD_BYTES, FormFields
+from uploader.ingest.minimum_rate import MinimumRate
+from uploader.ingest.multipart import Event, MultipartReader, PartBegin, PartData, PartEnd, parse_boundary
+from uploader.ingest.pipeline.blocks import Block, BlockPool
+from uploader.ingest.size_limits import (
+    FORM_OVERHEAD_BYTES,
+    check_content_length,
+    check_disk,
+    check_space,
+    file_too_large,
+)
+from uploader.runtime.logging import UploadLog
+from uploader.settings import UPLOAD_WINDOW_S, Settings
+
+_log = logging.getLogger(__name__)
+
+
+async def receive_upload(
+    *,
+    body: Body,
+    headers: Mapping[str, str],
+    query: Iterable[tuple[str, str]],
+    settings: Settings,
+    directory: Path,
+    upload_id: str,
+    created_at: datetime,
+    window_s: float = UPLOAD_WINDOW_S,
+) -> tuple[CutOptions, CutResult]:
+    """Receive and cut one upload into ``directory`` (see :func:`uploader.disk.staging_directory.open_staging`).
+
+    When this raises or is cancelled, none of its threads is left; the caller removes the directory.
+
+    Args:
+        body: the request's body.
+        headers: the request's headers, names in lower case.
+        query: the parameters of the query string.
+        settings: limits and defaults.
+        directory: the directory for the chunk files; empty except for its lock.
+        upload_id: for the log.
+        created_at: used in the names of the chunks.
+        window_s: the window of the minimum rate.
+
+    Raises:
+        CsvPipeError: the upload is refused; the subclass tells why.
+        OSError: the disk has failed or is full.
+    """
+    log = UploadLog(_log, upload_id)
+    length = _declared_length(headers)
+    check_content_length(length, settings=settings)
+    boundary = parse_boundary(headers.get("content-type"))
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise UnsupportedMediaTypeError(f"Content-Encoding {encoding!r} is not supported: send the file uncompressed")
+    await check_disk(directory, needed_bytes=length or 0, settings=settings)
+    receiver = UploadReceiver(
+        boundary=boundary,
+        settings=settings,
+        fields=FormFields(query=query, defaults=settings),
+        job=ChunkingJob(
+            directory=directory,
+            stamp=timestamp(created_at),
+            max_chunks=settings.max_chunks,
+            expected_bytes=length,
+            log=log,
+            check_space=partial(check_space, directory, settings=settings),
+        ),
+        window_s=window_s,
+    )
+    try:
+        return await receiver.receive(body)
+    except CsvPipeError as error:
+        log.info("Upload refused", extra={"code": error.code, "error": error.detail})
+        raise
+    except OSError as error:
+        log.warning("Upload failed", extra={"error": str(error)})
+        raise
+    finally:
+        # Shielded: the threads must end before the directory is removed, even if this task is cancelled again.
+        await asyncio.shield(asyncio.create_task(receiver.stop()))
+
+
+def _declared_length(headers: Mapping[str, str]) -> int | None:
+    value = headers.get("content-length", "")
+    return int(value) if value.isascii() and value.isdigit() else None
+
+
+class UploadReceiver:
+    """The state of one upload while its body is read; :meth:`stop` must be called in the end."""
+
+    def __init__(
+        self, *, boundary: bytes, settings: Settings, fields: FormFields, job: ChunkingJob, window_s: float
+    ) -> None:
+        self._settings = settings
+        self._fields = fields
+        self._job = job
+        self._reader = MultipartReader(boundary=boundary)
+        self._pool = BlockPool()
+        self._block: Block | None = None
+        self._part: PartBegin | None = None
+        self._value = bytearray()
+        self._overhead_bytes = 0
+        self._chunker: Chunker | None = None
+        self._rate = MinimumRate(window_s=window_s, least_bytes=settings.min_upload_window_bytes)
+
+    async def receive(self, body: Body) -> tuple[CutOptions, CutResult]:
+        """Read the whole body, and return the options and the chunks (see :func:`receive_upload`)."""
+        await self._read(body)
+        if self._chunker is None:
+            raise InvalidFieldError("the part 'file', which contains the CSV, is missing", field=FILE_FIELD)
+        options = self._fields.options()
+        self._job.dataset_name = options.dataset_name
+        return options, await self._chunker.finish(options=options, check=self._pool.check)
+
+    async def stop(self) -> None:
+        """Abandon unfinished work; when this returns, no thread uses a file any more."""
+        if self._chunker is not None:
+            await self._chunker.stop()
+        self._pool.close()
+
+    async def _read(self, body: Body) -> None:
+        async with self._rate.enforced():
+            block = await self._block_with_room()
+            while size := await body.read_into(block.room, fill=self._in_file, on_bytes=self._rate.count):
+                await self._process(block, size)
+                block = await self._block_with_room()
+        self._reader.finish()
+
+    async def _process(self, block: Block, size: int) -> None:
+        """Process the ``size`` bytes that were read into the room of ``block``: file content stays in place."""
+        if self._in_file and self._reader.is_content(block, block.size, block.size + size):
+            self._count_file_bytes(size)
+            block.extend(size)
+            if block.is_full:
+                self._submit()
+            return
+        self._overhead_bytes += size
+        for event in self._reader.feed(bytes(block.room[:size])):
+            await self._process_event(event)
+        if self._overhead_bytes > FORM_OVERHEAD_BYTES:
+            raise MalformedMultipartError(
+                f"the form has more than {FORM_OVERHEAD_BYTES} bytes besides the file: send the documented fields, "
+                "each once"
+            )
+
+    async def _process_event(self, event: Event) -> None:
+        match event:
+            case PartData(view):
+                await self._process_data(view)
+            case PartBegin():
+                await self._begin_part(event)
+            case PartEnd():
+                self._end_part()
+
+    @property
+    def _in_file(self) -> bool:
+        return self._part is not None and self._part.name == FILE_FIELD
+
+    async def _begin_part(self, part: PartBegin) -> None:
+        self._part = part
+        if part.name == FILE_FIELD:
+            await self._begin_file(part)
+        elif part.filename is not None:
+            raise InvalidFieldError(
+                f"the file must be in the part 'file', not in {part.name[:64]!r}", field=part.name[:64]
+            )
+
+    async def _begin_file(self, part: PartBegin) -> None:
+        if self._chunker is not None:
+            raise InvalidFieldError("the part 'file' occurs more than once: send one file per upload", field=FILE_FIELD)
+        self._job.source_filename = Path(part.filename or "").name
+        options = self._fields.options() if self._fields.are_sufficient else None
+        if options is None or options.chunk_type is ChunkType.COUNT:
+            # The spool file is removed when the chunks exist: for a moment there are both.
+            with self._rate.paused():
+                await check_disk(
+                    self._job.directory, needed_bytes=2 * (self._job.expected_bytes or 0), settings=self._settings
+                )
+            self._chunker = SpooledChunker(options=options, job=self._job, on_failure=self._pool.fail)
+        else:
+            self._job.dataset_name = options.dataset_name
+            self._chunker = StreamingChunker(options=options, job=self._job, on_failure=self._pool.fail)
+
+    async def _process_data(self, view: memoryview) -> None:
+        if self._in_file:
+            await self._append_to_file(view)
+            return
+        assert self._part is not None  # noqa: S101  data follows the start of a part
+        self._value += view
+        if len(self._value) > MAX_FIELD_BYTES:
+            name = self._part.name[:64]
+            raise InvalidFieldError(f"field {name!r} is longer than {MAX_FIELD_BYTES} bytes", field=name)
+
+    async def _append_to_file(self, view: memoryview) -> None:
+        self._overhead_bytes -= len(view)
+        self._count_file_bytes(len(view))
+        while view:
+            block = await self._block_with_room()
+            view = view[block.append(view) :]
+            if block.is_full:
+                self._submit()
+
+    def _count_file_bytes(self, size: int) -> None:
+        """Count file content, and refuse a file above the limit."""
+        self._job.source_bytes += size
+        if self._job.source_bytes > self._settings.max_file_size_bytes:
+            raise file_too_large(self._settings, "the file is larger than allowed")
+
+    async def _block_with_room(self) -> Block:
+        if self._block is None:
+            with self._rate.paused():
+                self._block = await self._pool.acquire()
+        return self._block
+
+    def _submit(self) -> None:
+        block, self._block = self._block, None
+        if block is not None and self._chunker is not None:
+            self._chunker.submit(block)
+
+    def _end_part(self) -> None:
+        assert self._part is not None  # noqa: S101  the end follows the start of a part
+        if self._part.name == FILE_FIELD:
+            self._submit()
+            return
+        value, self._value = bytes(self._value), bytearray()
+        try:
+            self._fields.add(self._part.name, value.decode())
+        except UnicodeDecodeError as error:
+            raise MalformedMultipartError(f"field {self._part.name[:64]!r} is not valid UTF-8") from error
