@@ -9,28 +9,24 @@ from contracts.errors import IllegalStateChangeError
 
 
 class UploadState(StrEnum):
-    """Where an upload stands."""
+    """The state of an upload. An upload exists once all of it is on disk."""
 
-    RECEIVING = "receiving"
-    """Bytes are coming in; nothing is committed yet. Never stored: the upload exists from CHUNKED on."""
     CHUNKED = "chunked"
-    """All chunk files and the manifest are on disk; not every chunk has been announced."""
+    """All chunk files and the manifest are on disk; some chunks are not announced yet."""
     ANNOUNCED = "announced"
     """Kafka has acknowledged a message for every chunk."""
     LANDING = "landing"
     """At least one chunk has been relayed or has landed."""
     LANDED = "landed"
-    """Every chunk lies in the bucket, checked by size and SHA-256."""
-    REJECTED = "rejected"
-    """Refused while it came in (bad CSV, too large, disk full); nothing remains of it."""
+    """Every chunk is in the bucket, verified by size and SHA-256."""
     ABORTED = "aborted"
-    """Given up: by the client while sending, or by DELETE."""
+    """Deleted by a client."""
     FAILED = "failed"
-    """At least one chunk failed and no chunk is still on its way."""
+    """At least one chunk failed and no chunk is in progress."""
 
 
 class ChunkState(StrEnum):
-    """Where a chunk stands."""
+    """The state of a chunk."""
 
     STORED = "stored"
     """On the uploader's disk, not announced."""
@@ -39,26 +35,24 @@ class ChunkState(StrEnum):
     RELAYED = "relayed"
     """NiFi has accepted it."""
     LANDED = "landed"
-    """In the bucket, with the announced size and SHA-256."""
+    """In the bucket, with the size and SHA-256 of its message."""
     CLEANED = "cleaned"
     """Landed, and its file has been removed from the uploader's disk."""
     FAILED = "failed"
-    """Not landed. The uploader announces it again, so often; after that ``POST /uploads/{id}/announce`` does."""
+    """Not landed. The uploader announces it again up to ``REANNOUNCE_LIMIT`` times; later, only a client can."""
 
 
 _S = TypeVar("_S", bound=StrEnum)
 _U = UploadState
 UPLOAD_CHANGES: dict[UploadState, frozenset[UploadState]] = {
-    _U.RECEIVING: frozenset({_U.CHUNKED, _U.REJECTED, _U.ABORTED}),
     _U.CHUNKED: frozenset({_U.ANNOUNCED, _U.LANDING, _U.LANDED, _U.FAILED, _U.ABORTED}),
     _U.ANNOUNCED: frozenset({_U.CHUNKED, _U.LANDING, _U.LANDED, _U.FAILED, _U.ABORTED}),
     _U.LANDING: frozenset({_U.CHUNKED, _U.ANNOUNCED, _U.LANDED, _U.FAILED, _U.ABORTED}),
     _U.LANDED: frozenset({_U.ABORTED}),
     _U.FAILED: frozenset({_U.CHUNKED, _U.ANNOUNCED, _U.LANDING, _U.LANDED, _U.ABORTED}),
-    _U.REJECTED: frozenset(),
     _U.ABORTED: frozenset(),
 }
-"""Allowed changes of an upload. Back to CHUNKED or ANNOUNCED is a renewed announcement."""
+"""Allowed changes of an upload. A change back to CHUNKED or ANNOUNCED is a repeated announcement."""
 
 _C = ChunkState
 CHUNK_CHANGES: dict[ChunkState, frozenset[ChunkState]] = {
@@ -71,9 +65,9 @@ CHUNK_CHANGES: dict[ChunkState, frozenset[ChunkState]] = {
 }
 """Allowed changes of a chunk.
 
-STORED to LANDED is the crash between Kafka's acknowledgement and the mark in the outbox: the consumer may be
-faster than the mark. Back to STORED is a renewed announcement. LANDED never goes back: an object that was checked
-is only ever cleaned up at the source.
+STORED to LANDED happens if the uploader crashes after Kafka's acknowledgement and before the outbox records it: the
+consumer may be faster. A change back to STORED is a repeated announcement. LANDED never changes back: after its object
+was verified, a chunk's file is only ever removed.
 """
 
 

@@ -9,8 +9,14 @@ from typing import Annotated
 
 import typer
 
-from csvpipe.exits import EXIT_CODES_HELP
 from csvpipe.extras import import_with_hint, require_checkout, require_packages
+
+EXIT_CODES_HELP = """\
+Exit codes: 0 success · 1 check failed (a chunk failed, verify found a mismatch, a step failed) · 2 usage error ·
+65 invalid input (a file, row or field is not accepted) · 66 the source is missing or changed · 69 service unavailable ·
+73 no such topic or partition · 74 data lost in Kafka · 70 internal error ·
+75 temporary failure, retry · 76 unexpected data from the object
+store, or from another writer in the partition · 77 permission denied · 78 invalid setting or missing package."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,8 @@ def build_app(*, wanted: str | None) -> typer.Typer:
     """Return the application with the command ``wanted`` in full and every other one as a line of help.
 
     Raises:
-        ConfigurationError: the command needs something that is not there; the text says how to get it.
+        MissingPackageError: the command needs a package that is not installed.
+        NoCheckoutError: the command works in a checkout only.
     """
     app = typer.Typer(
         help="Huge CSV files in; complete, ordered and provably intact objects out.",

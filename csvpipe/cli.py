@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from contracts.errors import CsvPipeError
 from contracts.printable import printable
-from csvpipe.exits import exit_code_of
 from csvpipe.extras import import_with_hint
 
 
@@ -20,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         application.build_app(wanted=wanted)(args=words, prog_name="csvpipe")
     except CsvPipeError as error:
         print_error(error)
-        sys.exit(exit_code_of(error))
+        sys.exit(error.exit_code)
 
 
 def print_error(error: CsvPipeError) -> None:

@@ -13,16 +13,10 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from contracts.counts import counted
+from contracts.errors import CsvPipeError, TemporaryFailureError
 from contracts.manifest import Manifest
 from csvpipe.answers import UploadAccepted, UploadPage, UploadStatus
-from csvpipe.exits import (
-    AnswerLostError,
-    CommandError,
-    RefusedError,
-    TryAgainError,
-    UnavailableError,
-    UploaderFailedError,
-)
+from csvpipe.errors import CommandError, RefusedError, ResponseLostError, UnavailableError, UploaderFailedError
 from csvpipe.multipart import FormUpload
 
 ANSWER_TIMEOUT_S = 900.0
@@ -68,9 +62,9 @@ class UploaderClient:
 
         Raises:
             RefusedError: the file or a field is not accepted; the text says where and why.
-            TryAgainError: the uploader is too busy or its disk is too full.
+            TemporaryFailureError: the uploader is too busy or its disk is too full.
             UnavailableError: it does not answer.
-            AnswerLostError: the connection broke: the file may have been taken or not.
+            ResponseLostError: the connection broke: the file may have been taken or not.
             UploaderFailedError: it answered with a fault of its own: so may it.
             CommandError: it received other bytes than were sent.
         """
@@ -120,7 +114,7 @@ class UploaderClient:
         try:
             answer = self._http.request(method, path, **options)
         except httpx.TransportError as error:
-            kind = UnavailableError if isinstance(error, _NOTHING_SENT) else AnswerLostError
+            kind = UnavailableError if isinstance(error, _NOTHING_SENT) else ResponseLostError
             raise kind(
                 f"no answer from {self.base_url} ({type(error).__name__}: {error}). Is the uploader running, and is "
                 "CSVPIPE_URL (or --url) its address?"
@@ -150,7 +144,7 @@ class _Line:
             raise httpcore.WriteError("answered before the end of the body")
 
 
-def problem_of(answer: httpx.Response) -> CommandError:
+def problem_of(answer: httpx.Response) -> CsvPipeError:
     """Turn an error answer into an error of ours; understands RFC 9457 problem documents."""
     problem: dict[str, Any] = {}
     if "json" in answer.headers.get("Content-Type", ""):
@@ -162,7 +156,9 @@ def problem_of(answer: httpx.Response) -> CommandError:
     places = {"problem": problem.get("code") or f"http_{answer.status_code}", **places}
     if answer.status_code in _LATER:
         retry_after = answer.headers.get("Retry-After")
-        return TryAgainError(f"{detail}. Try again {f'in {retry_after} s' if retry_after else 'later'}", **places)
+        return TemporaryFailureError(
+            f"{detail}. Try again {f'in {retry_after} s' if retry_after else 'later'}", **places
+        )
     if answer.status_code < 500:
         return RefusedError(detail, **places)
     return UploaderFailedError(f"the uploader failed: {detail}. Its log has the reason", **places)

@@ -8,23 +8,28 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from csvpipe.exits import ConfigurationError
+from contracts.exit_codes import ExitCode
+from csvpipe.errors import CommandError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-OWN_PACKAGES = frozenset({"contracts", "csvpipe", "csvscan", "dags", "nifi", "stack", "tracing", "uploader"})
+OWN_PACKAGES = frozenset(
+    {"contracts", "csvpipe", "csvscan", "dags", "nifi", "sequencer", "stack", "tracing", "uploader"}
+)
 
 
-class MissingPackageError(ConfigurationError):
+class MissingPackageError(CommandError):
     """A package that a command needs is not installed."""
 
     code = "missing_package"
+    exit_code = ExitCode.CONFIGURATION
     title = "Missing package"
 
 
-class NoCheckoutError(ConfigurationError):
+class NoCheckoutError(CommandError):
     """A command that works on the repository runs from an installed wheel."""
 
     code = "no_checkout"
+    exit_code = ExitCode.CONFIGURATION
     title = "No checkout"
 
 

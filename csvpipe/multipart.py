@@ -7,16 +7,9 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
 
-from csvpipe.exits import CommandError
+from contracts.errors import SourceChangedError
 
 BLOCK_BYTES = 1024 * 1024
-
-
-class SourceChangedError(CommandError):
-    """The file changed while it was sent."""
-
-    code = "source_changed"
-    title = "File changed"
 
 
 class FormUpload:

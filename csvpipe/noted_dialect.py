@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.errors import CsvPipeError
 from sequencer.checkpoint.factory import open_checkpoints
-from sequencer.errors import SequencerError
 from sequencer.job.dialect_notes import FileDialect, read_dialects
 from sequencer.job.input import JobInput
 from sequencer.job.runner import open_job_input
@@ -33,7 +33,7 @@ def open_proof_input(settings: JobSettings) -> ProofInput:
     checkpoint is that of this source and topic; the rest is found out from the source, and the text says so.
 
     Raises:
-        SequencerError: the source is not there, or no CSV.
+        CsvPipeError: the source is not there, or no CSV.
     """
     checkpoint, why_not = _checkpoint(settings)
     noted = read_dialects(checkpoint.extra) if checkpoint else []
@@ -57,7 +57,7 @@ def _checkpoint(settings: JobSettings) -> tuple[Checkpoint | None, str]:
         store = open_checkpoints(settings)
         names = (settings.job_id, f"{settings.job_id}.p0")
         found = next(filter(None, map(store.load, names)), None)
-    except SequencerError as error:
+    except CsvPipeError as error:
         return None, f"the checkpoint of {settings.job_id} cannot be read: {error.detail}"
     if found is None:
         return None, f"there is no checkpoint of {settings.job_id}"

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from csvpipe.exits import ConfigurationError, StoreAnswerError, UnavailableError
+from contracts.errors import (
+    CsvPipeError,
+    SettingsError,
+    SourceChangedError,
+    StoreResponseError,
+    TemporaryFailureError,
+)
+from csvpipe.errors import UnavailableError
 from csvpipe.proof import ObjectLostError, StoredObject
 from csvpipe.settings import ClientSettings
 
@@ -35,8 +42,8 @@ class S3Objects:
 
         Raises:
             UnavailableError: the object store does not answer.
-            ConfigurationError: it refuses the credentials, or there is no such bucket.
-            StoreAnswerError: what it answers is not what it takes to read the object safely.
+            SettingsError: it refuses the credentials, or there is no such bucket.
+            StoreResponseError: what it answers is not what it takes to read the object safely.
         """
         found = self._head(key)
         if found is None:
@@ -50,12 +57,11 @@ class S3Objects:
 
         from sequencer.aws.errors import status_of
         from sequencer.aws.s3_errors import REQUEST_ERRORS
-        from sequencer.errors import SequencerError
         from sequencer.source.s3_reader import head_of
 
         try:
             return head_of(self._client, bucket=self._bucket, key=key, payer=self._payer)
-        except (*REQUEST_ERRORS, SequencerError) as error:
+        except (*REQUEST_ERRORS, CsvPipeError) as error:
             if isinstance(error, ClientError) and status_of(error) == 404:
                 return None
             raise self._translate(error) from error
@@ -77,7 +83,7 @@ class S3Objects:
 
         Raises:
             UnavailableError: the object store does not answer.
-            ConfigurationError: it refuses the credentials or the name, or the bucket belongs to somebody else.
+            SettingsError: it refuses the credentials or the name, or the bucket belongs to somebody else.
         """
         from botocore.exceptions import ClientError
 
@@ -117,10 +123,10 @@ class S3Objects:
         Raises:
             ObjectLostError: it is not there any more, or another one has taken its place meanwhile.
             UnavailableError: the stream broke off too often.
-            ConfigurationError: the object store refuses the credentials, or there is no such bucket.
-            StoreAnswerError: what it answers is not what was asked for.
+            SettingsError: the object store refuses the credentials, or there is no such bucket.
+            StoreResponseError: what it answers is not what was asked for.
         """
-        from sequencer.errors import SequencerError, SourceChangedError, SourceNotFoundError
+        from sequencer.errors import SourceNotFoundError
         from sequencer.source.s3_reader import S3Reader
 
         found = self._head(key)
@@ -140,7 +146,7 @@ class S3Objects:
             raise ObjectLostError("it was replaced while it was read", key=key) from error
         except SourceNotFoundError as error:
             raise ObjectLostError(f"it cannot be read any more: {error.detail}", key=key) from error
-        except SequencerError as error:
+        except CsvPipeError as error:
             raise self._translate(error) from error
 
     def keys(self, prefix: str) -> Iterator[str]:
@@ -164,18 +170,17 @@ class S3Objects:
         except REQUEST_ERRORS as error:
             raise self._translate(error) from error
 
-    def _translate(self, error: Exception) -> UnavailableError | ConfigurationError | StoreAnswerError:
+    def _translate(self, error: Exception) -> UnavailableError | SettingsError | StoreResponseError:
         """Return the command's own error for what the store has answered."""
-        from sequencer import errors
         from sequencer.aws.s3_errors import final_s3_error
 
         where = f"bucket {self._bucket!r} at {self._address}"
-        told = error if isinstance(error, errors.SequencerError) else final_s3_error(error, where)
-        if isinstance(told, errors.StoreAnswerError):
-            return StoreAnswerError(told.detail)
-        if told is None or isinstance(told, errors.TryAgainError):
+        told = error if isinstance(error, CsvPipeError) else final_s3_error(error, where)
+        if isinstance(told, StoreResponseError):
+            return told
+        if told is None or isinstance(told, TemporaryFailureError):
             return UnavailableError(f"{where} cannot be read: {told.detail if told else error}. Is S3_ENDPOINT right?")
-        return ConfigurationError(
+        return SettingsError(
             f"{told.detail}. Look at S3_BUCKET, S3_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, too"
         )
 
@@ -184,19 +189,18 @@ def connect(settings: ClientSettings) -> S3Objects:
     """Return the bucket that ``settings`` name; nothing is sent yet.
 
     Raises:
-        ConfigurationError: the address, the region, the profile or half of the credentials is wrong.
+        SettingsError: the address, the region, the profile or half of the credentials is wrong.
         UnavailableError: what gives the credentials does not answer.
     """
     from sequencer.aws.errors import making_client
-    from sequencer.errors import SequencerError, TryAgainError
 
     try:
         with making_client("S3"):
             client = _client(settings)
-    except TryAgainError as error:
+    except TemporaryFailureError as error:
         raise UnavailableError(error.detail) from error
-    except SequencerError as error:
-        raise ConfigurationError(f"{error.detail} (S3_ENDPOINT, S3_REGION, AWS_PROFILE)") from error
+    except CsvPipeError as error:
+        raise SettingsError(f"{error.detail} (S3_ENDPOINT, S3_REGION, AWS_PROFILE)") from error
     return S3Objects(
         client,
         bucket=settings.s3_bucket,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from contracts.manifest import Manifest, ManifestChunk
-from csvpipe.exits import CommandError
+from csvpipe.errors import CommandError
 
 
 class ObjectLostError(CommandError):

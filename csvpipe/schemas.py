@@ -9,8 +9,7 @@ from pydantic import BaseModel
 
 from contracts.manifest import Manifest
 from contracts.message import ChunkMessage
-from csvpipe.exits import ConfigurationError
-from csvpipe.extras import CHECKOUT
+from csvpipe.extras import CHECKOUT, MissingPackageError
 
 DIRECTORY = CHECKOUT / "contracts" / "schemas"
 MESSAGE_JSON = DIRECTORY / "chunk-message.schema.json"
@@ -24,7 +23,7 @@ def make_schemas() -> dict[Path, dict[str, Any]]:
     """Return every schema by the file it belongs in.
 
     Raises:
-        ConfigurationError: the package that makes Avro schemas is not installed.
+        MissingPackageError: the package that makes Avro schemas is not installed.
     """
     return {
         MESSAGE_JSON: json_schema(ChunkMessage, source="message"),
@@ -44,12 +43,12 @@ def avro_schema(model: type[BaseModel]) -> dict[str, Any]:
     """Return the Avro schema of ``model``: names, types, defaults and descriptions; Avro has no word for the rules.
 
     Raises:
-        ConfigurationError: the package that makes it is not installed.
+        MissingPackageError: the package that makes it is not installed.
     """
     try:
         from pydantic_avro import AvroBase
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
+        raise MissingPackageError(
             "the Avro schemas are made with pydantic-avro, one of the development packages; run: make setup"
         ) from error
     # A subclass of the same name, so that contracts/ need not know of Avro.

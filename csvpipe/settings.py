@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from contracts.env_file import reading_settings
 from contracts.names import BUCKET_RAW
-from csvpipe.exits import ConfigurationError
+from contracts.settings import reading_settings
 
 
 class ClientSettings(BaseSettings):
@@ -70,21 +69,8 @@ def load_settings(**overrides: str | None) -> ClientSettings:
     """Return the settings; an override that is not None wins over every other source.
 
     Raises:
-        ConfigurationError: a value is not usable; the text names its variable.
+        SettingsError: a value is not usable; the text names its variable.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
-    try:
-        with reading_settings(ConfigurationError):
-            return ClientSettings(**given)  # type: ignore[arg-type]  # names are checked by pydantic
-    except ValidationError as error:
-        raise ConfigurationError(describe_faults(error)) from error
-
-
-def describe_faults(error: ValidationError) -> str:
-    """Return one line for each wrong setting: its variable, its value, and what is wrong with it."""
-    lines = []
-    for fault in error.errors(include_url=False):
-        name = ".".join(map(str, fault["loc"])).upper() or "settings"
-        value = "" if "input" not in fault or isinstance(fault["input"], dict) else f" (is {str(fault['input'])!r})"
-        lines.append(f"{name}: {fault['msg']}{value}")
-    return "; ".join(lines)
+    with reading_settings(show_values=True):
+        return ClientSettings(**given)  # type: ignore[arg-type]  # names are checked by pydantic

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import ClassVar
 
-from csvpipe.exits import CommandError, ExitCode
+from contracts.exit_codes import ExitCode
+from csvpipe.errors import CommandError
 
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -16,7 +16,7 @@ class NotAnUploadIdError(CommandError):
 
     code = "not_an_upload_id"
     title = "Not an upload id"
-    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+    exit_code = ExitCode.USAGE
 
 
 def check_upload_id(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.errors import CsvPipeError
+from contracts.exit_codes import ExitCode
 
 
 class NiFiError(CsvPipeError):
@@ -18,6 +19,7 @@ class NiFiUnreachableError(NiFiError):
 
     code = "nifi_unreachable"
     status = 503
+    exit_code = ExitCode.UNAVAILABLE
     title = "NiFi is not reachable"
 
 
@@ -33,6 +35,7 @@ class NiFiTimeoutError(NiFiError):
 
     code = "nifi_timeout"
     status = 504
+    exit_code = ExitCode.TEMPORARY_FAILURE
     title = "NiFi took too long"
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import ClassVar, Self
+from typing import Self
 
-from contracts.errors import CsvPipeError
+from contracts.errors import CsvPipeError, TemporaryFailureError
+from contracts.exit_codes import ExitCode
 
 
 class SequencerError(CsvPipeError):
@@ -13,7 +14,7 @@ class SequencerError(CsvPipeError):
 
     code = "sequencer_failed"
     title = "Sequencer failed"
-    exit_code: ClassVar[int] = 70
+    exit_code = ExitCode.INTERNAL
 
 
 class JobUsageError(SequencerError):
@@ -21,7 +22,7 @@ class JobUsageError(SequencerError):
 
     code = "job_usage"
     title = "Wrong usage"
-    exit_code = 64
+    exit_code = ExitCode.USAGE
 
 
 class BadRowError(SequencerError):
@@ -29,7 +30,7 @@ class BadRowError(SequencerError):
 
     code = "bad_row"
     title = "Bad row"
-    exit_code = 65
+    exit_code = ExitCode.INVALID_INPUT
 
 
 class SourceNotFoundError(SequencerError):
@@ -37,23 +38,7 @@ class SourceNotFoundError(SequencerError):
 
     code = "source_not_found"
     title = "No such source"
-    exit_code = 66
-
-
-class SourceChangedError(SequencerError):
-    """The object is another than the one that the job began with."""
-
-    code = "source_changed"
-    title = "Source changed"
-    exit_code = 66
-
-
-class StoreAnswerError(SequencerError):
-    """An object store, or a cache before it, answers with something else than what was asked for; ``byte`` is known."""
-
-    code = "store_answer"
-    title = "Wrong answer of the object store"
-    exit_code = 76
+    exit_code = ExitCode.SOURCE_MISSING
 
 
 class TopicError(SequencerError):
@@ -61,7 +46,7 @@ class TopicError(SequencerError):
 
     code = "topic"
     title = "No such partition"
-    exit_code = 73
+    exit_code = ExitCode.TOPIC_MISSING
 
 
 class DataLostError(SequencerError):
@@ -69,25 +54,17 @@ class DataLostError(SequencerError):
 
     code = "data_lost"
     title = "Data lost in Kafka"
-    exit_code = 74
+    exit_code = ExitCode.DATA_LOST
 
 
-class TryAgainError(SequencerError):
-    """A service was away for longer than the retries last; the checkpoint is saved."""
-
-    code = "try_again"
-    title = "Try again"
-    exit_code = 75
-
-
-class CheckpointsUnavailableError(TryAgainError):
+class CheckpointsUnavailableError(TemporaryFailureError):
     """The store does not answer, or tells us to slow down."""
 
     code = "checkpoints_unavailable"
     title = "Checkpoints not reachable"
 
 
-class LeaseHeldError(TryAgainError):
+class LeaseHeldError(TemporaryFailureError):
     """Another process runs the job; ``owner`` and ``lease_until`` (UTC) are in ``extra``."""
 
     code = "lease_held"
@@ -105,7 +82,7 @@ class LeaseHeldError(TryAgainError):
         )
 
 
-class LeaseLostError(TryAgainError):
+class LeaseLostError(TemporaryFailureError):
     """The lease ran out, or another process has taken it: nothing may be sent any more."""
 
     code = "lease_lost"
@@ -122,7 +99,7 @@ class ForeignRecordsError(SequencerError):
 
     code = "foreign_records"
     title = "Foreign records"
-    exit_code = 76
+    exit_code = ExitCode.PROTOCOL
 
 
 class OrderBrokenError(ForeignRecordsError):
@@ -137,12 +114,4 @@ class NotAllowedError(SequencerError):
 
     code = "not_allowed"
     title = "Not allowed"
-    exit_code = 77
-
-
-class JobSettingsError(SequencerError):
-    """A setting is missing or wrong; the text names it."""
-
-    code = "configuration"
-    title = "Wrong setting"
-    exit_code = 78
+    exit_code = ExitCode.PERMISSION_DENIED

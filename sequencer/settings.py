@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from contracts.env_file import reading_settings
-from sequencer.errors import JobSettingsError
+from contracts.errors import SettingsError
+from contracts.settings import reading_settings
 
 Mode = Literal["exclusive", "transactional"]
 Compression = Literal["gzip", "lz4", "zstd", "snappy", "none"]
@@ -228,7 +228,7 @@ class JobSettings(BaseSettings):
         """Check that what a job cannot do without is given.
 
         Raises:
-            JobSettingsError: something is missing; every such setting is named.
+            SettingsError: something is missing; every such setting is named.
         """
         missing = [] if self.sources else ["SOURCE (or S3_BUCKET and S3_KEY)"]
         if not self.dry_run:
@@ -240,7 +240,7 @@ class JobSettings(BaseSettings):
         """Check that what it takes to look at a partition is given.
 
         Raises:
-            JobSettingsError: something is missing; every such setting is named.
+            SettingsError: something is missing; every such setting is named.
         """
         _raise_missing([name.upper() for name in ("kafka_bootstrap_servers", "kafka_topic") if not getattr(self, name)])
 
@@ -254,21 +254,14 @@ def _check_text(name: str, value: str) -> None:
 
 def _raise_missing(names: list[str]) -> None:
     if names:
-        raise JobSettingsError(f"not given: {', '.join(names)}")
+        raise SettingsError(f"not given: {', '.join(names)}")
 
 
 def load_settings(**given: Any) -> JobSettings:  # noqa: ANN401  any field
     """Return the settings; what is given and not None wins over the environment and ``.env``.
 
     Raises:
-        JobSettingsError: a value is wrong; every such setting is named.
+        SettingsError: a value is wrong; every such setting is named.
     """
-    try:
-        with reading_settings(JobSettingsError):
-            return JobSettings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        faults = (
-            f"{'.'.join(map(str, fault['loc'])).upper() or 'settings'}: {fault['msg']}"
-            for fault in error.errors(include_url=False, include_input=False)
-        )
-        raise JobSettingsError("; ".join(faults)) from error
+    with reading_settings():
+        return JobSettings(**{name: value for name, value in given.items() if value is not None})

@@ -60,10 +60,3 @@ class UnknownNameError(StackError):
 
     code = "unknown_name"
     title = "Unknown name"
-
-
-class WrongSettingError(StackError):
-    """A ``STACK_*`` variable breaks its rule."""
-
-    code = "wrong_setting"
-    title = "Wrong setting"

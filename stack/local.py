@@ -257,6 +257,9 @@ class LocalStack:
 class _NeedFailedError(StackError):
     """A component was not started, because one that it needs failed."""
 
+    code = "dependency_failed"
+    title = "Dependency failed"
+
 
 def _with_kept_ports(settings: StackSettings, file: Path) -> StackSettings:
     """Replace each port 0 by the one chosen the last time, or by a free one that is kept for the next."""

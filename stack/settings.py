@@ -5,11 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contracts.env_file import reading_settings
-from stack.errors import WrongSettingError
+from contracts.settings import reading_settings
 from stack.ports import free_ports
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -79,11 +78,7 @@ def load_settings() -> StackSettings:
     """Read the settings from the environment and ``.env``.
 
     Raises:
-        WrongSettingError: a value breaks its rule; every such variable is named.
+        SettingsError: a value breaks its rule; every such variable is named.
     """
-    try:
-        with reading_settings(WrongSettingError):
-            return StackSettings()
-    except ValidationError as error:
-        faults = (f"STACK_{'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors())
-        raise WrongSettingError("; ".join(faults)) from error
+    with reading_settings(prefix="STACK_"):
+        return StackSettings()

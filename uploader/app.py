@@ -17,6 +17,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from contracts.errors import SettingsError
 from uploader.api.middleware.body_limit import BodyLimit
 from uploader.api.middleware.download_spans import DownloadSpans
 from uploader.api.middleware.request_metrics import RequestMetrics
@@ -41,7 +42,7 @@ from uploader.runtime.blocking_pool import BlockingPool
 from uploader.runtime.clock import Clock, IncreasingClock, utc_now
 from uploader.runtime.logging import configure_logging
 from uploader.runtime.periodic_task import PeriodicTask
-from uploader.settings import Settings, SettingsError, load_settings
+from uploader.settings import Settings, load_settings
 from uploader.store.protocol import Store
 from uploader.store.sql import open_store
 from uploader.tracing import check_tracing, open_spans
@@ -284,5 +285,5 @@ def _settings_or_exit() -> Settings:
         check_tracing(settings)
     except SettingsError as error:
         # A server that starts this factory would print a traceback of anything else.
-        raise SystemExit(f"csvpipe uploader: {error.detail}") from error
+        raise SystemExit(f"csvpipe uploader: invalid settings: {error.detail}") from error
     return settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.errors import CsvPipeError
+from contracts.exit_codes import ExitCode
 
 
 class FileTooLargeError(CsvPipeError):
@@ -239,15 +240,16 @@ class ManifestUnavailableError(CsvPipeError):
 
     code = "manifest_unavailable"
     status = 503
+    exit_code = ExitCode.UNAVAILABLE
     title = "Manifest not available"
 
 
 class DatabaseFullError(ManifestUnavailableError):
     """The disk of the database of manifests is full; the transaction was rolled back."""
 
-    code = "disk_full"
+    code = "database_full"
     status = 507
-    title = "Disk full"
+    title = "Disk of the database full"
 
 
 class ManifestLostError(ManifestUnavailableError):
@@ -262,6 +264,7 @@ class PublishError(CsvPipeError):
 
     code = "kafka_unavailable"
     status = 503
+    exit_code = ExitCode.UNAVAILABLE
     title = "Kafka not available"
 
 

@@ -10,7 +10,8 @@ import sys
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from uploader.settings import Settings, SettingsError, load_settings
+from contracts.errors import SettingsError
+from uploader.settings import Settings, load_settings
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  recognised, not bound
 _ANSWER_S = 3.0

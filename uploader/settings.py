@@ -7,12 +7,11 @@ import socket
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contracts.env_file import reading_settings
-from contracts.errors import CsvPipeError
 from contracts.names import BUCKET_RAW, BYTES_PER_MB, TOPIC_INGEST
+from contracts.settings import reading_settings
 from uploader.domain.cutting import ChunkType
 
 DATABASE_FILENAME = "manifest.sqlite3"
@@ -23,14 +22,6 @@ REPLICA_NAME = r"^[A-Za-z0-9_.-]{1,128}$"
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104  recognised, not bound
 _DATABASE_URL = re.compile(r"sqlite:///(?!:memory:|\?|file::memory:).|postgresql(\+psycopg)?://")
 _BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
-
-
-class SettingsError(CsvPipeError):
-    """A setting is missing or breaks its rule; the text names each one and the rule."""
-
-    code = "invalid_settings"
-    status = 500
-    title = "Invalid settings"
 
 
 class Settings(BaseSettings):
@@ -264,14 +255,5 @@ def load_settings(*, env_file: Path | None = None, **given: Any) -> Settings:  #
     Raises:
         SettingsError: a value breaks its rule. All faults are named at once, values are not (they may be secrets).
     """
-    try:
-        with reading_settings(SettingsError):
-            return Settings(_env_file=env_file, **given)
-    except ValidationError as error:
-        faults = [_fault(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False)]
-        raise SettingsError("wrong settings: " + "; ".join(faults)) from error
-
-
-def _fault(place: tuple[int | str, ...], rule: str) -> str:
-    rule = rule.removeprefix("Value error, ")
-    return f"{str(place[0]).upper()}: {rule}" if place else rule
+    with reading_settings():
+        return Settings(_env_file=env_file, **given)

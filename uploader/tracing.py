@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contracts.errors import SettingsError
 from contracts.spans import NoSpans, Spans
-from uploader.settings import Settings, SettingsError
+from uploader.settings import Settings
 
 SERVICE = "csvpipe-uploader"
 

@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from contracts.exit_codes import ExitCode
 from contracts.names import manifest_key
 from csvpipe.client import UploaderClient
 from csvpipe.commands.upload import describe, send
 from csvpipe.commands.verify import prove, wait_for_manifest
 from csvpipe.console import format_bytes, messages, output
-from csvpipe.exits import ExitCode
 from csvpipe.flights import write_flights
 from csvpipe.landing import wait_until_landed
 from csvpipe.objects import S3Objects, connect
@@ -58,7 +58,7 @@ def command(
     with _step(f"csvpipe verify {accepted.upload_id}"):
         proven = prove(manifest, objects)
     _print_addresses(stack)
-    raise typer.Exit(ExitCode.OK if proven else ExitCode.DIFFERENT)
+    raise typer.Exit(ExitCode.OK if proven else ExitCode.CHECK_FAILED)
 
 
 @contextmanager

@@ -9,8 +9,8 @@ import typer
 from rich.table import Table
 
 from contracts.counts import format_count
+from contracts.exit_codes import ExitCode
 from csvpipe.console import format_bytes, output, print_table
-from csvpipe.exits import ConfigurationError, ExitCode
 from csvpipe.local_stack import nifi_values
 from nifi.definition import FLOW_FILE
 from nifi.deploy import deploy as deploy_flow
@@ -66,7 +66,7 @@ def status(environment: Environment = "local", url: Url = None, flow: FlowPath =
     """Show whether the flow runs, what waits in it, and which S3 NAR it uses. Exit code 1 when something is wrong."""
     found = flow_status(url=_url(environment, url), flow_file=flow)
     _show(found)
-    raise typer.Exit(ExitCode.DIFFERENT if found.faults else ExitCode.OK)
+    raise typer.Exit(ExitCode.CHECK_FAILED if found.faults else ExitCode.OK)
 
 
 def _show(found: FlowStatus) -> None:
@@ -104,6 +104,6 @@ def _assigned(assignments: list[str]) -> dict[str, str]:
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not equals:
-            raise ConfigurationError(f"--set takes NAME=VALUE, not {assignment!r}")
+            raise typer.BadParameter(f"--set must be NAME=VALUE, got {assignment!r}")
         pairs[name] = value
     return pairs

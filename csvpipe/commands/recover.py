@@ -15,11 +15,11 @@ import typer
 from contracts.counts import counted, format_count
 from csvpipe.commands.serve import read_settings
 from csvpipe.console import messages, output, record_progress
-from csvpipe.exits import CommandError, ConfigurationError
+from csvpipe.errors import CommandError
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.directory_lock import lock_exclusively
 from uploader.runtime.clock import utc_now
-from uploader.settings import Settings, SettingsError
+from uploader.settings import Settings
 from uploader.store.sql import SqlStore, open_store
 from uploader.uploads.rebuild import BAD_OUTCOMES, Finding, Outcome, Rebuild
 from uploader.uploads.recovery import check_disk
@@ -43,11 +43,16 @@ def command(
     tells, is announced again when the uploader starts. It may be killed, and run again.
     """
     settings = read_settings()
+<<<<<<< HEAD
     try:
         with lock_exclusively(settings.temp_dir):
             findings = _recover(settings, dry_run=dry_run)
     except SettingsError as error:
-        raise ConfigurationError(error.detail) from error
+        raise SettingsError(error.detail) from error
+=======
+    with own_directory(settings.temp_dir):
+        findings = _recover(settings, dry_run=dry_run)
+>>>>>>> 75c08bb (refactor: share errors, exit codes and settings faults between packages)
     _print(settings, findings, dry_run=dry_run, as_json=as_json)
     bad = sum(each.outcome in BAD_OUTCOMES for each in findings)
     if bad:

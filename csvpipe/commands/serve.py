@@ -9,10 +9,15 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from csvpipe.exits import ConfigurationError
 from uploader.monitoring.multiprocess import shared_counters
+<<<<<<< HEAD
 from uploader.runtime.open_file_limit import raise_open_file_limit
-from uploader.settings import Settings, SettingsError, load_settings
+from contracts.errors import SettingsError
+from uploader.settings import Settings, load_settings
+=======
+from uploader.runtime.open_file_limit import raise_handle_limit
+from uploader.settings import Settings, load_settings
+>>>>>>> 75c08bb (refactor: share errors, exit codes and settings faults between packages)
 from uploader.tracing import check_tracing
 
 HTTP_PROTOCOL = "uploader.http.direct_body_protocol:DirectBodyProtocol"
@@ -51,14 +56,11 @@ def read_settings(*, host: str | None = None, port: int | None = None) -> Settin
     """Check the settings; the options go into the environment, where every worker process reads them too.
 
     Raises:
-        ConfigurationError: a setting is wrong; the text names each one.
+        SettingsError: a setting is wrong; the text names each one.
     """
     for name, value in (("API_HOST", host), ("API_PORT", port)):
         if value is not None:
             os.environ[name] = str(value)
-    try:
-        settings = load_settings(env_file=Path(".env"))
-        check_tracing(settings)
-    except SettingsError as error:
-        raise ConfigurationError(error.detail) from error
+    settings = load_settings(env_file=Path(".env"))
+    check_tracing(settings)
     return settings

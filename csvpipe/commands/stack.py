@@ -10,9 +10,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from contracts.exit_codes import ExitCode
 from csvpipe.console import output, print_table
-from csvpipe.exits import ConfigurationError, ExitCode
-from stack.errors import WrongSettingError
 from stack.local import LocalStack
 from stack.process import ManagedProcess, ask
 from stack.report import NAME_WIDTH, ConsoleReport
@@ -46,7 +45,7 @@ def prepare(components: Components = None) -> None:
 @app.command()
 def status() -> None:
     """Show what runs and where. Exit code 1 when something is not running or not ready."""
-    raise typer.Exit(ExitCode.OK if _show_status(_stack()) else ExitCode.DIFFERENT)
+    raise typer.Exit(ExitCode.OK if _show_status(_stack()) else ExitCode.CHECK_FAILED)
 
 
 @app.command()
@@ -96,10 +95,7 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
 
 
 def _stack() -> LocalStack:
-    try:
-        return LocalStack(settings=load_settings(), report=ConsoleReport())
-    except WrongSettingError as error:
-        raise ConfigurationError(error.detail) from error
+    return LocalStack(settings=load_settings(), report=ConsoleReport())
 
 
 def _show_status(stack: LocalStack) -> bool:

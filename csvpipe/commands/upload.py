@@ -13,11 +13,12 @@ from uuid import uuid4
 import typer
 
 from contracts.counts import counted
+from contracts.errors import TemporaryFailureError
 from csvpipe.answers import UploadAccepted
 from csvpipe.client import UploaderClient
 from csvpipe.console import byte_progress, format_bytes, messages, output, shown
 from csvpipe.delimiter_help import DELIMITER_HELP
-from csvpipe.exits import AnswerLostError, RefusedError, TryAgainError, UnavailableError, UploaderFailedError
+from csvpipe.errors import RefusedError, ResponseLostError, UnavailableError, UploaderFailedError
 from csvpipe.landing import wait_until_landed
 from csvpipe.settings import load_settings
 from uploader.domain.cutting import ChunkType
@@ -109,13 +110,13 @@ def _repeated_once(upload: Callable[[], UploadAccepted], rewind: Callable[[], bo
         try:
             return upload()
         except UnavailableError as error:
-            if not (sent_before or isinstance(error, AnswerLostError)):
+            if not (sent_before or isinstance(error, ResponseLostError)):
                 raise
             if sent_before or not rewind():
                 raise type(error)(f"{error.detail} {hint}", **error.extra) from error
             sent_before = True
             messages().print("The uploader's answer was lost; sending the file again, under the same key")
-        except (TryAgainError, UploaderFailedError) as error:
+        except (TemporaryFailureError, UploaderFailedError) as error:
             raise type(error)(f"{error.detail}. {hint}", **error.extra) from error
 
 

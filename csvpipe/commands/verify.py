@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from contracts.counts import counted
+from contracts.exit_codes import ExitCode
 from contracts.manifest import Manifest
 from contracts.names import check_dataset_name, manifest_key
 from csvpipe.client import UploaderClient
 from csvpipe.console import byte_progress, format_bytes, messages, output, print_table, shown
-from csvpipe.exits import CommandError, ExitCode
+from csvpipe.errors import CommandError
 from csvpipe.objects import S3Objects, connect
 from csvpipe.proof import Proof
 from csvpipe.settings import load_settings
@@ -58,7 +59,7 @@ def command(
     else:
         manifest = wait_for_manifest(objects, upload_id, dataset=dataset, timeout_s=timeout)
     if not prove(manifest, objects):
-        raise typer.Exit(ExitCode.DIFFERENT)
+        raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
 def prove(manifest: Manifest, objects: S3Objects) -> bool:

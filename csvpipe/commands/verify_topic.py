@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from contracts.counts import counted, format_count
+from contracts.exit_codes import ExitCode
 from csvpipe.console import messages, output, record_progress, shown
-from csvpipe.exits import ExitCode
 from csvpipe.noted_dialect import open_proof_input
 from sequencer.job.dead_letters import parse_dead_letter
 from sequencer.job.input import JobInput
@@ -108,7 +108,7 @@ def command(
     if read:
         output().print(f"  the source was {shown(read.how)}")
     if not proof.holds:
-        raise typer.Exit(ExitCode.DIFFERENT)
+        raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
 def _log(settings: JobSettings, *, committed: bool) -> PartitionReader:
@@ -157,7 +157,7 @@ def _count(settings: JobSettings, begin: int, end: int, expected: int | None) ->
     )
     if expected is not None and found != expected:
         output().print(f"[red]DIFFERENT[/] {counted(expected, 'row')} expected")
-        raise typer.Exit(ExitCode.DIFFERENT)
+        raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
 def _dead_letters(settings: JobSettings, topic: str | None) -> list[tuple[int, str]]:

@@ -10,6 +10,8 @@ from contracts.errors import CsvPipeError
 class DagError(CsvPipeError):
     """Base class of the DAGs' errors. ``transient``: the same call may succeed seconds later without intervention."""
 
+    code = "dag_failed"
+    title = "DAG failed"
     transient: ClassVar[bool] = False
 
 

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sequencer.errors import JobSettingsError, NotAllowedError, SequencerError, TryAgainError
+from contracts.errors import CsvPipeError, SettingsError, TemporaryFailureError
+from sequencer.errors import NotAllowedError
 
-Meaning = tuple[type[SequencerError], str]
+Meaning = tuple[type[CsvPipeError], str]
 """The error that an answer leads to, and what to do."""
 
 # CredentialRetrievalError is none of them: what gives the credentials (ECS, an assumed role) may be away for a moment.
@@ -109,7 +110,7 @@ def status_of(error: ClientError) -> int:
 
 def refusal(
     error: ClientError, *, name: str, service: str, known: Mapping[str, Meaning], by_status: Mapping[int, Meaning]
-) -> SequencerError | None:
+) -> CsvPipeError | None:
     """Return what a final answer of a service means; None: the same request may succeed later.
 
     Every 4xx that is not known to pass is final, as are redirections: the same request gets the same answer.
@@ -140,7 +141,7 @@ def is_passing(code: str, status: int) -> bool:
     return status not in _NEVER_STATUS and not 300 <= status < 500
 
 
-def final_error(error: BotoCoreError, name: str) -> SequencerError | None:
+def final_error(error: BotoCoreError, name: str) -> CsvPipeError | None:
     """Return what ``error`` means for ``name`` where it will be the same the next time; None: it may not be."""
     text = " ".join(str(error).split())  # botocore breaks lines
     if isinstance(error, _CREDENTIALS):
@@ -148,11 +149,11 @@ def final_error(error: BotoCoreError, name: str) -> SequencerError | None:
             f"{name}: {text}; give the machine a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
     if isinstance(error, _SETTINGS):
-        return JobSettingsError(f"{name}: {text}")
+        return SettingsError(f"{name}: {text}")
     if isinstance(error, exceptions.HTTPClientError) and isinstance(error.kwargs.get("error"), ValueError):
         return NotAllowedError(f"{name}: the credentials hold what no request can have; {_KEY}")
     if isinstance(error, exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in text:
-        return JobSettingsError(f"{name}: {text}; name the certificates to trust with AWS_CA_BUNDLE")
+        return SettingsError(f"{name}: {text}; name the certificates to trust with AWS_CA_BUNDLE")
     return None
 
 
@@ -161,12 +162,12 @@ def making_client(service: str) -> Iterator[None]:
     """Turn what goes wrong where a client is made, which looks for configuration and credentials, into our errors.
 
     Raises:
-        NotAllowedError, JobSettingsError: a person has to do something.
-        TryAgainError: what gives the credentials does not answer.
+        NotAllowedError, SettingsError: a person has to do something.
+        TemporaryFailureError: what gives the credentials does not answer.
     """
     try:
         yield
     except BotoCoreError as error:
-        raise final_error(error, service) or TryAgainError(f"{service}: {error}") from error
+        raise final_error(error, service) or TemporaryFailureError(f"{service}: {error}") from error
     except ValueError as error:  # an endpoint that is no address
-        raise JobSettingsError(f"{service}: {error}") from error
+        raise SettingsError(f"{service}: {error}") from error

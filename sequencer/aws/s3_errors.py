@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from contracts.errors import CsvPipeError, SettingsError, SourceChangedError
 from sequencer.aws.errors import Meaning, code_of, final_error, refusal
-from sequencer.errors import JobSettingsError, NotAllowedError, SequencerError, SourceChangedError, SourceNotFoundError
+from sequencer.errors import NotAllowedError, SourceNotFoundError
 
 REQUEST_ERRORS = (ClientError, BotoCoreError, RecursionError, UnicodeError)
 """What a request may raise. botocore asks for the bucket's region, without end, where every request is redirected."""
@@ -61,19 +62,19 @@ _CODES: dict[str, Meaning] = {
                 "EndpointNotFound",
             ),
         ),
-        (JobSettingsError, _REGION),
+        (SettingsError, _REGION),
     ),
-    "InvalidBucketName": (JobSettingsError, "there cannot be such a bucket: look at its name"),
-    "KeyTooLongError": (JobSettingsError, "a key has 1024 bytes at most: look at it"),
-    "InvalidURI": (JobSettingsError, "there cannot be such a key: look at it"),
+    "InvalidBucketName": (SettingsError, "there cannot be such a bucket: look at its name"),
+    "KeyTooLongError": (SettingsError, "a key has 1024 bytes at most: look at it"),
+    "InvalidURI": (SettingsError, "there cannot be such a key: look at it"),
     "304": (
-        JobSettingsError,
+        SettingsError,
         "nothing was asked that could be answered so: a cache stands before the object store. Look at S3_ENDPOINT",
     ),
 }
 _BY_STATUS: Mapping[int, Meaning] = {
-    0: (JobSettingsError, _NEVER),
-    400: (JobSettingsError, f"{_NEVER}, and at the credentials; {_CUSTOMER_KEY}"),
+    0: (SettingsError, _NEVER),
+    400: (SettingsError, f"{_NEVER}, and at the credentials; {_CUSTOMER_KEY}"),
     401: (NotAllowedError, _RIGHTS),
     403: (NotAllowedError, _RIGHTS),
     404: (SourceNotFoundError, _NO_OBJECT),
@@ -81,18 +82,18 @@ _BY_STATUS: Mapping[int, Meaning] = {
     410: (SourceNotFoundError, _NO_OBJECT),
     412: (SourceChangedError, _CHANGED),
     416: (SourceChangedError, _CHANGED),
-    501: (JobSettingsError, "this object store does not have what is asked for: look at S3_ENDPOINT"),
+    501: (SettingsError, "this object store does not have what is asked for: look at S3_ENDPOINT"),
 }
 
 
-def final_s3_error(error: Exception, name: str) -> SequencerError | None:
+def final_s3_error(error: Exception, name: str) -> CsvPipeError | None:
     """Return what ``error`` means for ``name`` where it will be the same the next time; None: it may not be."""
     if isinstance(error, RecursionError):
-        return JobSettingsError(f"{name}: S3 redirects every request; {_REGION}")
+        return SettingsError(f"{name}: S3 redirects every request; {_REGION}")
     if isinstance(error, UnicodeError):
-        return JobSettingsError(f"{name}: the key or the credentials hold what no request can have: {_one_line(error)}")
+        return SettingsError(f"{name}: the key or the credentials hold what no request can have: {_one_line(error)}")
     if isinstance(error, ResponseParserError):
-        return JobSettingsError(f"{name}: what answers is no object store: look at S3_ENDPOINT ({_one_line(error)})")
+        return SettingsError(f"{name}: what answers is no object store: look at S3_ENDPOINT ({_one_line(error)})")
     if isinstance(error, BotoCoreError):
         return final_error(error, name)
     if not isinstance(error, ClientError):
@@ -111,7 +112,7 @@ def _kms(error: ClientError) -> dict[str, Meaning]:
     if code in _CODES or not code.startswith("KMS."):
         return {}
     passes = any(word in code for word in ("Throttl", "Internal", "Timeout", "Unavailable"))
-    return {} if passes else {code: (JobSettingsError, _KMS_KEY)}
+    return {} if passes else {code: (SettingsError, _KMS_KEY)}
 
 
 def _one_line(error: Exception) -> str:

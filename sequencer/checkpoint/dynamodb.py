@@ -8,15 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from contracts.errors import SettingsError
 from sequencer.aws.errors import Meaning, code_of, final_error, making_client, refusal
 from sequencer.checkpoint.serialization import NUMBERS, TEXTS, from_fields, to_fields
-from sequencer.errors import (
-    CheckpointsUnavailableError,
-    JobSettingsError,
-    LeaseHeldError,
-    LeaseLostError,
-    NotAllowedError,
-)
+from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError, NotAllowedError
 from sequencer.model.checkpoint import Checkpoint
 from sequencer.settings import JobSettings
 
@@ -34,11 +29,11 @@ _NO_TABLE = (
 _CODES: dict[str, Meaning] = {
     "AccessDeniedException": (NotAllowedError, _PERMISSIONS),
     "AccessDenied": (NotAllowedError, _PERMISSIONS),
-    "ResourceNotFoundException": (JobSettingsError, _NO_TABLE),
-    "ValidationException": (JobSettingsError, f"CHECKPOINT_TABLE: {_KEYS}"),
+    "ResourceNotFoundException": (SettingsError, _NO_TABLE),
+    "ValidationException": (SettingsError, f"CHECKPOINT_TABLE: {_KEYS}"),
 }
 _BY_STATUS: dict[int, Meaning] = {
-    0: (JobSettingsError, "look at CHECKPOINT_TABLE, AWS_REGION and DYNAMODB_ENDPOINT"),
+    0: (SettingsError, "look at CHECKPOINT_TABLE, AWS_REGION and DYNAMODB_ENDPOINT"),
     401: (NotAllowedError, _PERMISSIONS),
     403: (NotAllowedError, _PERMISSIONS),
     407: (NotAllowedError, "the proxy before DynamoDB asks for credentials: look at HTTPS_PROXY"),
@@ -157,7 +152,7 @@ def _translating_errors(table: str) -> Iterator[None]:
     """Turn the service's errors into ours.
 
     Raises:
-        NotAllowedError, JobSettingsError: a person has to do something.
+        NotAllowedError, SettingsError: a person has to do something.
         CheckpointsUnavailableError: it does not answer, or slows us down.
     """
     try:
@@ -167,7 +162,7 @@ def _translating_errors(table: str) -> Iterator[None]:
         final = refusal(error, name=name, service="DynamoDB", known=_CODES, by_status=_BY_STATUS)
         raise final or CheckpointsUnavailableError(f"{name}: {error}") from error
     except UnicodeError as error:
-        raise JobSettingsError(f"CHECKPOINT_TABLE or the credentials hold what no request can have: {error}") from error
+        raise SettingsError(f"CHECKPOINT_TABLE or the credentials hold what no request can have: {error}") from error
     except BotoCoreError as error:
         name = f"DynamoDB table {table}"
         raise final_error(error, name) or CheckpointsUnavailableError(f"{name}: {error}") from error

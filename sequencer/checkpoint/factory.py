@@ -12,7 +12,7 @@ def open_checkpoints(settings: JobSettings) -> CheckpointStore:
     """Return the store that the settings name: a DynamoDB table, or a local file.
 
     Raises:
-        JobSettingsError: there is no such table, or the file cannot be made.
+        SettingsError: there is no such table, or the file cannot be made.
         CheckpointsUnavailableError: it does not answer.
     """
     if settings.checkpoint_table:

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from contracts.errors import CsvPipeError, TemporaryFailureError
 from sequencer.checkpoint.store import CheckpointStore
-from sequencer.errors import LeaseLostError, SequencerError, TryAgainError
+from sequencer.errors import LeaseLostError
 
 _log = logging.getLogger(__name__)
 _PARTS = 4
@@ -54,7 +55,7 @@ class Lease:
         self._lease_s = lease_s
         self._expiry_s = expiry_s
         self._lost: LeaseLostError | None = None
-        self._refused: SequencerError | None = None
+        self._refused: CsvPipeError | None = None
         self._until = (0.0, 0.0)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
@@ -82,7 +83,7 @@ class Lease:
         if self._lost is None:
             try:
                 self._store.release_lease(self._job_id, owner=self._owner)
-            except SequencerError as failure:
+            except CsvPipeError as failure:
                 _log.warning("the lease could not be given up, and runs out by itself: %s", failure)
 
     def check(self) -> None:
@@ -90,7 +91,7 @@ class Lease:
 
         Raises:
             LeaseLostError: somebody has.
-            SequencerError: the store refuses to renew it, for longer than it is safe.
+            CsvPipeError: the store refuses to renew it, for longer than it is safe.
         """
         if self._lost is not None:
             raise self._lost
@@ -130,11 +131,13 @@ class Lease:
         return time.time() + self._lease_s, time.monotonic() + self._lease_s
 
 
-def _final(error: Exception) -> SequencerError | None:
+def _final(error: Exception) -> CsvPipeError | None:
     """Return what the store says again the next time; a store that is away is waited for."""
-    if isinstance(error, TryAgainError):
+    if isinstance(error, TemporaryFailureError):
         return None
-    return error if isinstance(error, SequencerError) else TryAgainError(f"the lease cannot be renewed: {error!r}")
+    return (
+        error if isinstance(error, CsvPipeError) else TemporaryFailureError(f"the lease cannot be renewed: {error!r}")
+    )
 
 
 def _machine() -> list[str]:

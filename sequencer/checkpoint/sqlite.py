@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from contracts.errors import SettingsError
 from sequencer.checkpoint.serialization import NUMBERS, TEXTS, from_fields, to_fields
-from sequencer.errors import CheckpointsUnavailableError, JobSettingsError, LeaseHeldError, LeaseLostError
+from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError
 from sequencer.model.checkpoint import Checkpoint
 
 _BUSY_S = 5.0
@@ -24,7 +25,7 @@ class SqliteCheckpoints:
     """Checkpoints in an SQLite file. Any thread may call it: each call opens its own connection.
 
     Raises:
-        JobSettingsError: the file cannot be made.
+        SettingsError: the file cannot be made.
     """
 
     def __init__(self, path: str) -> None:
@@ -32,13 +33,13 @@ class SqliteCheckpoints:
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise JobSettingsError(f"CHECKPOINT_FILE {path}: {error.strerror}") from error
+            raise SettingsError(f"CHECKPOINT_FILE {path}: {error.strerror}") from error
         try:
             sqlite3.connect(path).close()
             with self._transaction() as connection:
                 connection.execute(_SCHEMA)
         except sqlite3.Error as error:
-            raise JobSettingsError(f"CHECKPOINT_FILE {path}: {error}") from error
+            raise SettingsError(f"CHECKPOINT_FILE {path}: {error}") from error
 
     def load(self, job_id: str) -> Checkpoint | None:
         """Return the last checkpoint of a job."""

@@ -6,8 +6,9 @@ import logging
 import threading
 import time
 
+from contracts.errors import CsvPipeError
 from sequencer.checkpoint.store import CheckpointStore
-from sequencer.errors import LeaseLostError, SequencerError
+from sequencer.errors import LeaseLostError
 from sequencer.model.checkpoint import Checkpoint
 
 _log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ class CheckpointWriter:
     def _save(self, checkpoint: Checkpoint) -> bool:
         try:
             self._store.save(checkpoint, owner=self._owner)
-        except SequencerError as error:
+        except CsvPipeError as error:
             self._lost = self._lost or isinstance(error, LeaseLostError)
             if not self._away:
                 _log.warning("the checkpoint cannot be saved for the moment: %s", error)

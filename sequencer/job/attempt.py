@@ -12,17 +12,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from contracts.errors import CsvPipeError, StoppedError, TemporaryFailureError
 from sequencer.checkpoint.lease import Lease
 from sequencer.checkpoint.lease_guard import LeaseGuard
 from sequencer.checkpoint.store import CheckpointStore
 from sequencer.checkpoint.writer import CheckpointWriter
-from sequencer.errors import CheckpointsUnavailableError, ForeignRecordsError, SequencerError, TryAgainError
+from sequencer.errors import CheckpointsUnavailableError, ForeignRecordsError
 from sequencer.job.dead_letter_topic import DeadLetterTopic
 from sequencer.job.dead_letters import DeadLetters
 from sequencer.job.dialect_notes import check_same_dialect, describe_dialects
 from sequencer.job.in_flight import InFlight
 from sequencer.job.input import JobInput
-from sequencer.job.pipeline import Empty, EncodedBlocks, StoppedError
+from sequencer.job.pipeline import Empty, EncodedBlocks
 from sequencer.job.resume import ResumePoint, check_gaps, check_same_job, check_source
 from sequencer.job.target import RecordSender, Target
 from sequencer.kafka.partition_reader import LogRecord
@@ -102,7 +103,7 @@ class Attempt:
         """Settle, send until the end or until the job is to stop, and return the last checkpoint.
 
         Raises:
-            SequencerError: something is wrong, or away; the checkpoint says so too.
+            CsvPipeError: something is wrong, or away; the checkpoint says so too.
         """
         parts = self._parts
         known = self._known()
@@ -236,7 +237,7 @@ class Attempt:
                     status, error = JobStatus.STOPPED, ""
                 finally:
                     self._ended.set()
-        except SequencerError as failure:
+        except CsvPipeError as failure:
             error = f"{failure.code}: {failure.detail}"
             raise
         finally:
@@ -258,7 +259,7 @@ class Attempt:
                 encoded = blocks.take(_TAKE_S)
             except Empty:
                 self._sender.poll(0)
-            except SequencerError:
+            except CsvPipeError:
                 # The rows before a bad one are right; and nothing should be in flight when the source is unavailable.
                 self._sender.drain(until=self._stop.is_late)
                 raise
@@ -267,7 +268,7 @@ class Attempt:
                 if encoded is not None and self._send(self._checked(encoded)):
                     last_line = encoded.last_line
         if not self._sender.drain(until=self._stop.is_late):
-            raise TryAgainError(
+            raise TemporaryFailureError(
                 "there was no time to wait for Kafka; the next start finds out from the log what it has"
             )
         if done and self._expected is not None:

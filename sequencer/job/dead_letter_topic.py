@@ -26,7 +26,7 @@ class DeadLetterTopic:
 
     Raises:
         TopicError: there is no such topic.
-        JobSettingsError: it cannot be used.
+        SettingsError: it cannot be used.
         StopRequestedError: ``stop`` came first.
     """
 

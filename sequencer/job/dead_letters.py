@@ -107,7 +107,7 @@ class DeadLetters:
             Whether Kafka has all of them.
 
         Raises:
-            SequencerError: it could not be sent.
+            CsvPipeError: it could not be sent.
         """
         unsent = [letter for letter in letters if letter.line not in self._sent]
         if not unsent:

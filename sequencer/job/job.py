@@ -6,8 +6,9 @@ import logging
 import time
 from contextlib import ExitStack
 
+from contracts.errors import TemporaryFailureError
 from sequencer.checkpoint.lease import Lease
-from sequencer.errors import LeaseHeldError, LeaseLostError, TryAgainError
+from sequencer.errors import LeaseHeldError, LeaseLostError
 from sequencer.job.attempt import Attempt, JobParts
 from sequencer.model.checkpoint import Checkpoint
 from sequencer.settings import JobSettings
@@ -26,8 +27,8 @@ def run_job(parts: JobParts, stop: StopRequest) -> Checkpoint:
     Raises:
         LeaseHeldError: another process runs it, for longer than LEASE_WAIT_S.
         StopRequestedError: ``stop`` came while another process held the lease.
-        TryAgainError: a service was away for longer than the retries last.
-        SequencerError: the job cannot go on by itself.
+        TemporaryFailureError: a service was away for longer than the retries last.
+        CsvPipeError: the job cannot go on by itself.
     """
     settings, progress = parts.settings, parts.progress
     progress.started_at = time.time()
@@ -47,7 +48,7 @@ def run_job(parts: JobParts, stop: StopRequest) -> Checkpoint:
                 return attempt.run()
             except (LeaseHeldError, LeaseLostError):
                 raise
-            except TryAgainError as error:
+            except TemporaryFailureError as error:
                 if lease is not None:
                     lease.check()
                 remembered = (attempt.checkpoint if attempt else None) or remembered
@@ -121,4 +122,6 @@ def _wait_for_lease(lease: Lease, stop: StopRequest) -> None:
     while not lease.is_safe():
         lease.check()
         if stop.wait(_TICK_S):
-            raise TryAgainError("the job is to end, and its lease is not renewed: nothing was sent since the last try")
+            raise TemporaryFailureError(
+                "the job is to end, and its lease is not renewed: nothing was sent since the last try"
+            )

@@ -21,10 +21,6 @@ _JOIN_S = 10.0
 _MOST_ENCODERS = 4
 
 
-class StoppedError(Exception):
-    """Ends the making of blocks that nobody wants any more."""
-
-
 class EncodedBlocks:
     """Reads and cuts in one thread, encodes in several, some blocks ahead of whoever takes them in their order.
 
@@ -100,4 +96,4 @@ class EncodedBlocks:
         return not self._closed.is_set()
 
 
-__all__ = ["Empty", "Encode", "EncodedBlocks", "StoppedError"]
+__all__ = ["Empty", "Encode", "EncodedBlocks"]

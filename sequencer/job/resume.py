@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from contracts.counts import counted
-from sequencer.errors import DataLostError, ForeignRecordsError, JobUsageError, OrderBrokenError, SourceChangedError
+from contracts.errors import SourceChangedError
+from sequencer.errors import DataLostError, ForeignRecordsError, JobUsageError, OrderBrokenError
 from sequencer.kafka.partition_reader import LogRecord, LogTail
 from sequencer.model.checkpoint import Checkpoint
 from sequencer.model.source_identity import condensed

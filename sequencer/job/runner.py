@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from contracts.errors import SettingsError
 from sequencer.checkpoint.factory import open_checkpoints
 from sequencer.checkpoint.lease import owner_name
 from sequencer.checkpoint.store import CheckpointStore
-from sequencer.errors import CheckpointsUnavailableError, JobSettingsError, JobUsageError
+from sequencer.errors import CheckpointsUnavailableError, JobUsageError
 from sequencer.job.attempt import JobParts
 from sequencer.job.dialect_notes import FileDialect
 from sequencer.job.input import JobInput, open_input
@@ -43,7 +44,7 @@ def open_job_input(settings: JobSettings, dialects: Sequence[FileDialect] = ()) 
     """Open the files of a job and read their headers, as ``dialects`` say for what the settings leave open.
 
     Raises:
-        SequencerError: they are not there, not allowed, or no CSV.
+        CsvPipeError: they are not there, not allowed, or no CSV.
     """
     schema = load_job_schema(settings)
     return open_input(_open_sources(settings, settings.sources), settings=settings, schema=schema, dialects=dialects)
@@ -53,13 +54,13 @@ def load_job_schema(settings: JobSettings) -> Schema:
     """Read the schema of a job, from a local file or from S3 (``s3://bucket/key``).
 
     Raises:
-        SequencerError: it cannot be read, or is no schema.
+        CsvPipeError: it cannot be read, or is no schema.
     """
     name = settings.schema_file
     if not name.startswith("s3://"):
         return load_schema(name)
     if name.endswith("/"):
-        raise JobSettingsError(f"SCHEMA_FILE {name} is a prefix; give the key of one object")
+        raise SettingsError(f"SCHEMA_FILE {name} is a prefix; give the key of one object")
     (file,) = _open_sources(settings, (name,))
     with file.open() as pieces:
         return parse_schema(b"".join(pieces), name)
@@ -85,7 +86,7 @@ def run_sequence(
         observers: told of the counters of each job before it starts.
 
     Raises:
-        SequencerError: a job cannot go on; the others were told to stop.
+        CsvPipeError: a job cannot go on; the others were told to stop.
         StopRequestedError: ``stop`` came before the first job was begun.
     """
     choose_library(settings.librdkafka)

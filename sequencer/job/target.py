@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection
 from contextlib import closing
 from typing import Any, Protocol
 
-from sequencer.errors import DataLostError, TryAgainError
+from contracts.errors import TemporaryFailureError
+from sequencer.errors import DataLostError
 from sequencer.job.in_flight import InFlight, arrived_by
 from sequencer.job.resume import ResumePoint, check_records_kept, find_resume_point
 from sequencer.kafka.partition_reader import QUIET_S, LogRecord, LogTail, PartitionReader
@@ -73,7 +74,7 @@ class Target(Protocol):
         """Look at the log; return where the job goes on and what sends from there.
 
         Raises:
-            SequencerError: the log says that the job must not go on, or Kafka is away.
+            CsvPipeError: the log says that the job must not go on, or Kafka is away.
             StopRequestedError: ``stop`` came first.
         """
 
@@ -82,7 +83,7 @@ class Target(Protocol):
 
         Raises:
             DataLostError: it does not.
-            TryAgainError: Kafka does not answer.
+            TemporaryFailureError: Kafka does not answer.
             StopRequestedError: ``stop`` came first.
         """
 
@@ -222,7 +223,7 @@ def _checked_options(
 
     Raises:
         TopicError: there is no such partition.
-        JobSettingsError: the topic cannot be used.
+        SettingsError: the topic cannot be used.
     """
     log.ends()  # is it there, and are we let in?
     options = topic_options(client, settings.kafka_topic, stop=stop)
@@ -350,7 +351,7 @@ class TransactionalTarget:
             _log.info("waiting until the transaction of another writer, at offset %d of %s, is over", stable, where)
         while stable < high:
             if time.monotonic() > deadline:
-                raise TryAgainError(
+                raise TemporaryFailureError(
                     f"another writer has had a transaction open on {where} for {_OPEN_TRANSACTIONS_S:.0f} s, at "
                     f"offset {stable}: what lies behind it cannot be read"
                 )

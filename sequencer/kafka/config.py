@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sequencer.errors import JobSettingsError, NotAllowedError
+from contracts.errors import SettingsError
+from sequencer.errors import NotAllowedError
 from sequencer.settings import FRAMING_BYTES, MAX_RECORD_BYTES, JobSettings
 
 _log = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ def client_config(settings: JobSettings) -> dict[str, Any]:
     """Return librdkafka's options of the connection, for producers and consumers alike; KAFKA_OPTIONS win.
 
     Raises:
-        JobSettingsError: KAFKA_CA_FILE is not there.
+        SettingsError: KAFKA_CA_FILE is not there.
         NotAllowedError: no token of IAM can be made.
     """
     config: dict[str, Any] = {
@@ -29,7 +30,7 @@ def client_config(settings: JobSettings) -> dict[str, Any]:
         config["message.max.bytes"] = settings.max_record_bytes + FRAMING_BYTES
     if settings.kafka_ca_file:
         if not Path(settings.kafka_ca_file).exists():
-            raise JobSettingsError(f"KAFKA_CA_FILE: there is no file {settings.kafka_ca_file}")
+            raise SettingsError(f"KAFKA_CA_FILE: there is no file {settings.kafka_ca_file}")
         config["ssl.ca.location"] = settings.kafka_ca_file
     match settings.kafka_security:
         case "plaintext":

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
-from sequencer.errors import JobSettingsError, NotAllowedError, SequencerError, TryAgainError
+from contracts.errors import CsvPipeError, SettingsError, TemporaryFailureError
+from sequencer.errors import NotAllowedError
 from sequencer.kafka.errors import AUTHENTICATION_FAILED, AUTHORIZATION_FAILED, error_of, is_unanswered
 
 _Client = TypeVar("_Client")
@@ -16,7 +17,7 @@ CLIENT_LOG = logging.getLogger("librdkafka")
 """The logger of Kafka's client; without it the client writes to stderr."""
 
 
-def refusal(error: KafkaError) -> SequencerError | None:
+def refusal(error: KafkaError) -> CsvPipeError | None:
     """Return what ``error`` asks a person to set right; None: it may pass by itself."""
     text = error.str()
     if error.code() in AUTHENTICATION_FAILED and not is_unanswered(error):
@@ -30,7 +31,7 @@ def refusal(error: KafkaError) -> SequencerError | None:
             "TransactionalId where MODE is transactional"
         )
     if error.code() == KafkaError._SSL and "certificate verify failed" in text:
-        return JobSettingsError(f"KAFKA_CA_FILE: the certificate of Kafka's broker is not trusted: {text}")
+        return SettingsError(f"KAFKA_CA_FILE: the certificate of Kafka's broker is not trusted: {text}")
     return None
 
 
@@ -38,17 +39,17 @@ def open_client(make: Callable[[], _Client]) -> _Client:
     """Return a client of Kafka's; its options are looked at, and the first token of IAM is waited for, by making it.
 
     Raises:
-        JobSettingsError: an option is wrong.
-        TryAgainError: no token came; :func:`sequencer.kafka.config.client_config` has had one.
+        SettingsError: an option is wrong.
+        TemporaryFailureError: no token came; :func:`sequencer.kafka.config.client_config` has had one.
     """
     try:
         return make()
     except SystemError as error:  # confluent-kafka 2.16 loses the exception below where an error_cb was called first
-        raise TryAgainError(f"Kafka's client: no token for IAM came in time ({error})") from error
+        raise TemporaryFailureError(f"Kafka's client: no token for IAM came in time ({error})") from error
     except KafkaException as error:
         cause = error.args[0]
         if cause.code() == KafkaError.SASL_AUTHENTICATION_FAILED:
-            raise TryAgainError(f"Kafka's client: {cause.str()}") from error
+            raise TemporaryFailureError(f"Kafka's client: {cause.str()}") from error
         if "ssl.ca.location" in cause.str():
-            raise JobSettingsError(f"KAFKA_CA_FILE: Kafka's client does not take it: {cause.str()}") from error
+            raise SettingsError(f"KAFKA_CA_FILE: Kafka's client does not take it: {cause.str()}") from error
         raise error_of(error) from error

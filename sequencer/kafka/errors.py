@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError, KafkaException
 
-from sequencer.errors import (
-    JobSettingsError,
-    LeaseLostError,
-    NotAllowedError,
-    SequencerError,
-    TopicError,
-    TryAgainError,
-)
+from contracts.errors import CsvPipeError, SettingsError, TemporaryFailureError
+from sequencer.errors import LeaseLostError, NotAllowedError, TopicError
 
 AUTHENTICATION_FAILED = frozenset({KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION})
 AUTHORIZATION_FAILED = frozenset(
@@ -44,19 +38,23 @@ _WRONG_SETTINGS = frozenset(
 )
 """What Kafka will say again the next time."""
 _TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
-_MEANINGS: tuple[tuple[frozenset[int], type[SequencerError], str], ...] = (
+_MEANINGS: tuple[tuple[frozenset[int], type[CsvPipeError], str], ...] = (
     (_FENCED, LeaseLostError, "another process with the same JOB_ID has taken over: Kafka refuses ({what})"),
-    (_TOO_OLD, TryAgainError, "Kafka refuses the records as too old: this process was stopped, or the clocks differ"),
+    (
+        _TOO_OLD,
+        TemporaryFailureError,
+        "Kafka refuses the records as too old: this process was stopped, or the clocks differ",
+    ),
     (_NOT_ALLOWED, NotAllowedError, "Kafka refuses: {what}; look at KAFKA_SECURITY, the user and its ACLs"),
     (
         _TOO_LARGE,
-        JobSettingsError,
+        SettingsError,
         (
             "Kafka: {what} ({name}): a record is larger than max.message.bytes of the topic, or than message.max.bytes "
             "in KAFKA_OPTIONS. Raise both, and replica.fetch.max.bytes of the brokers"
         ),
     ),
-    (_WRONG_SETTINGS, JobSettingsError, "Kafka: {what} ({name}); look at KAFKA_OPTIONS, and at what the topic takes"),
+    (_WRONG_SETTINGS, SettingsError, "Kafka: {what} ({name}); look at KAFKA_OPTIONS, and at what the topic takes"),
     (_NO_TOPIC, TopicError, "Kafka: {what}; make the topic first, with enough partitions (or --create-topic)"),
 )
 _UNANSWERED = tuple(
@@ -83,12 +81,12 @@ def is_final(error: KafkaError, *, worked_before: bool) -> bool:
     return error.fatal() or error.code() in _NOT_ALLOWED | _FENCED
 
 
-def error_of(error: KafkaException) -> SequencerError:
+def error_of(error: KafkaException) -> CsvPipeError:
     """Return what an error of the client means for the job."""
     cause = error.args[0] if error.args else None
     if not isinstance(cause, KafkaError):
-        return TryAgainError(f"Kafka's client: {error}")
+        return TemporaryFailureError(f"Kafka's client: {error}")
     for codes, kind, sentence in _MEANINGS:
         if cause.code() in codes:
             return kind(sentence.format(what=cause.str(), name=cause.name()))
-    return TryAgainError(f"Kafka did not take the records: {cause.str()} ({cause.name()})")
+    return TemporaryFailureError(f"Kafka did not take the records: {cause.str()} ({cause.name()})")

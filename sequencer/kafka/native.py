@@ -18,7 +18,7 @@ from typing import Any
 import confluent_kafka.cimpl
 from confluent_kafka import KafkaError, KafkaException
 
-from sequencer.errors import JobSettingsError
+from contracts.errors import SettingsError
 
 _log = logging.getLogger(__name__)
 ERROR_TEXT_BYTES = 512
@@ -105,14 +105,14 @@ def choose_library(path: str) -> None:
     """Let producers made from now on use another build of librdkafka; empty: that of ``confluent_kafka``.
 
     Raises:
-        JobSettingsError: there is none at ``path``, or it is too old.
+        SettingsError: there is none at ``path``, or it is too old.
     """
     try:
         version = _functions(path).version()
     except (OSError, AttributeError) as error:
-        raise JobSettingsError(f"LIBRDKAFKA: {path} is no librdkafka that can be used: {error}") from error
+        raise SettingsError(f"LIBRDKAFKA: {path} is no librdkafka that can be used: {error}") from error
     if version < _LEAST_VERSION:
-        raise JobSettingsError(f"LIBRDKAFKA: {path} is older than 2.0")
+        raise SettingsError(f"LIBRDKAFKA: {path} is older than 2.0")
     if version < _GOOD_VERSION:
         _log.warning(
             "LIBRDKAFKA: %s is older than 2.3: no re-authentication (2.2), and an idempotent producer may end with a "

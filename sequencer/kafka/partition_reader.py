@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import TopicMetadata  # type: ignore[attr-defined]  # its own examples do so
 
-from sequencer.errors import ForeignRecordsError, SequencerError, TopicError, TryAgainError
+from contracts.errors import CsvPipeError, TemporaryFailureError
+from sequencer.errors import ForeignRecordsError, TopicError
 from sequencer.kafka.connection import CLIENT_LOG, open_client, refusal
 from sequencer.shutdown import StopRequest
 
@@ -65,8 +66,8 @@ class PartitionReader:
         stop: the wish to end early: reading and waiting end with :class:`sequencer.shutdown.StopRequestedError` then.
 
     Raises:
-        JobSettingsError: an option of the connection is wrong.
-        TryAgainError: no token of IAM came.
+        SettingsError: an option of the connection is wrong.
+        TemporaryFailureError: no token of IAM came.
     """
 
     def __init__(
@@ -108,8 +109,8 @@ class PartitionReader:
 
         Raises:
             TopicError: there is no such partition.
-            NotAllowedError, JobSettingsError: Kafka, or our own client, refuses the connection or the topic.
-            TryAgainError: Kafka does not answer.
+            NotAllowedError, SettingsError: Kafka, or our own client, refuses the connection or the topic.
+            TemporaryFailureError: Kafka does not answer.
         """
         try:
             topic = self._metadata()
@@ -226,7 +227,7 @@ class PartitionReader:
         Raises:
             NotAllowedError: we may not read.
             StopRequestedError: the job is to end.
-            TryAgainError: Kafka does not answer, or retention has overtaken the reading.
+            TemporaryFailureError: Kafka does not answer, or retention has overtaken the reading.
         """
         if begin >= high:
             return
@@ -246,7 +247,7 @@ class PartitionReader:
             if ended or (wanted and wanted[-1].offset() == high - 1):
                 return
             if time.monotonic() > deadline:
-                raise TryAgainError(f"Kafka does not answer: {self._where} cannot be read")
+                raise TemporaryFailureError(f"Kafka does not answer: {self._where} cannot be read")
 
     def _wanted(self, messages: list[Message], high: int) -> tuple[list[Message], bool]:
         """Return the messages before the end of what can be read, or before offset ``high``; and whether it came."""
@@ -257,7 +258,7 @@ class PartitionReader:
             if error is None or error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
                 continue  # the client has looked for its group, which nobody needs
             if error.code() != KafkaError._PARTITION_EOF:
-                raise refusal(error) or TryAgainError(f"{self._where} cannot be read: {error.str()}")
+                raise refusal(error) or TemporaryFailureError(f"{self._where} cannot be read: {error.str()}")
             ended = True
         if errors:
             messages = [message for message in messages if not message.error()]
@@ -304,12 +305,14 @@ class PartitionReader:
                 if self._refused() is not None or time.monotonic() > deadline:
                     raise
 
-    def _failure(self, error: KafkaError) -> SequencerError:
+    def _failure(self, error: KafkaError) -> CsvPipeError:
         """Return what a failed call means; the trouble of the connection tells more than the call itself."""
         cause = "" if self._connection_error is None else f" ({self._connection_error.str()})"
-        return refusal(error) or self._refused() or TryAgainError(f"Kafka does not answer: {error.str()}{cause}")
+        return (
+            refusal(error) or self._refused() or TemporaryFailureError(f"Kafka does not answer: {error.str()}{cause}")
+        )
 
-    def _refused(self) -> SequencerError | None:
+    def _refused(self) -> CsvPipeError | None:
         return None if self._connection_error is None else refusal(self._connection_error)
 
     def _note_connection_error(self, error: KafkaError) -> None:

@@ -20,7 +20,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from sequencer.errors import OrderBrokenError, SequencerError, TryAgainError
+from contracts.errors import CsvPipeError, TemporaryFailureError
+from sequencer.errors import OrderBrokenError
 from sequencer.kafka.batch_producer import BatchProducer
 from sequencer.kafka.errors import error_of, is_final
 from sequencer.model.records import Records
@@ -135,7 +136,7 @@ class Sender:
         on_statistics: gets librdkafka's statistics, as JSON.
 
     Raises:
-        JobSettingsError: the configuration is not valid.
+        SettingsError: the configuration is not valid.
     """
 
     def __init__(
@@ -163,7 +164,7 @@ class Sender:
         self._size_bytes = 0
         self._began_at = time.monotonic()
         self._queued_at = 0.0
-        self._failure: SequencerError | None = None
+        self._failure: CsvPipeError | None = None
         self.retries = 0
         """How often librdkafka has reported trouble that it goes on after."""
         try:
@@ -195,7 +196,7 @@ class Sender:
         """Wait until a batch may be queued: until what is unacknowledged with it is within bounds.
 
         Raises:
-            SequencerError: the sender has failed, now or before.
+            CsvPipeError: the sender has failed, now or before.
         """
         size_bytes = records.size_bytes
         while self._pending_records and (
@@ -213,7 +214,7 @@ class Sender:
             place: the place behind it, where that is the end of a block.
 
         Raises:
-            SequencerError: the sender has failed, now or before.
+            CsvPipeError: the sender has failed, now or before.
         """
         self.poll(0)
         size_bytes = records.size_bytes
@@ -235,7 +236,7 @@ class Sender:
         """Take acknowledgements, waiting up to ``timeout_s`` for the first.
 
         Raises:
-            SequencerError: the sender has failed.
+            CsvPipeError: the sender has failed.
         """
         self.producer.poll(timeout_s)
         self._check_age()
@@ -245,7 +246,7 @@ class Sender:
         """Wait until all is acknowledged (True), or ``until`` says so (False).
 
         Raises:
-            SequencerError: the sender has failed.
+            CsvPipeError: the sender has failed.
         """
         while self._pending:
             if until():
@@ -257,7 +258,7 @@ class Sender:
 
     def close(self) -> None:
         """Give up what was not sent yet, so that nothing of it goes out later, and end the client's threads."""
-        self._fail(TryAgainError("the sender was closed"))
+        self._fail(TemporaryFailureError("the sender was closed"))
         self.producer.close()
 
     def check(self) -> None:
@@ -277,7 +278,7 @@ class Sender:
         if error is not None:
             self._fail(error_of(KafkaException(error)))
         elif first_offset < 0:
-            self._fail(TryAgainError("Kafka has taken records, and does not know their offsets any more"))
+            self._fail(TemporaryFailureError("Kafka has taken records, and does not know their offsets any more"))
         elif self._offset_is_right(first_offset):
             if self._first_offset < 0:
                 self._first_offset = first_offset
@@ -330,13 +331,13 @@ class Sender:
     def _check_age(self) -> None:
         if self._pending and time.monotonic() - self._pending[0].queued_at > self._delivery_timeout_s:
             self._fail(
-                TryAgainError(
+                TemporaryFailureError(
                     f"Kafka has not acknowledged row {self._pending[0].last_line} within "
                     f"{self._delivery_timeout_s:g} s (DELIVERY_TIMEOUT_S)"
                 )
             )
 
-    def _fail(self, failure: SequencerError) -> None:
+    def _fail(self, failure: CsvPipeError) -> None:
         """Note the first failure, and throw the queue away as a whole: nothing may overtake what was not sent."""
         if self._failure is None:
             self._failure = failure

@@ -53,7 +53,7 @@ def fence(
 
     Raises:
         StopRequestedError: ``stop`` came first.
-        TryAgainError: Kafka does not answer.
+        TemporaryFailureError: Kafka does not answer.
     """
     limit_ms = round(expiry_s * 1000)
     if options is None:

@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own exa
     ResourceType,
 )
 
-from sequencer.errors import TryAgainError
+from contracts.errors import TemporaryFailureError
 from sequencer.kafka.connection import CLIENT_LOG, open_client
 from sequencer.kafka.errors import error_of
 from sequencer.shutdown import StopRequest
@@ -72,7 +72,7 @@ def topic_options(
 
     Raises:
         StopRequestedError: ``stop`` came first.
-        TryAgainError: Kafka does not answer.
+        TemporaryFailureError: Kafka does not answer.
     """
     return _options(
         client, ConfigResource(ResourceType.TOPIC, topic), f"options of {topic}", stop=stop, timeout_s=timeout_s
@@ -106,7 +106,7 @@ def wait_for_answer(future: Any, *, what: str, stop: StopRequest | None, timeout
 
     Raises:
         StopRequestedError: ``stop`` came first.
-        TryAgainError: there is no answer in time.
+        TemporaryFailureError: there is no answer in time.
     """
     deadline = time.monotonic() + timeout_s
     while True:
@@ -116,7 +116,7 @@ def wait_for_answer(future: Any, *, what: str, stop: StopRequest | None, timeout
             if stop is not None:
                 stop.check()
             if time.monotonic() >= deadline:
-                raise TryAgainError(f"Kafka does not answer for the {what} within {timeout_s:g} s") from error
+                raise TemporaryFailureError(f"Kafka does not answer for the {what} within {timeout_s:g} s") from error
 
 
 def _options(
@@ -135,7 +135,7 @@ def _log_refusal(error: KafkaException, what: str) -> None:
     """Log what Kafka refuses for good.
 
     Raises:
-        SequencerError: Kafka does not refuse; it is unavailable.
+        CsvPipeError: Kafka does not refuse; it is unavailable.
     """
     if error.args[0].code() not in _REFUSED:
         raise error_of(error) from error

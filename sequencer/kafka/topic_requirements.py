@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from sequencer.errors import JobSettingsError
+from contracts.errors import SettingsError
 from sequencer.kafka.topic_options import Options
 from sequencer.settings import FRAMING_BYTES, MAX_RECORD_BYTES
 
@@ -33,7 +33,7 @@ def check_topic(
         max_record_bytes: bytes that a record may have (MAX_RECORD_BYTES).
 
     Raises:
-        JobSettingsError: the topic cannot be used; the text names its option.
+        SettingsError: the topic cannot be used; the text names its option.
     """
     _check_compaction(options, topic)
     _check_record_size(options, topic, max_record_bytes)
@@ -44,7 +44,7 @@ def check_topic(
 def _check_compaction(options: Options, topic: str) -> None:
     policy = options.text("cleanup.policy")
     if "compact" in policy:
-        raise JobSettingsError(
+        raise SettingsError(
             f"KAFKA_TOPIC {topic}: cleanup.policy={policy} accepts only records with a key, and these have none. Take "
             "a topic with cleanup.policy=delete"
         )
@@ -55,7 +55,7 @@ def _check_record_size(options: Options, topic: str, max_record_bytes: int) -> N
     limit_bytes = options.number("max.message.bytes")
     needed_bytes = max_record_bytes + FRAMING_BYTES
     if max_record_bytes > MAX_RECORD_BYTES and limit_bytes is not None and limit_bytes < needed_bytes:
-        raise JobSettingsError(
+        raise SettingsError(
             f"MAX_RECORD_BYTES={max_record_bytes}: KAFKA_TOPIC {topic} accepts batches of {limit_bytes} bytes "
             f"(max.message.bytes). Raise that to {needed_bytes} at least, or lower MAX_RECORD_BYTES"
         )
@@ -73,7 +73,7 @@ def _check_durability(options: Options, topic: str, replicas: int, *, required: 
         fault = f"it has {replicas} replicas and min.insync.replicas=1"
     advice = "Take a topic with a replication factor of 3 and min.insync.replicas=2"
     if required:
-        raise JobSettingsError(
+        raise SettingsError(
             f"KAFKA_TOPIC {topic} is not durable: {fault}, so the loss of one broker may lose acknowledged records. "
             f"{advice}, or unset REQUIRE_DURABLE_TOPIC"
         )

@@ -10,7 +10,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
 
-from sequencer.errors import TopicError, TryAgainError
+from contracts.errors import TemporaryFailureError
+from sequencer.errors import TopicError
 from sequencer.kafka.connection import CLIENT_LOG, open_client
 from sequencer.kafka.errors import error_of
 from sequencer.kafka.partition_reader import PartitionReader
@@ -34,8 +35,8 @@ def create_topics_if_missing(
 
     Raises:
         StopRequestedError: ``stop`` came first.
-        SequencerError: a topic cannot be made, or Kafka does not answer.
-        TryAgainError: the brokers do not know a new topic for too long.
+        CsvPipeError: a topic cannot be made, or Kafka does not answer.
+        TemporaryFailureError: the brokers do not know a new topic for too long.
     """
     # Looked for first: that says at once where we are not let in, and takes no right to make what is there.
     missing = {name: count for name, count in topics.items() if not _exists(client, name, stop)}
@@ -58,7 +59,7 @@ def _wait_until_known(client: dict[str, Any], name: str, count: int, stop: StopR
     deadline = time.monotonic() + _CALL_S
     while not _exists(client, name, stop, partition=count - 1):
         if time.monotonic() > deadline:
-            raise TryAgainError(f"Kafka has made the topic {name}, and its brokers do not know it yet")
+            raise TemporaryFailureError(f"Kafka has made the topic {name}, and its brokers do not know it yet")
         stop.wait(_POLL_S)
         stop.check()
 

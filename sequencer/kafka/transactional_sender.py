@@ -175,7 +175,7 @@ def _errors() -> Iterator[None]:
     """Turn the errors of a transaction into ours.
 
     Raises:
-        SequencerError: as for any sender.
+        CsvPipeError: as for any sender.
     """
     try:
         yield

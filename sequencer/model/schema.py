@@ -9,7 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from sequencer.errors import JobSettingsError
+from contracts.errors import SettingsError
 
 ColumnType = Literal["string", "integer", "number", "boolean"]
 
@@ -44,25 +44,25 @@ class Schema(BaseModel):
         """Check that every column of the schema is in the file.
 
         Raises:
-            JobSettingsError: one is not.
+            SettingsError: one is not.
         """
         missing = [column.column for column in self.columns if column.column not in names]
         if missing:
-            raise JobSettingsError(f"SCHEMA_FILE: the source has no column {', '.join(map(repr, missing))}")
+            raise SettingsError(f"SCHEMA_FILE: the source has no column {', '.join(map(repr, missing))}")
 
 
 def load_schema(path: str) -> Schema:
     """Read a schema from a JSON or YAML file: ``columns: [{column: id, type: integer, required: true}]``.
 
     Raises:
-        JobSettingsError: it cannot be read, or is no schema.
+        SettingsError: it cannot be read, or is no schema.
     """
     if not path:
         return Schema()
     try:
         content = Path(path).read_bytes()
     except (OSError, ValueError) as error:
-        raise JobSettingsError(f"SCHEMA_FILE {path}: {error}") from error
+        raise SettingsError(f"SCHEMA_FILE {path}: {error}") from error
     return parse_schema(content, path)
 
 
@@ -70,7 +70,7 @@ def parse_schema(content: bytes, name: str) -> Schema:
     """Return the schema that ``content`` is, which was read from ``name``; see :func:`load_schema`.
 
     Raises:
-        JobSettingsError: it is no schema.
+        SettingsError: it is no schema.
     """
     try:
         given: Any = yaml.safe_load(content.decode("utf-8-sig"))
@@ -78,12 +78,10 @@ def parse_schema(content: bytes, name: str) -> Schema:
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = "".join(f"{part}: " for part in (".".join(map(str, fault["loc"])),) if part)
-        raise JobSettingsError(f"SCHEMA_FILE {name}: {where}{fault['msg']}") from error
+        raise SettingsError(f"SCHEMA_FILE {name}: {where}{fault['msg']}") from error
     except UnicodeDecodeError as error:
-        raise JobSettingsError(
-            f"SCHEMA_FILE {name}: byte {error.start} is not UTF-8; save the file as UTF-8"
-        ) from error
+        raise SettingsError(f"SCHEMA_FILE {name}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
     except RecursionError as error:
-        raise JobSettingsError(f"SCHEMA_FILE {name}: it is nested too deeply for a schema") from error
+        raise SettingsError(f"SCHEMA_FILE {name}: it is nested too deeply for a schema") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise JobSettingsError(f"SCHEMA_FILE {name}: {error}") from error
+        raise SettingsError(f"SCHEMA_FILE {name}: {error}") from error

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 
+from contracts.errors import SettingsError
 from csvscan import (
     UNKNOWN_8BIT,
     UTF_16,
@@ -19,7 +20,7 @@ from csvscan import (
     check_encoding,
     parse_delimiter,
 )
-from sequencer.errors import BadRowError, JobSettingsError
+from sequencer.errors import BadRowError
 from sequencer.model.blocks import RecordBlock
 from sequencer.model.source_position import SourcePosition
 from sequencer.source.compression import skip
@@ -59,7 +60,7 @@ def read_head(source: SourceFile, *, delimiter: str = "", encoding: str = "") ->
 
     Raises:
         BadRowError: there is none, or it is not valid.
-        JobSettingsError: the delimiter or the encoding cannot be.
+        SettingsError: the delimiter or the encoding cannot be.
     """
     separator, declared = _declared(delimiter, encoding)
     with source.open(0) as pieces, _named(source):
@@ -80,19 +81,19 @@ def _declared(delimiter: str, encoding: str) -> tuple[bytes | None, str | None]:
     """Return the delimiter and the encoding that are declared, by their names in Python.
 
     Raises:
-        JobSettingsError: they cannot be.
+        SettingsError: they cannot be.
     """
     try:
         separator = parse_delimiter(delimiter)
     except DelimiterError as error:
-        raise JobSettingsError(f"DELIMITER: {error}") from error
+        raise SettingsError(f"DELIMITER: {error}") from error
     if not encoding:
         return separator, None
     try:
         name = codecs.lookup(encoding).name
         return separator, name if name in UTF_16 else check_encoding(encoding)
     except (LookupError, ValueError) as error:
-        raise JobSettingsError(f"ENCODING: {error}") from error
+        raise SettingsError(f"ENCODING: {error}") from error
 
 
 @contextmanager

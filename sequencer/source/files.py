@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
-from sequencer.errors import JobSettingsError, SourceNotFoundError
+from contracts.errors import SettingsError
+from sequencer.errors import SourceNotFoundError
 from sequencer.settings import Payer
 from sequencer.source.leftovers import Leftovers
 from sequencer.source.spec import check_spec, explaining
@@ -56,7 +57,7 @@ class SourceFile(Protocol):
 
         Raises:
             SourceChangedError: it is not the file any more that it was.
-            TryAgainError: it cannot be read, for longer than the retries last.
+            TemporaryFailureError: it cannot be read, for longer than the retries last.
             BadRowError: what is packed is damaged.
         """
 
@@ -79,9 +80,9 @@ def open_sources(specs: Sequence[str], *, connect: Connect, retries: int, payer:
         JobUsageError: a specification is none.
         SourceNotFoundError: there is nothing of that name.
         NotAllowedError: S3 refuses the credentials, or there are none.
-        JobSettingsError: a name is not UTF-8, there cannot be such a bucket, or AWS's own configuration is wrong.
-        StoreAnswerError: an object has no ETag.
-        TryAgainError: S3 does not answer.
+        SettingsError: a name is not UTF-8, there cannot be such a bucket, or AWS's own configuration is wrong.
+        StoreResponseError: an object has no ETag.
+        TemporaryFailureError: S3 does not answer.
     """
     files: list[SourceFile] = []
     for spec in specs:
@@ -132,12 +133,12 @@ def _check_name(name: str) -> None:
     """Check that ``name`` can stand in the records.
 
     Raises:
-        JobSettingsError: it cannot.
+        SettingsError: it cannot.
     """
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        raise JobSettingsError(
+        raise SettingsError(
             f"SOURCE: the name {os.fsencode(name)!r} is not UTF-8, and stands in each record: rename the file"
         ) from error
 

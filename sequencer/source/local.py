@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sequencer.errors import SourceChangedError, SourceNotFoundError, TryAgainError
+from contracts.errors import SourceChangedError, TemporaryFailureError
+from sequencer.errors import SourceNotFoundError
 from sequencer.source.compression import PROBE_BYTES, packing_of, skip, unpack
 
 _PIECE_BYTES = 4 * 1024 * 1024
@@ -63,6 +64,8 @@ class LocalFile:
             raise SourceChangedError(f"{self.name} is not there any more") from error
         except OSError as error:
             at = self.stored_bytes_read
-            raise TryAgainError(f"{self.name} cannot be read from byte {at} on: {error.strerror}", byte=at) from error
+            raise TemporaryFailureError(
+                f"{self.name} cannot be read from byte {at} on: {error.strerror}", byte=at
+            ) from error
         if f"{status.st_size}-{status.st_mtime_ns}" != self.etag:
             raise SourceChangedError(f"{self.name} was changed while it was read; its rows may be others now")

@@ -10,8 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from contracts.errors import TemporaryFailureError
 from sequencer.aws.s3_errors import REQUEST_ERRORS, final_s3_error
-from sequencer.errors import SourceNotFoundError, TryAgainError
+from sequencer.errors import SourceNotFoundError
 from sequencer.settings import Payer
 from sequencer.source.compression import PROBE_BYTES, Packing, packing_of, skip, unpack
 from sequencer.source.leftovers import Leftovers
@@ -106,9 +107,9 @@ def find_objects(
 
     Raises:
         SourceNotFoundError: there is none.
-        StoreAnswerError: an object has no ETag.
-        NotAllowedError, TryAgainError: S3 refuses, or does not answer.
-        JobSettingsError: there cannot be such a bucket.
+        StoreResponseError: an object has no ETag.
+        NotAllowedError, TemporaryFailureError: S3 refuses, or does not answer.
+        SettingsError: there cannot be such a bucket.
     """
     name = f"s3://{bucket}/{key}"
     try:
@@ -117,7 +118,7 @@ def find_objects(
         else:
             found = _listed(client, bucket, key, payer, leftovers)
     except REQUEST_ERRORS as error:
-        raise final_s3_error(error, name) or TryAgainError(f"{name}: S3 does not answer: {error}") from error
+        raise final_s3_error(error, name) or TemporaryFailureError(f"{name}: S3 does not answer: {error}") from error
     if weak := [each for each, version in found.items() if version.is_weak]:
         _log.warning(
             "%s: the ETags are weak, for which If-Match cannot be used: that of each answer is compared instead (%d of "

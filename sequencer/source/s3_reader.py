@@ -17,9 +17,9 @@ from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 
 from contracts.counts import counted
+from contracts.errors import SourceChangedError, StoppedError, StoreResponseError, TemporaryFailureError
 from sequencer.aws.errors import code_of
 from sequencer.aws.s3_errors import REQUEST_ERRORS, final_s3_error, has_no_reason
-from sequencer.errors import SourceChangedError, StoreAnswerError, TryAgainError
 from sequencer.settings import Payer
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
 _NO_ENCODING = frozenset({"", "identity", "aws-chunked"})  # the last one is of the upload, and S3 keeps it
 _LOOK = "Look at S3_ENDPOINT, and at what stands before it"
-
-
-class StoppedError(Exception):
-    """The reading was given up; nobody sees this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +85,9 @@ class S3Reader:
 
         Raises:
             SourceChangedError: it is not the object any more.
-            StoreAnswerError: what comes is not what was asked for.
-            SequencerError: the store refuses for good.
-            TryAgainError: it broke off too often.
+            StoreResponseError: what comes is not what was asked for.
+            CsvPipeError: the store refuses for good.
+            TemporaryFailureError: it broke off too often.
             StoppedError: ``stop`` was set.
         """
         stop = stop or threading.Event()
@@ -127,7 +123,7 @@ class S3Reader:
                 if stop.is_set():
                     raise StoppedError
             if body.read(1):  # without Content-Length, only the body tells that it goes on
-                raise StoreAnswerError(
+                raise StoreResponseError(
                     f"{self.name}: more came than bytes {begin} to {end - 1}, which were asked for. {_LOOK}", byte=end
                 )
 
@@ -137,7 +133,7 @@ class S3Reader:
         if final is not None:
             raise final from error
         if failures > self._retries:
-            raise TryAgainError(
+            raise TemporaryFailureError(
                 f"{self.name} cannot be read from byte {byte} on, after {counted(failures, 'try', 'tries')} in a row: "
                 f"{error}",
                 byte=byte,
@@ -150,7 +146,7 @@ def head_of(client: S3Client, *, bucket: str, key: str, payer: Payer = "") -> tu
     An answer to HEAD has no body, and so no reason: where it refuses, a byte is asked for, whose answer has one.
 
     Raises:
-        StoreAnswerError: the answer lacks what it takes to read the object safely.
+        StoreResponseError: the answer lacks what it takes to read the object safely.
         ClientError, BotoCoreError, RecursionError: the store does not answer, or refuses.
     """
     try:
@@ -159,7 +155,7 @@ def head_of(client: S3Client, *, bucket: str, key: str, payer: Payer = "") -> tu
         raise _reason(error, client, {"Bucket": bucket, "Key": key, **payer_argument(payer)}) from error
     size_bytes = answer.get("ContentLength")
     if size_bytes is None:
-        raise StoreAnswerError(f"s3://{bucket}/{key}: the answer to HEAD has no Content-Length. {_LOOK}")
+        raise StoreResponseError(f"s3://{bucket}/{key}: the answer to HEAD has no Content-Length. {_LOOK}")
     version = ObjectVersion(
         size_bytes=int(size_bytes),
         etag=checked_etag(answer.get("ETag"), f"s3://{bucket}/{key}"),
@@ -183,10 +179,10 @@ def checked_etag(etag: str | None, name: str) -> str:
     """Return ``etag``.
 
     Raises:
-        StoreAnswerError: there is none.
+        StoreResponseError: there is none.
     """
     if not etag or not opaque_tag(etag):
-        raise StoreAnswerError(
+        raise StoreResponseError(
             f"{name} has no ETag: nobody would see that it is replaced while it is read, or before the job is resumed. "
             f"{_LOOK}, or copy the object to a store that gives ETags"
         )
@@ -208,7 +204,7 @@ def check_answer(answer: Mapping[str, Any], *, begin: int, end: int, version: Ob
 
     Raises:
         SourceChangedError: it is of another version.
-        StoreAnswerError: it is not what was asked for; both are named.
+        StoreResponseError: it is not what was asked for; both are named.
     """
     fault = _range_fault(answer, begin, end, version) or _length_fault(answer, end - begin, version)
     etag = answer.get("ETag") or ""
@@ -220,7 +216,7 @@ def check_answer(answer: Mapping[str, Any], *, begin: int, end: int, version: Ob
     if not opaque_tag(etag):
         fault = fault or "the answer has no ETag, and HEAD's had one: whether it is the same object cannot be told"
     if fault:
-        raise StoreAnswerError(
+        raise StoreResponseError(
             f"{name}: bytes {begin} to {end - 1} of {version.size_bytes} were asked for, and {fault}. Nothing of it "
             f"was used. {_LOOK}",
             byte=begin,

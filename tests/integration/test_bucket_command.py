@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from contracts.exit_codes import ExitCode
 from csvpipe.cli import main
-from csvpipe.exits import ExitCode
 from tests.support.containers.engine import free_port
 from tests.support.services import MinioServer
 

@@ -11,7 +11,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from sequencer.errors import NotAllowedError, SourceChangedError, SourceNotFoundError, TryAgainError
+from contracts.errors import SourceChangedError, TemporaryFailureError
+from sequencer.errors import NotAllowedError, SourceNotFoundError
 from sequencer.source.files import open_sources
 from tests.support.network.cutting_proxy import cutting_proxy
 from tests.support.services import MinioServer
@@ -72,7 +73,7 @@ def test_connections_that_break_without_end_are_given_up(minio: MinioServer, key
         with (
             patch.object(vars(found[0])["_reader"], "_client", client(minio, proxy.url)),
             found[0].open() as pieces,
-            pytest.raises(TryAgainError, match="after 3 tries in a row"),
+            pytest.raises(TemporaryFailureError, match="after 3 tries in a row"),
         ):
             list(pieces)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from contracts.errors import SettingsError
 from csvpipe.commands import stack as stack_command
-from csvpipe.exits import ConfigurationError
 from stack.local import LocalStack
 from stack.settings import StackSettings
 from tests.support.services import settings_on_free_ports
@@ -76,5 +76,5 @@ def test_reset_asks_before_it_deletes(root: Path) -> None:
 def test_wrong_setting_names_its_variable(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STACK_KAFKA_PORT", "many")
     result = _run("status")
-    assert isinstance(result.exception, ConfigurationError)
+    assert isinstance(result.exception, SettingsError)
     assert "STACK_KAFKA_PORT" in result.exception.detail

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from contracts.exit_codes import ExitCode
 from contracts.manifest import Manifest
 from contracts.names import BUCKET_RAW, manifest_key
 from csvpipe.cli import main
 from csvpipe.commands.verify import find_manifest
-from csvpipe.exits import ExitCode
 from csvpipe.objects import S3Objects, connect
 from csvpipe.proof import ObjectLostError, StoredObject
 from csvpipe.settings import load_settings
@@ -74,7 +74,7 @@ def test_changed_object_is_named_and_exits_with_1(
     client = minio.client()
     data = client.get_object(Bucket=BUCKET_RAW, Key=chunk.key)["Body"].read()
     client.put_object(Bucket=BUCKET_RAW, Key=chunk.key, Body=data.replace(b",x", b",y", 1))
-    assert verify(landed.upload_id) == ExitCode.DIFFERENT
+    assert verify(landed.upload_id) == ExitCode.CHECK_FAILED
     assert f"DIFFERENT chunk 2 ({chunk.key}): its SHA-256 is" in capsys.readouterr().out
 
 
@@ -82,14 +82,14 @@ def test_missing_object_is_named_and_exits_with_1(
     verify: Verify, landed: Manifest, minio: MinioServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     minio.client().delete_object(Bucket=BUCKET_RAW, Key=landed.chunks[2].key)
-    assert verify(landed.upload_id) == ExitCode.DIFFERENT
+    assert verify(landed.upload_id) == ExitCode.CHECK_FAILED
     assert f"DIFFERENT chunk 3 ({landed.chunks[2].key}): there is no such object" in capsys.readouterr().out
 
 
 def test_upload_without_a_manifest_is_not_proven(
     verify: Verify, landed: Manifest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert verify("f" * 32, "--timeout", "0") == ExitCode.DIFFERENT
+    assert verify("f" * 32, "--timeout", "0") == ExitCode.CHECK_FAILED
     assert "manifest_not_found" in capsys.readouterr().err
 
 
@@ -127,7 +127,7 @@ def test_object_that_is_deleted_between_stat_and_read_is_a_difference(
         return stored
 
     monkeypatch.setattr(S3Objects, "stat", stat_then_delete)
-    assert verify(landed.upload_id) == ExitCode.DIFFERENT
+    assert verify(landed.upload_id) == ExitCode.CHECK_FAILED
     assert f"DIFFERENT chunk 2 ({chunk.key}): it was deleted while it was read" in capsys.readouterr().out
 
 

@@ -12,7 +12,7 @@ import pytest
 import contracts.errors
 import csvpipe.commands.recover
 import csvpipe.commands.verify
-import csvpipe.exits
+import csvpipe.errors
 import csvpipe.extras
 import csvpipe.multipart
 import csvpipe.proof
@@ -20,7 +20,6 @@ import csvpipe.upload_id
 import sequencer.errors
 import uploader.errors
 from contracts.errors import CsvPipeError
-from csvpipe.exits import exit_code_of
 from dags.modules.batch import UNKNOWN_UPLOAD
 from nifi.definition import FLOW_FILE
 from tests.support.docs.shell_blocks import ROOT
@@ -120,7 +119,7 @@ def test_statuses_are_those_of_the_errors() -> None:
         (
             "A command of csvpipe ends",
             [
-                csvpipe.exits,
+                csvpipe.errors,
                 csvpipe.extras,
                 csvpipe.multipart,
                 csvpipe.proof,
@@ -135,4 +134,4 @@ def test_exit_codes_are_those_of_the_errors(section: str, modules: list[object])
     known = classes(*modules)
     for row in rows(section):
         for code in re.findall(r"`([a-z0-9_]+)`", row[0]):
-            assert row[1] == str(exit_code_of(known[code]("text"))), code
+            assert row[1] == str(known[code].exit_code.value), code

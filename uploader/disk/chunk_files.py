@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from contracts.errors import SettingsError
 from uploader.disk.directories import LOCK_FILE, STAGING, fsync_directory, is_abandoned, remove_directory
 from uploader.disk.manifest_file import CLEANED_SUFFIX, MANIFEST_FILE
 from uploader.domain.records import ChunkRecord
 from uploader.runtime.os_errors import DISK_FULL_ERRNOS
-from uploader.settings import SettingsError
 
 DISK_ID_FILE = ".replica"
 _UPLOAD_DIRECTORY = re.compile(r"[0-9a-f]{32}")

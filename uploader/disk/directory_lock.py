@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from uploader.settings import SettingsError
+from contracts.errors import SettingsError
 
 
 def lock_shared(temp_dir: Path) -> int:

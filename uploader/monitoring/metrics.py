@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from contracts.errors import CsvPipeError
 from contracts.names import BYTES_PER_MB
 from uploader.domain.cutting import CutResult
-from uploader.errors import DiskFullError
+from uploader.errors import DatabaseFullError, DiskFullError
 from uploader.kafka.publisher import Outcome
 
 ACCEPTED = "accepted"
@@ -120,7 +120,7 @@ class UploaderMetrics:
             registry=registry,
         )
         # What alerts ask for begins at 0: a counter whose first sample is 1 has not increased.
-        for result in (ACCEPTED, REPLAYED, FAILED, DiskFullError.code):
+        for result in (ACCEPTED, REPLAYED, FAILED, DiskFullError.code, DatabaseFullError.code):
             self._uploads.labels(result)
         for result in ("acknowledged", "refused", "failed"):
             self._published.labels(result)

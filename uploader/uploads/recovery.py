@@ -6,6 +6,7 @@ import logging
 from datetime import datetime
 from functools import partial
 
+from contracts.errors import SettingsError
 from contracts.states import ChunkState
 from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import DISK_ID_FILE, ChunkFiles
@@ -14,7 +15,6 @@ from uploader.domain.transitions import SAFE_IN_BUCKET, found_cleaned, lost
 from uploader.errors import DatabaseFullError, ManifestLostError, UploadGoneError
 from uploader.runtime.clock import Clock
 from uploader.runtime.logging import UploadLog
-from uploader.settings import SettingsError
 from uploader.store.protocol import Store
 from uploader.uploads.cleaner import Cleaner
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
+from contracts.exit_codes import ExitCode
 from csvpipe.app import COMMANDS, CommandSpec
 from csvpipe.cli import main
 from csvpipe.commands.verify import conclusion
-from csvpipe.exits import ConfigurationError, ExitCode
-from csvpipe.extras import require_checkout
+from csvpipe.extras import NoCheckoutError, require_checkout
 from csvpipe.proof import Difference, Proof, SourceProof
 from tests.support.s3.fake_bucket import lay_out
 from tests.unit.csvpipe.fake_uploader import UPLOAD_ID, run_fake_uploader, status_document
@@ -83,7 +83,7 @@ def test_package_that_is_imported_late_is_missed_at_once(
 
 
 def test_stack_outside_a_checkout_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="works in a checkout"):
+    with pytest.raises(NoCheckoutError):
         require_checkout(what="csvpipe stack", root=tmp_path)
 
 
@@ -147,7 +147,8 @@ def test_upload_whose_answer_is_lost_twice_names_the_key(
 
 
 @pytest.mark.parametrize(
-    ("status", "exit_code"), [(503, ExitCode.TRY_AGAIN), (500, ExitCode.DIFFERENT), (504, ExitCode.TRY_AGAIN)]
+    ("status", "exit_code"),
+    [(503, ExitCode.TEMPORARY_FAILURE), (500, ExitCode.CHECK_FAILED), (504, ExitCode.TEMPORARY_FAILURE)],
 )
 def test_fault_of_the_uploader_or_a_proxy_names_the_key(
     status: int, exit_code: ExitCode, run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -236,12 +237,12 @@ def test_refused_upload_exits_with_65(
             400,
             {"title": "Invalid CSV", "detail": "row 1: 1 field", "code": "invalid_csv", "row": 1},
         )
-        assert run("upload", "x.csv", "--dataset", "flights", "--url", fake.url) == ExitCode.REFUSED
+        assert run("upload", "x.csv", "--dataset", "flights", "--url", fake.url) == ExitCode.INVALID_INPUT
     assert "Invalid CSV: row 1: 1 field\n         [refused, problem invalid_csv, row 1]" in capsys.readouterr().err
 
 
 def test_file_that_is_not_there_exits_with_65(run: Callable[..., int]) -> None:
-    assert run("upload", "nowhere.csv", "--dataset", "flights") == ExitCode.REFUSED
+    assert run("upload", "nowhere.csv", "--dataset", "flights") == ExitCode.INVALID_INPUT
 
 
 def test_status_shows_each_chunk_and_what_failed(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
@@ -257,7 +258,7 @@ def test_status_shows_each_chunk_and_what_failed(run: Callable[..., int], capsys
 def test_watched_upload_that_fails_exits_with_1(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     with run_fake_uploader() as fake:
         fake.statuses = [status_document("announced", announced=2), status_document("failed", landed=1, failed=1)]
-        assert run("status", UPLOAD_ID, "--watch", "--url", fake.url) == ExitCode.DIFFERENT
+        assert run("status", UPLOAD_ID, "--watch", "--url", fake.url) == ExitCode.CHECK_FAILED
     assert f"POST {fake.url}/uploads/{UPLOAD_ID}/announce" in capsys.readouterr().err
 
 

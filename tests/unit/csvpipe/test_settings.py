@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from contracts.errors import SettingsError
 from csvpipe import local_stack
-from csvpipe.exits import ConfigurationError
 from csvpipe.settings import load_settings
 from stack.local import DEFAULT_ROOT
 from stack.secrets import Secrets
@@ -53,7 +53,7 @@ def test_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S3_ENDPOINT", "localhost:9000")
-    with pytest.raises(ConfigurationError, match=r"S3_ENDPOINT: .*'localhost:9000'"):
+    with pytest.raises(SettingsError, match=r"S3_ENDPOINT: .*'localhost:9000'"):
         load_settings()
 
 

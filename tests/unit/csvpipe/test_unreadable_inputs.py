@@ -13,10 +13,8 @@ import csvpipe.settings
 import sequencer.settings
 import stack.settings
 import uploader.settings
-from contracts.errors import CsvPipeError
+from contracts.errors import CsvPipeError, SettingsError
 from csvpipe.cli import main
-from csvpipe.exits import exit_code_of
-from sequencer.errors import JobSettingsError
 from sequencer.model.schema import load_schema
 
 LOADERS: dict[str, Callable[[], object]] = {
@@ -44,20 +42,20 @@ def test_settings_file_that_is_not_utf_8_is_named(loader: str, content: str) -> 
     Path(".env").write_bytes(NOT_UTF8[content])
     with pytest.raises(CsvPipeError, match=r"\.env: byte \d+ is not UTF-8; save the file as UTF-8") as raised:
         LOADERS[loader]()
-    assert exit_code_of(raised.value) in {1, 78}
+    assert raised.value.exit_code in {1, 78}
 
 
 @pytest.mark.parametrize("value", ["not json", "{", "'a'"])
 def test_setting_that_must_be_json_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_OPTIONS", value)
-    with pytest.raises(JobSettingsError, match="KAFKA_OPTIONS: it must be JSON"):
+    with pytest.raises(SettingsError, match="KAFKA_OPTIONS must be JSON"):
         sequencer.settings.load_settings()
 
 
 @pytest.mark.parametrize("name", ["JOB_ID", "KAFKA_USERNAME", "S3_KEY", "CHECKPOINT_TABLE", "KAFKA_BOOTSTRAP_SERVERS"])
 def test_setting_that_is_not_utf_8_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, os.fsdecode(b"gr\xf6\xdfe"))
-    with pytest.raises(JobSettingsError, match=name):
+    with pytest.raises(SettingsError, match=name):
         sequencer.settings.load_settings()
 
 
@@ -77,7 +75,7 @@ SCHEMAS = {
 def test_schema_that_is_none_is_named(kind: str) -> None:
     content, reason = SCHEMAS[kind]
     Path("schema.yml").write_bytes(content)
-    with pytest.raises(JobSettingsError, match=r"SCHEMA_FILE schema\.yml: ") as raised:
+    with pytest.raises(SettingsError, match=r"SCHEMA_FILE schema\.yml: ") as raised:
         load_schema("schema.yml")
     assert reason in raised.value.detail
 
@@ -127,7 +125,7 @@ def test_topic_that_cannot_be_is_told_before_anything_is_asked(
 
 @pytest.mark.parametrize("servers", ["::::", "h:x", "h:0", "h:65536", "http://h:1/x", "h:1,:2", "a b:9092", "::1:9092"])
 def test_brokers_that_cannot_be_are_told(servers: str) -> None:
-    with pytest.raises(JobSettingsError, match=r"KAFKA_BOOTSTRAP_SERVERS: .* is no host:port"):
+    with pytest.raises(SettingsError, match=r"KAFKA_BOOTSTRAP_SERVERS: .* is no host:port"):
         sequencer.settings.load_settings(kafka_bootstrap_servers=servers)
 
 
@@ -161,5 +159,5 @@ def test_dead_letter_topic_that_cannot_be_is_told(command: list[str], capsys: py
 
 def test_dead_letter_topic_that_would_be_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ON_BAD_ROW", "dead-letter")
-    with pytest.raises(JobSettingsError, match="DEAD_LETTER_TOPIC is missing"):
+    with pytest.raises(SettingsError, match="DEAD_LETTER_TOPIC is missing"):
         sequencer.settings.load_settings(kafka_topic="a" * 249)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sequencer.errors import JobSettingsError
+from contracts.errors import SettingsError
 from sequencer.settings import JobSettings, load_settings
 
 COMPLETE = {"source": "a.csv", "kafka_bootstrap_servers": "b:9092", "kafka_topic": "t", "job_id": "j"}
@@ -21,20 +21,18 @@ def nothing_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_lease_that_records_could_outlive_is_refused() -> None:
-    with pytest.raises(
-        JobSettingsError, match=r"LEASE_S \(90\) must be more than 1\.5 times DELIVERY_TIMEOUT_S \(60\)"
-    ):
+    with pytest.raises(SettingsError, match=r"LEASE_S \(90\) must be more than 1\.5 times DELIVERY_TIMEOUT_S \(60\)"):
         load_settings(lease_s=90, delivery_timeout_s=60)
     assert load_settings(lease_s=90.1, delivery_timeout_s=60).expiry_s == 90
 
 
 def test_every_wrong_setting_is_named() -> None:
-    with pytest.raises(JobSettingsError, match=r"S3_ENDPOINT: .*MODE: .*JOB_ID: "):
+    with pytest.raises(SettingsError, match=r"S3_ENDPOINT: .*MODE: .*JOB_ID: "):
         load_settings(mode="both", job_id="no/slash", s3_endpoint="localhost")
 
 
 def test_wrong_password_is_not_repeated_in_the_error() -> None:
-    with pytest.raises(JobSettingsError) as caught:
+    with pytest.raises(SettingsError) as caught:
         load_settings(kafka_password=["s3cret"])
     assert "KAFKA_PASSWORD" in str(caught.value)
     assert "s3cret" not in str(caught.value)
@@ -44,21 +42,21 @@ def test_wrong_password_is_not_repeated_in_the_error() -> None:
 def test_setting_that_a_job_cannot_do_without_is_named_and_a_dry_run_does_without(name: str) -> None:
     given = {key: value for key, value in COMPLETE.items() if key != name}
     settings = load_settings(**given)
-    with pytest.raises(JobSettingsError, match=f"^not given: {name.upper()}$"):
+    with pytest.raises(SettingsError, match=f"^not given: {name.upper()}$"):
         settings.check_complete()
     load_settings(**given, dry_run=True).check_complete()
 
 
 def test_all_that_is_not_given_is_named_at_once() -> None:
     settings = load_settings()
-    with pytest.raises(JobSettingsError, match=r"SOURCE \(or S3_BUCKET and S3_KEY\), .*, KAFKA_TOPIC, JOB_ID"):
+    with pytest.raises(SettingsError, match=r"SOURCE \(or S3_BUCKET and S3_KEY\), .*, KAFKA_TOPIC, JOB_ID"):
         settings.check_complete()
     load_settings(**COMPLETE).check_complete()
 
 
 def test_looking_at_a_partition_takes_a_broker_and_a_topic() -> None:
     settings = load_settings(kafka_topic="t")
-    with pytest.raises(JobSettingsError, match=r"^not given: KAFKA_BOOTSTRAP_SERVERS$"):
+    with pytest.raises(SettingsError, match=r"^not given: KAFKA_BOOTSTRAP_SERVERS$"):
         settings.check_topic_given()
     load_settings(kafka_topic="t", kafka_bootstrap_servers="b:9092").check_topic_given()
 

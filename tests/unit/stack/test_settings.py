@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stack.errors import WrongSettingError
+from contracts.errors import SettingsError
 from stack.settings import load_settings
 
 
@@ -17,5 +17,5 @@ def test_address_of_one_place_is_taken(host: str, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "::1", "", "http://127.0.0.1", "127.0.0.1:80"])
 def test_address_that_cannot_be_connected_to_is_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STACK_HOST", host)
-    with pytest.raises(WrongSettingError, match=r"STACK_HOST: .* must be"):
+    with pytest.raises(SettingsError, match="STACK_HOST: must be"):
         load_settings()

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from contracts.errors import SettingsError
 from contracts.names import BYTES_PER_MB
 from uploader.domain.cutting import ChunkType
-from uploader.settings import Settings, SettingsError, load_settings
+from uploader.settings import Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -141,5 +142,5 @@ def test_server_stops_with_one_line_that_names_the_setting() -> None:
         timeout=60,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("csvpipe uploader: wrong settings: KAFKA_PARTITIONS: ")
+    assert done.stderr.startswith("csvpipe uploader: invalid settings: KAFKA_PARTITIONS: ")
     assert done.stderr.count("\n") == 1

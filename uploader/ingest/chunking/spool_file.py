@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from contracts.errors import StoppedError
 from uploader.domain.cutting import ChunkType, CutOptions, CutResult
 from uploader.errors import InvalidCsvError
 from uploader.ingest.chunking.chunk_cutter import ChunkBounds, ChunkCutter, NullSink, join_blank_tail, too_many_chunks
@@ -21,10 +22,6 @@ from uploader.ingest.pipeline.file_io import FILE_MODE, copy_range, hash_file, r
 
 SPOOL_FILE = ".spool"
 _BUILDERS = 2
-
-
-class StoppedError(Exception):
-    """The upload was abandoned while threads were working on it; clients never see this error."""
 
 
 class SpoolFile:

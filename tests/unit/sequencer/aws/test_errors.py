@@ -8,9 +8,10 @@ import boto3
 import pytest
 from botocore.exceptions import CredentialRetrievalError, EndpointConnectionError, UnauthorizedSSOTokenError
 
+from contracts.errors import SettingsError, TemporaryFailureError
 from sequencer.aws.errors import final_error, making_client
 from sequencer.checkpoint.factory import open_checkpoints
-from sequencer.errors import JobSettingsError, NotAllowedError, TryAgainError
+from sequencer.errors import NotAllowedError
 from sequencer.job.runner import open_job_input
 from sequencer.metrics.cloudwatch import CloudWatchEmitter, cloudwatch_client
 from sequencer.model.progress import Progress
@@ -59,14 +60,14 @@ def test_half_of_the_credentials_is_not_allowed(monkeypatch: pytest.MonkeyPatch)
 def test_profile_that_is_not_there_is_a_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     given = settings(source="s3://bucket/a.csv")
-    with pytest.raises(JobSettingsError, match="S3: The config profile"):
+    with pytest.raises(SettingsError, match="S3: The config profile"):
         open_job_input(given)
 
 
 @pytest.mark.parametrize("source", ["s3://My_Bucket!/a.csv", "s3://My_Bucket!/prefix/"])
 def test_bucket_that_cannot_be_is_a_wrong_setting(source: str) -> None:
     given = settings(source=source)
-    with pytest.raises(JobSettingsError, match='Parameter validation failed: Invalid bucket name "My_Bucket!"'):
+    with pytest.raises(SettingsError, match='Parameter validation failed: Invalid bucket name "My_Bucket!"'):
         open_job_input(given)
 
 
@@ -75,7 +76,7 @@ def test_token_that_has_run_out_is_a_persons_matter_and_a_service_that_is_away_i
     away = CredentialRetrievalError(provider="container-role", error_msg="timed out")
     for error in (away, EndpointConnectionError(endpoint_url=NOWHERE)):
         assert final_error(error, "S3") is None
-    with pytest.raises(TryAgainError, match="timed out"), making_client("S3"):
+    with pytest.raises(TemporaryFailureError, match="timed out"), making_client("S3"):
         raise away
 
 

@@ -8,11 +8,12 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from csvpipe.exits import CommandError, ExitCode
+from contracts.errors import CsvPipeError, TemporaryFailureError
+from contracts.exit_codes import ExitCode
 from csvpipe.objects import S3Objects
 from sequencer.aws.s3_errors import final_s3_error
 from sequencer.checkpoint.dynamodb import DynamoDbCheckpoints
-from sequencer.errors import CheckpointsUnavailableError, NotAllowedError, SequencerError, TryAgainError
+from sequencer.errors import CheckpointsUnavailableError, NotAllowedError
 from sequencer.source.files import open_sources
 from tests.support.s3.fake_gateway import Answer, Asked, FakeS3Gateway, Spoil, error_answer, fake_s3_gateway
 
@@ -136,17 +137,17 @@ def test_answer_that_may_pass_is_asked_for_again(status: int, code: str) -> None
             return error_answer(status, code)
         return answer
 
-    assert isinstance(ended(slow, retries=2), TryAgainError)
+    assert isinstance(ended(slow, retries=2), TemporaryFailureError)
     assert len(asked_for) == 3
 
 
-def ended(spoil: Spoil, *, retries: int) -> SequencerError:
+def ended(spoil: Spoil, *, retries: int) -> CsvPipeError:
     """Return what the reading of an object ends with."""
     with (
         fake_s3_gateway({"a.csv": b"id\n1\n"}, spoil) as gateway,
         patch("sequencer.source.s3_reader._FIRST_WAIT_S", 0.0),
     ):
-        with pytest.raises(SequencerError) as raised:
+        with pytest.raises(CsvPipeError) as raised:
             read(gateway, retries=retries)
         return raised.value
 
@@ -169,7 +170,7 @@ def read(gateway: FakeS3Gateway, *, retries: int) -> None:
 def test_verify_tells_a_refusal_from_an_outage(status: int, code: str, exit_code: ExitCode) -> None:
     with (
         fake_s3_gateway({"a.csv": b"id\n"}, lambda asked, answer: error_answer(status, code)) as gateway,
-        pytest.raises(CommandError, match=code) as raised,
+        pytest.raises(CsvPipeError, match=code) as raised,
     ):
         S3Objects(gateway.client(), bucket="b", address=gateway.url).stat("a.csv")
     assert raised.value.exit_code == exit_code
@@ -200,7 +201,7 @@ def test_dynamodb_is_taken_at_its_word(status: int, code: str, exit_code: int) -
         def get_item(self, **_: object) -> object:
             raise client_error(status, code)
 
-    with pytest.raises(SequencerError, match=code) as raised:
+    with pytest.raises(CsvPipeError, match=code) as raised:
         DynamoDbCheckpoints(FakeDynamoDb(), table="t").load("job")  # type: ignore[arg-type]  # a fake
     assert raised.value.exit_code == exit_code
     assert isinstance(raised.value, CheckpointsUnavailableError) == (exit_code == 75)

@@ -12,18 +12,12 @@ from unittest.mock import patch
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from contracts.errors import SettingsError, SourceChangedError
 from sequencer.checkpoint.dynamodb import DynamoDbCheckpoints
 from sequencer.checkpoint.factory import open_checkpoints
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
 from sequencer.checkpoint.store import CheckpointStore
-from sequencer.errors import (
-    CheckpointsUnavailableError,
-    JobSettingsError,
-    LeaseHeldError,
-    LeaseLostError,
-    NotAllowedError,
-    SourceChangedError,
-)
+from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError, NotAllowedError
 from sequencer.job.resume import check_source
 from sequencer.model.checkpoint import Checkpoint, JobStatus
 from sequencer.model.source_identity import Identity, condensed
@@ -182,8 +176,8 @@ def test_faster_of_two_takes_the_lease_and_the_other_is_told(moto_dynamodb: Dyna
         ("InternalServerError", CheckpointsUnavailableError),
         ("AccessDeniedException", NotAllowedError),
         ("InvalidSignatureException", NotAllowedError),
-        ("ResourceNotFoundException", JobSettingsError),
-        ("ValidationException", JobSettingsError),
+        ("ResourceNotFoundException", SettingsError),
+        ("ValidationException", SettingsError),
     ],
 )
 def test_errors_of_dynamodb_say_what_to_do(moto_dynamodb: DynamoDBClient, code: str, expected: type[Exception]) -> None:
@@ -199,7 +193,7 @@ def test_item_that_dynamodb_never_takes_is_a_wrong_setting_and_its_reason_is_nam
     store = DynamoDbCheckpoints(moto_dynamodb, table="csvpipe-checkpoints")
     take(store, "a")
     with pytest.raises(
-        JobSettingsError,
+        SettingsError,
         match=r"csvpipe-checkpoints: DynamoDB refuses .*Item size to update has exceeded.*CHECKPOINT_TABLE",
     ):
         store.save(replace(NOTED, error="x" * 500_000), owner="a")
@@ -214,7 +208,7 @@ def test_dynamodb_that_is_away_is_unavailable(moto_dynamodb: DynamoDBClient) -> 
 
 def test_file_that_cannot_be_made_is_a_wrong_setting(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(JobSettingsError, match="CHECKPOINT_FILE"):
+    with pytest.raises(SettingsError, match="CHECKPOINT_FILE"):
         SqliteCheckpoints(str(tmp_path / "file" / "checkpoints.sqlite3"))
 
 

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import pytest
 
+from contracts.errors import SettingsError
 from csvscan import Dialect, HeaderFinder
 from sequencer.encoding.json_records import Encoder, check_columns, row_bounds
-from sequencer.errors import BadRowError, JobSettingsError
+from sequencer.errors import BadRowError
 from sequencer.job.dead_letters import dead_letter_json
 from sequencer.model.blocks import DeadLetter, EncodedBlock, RecordBlock
 from sequencer.model.schema import ColumnSchema, Schema
@@ -190,7 +191,7 @@ def test_bad_row_that_stops_the_job_is_the_first_one_whatever_is_wrong_with_it()
 
 
 def test_column_of_the_schema_that_is_not_there_is_a_wrong_setting() -> None:
-    with pytest.raises(JobSettingsError, match="no column 'sold'"):
+    with pytest.raises(SettingsError, match="no column 'sold'"):
         encode(b"id,price\n1,2\n", schema=TYPED)
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import zstandard
 
+from contracts.errors import SettingsError
 from csvpipe.noted_dialect import open_proof_input
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
-from sequencer.errors import BadRowError, JobSettingsError, JobUsageError
+from sequencer.errors import BadRowError, JobUsageError
 from sequencer.job.dialect_notes import FileDialect, check_same_dialect, describe_dialects, read_dialects
 from sequencer.job.input import JobInput, open_input
 from sequencer.job.ranges import plan_ranges
@@ -69,7 +70,7 @@ def test_any_ascii_byte_may_be_the_delimiter(tmp_path: Path, given: str, delimit
 @pytest.mark.parametrize("given", ["||", "~|~", "\u00a7", '"', r"\n"])
 def test_delimiter_that_cannot_be_is_a_wrong_setting(tmp_path: Path, given: str) -> None:
     path = file(tmp_path / "a.csv", b"a,b\n1,2\n")
-    with pytest.raises(JobSettingsError, match=r"DELIMITER: delimiter is .* one ASCII character"):
+    with pytest.raises(SettingsError, match=r"DELIMITER: delimiter is .* one ASCII character"):
         opened(path, delimiter=given)
 
 

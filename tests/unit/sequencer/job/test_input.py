@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequencer.errors import BadRowError, JobSettingsError, JobUsageError
+from contracts.errors import SettingsError
+from sequencer.errors import BadRowError, JobUsageError
 from sequencer.job.input import JobInput, open_input
 from sequencer.job.ranges import plan_ranges, split_input
 from sequencer.model.schema import Schema, load_schema
@@ -82,7 +83,7 @@ def test_header_that_is_not_utf_8_asks_for_the_encoding(tmp_path: Path) -> None:
 
 def test_encoding_that_cannot_be_is_a_wrong_setting(tmp_path: Path) -> None:
     path = write(tmp_path / "1.csv", [["a"], ["1"]])
-    with pytest.raises(JobSettingsError, match="ENCODING: cp037 is not a superset of ASCII"):
+    with pytest.raises(SettingsError, match="ENCODING: cp037 is not a superset of ASCII"):
         opened(path, encoding="cp037")
 
 
@@ -150,9 +151,9 @@ def test_schema_file_is_read_and_what_is_wrong_in_it_named(tmp_path: Path) -> No
     (column,) = load_schema(str(path)).columns
     assert (column.column, column.type, column.required) == ("id", "integer", True)
     path.write_text("columns:\n  - {column: id, type: date}\n")
-    with pytest.raises(JobSettingsError, match=r"columns\.0\.type"):
+    with pytest.raises(SettingsError, match=r"columns\.0\.type"):
         load_schema(str(path))
-    with pytest.raises(JobSettingsError, match="SCHEMA_FILE"):
+    with pytest.raises(SettingsError, match="SCHEMA_FILE"):
         load_schema(str(tmp_path / "none"))
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from contracts.errors import CsvPipeError, TemporaryFailureError
 from sequencer.checkpoint.lease import Lease
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
-from sequencer.errors import LeaseHeldError, NotAllowedError, OrderBrokenError, SequencerError, TryAgainError
+from sequencer.errors import LeaseHeldError, NotAllowedError, OrderBrokenError
 from sequencer.job import job
 from sequencer.job.attempt import JobParts
 from sequencer.job.job import run_job
@@ -21,7 +22,7 @@ from sequencer.model.progress import Progress
 from sequencer.settings import JobSettings
 from sequencer.shutdown import StopRequest, StopRequestedError
 
-AWAY, SENT = TryAgainError("away"), "sent something, then away"
+AWAY, SENT = TemporaryFailureError("away"), "sent something, then away"
 DONE = Checkpoint(job_id="j", timestamp=datetime(2026, 1, 31, tzinfo=UTC), topic="t", partition=0, first_offset=0)
 
 
@@ -40,7 +41,7 @@ class FakeAttempts:
             if step == SENT:
                 parts.progress.records_sent += 1
                 raise AWAY
-            if isinstance(step, SequencerError):
+            if isinstance(step, CsvPipeError):
                 raise step
             return step
 
@@ -81,7 +82,7 @@ def test_outage_that_outlasts_the_retries_ends_the_job_and_frees_the_lease(
     parts: JobParts, attempts: FakeAttempts
 ) -> None:
     attempts.steps = [AWAY] * 3
-    with pytest.raises(TryAgainError, match="away"):
+    with pytest.raises(TemporaryFailureError, match="away"):
         run_job(parts, StopRequest())
     assert len(attempts.remembered) == 3
     parts.checkpoints.acquire_lease("j", owner="another", now=0, lease_s=60, is_dead=lambda _: False)
@@ -94,7 +95,7 @@ def test_whoever_gets_on_between_outages_has_all_retries_again(parts: JobParts, 
 
 @pytest.mark.parametrize("final", [NotAllowedError("no"), OrderBrokenError("broken")])
 def test_what_a_person_has_to_look_at_is_not_tried_again(
-    parts: JobParts, attempts: FakeAttempts, final: SequencerError
+    parts: JobParts, attempts: FakeAttempts, final: CsvPipeError
 ) -> None:
     attempts.steps = [final]
     with pytest.raises(type(final)):
@@ -105,7 +106,7 @@ def test_job_that_is_to_stop_does_not_wait_for_what_is_away(parts: JobParts, att
     attempts.steps = [AWAY]
     stop = StopRequest()
     stop.request("SIGTERM")
-    with pytest.raises(TryAgainError, match="away"):
+    with pytest.raises(TemporaryFailureError, match="away"):
         run_job(parts, stop)
 
 
@@ -117,7 +118,7 @@ def test_wish_to_stop_ends_the_waiting_for_what_is_away(
     attempts.steps = [AWAY]
     stop = StopRequest()
     threading.Timer(0.05, stop.request, ["SIGTERM"]).start()
-    with pytest.raises(TryAgainError, match="away"):
+    with pytest.raises(TemporaryFailureError, match="away"):
         run_job(parts, stop)
 
 
@@ -127,7 +128,7 @@ def test_wish_to_stop_ends_the_waiting_for_the_lease(
     monkeypatch.setattr(Lease, "is_safe", lambda _self: False)
     stop = StopRequest(within_s=3600)
     stop.request("SIGTERM")
-    with pytest.raises(TryAgainError, match="lease is not renewed"):
+    with pytest.raises(TemporaryFailureError, match="lease is not renewed"):
         run_job(parts, stop)
     assert attempts.remembered == []
 
@@ -177,7 +178,7 @@ def test_job_under_way_outlasts_its_retries_for_some_time(
     set_on(parts, retries=retries, retry_for_s=retry_for_s)
     attempts.steps = [SENT, *[AWAY] * 5, DONE]
     if gives_up:
-        with pytest.raises(TryAgainError, match="away"):
+        with pytest.raises(TemporaryFailureError, match="away"):
             run_job(parts, StopRequest())
     else:
         assert run_job(parts, StopRequest()) is DONE
@@ -186,5 +187,5 @@ def test_job_under_way_outlasts_its_retries_for_some_time(
 def test_job_that_has_sent_nothing_yet_has_its_retries_alone(parts: JobParts, attempts: FakeAttempts) -> None:
     set_on(parts, retry_for_s=3600)
     attempts.steps = [AWAY] * 3
-    with pytest.raises(TryAgainError, match="away"):
+    with pytest.raises(TemporaryFailureError, match="away"):
         run_job(parts, StopRequest())

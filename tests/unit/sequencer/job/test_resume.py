@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sequencer.errors import DataLostError, ForeignRecordsError, JobUsageError, OrderBrokenError, SourceChangedError
+from contracts.errors import SourceChangedError
+from sequencer.errors import DataLostError, ForeignRecordsError, JobUsageError, OrderBrokenError
 from sequencer.job.resume import ResumePoint, check_gaps, check_same_job, check_source, find_resume_point
 from sequencer.kafka.partition_reader import LogRecord, LogTail
 from sequencer.model.checkpoint import Checkpoint

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from sequencer.errors import JobSettingsError
+from contracts.errors import SettingsError
 from sequencer.kafka.batch_producer import BatchProducer
 from sequencer.kafka.native import choose_library, library
 from sequencer.kafka.sender import Sender, producer_config
@@ -99,7 +99,7 @@ def test_option_that_is_not_valid_is_named(option: dict[str, object], text: str)
 
 def test_option_that_is_not_valid_is_a_wrong_setting_of_the_job() -> None:
     config = producer_config({**NOBODY, "no.such": "1"}, compression="lz4", level=None, expiry_s=60)
-    with pytest.raises(JobSettingsError, match=r"no\.such.*KAFKA_OPTIONS"):
+    with pytest.raises(SettingsError, match=r"no\.such.*KAFKA_OPTIONS"):
         Sender(config, topic="t", partition=0, delivery_timeout_s=60, next_offset=0, on_acknowledged=lambda _: None)
 
 
@@ -145,7 +145,7 @@ def test_token_that_cannot_be_had_is_an_error_and_no_crash(caplog: pytest.LogCap
 
 @pytest.mark.parametrize("path", ["/no/such/librdkafka.so.1", "libc.so.6"])
 def test_library_that_is_none_is_a_wrong_setting(path: str) -> None:
-    with pytest.raises(JobSettingsError, match=rf"LIBRDKAFKA: {path} is no librdkafka"):
+    with pytest.raises(SettingsError, match=rf"LIBRDKAFKA: {path} is no librdkafka"):
         choose_library(path)
     assert library().version() > 0, "the one before is still there"
 

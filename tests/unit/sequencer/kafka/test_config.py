@@ -9,7 +9,8 @@ from types import ModuleType
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from sequencer.errors import JobSettingsError, NotAllowedError, TryAgainError
+from contracts.errors import SettingsError, TemporaryFailureError
+from sequencer.errors import NotAllowedError
 from sequencer.kafka.config import client_config
 from sequencer.kafka.connection import open_client, refusal
 from sequencer.kafka.partition_reader import PartitionReader
@@ -61,7 +62,7 @@ def test_scram_has_user_and_password_which_the_settings_do_not_show(tmp_path: Pa
 
 
 def test_scram_without_a_user_is_a_wrong_setting() -> None:
-    with pytest.raises(JobSettingsError, match="KAFKA_USERNAME is missing"):
+    with pytest.raises(SettingsError, match="KAFKA_USERNAME is missing"):
         load_settings(kafka_security="scram", kafka_username="")
 
 
@@ -88,20 +89,20 @@ def test_more_options_win() -> None:
 
 def test_file_of_certificates_that_is_not_there_is_named(tmp_path: Path) -> None:
     given = settings(kafka_security="tls", kafka_ca_file=str(tmp_path / "no.pem"))
-    with pytest.raises(JobSettingsError, match=r"KAFKA_CA_FILE: there is no file .*no\.pem"):
+    with pytest.raises(SettingsError, match=r"KAFKA_CA_FILE: there is no file .*no\.pem"):
         client_config(given)
 
 
 def test_file_without_a_certificate_is_a_wrong_setting(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate", encoding="ascii")
     config = client_config(settings(kafka_security="tls", kafka_ca_file=str(tmp_path / "ca.pem")))
-    with pytest.raises(JobSettingsError, match=r"KAFKA_CA_FILE: .*no certificate"):
+    with pytest.raises(SettingsError, match=r"KAFKA_CA_FILE: .*no certificate"):
         PartitionReader(config, topic="t", partition=0)
 
 
 def test_option_that_there_is_not_is_a_wrong_setting() -> None:
     config = client_config(settings(kafka_options={"no.such.option": "1"}))
-    with pytest.raises(JobSettingsError, match=r"no\.such\.option.*KAFKA_OPTIONS"):
+    with pytest.raises(SettingsError, match=r"no\.such\.option.*KAFKA_OPTIONS"):
         PartitionReader(config, topic="t", partition=0)
 
 
@@ -112,7 +113,7 @@ def test_option_that_there_is_not_is_a_wrong_setting() -> None:
         (KafkaError.SASL_AUTHENTICATION_FAILED, "Broker: SASL Authentication failed", NotAllowedError),
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, "Broker: Topic authorization failed", NotAllowedError),
         (KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "Broker: refused", NotAllowedError),
-        (SSL, "SSL handshake failed: certificate verify failed: unable to get local issuer", JobSettingsError),
+        (SSL, "SSL handshake failed: certificate verify failed: unable to get local issuer", SettingsError),
     ],
 )
 def test_refusal_is_for_a_person_to_set_right(code: int, text: str, expected: type[Exception]) -> None:
@@ -146,5 +147,5 @@ def test_token_that_does_not_come_while_a_job_runs_is_an_outage(failure: Excepti
     def make() -> None:
         raise failure
 
-    with pytest.raises(TryAgainError, match="Kafka's client"):
+    with pytest.raises(TemporaryFailureError, match="Kafka's client"):
         open_client(make)

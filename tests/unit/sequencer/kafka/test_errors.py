@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from sequencer.errors import (
-    JobSettingsError,
-    LeaseLostError,
-    NotAllowedError,
-    SequencerError,
-    TopicError,
-    TryAgainError,
-)
+from contracts.errors import CsvPipeError, SettingsError, TemporaryFailureError
+from sequencer.errors import LeaseLostError, NotAllowedError, TopicError
 from sequencer.kafka.errors import error_of, is_final
 
 
@@ -22,20 +16,20 @@ from sequencer.kafka.errors import error_of, is_final
         (KafkaError.PRODUCER_FENCED, LeaseLostError),
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, NotAllowedError),
         (KafkaError.UNKNOWN_TOPIC_OR_PART, TopicError),
-        (KafkaError.INVALID_RECORD, JobSettingsError),
-        (KafkaError._INVALID_DIFFERENT_RECORD, JobSettingsError),
-        (KafkaError.MSG_SIZE_TOO_LARGE, JobSettingsError),
-        (KafkaError.INVALID_TIMESTAMP, TryAgainError),
-        (KafkaError.NOT_ENOUGH_REPLICAS, TryAgainError),
-        (KafkaError._MSG_TIMED_OUT, TryAgainError),
+        (KafkaError.INVALID_RECORD, SettingsError),
+        (KafkaError._INVALID_DIFFERENT_RECORD, SettingsError),
+        (KafkaError.MSG_SIZE_TOO_LARGE, SettingsError),
+        (KafkaError.INVALID_TIMESTAMP, TemporaryFailureError),
+        (KafkaError.NOT_ENOUGH_REPLICAS, TemporaryFailureError),
+        (KafkaError._MSG_TIMED_OUT, TemporaryFailureError),
     ],
 )
-def test_error_says_whether_it_is_worth_another_try(code: int, kind: type[SequencerError]) -> None:
+def test_error_says_whether_it_is_worth_another_try(code: int, kind: type[CsvPipeError]) -> None:
     assert type(error_of(KafkaException(KafkaError(code, "what it says")))) is kind
 
 
 def test_error_that_the_client_does_not_name_is_tried_again() -> None:
-    assert isinstance(error_of(KafkaException("odd")), TryAgainError)
+    assert isinstance(error_of(KafkaException("odd")), TemporaryFailureError)
 
 
 def test_broker_that_goes_while_signing_in_is_no_wrong_password_once_it_has_worked() -> None:

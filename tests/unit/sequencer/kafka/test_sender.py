@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from sequencer.errors import TryAgainError
+from contracts.errors import TemporaryFailureError
 from sequencer.kafka.sender import BATCH_BYTES, FIRST_WINDOW_BYTES, Sender, producer_config
 from sequencer.model.records import Records
 
@@ -35,7 +35,7 @@ def test_as_long_as_nothing_is_acknowledged_only_a_first_window_is_queued() -> N
             sending.send(batch, last_line=100 * len(sent) + 100, place=None)
             sent.append(100_000)
 
-    with closing(sending), pytest.raises(TryAgainError, match=r"has not acknowledged row 100 within 1 s"):
+    with closing(sending), pytest.raises(TemporaryFailureError, match=r"has not acknowledged row 100 within 1 s"):
         send_for_ever()
     assert sum(sent) <= FIRST_WINDOW_BYTES < sum(sent) + 100_000
 
@@ -51,7 +51,7 @@ def test_sender_that_has_failed_takes_nothing_more() -> None:
     sending = sender(delivery_timeout_s=60)
     sending.send(Records.of([b"x"]), last_line=1, place=None)
     sending.close()
-    with pytest.raises(TryAgainError):
+    with pytest.raises(TemporaryFailureError):
         sending.send(Records.of([b"y"]), last_line=2, place=None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sequencer.errors import JobSettingsError
+from contracts.errors import SettingsError
 from sequencer.kafka.sender import producer_config
 from sequencer.kafka.timestamp_fence import OPTION, fence
 from sequencer.kafka.topic_options import Options
@@ -33,7 +33,7 @@ def test_durable_topic_that_keeps_everything_is_taken_without_a_word(caplog: pyt
 
 @pytest.mark.parametrize("policy", ["compact", "compact,delete"])
 def test_compacted_topic_is_refused(policy: str) -> None:
-    with pytest.raises(JobSettingsError, match=rf"KAFKA_TOPIC rows: cleanup\.policy={policy}.*with a key"):
+    with pytest.raises(SettingsError, match=rf"KAFKA_TOPIC rows: cleanup\.policy={policy}.*with a key"):
         check(cleanup_policy=policy)
 
 
@@ -51,13 +51,13 @@ def test_topic_that_loses_records_with_one_broker_is_warned_of_or_refused(
     check(replicas=replicas, min_insync_replicas=in_sync)
     assert "rows is not durable" in caplog.text
     assert text in caplog.text
-    with pytest.raises(JobSettingsError, match=r"KAFKA_TOPIC rows is not durable.*REQUIRE_DURABLE_TOPIC"):
+    with pytest.raises(SettingsError, match=r"KAFKA_TOPIC rows is not durable.*REQUIRE_DURABLE_TOPIC"):
         check(replicas=replicas, min_insync_replicas=in_sync, require=True)
 
 
 def test_durability_that_is_asked_for_and_cannot_be_seen_is_refused() -> None:
     check_topic(Options({}), topic="rows", replicas=3, require_durable=False)
-    with pytest.raises(JobSettingsError, match="DescribeConfigs"):
+    with pytest.raises(SettingsError, match="DescribeConfigs"):
         check_topic(Options({}), topic="rows", replicas=3, require_durable=True)
 
 
@@ -113,7 +113,7 @@ def test_options_that_may_not_be_read_fence_nothing(caplog: pytest.LogCaptureFix
 @pytest.mark.parametrize("limit", ["1048588", "9000511"])
 def test_longer_records_than_the_topic_takes_are_refused_at_the_start(limit: str) -> None:
     options = Options(GOOD | {"max.message.bytes": limit})
-    with pytest.raises(JobSettingsError, match=r"MAX_RECORD_BYTES=9000000: KAFKA_TOPIC rows .*Raise that to 9000512"):
+    with pytest.raises(SettingsError, match=r"MAX_RECORD_BYTES=9000000: KAFKA_TOPIC rows .*Raise that to 9000512"):
         check_topic(options, topic="rows", replicas=3, require_durable=False, max_record_bytes=9_000_000)
 
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from sequencer.errors import NotAllowedError, TryAgainError
+from contracts.errors import TemporaryFailureError
+from sequencer.errors import NotAllowedError
 from sequencer.kafka import sender, transactional_sender
 from sequencer.kafka.sender import Acknowledged
 from sequencer.kafka.transactional_sender import TransactionalSender
@@ -122,7 +123,7 @@ def test_predecessor_that_cannot_be_locked_out_in_time_ends_the_try(monkeypatch:
     monkeypatch.setattr(transactional_sender, "_CALL_S", 0.0)
     monkeypatch.setattr(transactional_sender, "_INIT_S", -1.0)
     monkeypatch.setattr(FakeClient, "refusals", [KafkaError._TIMED_OUT])
-    with pytest.raises(TryAgainError):
+    with pytest.raises(TemporaryFailureError):
         opened()
     assert FakeClient.made[0].calls == ["init", "close"]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from sequencer.errors import BadRowError, SourceChangedError, SourceNotFoundError
+from contracts.errors import SourceChangedError
+from sequencer.errors import BadRowError, SourceNotFoundError
 from sequencer.source.files import open_sources
 
 CONTENT = b"".join(b"%d,name of %d\n" % (row, row) for row in range(20_000))

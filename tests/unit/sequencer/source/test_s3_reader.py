@@ -8,10 +8,10 @@ from unittest.mock import patch
 
 import pytest
 
-from csvpipe.exits import StoreAnswerError as RefusedByVerifyError
+from contracts.errors import SourceChangedError, StoreResponseError
+from contracts.errors import StoreResponseError as RefusedByVerifyError
 from csvpipe.objects import S3Objects
 from csvpipe.proof import ObjectLostError
-from sequencer.errors import SourceChangedError, StoreAnswerError
 from sequencer.source.files import open_sources
 from tests.support.s3.fake_gateway import Answer, Asked, FakeS3Gateway, Spoil, everything, fake_s3_gateway, unpacked
 
@@ -127,7 +127,7 @@ def test_answer_that_is_not_what_was_asked_for_is_not_used(reader: str, wrong: s
         spoil = after_a_break(spoil)
     with (
         fake_s3_gateway({"a.csv": CONTENT}, spoil) as gateway,
-        pytest.raises((StoreAnswerError, RefusedByVerifyError), match=reason) as raised,
+        pytest.raises((StoreResponseError, RefusedByVerifyError), match=reason) as raised,
     ):
         READERS[reader](gateway)
     assert getattr(raised.value, "exit_code", None) == 76
@@ -152,7 +152,7 @@ def after_a_break(spoil: Spoil) -> Spoil:
 def test_unpacked_by_the_store_is_not_used(reader: str) -> None:
     with (
         fake_s3_gateway({"a.csv": gzip.compress(CONTENT)}, unpacked_listed) as gateway,
-        pytest.raises((StoreAnswerError, RefusedByVerifyError), match="asked for, and"),
+        pytest.raises((StoreResponseError, RefusedByVerifyError), match="asked for, and"),
     ):
         READERS[reader](gateway)
 
@@ -232,7 +232,7 @@ def test_object_without_an_etag_is_refused(reader: str, etag: str | None) -> Non
 
     with (
         fake_s3_gateway({"a.csv": CONTENT}, spoil) as gateway,
-        pytest.raises((StoreAnswerError, RefusedByVerifyError), match="has no ETag"),
+        pytest.raises((StoreResponseError, RefusedByVerifyError), match="has no ETag"),
     ):
         READERS[reader](gateway)
 

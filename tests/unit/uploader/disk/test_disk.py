@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 import uploader.disk.chunk_files
+from contracts.errors import SettingsError
 from tests.support.uploader.server import running_uploader
 from tests.support.waiting import wait_until
 from uploader.disk.chunk_files import ChunkFiles
-from uploader.settings import SettingsError
 from uploader.store.sql import open_store
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.errors import SettingsError
 from contracts.states import ChunkState, UploadState
 from tests.support.uploader.uploads import REPLICA, SettableClock, cut_result, write_chunks
 from tests.unit.uploader.uploads.test_reconciler import land
@@ -20,7 +21,6 @@ from uploader.disk.manifest_file import write_manifest
 from uploader.disk.staging_directory import StagingDirectory
 from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.errors import ManifestLostError
-from uploader.settings import SettingsError
 from uploader.store.sql import SqlStore, open_store
 from uploader.uploads.cleaner import Cleaner
 from uploader.uploads.outbox import Outbox
