@@ -144,7 +144,7 @@ def test_waiting_outlives_an_uploader_that_is_away(fake: FakeUploader) -> None:
             client, UPLOAD_ID, timeout_s=30, interval_s=0, on_no_answer=lambda error: lost.append(error.code)
         )
     assert status.is_final
-    assert lost == ["service_unreachable"] * 2
+    assert lost == ["response_lost"] * 2
 
 
 def test_waiting_outlives_an_uploader_that_is_busy(fake: FakeUploader) -> None:
