@@ -43,16 +43,8 @@ def command(
     tells, is announced again when the uploader starts. It may be killed, and run again.
     """
     settings = read_settings()
-<<<<<<< HEAD
-    try:
-        with lock_exclusively(settings.temp_dir):
-            findings = _recover(settings, dry_run=dry_run)
-    except SettingsError as error:
-        raise SettingsError(error.detail) from error
-=======
-    with own_directory(settings.temp_dir):
+    with lock_exclusively(settings.temp_dir):
         findings = _recover(settings, dry_run=dry_run)
->>>>>>> 75c08bb (refactor: share errors, exit codes and settings faults between packages)
     _print(settings, findings, dry_run=dry_run, as_json=as_json)
     bad = sum(each.outcome in BAD_OUTCOMES for each in findings)
     if bad:

@@ -10,14 +10,8 @@ import typer
 import uvicorn
 
 from uploader.monitoring.multiprocess import shared_counters
-<<<<<<< HEAD
 from uploader.runtime.open_file_limit import raise_open_file_limit
-from contracts.errors import SettingsError
 from uploader.settings import Settings, load_settings
-=======
-from uploader.runtime.open_file_limit import raise_handle_limit
-from uploader.settings import Settings, load_settings
->>>>>>> 75c08bb (refactor: share errors, exit codes and settings faults between packages)
 from uploader.tracing import check_tracing
 
 HTTP_PROTOCOL = "uploader.http.direct_body_protocol:DirectBodyProtocol"
