@@ -1,1 +1,1 @@
-"""The NiFi side: the flow definition, its deployment, and the stand-in for the S3 processors."""
+"""The NiFi flow: its definition, its deployment, and the stand-in for Apache's S3 processors."""

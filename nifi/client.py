@@ -1,4 +1,4 @@
-"""Everything that we ask of a NiFi, in our own types and errors. Only this module and `connection` know nipyapi."""
+"""Client of NiFi's REST API with our own types and errors. Only this module and `connection` use nipyapi."""
 
 # ruff: noqa: ANN401  nipyapi has no types
 
@@ -19,7 +19,7 @@ _POLL_S = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class Processor:
-    """A processor of the group as it runs. ``state`` is RUNNING, STOPPED, DISABLED ..."""
+    """A processor of the group. ``state`` is RUNNING, STOPPED, DISABLED ..."""
 
     name: str
     state: str
@@ -39,7 +39,7 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """A connection with what waits in it."""
+    """A connection and the number and size of its queued FlowFiles."""
 
     source: str
     destination: str
@@ -49,7 +49,7 @@ class Queue:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A parameter of a context. ``value`` is None where none is set; a sensitive one reads as asterisks."""
+    """A parameter of a context. ``value`` is None if no value is set, and asterisks if the parameter is sensitive."""
 
     name: str
     value: str | None
@@ -65,12 +65,12 @@ class Context:
     parameters: Mapping[str, Parameter]
 
     def value_of(self, name: str) -> str | None:
-        """Return the value of the parameter ``name``; None where there is no such parameter, or none is set."""
+        """Return the value of the parameter ``name``, or None if the parameter does not exist or has no value."""
         return self.parameters[name].value if name in self.parameters else None
 
 
 class NiFiClient:
-    """Talks to the NiFi at ``url`` (``http://host:port``, without ``/nifi-api``)."""
+    """Client of the NiFi at ``url`` (``http://host:port``, without ``/nifi-api``)."""
 
     def __init__(self, url: str, *, access: Access | None = None) -> None:
         self.url = url.rstrip("/").removesuffix("/nifi-api")
@@ -80,7 +80,7 @@ class NiFiClient:
         """Return the version of NiFi.
 
         Raises:
-            NiFiUnreachableError: nobody answers there.
+            NiFiUnreachableError: NiFi does not answer.
         """
         return str(self._flow().get_about_info().about.version)
 
@@ -90,12 +90,12 @@ class NiFiClient:
         return next((str(group.id) for group in groups if group.component.name == name), None)
 
     def create_group(self, name: str, flow: Json) -> str:
-        """Import a flow definition as a process group, stopped, and return its id."""
+        """Import a flow definition as a stopped process group, and return its id."""
         entity = self._groups().upload_process_group(
             "root",
             file=("flow.json", json.dumps(flow).encode(), "application/json"),
             group_name=name,
-            position_x="0",  # nipyapi hands form fields to urllib3 as they are, which takes text
+            position_x="0",  # text: nipyapi passes form fields to urllib3 unchanged
             position_y="0",
             client_id="csvpipe",
         )
@@ -107,10 +107,10 @@ class NiFiClient:
         self._groups().remove_process_group(group_id, version=str(revision.version), client_id="csvpipe")
 
     def replace_group(self, group_id: str, flow: Json) -> None:
-        """Change a group into ``flow``. What runs and is not touched keeps running; queued FlowFiles stay.
+        """Change a group into ``flow``. Unchanged components keep running, and queued FlowFiles are kept.
 
         Raises:
-            NiFiApiError: NiFi would have to drop FlowFiles for it (a connection with FlowFiles in it is gone).
+            NiFiApiError: ``flow`` lacks a connection that holds FlowFiles, so NiFi would have to drop them.
         """
         revision = self._groups().get_process_group(group_id).revision
         body = {
@@ -132,7 +132,7 @@ class NiFiClient:
         return exported
 
     def property_defaults(self, group_id: str) -> dict[str, dict[str, str | None]]:
-        """Return the defaults of all properties, by id of the processor or service and by name."""
+        """Return the default of each property, by id of its processor or service and by name."""
         processors = self._groups().get_processors(group_id).processors or []
         found = {entity.id: entity.component.config.descriptors for entity in processors}
         found |= {entity.id: entity.component.descriptors for entity in self._service_entities(group_id)}
@@ -147,7 +147,7 @@ class NiFiClient:
         self._flow().schedule_components(body=body, id=group_id)
 
     def set_services_enabled(self, group_id: str, *, enabled: bool) -> None:
-        """Enable or disable all controller services of the group; does not wait for it."""
+        """Request to enable or disable all controller services of the group. Does not wait for the result."""
         body = {"id": group_id, "state": "ENABLED" if enabled else "DISABLED", "disconnectedNodeAcknowledged": False}
         self._flow().activate_controller_services(body=body, id=group_id)
 
@@ -163,7 +163,7 @@ class NiFiClient:
         )
 
     def queues(self, group_id: str) -> list[Queue]:
-        """Return the connections in which something waits."""
+        """Return the connections that hold FlowFiles."""
         snapshot = self._flow().get_process_group_status(group_id, recursive=True).process_group_status
         entities = snapshot.aggregate_snapshot.connection_status_snapshots
         waiting = [e.connection_status_snapshot for e in entities if e.connection_status_snapshot.flow_files_queued]
@@ -195,16 +195,17 @@ class NiFiClient:
         )
 
     def create_context(self, name: str, description: str, parameters: list[Parameter]) -> None:
-        """Make a parameter context."""
+        """Create a parameter context."""
         component = {"name": name, "description": description, "parameters": [_parameter(p) for p in parameters]}
         body = {"revision": {"version": 0}, "component": component}
         self._contexts().create_parameter_context(body=body)
 
     def update_context(self, context: Context, parameters: list[Parameter]) -> bool:
-        """Set the parameters given and keep all others. NiFi restarts what refers to a value that changes.
+        """Set ``parameters`` and keep all others. NiFi restarts the components that refer to a changed value.
 
         Returns:
-            Whether there was such a component: for a sensitive parameter the one sign that its value was another.
+            Whether a component referred to a changed value. For a sensitive parameter this is the only sign that its
+            value has changed.
         """
         entity = self._contexts().get_parameter_context(context.id)
         component = {"id": context.id, "parameters": [_parameter(p) for p in parameters]}
@@ -220,23 +221,25 @@ class NiFiClient:
             self._contexts().delete_update_request(context.id, request_id)
 
     def describe_type(self, processor_type: str) -> tuple[str, str] | None:
-        """Return ``(bundle, description)`` of a processor type, or None where no NAR holds it."""
+        """Return ``(bundle, description)`` of a processor type, or None if no NAR contains it."""
         types = self._flow().get_processor_types(type=processor_type).processor_types or []
         if not types:
             return None
         bundle = types[0].bundle
         return f"{bundle.group}:{bundle.artifact}:{bundle.version}", types[0].description or ""
 
-    def _await_request(self, ask: Callable[[], Any], timeout_s: float = 120.0) -> Any:
+    def _await_request(self, poll: Callable[[], Any], timeout_s: float = 120.0) -> Any:
         deadline = time.monotonic() + timeout_s
         while True:
-            request = ask()
+            request = poll()
             if request.failure_reason:
-                raise NiFiApiError(f"{self.url}: {request.failure_reason}")
+                raise NiFiApiError(f"{self.url}: request failed: {request.failure_reason}")
             if request.complete:
                 return request
             if time.monotonic() > deadline:
-                raise NiFiTimeoutError(f"{self.url}: not complete after {timeout_s:.0f} s, at: {request.state}")
+                raise NiFiTimeoutError(
+                    f"{self.url}: request not complete after {timeout_s:.0f} s, in state {request.state!r}"
+                )
             time.sleep(_POLL_S)
 
     def _service_entities(self, group_id: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""A connection to one NiFi through nipyapi, with nothing left in nipyapi's global configuration."""
+"""Connections to NiFi through nipyapi, without changing nipyapi's global configuration."""
 
 # ruff: noqa: ANN401  nipyapi has no types
 
@@ -17,12 +17,13 @@ _REQUEST_TIMEOUT_S = (5, 60)
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """How to reach a secured NiFi: all None for one that listens on the local host without TLS.
+    """Credentials and certificates for a secured NiFi. All are None for a NiFi without TLS on the local host.
 
     Attributes:
-        token: bearer token; or ``username`` and ``password``, which get one.
-        ca_file: certificates to trust (PEM), where the system's are not enough.
-        cert_file: client certificate (PEM), with ``key_file``.
+        token: Bearer token.
+        username: Name to obtain a token with, if ``token`` is None; with ``password``.
+        ca_file: PEM file of certificates to trust instead of the system's.
+        cert_file: PEM file of the client certificate; with ``key_file``.
     """
 
     token: str | None = None
@@ -40,10 +41,10 @@ class Access:
 
 
 def open_connection(host: str, access: Access) -> Any:
-    """Return an ``ApiClient`` of nipyapi for the API at ``host``; its errors are ours.
+    """Return an ``ApiClient`` of nipyapi for the API at ``host``. It raises :mod:`nifi.errors`.
 
     Raises:
-        NiFiUnreachableError: to log in, and nobody answers.
+        NiFiUnreachableError: NiFi does not answer the login.
     """
     import urllib3
     from nipyapi.nifi import AccessApi, ApiClient
@@ -51,7 +52,7 @@ def open_connection(host: str, access: Access) -> Any:
     class Client(ApiClient):  # type: ignore[misc]  # nipyapi has no types
         def call_api(self, *args: Any, **kwargs: Any) -> Any:
             kwargs["_request_timeout"] = kwargs.get("_request_timeout") or _REQUEST_TIMEOUT_S
-            with _our_errors(host):
+            with _translated_errors(host):
                 return super().call_api(*args, **kwargs)
 
     client = Client(host=host)
@@ -67,7 +68,7 @@ def open_connection(host: str, access: Access) -> Any:
 
 
 @contextmanager
-def _our_errors(host: str) -> Iterator[None]:
+def _translated_errors(host: str) -> Iterator[None]:
     import urllib3
     from nipyapi.nifi.rest import ApiException
 
@@ -75,7 +76,7 @@ def _our_errors(host: str) -> Iterator[None]:
         yield
     except ApiException as error:
         body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else error.body
-        said = (body or error.reason or "").strip()
-        raise NiFiApiError(f"{host} answered {error.status}: {said[:2000]}", status=error.status) from error
+        text = (body or error.reason or "").strip()
+        raise NiFiApiError(f"{host} returned {error.status}: {text[:2000]}", status=error.status) from error
     except urllib3.exceptions.HTTPError as error:
         raise NiFiUnreachableError(f"{host} does not answer: {error}", url=host) from error

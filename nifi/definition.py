@@ -1,4 +1,4 @@
-"""The flow definition: the file in git, what differs between two of them, and what parameters one refers to."""
+"""Flow definitions: load, save, normalise and compare them, and list their parameters."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ FLOW_FILE = Path(__file__).parent / "flow" / "csv-ingestion-raw-to-minio.json"
 
 Json = dict[str, Any]
 Defaults = Mapping[str, Mapping[str, str | None]]
-"""The default of each property that a NiFi knows: by instance id of the processor or service, and by name."""
+"""The default of each property in a NiFi, by instance id of the processor or service, and by name."""
 
 _PARAMETER = re.compile(r"#\{\s*(?:'([^']+)'|([^}']+?))\s*\}")
 _COMPONENTS = ("processors", "controllerServices", "connections", "funnels", "labels", "inputPorts", "outputPorts")
-_OF_ONE_PLACE = frozenset({"instanceIdentifier", "scheduledState", "groupIdentifier", "groupId"})
-"""What differs between two NiFis that run the same flow."""
-_OF_ONE_VERSION = frozenset({"propertyDescriptors", "bundle", "controllerServiceApis", "properties"})
-"""What a newer NiFi fills in by itself; properties are compared one by one."""
+_INSTANCE_FIELDS = frozenset({"instanceIdentifier", "scheduledState", "groupIdentifier", "groupId"})
+"""Fields that differ between two NiFis with the same flow."""
+_VERSION_FIELDS = frozenset({"propertyDescriptors", "bundle", "controllerServiceApis", "properties"})
+"""Fields that a newer NiFi fills in. Properties are compared one by one."""
 
 
 KEPT_AT_DEFAULT = frozenset({("org.apache.nifi.processors.attributes.UpdateAttribute", "Store State")})
-"""Types and names of properties that an export keeps, whatever their value.
+"""Types and names of properties that an export keeps even at their default.
 
-NiFi 2.3.0 calls UpdateAttribute with null for an unset `Store State` when it restores a flow. The processor takes that
-for stateful, has one more relationship, which nothing is connected to, and is invalid after every restart.
+When NiFi 2.3.0 restores a flow, it passes null to UpdateAttribute for an unset `Store State`. The processor then counts
+as stateful, has an additional relationship without a connection, and is invalid after every restart.
 """
 
 
@@ -38,21 +38,21 @@ def load_flow(path: Path = FLOW_FILE) -> Json:
     """Read a flow definition.
 
     Raises:
-        FlowFileError: it is not there, or not one that NiFi exported.
+        FlowFileError: The file is missing, or is not an export of NiFi.
     """
     try:
         flow = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise FlowFileError(f"there is no flow definition {path}", path=str(path)) from error
+        raise FlowFileError(f"flow definition {path} not found", path=str(path)) from error
     except ValueError as error:
         raise FlowFileError(f"{path} is not JSON: {error}", path=str(path)) from error
     if not isinstance(flow, dict) or "flowContents" not in flow:
-        raise FlowFileError(f"{path} is not a flow definition: it has no 'flowContents'", path=str(path))
+        raise FlowFileError(f"{path} is not a flow definition: 'flowContents' is missing", path=str(path))
     return flow
 
 
 def save_flow(flow: Mapping[str, Any], path: Path = FLOW_FILE) -> bool:
-    """Write a flow definition so that a diff shows what was changed and nothing else; return whether it differs."""
+    """Write a flow definition in a stable order, for readable diffs. Return whether the file has changed."""
     text = json.dumps(flow, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
@@ -61,12 +61,12 @@ def save_flow(flow: Mapping[str, Any], path: Path = FLOW_FILE) -> bool:
 
 
 def group_name(flow: Mapping[str, Any]) -> str:
-    """Return the name of the process group that the definition holds."""
+    """Return the name of the process group in the definition."""
     return str(flow["flowContents"]["name"])
 
 
 def nar_version(flow: Mapping[str, Any]) -> str:
-    """Return the version of NiFi's own NARs that the definition was exported from."""
+    """Return the version of NiFi's own NARs at the time of the export."""
     versions = {processor["bundle"]["version"] for processor in flow["flowContents"]["processors"]}
     return str(max(versions, default=""))
 
@@ -75,22 +75,22 @@ def context_name(flow: Mapping[str, Any]) -> str:
     """Return the name of the parameter context that the group uses.
 
     Raises:
-        FlowFileError: it uses none.
+        FlowFileError: The group uses none.
     """
     name = flow["flowContents"].get("parameterContextName")
     if not name:
-        raise FlowFileError(f"the process group {group_name(flow)} of the flow definition has no parameter context")
+        raise FlowFileError(f"process group {group_name(flow)} in the flow definition has no parameter context")
     return str(name)
 
 
 def context_parameters(flow: Mapping[str, Any]) -> list[Json]:
-    """Return the parameters of the group's context: ``name``, ``description``, ``sensitive`` and maybe ``value``."""
+    """Return the parameters of the group's context: ``name``, ``description``, ``sensitive``, optionally ``value``."""
     parameters: list[Json] = flow["parameterContexts"][context_name(flow)]["parameters"]
     return parameters
 
 
 def referenced_parameters(flow: Mapping[str, Any]) -> set[str]:
-    """Return the names of all parameters that some property refers to, as ``#{name}``."""
+    """Return the names of all parameters that properties refer to, as ``#{name}``."""
     contents = flow["flowContents"]
     values = [
         value
@@ -104,13 +104,13 @@ def referenced_parameters(flow: Mapping[str, Any]) -> set[str]:
 def normalise_export(
     export: Mapping[str, Any], *, defaults: Mapping[str, str], property_defaults: Defaults | None = None
 ) -> Json:
-    """Return what NiFi exported in the form that is kept in git.
+    """Return an export of NiFi in the form that is kept in git.
 
-    Ids of one NiFi go, lists get a stable order, properties without a value or at their default go (an export lists all
-    that its NAR knows, and another NAR would take an unknown one for a dynamic property), and the parameters' values
-    are ``defaults`` instead of those of the environment that it was exported from.
+    Instance ids are removed and lists are sorted. Properties without a value or at their default are removed, as an
+    export lists every property of its NAR, and another NAR would treat an unknown one as a dynamic property. Values of
+    parameters are replaced by ``defaults``, as those in the export belong to one environment.
     """
-    flow = _renamed(dict(export))
+    flow = _with_stable_group_id(dict(export))
     contents = flow["flowContents"]
     for kind in ("processors", "controllerServices"):
         for component in contents.get(kind, []):
@@ -133,19 +133,19 @@ def normalise_export(
 
 
 def with_scheduling(flow: Mapping[str, Any], scheduling: Mapping[str, Mapping[str, Any]]) -> Json:
-    """Return the flow with other ``retryCount``, ``penaltyDuration`` ... for the processors named.
+    """Return the flow with changed settings (``retryCount``, ``penaltyDuration`` ...) of processors, given by name.
 
     Raises:
-        FlowFileError: no processor has such a name or setting.
+        FlowFileError: The flow has no such processor, or processors have no such setting.
     """
     changed = deepcopy(dict(flow))
     processors = {processor["name"]: processor for processor in changed["flowContents"]["processors"]}
     for name, settings in scheduling.items():
         if name not in processors:
-            raise FlowFileError(f"the flow has no processor {name!r}; it has {', '.join(sorted(processors))}")
+            raise FlowFileError(f"unknown processor {name!r}; the flow has: {', '.join(sorted(processors))}")
         unknown = settings.keys() - processors[name].keys()
         if unknown:
-            raise FlowFileError(f"a processor has no setting {', '.join(sorted(unknown))} (for {name!r})")
+            raise FlowFileError(f"unknown setting of processor {name!r}: {', '.join(sorted(unknown))}")
         processors[name].update(settings)
     return changed
 
@@ -157,10 +157,10 @@ def differences(
     defaults: Defaults | None = None,
     properties: bool = True,
 ) -> list[str]:
-    """Return what would have to change in NiFi for it to run ``wanted``; one line each, empty when nothing would.
+    """Return the changes that turn ``deployed`` into ``wanted``, one line each. Empty if they are equal.
 
-    Properties that only the deployed side lists do not count at their ``defaults`` (by instance id and name): another
-    version of a NAR may know more of them. With ``properties`` false they are not compared at all.
+    A property that only the deployed side lists is ignored at its default in ``defaults``, as another version of a NAR
+    can have more properties. If ``properties`` is false, no properties are compared.
     """
     known = defaults or {}
     found = (
@@ -178,8 +178,8 @@ def differences(
     return found
 
 
-def _renamed(flow: Json) -> Json:
-    """Return the flow with an id of the group that depends on its name alone; NiFi makes a new one at each import."""
+def _with_stable_group_id(flow: Json) -> Json:
+    """Return the flow with a group id derived from the group's name: NiFi creates a new id with each import."""
     old = flow["flowContents"]["identifier"]
     renamed: Json = json.loads(json.dumps(flow).replace(old, str(uuid5(NAMESPACE_URL, group_name(flow)))))
     return renamed
@@ -187,7 +187,7 @@ def _renamed(flow: Json) -> Json:
 
 def _changes(wanted: Json, deployed: Json, defaults: Mapping[str, str | None] | None) -> Iterator[str]:
     wanted, deployed = _comparable(wanted), _comparable(deployed)
-    for name in wanted.keys() - _OF_ONE_VERSION:
+    for name in wanted.keys() - _VERSION_FIELDS:
         if wanted[name] != deployed.get(name):
             yield name
     if defaults is None:
@@ -200,8 +200,8 @@ def _changes(wanted: Json, deployed: Json, defaults: Mapping[str, str | None] | 
 
 def _comparable(component: Json) -> Json:
     copied = deepcopy(component)
-    _drop(copied, _OF_ONE_PLACE)
-    for end in ("source", "destination"):  # a connection repeats its ends' comments
+    _drop(copied, _INSTANCE_FIELDS)
+    for end in ("source", "destination"):  # a connection repeats the comments of its ends
         if end in copied:
             copied[end] = copied[end]["id"]
     _sort_plain_lists(copied)

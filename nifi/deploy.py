@@ -1,4 +1,4 @@
-"""Deploying the flow: whatever state a NiFi is in, afterwards it runs the flow of the file, or says why it cannot."""
+"""Deployment of the flow: create or update it in a NiFi, and start it."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from nifi.definition import (
     with_scheduling,
 )
 from nifi.environment import Environment, load_environment
-from nifi.errors import InvalidFlowError, MissingParameterError, NiFiTimeoutError
+from nifi.errors import InvalidFlowError, MissingParameterError, NiFiTimeoutError, UnknownParameterError
 
 Report = Callable[[str], None]
 
 _C = TypeVar("_C", Processor, Service)
-_CONTEXT_DESCRIPTION = "What the flow csv-ingestion-raw-to-minio needs to know of its surroundings."
+_CONTEXT_DESCRIPTION = "Environment of the flow csv-ingestion-raw-to-minio: addresses, bucket, credentials."
 _SETTLE_DEADLINE_S = 60.0
 _POLL_S = 0.25
-_TELL_AGAIN_S = 1.0
+_START_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """What a deployment did.
+    """The result of a deployment.
 
     Attributes:
-        group_id: the process group.
-        created: the group is new.
-        flow_changes: what was changed in a group that was there, one line each.
-        parameters_set: names of the parameters that got a new value. NiFi does not tell the value of a secret: when
-            one of several that were given is new, all are named.
-        started: something had to be enabled or started.
+        group_id: Id of the process group.
+        created: Whether the group is new.
+        flow_changes: Changes of an existing group, one line each.
+        parameters_set: Names of the parameters with a new value. NiFi does not reveal values of secrets, so if one of
+            several given secrets is new, all of them are listed.
+        started: Whether a component had to be enabled or started.
     """
 
     group_id: str
@@ -56,7 +56,7 @@ class Deployment:
 
     @property
     def changed(self) -> bool:
-        """Return whether NiFi was in another state before."""
+        """Return whether the deployment changed NiFi."""
         return self.created or self.started or bool(self.flow_changes) or bool(self.parameters_set)
 
 
@@ -70,24 +70,25 @@ def deploy(
     access: Access | None = None,
     report: Report = lambda _: None,
 ) -> Deployment:
-    """Make the NiFi at ``url`` run the flow: parameter context, process group, services, start.
+    """Deploy the flow to the NiFi at ``url``: parameter context, process group, services, start.
 
-    A parameter's value comes from the first of: ``parameters``, the environment's file, what NiFi has, the default in
+    The value of a parameter is the first of: ``parameters``, the environment's file, the value in NiFi, the default in
     the flow definition. ``scheduling`` changes processors by name (``{"Fetch the chunk": {"retryCount": 3}}``).
 
     Raises:
-        MissingParameterError: a parameter that the flow needs has no value. Nothing was changed.
-        InvalidFlowError: a processor or service is invalid; nothing is started. What ran before goes on.
-        NiFiApiError: NiFi refused, for example to remove a connection that holds FlowFiles.
+        UnknownParameterError: The flow has no parameter of that name. Nothing was changed.
+        MissingParameterError: A parameter that the flow needs has no value. Nothing was changed.
+        InvalidFlowError: A processor or service is invalid. Nothing was started; running components keep running.
+        NiFiApiError: NiFi refused a change, for example to remove a connection that holds FlowFiles.
         NiFiUnreachableError: NiFi does not answer.
     """
-    known = load_environment(environment)
-    flow = with_scheduling(load_flow(flow_file), {**known.scheduling, **(scheduling or {})})
-    client = NiFiClient(url or known.url, access=access or Access.from_environment())
+    settings = load_environment(environment)
+    flow = with_scheduling(load_flow(flow_file), {**settings.scheduling, **(scheduling or {})})
+    client = NiFiClient(url or settings.url, access=access or Access.from_environment())
     report(f"NiFi {client.version()} at {client.url}")
     context = client.find_context(context_name(flow))
-    wanted = _parameters(flow, {**known.parameters, **(parameters or {})}, context)
-    _check_values(flow, wanted, known)
+    wanted = _resolve_parameters(flow, {**settings.parameters, **(parameters or {})}, context)
+    _check_values(flow, wanted, settings)
     parameters_set = _put_context(client, flow, wanted, context, report)
     group_id, created, changes = _put_group(client, flow, report)
     started = _start(client, group_id, report)
@@ -102,18 +103,19 @@ def deploy(
     )
 
 
-def _parameters(flow: Json, given: Mapping[str, str], context: Context | None) -> list[Parameter]:
-    """Return every parameter of the flow with the value that it is to have; that of a secret may be asterisks."""
+def _resolve_parameters(flow: Json, given: Mapping[str, str], context: Context | None) -> list[Parameter]:
+    """Return every parameter of the flow with its value. The value of a secret that NiFi has is asterisks."""
     declared = {parameter["name"]: parameter for parameter in context_parameters(flow)}
     unknown = given.keys() - declared.keys()
     if unknown:
-        raise MissingParameterError(
-            f"the flow has no parameter {', '.join(sorted(unknown))}; it has {', '.join(sorted(declared))}"
+        raise UnknownParameterError(
+            f"unknown parameter {', '.join(sorted(unknown))}; the flow has: {', '.join(sorted(declared))}",
+            parameters=sorted(unknown),
         )
     found = []
     for name, parameter in sorted(declared.items()):
-        had = context.value_of(name) if context else None
-        value = given.get(name, had if had is not None else parameter.get("value"))
+        current = context.value_of(name) if context else None
+        value = given.get(name, current if current is not None else parameter.get("value"))
         found.append(
             Parameter(
                 name=name, value=value, sensitive=parameter["sensitive"], description=parameter.get("description", "")
@@ -127,13 +129,13 @@ def _check_values(flow: Json, wanted: Sequence[Parameter], environment: Environm
     unset = [parameter.name for parameter in wanted if parameter.value is None and parameter.name in needed]
     unset += sorted(needed - {parameter.name for parameter in wanted})
     if unset:
-        ways = [
+        remedies = [
             f"{name} (set the environment variable {environment.secret_variables[name]})"
             if name in environment.secret_variables
-            else f"{name} (give it with --set {name}=VALUE or in nifi/parameters)"
+            else f"{name} (set it with --set {name}=VALUE or in nifi/parameters)"
             for name in unset
         ]
-        raise MissingParameterError(f"these parameters have no value: {', '.join(ways)}", parameters=unset)
+        raise MissingParameterError(f"parameters without a value: {', '.join(remedies)}", parameters=unset)
 
 
 def _put_context(
@@ -145,7 +147,7 @@ def _put_context(
         report(f"parameter context {name} created with {len(wanted)} parameters")
         return [parameter.name for parameter in wanted]
     changed = [p for p in wanted if not p.sensitive and context.value_of(p.name) != p.value]
-    # A secret that was not given is what NiFi showed us: asterisks.
+    # A secret that was not given has the value that NiFi returned: asterisks.
     secrets = [p for p in wanted if p.sensitive and context.value_of(p.name) != p.value]
     set_now = [p.name for p in changed]
     if changed:
@@ -175,8 +177,8 @@ def _put_group(client: NiFiClient, flow: Json, report: Report) -> tuple[str, boo
 def _changes(client: NiFiClient, flow: Json, group_id: str) -> list[str]:
     """Return how the deployed group differs from ``flow``.
 
-    Another version of NiFi than that of the file migrates a flow on import: properties get new names, values and
-    defaults. There, what differs by the file's names is compared with what this NiFi makes of the file.
+    A NiFi of another version than the file migrates a flow on import: properties get new names, values and defaults. If
+    the flows differ in such a NiFi, the deployed flow is compared with this NiFi's own import of the file.
     """
     deployed, defaults = client.export_group(group_id), client.property_defaults(group_id)
     changes = differences(flow, deployed, defaults=defaults)
@@ -186,34 +188,36 @@ def _changes(client: NiFiClient, flow: Json, group_id: str) -> list[str]:
 
 
 def _import_and_export(client: NiFiClient, flow: Json) -> Json:
-    """Return what NiFi exports after an import of ``flow``, by way of a group that is never started."""
-    scratch_id = client.create_group(f"{group_name(flow)} to compare {uuid4().hex[:8]}", flow)
+    """Import ``flow`` as a temporary group that is never started, and return its export."""
+    temporary_id = client.create_group(f"{group_name(flow)} to compare {uuid4().hex[:8]}", flow)
     try:
-        return client.export_group(scratch_id)
+        return client.export_group(temporary_id)
     finally:
-        client.delete_group(scratch_id)
+        client.delete_group(temporary_id)
 
 
 def _start(client: NiFiClient, group_id: str, report: Report) -> bool:
-    services = _settled(lambda: client.services(group_id))
+    services = _await_validation(lambda: client.services(group_id))
     idle_services = [service for service in services if service.state != "ENABLED"]
     _check_valid(services)
     if idle_services:
         client.set_services_enabled(group_id, enabled=True)
-        _wait_until(lambda: all(s.state == "ENABLED" for s in client.services(group_id)), "controller services enabled")
-    processors = _settled(lambda: client.processors(group_id))
+        _wait_until(
+            lambda: all(s.state == "ENABLED" for s in client.services(group_id)), "all controller services enabled"
+        )
+    processors = _await_validation(lambda: client.processors(group_id))
     _check_valid(processors)
     idle = [processor.name for processor in processors if processor.state != "RUNNING"]
     if idle:
-        _wait_until(lambda: _tell_to_run(client, group_id), "processors running", pause_s=_TELL_AGAIN_S)
+        _wait_until(lambda: _start_processors(client, group_id), "all processors running", pause_s=_START_AGAIN_S)
         report(f"{len(idle)} processors started")
     return bool(idle or idle_services)
 
 
-def _tell_to_run(client: NiFiClient, group_id: str) -> bool:
-    """Return whether all processors run; tell them to, where not.
+def _start_processors(client: NiFiClient, group_id: str) -> bool:
+    """Start the processors that are not running. Return whether all are running.
 
-    Once is not enough: a processor that is still stopping reads as stopped, and NiFi passes over it.
+    One request is not enough: NiFi ignores it for a processor that is still stopping, which it reports as stopped.
     """
     if all(processor.state == "RUNNING" for processor in client.processors(group_id)):
         return True
@@ -221,17 +225,17 @@ def _tell_to_run(client: NiFiClient, group_id: str) -> bool:
     return all(processor.state == "RUNNING" for processor in client.processors(group_id))
 
 
-def _settled(ask: Callable[[], list[_C]]) -> list[_C]:
-    """Return the components once NiFi has validated them all."""
-    _wait_until(lambda: all(c.validation != "VALIDATING" for c in ask()), "validation done")
-    return ask()
+def _await_validation(fetch: Callable[[], list[_C]]) -> list[_C]:
+    """Wait until NiFi has validated all components, and return them."""
+    _wait_until(lambda: all(c.validation != "VALIDATING" for c in fetch()), "all components validated")
+    return fetch()
 
 
 def _check_valid(components: Sequence[Processor | Service]) -> None:
     invalid = [component for component in components if component.validation != "VALID"]
     if invalid:
         reasons = "; ".join(f"{c.name!r}: {' '.join(c.errors) or c.validation}" for c in invalid)
-        raise InvalidFlowError(f"NiFi does not accept the flow: {reasons}", components=[c.name for c in invalid])
+        raise InvalidFlowError(f"invalid components: {reasons}", components=[c.name for c in invalid])
 
 
 def _wait_until(
@@ -240,5 +244,5 @@ def _wait_until(
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
-            raise NiFiTimeoutError(f"after {timeout_s:.0f} s still not: {what}")
+            raise NiFiTimeoutError(f"timed out after {timeout_s:.0f} s waiting for: {what}")
         time.sleep(pause_s)

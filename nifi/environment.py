@@ -1,4 +1,4 @@
-"""The parameters of one environment: ``nifi/parameters/<environment>.yaml``, secrets from environment variables."""
+"""Parameters of an environment, from ``nifi/parameters/<environment>.yaml`` and environment variables for secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARAMETERS_DIR = Path(__file__).parent / "parameters"
 
 
 class _File(BaseModel):
-    """What stands in the file."""
+    """Content of the file."""
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
@@ -28,13 +28,13 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """Where a NiFi is, and what its flow is to be told.
+    """The address of a NiFi, and the parameters of its flow.
 
     Attributes:
-        url: of NiFi, without ``/nifi-api``.
-        parameters: values by parameter; secrets are among them where their variable is set.
-        secret_variables: the environment variable that each secret parameter comes from.
-        scheduling: retries, penalties and concurrency by processor, where they are not those of the flow.
+        url: URL of NiFi, without ``/nifi-api``.
+        parameters: Values by parameter, including the secrets whose variable is set.
+        secret_variables: The environment variable of each secret parameter.
+        scheduling: Retries, penalties and concurrency by processor, if they differ from the flow definition.
     """
 
     url: str
@@ -44,24 +44,24 @@ class Environment:
 
 
 def environment_names(directory: Path = PARAMETERS_DIR) -> list[str]:
-    """Return the names of the environments that there is a file for."""
+    """Return the names of the environments that have a file."""
     return sorted(path.stem for path in directory.glob("*.yaml"))
 
 
 def load_environment(
     name: str, *, environ: Mapping[str, str] = os.environ, directory: Path = PARAMETERS_DIR
 ) -> Environment:
-    """Read the environment ``name``. A secret whose variable is not set is left out: NiFi keeps what it has.
+    """Read the environment ``name``. A secret whose variable is not set is omitted, so NiFi keeps its value.
 
     Raises:
-        EnvironmentFileError: there is no such file, or something in it is wrong.
+        EnvironmentFileError: The file is missing or invalid.
     """
     import yaml
 
     path = directory / f"{name}.yaml"
     if not path.is_file():
         raise EnvironmentFileError(
-            f"there is no environment {name!r}; there are: {', '.join(environment_names(directory))}", name=name
+            f"unknown environment {name!r}; known: {', '.join(environment_names(directory))}", name=name
         )
     try:
         file = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""What can go wrong between us and a NiFi, said so that one can act on it."""
+"""Errors of deploying, exporting and inspecting the flow."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from contracts.exit_codes import ExitCode
 
 
 class NiFiError(CsvPipeError):
-    """Base of the errors of deploying, exporting and inspecting the flow."""
+    """Base class of the errors of this package."""
 
     code = "nifi_error"
     status = 502
-    title = "NiFi"
+    title = "NiFi error"
 
 
 class NiFiUnreachableError(NiFiError):
@@ -20,47 +20,55 @@ class NiFiUnreachableError(NiFiError):
     code = "nifi_unreachable"
     status = 503
     exit_code = ExitCode.UNAVAILABLE
-    title = "NiFi is not reachable"
+    title = "NiFi unreachable"
 
 
 class NiFiApiError(NiFiError):
-    """NiFi refused a request; the text is its own."""
+    """NiFi refused a request. The error text is NiFi's own."""
 
     code = "nifi_api_error"
     title = "NiFi refused the request"
 
 
 class NiFiTimeoutError(NiFiError):
-    """NiFi took the request and did not finish it in time."""
+    """NiFi accepted a request and did not complete it in time."""
 
     code = "nifi_timeout"
     status = 504
     exit_code = ExitCode.TEMPORARY_FAILURE
-    title = "NiFi took too long"
+    title = "NiFi timed out"
 
 
 class NotDeployedError(NiFiError):
-    """The process group is not in this NiFi."""
+    """The process group does not exist in this NiFi."""
 
     code = "nifi_not_deployed"
     status = 404
-    title = "The flow is not deployed"
+    title = "Flow not deployed"
 
 
 class InvalidFlowError(NiFiError):
-    """A processor or a service of the deployed flow is invalid; the text names each with NiFi's reason."""
+    """A processor or a service of the deployed flow is invalid. The error text names each with NiFi's reason."""
 
     code = "nifi_flow_invalid"
     status = 422
-    title = "The flow is invalid"
+    title = "Invalid flow"
 
 
 class MissingParameterError(NiFiError):
-    """Parameters that the flow refers to have no value. NiFi itself shows such a flow as valid."""
+    """A parameter that the flow refers to has no value. NiFi itself reports such a flow as valid."""
 
     code = "nifi_parameter_missing"
     status = 422
-    title = "A parameter has no value"
+    title = "Parameter without a value"
+
+
+class UnknownParameterError(NiFiError):
+    """A parameter was given that the flow does not have."""
+
+    code = "nifi_parameter_unknown"
+    status = 422
+    title = "Unknown parameter"
 
 
 class FlowFileError(NiFiError):
@@ -68,12 +76,12 @@ class FlowFileError(NiFiError):
 
     code = "nifi_flow_file"
     status = 422
-    title = "The flow definition cannot be used"
+    title = "Invalid flow definition"
 
 
 class EnvironmentFileError(NiFiError):
-    """The file of an environment's parameters cannot be used."""
+    """The file of an environment cannot be used."""
 
     code = "nifi_environment_file"
     status = 422
-    title = "The environment cannot be used"
+    title = "Invalid environment"

@@ -1,4 +1,4 @@
-"""Exporting the flow: what was edited in NiFi becomes the file in git."""
+"""Export of the flow from NiFi to the file in git, after an edit in NiFi's UI."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ from nifi.errors import NotDeployedError
 
 
 def export(*, url: str, flow_file: Path = FLOW_FILE, access: Access | None = None) -> list[str]:
-    """Write the flow that the NiFi at ``url`` holds to ``flow_file``; return what it changes, one line each.
+    """Write the flow in the NiFi at ``url`` to ``flow_file``. Return the changes, one line each.
 
-    The parameters' values in the file stay: those in NiFi belong to its environment.
+    The values of the parameters in the file are kept, as those in NiFi belong to its environment.
 
     Raises:
-        NotDeployedError: this NiFi has no such process group.
+        NotDeployedError: The process group does not exist in this NiFi.
         NiFiUnreachableError: NiFi does not answer.
     """
     kept = load_flow(flow_file)
     client = NiFiClient(url, access=access or Access.from_environment())
     group_id = client.find_group(group_name(kept))
     if group_id is None:
-        raise NotDeployedError(f"{client.url} has no process group {group_name(kept)}: deploy it first")
+        raise NotDeployedError(
+            f"process group {group_name(kept)} not found in {client.url}. Deploy it first with 'csvpipe nifi deploy'"
+        )
     defaults = {p["name"]: p["value"] for p in context_parameters(kept) if "value" in p}
     exported = normalise_export(
         client.export_group(group_id), defaults=defaults, property_defaults=client.property_defaults(group_id)

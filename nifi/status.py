@@ -1,4 +1,4 @@
-"""The state of the deployed flow: does it run, what waits in it, and whose PutS3Object writes the objects."""
+"""Status of the deployed flow: state of its components, queues, changes, and the origin of PutS3Object."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from nifi.definition import (
 from nifi.errors import NotDeployedError
 
 PUT_S3_OBJECT = "org.apache.nifi.processors.aws.s3.PutS3Object"
-_STANDIN_SIGN = "STAND-IN"
+_STANDIN_MARK = "STAND-IN"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FlowStatus:
-    """What :func:`status` found.
+    """The result of :func:`status`.
 
     Attributes:
-        s3_nar: ``Apache``, ``stand-in`` or ``none``.
-        unset_parameters: parameters that the flow refers to and that have no value.
-        changes: how the deployed flow differs from the file; not counting retries and concurrency set on deployment.
-        properties_compared: whether properties count. They do not where NiFi has another version than the file: it has
-            renamed some on import, and only a deployment can tell.
+        s3_nar: Origin of PutS3Object: ``Apache``, ``stand-in`` or ``none``.
+        unset_parameters: Parameters that the flow refers to and that have no value.
+        changes: Differences between the deployed flow and the file. The file has no scheduling of environments.
+        properties_compared: Whether ``changes`` includes properties. It does not if NiFi has another version than the
+            file, as NiFi renames some on import, and only a deployment can compare them.
     """
 
     url: str
@@ -47,9 +47,9 @@ class FlowStatus:
 
     @property
     def faults(self) -> list[str]:
-        """Return why the flow does not work as it should; empty when it does."""
+        """Return the reasons why the flow does not work. Empty if it works."""
         found = [f"parameter {name} has no value" for name in self.unset_parameters]
-        found += ["no NAR holds PutS3Object"] if self.s3_nar == "none" else []
+        found += ["no NAR contains PutS3Object"] if self.s3_nar == "none" else []
         for component, good in [(p, "RUNNING") for p in self.processors] + [(s, "ENABLED") for s in self.services]:
             if component.validation == "INVALID":
                 found.append(f"{component.name!r} is invalid: {' '.join(component.errors)}")
@@ -59,15 +59,15 @@ class FlowStatus:
 
     @property
     def queued_count(self) -> int:
-        """Number of FlowFiles in the group."""
+        """Number of queued FlowFiles in the group."""
         return sum(queue.count for queue in self.queues)
 
 
 def status(*, url: str, flow_file: Path = FLOW_FILE, access: Access | None = None) -> FlowStatus:
-    """Look at the flow in the NiFi at ``url``.
+    """Return the status of the flow in the NiFi at ``url``.
 
     Raises:
-        NotDeployedError: this NiFi has no such process group.
+        NotDeployedError: The process group does not exist in this NiFi.
         NiFiUnreachableError: NiFi does not answer.
     """
     flow = load_flow(flow_file)
@@ -75,7 +75,9 @@ def status(*, url: str, flow_file: Path = FLOW_FILE, access: Access | None = Non
     version = client.version()
     group_id = client.find_group(group_name(flow))
     if group_id is None:
-        raise NotDeployedError(f"{client.url} has no process group {group_name(flow)}: csvpipe nifi deploy")
+        raise NotDeployedError(
+            f"process group {group_name(flow)} not found in {client.url}. Deploy it with 'csvpipe nifi deploy'"
+        )
     context = client.find_context(context_name(flow))
     valued = (
         {name for name, parameter in context.parameters.items() if parameter.value is not None} if context else set()
@@ -96,8 +98,8 @@ def status(*, url: str, flow_file: Path = FLOW_FILE, access: Access | None = Non
 
 
 def s3_nar_origin(client: NiFiClient) -> str:
-    """Return whose ``nifi-aws-nar`` runs: ``Apache``, ``stand-in`` or ``none``."""
+    """Return the origin of the running ``nifi-aws-nar``: ``Apache``, ``stand-in`` or ``none``."""
     described = client.describe_type(PUT_S3_OBJECT)
     if described is None:
         return "none"
-    return "stand-in" if _STANDIN_SIGN in described[1] else "Apache"
+    return "stand-in" if _STANDIN_MARK in described[1] else "Apache"

@@ -76,7 +76,7 @@ def test_alert_names_upload_task_and_reason_in_log_and_webhook(
         assert "chunk 3 (k): gone" in text
 
 
-def test_nifi_that_stays_away_pauses_the_listener(fake_webhook: FakeWebhook, fake_airflow: FakeAirflow) -> None:
+def test_unavailable_nifi_pauses_the_listener(fake_webhook: FakeWebhook, fake_airflow: FakeAirflow) -> None:
     alert_and_pause_listener(context_of(NiFiUnreachableError("refused")))
     assert ("PATCH", "/api/v2/dags/csv-ingestion-listener", b'{"is_paused": true}') in fake_airflow.requests
     assert "csv-ingestion-listener is paused" in fake_webhook.alerts[0]["text"]
@@ -88,28 +88,26 @@ def test_other_failures_leave_the_listener_running(fake_webhook: FakeWebhook, fa
     assert "is paused" not in fake_webhook.alerts[0]["text"]
 
 
-def test_pause_that_fails_stands_in_the_alert(fake_webhook: FakeWebhook) -> None:
+def test_failed_pause_is_reported_in_the_alert(fake_webhook: FakeWebhook) -> None:
     alert_and_pause_listener(context_of(NiFiUnreachableError("refused")))
     assert "could NOT be paused" in fake_webhook.alerts[0]["text"]
     assert "connection airflow_api" in fake_webhook.alerts[0]["text"]
 
 
-def test_without_a_webhook_the_alert_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_alert_is_logged_without_a_webhook(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         alert_failure(context_of(ChunksNotLandedError("chunk 3")))
     assert "ALERT" in caplog.text
 
 
-def test_webhook_that_refuses_does_not_leak_its_address(
-    fake_webhook: FakeWebhook, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_webhook_error_does_not_log_its_address(fake_webhook: FakeWebhook, caplog: pytest.LogCaptureFixture) -> None:
     fake_webhook.status = 500
     alert_failure(context_of(ChunksNotLandedError("chunk 3")))
     assert "Alert webhook failed error=HTTPError" in caplog.text
     assert fake_webhook.url not in caplog.text
 
 
-def test_webhook_that_is_away_does_not_leak_its_address(
+def test_unreachable_webhook_does_not_log_its_address(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The path of a webhook is often a secret, and urllib3 logs it with every retry."""
@@ -123,17 +121,17 @@ def test_webhook_that_is_away_does_not_leak_its_address(
     assert "SECRET" not in caplog.text
 
 
-def test_alert_of_a_chunk_run_says_how_to_run_it_again(fake_webhook: FakeWebhook) -> None:
+def test_alert_of_a_chunk_run_has_the_retry_command(fake_webhook: FakeWebhook) -> None:
     alert_and_pause_listener(context_of(ChunksNotLandedError("chunk 3")))
     assert "'airflow tasks clear csv-chunk-ingestion --only-failed --yes'" in fake_webhook.alerts[0]["text"]
 
 
-def test_callback_bears_a_context_with_little_in_it(fake_webhook: FakeWebhook) -> None:
+def test_callback_accepts_a_sparse_context(fake_webhook: FakeWebhook) -> None:
     alert_failure({"exception": "killed"})
     assert "killed" in fake_webhook.alerts[0]["text"]
 
 
-def test_pause_uses_the_login_of_the_connection(fake_airflow: FakeAirflow, connection: Callable[..., Any]) -> None:
+def test_pause_logs_in_with_the_connection(fake_airflow: FakeAirflow, connection: Callable[..., Any]) -> None:
     import requests
 
     host, port = fake_airflow.host_port.split(":")
@@ -143,7 +141,7 @@ def test_pause_uses_the_login_of_the_connection(fake_airflow: FakeAirflow, conne
         pause_dag_at(connection("airflow_api", host=host, port=int(port), login="u", password="wrong"), "d")
 
 
-def test_webhook_address_may_stand_in_parts(connection: Callable[..., Any]) -> None:
+def test_webhook_url_is_built_from_parts(connection: Callable[..., Any]) -> None:
     whole = connection("a", host="https://hooks.example/x/y")
     parts = connection("a", schema="https", host="hooks.example", port=8443, extra={"path": "/x"})
     assert webhook_url(whole) == "https://hooks.example/x/y"

@@ -14,7 +14,7 @@ from tests.support.dags.fake_nifi import FakeNiFi
 Make = Callable[..., Any]
 
 
-def test_nifi_connection_gives_a_client(fake_nifi: FakeNiFi, connection: Make) -> None:
+def test_nifi_client_is_built_from_the_connection(fake_nifi: FakeNiFi, connection: Make) -> None:
     host, port = fake_nifi.host_port.split(":")
     made = connection("nifi_rest_api", host=host, port=int(port), extra={"listen_url": fake_nifi.listen_url})
     connect_nifi(made).check_ready()
@@ -27,7 +27,7 @@ def test_nifi_connection_without_host_or_listen_url_is_refused(connection: Make,
         connect_nifi(connection("nifi_rest_api", **fields))
 
 
-def test_s3_connection_gives_a_path_style_client_of_the_endpoint(connection: Make) -> None:
+def test_s3_client_uses_the_endpoint_with_path_style(connection: Make) -> None:
     extra = {"endpoint_url": "http://minio:9000", "bucket": "b"}
     store = connect_store(connection("s3_raw", login="k", password="s", extra=extra))
     url = store._client.generate_presigned_url("head_object", Params={"Bucket": "b", "Key": "x/y"})
@@ -40,7 +40,7 @@ def test_s3_key_without_secret_is_refused(connection: Make) -> None:
         connect_store(connection("s3_raw", login="k"))
 
 
-def test_bucket_is_raw_unless_the_connection_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bucket_defaults_to_raw(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_S3_RAW", '{"conn_type": "aws"}')
     assert load_bucket() == "raw"
     monkeypatch.setenv("AIRFLOW_CONN_S3_RAW", '{"conn_type": "aws", "extra": {"bucket": "other"}}')
@@ -53,6 +53,6 @@ def test_allow_list_is_read_from_the_variable(monkeypatch: pytest.MonkeyPatch) -
     assert not load_allowed_hosts().allow("uploader", 8001)
 
 
-def test_unset_allow_list_allows_nothing_and_says_so() -> None:
+def test_unset_allow_list_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="csv_ingestion_allowed_hosts"):
         load_allowed_hosts()

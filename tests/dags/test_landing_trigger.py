@@ -60,20 +60,20 @@ async def no_wait(_: float) -> None:
     """Return immediately."""
 
 
-def test_watch_ends_when_the_last_chunk_is_there(fake_uploader: FakeUploader) -> None:
+def test_monitor_ends_when_the_last_chunk_has_landed(fake_uploader: FakeUploader) -> None:
     store = FakeStore([set(), {2}, set(), {1, 3}])
     assert run_monitor(monitor_of(fake_uploader, store, chunks=3), 100) == []
     assert store.checks == 4
     assert fake_uploader.states_of(UPLOAD) == [ChunkState.LANDED] * 3
 
 
-def test_deadline_counts_from_the_last_chunk_that_landed(fake_uploader: FakeUploader) -> None:
+def test_deadline_restarts_with_every_landed_chunk(fake_uploader: FakeUploader) -> None:
     # A check takes two seconds: each chunk lands 8 s after the one before, and the deadline is 10 s.
     store = FakeStore([set(), set(), set(), {1}, set(), set(), set(), {2}, set(), set(), set(), {3}])
     assert run_monitor(monitor_of(fake_uploader, store, chunks=3), 10) == []
 
 
-def test_chunks_that_do_not_come_are_named_and_reported_as_failed(fake_uploader: FakeUploader) -> None:
+def test_missing_chunks_are_described_and_reported_as_failed(fake_uploader: FakeUploader) -> None:
     missing = run_monitor(monitor_of(fake_uploader, FakeStore([{1}]), chunks=2), 10)
     assert missing == ["chunk 2 (flights/flights_chunk_002_20260131T235959123456Z.csv): the object does not exist"]
     assert fake_uploader.states_of(UPLOAD) == [ChunkState.LANDED, ChunkState.FAILED]
@@ -92,7 +92,7 @@ def events_of(trigger: LandingTrigger) -> list[Any]:
     return asyncio.run(collect())
 
 
-def test_trigger_made_again_from_its_serialized_form_is_the_same(fake_uploader: FakeUploader) -> None:
+def test_trigger_survives_serialization(fake_uploader: FakeUploader) -> None:
     chunks = [ExpectedChunk.of(message) for message in fake_uploader.add_upload(UPLOAD, chunks=2)]
     trigger = LandingTrigger.of(upload_id=UPLOAD, base_url=fake_uploader.url, chunks=chunks, deadline_s=5)
     path, arguments = trigger.serialize()
@@ -101,13 +101,13 @@ def test_trigger_made_again_from_its_serialized_form_is_the_same(fake_uploader: 
     assert LandingTrigger(**arguments).serialize() == (path, arguments)
 
 
-def test_trigger_yields_what_is_missing(fake_uploader: FakeUploader) -> None:
+def test_trigger_yields_the_missing_chunks(fake_uploader: FakeUploader) -> None:
     monitor = monitor_of(fake_uploader, FakeStore([{1}]), chunks=1)
     trigger = trigger_of(monitor, deadline_s=5)
     assert events_of(trigger) == [{"missing": []}]
 
 
-def test_trigger_tells_that_the_upload_was_deleted(fake_uploader: FakeUploader) -> None:
+def test_trigger_reports_a_deleted_upload(fake_uploader: FakeUploader) -> None:
     monitor = monitor_of(fake_uploader, FakeStore([set()]), chunks=1)
     fake_uploader.aborted.add(UPLOAD)
     trigger = trigger_of(monitor, deadline_s=0)
@@ -116,7 +116,7 @@ def test_trigger_tells_that_the_upload_was_deleted(fake_uploader: FakeUploader) 
     assert UPLOAD in event["deleted"]
 
 
-def test_trigger_that_cannot_look_tells_the_task_why() -> None:
+def test_trigger_reports_an_error_to_the_task() -> None:
     def refuse(**_: Any) -> LandingMonitor:
         raise LookupError("no connection s3_raw")
 

@@ -26,7 +26,7 @@ def tasks_of(dag_bag: DagBag, dag_id: str) -> dict[str, Any]:
     return dict(dag_bag.dags[dag_id].task_dict)
 
 
-def test_every_dag_parses_and_no_module_is_taken_for_one(dag_bag: DagBag) -> None:
+def test_dag_files_parse_and_modules_are_ignored(dag_bag: DagBag) -> None:
     assert dag_bag.import_errors == {}
     assert sorted(dag_bag.dags) == sorted(BOTH)
     assert len(dag_bag.dagbag_stats) == 2
@@ -47,7 +47,7 @@ def test_parsing_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_listener_goes_from_wake_up_to_commit_last(dag_bag: DagBag) -> None:
+def test_listener_commits_last(dag_bag: DagBag) -> None:
     edges = {name: sorted(task.upstream_task_ids) for name, task in tasks_of(dag_bag, DAG_LISTENER).items()}
     assert edges == {
         "listen_kafka_csv_topic": [],
@@ -57,7 +57,7 @@ def test_listener_goes_from_wake_up_to_commit_last(dag_bag: DagBag) -> None:
     }
 
 
-def test_chunk_run_is_four_tasks_in_a_row_however_many_chunks(dag_bag: DagBag) -> None:
+def test_chunk_run_has_four_sequential_tasks(dag_bag: DagBag) -> None:
     tasks = tasks_of(dag_bag, DAG_CHUNK_INGESTION)
     assert {name: sorted(task.upstream_task_ids) for name, task in tasks.items()} == {
         "prepare_nifi_request": [],
@@ -68,31 +68,31 @@ def test_chunk_run_is_four_tasks_in_a_row_however_many_chunks(dag_bag: DagBag) -
     assert not any(task.is_mapped for task in tasks.values())
 
 
-def test_listener_is_continuous_with_one_run_at_a_time(dag_bag: DagBag) -> None:
+def test_listener_is_continuous_with_one_active_run(dag_bag: DagBag) -> None:
     dag = dag_bag.dags[DAG_LISTENER]
     assert type(dag.timetable).__name__ == "ContinuousTimetable"
     assert dag.max_active_runs == 1
     assert dag_bag.dags[DAG_CHUNK_INGESTION].max_active_runs == 32
 
 
-def test_wake_up_neither_commits_nor_passes_anything_over(dag_bag: DagBag) -> None:
+def test_wake_up_does_not_commit_or_filter(dag_bag: DagBag) -> None:
     listen = tasks_of(dag_bag, DAG_LISTENER)["listen_kafka_csv_topic"]
     assert listen.commit_offset is False
     assert listen.topics == ["csv-ingestion"]
     assert listen.apply_function == "dags.modules.kafka_listener.any_message"
 
 
-def test_summary_of_the_drain_is_one_xcom(dag_bag: DagBag) -> None:
+def test_drain_summary_is_one_xcom(dag_bag: DagBag) -> None:
     """With multiple outputs its count ``runs`` would stand where the pushed list of runs stands."""
     assert tasks_of(dag_bag, DAG_LISTENER)["extract_message_data"].multiple_outputs is False
 
 
-def test_monitor_waits_in_its_pool_for_ten_minutes(dag_bag: DagBag) -> None:
+def test_monitor_has_its_pool_and_deadline(dag_bag: DagBag) -> None:
     monitor = tasks_of(dag_bag, DAG_CHUNK_INGESTION)["monitor_nifi_status"]
     assert (monitor.pool, monitor.deadline_s) == ("nifi_monitoring", 600)
 
 
-def test_listener_goes_before_chunk_tasks(dag_bag: DagBag) -> None:
+def test_listener_has_priority_over_chunk_tasks(dag_bag: DagBag) -> None:
     for task in tasks_of(dag_bag, DAG_LISTENER).values():
         assert (task.priority_weight, task.weight_rule) == (100, "absolute")
     assert {task.priority_weight for task in tasks_of(dag_bag, DAG_CHUNK_INGESTION).values()} == {1}
@@ -131,16 +131,14 @@ def test_task_policy(dag_bag: DagBag, dag_id: str, retries: int) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_task_is_tried_again_by_the_kind_of_its_error(
-    dag_bag: DagBag, task_id: str, error: Exception, delays_s: list[int]
-) -> None:
+def test_retries_depend_on_the_error(dag_bag: DagBag, task_id: str, error: Exception, delays_s: list[int]) -> None:
     task = tasks_of(dag_bag, DAG_CHUNK_INGESTION)[task_id]
     decisions = [task.retry_policy.evaluate(error, number, task.retries) for number in range(1, task.retries + 1)]
     delays = [d.retry_delay.total_seconds() for d in decisions if d.action is RetryAction.RETRY]
     assert delays == delays_s
 
 
-def test_failures_of_the_listener_alert_and_those_of_chunk_runs_may_pause_it(dag_bag: DagBag) -> None:
+def test_failure_callbacks_of_both_dags(dag_bag: DagBag) -> None:
     callbacks = {
         dag_id: {call.__name__ for task in tasks_of(dag_bag, dag_id).values() for call in task.on_failure_callback}
         for dag_id in BOTH

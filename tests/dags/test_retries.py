@@ -41,7 +41,7 @@ def delay_s(decision: RetryDecision) -> float | None:
     return decision.retry_delay.total_seconds() if decision.retry_delay is not None else None
 
 
-def test_every_error_says_whether_it_passes_by_itself() -> None:
+def test_transient_errors_are_marked() -> None:
     found = [value for _, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, DagError)]
     assert {error.__name__ for error in found if error.transient} == TRANSIENT
     assert len(found) > len(TRANSIENT) * 1.5
@@ -62,7 +62,7 @@ def test_every_error_says_whether_it_passes_by_itself() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_service_that_is_away_is_transient(error: Exception) -> None:
+def test_unavailable_service_is_transient(error: Exception) -> None:
     assert is_transient(error)
 
 
@@ -77,24 +77,24 @@ def test_service_that_is_away_is_transient(error: Exception) -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_does_not_pass_by_itself_is_not(error: Exception) -> None:
+def test_permanent_errors_are_not_transient(error: Exception) -> None:
     assert not is_transient(error)
 
 
 @pytest.mark.parametrize("kind", list(ErrorType))
-def test_api_server_of_airflow_that_fails_is_transient_and_its_refusals_are_not(kind: ErrorType) -> None:
+def test_failure_of_airflows_api_is_transient_and_refusals_are_not(kind: ErrorType) -> None:
     error = AirflowRuntimeError(ErrorResponse(error=kind, detail={}))
     assert is_transient(error) is (kind is ErrorType.API_SERVER_ERROR)
 
 
-def test_outage_of_a_quarter_of_an_hour_is_bridged_with_a_minute_at_most_between_tries() -> None:
+def test_retries_span_15_minutes_with_delays_up_to_a_minute() -> None:
     delays = [delay_s(POLICY.evaluate(StoreError("away"), number, 20)) for number in range(1, 21)]
     assert delays[:6] == [5, 10, 20, 40, 60, 60]
     assert max(delay or 0 for delay in delays) == 60
     assert sum(delay or 0 for delay in delays) > 15 * 60
 
 
-def test_cleared_task_starts_with_short_waits_again() -> None:
+def test_cleared_task_starts_with_the_first_delay() -> None:
     """Airflow goes on counting tries, and adds the task's retries to those that there were."""
     assert delay_s(POLICY.evaluate(NiFiUnreachableError("away"), 22, 21 + 20)) == 5
     assert delay_s(POLICY.evaluate(ValueError(), 22, 21 + 20)) == 300

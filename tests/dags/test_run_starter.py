@@ -33,26 +33,26 @@ def fake_supervisor(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> FakeSuper
     return fake
 
 
-def test_run_is_asked_for_with_its_id_conf_and_note(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_is_started_with_id_conf_and_note(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = fake_supervisor(monkeypatch, OKResponse(ok=True))
     assert start_runs("d", RUNS[:1]) == (1, 0)
     assert fake.sent == [TriggerDagRun(dag_id="d", run_id="r0", conf={"upload_id": "u"}, note="n")]
 
 
-def test_run_that_exists_is_left_alone_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_run_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     exists = ErrorResponse(error=ErrorType.DAGRUN_ALREADY_EXISTS)
     fake_supervisor(monkeypatch, OKResponse(ok=True), exists, OKResponse(ok=True))
     assert start_runs("d", RUNS) == (2, 1)
 
 
 @pytest.mark.parametrize("answer", [None, ErrorResponse(error=ErrorType.API_SERVER_ERROR)])
-def test_any_other_answer_fails_so_that_nothing_is_committed(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
+def test_unexpected_response_fails_the_task(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
     fake_supervisor(monkeypatch, answer)
     with pytest.raises(RunNotStartedError, match="r0"):
         start_runs("d", RUNS)
 
 
-def test_supervisor_of_this_version_handles_the_message_we_send() -> None:
+def test_supervisor_handles_the_message() -> None:
     import inspect
 
     from airflow.sdk.execution_time import supervisor

@@ -29,9 +29,7 @@ def test_sensor_waits_without_committing(sensor: WakeUpSensor, monkeypatch: pyte
     assert deferred.value.trigger.serialize()[1]["commit_offset"] is False
 
 
-def test_connection_that_commits_by_itself_stops_the_sensor(
-    sensor: WakeUpSensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_commit_connection_is_refused(sensor: WakeUpSensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_KAFKA_CSV_INGESTION", GOOD.replace("false", "true"))
     context: Any = {}
     with pytest.raises(ConfigurationError, match=r"enable\.auto\.commit"):
@@ -47,7 +45,7 @@ def resume_with(error: Exception, sensor: WakeUpSensor, monkeypatch: pytest.Monk
     sensor.resume_execution("execute_complete", {}, context)
 
 
-def test_long_silence_skips_the_run(sensor: WakeUpSensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timeout_skips_the_run(sensor: WakeUpSensor, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AirflowSkipException, match="no message arrived"):
         resume_with(TaskDeferralTimeout("timeout"), sensor, monkeypatch)
 

@@ -1,4 +1,4 @@
-"""Deploying into a real NiFi: again and again, over changes, and what it refuses."""
+"""Deployments to a real NiFi: repeated, with changes, and refused ones."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from nifi.errors import (
     NiFiApiError,
     NiFiUnreachableError,
     NotDeployedError,
+    UnknownParameterError,
 )
 from nifi.export import export
 from nifi.status import status
@@ -33,7 +34,7 @@ PUT = "Put the object"
 
 @pytest.fixture
 def edited(tmp_path: Path) -> Callable[[Edit], Path]:
-    """Give a function that writes an edited flow definition."""
+    """Return a function that writes an edited flow definition."""
 
     def write(edit: Edit) -> Path:
         flow = load_flow()
@@ -47,7 +48,7 @@ def edited(tmp_path: Path) -> Callable[[Edit], Path]:
 
 @pytest.fixture
 def restored(nifi: NiFiServer) -> Iterator[NiFiServer]:
-    """Give NiFi, and bring the flow of this checkout back afterwards."""
+    """Return NiFi, and deploy the flow of this checkout again afterwards."""
     try:
         yield nifi
     finally:
@@ -56,7 +57,7 @@ def restored(nifi: NiFiServer) -> Iterator[NiFiServer]:
 
 @pytest.fixture
 def waiting_chunk(restored: NiFiServer, source: FakeChunkSource) -> Iterator[Callable[[], bytes]]:
-    """Give a function that waits for a chunk which, until then, waits in front of a stopped S3 server."""
+    """Return a function that waits for a chunk to land. Until it is called, the chunk is queued and S3 is stopped."""
     message = source.offer(b"id\r\n1\r\n", dataset="waiting")
     restored.minio.stop()
 
@@ -88,7 +89,7 @@ def test_second_deployment_changes_nothing(nifi: NiFiServer) -> None:
     assert nifi.status().faults == []
 
 
-def test_parameters_that_are_not_given_keep_their_values(
+def test_omitted_parameters_keep_their_values(
     nifi: NiFiServer, source: FakeChunkSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
@@ -104,7 +105,7 @@ def test_parameters_that_are_not_given_keep_their_values(
     assert nifi.wait_landed(message) == b"id\r\n1\r\n"
 
 
-def test_given_parameter_replaces_its_value_alone(restored: NiFiServer) -> None:
+def test_given_parameter_changes_only_its_value(restored: NiFiServer) -> None:
     given = restored.parameters()
 
     deployment = restored.deploy(parameters={**given, "source.mismatch.retries": "7"})
@@ -117,7 +118,7 @@ def test_given_parameter_replaces_its_value_alone(restored: NiFiServer) -> None:
     assert context.parameters["s3.secret.key"].value == "********"
 
 
-def test_new_secret_is_noticed_and_the_same_one_is_not(restored: NiFiServer) -> None:
+def test_only_a_new_secret_is_a_change(restored: NiFiServer) -> None:
     given = restored.parameters()
 
     assert restored.deploy(parameters={**given, "s3.secret.key": "another"}).parameters_set == (
@@ -144,8 +145,8 @@ def test_missing_secret_is_named_before_anything_changes(
     assert nifi.client().find_context("another") is None
 
 
-def test_parameter_that_the_flow_does_not_have_is_refused(nifi: NiFiServer) -> None:
-    with pytest.raises(MissingParameterError, match=r"no parameter s3\.bukket"):
+def test_unknown_parameter_is_refused(nifi: NiFiServer) -> None:
+    with pytest.raises(UnknownParameterError, match=r"s3\.bukket"):
         nifi.deploy(parameters={"s3.bukket": "raw"})
 
 
@@ -159,7 +160,7 @@ def test_invalid_processor_fails_with_its_name_and_reason(restored: NiFiServer, 
     assert any(PUT in fault for fault in restored.status().faults)
 
 
-def test_changed_flow_is_updated_under_a_waiting_chunk(
+def test_flow_is_updated_while_a_chunk_is_queued(
     restored: NiFiServer, waiting_chunk: Callable[[], bytes], edited: Callable[[Edit], Path]
 ) -> None:
     def change(flow: Json) -> None:
@@ -172,9 +173,7 @@ def test_changed_flow_is_updated_under_a_waiting_chunk(
     assert waiting_chunk() == b"id\r\n1\r\n"
 
 
-def test_flow_of_another_version_is_compared_by_what_nifi_makes_of_it(
-    restored: NiFiServer, edited: Callable[[Edit], Path]
-) -> None:
+def test_flow_of_another_version_is_compared_by_import(restored: NiFiServer, edited: Callable[[Edit], Path]) -> None:
     def of_another_version(flow: Json) -> None:
         for component in (*flow["flowContents"]["processors"], *flow["flowContents"]["controllerServices"]):
             component["bundle"]["version"] = "2.2.0"
@@ -188,7 +187,7 @@ def test_flow_of_another_version_is_compared_by_what_nifi_makes_of_it(
     assert [group["component"]["name"] for group in answer.json()["processGroups"]] == ["csv-ingestion-raw-to-minio"]
 
 
-def test_flow_that_would_drop_a_waiting_chunk_is_refused(
+def test_flow_that_would_drop_a_queued_chunk_is_refused(
     restored: NiFiServer, waiting_chunk: Callable[[], bytes], edited: Callable[[Edit], Path]
 ) -> None:
     def cut_off(flow: Json) -> None:
@@ -204,7 +203,7 @@ def test_flow_that_would_drop_a_waiting_chunk_is_refused(
     assert waiting_chunk() == b"id\r\n1\r\n"
 
 
-def test_processors_stopped_by_hand_run_again(restored: NiFiServer) -> None:
+def test_stopped_processors_are_started(restored: NiFiServer) -> None:
     client = restored.client()
     group_id = client.find_group("csv-ingestion-raw-to-minio")
     assert group_id is not None
@@ -219,7 +218,7 @@ def test_processors_stopped_by_hand_run_again(restored: NiFiServer) -> None:
     assert restored.status().faults == []
 
 
-def test_processors_that_are_still_stopping_run_again(restored: NiFiServer) -> None:
+def test_stopping_processors_are_started(restored: NiFiServer) -> None:
     client = restored.client()
     group_id = client.find_group("csv-ingestion-raw-to-minio")
     assert group_id is not None
@@ -231,7 +230,7 @@ def test_processors_that_are_still_stopping_run_again(restored: NiFiServer) -> N
         assert restored.status().faults == []
 
 
-def test_export_gives_the_file_of_this_checkout(restored: NiFiServer, tmp_path: Path) -> None:
+def test_export_equals_the_file_of_this_checkout(restored: NiFiServer, tmp_path: Path) -> None:
     restored.deploy(scheduling={})
     path = tmp_path / "flow.json"
     path.write_text(FLOW_FILE.read_text())
@@ -241,7 +240,7 @@ def test_export_gives_the_file_of_this_checkout(restored: NiFiServer, tmp_path: 
     assert path.read_text() == FLOW_FILE.read_text()
 
 
-def test_export_brings_an_edit_in_nifi_into_the_file(
+def test_export_writes_an_edit_to_the_file(
     restored: NiFiServer, edited: Callable[[Edit], Path], tmp_path: Path
 ) -> None:
     def change(flow: Json) -> None:
@@ -259,7 +258,7 @@ def test_export_brings_an_edit_in_nifi_into_the_file(
     assert changed == ['"Socket Read Timeout": "61 secs"']
 
 
-def test_export_holds_no_property_at_its_default(nifi: NiFiServer, tmp_path: Path) -> None:
+def test_export_has_no_property_at_its_default(nifi: NiFiServer, tmp_path: Path) -> None:
     path = tmp_path / "flow.json"
     path.write_text(FLOW_FILE.read_text())
     export(url=nifi.url, flow_file=path)
@@ -283,7 +282,7 @@ def test_export_holds_no_property_at_its_default(nifi: NiFiServer, tmp_path: Pat
     ] == []
 
 
-def test_flow_is_valid_and_runs_after_a_restart_of_nifi(restored: NiFiServer, source: FakeChunkSource) -> None:
+def test_flow_is_valid_and_running_after_a_restart(restored: NiFiServer, source: FakeChunkSource) -> None:
     restored.stop()
     restored.start()
     wait_until(lambda: restored.status().faults == [], what="the flow runs", deadline_s=60, explain=restored.describe)
@@ -294,7 +293,7 @@ def test_flow_is_valid_and_runs_after_a_restart_of_nifi(restored: NiFiServer, so
     assert restored.wait_landed(message) == b"id\r\n1\r\n"
 
 
-def test_export_holds_no_value_of_its_environment(nifi: NiFiServer, tmp_path: Path) -> None:
+def test_export_has_no_value_of_its_environment(nifi: NiFiServer, tmp_path: Path) -> None:
     path = tmp_path / "flow.json"
     path.write_text(FLOW_FILE.read_text())
     export(url=nifi.url, flow_file=path)
@@ -304,12 +303,12 @@ def test_export_holds_no_value_of_its_environment(nifi: NiFiServer, tmp_path: Pa
     assert not [name for name, value in given.items() if f'"{value}"' in text]
 
 
-def test_flow_that_is_not_there_is_said_to_be_so(nifi: NiFiServer, edited: Callable[[Edit], Path]) -> None:
+def test_missing_flow_is_an_error(nifi: NiFiServer, edited: Callable[[Edit], Path]) -> None:
     with pytest.raises(NotDeployedError, match="nowhere"):
         status(url=nifi.url, flow_file=edited(lambda flow: flow["flowContents"].update(name="nowhere")))
 
 
-def test_nifi_that_does_not_answer_is_named() -> None:
+def test_unreachable_nifi_is_named() -> None:
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(NiFiUnreachableError, match=url):
         status(url=url)
@@ -320,7 +319,7 @@ def test_ingest_port_is_the_parameter(nifi: NiFiServer) -> None:
     assert httpx.get(f"http://127.0.0.1:{port}/csv-ingest", trust_env=False).status_code in {404, 405}
 
 
-def test_command_line_shows_state_and_whose_nar_it_is(nifi: NiFiServer) -> None:
+def test_status_command_shows_state_and_nar(nifi: NiFiServer) -> None:
     nifi.deploy(scheduling={})
     result = CliRunner().invoke(app, ["status", "--url", nifi.url])
 
@@ -331,7 +330,7 @@ def test_command_line_shows_state_and_whose_nar_it_is(nifi: NiFiServer) -> None:
     assert nifi.status().s3_nar.lower() in str(nifi.component.note()).lower()
 
 
-def test_command_line_deploys_with_set(restored: NiFiServer) -> None:
+def test_deploy_command_accepts_set(restored: NiFiServer) -> None:
     assignments = [f"--set={name}={value}" for name, value in restored.parameters().items()]
 
     result = CliRunner().invoke(app, ["deploy", "--url", restored.url, *assignments])

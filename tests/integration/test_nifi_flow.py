@@ -1,4 +1,4 @@
-"""Chunks through the real flow: a real NiFi, a real S3 server, and a fake of the uploader's download route."""
+"""The flow in a real NiFi with a real S3 server, and a fake of the uploader's download route."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _content(size_bytes: int, seed: int = 1) -> bytes:
     return HEADER + random.Random(seed).randbytes(size_bytes - len(HEADER))
 
 
-def test_chunk_lands_byte_identical_with_its_proof(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_chunk_lands_unchanged_with_its_metadata(nifi: NiFiServer, source: FakeChunkSource) -> None:
     content = b'\xef\xbb\xbfid,text\r\n1,"two\r\nlines, ""quoted"""\r\n2,caf\xe9\r\n'
     message = source.offer(content, dataset="proof")
 
@@ -49,7 +49,7 @@ def test_trace_of_the_message_reaches_the_log_and_the_source(nifi: NiFiServer, s
     assert "traceparent" not in line
 
 
-def test_trace_of_a_message_that_fails_stands_in_the_log(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_trace_of_a_failed_message_is_logged(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(HEADER, dataset="traced")
     traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     source.failures[source.path_of(message)] = (99, HTTPStatus.GONE)
@@ -59,7 +59,7 @@ def test_trace_of_a_message_that_fails_stands_in_the_log(nifi: NiFiServer, sourc
     assert f"traceparent={traceparent}" in nifi.wait_failed(message, "source_failed")
 
 
-def test_chunk_without_rows_and_even_without_bytes_lands(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_empty_chunks_land(nifi: NiFiServer, source: FakeChunkSource) -> None:
     messages = {content: source.offer(content, dataset="empty") for content in (HEADER, b"")}
     for message in messages.values():
         nifi.send(message)
@@ -67,7 +67,7 @@ def test_chunk_without_rows_and_even_without_bytes_lands(nifi: NiFiServer, sourc
     assert {nifi.wait_landed(message) for message in messages.values()} == {HEADER, b""}
 
 
-def test_chunk_above_the_threshold_goes_in_parts(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_large_chunk_is_a_multipart_upload(nifi: NiFiServer, source: FakeChunkSource) -> None:
     content = _content(101 * BYTES_PER_MB)
     message = source.offer(content, dataset="parts")
 
@@ -91,7 +91,7 @@ def test_many_chunks_land_each_once(nifi: NiFiServer, source: FakeChunkSource) -
     assert all(source.hits[source.path_of(message)] == 1 for message in messages)
 
 
-def test_same_message_again_leaves_the_same_object(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_repeated_message_leaves_the_same_object(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(HEADER + b"1,x\r\n", dataset="twice")
 
     nifi.send(message)
@@ -102,7 +102,7 @@ def test_same_message_again_leaves_the_same_object(nifi: NiFiServer, source: Fak
     assert nifi.wait_landed(message) == HEADER + b"1,x\r\n"
 
 
-def test_sender_has_no_say_in_who_may_read_the_object(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_sender_cannot_set_object_permissions(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(HEADER + b"1,x\r\n", dataset="grants")
     wishes = {"s3.permissions.cannedacl": "public-read", "s3.permissions.full.users": "them", "s3.owner": "them"}
     body = flowfile_v3(message.to_bytes(), wishes)
@@ -114,7 +114,7 @@ def test_sender_has_no_say_in_who_may_read_the_object(nifi: NiFiServer, source: 
     assert {name for name in ("s3.permissions", "s3.owner", "them", "public-read") if name in landing} == set()
 
 
-def test_content_that_differs_is_fetched_again_and_never_stored(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_mismatching_content_is_retried_and_not_stored(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(HEADER + b"1,x\r\n", dataset="tampered")
     source.contents[source.path_of(message)] = HEADER + b"1,y\r\n"
 
@@ -126,7 +126,7 @@ def test_content_that_differs_is_fetched_again_and_never_stored(nifi: NiFiServer
     assert not nifi.has_object(message)
 
 
-def test_content_that_was_damaged_once_lands_whole(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_content_damaged_once_lands_after_a_retry(nifi: NiFiServer, source: FakeChunkSource) -> None:
     content = HEADER + b"1,x\r\n"
     message = source.offer(content, dataset="damaged")
     path = source.path_of(message)
@@ -138,7 +138,7 @@ def test_content_that_was_damaged_once_lands_whole(nifi: NiFiServer, source: Fak
 
 
 @pytest.mark.parametrize("status", [HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.INTERNAL_SERVER_ERROR])
-def test_source_that_refuses_is_asked_again_then_given_up(
+def test_refusing_source_is_retried_and_then_fails(
     nifi: NiFiServer, source: FakeChunkSource, status: HTTPStatus
 ) -> None:
     message = source.offer(HEADER, dataset="refused")
@@ -151,7 +151,7 @@ def test_source_that_refuses_is_asked_again_then_given_up(
     assert not nifi.has_object(message)
 
 
-def test_source_that_recovers_is_fetched(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_recovered_source_is_fetched(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(HEADER, dataset="recovers")
     source.failures[source.path_of(message)] = (2, HTTPStatus.NOT_FOUND)
 
@@ -160,7 +160,7 @@ def test_source_that_recovers_is_fetched(nifi: NiFiServer, source: FakeChunkSour
     assert nifi.wait_landed(message) == HEADER
 
 
-def test_transfer_that_breaks_off_is_done_again(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_interrupted_transfer_is_retried(nifi: NiFiServer, source: FakeChunkSource) -> None:
     content = _content(3 * BYTES_PER_MB)
     message = source.offer(content, dataset="broken")
     source.broken[source.path_of(message)] = 2
@@ -195,9 +195,7 @@ def test_redirect_is_not_followed(nifi: NiFiServer, source: FakeChunkSource) -> 
     ],
     ids=str,
 )
-def test_message_that_the_pipeline_never_sends_is_refused(
-    nifi: NiFiServer, source: FakeChunkSource, wrong: dict[str, str | None]
-) -> None:
+def test_invalid_message_is_refused(nifi: NiFiServer, source: FakeChunkSource, wrong: dict[str, str | None]) -> None:
     message = source.offer(HEADER)
     body = {**json.loads(message.to_bytes()), **wrong}
 
@@ -208,7 +206,7 @@ def test_message_that_the_pipeline_never_sends_is_refused(
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b'{"upload_id": 1}', b"id,text\r\n1,x\r\n"])
-def test_body_that_is_no_message_goes_to_the_failure_path(nifi: NiFiServer, body: bytes) -> None:
+def test_invalid_body_goes_to_the_failure_path(nifi: NiFiServer, body: bytes) -> None:
     before = len(nifi.logged("failure.reason=invalid_message"))
 
     nifi.post(body)
@@ -217,7 +215,7 @@ def test_body_that_is_no_message_goes_to_the_failure_path(nifi: NiFiServer, body
     wait_until(lambda: nifi.status().queued_count == 0, what="nothing of it stays queued", deadline_s=20)
 
 
-def test_chunks_wait_while_s3_is_down_and_land_when_it_is_back(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_chunks_are_queued_while_s3_is_down(nifi: NiFiServer, source: FakeChunkSource) -> None:
     messages = [source.offer(_content(10_000, seed=i), dataset="patient") for i in range(5)]
     nifi.minio.stop()
     try:
@@ -234,7 +232,7 @@ def test_chunks_wait_while_s3_is_down_and_land_when_it_is_back(nifi: NiFiServer,
         assert hashlib.sha256(nifi.wait_landed(message)).hexdigest() == message.sha256
 
 
-def test_chunk_outlives_a_kill_of_nifi_while_s3_is_down(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_queued_chunk_survives_a_kill_of_nifi(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(_content(10_000), dataset="survivor")
     nifi.minio.stop()
     try:
@@ -249,7 +247,7 @@ def test_chunk_outlives_a_kill_of_nifi_while_s3_is_down(nifi: NiFiServer, source
     assert hashlib.sha256(nifi.wait_landed(message)).hexdigest() == message.sha256
 
 
-def test_wrong_credentials_are_loud_and_lose_nothing(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_wrong_credentials_are_logged_and_lose_no_chunk(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(_content(10_000), dataset="locked-out")
     right = nifi.parameters()
     nifi.deploy(parameters={**right, "s3.secret.key": "wrong"})

@@ -1,4 +1,4 @@
-"""What PutS3Object tells of its work, be it Apache's or the stand-in: observed on Apache's 2.3.0, held for both."""
+"""The contract of PutS3Object: observed on Apache's 2.3.0, and tested on Apache's NAR or the stand-in."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ GIVES_UP = {**QUICK, "Put the object": {**QUICK["Put the object"], "retryCount":
 
 @pytest.fixture
 def giving_up(nifi: NiFiServer) -> Iterator[NiFiServer]:
-    """Give NiFi with an S3 step that gives up, so that its failure attributes come to light."""
+    """Return NiFi with limited S3 retries, so that the failure attributes can be seen."""
     try:
         nifi.deploy(scheduling=GIVES_UP)
         yield nifi
@@ -88,7 +88,7 @@ def _landed(nifi: NiFiServer, message: ChunkMessage) -> dict[str, str]:
     return _attributes(nifi.wait_logged("s3.etag=", f"chunk.upload_id={message.upload_id}")[0])
 
 
-def test_one_part_is_described(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_single_part_upload_sets_attributes(nifi: NiFiServer, source: FakeChunkSource) -> None:
     content = b"id\n1\n"
     message = source.offer(content, dataset="contract")
 
@@ -103,7 +103,7 @@ def test_one_part_is_described(nifi: NiFiServer, source: FakeChunkSource) -> Non
     assert told["s3.url"] == f"{nifi.minio.endpoint}/raw/contract/{message.filename}"
 
 
-def test_parts_are_described(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_multipart_upload_sets_attributes(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(bytes(110 * BYTES_PER_MB), dataset="contract")
 
     nifi.send(message)
@@ -122,7 +122,7 @@ def test_parts_are_described(nifi: NiFiServer, source: FakeChunkSource) -> None:
     ],
     ids=["bucket", "secret"],
 )
-def test_refusal_of_s3_is_described(
+def test_s3_refusal_sets_attributes(
     giving_up: NiFiServer, source: FakeChunkSource, wrong: dict[str, str], status: str, code: str
 ) -> None:
     giving_up.deploy(parameters={**giving_up.parameters(), **wrong}, scheduling=GIVES_UP)
@@ -137,7 +137,7 @@ def test_refusal_of_s3_is_described(
     assert not {"s3.bucket", "s3.etag"} & told.keys()
 
 
-def test_s3_that_is_away_is_described(giving_up: NiFiServer, source: FakeChunkSource) -> None:
+def test_unavailable_s3_sets_attributes(giving_up: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(b"id\n1\n", dataset="contract")
     giving_up.minio.stop()
     try:
@@ -150,7 +150,7 @@ def test_s3_that_is_away_is_described(giving_up: NiFiServer, source: FakeChunkSo
     assert not {"s3.statusCode", "s3.errorCode"} & told.keys()
 
 
-def test_given_encryption_is_asked_for(giving_up: NiFiServer, source: FakeChunkSource) -> None:
+def test_encryption_is_requested(giving_up: NiFiServer, source: FakeChunkSource) -> None:
     encrypted = {**giving_up.parameters(), "s3.server.side.encryption": "AES256"}
     giving_up.deploy(parameters=encrypted, scheduling=GIVES_UP)
     message = source.offer(b"id\n1\n", dataset="contract")
@@ -210,7 +210,7 @@ def test_allowable_values_are_apaches(nifi: NiFiServer) -> None:
         ("upload-id", ""),
     ],
 )
-def test_value_that_apaches_refuses_is_refused(
+def test_value_refused_by_apaches_processor_is_refused(
     deployed_again: NiFiServer, tmp_path: Path, name: str, value: str
 ) -> None:
     flow = load_flow()

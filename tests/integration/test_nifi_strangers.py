@@ -1,4 +1,4 @@
-"""Whoever reaches ListenHTTP can post anything: nothing of it is written under a key that the uploader did not give."""
+"""Anyone who reaches ListenHTTP can post anything, but the flow writes only under keys that the uploader sent."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ def _keys(nifi: NiFiServer) -> set[str]:
     return {entry["Key"] for page in pages for entry in page.get("Contents", [])}
 
 
-def test_own_upload_under_the_name_of_a_landed_chunk_overwrites_nothing(
-    nifi: NiFiServer, source: FakeChunkSource
-) -> None:
+def test_forged_message_cannot_overwrite_a_landed_chunk(nifi: NiFiServer, source: FakeChunkSource) -> None:
     victim, own = source.offer(ROWS, dataset="victim"), source.offer(FORGED, dataset="attacker")
     nifi.send(victim)
     assert nifi.wait_landed(victim) == ROWS
@@ -70,7 +68,7 @@ def test_own_upload_under_the_name_of_a_landed_chunk_overwrites_nothing(
     ],
     ids=str,
 )
-def test_message_that_differs_from_the_uploaders_answer_writes_nothing(
+def test_message_that_contradicts_the_response_writes_nothing(
     nifi: NiFiServer, source: FakeChunkSource, changes: dict[str, Any]
 ) -> None:
     own = source.offer(FORGED, dataset="attacker")
@@ -83,7 +81,7 @@ def test_message_that_differs_from_the_uploaders_answer_writes_nothing(
     assert _keys(nifi) == before
 
 
-def test_uploader_that_names_no_key_gets_nothing_written(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_response_without_a_key_writes_nothing(nifi: NiFiServer, source: FakeChunkSource) -> None:
     for header in (HEADER_OBJECT_KEY, HEADER_SHA256, HEADER_SIZE_BYTES):
         message = source.offer(ROWS, dataset="silent")
         del source.headers[source.path_of(message)][header.lower()]
@@ -94,7 +92,7 @@ def test_uploader_that_names_no_key_gets_nothing_written(nifi: NiFiServer, sourc
         assert not nifi.has_object(message)
 
 
-def test_headers_of_the_source_count_in_any_case(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_response_headers_are_case_insensitive(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(ROWS, dataset="case")
     headers = source.headers[source.path_of(message)]
     source.headers[source.path_of(message)] = {name.title(): value for name, value in headers.items()}
@@ -104,9 +102,7 @@ def test_headers_of_the_source_count_in_any_case(nifi: NiFiServer, source: FakeC
     assert nifi.wait_landed(message) == ROWS
 
 
-def test_address_of_another_chunk_than_the_message_names_is_not_fetched(
-    nifi: NiFiServer, source: FakeChunkSource
-) -> None:
+def test_url_of_another_chunk_is_not_fetched(nifi: NiFiServer, source: FakeChunkSource) -> None:
     own, other = source.offer(FORGED, dataset="attacker"), source.offer(ROWS, dataset="victim")
     addresses = [
         other.api_endpoint,
@@ -128,7 +124,7 @@ def test_address_of_another_chunk_than_the_message_names_is_not_fetched(
     assert not source.hits
 
 
-def test_content_type_is_csv_whatever_the_message_says(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_content_type_is_always_csv(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(b"<script>alert(1)</script>\r\n", dataset="page")
 
     nifi.post(_forged(message, content_type="text/html"))
@@ -138,7 +134,7 @@ def test_content_type_is_csv_whatever_the_message_says(nifi: NiFiServer, source:
     assert head["ContentType"] == "text/csv"
 
 
-def test_attributes_that_came_along_are_dropped(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_packaged_attributes_are_dropped(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(ROWS, dataset="laden")
     source.contents[source.path_of(message)] = FORGED
     foreign = {
@@ -163,9 +159,7 @@ def test_attributes_that_came_along_are_dropped(nifi: NiFiServer, source: FakeCh
     assert "victim" not in line
 
 
-def test_object_key_of_a_packaged_flowfile_does_not_stand_in_for_the_uploaders(
-    nifi: NiFiServer, source: FakeChunkSource
-) -> None:
+def test_packaged_object_key_does_not_replace_the_uploaders(nifi: NiFiServer, source: FakeChunkSource) -> None:
     own = source.offer(FORGED, dataset="attacker")
     source.headers[source.path_of(own)] = {}
     foreign = {
@@ -180,7 +174,7 @@ def test_object_key_of_a_packaged_flowfile_does_not_stand_in_for_the_uploaders(
     assert object_key("victim", own.filename) not in _keys(nifi)
 
 
-def test_gzip_bomb_is_refused_before_it_is_read(nifi: NiFiServer, source: FakeChunkSource) -> None:
+def test_gzip_bomb_is_refused_before_decompression(nifi: NiFiServer, source: FakeChunkSource) -> None:
     before = len(nifi.logged("failure.reason=invalid_message"))
     blanks = gzip.compress(b" " * (200 * BYTES_PER_MB), compresslevel=9)
     assert len(blanks) < BYTES_PER_MB
@@ -223,7 +217,7 @@ def test_gzip_bomb_is_refused_before_it_is_read(nifi: NiFiServer, source: FakeCh
     ],
     ids=lambda body: repr(body[:24]),
 )
-def test_odd_body_neither_stays_nor_stops_the_flow(nifi: NiFiServer, body: bytes) -> None:
+def test_odd_body_does_not_block_the_flow(nifi: NiFiServer, body: bytes) -> None:
     before = len(nifi.logged("failure.reason=invalid_message"))
 
     nifi.post(body)

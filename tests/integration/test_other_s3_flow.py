@@ -11,13 +11,13 @@ from typing import cast
 import pytest
 
 from tests.integration.test_nifi_flow import (  # noqa: F401  pytest finds them here
-    test_chunk_above_the_threshold_goes_in_parts,
-    test_chunk_lands_byte_identical_with_its_proof,
-    test_chunk_without_rows_and_even_without_bytes_lands,
-    test_content_that_differs_is_fetched_again_and_never_stored,
+    test_chunk_lands_unchanged_with_its_metadata,
+    test_empty_chunks_land,
+    test_large_chunk_is_a_multipart_upload,
     test_many_chunks_land_each_once,
-    test_same_message_again_leaves_the_same_object,
-    test_wrong_credentials_are_loud_and_lose_nothing,
+    test_mismatching_content_is_retried_and_not_stored,
+    test_repeated_message_leaves_the_same_object,
+    test_wrong_credentials_are_logged_and_lose_no_chunk,
 )
 from tests.support.nifi.server import NiFiServer
 from tests.support.s3.seaweedfs import SeaweedServer, running_seaweedfs

@@ -46,15 +46,13 @@ def test_batches_with_the_same_first_and_last_chunk_have_different_run_ids(
     assert first.runs[0].run_id != again.runs[0].run_id
 
 
-def test_same_batch_delivered_again_has_the_same_run_ids(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
+def test_redelivered_batch_has_the_same_run_ids(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
     records = records_of(fake_uploader.add_upload(A, chunks=3), offset=4)
     runs = [group_records(records, allowed=allowed, bucket="raw").runs for _ in range(2)]
     assert runs[0] == runs[1]
 
 
-def test_other_messages_at_the_same_offsets_have_other_run_ids(
-    fake_uploader: FakeUploader, allowed: AllowedHosts
-) -> None:
+def test_messages_of_a_recreated_topic_have_other_run_ids(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
     """Offsets start again when a topic is recreated. A run of the old topic must not be mistaken for this one."""
     (message,) = fake_uploader.add_upload(A)
     again = message.model_copy(update={"published_at": message.published_at + timedelta(minutes=30)})
@@ -74,7 +72,7 @@ def test_other_messages_at_the_same_offsets_have_other_run_ids(
     ],
 )
 @pytest.mark.parametrize("forged_first", [True, False])
-def test_forged_message_displaces_no_real_one(
+def test_forged_message_does_not_replace_the_real_one(
     fake_uploader: FakeUploader, allowed: AllowedHosts, forgery: dict[str, object], forged_first: bool
 ) -> None:
     (real,) = fake_uploader.add_upload(A)
@@ -84,7 +82,7 @@ def test_forged_message_displaces_no_real_one(
     assert real in unpack_messages(run.conf)
 
 
-def test_invalid_message_does_not_hold_up_the_others(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
+def test_invalid_message_does_not_block_others(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
     good = records_of(fake_uploader.add_upload(A), offset=6)
     bad = Record(topic="t", partition=0, offset=5, key=None, value=b"\x00")
     last = Record(topic="t", partition=2, offset=9, key=None, value=None)
@@ -97,7 +95,7 @@ def test_invalid_message_does_not_hold_up_the_others(fake_uploader: FakeUploader
     assert batch.offsets == {0: 7, 2: 10}
 
 
-def test_message_of_an_upload_that_nobody_has_is_rejected_with_the_reason(
+def test_message_of_an_unknown_upload_is_rejected_with_the_reason(
     fake_uploader: FakeUploader, allowed: AllowedHosts
 ) -> None:
     (known,), (strange,) = fake_uploader.add_upload(A), fake_uploader.add_upload(B)
@@ -122,7 +120,7 @@ def test_message_of_an_upload_that_nobody_has_is_rejected_with_the_reason(
     assert fake_uploader.url in reason
 
 
-def test_nobody_is_asked_when_nothing_is_valid(allowed: AllowedHosts) -> None:
+def test_no_lookup_without_valid_messages(allowed: AllowedHosts) -> None:
     def find_unknown(messages: list[ChunkMessage]) -> set[str]:
         raise AssertionError(messages)
 
@@ -130,7 +128,7 @@ def test_nobody_is_asked_when_nothing_is_valid(allowed: AllowedHosts) -> None:
     assert group_records([record], allowed=allowed, bucket="raw", find_unknown=find_unknown).valid_count == 0
 
 
-def test_message_that_breaks_our_own_code_is_rejected_and_holds_up_no_other(
+def test_message_that_crashes_validation_is_rejected_and_does_not_block_others(
     fake_uploader: FakeUploader, allowed: AllowedHosts
 ) -> None:
     one, two = fake_uploader.add_upload(A, chunks=2)
@@ -147,7 +145,7 @@ def test_message_that_breaks_our_own_code_is_rejected_and_holds_up_no_other(
     assert batch.offsets == {0: 2}
 
 
-def test_chunk_announced_twice_in_a_batch_is_carried_once(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
+def test_duplicate_message_is_dropped(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
     messages = fake_uploader.add_upload(A, chunks=2)
     batch = group_records(records_of([*messages, messages[0]]), allowed=allowed, bucket="raw")
     assert batch.runs[0].run_id.startswith(f"{A}-0-0-2-")
@@ -155,9 +153,7 @@ def test_chunk_announced_twice_in_a_batch_is_carried_once(fake_uploader: FakeUpl
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
-def test_chunk_announced_under_two_addresses_is_carried_once_as_it_was_last(
-    fake_uploader: FakeUploader, newest_first: bool
-) -> None:
+def test_newest_address_of_a_chunk_is_kept(fake_uploader: FakeUploader, newest_first: bool) -> None:
     """Records are in the order of their arrival, which can differ from the order of the announcements."""
     (old,) = fake_uploader.add_upload(A)
     new = old.model_copy(
@@ -179,7 +175,7 @@ def test_note_names_dataset_chunks_and_upload(fake_uploader: FakeUploader, allow
     assert batch.runs[0].note == f"Dataset flights, chunks 1-2, 4 of 5: 6 rows, 0.0 MiB. Upload {A}"
 
 
-def test_conf_gives_the_messages_back_and_holds_shared_fields_once(fake_uploader: FakeUploader) -> None:
+def test_conf_round_trip_keeps_messages_and_stores_shared_fields_once(fake_uploader: FakeUploader) -> None:
     messages = fake_uploader.add_upload(A, chunks=40)
     conf = json.loads(json.dumps(pack_messages(messages)))
     assert unpack_messages(conf) == messages
@@ -193,12 +189,12 @@ def test_conf_keeps_a_shared_field_that_differs(fake_uploader: FakeUploader) -> 
 
 
 @pytest.mark.parametrize("conf", [{}, {"upload_id": A, "common": {}, "chunks": []}, {"common": {}, "chunks": [{}]}])
-def test_conf_of_another_form_is_refused(conf: dict[str, object]) -> None:
+def test_malformed_conf_is_refused(conf: dict[str, object]) -> None:
     with pytest.raises(InvalidMessageError, match="conf"):
         unpack_messages(conf)
 
 
-def test_conf_that_names_another_upload_is_refused(fake_uploader: FakeUploader) -> None:
+def test_conf_with_another_upload_id_is_refused(fake_uploader: FakeUploader) -> None:
     conf = pack_messages(fake_uploader.add_upload(A)) | {"upload_id": B}
     with pytest.raises(InvalidMessageError, match="upload_id"):
         unpack_messages(conf)
@@ -207,5 +203,5 @@ def test_conf_that_names_another_upload_is_refused(fake_uploader: FakeUploader) 
 @pytest.mark.parametrize(
     ("ids", "text"), [([], ""), ([4], "4"), ([1, 2, 3], "1-3"), ([7, 3, 1, 2], "1-3, 7"), ([1, 3, 5], "1, 3, 5")]
 )
-def test_chunk_ids_are_written_as_ranges(ids: list[int], text: str) -> None:
+def test_chunk_ids_are_formatted_as_ranges(ids: list[int], text: str) -> None:
     assert describe_chunks(ids) == text

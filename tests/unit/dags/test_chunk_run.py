@@ -69,14 +69,14 @@ def test_only_missing_chunks_are_sent_and_reported(
     assert fake_uploader.states_of(UPLOAD) == [ChunkState.RELAYED, ChunkState.ANNOUNCED, ChunkState.RELAYED]
 
 
-def test_nothing_missing_needs_no_nifi(fake_uploader: FakeUploader, fake_nifi: FakeNiFi) -> None:
+def test_no_missing_chunks_do_not_call_nifi(fake_uploader: FakeUploader, fake_nifi: FakeNiFi) -> None:
     run = run_of(fake_uploader, fake_uploader.add_upload(UPLOAD))
     fake_nifi.counts["invalidCount"] = 1
     relay(run, [], nifi=nifi_client(fake_nifi), uploader=open_uploader(run))
     assert fake_nifi.requests == []
 
 
-def test_nothing_is_sent_to_a_group_that_is_not_ready(fake_uploader: FakeUploader, fake_nifi: FakeNiFi) -> None:
+def test_no_message_is_sent_to_a_group_that_is_not_ready(fake_uploader: FakeUploader, fake_nifi: FakeNiFi) -> None:
     run = run_of(fake_uploader, fake_uploader.add_upload(UPLOAD))
     fake_nifi.counts["stoppedCount"] = 1
     with pytest.raises(NiFiNotReadyError):
@@ -94,7 +94,7 @@ def test_nothing_is_sent_to_a_group_that_is_not_ready(fake_uploader: FakeUploade
         {"row_start": 2, "row_end": 3},
     ],
 )
-def test_message_that_contradicts_the_manifest_is_refused_by_name_and_the_others_are_not(
+def test_only_messages_that_contradict_the_manifest_are_refused(
     fake_uploader: FakeUploader, caplog: pytest.LogCaptureFixture, forgery: dict[str, object]
 ) -> None:
     real = fake_uploader.add_upload(UPLOAD, chunks=2)
@@ -133,7 +133,7 @@ FORGERIES: dict[str, object] = {
 }
 
 
-def test_no_field_of_a_message_is_left_uncompared() -> None:
+def test_every_message_field_is_compared() -> None:
     assert FORGERIES.keys() | NOT_IN_MANIFEST == ChunkMessage.model_fields.keys()
 
 
@@ -149,7 +149,7 @@ def test_message_with_one_forged_field_is_refused(
 
 
 @pytest.mark.parametrize("moved_chunk", [1, 2])
-def test_uploader_is_asked_at_the_address_of_the_newest_message(fake_uploader: FakeUploader, moved_chunk: int) -> None:
+def test_uploader_address_is_that_of_the_newest_message(fake_uploader: FakeUploader, moved_chunk: int) -> None:
     messages = fake_uploader.add_upload(UPLOAD, chunks=2)
     before = [
         message.model_copy(update={"api_endpoint": f"http://gone:1/chunks/{UPLOAD}/{message.chunk_id}/download"})
@@ -178,7 +178,7 @@ def test_chunk_announced_twice_is_relayed_once(
     assert fake_nifi.received == [again]
 
 
-def test_chunk_of_another_dataset_or_of_none_is_refused(fake_uploader: FakeUploader) -> None:
+def test_chunk_of_another_dataset_is_refused(fake_uploader: FakeUploader) -> None:
     fake_uploader.add_upload(UPLOAD)
     elsewhere = FakeUploader()
     elsewhere.close()
@@ -192,13 +192,13 @@ def test_chunk_of_another_dataset_or_of_none_is_refused(fake_uploader: FakeUploa
         elsewhere.messages.clear()
 
 
-def test_two_messages_of_one_chunk_are_one_chunk_to_wait_for(fake_uploader: FakeUploader) -> None:
+def test_two_messages_of_a_chunk_expect_one_object(fake_uploader: FakeUploader) -> None:
     (message,) = fake_uploader.add_upload(UPLOAD)
     run = run_of(fake_uploader, [message, message.model_copy(update={"encoding": "latin-1"})])
     assert run.expected == [ExpectedChunk.of(message)]
 
 
-def test_retry_sends_only_what_this_run_has_not_relayed(
+def test_retry_omits_chunks_relayed_by_this_run(
     fake_uploader: FakeUploader, fake_nifi: FakeNiFi, moto_store: ObjectStore
 ) -> None:
     messages = fake_uploader.add_upload(UPLOAD, chunks=4)
@@ -232,7 +232,7 @@ def test_last_of_two_runs_publishes_the_manifest(fake_uploader: FakeUploader, mo
     assert published == [None, MANIFEST_KEY]
 
 
-def test_two_runs_that_end_at_once_both_publish_the_same(fake_uploader: FakeUploader, moto_store: ObjectStore) -> None:
+def test_concurrent_runs_publish_the_same_manifest(fake_uploader: FakeUploader, moto_store: ObjectStore) -> None:
     messages = fake_uploader.add_upload(UPLOAD, chunks=2)
     runs = [run_of(fake_uploader, [message]) for message in messages]
     for run, message in zip(runs, messages, strict=True):

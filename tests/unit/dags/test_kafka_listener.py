@@ -67,7 +67,7 @@ def mock_cluster() -> Iterator[tuple[Producer, str]]:
     producer.flush(10)
 
 
-def test_record_whose_header_name_is_not_utf_8_is_read_without_headers_and_holds_up_none(
+def test_headers_are_ignored_if_a_name_is_not_utf_8(
     mock_cluster: tuple[Producer, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     producer, bootstrap = mock_cluster

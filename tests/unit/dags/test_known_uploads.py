@@ -37,7 +37,7 @@ class OddUploader(FakeServer):
         return self.odd
 
 
-def test_upload_that_nobody_has_is_unknown(fake_uploader: FakeUploader, message: ChunkMessage) -> None:
+def test_upload_without_an_uploader_is_unknown(fake_uploader: FakeUploader, message: ChunkMessage) -> None:
     assert find_unknown([message, of(message, STRANGE, address=fake_uploader.url)]) == {STRANGE}
 
 
@@ -46,20 +46,20 @@ def test_deleted_upload_is_known(fake_uploader: FakeUploader, message: ChunkMess
     assert find_unknown([message]) == set()
 
 
-def test_batch_asks_once(fake_uploader: FakeUploader, message: ChunkMessage) -> None:
+def test_batch_needs_one_lookup(fake_uploader: FakeUploader, message: ChunkMessage) -> None:
     strangers = [f"{number:032x}" for number in range(499)]
     messages = [of(message, upload_id, address=fake_uploader.url) for upload_id in strangers]
     assert find_unknown([message, *messages, *messages]) == set(strangers)
     assert [(method, path) for method, path, _ in fake_uploader.requests] == [("POST", "/uploads/known")]
 
 
-def test_more_ids_than_one_lookup_takes_are_asked_in_parts(fake_uploader: FakeUploader, message: ChunkMessage) -> None:
+def test_many_ids_are_looked_up_in_parts(fake_uploader: FakeUploader, message: ChunkMessage) -> None:
     strangers = [f"{number:032x}" for number in range(1200)]
     assert find_unknown([of(message, i, address=fake_uploader.url) for i in strangers]) == set(strangers)
     assert [len(json.loads(body)["upload_ids"]) for _, _, body in fake_uploader.requests] == [500, 500, 200]
 
 
-def test_uploader_that_is_away_leaves_its_messages_in(message: ChunkMessage, fake_uploader: FakeUploader) -> None:
+def test_unavailable_uploader_keeps_its_messages(message: ChunkMessage, fake_uploader: FakeUploader) -> None:
     away = f"http://127.0.0.1:{free_ports(1)[0]}"
     other = "c" * 32
     messages = [of(message, STRANGE, address=away), of(message, other, address=fake_uploader.url)]
@@ -69,17 +69,17 @@ def test_uploader_that_is_away_leaves_its_messages_in(message: ChunkMessage, fak
 @pytest.mark.parametrize(
     "answer", [(404, {}), (500, {}), (200, {}), (200, []), (200, {"known": None}), (200, b"<html>"), (307, {})], ids=str
 )
-def test_odd_answer_leaves_the_messages_in(message: ChunkMessage, answer: Answer) -> None:
+def test_invalid_response_keeps_the_messages(message: ChunkMessage, answer: Answer) -> None:
     with OddUploader(answer).running() as odd:
         assert find_unknown([of(message, STRANGE, address=odd.url)]) == set()
 
 
-def test_upload_that_one_of_its_addresses_knows_is_known(fake_uploader: FakeUploader, message: ChunkMessage) -> None:
+def test_upload_known_at_one_address_is_known(fake_uploader: FakeUploader, message: ChunkMessage) -> None:
     with FakeUploader().running() as other:
         assert find_unknown([message, of(message, KNOWN, address=other.url)]) == set()
 
 
-def test_number_of_addresses_asked_is_bounded(fake_uploader: FakeUploader, message: ChunkMessage) -> None:
+def test_number_of_queried_addresses_is_limited(fake_uploader: FakeUploader, message: ChunkMessage) -> None:
     bogus = [f"http://127.0.0.1:{port}" for port in free_ports(MAX_UPLOADERS + 4)]
     messages = [of(message, f"{n:032x}", address=address) for n, address in enumerate(bogus)]
     honest = [message, of(message, STRANGE, address=fake_uploader.url)]

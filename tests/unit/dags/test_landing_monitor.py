@@ -50,7 +50,7 @@ def monitor(fake_uploader: FakeUploader, fake_store: FakeStore) -> LandingMonito
     )
 
 
-def test_each_chunk_is_reported_when_it_is_there(
+def test_each_landed_chunk_is_reported(
     monitor: LandingMonitor, fake_store: FakeStore, fake_uploader: FakeUploader
 ) -> None:
     assert monitor.check() == 0
@@ -60,7 +60,7 @@ def test_each_chunk_is_reported_when_it_is_there(
     assert [chunk.chunk_id for chunk in monitor.pending] == [2]
 
 
-def test_store_that_is_away_is_no_end_but_the_reason(monitor: LandingMonitor, fake_store: FakeStore) -> None:
+def test_unavailable_store_leaves_chunks_pending(monitor: LandingMonitor, fake_store: FakeStore) -> None:
     fake_store.unavailable = True
     assert monitor.check() == 0
     assert all("connection refused" in line for line in monitor.describe_missing())
@@ -69,7 +69,7 @@ def test_store_that_is_away_is_no_end_but_the_reason(monitor: LandingMonitor, fa
     assert monitor.pending == []
 
 
-def test_uploader_that_does_not_answer_leaves_the_chunk_pending(
+def test_unavailable_uploader_leaves_the_chunk_pending(
     monitor: LandingMonitor, fake_store: FakeStore, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_store.there = {1, 2, 3}
@@ -80,7 +80,7 @@ def test_uploader_that_does_not_answer_leaves_the_chunk_pending(
     assert monitor.check() == 3
 
 
-def test_chunks_of_an_upload_deleted_meanwhile_are_not_waited_for(
+def test_chunks_of_a_deleted_upload_are_not_pending(
     monitor: LandingMonitor, fake_store: FakeStore, fake_uploader: FakeUploader
 ) -> None:
     fake_store.there = {1, 2, 3}
@@ -89,13 +89,13 @@ def test_chunks_of_an_upload_deleted_meanwhile_are_not_waited_for(
     assert monitor.pending == []
 
 
-def test_refused_evidence_is_an_error_at_once(monitor: LandingMonitor, fake_store: FakeStore) -> None:
+def test_refused_evidence_is_an_error(monitor: LandingMonitor, fake_store: FakeStore) -> None:
     fake_store.there, fake_store.sha256 = {1}, "0" * 64
     with pytest.raises(StateRefusedError, match="evidence_mismatch"):
         monitor.check()
 
 
-def test_given_up_chunks_are_reported_as_failed_with_the_reason(
+def test_pending_chunks_are_reported_as_failed_with_the_reason(
     monitor: LandingMonitor, fake_store: FakeStore, fake_uploader: FakeUploader
 ) -> None:
     fake_store.there = {2}
@@ -111,14 +111,14 @@ def test_given_up_chunks_are_reported_as_failed_with_the_reason(
     assert fake_uploader.given_up_of[UPLOAD, 1] == message.published_at.isoformat(), "there may be a newer one"
 
 
-def test_giving_up_goes_on_when_the_uploader_is_away(
+def test_unavailable_uploader_does_not_stop_the_failure(
     monitor: LandingMonitor, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fake_uploader, "answer", lambda *_: (500, {}))
     assert len(monitor.report_failed()) == 3
 
 
-def test_uploader_that_is_away_is_asked_once_a_look(
+def test_unavailable_uploader_is_called_once_per_check(
     monitor: LandingMonitor, fake_store: FakeStore, fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half a minute for each of 500 chunks would be hours, past every deadline."""
@@ -132,7 +132,7 @@ def test_uploader_that_is_away_is_asked_once_a_look(
     assert len(fake_uploader.requests) == 1
 
 
-def test_refused_failure_of_one_chunk_does_not_keep_the_others_from_being_reported(
+def test_refused_report_of_one_chunk_does_not_stop_the_others(
     monitor: LandingMonitor, fake_uploader: FakeUploader
 ) -> None:
     fake_uploader.states[UPLOAD, 1] = ChunkState.LANDED
@@ -141,7 +141,7 @@ def test_refused_failure_of_one_chunk_does_not_keep_the_others_from_being_report
 
 
 @pytest.mark.parametrize("forgotten", [True, False])
-def test_deleted_upload_is_not_given_up_but_gone(
+def test_deleted_upload_is_not_reported_as_failed(
     monitor: LandingMonitor, fake_uploader: FakeUploader, forgotten: bool
 ) -> None:
     if forgotten:
@@ -152,7 +152,7 @@ def test_deleted_upload_is_not_given_up_but_gone(
         monitor.report_failed()
 
 
-def test_missing_chunks_fail_the_task_by_name() -> None:
+def test_missing_chunks_fail_the_task() -> None:
     with pytest.raises(ChunksNotLandedError, match="chunk 7"):
         raise_if_missing(["chunk 7 (k): the object does not exist"], 600)
     raise_if_missing([], 600)

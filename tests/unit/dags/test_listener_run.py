@@ -36,7 +36,7 @@ class FakeTopic:
         )
 
 
-def test_reading_goes_on_past_dead_letters_to_the_end() -> None:
+def test_drain_continues_past_dead_letters() -> None:
     topic = FakeTopic(*[(0, 500)] * 20)
     drained = drain_past_dead_letters(topic.read, clock=lambda: topic.now)
     assert (drained.message_count, drained.dead_letter_count, drained.batch.runs) == (10_000, 10_000, [])
@@ -44,21 +44,21 @@ def test_reading_goes_on_past_dead_letters_to_the_end() -> None:
     assert topic.reads[:3] == [{}, {0: 500}, {0: 1000}]
 
 
-def test_valid_messages_end_the_reading() -> None:
+def test_valid_messages_end_the_drain() -> None:
     topic = FakeTopic((0, 500), (300, 200), (500, 0))
     drained = drain_past_dead_letters(topic.read, clock=lambda: topic.now)
     assert [run.run_id for run in drained.batch.runs] == ["r2"]
     assert drained.batch.offsets == {0: 1000}
 
 
-def test_few_valid_messages_among_dead_letters_wait_for_seconds_only() -> None:
+def test_few_valid_messages_shorten_the_deadline() -> None:
     topic = FakeTopic((1, 499), *[(0, 500)] * 100, read_s=1.0)
     drained = drain_past_dead_letters(topic.read, clock=lambda: topic.now)
     assert len(drained.batch.runs) == 1
     assert topic.now == 1 + DEADLINE_WITH_RUNS_S
 
 
-def test_dead_letters_alone_are_read_for_a_minute_at_most() -> None:
+def test_dead_letters_are_drained_for_up_to_a_minute() -> None:
     topic = FakeTopic(*[(0, 500)] * 1000, read_s=1.0)
     drained = drain_past_dead_letters(topic.read, clock=lambda: topic.now)
     assert topic.now == DEADLINE_S
@@ -66,14 +66,14 @@ def test_dead_letters_alone_are_read_for_a_minute_at_most() -> None:
     assert topic.deadlines[:2] == [DEADLINE_S, DEADLINE_S - 1], "the reads share one deadline"
 
 
-def test_batch_stays_bounded_when_every_read_has_some_valid_messages() -> None:
+def test_batch_size_is_limited() -> None:
     topic = FakeTopic(*[(200, 300)] * 100)
     drained = drain_past_dead_letters(topic.read, clock=lambda: topic.now)
     assert drained.batch.valid_count == 600 < DRAIN_MAX_MESSAGES * 2
     assert len(topic.reads) == 3
 
 
-def test_nothing_to_read_is_read_once() -> None:
+def test_empty_topic_is_read_once() -> None:
     topic = FakeTopic()
     assert drain_past_dead_letters(topic.read, clock=lambda: topic.now).message_count == 0
     assert len(topic.reads) == 1

@@ -32,13 +32,13 @@ def test_group_with_stopped_or_invalid_processors_is_not_ready(fake_nifi: FakeNi
         client_of(fake_nifi).check_ready()
 
 
-def test_missing_group_is_named_beside_those_that_are_there(fake_nifi: FakeNiFi) -> None:
+def test_missing_group_error_lists_the_existing_groups(fake_nifi: FakeNiFi) -> None:
     fake_nifi.group_name = "another"
     with pytest.raises(NiFiNotReadyError, match=r"csv-ingestion-raw-to-minio \(found: another\)"):
         client_of(fake_nifi).check_ready()
 
 
-def test_nifi_that_is_down_is_unreachable() -> None:
+def test_stopped_nifi_is_unreachable() -> None:
     fake = FakeNiFi()
     fake.close()
     client = client_of(fake)
@@ -48,13 +48,13 @@ def test_nifi_that_is_down_is_unreachable() -> None:
         client.send(b"{}")
 
 
-def test_message_is_posted_as_it_is(fake_nifi: FakeNiFi, fake_uploader: FakeUploader) -> None:
+def test_message_is_posted_unchanged(fake_nifi: FakeNiFi, fake_uploader: FakeUploader) -> None:
     (message,) = fake_uploader.add_upload(UPLOAD)
     client_of(fake_nifi).send(message.to_bytes())
     assert fake_nifi.requests == [("POST", "/csv-ingest", message.to_bytes())]
 
 
-def test_full_queue_and_restarted_listener_are_waited_out(fake_nifi: FakeNiFi, fake_uploader: FakeUploader) -> None:
+def test_full_queue_and_restarted_listener_are_retried(fake_nifi: FakeNiFi, fake_uploader: FakeUploader) -> None:
     (message,) = fake_uploader.add_upload(UPLOAD)
     waits: list[float] = []
     fake_nifi.listen_answers = [503, 500]
@@ -63,14 +63,14 @@ def test_full_queue_and_restarted_listener_are_waited_out(fake_nifi: FakeNiFi, f
     assert fake_nifi.received == [message]
 
 
-def test_queue_that_stays_full_is_given_up(fake_nifi: FakeNiFi) -> None:
+def test_queue_that_stays_full_is_an_error(fake_nifi: FakeNiFi) -> None:
     fake_nifi.listen_answers = [503] * 20
     with pytest.raises(NiFiUnreachableError, match="503"):
         client_of(fake_nifi).send(b"{}")
     assert len(fake_nifi.requests) == len(BUSY_WAITS_S) + 1
 
 
-def test_refused_message_is_no_success(fake_nifi: FakeNiFi) -> None:
+def test_refused_message_is_an_error(fake_nifi: FakeNiFi) -> None:
     fake_nifi.listen_answers = [405]
     with pytest.raises(NiFiNotReadyError, match="405") as caught:
         client_of(fake_nifi).send(b"{}")

@@ -21,9 +21,7 @@ def put(store: ObjectStore, message: ChunkMessage, content: bytes, sha256: str |
     store._client.put_object(Bucket="raw", Key=ExpectedChunk.of(message).key, Body=content, Metadata=metadata)
 
 
-def test_object_as_announced_has_no_fault_and_gives_evidence(
-    moto_store: ObjectStore, fake_uploader: FakeUploader
-) -> None:
+def test_matching_object_has_evidence_and_no_fault(moto_store: ObjectStore, fake_uploader: FakeUploader) -> None:
     (message,) = fake_uploader.add_upload(UPLOAD)
     put(moto_store, message, fake_uploader.contents[UPLOAD, 1])
     check = moto_store.check(ExpectedChunk.of(message))
@@ -52,7 +50,7 @@ def test_missing_short_and_foreign_objects_are_faults(moto_store: ObjectStore, f
     assert "not set" in faults[3]
 
 
-def test_missing_bucket_is_a_missing_object_and_refusal_an_error(
+def test_missing_bucket_is_a_missing_object_and_an_error_on_writes(
     moto_store: ObjectStore, fake_uploader: FakeUploader
 ) -> None:
     (message,) = fake_uploader.add_upload(UPLOAD)
@@ -62,7 +60,7 @@ def test_missing_bucket_is_a_missing_object_and_refusal_an_error(
         store.put_manifest(fake_uploader.manifest(UPLOAD))
 
 
-def test_manifest_written_twice_is_the_same_object(moto_store: ObjectStore, fake_uploader: FakeUploader) -> None:
+def test_manifest_written_twice_is_identical(moto_store: ObjectStore, fake_uploader: FakeUploader) -> None:
     fake_uploader.add_upload(UPLOAD, chunks=2)
     manifest = fake_uploader.manifest(UPLOAD)
     keys, tags = set(), set()
@@ -88,7 +86,7 @@ class RefusingS3(FakeServer):
 @pytest.mark.parametrize(
     ("status", "transient"), [(500, True), (503, True), (429, True), (403, False), (401, False), (400, False)]
 )
-def test_refusal_of_the_store_is_transient_by_its_status(
+def test_status_of_the_store_decides_whether_an_error_is_transient(
     fake_uploader: FakeUploader, status: int, transient: bool
 ) -> None:
     (message,) = fake_uploader.add_upload("d" * 32)

@@ -40,12 +40,12 @@ def test_environment_changes_settings() -> None:
         ("CSV_INGESTION_MAX_ACTIVE_RUNS", "0"),
     ],
 )
-def test_wrong_setting_is_named(name: str, value: str) -> None:
+def test_invalid_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         load_settings({name: value})
 
 
-def test_good_kafka_connection_passes() -> None:
+def test_valid_kafka_connection_is_accepted() -> None:
     assert check_kafka_config(KAFKA) == KAFKA
     assert check_kafka_config({**KAFKA, "enable.auto.commit": "false"})["enable.auto.commit"] == "false"
 
@@ -62,7 +62,7 @@ def test_good_kafka_connection_passes() -> None:
         ("bootstrap.servers", None),
     ],
 )
-def test_kafka_connection_that_would_lose_messages_is_refused_by_name(name: str, value: object) -> None:
+def test_kafka_connection_that_would_lose_messages_is_refused(name: str, value: object) -> None:
     config = {key: item for key, item in {**KAFKA, name: value}.items() if item is not None}
     with pytest.raises(ConfigurationError, match=name):
         check_kafka_config(config)

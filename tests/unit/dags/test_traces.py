@@ -63,7 +63,7 @@ def test_header_stands_in_the_conf_of_the_run(fake_uploader: FakeUploader, allow
 
 
 @pytest.mark.parametrize("header", [None, b"", b"00-nonsense", b"\xff\x00", PARENT.upper().encode()])
-def test_header_that_is_not_valid_is_as_none_and_no_dead_letter(
+def test_invalid_trace_header_is_ignored(
     fake_uploader: FakeUploader, allowed: AllowedHosts, header: bytes | None
 ) -> None:
     (message,) = fake_uploader.add_upload(UPLOAD)
@@ -71,16 +71,14 @@ def test_header_that_is_not_valid_is_as_none_and_no_dead_letter(
     assert conf_of(allowed, record_of(message, 0)) == pack_messages([message])
 
 
-def test_one_bad_header_does_not_hide_the_trace_of_the_others(
-    fake_uploader: FakeUploader, allowed: AllowedHosts
-) -> None:
+def test_invalid_trace_header_does_not_hide_others(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
     one, two = fake_uploader.add_upload(UPLOAD, chunks=2)
     records = record_of(one, 0, ("traceparent", b"x")), record_of(two, 1, ("traceparent", PARENT.encode()))
     assert conf_of(allowed, *records)["traceparent"] == PARENT
 
 
 @pytest.mark.parametrize("value", ["nonsense", 7, None, {"a": 1}])
-def test_run_started_by_hand_with_a_wrong_trace_has_none(
+def test_invalid_trace_in_the_conf_is_ignored(
     fake_uploader: FakeUploader, allowed: AllowedHosts, value: object
 ) -> None:
     conf = {**pack_messages(fake_uploader.add_upload(UPLOAD)), "traceparent": value}
@@ -97,19 +95,19 @@ def relay_one(fake_uploader: FakeUploader, fake_nifi: FakeNiFi, traceparent: str
 
 
 @pytest.mark.parametrize("traceparent", [PARENT, None])
-def test_nifi_gets_the_header_where_there_is_a_trace(
+def test_nifi_receives_the_trace_header(
     fake_uploader: FakeUploader, fake_nifi: FakeNiFi, traceparent: str | None
 ) -> None:
     assert relay_one(fake_uploader, fake_nifi, traceparent) == traceparent
 
 
-def test_task_without_tracing_hands_the_trace_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_task_without_tracing_forwards_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(ENV_OTLP_ENDPOINT, raising=False)
     with task_span("relay", UPLOAD, PARENT) as span, task_span("relay", UPLOAD, None) as untraced:
         assert (span.traceparent, untraced.traceparent) == (PARENT, None)
 
 
-def test_span_of_a_task_has_arrived_when_the_task_ends(receiver: OtlpReceiver) -> None:
+def test_span_is_sent_before_the_task_ends(receiver: OtlpReceiver) -> None:
     with task_span("relay", UPLOAD, PARENT, start_ns=5) as span:
         span.note({"csvpipe.chunks.to_send": 2})
         handed_on = span.traceparent
@@ -119,7 +117,7 @@ def test_span_of_a_task_has_arrived_when_the_task_ends(receiver: OtlpReceiver) -
     assert arrived.attributes["csvpipe.chunks.to_send"] == 2
 
 
-def test_error_of_a_task_is_in_its_span_and_passes(receiver: OtlpReceiver) -> None:
+def test_task_error_is_recorded_in_its_span(receiver: OtlpReceiver) -> None:
     with pytest.raises(UploadDeletedError), task_span("relay", UPLOAD, PARENT):
         raise UploadDeletedError("deleted")
     (arrived,) = receiver.of_upload(UPLOAD)
@@ -127,7 +125,7 @@ def test_error_of_a_task_is_in_its_span_and_passes(receiver: OtlpReceiver) -> No
 
 
 @pytest.mark.parametrize("missing", ["tracing.otlp", "opentelemetry.exporter.otlp.proto.http.trace_exporter"])
-def test_missing_packages_are_said_and_stop_no_data(
+def test_missing_tracing_packages_are_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, missing: str
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)

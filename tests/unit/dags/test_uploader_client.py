@@ -24,7 +24,7 @@ def test_state_and_manifest_are_read(fake_uploader: FakeUploader) -> None:
     assert client.fetch_manifest() == fake_uploader.manifest(UPLOAD)
 
 
-def test_report_is_taken_once_and_again(fake_uploader: FakeUploader) -> None:
+def test_report_can_be_repeated(fake_uploader: FakeUploader) -> None:
     (message,) = fake_uploader.add_upload(UPLOAD)
     evidence = {"size_bytes": message.size_bytes, "sha256": message.sha256}
     for _ in range(2):
@@ -32,26 +32,26 @@ def test_report_is_taken_once_and_again(fake_uploader: FakeUploader) -> None:
     assert fake_uploader.states_of(UPLOAD) == [ChunkState.LANDED]
 
 
-def test_evidence_of_other_bytes_is_refused(fake_uploader: FakeUploader) -> None:
+def test_evidence_of_another_object_is_refused(fake_uploader: FakeUploader) -> None:
     fake_uploader.add_upload(UPLOAD)
     with pytest.raises(StateRefusedError) as caught:
         client_of(fake_uploader).report(1, ChunkState.LANDED, evidence={"size_bytes": 1, "sha256": "0" * 64})
     assert caught.value.problem == "evidence_mismatch"
 
 
-def test_relayed_is_no_news_for_a_landed_chunk(fake_uploader: FakeUploader) -> None:
+def test_relayed_report_keeps_a_landed_chunk(fake_uploader: FakeUploader) -> None:
     fake_uploader.add_upload(UPLOAD)
     fake_uploader.states[UPLOAD, 1] = ChunkState.LANDED
     client_of(fake_uploader).report_relayed(1)
     assert fake_uploader.states_of(UPLOAD) == [ChunkState.LANDED]
 
 
-def test_upload_that_is_not_known_is_gone(fake_uploader: FakeUploader) -> None:
+def test_unknown_upload_counts_as_deleted(fake_uploader: FakeUploader) -> None:
     with pytest.raises(UploadDeletedError):
         client_of(fake_uploader).fetch_state()
 
 
-def test_deleted_upload_is_gone(fake_uploader: FakeUploader) -> None:
+def test_deleted_upload_is_reported(fake_uploader: FakeUploader) -> None:
     fake_uploader.add_upload(UPLOAD)
     fake_uploader.aborted.add(UPLOAD)
     for ask in (client_of(fake_uploader).fetch_manifest, lambda: client_of(fake_uploader).report_relayed(1)):
@@ -61,7 +61,7 @@ def test_deleted_upload_is_gone(fake_uploader: FakeUploader) -> None:
 
 @pytest.mark.parametrize("status", [404, 410])
 @pytest.mark.parametrize("body", [b"default backend - 404", b"[]", b'{"code": "not_found"}', b'{"code": "chunk_gone"}'])
-def test_not_found_that_the_uploader_did_not_say_is_no_deletion(
+def test_not_found_without_a_code_is_not_a_deletion(
     fake_uploader: FakeUploader, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
 ) -> None:
     monkeypatch.setattr(fake_uploader, "answer", lambda *_: (status, body))
@@ -70,7 +70,7 @@ def test_not_found_that_the_uploader_did_not_say_is_no_deletion(
     assert not isinstance(caught.value, UploadDeletedError)
 
 
-def test_relayed_chunks_are_those_on_their_way_since_then(fake_uploader: FakeUploader) -> None:
+def test_relayed_chunks_are_filtered_by_time_and_state(fake_uploader: FakeUploader) -> None:
     fake_uploader.add_upload(UPLOAD, chunks=4)
     client = client_of(fake_uploader)
     client.report_relayed(1)
@@ -81,7 +81,7 @@ def test_relayed_chunks_are_those_on_their_way_since_then(fake_uploader: FakeUpl
     assert client.fetch_relayed(since) == {2}
 
 
-def test_uploader_that_is_down_is_an_uploader_error() -> None:
+def test_stopped_uploader_is_an_uploader_error() -> None:
     fake = FakeUploader()
     fake.close()
     with pytest.raises(UploaderError, match="GET"):
@@ -97,7 +97,7 @@ def relayed(fake: FakeServer) -> set[int]:
     return client_of(fake).fetch_relayed(datetime.now(UTC))
 
 
-def test_answers_in_another_form_are_uploader_errors() -> None:
+def test_malformed_responses_are_uploader_errors() -> None:
     with FakeOtherService().running() as fake:
         for ask in (client_of(fake).fetch_state, client_of(fake).fetch_manifest, lambda: relayed(fake)):
             with pytest.raises(UploaderError, match="invalid"):
@@ -118,7 +118,7 @@ _STAYS = dict.fromkeys((200, 301, 307, 400, 401, 403, 413, 422), False)
 
 
 @pytest.mark.parametrize(("status", "transient"), (_PASSES | _STAYS).items())
-def test_refusal_is_transient_by_its_status(status: int, transient: bool) -> None:
+def test_status_decides_whether_an_error_is_transient(status: int, transient: bool) -> None:
     with AnsweringUploader().running() as fake:
         fake.status = status
         with pytest.raises(UploaderError) as caught:

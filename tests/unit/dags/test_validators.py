@@ -23,12 +23,12 @@ def message_with(**changes: Any) -> bytes:
     return json.dumps({**message.model_dump(mode="json"), "api_endpoint": GOOD_ENDPOINT, **changes}).encode()
 
 
-def test_good_message_passes_and_tells_the_uploaders_address() -> None:
+def test_valid_message_has_the_uploaders_address() -> None:
     message = validate_value(message_with(), allowed=ALLOWED, bucket="raw")
     assert base_url(message) == "http://uploader:8000"
 
 
-def test_prefix_of_a_reverse_proxy_is_allowed_where_the_list_has_it() -> None:
+def test_reverse_proxy_prefix_must_be_on_the_list() -> None:
     allowed = parse_allowed_hosts("Gateway:443/Csv/v1")
     endpoint = f"https://gateway/Csv/v1/chunks/{UPLOAD}/1/download"
     message = validate_value(message_with(api_endpoint=endpoint), allowed=allowed, bucket="raw")
@@ -41,7 +41,7 @@ def test_prefix_of_a_reverse_proxy_is_allowed_where_the_list_has_it() -> None:
 @pytest.mark.parametrize(
     "prefix", ["/..;", "/csv", "/", "/.", "/;x=1", "/csv;x", "/%2e%2e;", "//uploader", "/chunks/x", "/a/..;/b", "/*"]
 )
-def test_path_before_chunks_that_is_not_on_the_list_is_refused(prefix: str) -> None:
+def test_unlisted_path_before_chunks_is_refused(prefix: str) -> None:
     endpoint = f"http://uploader:8000{prefix}/chunks/{UPLOAD}/1/download"
     with pytest.raises(InvalidMessageError, match="api_endpoint"):
         validate_value(message_with(api_endpoint=endpoint), allowed=ALLOWED, bucket="raw")
@@ -56,7 +56,7 @@ def test_path_before_chunks_that_is_not_on_the_list_is_refused(prefix: str) -> N
         f"HTTP://UPLOADER:8000/chunks/{UPLOAD}/1/download",
     ],
 )
-def test_addresses_on_the_list_pass(endpoint: str) -> None:
+def test_listed_addresses_are_accepted(endpoint: str) -> None:
     assert validate_value(message_with(api_endpoint=endpoint), allowed=ALLOWED, bucket="raw").api_endpoint == endpoint
 
 
@@ -83,7 +83,7 @@ def test_addresses_on_the_list_pass(endpoint: str) -> None:
         ("", "characters"),
     ],
 )
-def test_addresses_off_the_list_are_refused_with_the_reason(endpoint: str, why: str) -> None:
+def test_unlisted_addresses_are_refused_with_the_reason(endpoint: str, why: str) -> None:
     with pytest.raises(InvalidMessageError, match=why):
         validate_value(message_with(api_endpoint=endpoint), allowed=ALLOWED, bucket="raw")
 
@@ -100,19 +100,19 @@ def test_addresses_off_the_list_are_refused_with_the_reason(endpoint: str, why: 
         ({"version": "2.0"}, "version"),
     ],
 )
-def test_fields_that_disagree_are_refused(changes: dict[str, Any], why: str) -> None:
+def test_contradicting_fields_are_refused(changes: dict[str, Any], why: str) -> None:
     with pytest.raises(InvalidMessageError, match=why):
         validate_value(message_with(**changes), allowed=ALLOWED, bucket="raw")
 
 
 @pytest.mark.parametrize("value", [None, b"", b"not json", b"[]", b"\xff\xfe", b"null"])
-def test_what_is_no_message_is_refused(value: bytes | None) -> None:
+def test_invalid_value_is_refused(value: bytes | None) -> None:
     with pytest.raises(InvalidMessageError):
         validate_value(value, allowed=ALLOWED, bucket="raw")
 
 
 @pytest.mark.parametrize("text", [None, "", " , "])
-def test_empty_allow_list_says_what_to_set(text: str | None) -> None:
+def test_empty_allow_list_names_the_variable(text: str | None) -> None:
     with pytest.raises(ConfigurationError, match="csv_ingestion_allowed_hosts"):
         parse_allowed_hosts(text)
 
@@ -132,7 +132,7 @@ def test_empty_allow_list_says_what_to_set(text: str | None) -> None:
         "u:1?x",
     ],
 )
-def test_allow_list_entry_of_another_form_is_named(entry: str) -> None:
+def test_invalid_allow_list_entry_is_named(entry: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_allowed_hosts(f"ok:1,{entry}")
     assert repr(entry) in str(caught.value)

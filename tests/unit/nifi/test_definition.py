@@ -1,4 +1,4 @@
-"""What counts as a change of a flow, and what an export keeps."""
+"""Comparison of flow definitions, and normalisation of exports."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _processor(flow: Json, name: str) -> Json:
     return found
 
 
-def test_same_flow_from_another_nifi_is_no_change(flow: Json) -> None:
+def test_same_flow_in_another_nifi_is_not_a_change(flow: Json) -> None:
     elsewhere = deepcopy(flow)
     for processor in elsewhere["flowContents"]["processors"]:
         processor.update(instanceIdentifier="of that NiFi", groupIdentifier="another", scheduledState="RUNNING")
@@ -45,7 +45,7 @@ def test_changed_property_is_named(flow: Json) -> None:
     assert differences(flow, deployed) == ["processor 'Fetch the chunk': HTTP Method"]
 
 
-def test_property_that_another_nar_knows_is_no_change_at_its_default(flow: Json) -> None:
+def test_additional_property_at_its_default_is_not_a_change(flow: Json) -> None:
     deployed = deepcopy(flow)
     put = _processor(deployed, "Put the object")
     put.update(instanceIdentifier="i")
@@ -56,13 +56,13 @@ def test_property_that_another_nar_knows_is_no_change_at_its_default(flow: Json)
     ]
 
 
-def test_property_that_the_file_no_longer_sets_is_a_change(flow: Json) -> None:
+def test_property_removed_from_the_file_is_a_change(flow: Json) -> None:
     wanted = deepcopy(flow)
     del _processor(wanted, "Put the object")["properties"]["upload-id"]
     assert differences(wanted, flow) == ["processor 'Put the object': upload-id"]
 
 
-def test_new_and_gone_components_are_named(flow: Json) -> None:
+def test_new_and_removed_components_are_named(flow: Json) -> None:
     smaller = deepcopy(flow)
     contents = smaller["flowContents"]
     contents["processors"] = [p for p in contents["processors"] if p["name"] != "Log the landing"]
@@ -88,7 +88,7 @@ def test_comment_of_a_processor_is_not_a_change_of_its_connections(flow: Json) -
     assert differences(flow, deployed) == ["processor 'Put the object': comments"]
 
 
-def test_export_loses_ids_values_and_order_of_its_nifi(flow: Json) -> None:
+def test_export_is_independent_of_ids_values_and_order(flow: Json) -> None:
     export = deepcopy(flow)
     contents = export["flowContents"]
     for number, processor in enumerate(contents["processors"]):
@@ -108,7 +108,7 @@ def test_export_loses_ids_values_and_order_of_its_nifi(flow: Json) -> None:
     assert "of that environment" not in str(normal)
 
 
-def test_export_drops_what_is_at_the_default_of_its_nar(flow: Json) -> None:
+def test_export_drops_properties_at_their_default(flow: Json) -> None:
     """As Apache's NAR exports it: properties that the stand-in would take for user metadata of every object."""
     export = deepcopy(flow)
     put = _processor(export, "Put the object")
@@ -132,7 +132,7 @@ def test_export_drops_what_is_at_the_default_of_its_nar(flow: Json) -> None:
     assert exported["properties"]["sha256"], "what has no default stays"
 
 
-def test_export_keeps_the_default_that_a_restart_of_nifi_needs(flow: Json) -> None:
+def test_export_keeps_a_default_needed_after_a_restart(flow: Json) -> None:
     export = deepcopy(flow)
     name = _processor(export, "Name the object")
     name.update(instanceIdentifier="i")
@@ -142,7 +142,7 @@ def test_export_keeps_the_default_that_a_restart_of_nifi_needs(flow: Json) -> No
     assert "Store State" in kept["propertyDescriptors"]
 
 
-def test_property_set_back_to_its_default_leaves_the_file(flow: Json) -> None:
+def test_property_reset_to_its_default_is_removed_from_the_file(flow: Json) -> None:
     export = deepcopy(flow)
     fetch = _processor(export, "Fetch the chunk")
     fetch.update(instanceIdentifier="i")
@@ -167,18 +167,18 @@ def test_parameters_are_found_in_expressions_too() -> None:
     assert referenced_parameters(flow) == {"one", "two.three", "four 4"}
 
 
-def test_scheduling_changes_the_named_processor_alone(flow: Json) -> None:
+def test_scheduling_changes_only_the_named_processor(flow: Json) -> None:
     quick = with_scheduling(flow, {"Put the object": {"retryCount": 1}})
     assert differences(quick, flow) == ["processor 'Put the object': retryCount"]
 
 
 @pytest.mark.parametrize("scheduling", [{"No such": {"retryCount": 1}}, {"Put the object": {"retries": 1}}])
-def test_scheduling_of_what_is_not_there_is_refused(flow: Json, scheduling: dict[str, dict[str, int]]) -> None:
+def test_scheduling_of_unknown_names_is_refused(flow: Json, scheduling: dict[str, dict[str, int]]) -> None:
     with pytest.raises(FlowFileError, match=r"No such|retries"):
         with_scheduling(flow, scheduling)
 
 
-def test_saving_the_same_flow_writes_nothing(flow: Json, tmp_path: Path) -> None:
+def test_unchanged_flow_is_not_written(flow: Json, tmp_path: Path) -> None:
     path = tmp_path / "flow.json"
     assert save_flow(flow, path)
     assert not save_flow(flow, path)
@@ -186,7 +186,7 @@ def test_saving_the_same_flow_writes_nothing(flow: Json, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", "{}"])
-def test_file_that_is_no_flow_is_named(tmp_path: Path, text: str | None) -> None:
+def test_invalid_flow_file_is_named(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "flow.json"
     if text is not None:
         path.write_text(text)

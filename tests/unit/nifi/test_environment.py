@@ -1,4 +1,4 @@
-"""Environments: values from the file, secrets from variables, and patterns that let the right addresses through."""
+"""Environments: values from the file, secrets from variables, and patterns for the addresses of chunks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATH = f"/chunks/{'0' * 32}/17/download"
 
 
 @pytest.mark.parametrize("name", environment_names())
-def test_environment_gives_every_parameter_of_the_flow(name: str) -> None:
+def test_environment_has_every_parameter_of_the_flow(name: str) -> None:
     environment = load_environment(name, environ={})
     declared = {p["name"]: p["sensitive"] for p in context_parameters(load_flow())}
     assert environment.parameters.keys() == {name for name, sensitive in declared.items() if not sensitive}
@@ -30,7 +30,7 @@ def test_secret_comes_from_its_variable() -> None:
     assert "s3cret" not in repr(environment)
 
 
-def test_numbers_in_the_file_are_text_for_nifi() -> None:
+def test_numbers_in_the_file_become_text() -> None:
     assert load_environment("local", environ={}).parameters["listen.port"] == "10000"
 
 
@@ -66,7 +66,7 @@ def test_source_pattern_allows_the_uploader(name: str, good: list[str]) -> None:
         "http://169.254.169.254/latest/meta-data/",
     ],
 )
-def test_source_pattern_allows_nothing_else(name: str, address: str) -> None:
+def test_source_pattern_refuses_other_addresses(name: str, address: str) -> None:
     pattern = re.compile(load_environment(name, environ={}).parameters["source.url.pattern"])
     assert not pattern.fullmatch(address)
 
@@ -77,7 +77,7 @@ def test_unknown_environment_names_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("text", ["url: ftp://x", "url: http://x\nparametres: {}", "url: [", "- a"])
-def test_wrong_file_is_named(tmp_path: Path, text: str) -> None:
+def test_invalid_environment_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "odd.yaml").write_text(text)
     with pytest.raises(EnvironmentFileError, match=r"odd\.yaml"):
         load_environment("odd", directory=tmp_path)

@@ -1,4 +1,4 @@
-"""What the committed flow definition promises, read from the file itself."""
+"""Properties of the committed flow definition."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ def _leads_to(flow: Json, name: str) -> dict[str, str]:
     }
 
 
-def test_names_are_those_of_the_contracts(flow: Json) -> None:
+def test_names_match_the_contracts(flow: Json) -> None:
     assert group_name(flow) == NIFI_PROCESS_GROUP
     assert context_name(flow) == NIFI_PARAMETER_CONTEXT
     assert _one(flow, "ListenHTTP")["properties"]["Base Path"] == "csv-ingest"
 
 
 @pytest.mark.parametrize("attribute", ["s3.permissions.cannedacl", "s3.permissions.full.users", "s3.owner"])
-def test_what_apaches_defaults_take_from_attributes_is_no_longer_there(flow: Json, attribute: str) -> None:
+def test_attributes_used_by_apaches_defaults_are_removed(flow: Json, attribute: str) -> None:
     (naming,) = [p for p in _processors(flow, "UpdateAttribute") if p["name"] == "Name the object"]
     deleted = re.compile(naming["properties"]["Delete Attributes Expression"])
     assert deleted.fullmatch(attribute)
@@ -93,18 +93,18 @@ def test_what_apaches_defaults_take_from_attributes_is_no_longer_there(flow: Jso
     assert _leads_to(flow, "Name the object") == {"success": "Put the object"}
 
 
-def test_flow_has_the_processors_of_the_plan(flow: Json) -> None:
+def test_flow_has_the_required_processors(flow: Json) -> None:
     assert {p["type"].rsplit(".", 1)[1] for p in flow["flowContents"]["processors"]} == PLAN
 
 
-def test_processors_that_update_attributes_say_that_they_keep_no_state(flow: Json) -> None:
-    """NiFi 2.3.0 takes an unset `Store State` for stateful when it restarts, and the processor is invalid then."""
+def test_update_attribute_processors_are_stateless(flow: Json) -> None:
+    """On a restart, NiFi 2.3.0 treats an unset `Store State` as stateful, which makes the processor invalid."""
     found = _processors(flow, "UpdateAttribute")
     assert len(found) == 7
     assert {p["properties"].get("Store State") for p in found} == {"Do not store state"}
 
 
-def test_no_relationship_ends_by_accident(flow: Json) -> None:
+def test_every_relationship_is_connected_or_terminated(flow: Json) -> None:
     for processor in flow["flowContents"]["processors"]:
         kind = processor["type"].rsplit(".", 1)[1]
         ended = set(processor["autoTerminatedRelationships"])
@@ -112,7 +112,7 @@ def test_no_relationship_ends_by_accident(flow: Json) -> None:
         assert ended <= {"Original"} or kind == "LogAttribute", processor["name"]
 
 
-def test_every_way_out_is_logged_and_failures_as_errors(flow: Json) -> None:
+def test_every_end_is_logged_and_failures_as_errors(flow: Json) -> None:
     levels = {p["name"]: p["properties"].get("Log Level", "info") for p in _processors(flow, "LogAttribute")}
     assert levels == {"Log the landing": "info", "Log the failure": "error"}
     reasons = [p for p in _processors(flow, "UpdateAttribute") if "failure.reason" in p["properties"]]
@@ -126,7 +126,7 @@ def test_every_way_out_is_logged_and_failures_as_errors(flow: Json) -> None:
     assert {_leads_to(flow, p["name"])["success"] for p in reasons} == {"Log the failure"}
 
 
-def test_only_content_that_was_compared_reaches_s3(flow: Json) -> None:
+def test_only_verified_content_reaches_s3(flow: Json) -> None:
     put = _one(flow, "PutS3Object")["name"]
     into_put = [c["source"]["name"] for c in flow["flowContents"]["connections"] if c["destination"]["name"] == put]
     assert into_put == ["Name the object"]
@@ -138,13 +138,13 @@ def test_only_content_that_was_compared_reaches_s3(flow: Json) -> None:
     assert into_name == [("Compare with the announced SHA-256", ["matched"])]
 
 
-def test_nothing_of_a_message_names_bucket_or_content_type(flow: Json) -> None:
+def test_message_does_not_set_bucket_or_content_type(flow: Json) -> None:
     put = _one(flow, "PutS3Object")["properties"]
     assert put["Bucket"] == "#{s3.bucket}"
     assert put["Content Type"] == "text/csv"
 
 
-def test_content_is_fetched_for_the_key_that_the_source_gives(flow: Json) -> None:
+def test_key_is_compared_with_the_response_of_the_source(flow: Json) -> None:
     (compare,) = [p for p in _processors(flow, "RouteOnAttribute") if p["name"] == "Compare with the source's answer"]
     rules = compare["properties"]
     assert rules["Routing Strategy"] == "Route to 'match' if all match"
@@ -159,7 +159,7 @@ def test_content_is_fetched_for_the_key_that_the_source_gives(flow: Json) -> Non
     assert into_hash == [("Compare with the source's answer", ["matched"])]
 
 
-def test_foreign_attributes_and_large_messages_end_before_the_content_is_parsed(flow: Json) -> None:
+def test_attributes_and_size_are_checked_before_parsing(flow: Json) -> None:
     assert _leads_to(flow, "Receive chunk messages") == {"success": "Drop foreign attributes"}
     assert _leads_to(flow, "Drop foreign attributes") == {"success": "Check the size"}
     assert _leads_to(flow, "Check the size") == {
@@ -168,7 +168,7 @@ def test_foreign_attributes_and_large_messages_end_before_the_content_is_parsed(
     }
 
 
-def test_s3_is_tried_for_ever_with_backoff(flow: Json) -> None:
+def test_s3_is_retried_forever_with_backoff(flow: Json) -> None:
     put = _one(flow, "PutS3Object")
     assert put["retriedRelationships"] == ["failure"]
     assert put["retryCount"] == 2**31 - 1
@@ -176,7 +176,7 @@ def test_s3_is_tried_for_ever_with_backoff(flow: Json) -> None:
     assert (put["penaltyDuration"], put["maxBackoffPeriod"]) == ("2 sec", "30 sec")
 
 
-def test_source_is_asked_again_and_never_followed_elsewhere(flow: Json) -> None:
+def test_source_is_retried_and_redirects_are_not_followed(flow: Json) -> None:
     fetch = _one(flow, "InvokeHTTP")
     assert set(fetch["retriedRelationships"]) == {"Failure", "No Retry", "Retry"}
     assert fetch["retryCount"] == 10
@@ -184,14 +184,14 @@ def test_source_is_asked_again_and_never_followed_elsewhere(flow: Json) -> None:
     assert fetch["properties"].get("HTTP Method", "GET") == "GET", "the file holds no defaults"
 
 
-def test_trace_is_taken_from_the_header_sent_to_the_source_and_logged(flow: Json) -> None:
+def test_trace_header_is_forwarded_and_logged(flow: Json) -> None:
     assert _one(flow, "ListenHTTP")["properties"]["HTTP Headers to receive as Attributes (Regex)"] == TRACEPARENT
     assert _one(flow, "InvokeHTTP")["properties"]["Request Header Attributes Pattern"] == TRACEPARENT
     for log in _processors(flow, "LogAttribute"):
         assert re.fullmatch(log["properties"]["attributes-to-log-regex"], TRACEPARENT)
 
 
-def test_object_is_as_the_contracts_say(flow: Json) -> None:
+def test_object_matches_the_contracts(flow: Json) -> None:
     put = _one(flow, "PutS3Object")["properties"]
     assert (put["Multipart Threshold"], put["Multipart Part Size"]) == ("100 MB", "50 MB")
     assert put[METADATA_SHA256] == "${'content_SHA-256'}", "what was computed, not what was announced"
@@ -219,9 +219,7 @@ def test_secrets_are_sensitive_and_no_value_is_in_the_file(flow: Json) -> None:
         ("upload id", ["f" * 32], ["", "f" * 33, "f" * 31 + "/"]),
     ],
 )
-def test_check_of_the_message_has_the_rules_of_the_contracts(
-    flow: Json, field: str, good: list[str], bad: list[str]
-) -> None:
+def test_message_check_matches_the_contracts(flow: Json, field: str, good: list[str], bad: list[str]) -> None:
     check: dict[str, Any] = next(p for p in _processors(flow, "RouteOnAttribute") if p["name"] == "Check the message")
     expression = check["properties"][field]
     pattern = re.search(r":matches\('(.*)'\)\}$", expression)
@@ -231,7 +229,7 @@ def test_check_of_the_message_has_the_rules_of_the_contracts(
     assert [text for text in bad if rule.fullmatch(text)] == []
 
 
-def test_file_is_in_the_form_that_export_writes(flow: Json) -> None:
+def test_file_is_normalised(flow: Json) -> None:
     values = {p["name"]: p["value"] for p in context_parameters(flow) if "value" in p}
     text = json.dumps(normalise_export(flow, defaults=values), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     assert text == FLOW_FILE.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The stand-in for nifi-aws-nar gives way when Maven serves Apache's; Maven is a fake here."""
+"""Replacement of the stand-in for nifi-aws-nar by Apache's NAR, with a fake of Maven."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOT_SERVED = PrepareError("mvn copy failed: Could not find artifact org.apache.n
 
 
 class FakeMaven:
-    """Serves Apache's NARs, or fails as ``error`` says; builds what is asked of the stand-in's sources."""
+    """Serves Apache's NARs, or fails with ``error``. Builds the stand-in on request."""
 
     def __init__(self) -> None:
         self.error: Exception | None = NOT_SERVED
@@ -70,7 +70,7 @@ def age(context: StackContext, seconds: float) -> None:
     os.utime(NiFi(context)._lookup, (then, then))
 
 
-def test_standin_is_replaced_when_maven_serves_apaches(context: StackContext, maven: FakeMaven) -> None:
+def test_standin_is_replaced_by_apaches_nar(context: StackContext, maven: FakeMaven) -> None:
     assert prepare(context)[0] == "stand-in"
     maven.error = None
     age(context, DAY_S + 1)
@@ -83,7 +83,7 @@ def test_standin_is_replaced_when_maven_serves_apaches(context: StackContext, ma
     ]
 
 
-def test_maven_is_asked_once_a_day_and_not_for_long(context: StackContext, maven: FakeMaven) -> None:
+def test_maven_is_queried_once_a_day_with_a_timeout(context: StackContext, maven: FakeMaven) -> None:
     prepare(context)
     assert maven.lookups == 1
     for _ in range(3):
@@ -107,7 +107,7 @@ def test_standin_stays_offline(context: StackContext, maven: FakeMaven, error: E
     assert prepare(context)[0] == "stand-in"
 
 
-def test_apaches_is_not_asked_for_again(context: StackContext, maven: FakeMaven) -> None:
+def test_apaches_nar_is_not_looked_up_again(context: StackContext, maven: FakeMaven) -> None:
     maven.error = None
     assert prepare(context)[0] == "Apache's"
     lookups = maven.lookups
@@ -115,7 +115,7 @@ def test_apaches_is_not_asked_for_again(context: StackContext, maven: FakeMaven)
     assert maven.lookups == lookups
 
 
-def test_tool_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+def test_tool_is_stopped_after_its_timeout(tmp_path: Path) -> None:
     told: list[str] = []
     with pytest.raises(PrepareError, match="not done after"):
         run_tool(["sleep", "60"], cwd=tmp_path, report=told.append, what="sleep", timeout_s=0.1)

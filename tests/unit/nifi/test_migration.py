@@ -1,4 +1,4 @@
-"""Deploying into a NiFi of another version, which renames properties on import; see the fake for what it is made of."""
+"""Deployment to a NiFi of another version, which renames properties on import (see the fake)."""
 
 from __future__ import annotations
 
@@ -53,20 +53,20 @@ def _processor(flow: Json, name: str) -> Json:
     return found
 
 
-def test_second_deployment_into_a_newer_nifi_changes_nothing(newer: FakeMigratingNiFi) -> None:
+def test_second_deployment_to_a_newer_nifi_changes_nothing(newer: FakeMigratingNiFi) -> None:
     assert deploy().created
     assert not deploy().changed
     assert newer.replaced == 0
 
 
-def test_nothing_is_left_of_the_comparison(newer: FakeMigratingNiFi) -> None:
+def test_temporary_group_is_deleted(newer: FakeMigratingNiFi) -> None:
     deploy()
     deploy()
     assert [name for name, _ in newer.groups.values()] == ["csv-ingestion-raw-to-minio"]
     assert len(newer.imports) == 2, "the flow, and what it is compared with"
 
 
-def test_group_of_the_comparison_goes_when_the_export_fails(
+def test_temporary_group_is_deleted_if_the_export_fails(
     newer: FakeMigratingNiFi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deploy()
@@ -92,7 +92,7 @@ def test_group_of_the_comparison_goes_when_the_export_fails(
         ("Fetch again, or give up", "retry-attribute", "chunk.tries", "Retry Attribute"),
     ],
 )
-def test_change_is_named_as_that_nifi_names_it_and_made_once(
+def test_change_has_the_newer_name_and_is_made_once(
     newer: FakeMigratingNiFi,
     edited: Callable[[str, str, str], Path],
     processor: str,
@@ -107,7 +107,7 @@ def test_change_is_named_as_that_nifi_names_it_and_made_once(
     assert newer.replaced == 1
 
 
-def test_edit_in_that_nifi_is_undone(newer: FakeMigratingNiFi) -> None:
+def test_edit_in_a_newer_nifi_is_undone(newer: FakeMigratingNiFi) -> None:
     deploy()
     (group_id,) = newer.groups
     _processor(newer.groups[group_id][1], PUT)["properties"]["Checksum Algorithm"] = "SHA256"
@@ -115,14 +115,14 @@ def test_edit_in_that_nifi_is_undone(newer: FakeMigratingNiFi) -> None:
     assert not deploy().changed
 
 
-def test_scheduling_of_an_environment_is_compared_too(newer: FakeMigratingNiFi) -> None:
+def test_scheduling_of_an_environment_is_compared(newer: FakeMigratingNiFi) -> None:
     deploy()
     quick = {PUT: {"retryCount": 1}}
     assert deploy(scheduling=quick).flow_changes == (f"processor {PUT!r}: retryCount",)
     assert not deploy(scheduling=quick).changed
 
 
-def test_status_imports_nothing_and_says_that_properties_were_not_compared(newer: FakeMigratingNiFi) -> None:
+def test_status_of_a_newer_nifi_does_not_compare_properties(newer: FakeMigratingNiFi) -> None:
     deploy()
     imports = len(newer.imports)
     found = status()
@@ -130,7 +130,7 @@ def test_status_imports_nothing_and_says_that_properties_were_not_compared(newer
     assert len(newer.imports) == imports
 
 
-def test_same_version_needs_no_comparison_by_import(
+def test_same_version_is_compared_without_an_import(
     newer: FakeMigratingNiFi, monkeypatch: pytest.MonkeyPatch, edited: Callable[[str, str, str], Path]
 ) -> None:
     monkeypatch.setattr(FakeMigratingNiFi, "running", "2.3.0")

@@ -1,4 +1,4 @@
-"""NARs put together from jars."""
+"""NARs assembled from jars."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _assemble(tmp_path: Path, library: Path, jars: list[str]) -> Path:
     return assemble_nar(nar, source, tmp_path, library=library)
 
 
-def test_jar_that_any_ancestor_holds_is_left_out_whatever_its_version(tmp_path: Path, library: Path) -> None:
+def test_jar_of_an_ancestor_is_left_out(tmp_path: Path, library: Path) -> None:
     inherited = ["jackson-core-2.17.2.jar", "nifi-record-2.3.0.jar", "jetty-util-12.0.16.jar", "nifi-api-2.0.0.jar"]
     path = _assemble(tmp_path, library, [*inherited, "jackson-databind-2.17.2.jar", "mine-1.jar"])
 
@@ -62,6 +62,6 @@ def test_manifest_names_the_nar_and_its_parent(tmp_path: Path, library: Path) ->
         assert BUNDLED in archive.namelist(), "NiFi unpacks entry by entry and needs the directories"
 
 
-def test_same_jars_give_the_same_bytes(tmp_path: Path, library: Path) -> None:
+def test_assembly_is_deterministic(tmp_path: Path, library: Path) -> None:
     first = _assemble(tmp_path, library, ["b-1.jar", "a-1.jar"]).read_bytes()
     assert _assemble(tmp_path, library, []).read_bytes() == first

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class FakeNiFiWithOneStillStopping:
-    """Like NiFi 2.3.0, which passes over a processor that is still stopping and reads as stopped."""
+    """Behaves like NiFi 2.3.0, which ignores a start request for a processor that is still stopping."""
 
     def __init__(self) -> None:
         self.states = {"ListenHTTP": "STOPPED", "InvokeHTTP": "STOPPED"}
@@ -30,7 +30,7 @@ class FakeNiFiWithOneStillStopping:
             self.states["ListenHTTP"] = "RUNNING"
 
 
-def test_processor_that_was_still_stopping_is_told_again_to_run() -> None:
+def test_stopping_processor_is_started_again() -> None:
     nifi = FakeNiFiWithOneStillStopping()
 
     assert _start(cast("NiFiClient", nifi), "group", lambda _line: None)
