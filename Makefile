@@ -105,6 +105,6 @@ e2e-compose: setup ## Both lanes in the containers of docker-compose.yml; needs 
 	docker compose --profile core up --build --wait --wait-timeout 900; \
 	$(RUN) pytest tests/compose
 
-.PHONY: openapi
-openapi: setup ## Write docs/openapi.json, contracts/schemas/ and .env.example anew
-	$(RUN) csvpipe openapi --write
+.PHONY: generate
+generate: setup ## Write docs/openapi.json, the reference pages, contracts/schemas/ and .env.example
+	$(RUN) python -m csvpipe.generate

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from csvpipe.env_example import dag_variables, settings_variables
+from csvpipe.generate.env_example import dag_variables, settings_variables
 from dags.modules.settings import Settings as DagSettings
 from sequencer.settings import JobSettings
 from tests.deploy.test_compose_loader import COMPOSE

@@ -9,11 +9,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.deploy.test_kubernetes_network import NEEDED
 from tests.support.docs.shell_blocks import shell_blocks
-from tests.support.kubernetes.manifests import K8S, ROOT, VALUES, Manifests, load_external_secrets
+from tests.support.kubernetes.manifests import ROOT, Manifests, load_external_secrets
 from uploader.store.sql import open_store
 
 PAGE = ROOT / "docs" / "how-to" / "kubernetes.md"
@@ -99,57 +97,8 @@ def test_label_of_a_replica_that_is_emptied_is_that_of_the_service(hanoi: Manife
     assert hanoi.get("Service", "fastapi-csv-uploader")["spec"]["selector"][name] != value
 
 
-def test_volume_that_is_removed_has_the_name_of_a_claim(hanoi: Manifests) -> None:
-    (claim,) = hanoi.uploader().owner["spec"]["volumeClaimTemplates"]
-    assert f"{claim['metadata']['name']}-{hanoi.uploader().owner['metadata']['name']}-2" in TEXT
-
-
-def test_ports_of_the_connections_stand_in_the_table() -> None:
-    rows = TEXT.split("\n## Who talks to whom\n", 1)[1].split("\n## ", 1)[0]
-    shown = {
-        int(port) for row in re.findall(r"^\|.*\|.*\| ([\d, ]+) \|", rows, re.MULTILINE) for port in row.split(",")
-    }
-    assert {port for _, _, _, port, _ in NEEDED} <= shown
-
-
 def test_every_job_is_waited_for(hanoi: Manifests) -> None:
     (after,) = [words for words in COMMANDS if "wait" in words and "job/csv-nifi-flow" in words]
     assert {word for word in after if word.startswith("job/")} == {
         f"job/{job['metadata']['name']}" for job in hanoi.of("Job")
     }
-
-
-def test_values_that_helm_replaces_are_named() -> None:
-    values = yaml.safe_load(VALUES.read_text())
-    replaced = {name for name, value in values.items() if not isinstance(value, dict)}
-    (sentence,) = re.findall(r"What your Airflow has in ([^:]*?) would be\ngone", TEXT)
-    assert set(re.findall(r"`(\w+)`", sentence)) == replaced
-    (upgrade,) = [words for words in COMMANDS if words[:2] == ["helm", "upgrade"]]
-    assert {"--version", "--reset-then-reuse-values"} <= set(upgrade)
-
-
-def test_ingress_ends_its_workers_later_than_a_replica_is_drained(hanoi: Manifests) -> None:
-    (seconds,) = re.findall(r"`worker-shutdown-timeout: (\d+)s`", TEXT)
-    (grace,) = re.findall(r"`terminationGracePeriodSeconds` of (\d+)", TEXT)
-    assert hanoi.uploader().spec["terminationGracePeriodSeconds"] <= int(seconds) < int(grace)
-
-
-def test_places_to_change_exist() -> None:
-    rows = TEXT.split("\n## Make it yours\n", 1)[1].split("\n## ", 1)[0]
-    places = re.findall(r"`((?:k8s|nifi)/[^`]+)`", rows)
-    assert places
-    assert [place for place in places if not list(ROOT.glob(place))] == []
-
-
-def test_every_place_that_names_the_others_namespace_is_listed() -> None:
-    rows = TEXT.split("\n## Make it yours\n", 1)[1].split("\n## ", 1)[0]
-    (row,) = [line for line in rows.splitlines() if line.startswith("| namespace of Kafka")]
-    listed = {file for place in re.findall(r"`((?:k8s|nifi)/[^`]+)`", row) for file in ROOT.glob(place)}
-    of_the_base = [
-        file for file in [*K8S.rglob("*.yaml"), *(ROOT / "nifi").rglob("hanoi.yaml")] if names_openhouse(file)
-    ]
-    assert [file for file in of_the_base if file not in listed and file.parent not in listed] == []
-
-
-def names_openhouse(file: Path) -> bool:
-    return bool(re.search(r"\.openhouse\.|: openhouse$", file.read_text(), re.MULTILINE))

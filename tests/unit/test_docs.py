@@ -1,30 +1,20 @@
-"""The documents are held to the code: what they list is what there is, what they show works."""
+"""What the documents show works: commands, targets, shell blocks, the example message."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
-from pydantic import BaseModel
 
-import contracts.errors
-import uploader.errors
-from contracts.errors import CsvPipeError
-from contracts.manifest import Manifest, ManifestChunk
 from contracts.message import ChunkMessage, parse_message
-from contracts.states import CHUNK_CHANGES, UPLOAD_CHANGES
 from csvpipe.app import COMMANDS
-from csvpipe.documents import OPENAPI
-from csvpipe.env_example import FILE as ENV_EXAMPLE
-from csvpipe.env_example import render_env_example, settings_variables
-from csvpipe.schemas import MESSAGE_JSON
+from csvpipe.generate.env_example import FILE as ENV_EXAMPLE
+from csvpipe.generate.env_example import render_env_example, settings_variables
+from csvpipe.generate.schemas import MESSAGE_JSON
 from csvpipe.settings import ClientSettings
 from tests.support.docs.shell_blocks import KINDS, README, ROOT, Block, run_block, shell_blocks
 from uploader.settings import Settings
@@ -37,28 +27,13 @@ DOCUMENTS = [
 API = (ROOT / "docs" / "reference" / "api.md").read_text()
 ARCHITECTURE = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
 MESSAGES = (ROOT / "docs" / "reference" / "messages.md").read_text()
-RENEW = "run `make openapi` and commit what it writes"
+RENEW = "run `make generate` and commit what it writes"
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
 
 def section(text: str, title: str) -> str:
     """Return what stands under the heading ``title``."""
     return text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
-
-
-def first_cells(text: str) -> list[list[str]]:
-    """Return the names in backticks in the first cell of each row of the tables in ``text``."""
-    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| ")]
-    return [names for names in (re.findall(r"`([^`]+)`", cell) for cell in rows) if names]
-
-
-def test_openapi_document_is_that_of_the_code() -> None:
-    done = subprocess.run([sys.executable, "-m", "csvpipe", "openapi"], capture_output=True, text=True, check=True)
-    assert done.stdout == OPENAPI.read_text(encoding="utf-8"), RENEW
-
-
-def test_env_example_has_every_setting_with_its_default() -> None:
-    assert ENV_EXAMPLE.read_text(encoding="utf-8") == render_env_example(), RENEW
 
 
 def test_every_setting_says_what_it_means_and_stands_there_once() -> None:
@@ -78,60 +53,6 @@ def test_env_example_as_it_is_gives_the_defaults(tmp_path: Path, monkeypatch: py
     uncommented = tmp_path / ".env"
     uncommented.write_text(re.sub(r"^#(?=[A-Z_0-9]+=)", "", ENV_EXAMPLE.read_text(), flags=re.MULTILINE))
     assert Settings(_env_file=uncommented) == Settings(_env_file=None)
-
-
-def test_api_lists_every_call() -> None:
-    document = json.loads(OPENAPI.read_text())
-    calls = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
-    assert {name for row in first_cells(section(API, "Calls")) for name in row} == calls
-
-
-def test_api_lists_every_field_of_an_upload() -> None:
-    document = json.loads(OPENAPI.read_text())
-    body = document["paths"]["/upload/csv"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-    listed = {name for row in first_cells(section(API, "Sending a file")) for name in row}
-    assert listed == set(body["properties"]) - {"file"}
-
-
-def error_classes(module: object) -> Iterator[type[CsvPipeError]]:
-    for value in vars(module).values():
-        if isinstance(value, type) and issubclass(value, CsvPipeError):
-            yield value
-
-
-def test_api_lists_every_error_with_its_status() -> None:
-    raised = {(e.status, e.code) for module in (contracts.errors, uploader.errors) for e in error_classes(module)}
-    rows = re.findall(r"^\| (\d{3}) \| ([^|]+) \|", section(API, "Errors"), re.MULTILINE)
-    listed = {(int(status), code) for status, codes in rows for code in re.findall(r"`([^`]+)`", codes)}
-    of_messages = {(422, "invalid_message")}
-    of_the_framework = {(422, "invalid_request")}
-    of_nobody_who_listens = {(499, "upload_aborted")}
-    assert listed == (raised - of_messages - of_nobody_who_listens) | of_the_framework
-
-
-@pytest.mark.parametrize(("first", "table"), [("`stored`", CHUNK_CHANGES), ("`receiving`", UPLOAD_CHANGES)])
-def test_architecture_shows_the_tables_of_states(first: str, table: dict[str, frozenset[str]]) -> None:
-    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]*)\|$", section(ARCHITECTURE, "States"), re.MULTILINE)
-    shown = {state: set(re.findall(r"`(\w+)`", changes)) for state, changes in rows}
-    assert first.strip("`") in shown
-    # `landed` and `failed` name a state of both tables: compare as many as there are.
-    for state, changes in table.items():
-        assert (state, set(changes)) in [(s, set(re.findall(r"`(\w+)`", c))) for s, c in rows]
-
-
-def test_message_fields_are_those_of_the_contract() -> None:
-    listed = [name for row in first_cells(section(MESSAGES, "The message")) for name in row]
-    assert listed == list(ChunkMessage.model_fields)
-
-
-@pytest.mark.parametrize("model", [Manifest, ManifestChunk])
-def test_manifest_fields_are_those_of_the_contract(model: type[BaseModel]) -> None:
-    text = section(MESSAGES, "The manifest")
-    if model is Manifest:
-        assert {name for row in first_cells(text) for name in row} == set(model.model_fields)
-    else:
-        (row,) = [line for line in text.splitlines() if line.startswith("| `chunks` |")]
-        assert re.findall(r"`([^`]+)`", row)[1:] == list(model.model_fields)
 
 
 def example() -> bytes:

@@ -16,8 +16,8 @@ from fastavro.types import Schema
 
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.message import ChunkMessage
-from csvpipe.documents import render_schemas
-from csvpipe.schemas import MANIFEST_AVRO, MANIFEST_JSON, MESSAGE_AVRO, MESSAGE_JSON
+from csvpipe.generate.documents import render_schemas
+from csvpipe.generate.schemas import MANIFEST_AVRO, MANIFEST_JSON, MESSAGE_AVRO, MESSAGE_JSON
 from tests.support.s3.fake_bucket import lay_out
 from tests.support.uploader.uploads import upload_records
 from uploader.domain.messages import message_of
@@ -63,7 +63,7 @@ def avro() -> Any:
 @pytest.mark.parametrize("path", [MESSAGE_JSON, MANIFEST_JSON, MESSAGE_AVRO, MANIFEST_AVRO], ids=lambda p: p.name)
 def test_published_schema_is_that_of_the_model(path: Path) -> None:
     rendered = render_schemas()
-    assert path.read_text(encoding="utf-8") == rendered[path], "run `make openapi` and commit what it writes"
+    assert path.read_text(encoding="utf-8") == rendered[path], "run `make generate` and commit what it writes"
     assert set(path.parent.glob("*.*")) == set(rendered)
 
 
