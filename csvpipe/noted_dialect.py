@@ -8,9 +8,9 @@ from pathlib import Path
 
 from contracts.errors import CsvPipeError
 from sequencer.checkpoint.factory import open_checkpoints
-from sequencer.job.dialect_notes import FileDialect, read_dialects
-from sequencer.job.input import JobInput
-from sequencer.job.runner import open_job_input
+from sequencer.input.dialects import FileDialect, recorded_dialects
+from sequencer.input.job_input import JobInput
+from sequencer.input.opening import open_job_input
 from sequencer.model.checkpoint import Checkpoint
 from sequencer.model.source_identity import condensed
 from sequencer.settings import JobSettings
@@ -36,7 +36,7 @@ def open_proof_input(settings: JobSettings) -> ProofInput:
         CsvPipeError: the source is not there, or no CSV.
     """
     checkpoint, why_not = _checkpoint(settings)
-    noted = read_dialects(checkpoint.extra) if checkpoint else []
+    noted = recorded_dialects(checkpoint)
     if checkpoint and not noted:
         why_not = f"the checkpoint of {checkpoint.job_id} notes none"
     job = open_job_input(settings, noted)

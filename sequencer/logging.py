@@ -10,13 +10,16 @@ from datetime import UTC, datetime
 from contracts.printable import printable, printable_json
 from sequencer.settings import JobSettings
 
+_STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+
 
 class TextFormatter(logging.Formatter):
     """``2026-01-31T23:59:59.123Z INFO sequencer.job.job: message``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return ``record`` as one line, and the traceback, where there is one, below it."""
-        line = printable(f"{_utc(record)} {record.levelname} {record.name}: {record.getMessage()}")
+        fields = "".join(f" {name}={_quoted(value)}" for name, value in _fields(record).items())
+        line = printable(f"{_utc(record)} {record.levelname} {record.name}: {record.getMessage()}{fields}")
         if not record.exc_info:
             return line
         return f"{line}\n{printable(self.formatException(record.exc_info), keep_line_ends=True)}"
@@ -41,10 +44,11 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             **self._job,
+            **_fields(record),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return printable_json(json.dumps(line, ensure_ascii=False))
+        return printable_json(json.dumps(line, ensure_ascii=False, default=str))
 
 
 def configure_logging(settings: JobSettings) -> None:
@@ -58,6 +62,16 @@ def configure_logging(settings: JobSettings) -> None:
     logging.getLogger("librdkafka").setLevel(logging.ERROR)
     logging.getLogger("botocore").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    """Return what was given as ``extra``."""
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if not text or " " in text or '"' in text else text
 
 
 def _utc(record: logging.LogRecord) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -12,18 +10,15 @@ from contracts.counts import counted, format_count
 from csvpipe.console import output, shown
 from csvpipe.delimiter_help import DELIMITER_HELP
 from csvpipe.sequence_progress import showing
-from sequencer.aws.interruption import InterruptionWatch, wait_on_machine_that_goes
-from sequencer.job.input import JobInput
-from sequencer.job.runner import open_job_input, run_sequence
+from sequencer.input.job_input import JobInput
+from sequencer.input.opening import open_job_input
+from sequencer.job.runner import run_process
 from sequencer.logging import configure_logging
-from sequencer.metrics.prometheus import JobCollector, serving_metrics
-from sequencer.model.checkpoint import FOUND_RECORDS, Checkpoint, JobStatus
+from sequencer.model.checkpoint import Checkpoint, JobStatus
+from sequencer.model.partition import PartitionRef
 from sequencer.model.progress import Progress
 from sequencer.settings import load_settings
-from sequencer.shutdown import StopRequest, StopRequestedError, exiting_in_time, stopping_on_signals
-
-_GC_THRESHOLD = 50_000
-"""Objects more than before that start a search for cycles; a batch has a few thousand."""
+from sequencer.shutdown import StopRequest, StopRequestedError
 
 
 def command(
@@ -110,30 +105,14 @@ def command(
     if settings.dry_run:
         _dry_run(open_job_input(settings))
         return
-    # A batch makes thousands of objects that are gone with it; looking for cycles among them took a fifth of the time.
-    gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD)
     stop = StopRequest(within_s=settings.stop_within_s)
-    with ExitStack() as stack:
-        # First, as the first process of a container is not ended by a signal that it does not take.
-        stack.enter_context(stopping_on_signals(stop))
-        stack.enter_context(exiting_in_time(stop))
-        job = open_job_input(settings)
-        counters: dict[str, Progress] = {}
-        observers = [stack.enter_context(showing()).add, counters.__setitem__]
-        if settings.metrics_port:
-            collector = JobCollector(cost_per_hour=settings.cost_per_hour)
-            stack.enter_context(serving_metrics(collector, port=settings.metrics_port))
-            observers.append(collector.add)
-        try:
-            if settings.interruption_check:
-                wait_on_machine_that_goes(stop)
-                stack.enter_context(InterruptionWatch(stop.request))
-            stop.check()
-            finals = run_sequence(settings, job, stop=stop, observers=observers)
-        except StopRequestedError:
-            output().print(f"[yellow]STOPPED[/] {settings.job_id} ({shown(stop.reason)}): nothing was begun yet")
-            raise typer.Exit(settings.stopped_exit_code) from None
+    counters: dict[str, Progress] = {}
+    try:
+        with showing() as shown_jobs:
+            finals = run_process(settings, stop=stop, observers=[shown_jobs.add, counters.__setitem__])
+    except StopRequestedError:
+        output().print(f"[yellow]STOPPED[/] {settings.job_id} ({shown(stop.reason)}): the job had not started yet")
+        raise typer.Exit(settings.stopped_exit_code) from None
     for final in finals:
         output().print(_summary(final, counters[final.job_id], stop))
     if any(final.status is not JobStatus.DONE for final in finals):
@@ -152,22 +131,28 @@ def _dry_run(job: JobInput) -> None:
 
 
 def _summary(final: Checkpoint, progress: Progress, stop: StopRequest) -> str:
-    where = f"{final.topic}[{final.partition}]"
+    where = str(PartitionRef(final.topic, final.partition))
     rows = counted(final.total_sent, "record")
-    if found := final.extra.get(FOUND_RECORDS):
-        rows += f" (of which it found {format_count(int(found))} there when it had no checkpoint)"
+    if final.found_records:
+        rows += f" (including {format_count(final.found_records)} found there when the job had no checkpoint)"
     dead = f", {counted(final.dead_lettered, 'dead letter')}" if final.dead_lettered else ""
-    if final.status is JobStatus.DONE:
-        last = final.first_offset + final.total_sent - 1
-        first_last = f", the first at offset {final.first_offset}" + (
-            f", the last at {last}" if final.total_sent and final.extra.get("last_offset", last) == last else ""
-        )
-        rate = format_count(round(progress.records_sent / max(progress.sending_s, 1e-3)))
-        sent = f" ({format_count(progress.records_sent)} now, in {progress.sending_s:.1f} s: {rate} records/s)"
+    if final.status is not JobStatus.DONE:
         return (
-            f"[green]DONE[/] {final.job_id}: {rows} in {where}{dead}{first_last}{sent if progress.records_sent else ''}"
+            f"[yellow]STOPPED[/] {final.job_id} ({shown(stop.reason)}): {rows} in {where}{dead}, up to row "
+            f"{format_count(final.last_line)}; run the same command again to continue"
         )
-    return (
-        f"[yellow]STOPPED[/] {final.job_id} ({shown(stop.reason)}): {rows} in {where}{dead}, up to row "
-        f"{format_count(final.last_line)}; the same command goes on there"
-    )
+    text = f"[green]DONE[/] {final.job_id}: {rows} in {where}{_offsets(final)}{dead}"
+    if progress.records_sent:
+        rate = format_count(round(progress.records_sent / max(progress.sending_s, 1e-3)))
+        text += f"; this run sent {format_count(progress.records_sent)} in {progress.sending_s:.1f} s ({rate}/s)"
+    return text
+
+
+def _offsets(final: Checkpoint) -> str:
+    """Return the job's offsets: the first and the last one, or only the first if there are others between them."""
+    if not final.total_sent:
+        return ""
+    last = final.first_offset + final.total_sent - 1
+    if final.last_offset in (-1, last):
+        return f" (offsets {final.first_offset}-{last})"
+    return f" (from offset {final.first_offset})"

@@ -13,11 +13,12 @@ from contracts.counts import counted, format_count
 from contracts.exit_codes import ExitCode
 from csvpipe.console import messages, output, record_progress, shown
 from csvpipe.noted_dialect import open_proof_input
+from sequencer.input.job_input import JobInput
+from sequencer.input.opening import load_job_schema
 from sequencer.job.dead_letters import parse_dead_letter
-from sequencer.job.input import JobInput
-from sequencer.job.runner import load_job_schema
-from sequencer.kafka.config import client_config
+from sequencer.kafka.client import client_config
 from sequencer.kafka.partition_reader import PartitionReader
+from sequencer.model.partition import PartitionRef
 from sequencer.settings import JobSettings, load_settings
 from sequencer.verify.source_rows import rows_by_python
 from sequencer.verify.topic_check import MOST_DIFFERENCES, ContentCheck, LineCheck, TopicProof
@@ -112,12 +113,11 @@ def command(
 
 
 def _log(settings: JobSettings, *, committed: bool) -> PartitionReader:
-    return PartitionReader(
-        client_config(settings),
-        topic=settings.kafka_topic,
-        partition=settings.kafka_partition,
-        committed=committed,
-    )
+    return PartitionReader(client_config(settings), _partition(settings), committed=committed)
+
+
+def _partition(settings: JobSettings) -> PartitionRef:
+    return PartitionRef(settings.kafka_topic, settings.kafka_partition)
 
 
 def _content_check(settings: JobSettings, lines: range, dead_letter_topic: str | None, job: JobInput) -> ContentCheck:
@@ -150,7 +150,7 @@ def _read(log: PartitionReader, check: ContentCheck | LineCheck, begin: int, end
 def _count(settings: JobSettings, begin: int, end: int, expected: int | None) -> None:
     """Do the quick check, which sees neither order nor content, nor what others have written."""
     found = end - begin
-    where = f"{settings.kafka_topic}[{settings.kafka_partition}]"
+    where = _partition(settings)
     output().print(
         f"{where}: offsets {begin} to {end - 1}, {format_count(found)} of them. This counts offsets and says nothing "
         "of order or content; markers of transactions count as well"
@@ -164,7 +164,7 @@ def _dead_letters(settings: JobSettings, topic: str | None) -> list[tuple[int, s
     """Return line and ETag of what is in the dead-letter topic, of this job where its id is given."""
     if topic is None:
         return []
-    with closing(PartitionReader(client_config(settings), topic=topic, partition=0)) as log:
+    with closing(PartitionReader(client_config(settings), PartitionRef(topic))) as log:
         letters = filter(None, map(parse_dead_letter, log.values(*log.ends())))
         found = {
             (letter["_source_line"], str(letter.get("etag", "")))
@@ -175,7 +175,7 @@ def _dead_letters(settings: JobSettings, topic: str | None) -> list[tuple[int, s
 
 
 def _conclusion(settings: JobSettings, proof: TopicProof, seconds: float, *, content: bool) -> str:
-    where = f"{settings.kafka_topic}[{settings.kafka_partition}]"
+    where = _partition(settings)
     if proof.holds:
         dead = f", {counted(proof.dead_lettered, 'row')} dead-lettered" if proof.dead_lettered else ""
         what = "every row once, in order, and as it stands in the source" if content else "every row once and in order"

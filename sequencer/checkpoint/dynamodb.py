@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _PERMISSIONS = (
-    "the role needs dynamodb:GetItem and dynamodb:UpdateItem on this table, and kms:Decrypt where a key encrypts it"
+    "the role needs dynamodb:GetItem and dynamodb:UpdateItem on this table, and kms:Decrypt if a key encrypts it"
 )
-_KEYS = "the partition key must be job_id (a string), without a sort key, and an item has 400 KB at most"
+_KEYS = "the partition key must be job_id (a string), without a sort key, and an item is limited to 400 KB"
 _NO_TABLE = (
-    "CHECKPOINT_TABLE: there is no such table in this region; make it with the partition key job_id (a string), and "
-    "look at AWS_REGION"
+    "CHECKPOINT_TABLE: the table does not exist in this region; check AWS_REGION, or create the table with the "
+    "partition key job_id (a string)"
 )
 _CODES: dict[str, Meaning] = {
     "AccessDeniedException": (NotAllowedError, _PERMISSIONS),
@@ -33,16 +33,16 @@ _CODES: dict[str, Meaning] = {
     "ValidationException": (SettingsError, f"CHECKPOINT_TABLE: {_KEYS}"),
 }
 _BY_STATUS: dict[int, Meaning] = {
-    0: (SettingsError, "look at CHECKPOINT_TABLE, AWS_REGION and DYNAMODB_ENDPOINT"),
+    0: (SettingsError, "check CHECKPOINT_TABLE, AWS_REGION and DYNAMODB_ENDPOINT"),
     401: (NotAllowedError, _PERMISSIONS),
     403: (NotAllowedError, _PERMISSIONS),
-    407: (NotAllowedError, "the proxy before DynamoDB asks for credentials: look at HTTPS_PROXY"),
+    407: (NotAllowedError, "the proxy in front of DynamoDB requires credentials: check HTTPS_PROXY"),
 }
 _CONDITION = "ConditionalCheckFailedException"
 
 
 def dynamodb_client(settings: JobSettings) -> DynamoDBClient:
-    """Return a client that gives up after seconds: whoever calls tries again, and must not wait long."""
+    """Return a client with short timeouts: callers retry, and must not wait long."""
     import boto3
     from botocore.config import Config
 
@@ -56,14 +56,14 @@ def dynamodb_client(settings: JobSettings) -> DynamoDBClient:
 
 
 class DynamoDbCheckpoints:
-    """See :class:`sequencer.checkpoint.store.CheckpointStore`. Who holds the lease is decided by conditional writes."""
+    """See :class:`sequencer.checkpoint.store.CheckpointStore`. Conditional writes decide who holds the lease."""
 
     def __init__(self, client: DynamoDBClient, *, table: str) -> None:
         self._client = client
         self._table = table
 
     def load(self, job_id: str) -> Checkpoint | None:
-        """Return the last checkpoint of a job."""
+        """Return the last checkpoint of a job, or None."""
         item = self._item(job_id)
         if "timestamp" not in item:
             return None
@@ -71,20 +71,20 @@ class DynamoDbCheckpoints:
         return from_fields(job_id, fields | {name: item[name]["S"] for name in TEXTS})
 
     def save(self, checkpoint: Checkpoint, *, owner: str) -> None:
-        """Keep a checkpoint, if ``owner`` holds the lease."""
+        """Save a checkpoint if ``owner`` holds the lease."""
         values = {name: _typed(value) for name, value in to_fields(checkpoint).items()}
         if not self._update(checkpoint.job_id, values, owner=owner):
             raise LeaseLostError.of(checkpoint.job_id, owner=owner)
 
     def delete(self, job_id: str) -> None:
-        """Forget a job, its lease included."""
+        """Delete the checkpoint and the lease of a job."""
         with _translating_errors(self._table):
             self._client.delete_item(TableName=self._table, Key=_key(job_id))
 
     def acquire_lease(
         self, job_id: str, *, owner: str, now: float, lease_s: float, is_dead: Callable[[str], bool]
     ) -> None:
-        """Take the lease, if it is to be had."""
+        """Acquire the lease if it is available."""
         values = {"lease_owner": _typed(owner), "lease_until": {"N": f"{now + lease_s:.3f}"}}
         while True:
             item = self._item(job_id)
@@ -92,7 +92,7 @@ class DynamoDbCheckpoints:
             until = float(item.get("lease_until", {}).get("N", "0"))
             if holder not in (None, owner) and until > now and not is_dead(holder):
                 raise LeaseHeldError.of(job_id, owner=holder, until=until)
-            # Only if nobody was faster: it is still the lease that was looked at.
+            # Succeeds only if the lease is still the one that was read.
             seen = {":seen_owner": _typed(holder), ":seen_until": item["lease_until"]} if holder else {}
             condition = (
                 "lease_owner = :seen_owner AND lease_until = :seen_until"
@@ -103,12 +103,12 @@ class DynamoDbCheckpoints:
                 return
 
     def renew_lease(self, job_id: str, *, owner: str, until: float) -> None:
-        """Hold the lease until ``until``."""
+        """Extend the lease to ``until``."""
         if not self._update(job_id, {"lease_until": {"N": f"{until:.3f}"}}, owner=owner):
             raise LeaseLostError.of(job_id, owner=owner)
 
     def release_lease(self, job_id: str, *, owner: str) -> None:
-        """Give the lease up."""
+        """Release the lease."""
         self._update_if(
             job_id,
             UpdateExpression="REMOVE lease_owner, lease_until",
@@ -149,11 +149,11 @@ class DynamoDbCheckpoints:
 
 @contextmanager
 def _translating_errors(table: str) -> Iterator[None]:
-    """Turn the service's errors into ours.
+    """Translate the service's errors.
 
     Raises:
-        NotAllowedError, SettingsError: a person has to do something.
-        CheckpointsUnavailableError: it does not answer, or slows us down.
+        NotAllowedError, SettingsError: an operator has to fix the cause.
+        CheckpointsUnavailableError: the service does not answer, or throttles requests.
     """
     try:
         yield
@@ -162,7 +162,9 @@ def _translating_errors(table: str) -> Iterator[None]:
         final = refusal(error, name=name, service="DynamoDB", known=_CODES, by_status=_BY_STATUS)
         raise final or CheckpointsUnavailableError(f"{name}: {error}") from error
     except UnicodeError as error:
-        raise SettingsError(f"CHECKPOINT_TABLE or the credentials hold what no request can have: {error}") from error
+        raise SettingsError(
+            f"CHECKPOINT_TABLE or the credentials contain characters that no request may have: {error}"
+        ) from error
     except BotoCoreError as error:
         name = f"DynamoDB table {table}"
         raise final_error(error, name) or CheckpointsUnavailableError(f"{name}: {error}") from error

@@ -1,4 +1,4 @@
-"""Opens the checkpoint store that the settings name."""
+"""Opens the checkpoint store that the settings select."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from sequencer.settings import JobSettings
 
 
 def open_checkpoints(settings: JobSettings) -> CheckpointStore:
-    """Return the store that the settings name: a DynamoDB table, or a local file.
+    """Return the store that the settings select: a DynamoDB table or a local file.
 
     Raises:
-        SettingsError: there is no such table, or the file cannot be made.
-        CheckpointsUnavailableError: it does not answer.
+        SettingsError: the file cannot be created, or the client's settings are invalid.
+        CheckpointsUnavailableError: the store does not answer.
     """
     if settings.checkpoint_table:
         return DynamoDbCheckpoints(dynamodb_client(settings), table=settings.checkpoint_table)

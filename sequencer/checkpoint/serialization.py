@@ -1,12 +1,13 @@
-"""A checkpoint as plain fields: the same names and kinds in every store, for people to read."""
+"""Checkpoints as flat fields: the same names and types in every store, readable by people."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sequencer.model.checkpoint import Checkpoint, JobStatus
+from sequencer.model.checkpoint import Checkpoint, DialectRun, JobStatus
 from sequencer.model.source_identity import condensed
 from sequencer.model.source_position import SourcePosition
 
@@ -16,17 +17,30 @@ NUMBERS = (
     "dead_lettered",
     "partition",
     "first_offset",
+    "last_offset",
+    "found_records",
     "place_line",
     "source_index",
     "byte_offset",
 )
-TEXTS = ("timestamp", "status", "topic", "etag", "sources", "error", "extra")
+TEXTS = (
+    "timestamp",
+    "status",
+    "topic",
+    "mode",
+    "row_range",
+    "etag",
+    "sources",
+    "dialects",
+    "header",
+    "error",
+)
 
 
 def to_fields(checkpoint: Checkpoint) -> dict[str, str | int]:
-    """Return the fields but for ``job_id``. ``etag`` is that of the first file, as people look for it.
+    """Return the fields except ``job_id``. ``etag`` is that of the first file, for people who look for it.
 
-    Many files are condensed, as an item of DynamoDB may have 400 KB. Checkpoints of earlier versions have all of them.
+    Many files are condensed, because a DynamoDB item is limited to 400 KB.
     """
     return {
         "last_line": checkpoint.last_line,
@@ -34,21 +48,27 @@ def to_fields(checkpoint: Checkpoint) -> dict[str, str | int]:
         "dead_lettered": checkpoint.dead_lettered,
         "partition": checkpoint.partition,
         "first_offset": checkpoint.first_offset,
+        "last_offset": checkpoint.last_offset,
+        "found_records": checkpoint.found_records,
         "place_line": checkpoint.place.line,
         "source_index": checkpoint.place.source_index,
         "byte_offset": checkpoint.place.byte_offset,
         "timestamp": checkpoint.timestamp.isoformat(timespec="milliseconds"),
         "status": checkpoint.status.value,
         "topic": checkpoint.topic,
+        "mode": checkpoint.mode,
+        "row_range": json.dumps(checkpoint.row_range),
         "etag": checkpoint.sources[0][2] if checkpoint.sources else "",
         "sources": json.dumps(condensed(checkpoint.sources)),
+        "dialects": json.dumps([asdict(run) for run in checkpoint.dialects]),
+        "header": json.dumps(checkpoint.header),
         "error": checkpoint.error,
-        "extra": json.dumps(checkpoint.extra),
     }
 
 
 def from_fields(job_id: str, fields: dict[str, Any]) -> Checkpoint:
-    """Return the checkpoint that ``fields`` are."""
+    """Return the checkpoint that ``fields`` describe."""
+    first, last = json.loads(fields["row_range"])
     return Checkpoint(
         job_id=job_id,
         last_line=int(fields["last_line"]),
@@ -59,8 +79,13 @@ def from_fields(job_id: str, fields: dict[str, Any]) -> Checkpoint:
         topic=fields["topic"],
         partition=int(fields["partition"]),
         first_offset=int(fields["first_offset"]),
+        last_offset=int(fields["last_offset"]),
+        found_records=int(fields["found_records"]),
         place=SourcePosition(int(fields["place_line"]), int(fields["source_index"]), int(fields["byte_offset"])),
+        mode=fields["mode"],
+        row_range=(first, last),
         sources=tuple((name, size, etag) for name, size, etag in json.loads(fields["sources"])),
+        dialects=tuple(DialectRun(**run) for run in json.loads(fields["dialects"])),
+        header=tuple(json.loads(fields["header"])),
         error=fields["error"],
-        extra=json.loads(fields["extra"]),
     )

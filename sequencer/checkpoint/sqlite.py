@@ -1,4 +1,4 @@
-"""Checkpoints in a local file, where there is no AWS."""
+"""Checkpoints in a local SQLite file, for jobs outside AWS."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _SCHEMA = (
 
 
 class SqliteCheckpoints:
-    """Checkpoints in an SQLite file. Any thread may call it: each call opens its own connection.
+    """Checkpoints in an SQLite file. Thread-safe: each call opens its own connection.
 
     Raises:
-        SettingsError: the file cannot be made.
+        SettingsError: the file cannot be created.
     """
 
     def __init__(self, path: str) -> None:
@@ -42,7 +42,7 @@ class SqliteCheckpoints:
             raise SettingsError(f"CHECKPOINT_FILE {path}: {error}") from error
 
     def load(self, job_id: str) -> Checkpoint | None:
-        """Return the last checkpoint of a job."""
+        """Return the last checkpoint of a job, or None."""
         with self._transaction() as connection:
             row = connection.execute(
                 f"SELECT {', '.join(_FIELDS)} FROM jobs WHERE job_id = ? AND timestamp IS NOT NULL",  # noqa: S608  names of ours
@@ -51,7 +51,7 @@ class SqliteCheckpoints:
         return None if row is None else from_fields(job_id, dict(zip(_FIELDS, row, strict=True)))
 
     def save(self, checkpoint: Checkpoint, *, owner: str) -> None:
-        """Keep a checkpoint, if ``owner`` holds the lease."""
+        """Save a checkpoint if ``owner`` holds the lease."""
         fields = to_fields(checkpoint)
         changes = ", ".join(f"{name} = ?" for name in fields)
         with self._transaction() as connection:
@@ -63,14 +63,14 @@ class SqliteCheckpoints:
             raise LeaseLostError.of(checkpoint.job_id, owner=owner)
 
     def delete(self, job_id: str) -> None:
-        """Forget a job, its lease included."""
+        """Delete the checkpoint and the lease of a job."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
 
     def acquire_lease(
         self, job_id: str, *, owner: str, now: float, lease_s: float, is_dead: Callable[[str], bool]
     ) -> None:
-        """Take the lease, if it is to be had."""
+        """Acquire the lease if it is available."""
         with self._transaction() as connection:
             row = connection.execute("SELECT lease_owner, lease_until FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
             holder, until = row if row and row[0] else (None, 0.0)
@@ -83,7 +83,7 @@ class SqliteCheckpoints:
             )
 
     def renew_lease(self, job_id: str, *, owner: str, until: float) -> None:
-        """Hold the lease until ``until``."""
+        """Extend the lease to ``until``."""
         with self._transaction() as connection:
             changed = connection.execute(
                 "UPDATE jobs SET lease_until = ? WHERE job_id = ? AND lease_owner = ?", (until, job_id, owner)
@@ -92,7 +92,7 @@ class SqliteCheckpoints:
             raise LeaseLostError.of(job_id, owner=owner)
 
     def release_lease(self, job_id: str, *, owner: str) -> None:
-        """Give the lease up."""
+        """Release the lease."""
         with self._transaction() as connection:
             connection.execute(
                 "UPDATE jobs SET lease_owner = NULL, lease_until = NULL WHERE job_id = ? AND lease_owner = ?",
@@ -110,6 +110,6 @@ class SqliteCheckpoints:
                 yield connection
                 connection.execute("COMMIT")
             finally:
-                connection.close()  # rolls back what was not committed
+                connection.close()  # rolls back an open transaction
         except sqlite3.OperationalError as error:
             raise CheckpointsUnavailableError(f"CHECKPOINT_FILE {self._path}: {error}") from error

@@ -1,4 +1,4 @@
-"""Where jobs note how far they have come, and who runs them: one item for each job."""
+"""The store of checkpoints and leases: one item for each job."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from sequencer.model.checkpoint import Checkpoint
 
 
 class CheckpointStore(Protocol):
-    """Checkpoints and leases. They share an item and nothing else: saving the one leaves the other as it is.
+    """Stores checkpoints and leases. They share an item only: saving one leaves the other unchanged.
 
     Every method raises :class:`sequencer.errors.CheckpointsUnavailableError` if the store does not answer. Times are
-    seconds since 1970.
+    Unix times in seconds.
     """
 
     def load(self, job_id: str) -> Checkpoint | None:
-        """Return the last checkpoint of a job."""
+        """Return the last checkpoint of a job, or None."""
 
     def save(self, checkpoint: Checkpoint, *, owner: str) -> None:
-        """Keep a checkpoint, if ``owner`` holds the lease.
+        """Save a checkpoint if ``owner`` holds the lease.
 
         Raises:
-            LeaseLostError: somebody else holds it, or nobody.
+            LeaseLostError: ``owner`` does not hold it.
         """
 
     def delete(self, job_id: str) -> None:
-        """Forget a job, its lease included."""
+        """Delete the checkpoint and the lease of a job."""
 
     def acquire_lease(
         self, job_id: str, *, owner: str, now: float, lease_s: float, is_dead: Callable[[str], bool]
     ) -> None:
-        """Take the lease until ``now + lease_s``, if it is free, run out, the owner's own, or that of a dead process.
+        """Acquire the lease until ``now + lease_s`` if it is free, expired, the owner's, or that of a dead process.
 
         Raises:
-            LeaseHeldError: somebody else holds it.
+            LeaseHeldError: another process holds it.
         """
 
     def renew_lease(self, job_id: str, *, owner: str, until: float) -> None:
-        """Hold the lease until ``until``.
+        """Extend the lease to ``until``.
 
         Raises:
-            LeaseLostError: somebody else holds it, or nobody.
+            LeaseLostError: ``owner`` does not hold it.
         """
 
     def release_lease(self, job_id: str, *, owner: str) -> None:
-        """Give the lease up, where ``owner`` holds it."""
+        """Release the lease if ``owner`` holds it."""

@@ -10,6 +10,7 @@ from contracts.errors import SourceChangedError
 from sequencer.errors import DataLostError, ForeignRecordsError, JobUsageError, OrderBrokenError
 from sequencer.kafka.partition_reader import LogRecord, LogTail
 from sequencer.model.checkpoint import Checkpoint
+from sequencer.model.partition import PartitionRef
 from sequencer.model.source_identity import condensed
 from sequencer.model.source_position import START, SourcePosition
 
@@ -19,11 +20,11 @@ class ResumePoint:
     """Where a job starts.
 
     Attributes:
-        first_offset: the offset of its first record, of this process or an earlier one.
-        last_line: the ``_source_line`` that it goes on behind.
-        sent: how many of its records lie in the log.
-        place: where to start reading: at or before ``last_line``.
-        last: the record of ``last_line``, where the log's tail holds it: the source must have it just so.
+        first_offset: offset of its first record, of this process or an earlier one.
+        last_line: the ``_source_line`` after which it continues.
+        sent: number of its records in the partition.
+        place: source position to start reading at: at or before ``last_line``.
+        last: the record of ``last_line``, if the partition's tail holds it: the source must have the same row.
     """
 
     first_offset: int
@@ -43,28 +44,28 @@ def find_resume_point(
     dead_letters: bool = False,
     find_first: Callable[[LogRecord], int],
 ) -> ResumePoint:
-    """Decide where a job that owns its partition goes on.
+    """Return where a job that writes alone to its partition resumes.
 
     Args:
-        checkpoint: what the job has noted; None: nothing, or it is lost.
-        tail: what the partition holds.
+        checkpoint: the job's last checkpoint; None if there is none, or it is lost.
+        tail: the end of the partition.
         names: the files of the source.
-        append: whether the job may start behind the records of others.
+        append: whether the job may start after the records of others.
         before_line: the row before the job's first one: not 0 for the later ranges of a source.
-        dead_letters: whether rows may have gone to the dead-letter topic; without, every row must have its record.
-        find_first: finds the offset of the job's first record from its last one; asked only without a checkpoint.
+        dead_letters: whether rows may be in the dead-letter topic; if not, every row must have its record.
+        find_first: finds the offset of the job's first record from its last one; called only without a checkpoint.
 
     Raises:
-        DataLostError: the log ends before what the checkpoint says was acknowledged.
-        ForeignRecordsError: there are records of somebody else where the job's should be, or, without ``append``,
+        DataLostError: the partition ends before the records that the checkpoint has as acknowledged.
+        ForeignRecordsError: another producer's records are in the place of the job's records or, without ``append``,
             before them.
-        OrderBrokenError: the tail has another offset than its line demands.
+        OrderBrokenError: the last record has another offset than its line requires.
     """
     last = tail.last
     ours = last is not None and last.line is not None and last.source_file in names
     if checkpoint is not None:
         start = _resume_from_checkpoint(checkpoint, tail, ours=ours)
-        check_records_kept(checkpoint, low=tail.low, where=f"{checkpoint.topic}[{checkpoint.partition}]")
+        check_records_kept(checkpoint, low=tail.low)
         _check_order(start, tail, before_line, checkpoint, dead_letters=dead_letters)
         return start
     fresh = ResumePoint(first_offset=tail.high, last_line=before_line, sent=0, place=START)
@@ -72,8 +73,8 @@ def find_resume_point(
         return fresh
     if last is None:
         raise ForeignRecordsError(
-            f"the partition has held records up to offset {tail.high - 1}, and holds none any more: whether they were "
-            "this job's cannot be told. Take an empty partition, or start behind them with --append",
+            f"the partition has held records up to offset {tail.high - 1} and is empty now, so it is unknown whether "
+            "they were this job's. Use an empty partition, or start after them with --append",
             offset=tail.high,
         )
     if ours:
@@ -85,8 +86,8 @@ def find_resume_point(
         _check_order(start, tail, before_line, None, dead_letters=dead_letters)
         return start
     raise ForeignRecordsError(
-        f"the partition holds records of somebody else: the last one, at offset {last.offset}, is {_describe(last)}. "
-        "Take an empty partition, or start behind them with --append",
+        f"the partition holds records of another producer: the last one, at offset {last.offset}, is "
+        f"{_describe(last)}. Use an empty partition, or start after them with --append",
         offset=last.offset,
     )
 
@@ -96,15 +97,14 @@ def _resume_from_checkpoint(checkpoint: Checkpoint, tail: LogTail, *, ours: bool
     if tail.high < acknowledged_upto:
         raise DataLostError(
             f"Kafka has lost records: {checkpoint.total_sent} were acknowledged up to offset {acknowledged_upto - 1}, "
-            f"and the partition ends before offset {tail.high}. Take the topic's replication and "
-            "min.insync.replicas into account; to send everything again, delete the job's checkpoint and take an "
-            "empty partition",
+            f"but the partition ends before offset {tail.high}. Check the topic's replication and "
+            "min.insync.replicas; to send everything again, delete the job's checkpoint and use an empty partition",
             offset=tail.high,
             acknowledged_upto=acknowledged_upto,
         )
     last = tail.last
     if tail.high == acknowledged_upto:
-        # Nothing has come since; retention may have removed all of it.
+        # No record was appended since; retention may have removed all of them.
         if last is not None and checkpoint.total_sent:
             _check_acknowledged(checkpoint, last, ours=ours)
         known = last if last is not None and last.line == checkpoint.last_line else None
@@ -113,16 +113,15 @@ def _resume_from_checkpoint(checkpoint: Checkpoint, tail: LogTail, *, ours: bool
         )
     if last is None:
         raise DataLostError(
-            f"{counted(tail.high - acknowledged_upto, 'record')} came behind offset {acknowledged_upto - 1}, the last "
-            "one that the checkpoint knows, and retention has removed them: which rows they were cannot be told. Send "
-            "the source again, as a job with another JOB_ID, to an empty partition with a longer retention",
+            f"{counted(tail.high - acknowledged_upto, 'record')} followed offset {acknowledged_upto - 1}, the last one "
+            "that the checkpoint covers, and retention has removed them: which rows they were is unknown. Send the "
+            "source again, with a new JOB_ID, to an empty partition with a longer retention",
             offset=tail.high,
             acknowledged_upto=acknowledged_upto,
         )
     if not ours:
         raise ForeignRecordsError(
-            f"somebody else has written to the partition: offset {last.offset} holds "
-            f"{'row ' + str(last.line) + ' of ' + last.source_file if last.line is not None else 'no row'}, where only "
+            f"another producer has written to the partition: offset {last.offset} holds {_describe(last)}, but only "
             f"this job's rows may follow offset {acknowledged_upto - 1}",
             offset=last.offset,
         )
@@ -131,43 +130,43 @@ def _resume_from_checkpoint(checkpoint: Checkpoint, tail: LogTail, *, ours: bool
     return ResumePoint(checkpoint.first_offset, last.line or 0, sent, checkpoint.place, last)
 
 
-def check_records_kept(checkpoint: Checkpoint, *, low: int, where: str) -> None:
+def check_records_kept(checkpoint: Checkpoint, *, low: int) -> None:
     """Check that the partition still holds the job's first record, and with it all others.
 
     Args:
-        checkpoint: what the job has sent.
+        checkpoint: the progress of the job.
         low: the partition's first offset.
-        where: the partition, for the text.
 
     Raises:
         DataLostError: retention or DeleteRecords has removed records of the job.
     """
     if checkpoint.total_sent and low > checkpoint.first_offset:
+        where = str(PartitionRef(checkpoint.topic, checkpoint.partition))
         raise _removed_error(f"at the offsets {checkpoint.first_offset} to {low - 1}", low, where)
 
 
 def _removed_error(what: str, low: int, where: str) -> DataLostError:
     return DataLostError(
         f"{where} begins at offset {low}: the job's records {what} were removed by retention or by DeleteRecords. "
-        "Raise retention.ms and retention.bytes of the topic; to send everything again, take an empty partition and "
-        "another JOB_ID",
+        "Raise retention.ms and retention.bytes of the topic; to send everything again, use an empty partition and a "
+        "new JOB_ID",
         offset=low,
     )
 
 
 def _describe(record: LogRecord) -> str:
-    return "none of a sequencer" if record.line is None else f"row {record.line} of {record.source_file}"
+    return "not written by csvpipe" if record.line is None else f"row {record.line} of {record.source_file}"
 
 
 def _check_acknowledged(checkpoint: Checkpoint, last: LogRecord, *, ours: bool) -> None:
-    """Check that the log's last record is the job's own: after a loss, others may have filled its place."""
+    """Check that the partition's last record is the job's own: after a loss, others may have taken its offset."""
     upto = checkpoint.first_offset + checkpoint.total_sent - 1
-    behind = checkpoint.last_line - (last.line or 0)
-    if not ours or last.offset != upto or not 0 <= behind <= checkpoint.dead_lettered:
+    rows_after = checkpoint.last_line - (last.line or 0)
+    if not ours or last.offset != upto or not 0 <= rows_after <= checkpoint.dead_lettered:
         raise ForeignRecordsError(
-            f"offset {upto} was acknowledged for the job's last record, up to row {checkpoint.last_line}, and the last "
-            f"record, at offset {last.offset}, is {_describe(last)}: Kafka has lost records, and somebody else has "
-            "written in their place. Take an empty partition and another JOB_ID to send everything again",
+            f"offset {upto} was acknowledged for the job's last record, up to row {checkpoint.last_line}, but the last "
+            f"record, at offset {last.offset}, is {_describe(last)}: Kafka has lost records, and another producer has "
+            "written in their place. Use an empty partition and a new JOB_ID to send everything again",
             offset=last.offset,
         )
 
@@ -175,9 +174,9 @@ def _check_acknowledged(checkpoint: Checkpoint, last: LogRecord, *, ours: bool) 
 def _check_end(tail: LogTail, last: LogRecord) -> None:
     if last.offset + 1 != tail.high:
         raise ForeignRecordsError(
-            f"behind the job's last record, at offset {last.offset}, the partition goes on to offset {tail.high - 1} "
-            "with what is no record, as markers of transactions are: somebody else writes there. Take "
-            "--mode transactional, or a partition of the job's own",
+            f"after the job's last record, at offset {last.offset}, the partition continues to offset {tail.high - 1} "
+            "without records, such as transaction markers: another producer writes to it. Use --mode transactional, or "
+            "a partition that only this job writes to",
             offset=last.offset + 1,
         )
 
@@ -185,88 +184,96 @@ def _check_end(tail: LogTail, last: LogRecord) -> None:
 def _check_order(
     start: ResumePoint, tail: LogTail, before_line: int, checkpoint: Checkpoint | None, *, dead_letters: bool
 ) -> None:
-    """Check that as many records lie in the log as rows up to the last one: once each, but for dead letters."""
+    """Check that the partition holds one record for each row up to the last one, except for dead letters."""
     missing = start.last_line - before_line - start.sent
     known = checkpoint.dead_lettered if checkpoint else 0
-    behind = checkpoint is not None and start.last_line < checkpoint.last_line
-    if behind or missing < known or (missing > known and not dead_letters):
+    went_back = checkpoint is not None and start.last_line < checkpoint.last_line
+    if went_back or missing < known or (missing > known and not dead_letters):
         raise OrderBrokenError(
-            f"offset {tail.high - 1} holds row {start.last_line}, and {start.sent} records of the job lie up to there: "
-            "they cannot be all rows up to it, once and in order. Look with csvpipe verify-topic at what is there",
+            f"offset {tail.high - 1} holds row {start.last_line}, but the partition has {start.sent} records of the "
+            "job up to there: they are not one record per row, in order. Check the partition with csvpipe "
+            "verify-topic",
             offset=tail.high - 1,
             row=start.last_line,
         )
 
 
 def check_gaps(start: ResumePoint, checkpoint: Checkpoint | None, dead: Sequence[int], *, before_line: int) -> None:
-    """Check that the rows since the checkpoint that have no record in the log are those that were dead-lettered.
+    """Check that the rows since the checkpoint without a record in the partition are those that were dead-lettered.
 
     Args:
-        start: what settling has found.
-        checkpoint: what was known before.
+        start: the resume point.
+        checkpoint: the last checkpoint.
         dead: the lines in the dead-letter topic, of this job and source.
         before_line: the row before the job's first one.
 
     Raises:
-        OrderBrokenError: they are not: rows are missing from the log, or stand in it twice.
+        OrderBrokenError: rows are missing from the partition, or are in it twice.
     """
     line, sent = (checkpoint.last_line, checkpoint.total_sent) if checkpoint else (before_line, 0)
     missing = start.last_line - line - (start.sent - sent)
-    letters = sum(line < each <= start.last_line for each in dead)
-    if missing != letters:
+    dead_lettered = sum(line < each <= start.last_line for each in dead)
+    if missing != dead_lettered:
         raise OrderBrokenError(
-            f"of the rows {line + 1} to {start.last_line}, {start.sent - sent} have a record in the log and {letters} "
-            "a dead letter: they cannot be all rows, once each. Look with csvpipe verify-topic at what is there",
+            f"of the rows {line + 1} to {start.last_line}, {start.sent - sent} have a record in the partition and "
+            f"{dead_lettered} a dead letter: that is not one of both per row. Check the partition with csvpipe "
+            "verify-topic",
             row=start.last_line,
         )
 
 
 def check_same_job(
-    checkpoint: Checkpoint | None, *, topic: str, partition: int, mode: str, span: Sequence[int | None]
+    checkpoint: Checkpoint | None, *, partition: PartitionRef, mode: str, row_range: tuple[int, int | None]
 ) -> None:
-    """Check that a job goes on where and how it began.
+    """Check that a job resumes with the partition, mode and ranges that it was started with.
 
     Args:
-        checkpoint: what the job has noted.
-        topic: KAFKA_TOPIC, as it is told now.
-        partition: the partition.
-        mode: its mode.
-        span: the lines before its first row and of its last one, where it has a range of the source.
+        checkpoint: the job's last checkpoint.
+        partition: the current partition.
+        mode: the current mode.
+        row_range: the current range of the source (:attr:`Checkpoint.row_range`).
 
     Raises:
-        JobUsageError: it does not; what is different is named.
+        JobUsageError: one of them differs; the message names it.
     """
     if checkpoint is None:
         return
-    began = {"KAFKA_TOPIC": checkpoint.topic, "KAFKA_PARTITION": checkpoint.partition}
-    now: dict[str, object] = {"KAFKA_TOPIC": topic, "KAFKA_PARTITION": partition, "MODE": mode, "PARTITIONS": [*span]}
-    began |= {"MODE": checkpoint.extra.get("mode", mode), "PARTITIONS": checkpoint.extra.get("span", [*span])}
-    for name, value in began.items():
+    started = {
+        "KAFKA_TOPIC": checkpoint.topic,
+        "KAFKA_PARTITION": checkpoint.partition,
+        "MODE": checkpoint.mode,
+    }
+    now = {"KAFKA_TOPIC": partition.topic, "KAFKA_PARTITION": partition.partition, "MODE": mode}
+    for name, value in started.items():
         if value != now[name]:
-            what = "other ranges of rows" if name == "PARTITIONS" else f"{value}"
-            raise JobUsageError(
-                f"{name}: the job {checkpoint.job_id} began with {what}, and is to go on with "
-                f"{'these' if name == 'PARTITIONS' else now[name]}: its records would be in neither as a whole. Give "
-                "it what it began with, or another JOB_ID"
-            )
+            raise _cannot_resume(checkpoint.job_id, name, f"{value}", f"{now[name]}")
+    if checkpoint.row_range != row_range:
+        raise _cannot_resume(checkpoint.job_id, "PARTITIONS", "other ranges of rows", "these")
+
+
+def _cannot_resume(job_id: str, name: str, started: str, now: str) -> JobUsageError:
+    return JobUsageError(
+        f"{name}: job {job_id} was started with {started} and cannot resume with {now}: its records would be split. "
+        "Restore the original value, or use a new JOB_ID"
+    )
 
 
 def check_source(checkpoint: Checkpoint | None, sources: tuple[tuple[str, int, str], ...]) -> None:
-    """Check that a job goes on with the source that it began with.
+    """Check that a job resumes with the source that it was started with.
 
     Raises:
-        SourceChangedError: it does not.
+        SourceChangedError: the source is another one.
     """
     if checkpoint is None or not checkpoint.sources:
         return
-    noted, told = condensed(checkpoint.sources), condensed(sources)
-    if noted == told:
+    recorded, current = condensed(checkpoint.sources), condensed(sources)
+    if recorded == current:
         return
-    before, now = dict.fromkeys(noted), dict.fromkeys(told)
-    changed = next((each for each in [*now, *before] if (each in now) != (each in before)), told[0])
+    before, now = dict.fromkeys(recorded), dict.fromkeys(current)
+    changed = next((each for each in [*now, *before] if (each in now) != (each in before)), current[0])
     raise SourceChangedError(
-        f"{changed[0]} is not what the job {checkpoint.job_id} began with ({changed[1]} bytes and the ETag "
-        f"{changed[2]} in one of both): its rows may be others. Give the changed source a job of its own, with another "
-        "JOB_ID and an empty partition",
+        f"{changed[0]} differs from the source that job {checkpoint.job_id} was started with ({changed[1]} bytes and "
+        f"ETag {changed[2]} in one of both), so its rows may differ. Send the changed source as a new job, with "
+        "another JOB_ID and an empty partition",
         source=changed[0],
     )

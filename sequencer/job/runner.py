@@ -1,73 +1,82 @@
-"""Puts a job together: settings in, parts out. Adapters are chosen here and nowhere else."""
+"""Runs the jobs of a process: signals and metrics, ranges, and the parts of each job. Adapters are chosen here only."""
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from contracts.errors import SettingsError
+from contracts.backoff import Backoff
+from sequencer.aws.interruption import InterruptionWatch, wait_on_machine_that_goes
 from sequencer.checkpoint.factory import open_checkpoints
 from sequencer.checkpoint.lease import owner_name
 from sequencer.checkpoint.store import CheckpointStore
 from sequencer.errors import CheckpointsUnavailableError, JobUsageError
+from sequencer.input.job_input import JobInput
+from sequencer.input.opening import open_job_input
+from sequencer.input.ranges import plan_ranges, split_input
 from sequencer.job.attempt import JobParts
-from sequencer.job.dialect_notes import FileDialect
-from sequencer.job.input import JobInput, open_input
-from sequencer.job.job import pause_s, run_job
-from sequencer.job.ranges import plan_ranges, split_input
+from sequencer.job.job import RETRY_BACKOFF, run_job
 from sequencer.job.target import ExclusiveTarget, Target, TransactionalTarget
-from sequencer.kafka.config import client_config
-from sequencer.kafka.native import choose_library
+from sequencer.kafka.client import ClientConfig, client_config
+from sequencer.kafka.native import load_library
 from sequencer.kafka.topics import create_topics_if_missing
 from sequencer.metrics.cloudwatch import CloudWatchEmitter, cloudwatch_client
+from sequencer.metrics.prometheus import JobCollector, serving_metrics
 from sequencer.model.checkpoint import Checkpoint
+from sequencer.model.partition import PartitionRef
 from sequencer.model.progress import Progress
-from sequencer.model.schema import Schema, load_schema, parse_schema
 from sequencer.model.source_position import SourcePosition
 from sequencer.settings import JobSettings
-from sequencer.shutdown import StopRequest
-from sequencer.source.files import SourceFile, open_sources
+from sequencer.shutdown import StopRequest, exiting_in_time, stopping_on_signals
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.client import CloudWatchClient
-    from mypy_boto3_s3.client import S3Client
 
 _log = logging.getLogger(__name__)
 Observe = Callable[[str, Progress], None]
+RunJob = Callable[[JobParts, StopRequest], Checkpoint]
+_GC_THRESHOLD = 50_000
+"""Net number of new objects that starts a search for cycles; a batch allocates a few thousand."""
 
 
-def open_job_input(settings: JobSettings, dialects: Sequence[FileDialect] = ()) -> JobInput:
-    """Open the files of a job and read their headers, as ``dialects`` say for what the settings leave open.
+def run_process(settings: JobSettings, *, stop: StopRequest, observers: Sequence[Observe] = ()) -> list[Checkpoint]:
+    """Run the jobs of the settings as the work of this process, until their end, TERM or the end of the machine.
 
-    Raises:
-        CsvPipeError: they are not there, not allowed, or no CSV.
-    """
-    schema = load_job_schema(settings)
-    return open_input(_open_sources(settings, settings.sources), settings=settings, schema=schema, dialects=dialects)
-
-
-def load_job_schema(settings: JobSettings) -> Schema:
-    """Read the schema of a job, from a local file or from S3 (``s3://bucket/key``).
+    Args:
+        settings: complete settings (:meth:`JobSettings.check_complete`).
+        stop: the stop request, which signals and interruption notices set.
+        observers: called with the counters of each job before it starts.
 
     Raises:
-        CsvPipeError: it cannot be read, or is no schema.
+        CsvPipeError: a job cannot continue.
+        StopRequestedError: a stop was requested before the first job started.
     """
-    name = settings.schema_file
-    if not name.startswith("s3://"):
-        return load_schema(name)
-    if name.endswith("/"):
-        raise SettingsError(f"SCHEMA_FILE {name} is a prefix; give the key of one object")
-    (file,) = _open_sources(settings, (name,))
-    with file.open() as pieces:
-        return parse_schema(b"".join(pieces), name)
+    _tune_garbage_collection()
+    with ExitStack() as stack:
+        # First, because the first process of a container ignores signals that it does not handle.
+        stack.enter_context(stopping_on_signals(stop))
+        stack.enter_context(exiting_in_time(stop))
+        source = open_job_input(settings)
+        if settings.metrics_port:
+            collector = JobCollector(cost_per_hour=settings.cost_per_hour)
+            stack.enter_context(serving_metrics(collector, port=settings.metrics_port))
+            observers = [*observers, collector.add]
+        if settings.interruption_check:
+            wait_on_machine_that_goes(stop)
+            stack.enter_context(InterruptionWatch(stop.request))
+        stop.check()
+        return run_sequence(settings, source, stop=stop, observers=observers)
 
 
-def _open_sources(settings: JobSettings, names: Sequence[str]) -> list[SourceFile]:
-    return open_sources(names, connect=_connector(settings), retries=settings.retries, payer=settings.s3_request_payer)
+def _tune_garbage_collection() -> None:
+    """Collect cycles less often: each batch makes thousands of objects, and the searches took a fifth of the time."""
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
 
 
 def run_sequence(
@@ -76,23 +85,27 @@ def run_sequence(
     *,
     stop: StopRequest,
     observers: Sequence[Observe] = (),
+    run_job: RunJob = run_job,
+    backoff: Backoff = RETRY_BACKOFF,
 ) -> list[Checkpoint]:
-    """Send the rows of ``source``, by one job or by one for each range; return the last checkpoint of each.
+    """Send the rows of ``source``, as one job or as one for each range; return the last checkpoint of each.
 
     Args:
-        settings: complete (:meth:`JobSettings.check_complete`).
-        source: what is read.
-        stop: the wish to end early.
-        observers: told of the counters of each job before it starts.
+        settings: complete settings (:meth:`JobSettings.check_complete`).
+        source: the input.
+        stop: the stop request.
+        observers: called with the counters of each job before it starts.
+        run_job: runs one job.
+        backoff: pauses while the checkpoint store is unavailable.
 
     Raises:
-        CsvPipeError: a job cannot go on; the others were told to stop.
-        StopRequestedError: ``stop`` came before the first job was begun.
+        CsvPipeError: a job cannot continue; the others were asked to stop.
+        StopRequestedError: a stop was requested before the first job started.
     """
-    choose_library(settings.librdkafka)
+    load_library(settings.librdkafka)  # fails now rather than at the first record
     client = client_config(settings)
     checkpoints = open_checkpoints(settings)
-    _check_same_form(settings, checkpoints, stop)
+    _check_same_form(settings, checkpoints, stop, backoff)
     if settings.create_topic:
         dead_letters = {settings.dlq: 1} if settings.on_bad_row == "dead-letter" else {}
         partitions = settings.kafka_partition + settings.partitions
@@ -112,39 +125,45 @@ def run_sequence(
                 checkpoints,
                 client=client,
                 job_id=job_id,
-                partition=settings.kafka_partition + number,
+                partition=PartitionRef(settings.kafka_topic, settings.kafka_partition + number),
                 progress=progress,
             )
         )
-    # Made once: boto3 makes clients in one thread only, and any thread may use them.
+    # Created once: boto3 creates clients in one thread only, and any thread may use them.
     cloudwatch = cloudwatch_client(settings) if settings.cloudwatch_namespace else None
+
+    def run(parts: JobParts) -> Checkpoint:
+        with _sending_metrics(parts, cloudwatch):
+            return run_job(parts, stop)
+
     if len(jobs) == 1:
-        return [_run(jobs[0], stop, cloudwatch)]
-    return _run_together(jobs, stop, cloudwatch)
+        return [run(jobs[0])]
+    return _run_together(jobs, run, stop)
 
 
-def _run(parts: JobParts, stop: StopRequest, cloudwatch: CloudWatchClient | None) -> Checkpoint:
-    """Run one job, with its metrics on their way to CloudWatch where that is wanted."""
-    settings = parts.settings
-    with ExitStack() as stack:
-        if cloudwatch is not None:
-            stack.enter_context(
-                CloudWatchEmitter(
-                    cloudwatch,
-                    namespace=settings.cloudwatch_namespace,
-                    job_id=parts.job_id,
-                    whole_job_id=settings.job_id,
-                    progress=parts.progress,
-                    cost_per_hour=settings.cost_per_hour,
-                )
+def _sending_metrics(parts: JobParts, cloudwatch: CloudWatchClient | None) -> ExitStack:
+    """Return the context in which a job's metrics are sent to CloudWatch, if there is a client for it."""
+    settings, stack = parts.settings, ExitStack()
+    if cloudwatch is not None:
+        stack.enter_context(
+            CloudWatchEmitter(
+                cloudwatch,
+                namespace=settings.cloudwatch_namespace,
+                job_id=parts.job_id,
+                whole_job_id=settings.job_id,
+                progress=parts.progress,
+                cost_per_hour=settings.cost_per_hour,
             )
-        return run_job(parts, stop)
+        )
+    return stack
 
 
-def _run_together(jobs: list[JobParts], stop: StopRequest, cloudwatch: CloudWatchClient | None) -> list[Checkpoint]:
+def _run_together(
+    jobs: list[JobParts], run_one: Callable[[JobParts], Checkpoint], stop: StopRequest
+) -> list[Checkpoint]:
     def run(parts: JobParts) -> Checkpoint:
         try:
-            return _run(parts, stop, cloudwatch)
+            return run_one(parts)
         except BaseException as error:
             stop.request(f"{parts.job_id} has failed: {error}")
             raise
@@ -155,46 +174,50 @@ def _run_together(jobs: list[JobParts], stop: StopRequest, cloudwatch: CloudWatc
 
 
 def _plan_ranges(settings: JobSettings, source: JobInput, stop: StopRequest) -> list[SourcePosition]:
-    """Return the places between the ranges: the same at each start, as they follow from the content."""
-    _log.info("looking for the %d places between the ranges", settings.partitions - 1)
-    places = plan_ranges(source, settings.partitions, check_stop=stop.check)
-    if len(places) + 1 < settings.partitions:
+    """Return the positions between the ranges: the same at each start, as they depend only on the content."""
+    _log.info("Scanning the source for the boundaries of its ranges", extra={"ranges": settings.partitions})
+    boundaries = plan_ranges(source, settings.partitions, check_stop=stop.check)
+    if len(boundaries) + 1 < settings.partitions:
         _log.warning(
-            "too few rows for %d ranges: there are %d, and the partitions behind these get nothing",
-            settings.partitions,
-            len(places) + 1,
+            "Source has too few rows for PARTITIONS; the last partitions get no records",
+            extra={"partitions": settings.partitions, "ranges": len(boundaries) + 1},
         )
-    return places
+    return boundaries
 
 
-def _check_same_form(settings: JobSettings, checkpoints: CheckpointStore, stop: StopRequest) -> None:
-    """Refuse a job that began in the other form, as one or as one for each range: it would know nothing of that one.
+def _check_same_form(settings: JobSettings, checkpoints: CheckpointStore, stop: StopRequest, backoff: Backoff) -> None:
+    """Reject a job that was started in the other form, as one or as one per range: it does not see that progress.
 
     Raises:
-        JobUsageError: it did; its rows would be sent a second time.
+        JobUsageError: it was; its rows would be sent a second time.
     """
     whole, ranged = settings.job_id, f"{settings.job_id}.p0"
     own, other = (whole, ranged) if settings.partitions == 1 else (ranged, whole)
-    if (
-        _load_checkpoint(checkpoints, own, settings, stop) is None
-        and _load_checkpoint(checkpoints, other, settings, stop) is not None
-    ):
+
+    def exists(job_id: str) -> bool:
+        return _load_checkpoint(checkpoints, job_id, settings, stop, backoff) is not None
+
+    if not exists(own) and exists(other):
         raise JobUsageError(
-            f"PARTITIONS: the job {whole} began {'without' if other == whole else 'with'} --partitions (there is a "
-            f"checkpoint of {other}), and is to go on {'without' if own == whole else 'with'} it: rows would be sent a "
-            "second time. Give it what it began with, or another JOB_ID and empty partitions"
+            f"PARTITIONS: job {whole} was started {'without' if other == whole else 'with'} --partitions (there is a "
+            f"checkpoint of {other}) and cannot resume {'without' if own == whole else 'with'} it: rows would be sent "
+            "a second time. Restore the original value, or use a new JOB_ID and empty partitions"
         )
 
 
 def _load_checkpoint(
-    checkpoints: CheckpointStore, job_id: str, settings: JobSettings, stop: StopRequest
+    checkpoints: CheckpointStore, job_id: str, settings: JobSettings, stop: StopRequest, backoff: Backoff
 ) -> Checkpoint | None:
-    """Return the last checkpoint of a job, however often the store is away for a moment."""
-    for wait_s in map(pause_s, range(1, settings.retries + 1)):
+    """Return the last checkpoint of a job, retrying while the store is unavailable."""
+    for attempt in range(1, settings.retries + 1):
         try:
             return checkpoints.load(job_id)
         except CheckpointsUnavailableError as error:
-            _log.warning("%s; again in %.1f s", error.detail, wait_s)
+            wait_s = backoff.wait_s(attempt)
+            _log.warning(
+                "Checkpoint store is unavailable; retrying",
+                extra={"job_id": job_id, "error": error.detail, "attempt": attempt, "wait_s": wait_s},
+            )
             if stop.wait(wait_s):
                 raise
     return checkpoints.load(job_id)
@@ -205,9 +228,9 @@ def _job_parts(
     source: JobInput,
     checkpoints: CheckpointStore,
     *,
-    client: dict[str, Any],
+    client: ClientConfig,
     job_id: str,
-    partition: int,
+    partition: PartitionRef,
     progress: Progress,
 ) -> JobParts:
     return JobParts(
@@ -223,37 +246,9 @@ def _job_parts(
     )
 
 
-def _target(settings: JobSettings, client: dict[str, Any], source: JobInput, job_id: str, partition: int) -> Target:
+def _target(
+    settings: JobSettings, client: ClientConfig, source: JobInput, job_id: str, partition: PartitionRef
+) -> Target:
     if settings.mode == "transactional":
-        return TransactionalTarget(
-            client,
-            settings=settings,
-            job_id=job_id,
-            partition=partition,
-            names=source.names,
-            before_line=source.begin.line,
-            source_bytes=source.total_bytes,
-        )
-    return ExclusiveTarget(
-        client,
-        settings=settings,
-        partition=partition,
-        names=source.names,
-        before_line=source.begin.line,
-        source_bytes=source.total_bytes,
-    )
-
-
-def _connector(settings: JobSettings) -> Callable[[], S3Client]:
-    def connect() -> S3Client:
-        import boto3
-        from botocore.config import Config
-
-        return boto3.client(
-            "s3",
-            region_name=settings.aws_region,
-            endpoint_url=settings.s3_endpoint,
-            config=Config(retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=10, read_timeout=30),
-        )
-
-    return connect
+        return TransactionalTarget(client, settings=settings, job_id=job_id, partition=partition, source=source)
+    return ExclusiveTarget(client, settings=settings, partition=partition, source=source)

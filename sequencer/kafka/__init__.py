@@ -1,1 +1,1 @@
-"""Kafka clients: producing to one partition, reading it, and checking its topic."""
+"""Kafka clients: sending to one partition, reading it, and checking its topic."""

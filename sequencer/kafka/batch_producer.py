@@ -1,18 +1,20 @@
-"""A Kafka producer for one partition that takes batches, and is told of acknowledgements by the request."""
+"""Kafka producer for one partition that accepts batches and reports acknowledgements per request."""
 
 from __future__ import annotations
 
 import ctypes
 import logging
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from confluent_kafka import KafkaError, KafkaException
 
 from sequencer.kafka import native
-from sequencer.kafka.connection import CLIENT_LOG
-from sequencer.kafka.native import NativeMessage, TokenRefresh, code_error, library, new_conf, raise_error, text_of
+from sequencer.kafka.client import CLIENT_LOG, ClientConfig
+from sequencer.kafka.native import NativeMessage, TokenRefresh, code_error, load_library, new_conf, raise_error, text_of
+from sequencer.model.partition import PartitionRef
 from sequencer.model.records import Records
 
 _log = logging.getLogger(__name__)
@@ -23,43 +25,47 @@ _MESSAGE = np.dtype(NativeMessage)
 _MessagePointer = ctypes.POINTER(NativeMessage)
 
 OnDelivered = Callable[[KafkaError | None, int, int], None]
-"""Told the error or None, how many records it is about, and the offset of the first of them."""
+"""Called with the error or None, the number of records, and the offset of the first one."""
 
 
 class BatchProducer:
-    """Not for several threads. What it is told comes during :meth:`poll`, in the order in which records were sent.
+    """Sends batches of records. Not thread-safe.
+
+    Callbacks run during :meth:`poll`, in the order in which the records were sent.
 
     Args:
-        config: librdkafka's configuration; ``oauth_cb`` as ``confluent_kafka`` has it.
-        topic, partition: where to.
-        on_delivered: told of each request that Kafka has answered, or of records that were given up.
-        on_error: told of errors; most of them librdkafka goes on after.
-        on_statistics: gets librdkafka's statistics, as JSON.
+        config: librdkafka's configuration; ``oauth_cb`` has the signature of ``confluent_kafka``.
+        partition: the partition to send to.
+        library: path of the librdkafka to use; empty for the one that ``confluent_kafka`` ships.
+        on_delivered: called for each request that Kafka has answered, and for records that were purged.
+        on_error: called with errors; librdkafka recovers from most of them.
+        on_statistics: called with librdkafka's statistics, as JSON.
 
     Raises:
         KafkaException: the configuration is not valid.
+        SettingsError: the library cannot be used.
     """
 
     def __init__(
         self,
-        config: dict[str, Any],
+        config: ClientConfig,
+        partition: PartitionRef,
         *,
-        topic: str,
-        partition: int,
+        library: str = "",
         on_delivered: OnDelivered,
         on_error: Callable[[KafkaError], None],
         on_statistics: Callable[[str], None],
     ) -> None:
-        self._rd = library()
-        self._partition = partition
+        self._rd = load_library(library)
+        self._partition = partition.partition
         self._on_delivered = on_delivered
         self._on_error = on_error
         self._on_statistics = on_statistics
         self._handle: int | None = None
         options = {name: value for name, value in config.items() if not callable(value)}
-        conf = new_conf({**options, "log.queue": True})
+        conf = new_conf(self._rd, {**options, "log.queue": True})
         self._rd.conf_set_events(conf, _EVENTS)
-        self._refresh = TokenRefresh(_refreshing(config["oauth_cb"])) if "oauth_cb" in config else None
+        self._refresh = TokenRefresh(_token_refresh(self._rd, config["oauth_cb"])) if "oauth_cb" in config else None
         if self._refresh is not None:
             self._rd.conf_set_oauthbearer_token_refresh_cb(conf, self._refresh)
             self._rd.conf_enable_sasl_queue(conf, 1)
@@ -68,17 +74,17 @@ class BatchProducer:
         if self._handle is None:
             self._rd.conf_destroy(conf)
             raise KafkaException(KafkaError(KafkaError._INVALID_ARG, text_of(text.value)))
-        self._topic = self._rd.topic_new(self._handle, topic.encode(), None)
+        self._topic = self._rd.topic_new(self._handle, partition.topic.encode(), None)
         self._queue = self._rd.queue_get_main(self._handle)
         self._rd.set_log_queue(self._handle, None)
         if self._refresh is not None:
-            raise_error(self._rd.sasl_background_callbacks_enable(self._handle))
+            raise_error(self._rd, self._rd.sasl_background_callbacks_enable(self._handle))
 
     def produce(self, records: Records) -> None:
         """Queue records.
 
         Raises:
-            KafkaException: not all did: the first error.
+            KafkaException: not all records could be queued; the first error.
         """
         messages = np.zeros(len(records), dtype=_MESSAGE)
         messages["payload"] = records.addresses
@@ -87,10 +93,10 @@ class BatchProducer:
             self._topic, self._partition, native.COPY_PAYLOAD, messages.ctypes.data, len(records)
         )
         if queued != len(records):
-            raise KafkaException(code_error(int(messages["err"][np.flatnonzero(messages["err"])[0]])))
+            raise KafkaException(code_error(self._rd, int(messages["err"][np.flatnonzero(messages["err"])[0]])))
 
     def poll(self, timeout_s: float) -> None:
-        """Serve what has come, waiting up to ``timeout_s`` for the first."""
+        """Handle pending events, waiting up to ``timeout_s`` for the first one."""
         timeout_ms = round(timeout_s * 1000)
         while self._handle is not None and (event := self._rd.queue_poll(self._queue, timeout_ms)) is not None:
             timeout_ms = 0
@@ -100,17 +106,17 @@ class BatchProducer:
                 self._rd.event_destroy(event)
 
     def flush_soon(self) -> None:
-        """Let what is queued be sent without waiting for more to come with it."""
+        """Send the queued records without lingering for more."""
         if self._handle is not None:
-            self._rd.flush(self._handle, _FLUSH_CALL_MS)  # does not serve events, and so always takes its time
+            self._rd.flush(self._handle, _FLUSH_CALL_MS)  # handles no events, so it always takes this long
 
     def purge(self) -> None:
-        """Throw away what was not sent, and give up what is on its way; :meth:`poll` tells of it."""
+        """Drop the queued records and abandon those in flight; :meth:`poll` reports them as failed."""
         if self._handle is not None:
             self._rd.purge(self._handle, native.PURGE_QUEUE | native.PURGE_IN_FLIGHT)
 
     def close(self) -> None:
-        """End the client's threads. Nothing is sent any more, and nothing told."""
+        """Stop the client's threads. Nothing more is sent or reported."""
         if self._handle is not None:
             self.purge()
             handle, self._handle = self._handle, None
@@ -119,28 +125,28 @@ class BatchProducer:
             self._rd.destroy(handle)
 
     def init_transactions(self, timeout_s: float) -> None:
-        """Fence predecessors off, and end their transactions.
+        """Fence predecessors and end their transactions.
 
         Raises:
-            KafkaException: it was not possible.
+            KafkaException: Kafka did not confirm it.
         """
-        raise_error(self._rd.init_transactions(self._handle, round(timeout_s * 1000)))
+        raise_error(self._rd, self._rd.init_transactions(self._handle, round(timeout_s * 1000)))
 
     def begin_transaction(self) -> None:
         """Begin a transaction.
 
         Raises:
-            KafkaException: it was not possible.
+            KafkaException: the client refuses.
         """
-        raise_error(self._rd.begin_transaction(self._handle))
+        raise_error(self._rd, self._rd.begin_transaction(self._handle))
 
     def commit_transaction(self, timeout_s: float) -> None:
-        """Commit the open transaction, whose records were all acknowledged.
+        """Commit the open transaction, whose records are all acknowledged.
 
         Raises:
-            KafkaException: it was not possible.
+            KafkaException: Kafka did not confirm it.
         """
-        raise_error(self._rd.commit_transaction(self._handle, round(timeout_s * 1000)))
+        raise_error(self._rd, self._rd.commit_transaction(self._handle, round(timeout_s * 1000)))
 
     def _serve(self, event: int) -> None:
         match self._rd.event_type(event):
@@ -154,7 +160,7 @@ class BatchProducer:
                 self._serve_log(event)
 
     def _serve_delivery(self, event: int) -> None:
-        """Tell of the records of one request: they are acknowledged, or not, as a whole."""
+        """Report the records of one request, which are acknowledged, or not, as a whole."""
         count = self._rd.event_message_count(event)
         messages = (_MessagePointer * count)()
         got = self._rd.event_message_array(event, messages, count)
@@ -162,14 +168,14 @@ class BatchProducer:
         code = self._cause(messages, got) if first.err or last.err else 0
         if not code and last.offset - first.offset != got - 1:
             code = KafkaError._BAD_MSG
-        self._on_delivered(code_error(code) if code else None, got, first.offset)
+        self._on_delivered(code_error(self._rd, code) if code else None, got, first.offset)
 
     @staticmethod
     def _cause(messages: Any, count: int) -> int:  # noqa: ANN401  an array of ctypes
-        """Return the error of a request that has failed.
+        """Return the error code of a failed request.
 
-        Kafka may name the record at fault (KIP-467). The others then have an error that names none, the first of them
-        as well.
+        Kafka may name the record that caused it (KIP-467). All other records, even the first one, then carry an
+        unspecific error.
         """
         codes = {messages[at].contents.err for at in range(count)} - {0}
         return next(iter(codes - {KafkaError._INVALID_DIFFERENT_RECORD}), KafkaError._INVALID_DIFFERENT_RECORD)
@@ -189,7 +195,7 @@ class BatchProducer:
 
 
 def _level(syslog: int) -> int:
-    """Return the level of ``logging`` for one of syslog, where fewer is worse."""
+    """Return the ``logging`` level for a syslog level, where a lower number is more severe."""
     if syslog < _SYSLOG_WARNING:
         return logging.ERROR
     if syslog == _SYSLOG_WARNING:
@@ -199,15 +205,16 @@ def _level(syslog: int) -> int:
     return logging.DEBUG
 
 
-def _refreshing(oauth_cb: Callable[[str], tuple[Any, ...]]) -> Callable[[int, bytes | None, int | None], None]:
-    """Return what librdkafka calls, in a thread of its own, when it wants a token."""
+def _token_refresh(
+    rd: SimpleNamespace, oauth_cb: Callable[[str], tuple[Any, ...]]
+) -> Callable[[int, bytes | None, int | None], None]:
+    """Return the callback that librdkafka calls in a thread of its own when it needs a token."""
 
     def refresh(handle: int, config: bytes | None, _opaque: int | None) -> None:
-        rd = library()
         try:
             token, expires_s, *rest = oauth_cb(text_of(config))
-        except Exception as error:  # noqa: BLE001  logged, and told to librdkafka, which asks again
-            _log.exception("there is no token for Kafka")
+        except Exception as error:  # noqa: BLE001  logged, and reported to librdkafka, which retries
+            _log.exception("Cannot obtain an OAuth token for Kafka")
             rd.oauthbearer_set_token_failure(handle, str(error).encode()[: native.ERROR_TEXT_BYTES])
             return
         principal = str(rest[0]) if rest else ""

@@ -1,7 +1,7 @@
-"""The functions of librdkafka's public C API (its rdkafka.h) that a producer of batches takes, called by ctypes.
+"""ctypes bindings to the part of librdkafka's public C API (rdkafka.h) that a producer of batches uses.
 
-``confluent_kafka`` brings the library along, and everything else here goes through it. Its producer turns each record
-into a dict, looks six keys up in it, and takes the interpreter's lock for each acknowledgement: five times the work of
+``confluent_kafka`` ships the library, and every other call goes through that package. Its producer converts each record
+to a dict, looks up six keys in it, and takes the interpreter's lock for each acknowledgement: five times the work of
 sending a record. Here a batch of records is one call, and so are the acknowledgements of a request
 (docs/adr/0016-librdkafka-directly.md).
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+from collections.abc import Mapping
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_size_t, c_void_p
 from functools import cache
 from types import SimpleNamespace
@@ -30,7 +31,7 @@ EVENT_DELIVERY, EVENT_LOG, EVENT_ERROR, EVENT_STATISTICS = 0x1, 0x4, 0x8, 0x40
 
 
 class NativeMessage(ctypes.Structure):
-    """``rd_kafka_message_t``. What points at something is a number here, as numpy fills and reads it."""
+    """``rd_kafka_message_t``. Pointers are declared as numbers, because numpy fills and reads them."""
 
     _fields_ = (
         ("err", c_int),
@@ -48,7 +49,7 @@ class NativeMessage(ctypes.Structure):
 TokenRefresh = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_void_p)
 """``void (*)(rd_kafka_t *rk, const char *oauthbearer_config, void *opaque)``."""
 
-_LEAST_VERSION, _GOOD_VERSION = 0x02000000, 0x02030000
+_MINIMUM_VERSION, _RECOMMENDED_VERSION = 0x02000000, 0x02030000
 _PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "version": (c_int, ()),
     "conf_new": (c_void_p, ()),
@@ -96,38 +97,34 @@ _PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }
 
 
-def library() -> SimpleNamespace:
-    """Return the functions of the library that was chosen, each by its name without ``rd_kafka_``."""
-    return _functions(_chosen["path"])
+@cache
+def load_library(path: str = "") -> SimpleNamespace:
+    """Return the functions of a build of librdkafka, each under its name without ``rd_kafka_``.
 
-
-def choose_library(path: str) -> None:
-    """Let producers made from now on use another build of librdkafka; empty: that of ``confluent_kafka``.
+    Args:
+        path: path of the library; empty for the one that ``confluent_kafka`` ships.
 
     Raises:
-        SettingsError: there is none at ``path``, or it is too old.
+        SettingsError: there is no usable library at ``path``, or it is too old.
     """
     try:
-        version = _functions(path).version()
+        functions = _functions(path)
+        version = functions.version()
     except (OSError, AttributeError) as error:
-        raise SettingsError(f"LIBRDKAFKA: {path} is no librdkafka that can be used: {error}") from error
-    if version < _LEAST_VERSION:
+        raise SettingsError(f"LIBRDKAFKA: {path} is not a usable librdkafka: {error}") from error
+    if version < _MINIMUM_VERSION:
         raise SettingsError(f"LIBRDKAFKA: {path} is older than 2.0")
-    if version < _GOOD_VERSION:
+    if version < _RECOMMENDED_VERSION:
         _log.warning(
-            "LIBRDKAFKA: %s is older than 2.3: no re-authentication (2.2), and an idempotent producer may end with a "
+            "LIBRDKAFKA is older than 2.3: it cannot re-authenticate (2.2), and an idempotent producer may fail with a "
             "fatal error after a timeout (2.3)",
-            path,
+            extra={"path": path},
         )
-    _chosen["path"] = path
+    return functions
 
 
-_chosen = {"path": ""}
-
-
-@cache
 def _functions(path: str) -> SimpleNamespace:
-    # Without a path: names are looked up in what the extension module is linked with as well.
+    # Symbols of the libraries that the extension module is linked with are found through it as well.
     loaded = ctypes.CDLL(path or confluent_kafka.cimpl.__file__)
     functions = SimpleNamespace()
     for name, (result, arguments) in _PROTOTYPES.items():
@@ -137,20 +134,19 @@ def _functions(path: str) -> SimpleNamespace:
     return functions
 
 
-def code_error(code: int) -> KafkaError:
-    """Return an error that librdkafka has given the number of."""
-    return KafkaError(code, text_of(library().err2str(code)))
+def code_error(rd: SimpleNamespace, code: int) -> KafkaError:
+    """Return the error that librdkafka denotes by ``code``."""
+    return KafkaError(code, text_of(rd.err2str(code)))
 
 
-def raise_error(error: int | None) -> None:
-    """Raise the ``rd_kafka_error_t`` at an address; None is no error.
+def raise_error(rd: SimpleNamespace, error: int | None) -> None:
+    """Raise the ``rd_kafka_error_t`` at an address; None means no error.
 
     Raises:
-        KafkaException: always, where there is one.
+        KafkaException: always, if there is an error.
     """
     if error is None:
         return
-    rd = library()
     try:
         raise KafkaException(
             KafkaError(
@@ -166,22 +162,21 @@ def raise_error(error: int | None) -> None:
 
 
 def text_of(value: bytes | None) -> str:
-    """Return a C string as text."""
+    """Decode a C string; None is empty."""
     return (value or b"").decode(errors="replace")
 
 
-def new_conf(config: dict[str, object]) -> int:
-    """Return an ``rd_kafka_conf_t`` with these options.
+def new_conf(rd: SimpleNamespace, config: Mapping[str, object]) -> int:
+    """Return the address of an ``rd_kafka_conf_t`` with these options.
 
     Raises:
-        KafkaException: there is no such option, or not with such a value.
+        KafkaException: an option does not exist, or its value is invalid.
     """
-    rd = library()
     conf: int = rd.conf_new()
     text = ctypes.create_string_buffer(ERROR_TEXT_BYTES)
     for name, value in config.items():
-        said = str(value).lower() if isinstance(value, bool) else str(value)
-        if rd.conf_set(conf, name.encode(), said.encode(), text, len(text)) != CONF_OK:
+        encoded = (str(value).lower() if isinstance(value, bool) else str(value)).encode()
+        if rd.conf_set(conf, name.encode(), encoded, text, len(text)) != CONF_OK:
             rd.conf_destroy(conf)
             raise KafkaException(KafkaError(KafkaError._INVALID_ARG, text_of(text.value)))
     return conf

@@ -1,4 +1,4 @@
-"""The options of a topic or a broker, as Kafka reports them."""
+"""Configuration options of a topic or a broker, as reported by Kafka."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own exa
 )
 
 from contracts.errors import TemporaryFailureError
-from sequencer.kafka.connection import CLIENT_LOG, open_client
+from sequencer.kafka.client import CLIENT_LOG, ClientConfig, open_client
 from sequencer.kafka.errors import error_of
 from sequencer.shutdown import StopRequest
 
@@ -35,43 +35,43 @@ _REFUSED = frozenset(
         KafkaError._UNSUPPORTED_FEATURE,
     }
 )
-"""Kafka's answer to a question or a change that it will refuse the next time as well."""
+"""Error codes of requests that a retry does not make succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The options of a topic or a broker by name; empty where we may not read them."""
+    """Options by name; empty if they may not be read."""
 
     values: Mapping[str, str]
 
     @property
     def are_known(self) -> bool:
-        """Whether Kafka has told them."""
+        """Whether Kafka has returned them."""
         return bool(self.values)
 
     def text(self, name: str) -> str:
-        """Return an option; empty where it is not known."""
+        """Return an option, or an empty text if it is unknown."""
         return self.values.get(name, "")
 
     def number(self, name: str) -> int | None:
-        """Return an option that is a number; None where it is not known."""
+        """Return a numeric option, or None if it is unknown."""
         value = self.text(name)
         return int(value) if value else None
 
 
 def topic_options(
-    client: dict[str, Any], topic: str, *, stop: StopRequest | None = None, timeout_s: float = _CALL_S
+    client: ClientConfig, topic: str, *, stop: StopRequest | None = None, timeout_s: float = _CALL_S
 ) -> Options:
     """Return the options of a topic.
 
     Args:
-        client: librdkafka's configuration of the connection.
+        client: connection properties.
         topic: the topic.
-        stop: the request to end early.
-        timeout_s: how long the answer is waited for.
+        stop: the stop request.
+        timeout_s: how long to wait for the answer.
 
     Raises:
-        StopRequestedError: ``stop`` came first.
+        StopRequestedError: a stop was requested.
         TemporaryFailureError: Kafka does not answer.
     """
     return _options(
@@ -79,16 +79,16 @@ def topic_options(
     )
 
 
-def broker_options(client: dict[str, Any], broker_id: int, *, stop: StopRequest | None = None) -> Options:
+def broker_options(client: ClientConfig, broker_id: int, *, stop: StopRequest | None = None) -> Options:
     """Return the options of a broker; see :func:`topic_options`."""
     resource = ConfigResource(ResourceType.BROKER, str(broker_id))
     return _options(client, resource, f"options of broker {broker_id}", stop=stop, timeout_s=_CALL_S)
 
 
 def alter_topic(
-    client: dict[str, Any], resource: ConfigResource, *, stop: StopRequest | None = None, timeout_s: float = _CALL_S
+    client: ClientConfig, resource: ConfigResource, *, stop: StopRequest | None = None, timeout_s: float = _CALL_S
 ) -> bool:
-    """Set options of a topic; return whether Kafka allows it. Raises as :func:`topic_options`."""
+    """Set options of a topic; return whether Kafka allows it. Raises what :func:`topic_options` raises."""
     what = f"options of {resource.name}"
     try:
         admin = open_client(lambda: AdminClient(client, logger=CLIENT_LOG))
@@ -96,17 +96,17 @@ def alter_topic(
             admin.incremental_alter_configs([resource])[resource], what=what, stop=stop, timeout_s=timeout_s
         )
     except KafkaException as error:
-        _log_refusal(error, f"the {what} cannot be set")
+        _log_refusal(error, f"Cannot set the {what}")
         return False
     return True
 
 
 def wait_for_answer(future: Any, *, what: str, stop: StopRequest | None, timeout_s: float) -> Any:  # noqa: ANN401  untyped futures
-    """Return what a future of the admin client comes to; ``stop`` is looked at while it is waited for.
+    """Return the result of an admin client's future, checking ``stop`` while waiting.
 
     Raises:
-        StopRequestedError: ``stop`` came first.
-        TemporaryFailureError: there is no answer in time.
+        StopRequestedError: a stop was requested.
+        TemporaryFailureError: no answer came in time.
     """
     deadline = time.monotonic() + timeout_s
     while True:
@@ -116,27 +116,27 @@ def wait_for_answer(future: Any, *, what: str, stop: StopRequest | None, timeout
             if stop is not None:
                 stop.check()
             if time.monotonic() >= deadline:
-                raise TemporaryFailureError(f"Kafka does not answer for the {what} within {timeout_s:g} s") from error
+                raise TemporaryFailureError(f"Kafka did not answer within {timeout_s:g} s: {what}") from error
 
 
 def _options(
-    client: dict[str, Any], resource: ConfigResource, what: str, *, stop: StopRequest | None, timeout_s: float
+    client: ClientConfig, resource: ConfigResource, what: str, *, stop: StopRequest | None, timeout_s: float
 ) -> Options:
     try:
         admin = open_client(lambda: AdminClient(client, logger=CLIENT_LOG))
         found = wait_for_answer(admin.describe_configs([resource])[resource], what=what, stop=stop, timeout_s=timeout_s)
     except KafkaException as error:
-        _log_refusal(error, f"the {what} cannot be read")
+        _log_refusal(error, f"Cannot read the {what}")
         return Options({})
     return Options({option: entry.value for option, entry in found.items() if entry.value is not None})
 
 
 def _log_refusal(error: KafkaException, what: str) -> None:
-    """Log what Kafka refuses for good.
+    """Log a request that Kafka has refused for good.
 
     Raises:
-        CsvPipeError: Kafka does not refuse; it is unavailable.
+        CsvPipeError: the error is another one.
     """
     if error.args[0].code() not in _REFUSED:
         raise error_of(error) from error
-    _log.warning("%s: %s", what, error.args[0].str())
+    _log.warning(what, extra={"error": error.args[0].str()})

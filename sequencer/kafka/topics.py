@@ -1,4 +1,4 @@
-"""Makes the topics of a job where they are missing, if that is wanted: a topic's form is its owner's to decide."""
+"""Creates the missing topics of a job, if CREATE_TOPIC asks for it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from contracts.errors import TemporaryFailureError
 from sequencer.errors import TopicError
-from sequencer.kafka.connection import CLIENT_LOG, open_client
+from sequencer.kafka.client import CLIENT_LOG, ClientConfig, open_client
 from sequencer.kafka.errors import error_of
 from sequencer.kafka.partition_reader import PartitionReader
 from sequencer.kafka.topic_options import wait_for_answer
+from sequencer.model.partition import PartitionRef
 from sequencer.shutdown import StopRequest
 
 _log = logging.getLogger(__name__)
@@ -23,27 +24,25 @@ _CALL_S = 30.0
 _POLL_S = 0.2
 
 
-def create_topics_if_missing(
-    client: dict[str, Any], topics: dict[str, int], *, stop: StopRequest | None = None
-) -> None:
-    """Make the topics that are not there, with the broker's own replication and options.
+def create_topics_if_missing(client: ClientConfig, topics: dict[str, int], *, stop: StopRequest | None = None) -> None:
+    """Create missing topics with the broker's default replication and options.
 
     Args:
-        client: librdkafka's configuration of the connection.
-        topics: the number of partitions of each.
-        stop: the request to end early.
+        client: connection properties.
+        topics: number of partitions of each topic.
+        stop: the stop request.
 
     Raises:
-        StopRequestedError: ``stop`` came first.
-        CsvPipeError: a topic cannot be made, or Kafka does not answer.
-        TemporaryFailureError: the brokers do not know a new topic for too long.
+        StopRequestedError: a stop was requested.
+        CsvPipeError: a topic cannot be created, or Kafka does not answer.
+        TemporaryFailureError: a new topic does not become known to the brokers in time.
     """
-    # Looked for first: that says at once where we are not let in, and takes no right to make what is there.
+    # Looked up first: that reports a failed authentication immediately, and existing topics need no permission.
     missing = {name: count for name, count in topics.items() if not _exists(client, name, stop)}
     if not missing:
         return
     try:
-        # Kept: without it nobody would hear the answers.
+        # A reference is kept: without it the answers would be lost.
         admin = open_client(lambda: AdminClient(client, logger=CLIENT_LOG))
         made = admin.create_topics([NewTopic(name, count) for name, count in missing.items()])
         for name, future in made.items():
@@ -54,18 +53,18 @@ def create_topics_if_missing(
         _wait_until_known(client, name, count, stop or StopRequest())
 
 
-def _wait_until_known(client: dict[str, Any], name: str, count: int, stop: StopRequest) -> None:
-    """Wait until the brokers tell of a topic that the controller has made: they learn of it a moment later."""
+def _wait_until_known(client: ClientConfig, name: str, count: int, stop: StopRequest) -> None:
+    """Wait until the brokers know a topic that the controller has created."""
     deadline = time.monotonic() + _CALL_S
     while not _exists(client, name, stop, partition=count - 1):
         if time.monotonic() > deadline:
-            raise TemporaryFailureError(f"Kafka has made the topic {name}, and its brokers do not know it yet")
+            raise TemporaryFailureError(f"topic {name} was created, but the brokers do not know it yet")
         stop.wait(_POLL_S)
         stop.check()
 
 
-def _exists(client: dict[str, Any], topic: str, stop: StopRequest | None, *, partition: int = 0) -> bool:
-    with closing(PartitionReader(client, topic=topic, partition=partition, stop=stop)) as log:
+def _exists(client: ClientConfig, topic: str, stop: StopRequest | None, *, partition: int = 0) -> bool:
+    with closing(PartitionReader(client, PartitionRef(topic, partition), stop=stop)) as log:
         try:
             log.ends()
         except TopicError:
@@ -80,4 +79,4 @@ def _wait_for_creation(name: str, future: Any, stop: StopRequest | None) -> None
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
     else:
-        _log.info("made the topic %s", name)
+        _log.info("Topic created", extra={"topic": name})

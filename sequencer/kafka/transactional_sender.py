@@ -1,7 +1,7 @@
-"""Sends in transactions, for a partition that others write to as well.
+"""Sends in transactions, for a partition that other producers write to as well.
 
 A record counts as acknowledged when its transaction is committed. ``init_transactions`` ends the transactions of a
-predecessor with the same ``transactional.id`` and locks it out: whatever it still tries fails.
+predecessor with the same ``transactional.id`` and fences it: all its later requests fail.
 """
 
 from __future__ import annotations
@@ -9,63 +9,75 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from confluent_kafka import KafkaException
 
+from sequencer.kafka.batch_producer import BatchProducer
 from sequencer.kafka.errors import error_of
+from sequencer.kafka.producer_options import ProducerOptions
 from sequencer.kafka.sender import Acknowledged, Sender
+from sequencer.model.partition import PartitionRef
 from sequencer.model.records import Records
 from sequencer.model.source_position import SourcePosition
 from sequencer.shutdown import StopRequest
 
-_INIT_S = 60.0
-_CALL_S = 2.0
+
+@dataclass(frozen=True, kw_only=True)
+class TransactionLimits:
+    """How long a transaction may be, and how long Kafka is waited for.
+
+    Attributes:
+        records: approximate number of records after which a transaction is committed.
+        open_s: approximate time after which it is committed.
+        init_s: how long to try to fence the predecessor.
+        call_s: timeout of one call to Kafka.
+    """
+
+    records: int
+    open_s: float
+    init_s: float = 60.0
+    call_s: float = 2.0
 
 
 class TransactionalSender:
-    """As :class:`sequencer.kafka.sender.Sender`, with a commit after every so many records or seconds.
+    """A :class:`sequencer.kafka.sender.Sender` that commits at regular intervals.
 
     Args:
-        config: with a ``transactional.id``.
-        topic, partition, delivery_timeout_s: as there.
-        records: how many records a transaction has at most, about.
-        seconds: how long one stays open at most, about.
-        stop: the wish to end early, looked at while Kafka ends a predecessor's transaction.
-        on_acknowledged: told of each committed transaction, by its last batch.
-        on_statistics: gets librdkafka's statistics, as JSON.
+        options: options of the producer, with a ``transactional_id``.
+        partition: the partition to send to.
+        limits: when to commit.
+        stop: the stop request, checked while Kafka ends a predecessor's transaction.
+        on_acknowledged: called for each committed transaction, with its last batch.
+        on_statistics: called with librdkafka's statistics, as JSON.
+        new_producer: creates the producer.
 
     Raises:
-        StopRequestedError: ``stop`` came first.
+        StopRequestedError: a stop was requested before the predecessor was fenced.
     """
 
     def __init__(
         self,
-        config: dict[str, Any],
+        options: ProducerOptions,
+        partition: PartitionRef,
         *,
-        topic: str,
-        partition: int,
-        delivery_timeout_s: float,
-        records: int,
-        seconds: float,
+        limits: TransactionLimits,
         stop: StopRequest,
         on_acknowledged: Callable[[Acknowledged], None],
         on_statistics: Callable[[str], None] = lambda _: None,
+        new_producer: Callable[..., BatchProducer] = BatchProducer,
     ) -> None:
         self._sender = Sender(
-            config,
-            topic=topic,
-            partition=partition,
-            delivery_timeout_s=delivery_timeout_s,
+            options,
+            partition,
             next_offset=None,
             on_acknowledged=self._note,
             on_statistics=on_statistics,
+            new_producer=new_producer,
         )
         self._producer = self._sender.producer
-        self._delivery_timeout_s = delivery_timeout_s
-        self._limit_records = records
-        self._limit_s = seconds
+        self._delivery_timeout_s = options.delivery_timeout_s
+        self._limits = limits
         self._on_acknowledged = on_acknowledged
         self._last: Acknowledged | None = None
         self._place: SourcePosition | None = None
@@ -75,46 +87,46 @@ class TransactionalSender:
             with _errors():
                 self._init_transactions(stop)
         except BaseException:
-            self.close()  # or it would go on trying, and fence its own successor off
+            self.close()  # else it would keep trying, and fence its own successor
             raise
 
     def _init_transactions(self, stop: StopRequest) -> None:
-        """Lock the predecessor out, in steps, each of which goes on with what the one before has begun.
+        """Fence the predecessor, in calls that each continue what the one before has started.
 
-        At the end of its time a step fails with whatever Kafka has said last, while the client goes on trying; what
-        it fails with sooner is final.
+        A call that times out fails with the last error from Kafka while the client keeps trying; an earlier failure is
+        final.
         """
-        deadline = time.monotonic() + _INIT_S
+        deadline = time.monotonic() + self._limits.init_s
         while True:
             stop.check()
             began = time.monotonic()
             try:
-                self._producer.init_transactions(_CALL_S)
+                self._producer.init_transactions(self._limits.call_s)
             except KafkaException:
-                if time.monotonic() - began < _CALL_S / 2 or time.monotonic() > deadline:
+                if time.monotonic() - began < self._limits.call_s / 2 or time.monotonic() > deadline:
                     raise
             else:
                 return
 
     @property
     def retries(self) -> int:
-        """How often librdkafka has reported trouble that it goes on after."""
+        """Number of errors that librdkafka has reported and recovered from."""
         return self._sender.retries
 
     @property
     def unacknowledged(self) -> int:
-        """How many records are not committed."""
+        """Number of records that are not committed."""
         return self._open_records
 
     def wait_for_capacity(self, records: Records) -> None:
-        """Wait until a batch may be queued."""
+        """Wait until a batch fits into the bounds for unacknowledged records."""
         self._sender.wait_for_capacity(records)
 
     def send(self, records: Records, *, last_line: int, place: SourcePosition | None) -> None:
-        """Queue one batch in the open transaction, or in a new one (see :meth:`Sender.send`); commit where that is due.
+        """Queue one batch in the open transaction or a new one (see :meth:`Sender.send`); commit if that is due.
 
-        The time is looked at here as well: where rows never run short nobody polls, and Kafka would abort what has
-        been open for longer than ``transaction.timeout.ms``.
+        The age is checked here as well: while rows are always available nothing polls, and Kafka aborts transactions
+        that are older than ``transaction.timeout.ms``.
         """
         if not self._open_records:
             with _errors():
@@ -122,29 +134,29 @@ class TransactionalSender:
             self._opened_at = time.monotonic()
         self._open_records += len(records)
         self._sender.send(records, last_line=last_line, place=place)
-        if self._open_records >= self._limit_records or self._is_old():
+        if self._open_records >= self._limits.records or self._is_old():
             self._commit()
 
     def poll(self, timeout_s: float) -> None:
-        """Commit what has been open for long enough; else take acknowledgements."""
+        """Commit the transaction if it is old enough; handle acknowledgements."""
         if self._open_records and self._is_old():
             self._commit()
         self._sender.poll(timeout_s)
 
     def drain(self, *, until: Callable[[], bool] = lambda: False) -> bool:
-        """Commit the open transaction; False: ``until`` said so first, and it is still open."""
+        """Commit the open transaction; return False if ``until`` returned true before that, and it is still open."""
         return not self._open_records or self._commit(until)
 
     def close(self) -> None:
-        """Abort the open transaction, or leave that to its time limit, and end the client's threads."""
+        """Abort the open transaction, or leave that to its timeout, and stop the client's threads."""
         self._sender.close()
 
     def check(self) -> None:
-        """Raise the failure, if there was one."""
+        """Raise the error that the sender has failed with, if any."""
         self._sender.check()
 
     def _is_old(self) -> bool:
-        return time.monotonic() - self._opened_at >= self._limit_s
+        return time.monotonic() - self._opened_at >= self._limits.open_s
 
     def _commit(self, until: Callable[[], bool] = lambda: False) -> bool:
         if not self._sender.drain(until=until):
@@ -153,7 +165,9 @@ class TransactionalSender:
         with _errors():
             while True:
                 try:
-                    self._producer.commit_transaction(_CALL_S)  # again where it had no answer: the same commit
+                    self._producer.commit_transaction(
+                        self._limits.call_s
+                    )  # repeating it is safe: it is the same commit
                     break
                 except KafkaException as error:
                     if not error.args[0].retriable() or until() or time.monotonic() > deadline:
@@ -172,10 +186,10 @@ class TransactionalSender:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Turn the errors of a transaction into ours.
+    """Translate client errors.
 
     Raises:
-        CsvPipeError: as for any sender.
+        CsvPipeError: a call has failed.
     """
     try:
         yield

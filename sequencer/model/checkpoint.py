@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from sequencer.model.source_position import START, SourcePosition
 
-FOUND_RECORDS = "found_records"
-"""In a checkpoint's ``extra``: how many records of the source the partition held when the job had no checkpoint."""
-
 
 class JobStatus(StrEnum):
-    """Where a job stands, as its checkpoint says."""
+    """State of a job, as recorded in its checkpoint."""
 
     RUNNING = "running"
     STOPPED = "stopped"
@@ -22,24 +18,39 @@ class JobStatus(StrEnum):
     DONE = "done"
 
 
+@dataclass(frozen=True, slots=True)
+class DialectRun:
+    """Consecutive files of a source that have the same delimiter, one ASCII character, and encoding."""
+
+    files: int
+    delimiter: str
+    encoding: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """The progress report of a job. The log's own tail is the truth; this tells where to look.
+    """The progress report of a job. The partition's own tail is authoritative; the checkpoint tells where to look.
 
     Attributes:
-        job_id: name of the job; one item each.
-        last_line: ``_source_line`` of the last row that was acknowledged or dead-lettered with all before it.
-        total_sent: records acknowledged so far.
-        dead_lettered: rows that went to the dead-letter topic so far.
-        timestamp: when this was written (UTC).
-        status: see :class:`JobStatus`.
-        topic, partition: where the records go.
+        job_id: name of the job, which has one item in the store.
+        last_line: ``_source_line`` of the last row that was acknowledged or dead-lettered, with all rows before it.
+        total_sent: number of records acknowledged so far.
+        dead_lettered: number of rows sent to the dead-letter topic so far.
+        timestamp: when the checkpoint was written (UTC).
+        status: state of the job.
+        topic, partition: the partition that the job writes to.
         first_offset: offset of the job's first record.
-        place: a place between two rows, at or before ``last_line``, to start reading at.
+        last_offset: offset of its last record, or -1.
+        found_records: number of this source's records that the partition held when the job had no checkpoint.
+        place: a position between two rows, at or before ``last_line``, to start reading at.
+        mode: ``exclusive`` or ``transactional``.
+        row_range: line before the first row of the job's range and line of its last row, or None for the end of the
+            source.
         sources: name, size and ETag of each file, or of groups of them (see
-            :mod:`sequencer.model.source_identity`); another value is another source.
+            :mod:`sequencer.model.source_identity`); another value means another source.
+        dialects: how the files are read, in order; empty if there are too many runs to store.
+        header: the column names; empty if they are too long to store.
         error: why the job failed, as ``code: text``.
-        extra: what else is kept, such as the ranges of ``--partitions``.
     """
 
     job_id: str
@@ -51,7 +62,12 @@ class Checkpoint:
     topic: str
     partition: int
     first_offset: int
+    last_offset: int = -1
+    found_records: int = 0
     place: SourcePosition = START
+    mode: str = "exclusive"
+    row_range: tuple[int, int | None] = (0, None)
     sources: tuple[tuple[str, int, str], ...] = ()
+    dialects: tuple[DialectRun, ...] = ()
+    header: tuple[str, ...] = ()
     error: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)

@@ -28,7 +28,7 @@ MODES = ("exclusive", "transactional")
 SHORT = {"DELIVERY_TIMEOUT_S": "8", "LEASE_S": "16", "REQUIRE_DURABLE_TOPIC": "true"}
 HELD_BYTES = 200_000
 """More than any request but one with records has."""
-WAITS = "may still arrive"
+WAITS = "Waiting for late requests"
 OFTEN = ("--compression", "none", "--checkpoint-interval", "2000")
 
 

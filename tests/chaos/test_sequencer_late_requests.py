@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sequencer.kafka.partition_reader import PartitionReader
+from sequencer.model.partition import PartitionRef
 from tests.support.kafka.distant import DistantKafka, distant_kafka
 from tests.support.sequencer.chaos import IS_LONG
 from tests.support.sequencer.rig import RunningCommand, SequencerRig
@@ -26,7 +27,7 @@ SLOW_BYTES_PER_S = 3 * 1024 * 1024
 SHORT = {"DELIVERY_TIMEOUT_S": "3", "LEASE_S": "12", "RETRIES": "5"}
 LONG_TRANSACTIONS = {"TRANSACTION_RECORDS": "20000", "CHECKPOINT_INTERVAL_S": "20"}
 """So that one is open when its requests are held back."""
-WAITS = "may still arrive"
+WAITS = "Waiting for late requests"
 
 
 class Late(Enum):
@@ -85,7 +86,7 @@ def start(rig: SequencerRig, line: str, mode: str, options: tuple[str, ...]) -> 
 
 def wait_until_arrived(rig: SequencerRig, process: RunningCommand, *, topic: str, beyond: int = 0) -> None:
     """Wait until more records have come to a topic."""
-    with closing(PartitionReader({"bootstrap.servers": rig.broker.bootstrap}, topic=topic, partition=0)) as log:
+    with closing(PartitionReader({"bootstrap.servers": rig.broker.bootstrap}, PartitionRef(topic))) as log:
         wait_until(lambda: log.ends()[1] > beyond, what="it sends", deadline_s=120, poll_s=0.01, explain=process.said)
 
 
@@ -126,7 +127,12 @@ def test_request_of_a_try_that_was_given_up_costs_no_order(
 ) -> None:
     with start(rig, distant.line.address, mode, options) as process:
         before = wait_until_held(distant, rig, process)
-        wait_until(lambda: "; try 1 of" in process.said(), what="it gives up", deadline_s=120, explain=process.said)
+        wait_until(
+            lambda: "Attempt failed; retrying" in process.said(),
+            what="it gives up",
+            deadline_s=120,
+            explain=process.said,
+        )
         deliver(distant, rig, process, late, mode, before)
         assert_done(rig, process)
 
@@ -155,7 +161,7 @@ def test_dead_letter_that_arrives_late_is_there_once(distant: DistantKafka, rig:
     with start(rig, distant.line.address, "exclusive", options) as killed:
         wait_until_held(distant, rig, killed, topic=topic)
         killed.kill()
-    letters = PartitionReader({"bootstrap.servers": distant.bootstrap}, topic=topic, partition=0)
+    letters = PartitionReader({"bootstrap.servers": distant.bootstrap}, PartitionRef(topic))
     with closing(letters), start(rig, distant.line.address, "exclusive", options) as process:
         before = letters.ends()[1]
         wait_until(lambda: WAITS in process.said(), what="it waits", deadline_s=120, explain=process.said)

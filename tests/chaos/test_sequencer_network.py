@@ -20,6 +20,7 @@ import pytest
 
 from sequencer.kafka.partition_reader import PartitionReader
 from sequencer.model.checkpoint import Checkpoint, JobStatus
+from sequencer.model.partition import PartitionRef
 from tests.support.kafka.distant import DistantKafka, distant_kafka
 from tests.support.network.line import Cut, Line, network_line
 from tests.support.sequencer.chaos import KILLS
@@ -159,7 +160,7 @@ class CheckpointedJob:
     def cut_off_until_its_lease_is_over(self, process: RunningCommand) -> None:
         """Cut the line to DynamoDB, and wait until a process has seen that and its lease has run out."""
         self.line.cut(Cut.RESET)
-        self.wait_until_said(process, "the lease cannot be renewed")
+        self.wait_until_said(process, "Cannot renew the lease")
         self.wait_until_lease_is_over()
 
     def arrived(self) -> int:
@@ -170,7 +171,7 @@ class CheckpointedJob:
     def arrived_at_rest(self) -> int:
         """Return where the partition ends, once nothing more comes."""
         with closing(self._log()) as log:
-            return log.ends_at_rest(QUIET_S)[1]
+            return log.wait_until_idle(QUIET_S)[1]
 
     def assert_done(self, ended: Ended) -> None:
         """Check that it is done, and that checkpoint and topic say so."""
@@ -184,7 +185,7 @@ class CheckpointedJob:
         return ("--bootstrap-servers", bootstrap, "--mode", self.mode, *OFTEN)
 
     def _log(self) -> PartitionReader:
-        return PartitionReader({"bootstrap.servers": self.kafka.bootstrap}, topic=self.rig.topic, partition=0)
+        return PartitionReader({"bootstrap.servers": self.kafka.bootstrap}, PartitionRef(self.rig.topic))
 
 
 @pytest.fixture
@@ -212,13 +213,13 @@ def test_rows_keep_arriving_while_dynamodb_is_down_and_checkpoints_go_on_behind_
         for _ in range(OUTAGES):
             heard = process.said()
             job.line.cut(dice.choice(list(Cut)))
-            job.wait_until_said(process, "the checkpoint cannot be saved", since=heard)
+            job.wait_until_said(process, "Cannot save the checkpoint", since=heard)
             stale = job.rig.checkpoint()
             assert stale is not None
             job.wait_until_arrived(process, more=dice.randrange(10_000))
             assert job.rig.checkpoint() == stale
             job.line.mend()
-            job.wait_until_said(process, "checkpoints are saved again", since=heard)  # the item alone can be sooner
+            job.wait_until_said(process, "Checkpoints are saved again", since=heard)  # the item alone can be sooner
             again = job.wait_until_noted(process, beyond=stale.total_sent)
             assert again.status is JobStatus.RUNNING
         ended = job.end_of(process)
@@ -235,7 +236,7 @@ def test_dynamodb_down_for_longer_than_the_lease_pauses_the_job_until_it_is_back
         assert job.arrived_at_rest() == paused_at < job.rows
         assert process.poll() is None
         job.line.mend()
-        job.wait_until_said(process, "the lease is renewed again")
+        job.wait_until_said(process, "Lease is renewed again")
         ended = job.end_of(process)
     job.assert_done(ended)
 

@@ -254,8 +254,8 @@ def test_sequencer_sends_with_the_library_that_the_tests_have(engine: Engine, im
     code = """
 import os
 from confluent_kafka import libversion
-from sequencer.kafka.native import choose_library, library
-choose_library(os.environ.get("LIBRDKAFKA", ""))
-print(library().version() == libversion()[1], libversion()[0])
+from sequencer.kafka.native import load_library
+library = load_library(os.environ.get("LIBRDKAFKA", ""))
+print(library.version() == libversion()[1], libversion()[0])
 """
     assert python(engine, images["sequencer"], code) == f"True {libversion()[0]}"

@@ -157,7 +157,7 @@ def test_first_start_and_resume_end_with_every_row(job_of: MakeJob) -> None:
     assert job.status() is JobStatus.DONE
     resumed = job.run()
     assert resumed.code == 0, str(resumed)
-    assert f"{ROWS - ROWS // 3} now" in resumed.out
+    assert f"sent {ROWS - ROWS // 3:,}" in resumed.out
     assert job.metrics() == {job.job_id}
     job.assert_proven(ROWS)
     assert job.aws.iam.refused == []

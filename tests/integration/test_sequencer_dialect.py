@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sequencer.model.checkpoint import DialectRun
 from tests.support.sequencer.rig import SequencerRig
 from tests.support.services import KafkaBroker
 
@@ -22,8 +23,8 @@ def test_proof_reads_the_source_as_the_job_has_noted(rig: SequencerRig) -> None:
     assert done.code == 0, str(done)
     noted = rig.checkpoint()
     assert noted is not None
-    assert noted.extra["dialects"] == [{"files": 1, "delimiter": ",", "encoding": "utf-8"}]
-    assert noted.extra["header"] == ["a", " x;b"]
+    assert noted.dialects == (DialectRun(1, ",", "utf-8"),)
+    assert noted.header == ("a", " x;b")
 
     proven = rig.verify("--source", rig.source, "--job-id", rig.job_id)
     assert proven.code == 0, str(proven)
@@ -35,7 +36,7 @@ def test_proof_reads_the_source_as_the_job_has_noted(rig: SequencerRig) -> None:
 
     other = rig.run("--delimiter", "semicolon")
     assert other.code == 64, str(other)
-    assert "DELIMITER, ENCODING: the job job began with delimiter ','" in other.err
+    assert "DELIMITER, ENCODING: job job was started with delimiter ','" in other.err
 
 
 def test_east_asian_source_with_a_sep_line_is_sent_and_proven(rig: SequencerRig) -> None:

@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 
 from sequencer.kafka.partition_reader import PartitionReader
 from sequencer.model.checkpoint import JobStatus
+from sequencer.model.partition import PartitionRef
 from tests.support.sequencer.rig import SequencerRig
 from tests.support.services import KafkaBroker, MinioServer
 from tests.support.waiting import wait_until
@@ -159,7 +160,7 @@ def test_bad_rows_are_dead_letters_and_the_others_are_sent(rig: SequencerRig) ->
     ended = rig.run(*options)
     assert ended.code == 0, str(ended)
     rig.assert_proven(ROWS, "--dead-letter-topic", dead_letters, "--job-id", rig.job_id)
-    log = PartitionReader({"bootstrap.servers": rig.broker.bootstrap}, topic=dead_letters, partition=0)
+    log = PartitionReader({"bootstrap.servers": rig.broker.bootstrap}, PartitionRef(dead_letters))
     letters = [json.loads(value) for value in log.values(*log.ends())]
     log.close()
     assert [letter["_source_line"] for letter in letters] == bad
@@ -211,7 +212,7 @@ def test_second_process_waits_for_the_first_and_resumes_behind_it(rig: Sequencer
             assert rig.end_of(first).code in (0, 75)
             ended = rig.end_of(second)
     assert ended.code == 0, str(ended)
-    assert "waiting up to" in ended.err
+    assert "Another process holds the lease" in ended.err
     rig.assert_proven(4 * ROWS)
 
 
@@ -222,7 +223,12 @@ def test_termination_ends_the_waiting_for_the_lease_of_another(rig: SequencerRig
         wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
         rig.freeze(first)
         with rig.start() as second:
-            wait_until(lambda: "waiting up to" in second.said(), what="it waits", deadline_s=60, explain=second.said)
+            wait_until(
+                lambda: "Another process holds the lease" in second.said(),
+                what="it waits",
+                deadline_s=60,
+                explain=second.said,
+            )
             second.send_signal(signal.SIGTERM)
             ended = rig.end_of(second, timeout_s=30)
         first.kill()
@@ -239,7 +245,7 @@ def test_somebody_else_who_writes_to_the_partition_stops_the_job(rig: SequencerR
         assert other.flush(30) == 0
         ended = rig.end_of(process)
     assert ended.code == 76, str(ended)
-    assert "somebody else" in ended.err
+    assert "another producer" in ended.err
     found = rig.verify()
     assert found.code == 1
     assert "no record of a sequencer" in found.out
@@ -260,7 +266,7 @@ def test_shared_partition_holds_the_rows_of_both(rig: SequencerRig) -> None:
     with somebody_writing(rig, rig.topic):
         ended = rig.run("--mode", "transactional")
     assert ended.code == 0, str(ended)
-    log = PartitionReader({"bootstrap.servers": rig.broker.bootstrap}, topic=rig.topic, partition=0, committed=True)
+    log = PartitionReader({"bootstrap.servers": rig.broker.bootstrap}, PartitionRef(rig.topic), committed=True)
     lines = [record.line for record in log.records(*log.ends()) if record.line is not None]
     log.close()
     assert lines == list(range(1, ROWS + 1))
@@ -281,7 +287,7 @@ def test_termination_ends_the_waiting_for_a_partition_that_does_not_come_to_rest
     rig.write_source(100)
     rig.environment = {"STOPPED_EXIT_CODE": "99"}
     with somebody_writing(rig, rig.topic), rig.start() as process:
-        wait_until(lambda: "is still writing to" in process.said(), what="it waits", deadline_s=60)
+        wait_until(lambda: "still being written to" in process.said(), what="it waits", deadline_s=60)
         process.send_signal(signal.SIGTERM)
         ended = rig.end_of(process, timeout_s=20)
     assert ended.code == 99, str(ended)
@@ -296,7 +302,7 @@ def test_termination_ends_the_waiting_for_the_transaction_of_another(rig: Sequen
     other.produce(rig.topic, b"from somebody else", partition=0)
     assert other.flush(30) == 0
     with rig.start("--mode", "transactional") as process:
-        wait_until(lambda: "the transaction of another writer" in process.said(), what="it waits", deadline_s=60)
+        wait_until(lambda: "open transaction of another producer" in process.said(), what="it waits", deadline_s=60)
         process.send_signal(signal.SIGTERM)
         ended = rig.end_of(process, timeout_s=20)
     other.abort_transaction(30)
@@ -389,7 +395,7 @@ def test_ranges_fill_partitions_each_in_order(kafka_broker: KafkaBroker, tmp_pat
     assert ended.code == 0, str(ended)
     first_line = 1
     for partition in range(3):
-        log = PartitionReader({"bootstrap.servers": kafka_broker.bootstrap}, topic=rig.topic, partition=partition)
+        log = PartitionReader({"bootstrap.servers": kafka_broker.bootstrap}, PartitionRef(rig.topic, partition))
         lines = [record.line for record in log.records(*log.ends())]
         log.close()
         assert len(lines) > ROWS // 4
@@ -408,10 +414,10 @@ def test_job_of_ranges_is_not_sent_again_without_them(kafka_broker: KafkaBroker,
     ranges = ("--partitions", "2")
     assert rig.run(*ranges).code == 0
     refused = rig.run()
-    assert (refused.code, "began with --partitions" in refused.err) == (64, True), str(refused)
+    assert (refused.code, "started with --partitions" in refused.err) == (64, True), str(refused)
     again = rig.run(*ranges)
     assert again.code == 0, str(again)
-    log = PartitionReader({"bootstrap.servers": kafka_broker.bootstrap}, topic=rig.topic, partition=0)
+    log = PartitionReader({"bootstrap.servers": kafka_broker.bootstrap}, PartitionRef(rig.topic))
     lines = [record.line for record in log.records(*log.ends())]
     log.close()
     assert lines == list(range(1, len(lines) + 1))

@@ -98,7 +98,7 @@ def test_user_without_rights_on_the_options_of_a_topic_sends_without_the_fence_a
     rig = rig_by("scram", KAFKA_USERNAME="without-options")
     ended = rig.run()
     assert ended.code == 0, str(ended)
-    assert f"the options of {rig.topic} cannot be read" in ended.err
+    assert f"options of {rig.topic}" in ended.err
     assert "accepts records of any age" in ended.err
     rig.assert_proven(ROWS)
 
@@ -122,7 +122,7 @@ def test_certificate_that_nobody_vouches_for_ends_it_and_the_setting_is_named(
     other = CertificateAuthority("another").write_certificate(tmp_path / "other.pem") if given else ""
     ended = command(rig_by("tls", KAFKA_CA_FILE=other))
     assert ended.code == 78, str(ended)
-    assert "KAFKA_CA_FILE: the certificate of Kafka's broker is not trusted" in ended.err
+    assert "KAFKA_CA_FILE: the broker's certificate is not trusted" in ended.err
 
 
 @each_command

@@ -19,6 +19,7 @@ from sequencer.kafka.partition_reader import PartitionReader
 from sequencer.kafka.timestamp_fence import OPTION
 from sequencer.kafka.topic_options import topic_options
 from sequencer.model.checkpoint import JobStatus
+from sequencer.model.partition import PartitionRef
 from tests.support.sequencer.rig import SequencerRig
 from tests.support.services import KafkaBroker
 from tests.support.waiting import wait_until
@@ -50,7 +51,7 @@ def delete_records(rig: SequencerRig, before: int) -> None:
 
 
 def high(rig: SequencerRig) -> int:
-    with closing(PartitionReader({"bootstrap.servers": rig.broker.bootstrap}, topic=rig.topic, partition=0)) as log:
+    with closing(PartitionReader({"bootstrap.servers": rig.broker.bootstrap}, PartitionRef(rig.topic))) as log:
         return log.ends()[1]
 
 
@@ -145,7 +146,8 @@ def test_fence_is_set_unless_it_is_not_wanted(rig: SequencerRig) -> None:
     options = ("--on-bad-row", "dead-letter", "--dead-letter-topic", letters)
     ended = rig.run("--no-fence", *options)
     assert ended.code == 0, str(ended)
-    assert "accepts records of any age: FENCE=false" in ended.err
+    assert "accepts records of any age" in ended.err
+    assert "FENCE=false" in ended.err
     assert option(rig, OPTION) == option(rig, OPTION, topic=letters) == str(2**63 - 1)
     assert rig.run(*options).code == 0
     assert option(rig, OPTION) == option(rig, OPTION, topic=letters) == "9000"

@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 
 from sequencer.checkpoint.serialization import from_fields, to_fields
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
-from sequencer.model.checkpoint import Checkpoint, JobStatus
+from sequencer.model.checkpoint import Checkpoint, DialectRun, JobStatus
 from sequencer.model.source_position import SourcePosition
 
 COUNTS = st.integers(0, 2**62)
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001  made UTC
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 )
-JSON = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.integers() | st.none(), max_size=3)
 CHECKPOINTS = st.builds(
     Checkpoint,
     job_id=st.text(min_size=1, max_size=20),
@@ -33,7 +32,12 @@ CHECKPOINTS = st.builds(
     place=st.builds(SourcePosition, COUNTS, st.integers(0, 1000), COUNTS),
     sources=st.lists(st.tuples(st.text(max_size=10), COUNTS, st.text(max_size=10)), max_size=3).map(tuple),
     error=st.text(max_size=30),
-    extra=st.dictionaries(st.text(max_size=5), JSON, max_size=3),
+    last_offset=st.integers(-1, 2**62),
+    found_records=COUNTS,
+    mode=st.sampled_from(["exclusive", "transactional"]),
+    row_range=st.tuples(COUNTS, st.none() | COUNTS),
+    dialects=st.lists(st.builds(DialectRun, COUNTS, st.text(max_size=1), st.text(max_size=9)), max_size=3).map(tuple),
+    header=st.lists(st.text(max_size=5), max_size=3).map(tuple),
 )
 
 

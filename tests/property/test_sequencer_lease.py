@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from sequencer.checkpoint.clock import Clock
 from sequencer.checkpoint.lease import Lease
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
 from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError
@@ -24,13 +24,15 @@ MODES = st.sampled_from(["works", "works", "is away", "loses its answer", "is sl
 
 
 class FakeTurns(threading.Event):
-    """In the place of what the lease's thread waits for: it goes on by one turn when it is told to."""
+    """The event that the lease's thread waits for: the test lets the thread take one turn at a time."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.thread: threading.Thread | None = None
         self._turn, self._waiting = threading.Semaphore(0), threading.Semaphore(0)
 
     def wait(self, timeout: float | None = None) -> bool:
+        self.thread = threading.current_thread()
         self._waiting.release()
         self._turn.acquire()
         return self.is_set()
@@ -39,37 +41,45 @@ class FakeTurns(threading.Event):
         super().set()
         self._turn.release()
 
-    def take_one(self, thread: threading.Thread) -> None:
+    def take_one(self) -> None:
         """Let the thread run from one wait to the next, or to its end."""
         self._turn.release()
-        self.until_it_waits(thread)
+        self.until_it_waits()
 
-    def until_it_waits(self, thread: threading.Thread) -> None:
-        while thread.is_alive() and not self._waiting.acquire(timeout=0.01):
+    def until_it_waits(self) -> None:
+        while not self.is_ended() and not self._waiting.acquire(timeout=0.01):
             pass
+
+    def is_ended(self) -> bool:
+        """Return whether the thread has waited before, and has ended."""
+        return self.thread is not None and not self.thread.is_alive()
 
 
 class FakeProcess:
     """A process that holds the lease, or has held it."""
 
-    def __init__(self, name: str, store: SqliteCheckpoints) -> None:
+    def __init__(self, name: str, store: SqliteCheckpoints, *, clock: Clock, dead: Container[str]) -> None:
         self.name = name
-        self.lease = Lease(store, job_id="job", owner=name, lease_s=LEASE_S, expiry_s=EXPIRY_S)
         self.turns = FakeTurns()
-        self.lease._closed = self.turns
+        self.lease = Lease(
+            store,
+            job_id="job",
+            owner=name,
+            lease_s=LEASE_S,
+            expiry_s=EXPIRY_S,
+            clock=clock,
+            closed=self.turns,
+            is_dead=lambda owner: owner in dead,
+        )
         self.sends_until = 0.0
-        """Until when Kafka's client may send what it has queued."""
-
-    @property
-    def thread(self) -> threading.Thread:
-        return self.lease._thread
+        """Until when the Kafka client may send what it has queued."""
 
     def start(self) -> None:
         self.lease.__enter__()
-        self.turns.until_it_waits(self.thread)
+        self.turns.until_it_waits()
 
     def renew(self) -> None:
-        self.turns.take_one(self.thread)
+        self.turns.take_one()
 
     def is_lost(self) -> bool:
         try:
@@ -80,7 +90,8 @@ class FakeProcess:
 
     def die(self) -> None:
         self.turns.set()
-        self.thread.join()
+        assert self.turns.thread is not None
+        self.turns.thread.join()
 
 
 class TwoProcesses(RuleBasedStateMachine):
@@ -98,9 +109,7 @@ class TwoProcesses(RuleBasedStateMachine):
         self.store = SqliteCheckpoints(str(Path(directory) / "c.sqlite3"))
         for name in ("acquire_lease", "renew_lease", "release_lease"):
             self.stack.enter_context(patch.object(self.store, name, self.by_mode(getattr(self.store, name))))
-        clock = SimpleNamespace(time=lambda: self.now, monotonic=lambda: self.now)
-        self.stack.enter_context(patch("sequencer.checkpoint.lease.time", clock))
-        self.stack.enter_context(patch("sequencer.checkpoint.lease.is_dead", self.dead.__contains__))
+        self.clock = Clock(wall=lambda: self.now, monotonic=lambda: self.now)
 
     def by_mode(self, call: Callable[..., None]) -> Callable[..., None]:
         """Return a method of the store that does as the store is said to do."""
@@ -129,7 +138,8 @@ class TwoProcesses(RuleBasedStateMachine):
         if slot in self.running:
             return
         self.started += 1
-        process, refused = FakeProcess(f"process {self.started}", self.store), False
+        name = f"process {self.started}"
+        process, refused = FakeProcess(name, self.store, clock=self.clock, dead=self.dead), False
         try:
             process.start()
         except LeaseHeldError:
@@ -162,7 +172,7 @@ class TwoProcesses(RuleBasedStateMachine):
             process = self.running.pop(slot)
             self.mode_was_unsure = self.mode_was_unsure or self.mode == "is away"
             process.lease.__exit__(None, None, None)
-            assert not process.thread.is_alive()
+            assert process.turns.is_ended()
 
     @rule(slot=SLOTS)
     def kill(self, slot: int) -> None:

@@ -41,7 +41,7 @@ class PersistentJob:
 
     def has_given_up(self) -> bool:
         """Return whether it has ended, or begins anew, since :meth:`listen`."""
-        return "; try " in self.said().removeprefix(self._heard) or self._process.poll() is not None
+        return "Attempt failed; retrying" in self.said().removeprefix(self._heard) or self._process.poll() is not None
 
     def finish(self) -> None:
         """Wait for its end, however often it has to be started again for that."""

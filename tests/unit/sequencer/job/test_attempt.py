@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from sequencer.checkpoint.lease import Lease
+from sequencer.checkpoint.clock import Clock
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
 from sequencer.errors import CheckpointsUnavailableError, DataLostError, LeaseLostError
-from sequencer.job.attempt import Attempt, JobParts
-from sequencer.job.input import open_input
+from sequencer.input.job_input import JobInput, open_input
+from sequencer.job.attempt import JobParts, run_attempt
+from sequencer.job.progress_recorder import Memory
 from sequencer.job.resume import ResumePoint
 from sequencer.kafka.partition_reader import parse
 from sequencer.kafka.sender import BATCH_BYTES, Acknowledged
-from sequencer.model.checkpoint import FOUND_RECORDS, Checkpoint, JobStatus
+from sequencer.model.checkpoint import Checkpoint, JobStatus
+from sequencer.model.partition import PartitionRef
 from sequencer.model.progress import Progress
 from sequencer.model.records import Records
 from sequencer.model.schema import Schema
@@ -32,20 +35,20 @@ ROWS = 5000
 
 
 class FakeLease:
-    """A lease that is safe when the test says so; it becomes safe again when it is waited for."""
+    """A lease that is safe when the test says so; it becomes safe again while the sender is polled."""
 
     def __init__(self) -> None:
         self.safe = True
 
     def check(self) -> None:
-        """Nobody takes it."""
+        """It is never lost."""
 
     def is_safe(self) -> bool:
         return self.safe
 
 
 class FakePartition:
-    """A target and its sender at once: it keeps what is queued, and whether the lease was safe then."""
+    """A target and its sender in one: it keeps what is queued, and whether the lease was safe then."""
 
     needs_lease = True
     retries = 0
@@ -57,7 +60,7 @@ class FakePartition:
     def __init__(self, lease: FakeLease) -> None:
         self.lease = lease
         self.values: list[bytes] = []
-        self.freeze: Callable[[], None] = lambda: None
+        self.suspend: Callable[[], None] = lambda: None
         self.queued_safely: list[bool] = []
         self.batch_bytes: list[int] = []
         self._tell: Callable[[Acknowledged], None] = lambda _: None
@@ -68,7 +71,7 @@ class FakePartition:
         """The row of each."""
         return [json.loads(value)["_source_line"] for value in self.values]
 
-    def begin(
+    def resume(
         self,
         checkpoint: Checkpoint | None,
         *,
@@ -85,13 +88,13 @@ class FakePartition:
         return ResumePoint(0, sent, sent, checkpoint.place if checkpoint else START, last), self
 
     def wait_for_capacity(self, records: Records) -> None:
-        self.lease.safe = False  # it ran out while room was waited for
+        self.lease.safe = False  # it expired while waiting for capacity
 
     def poll(self, timeout_s: float) -> None:
         self.lease.safe = True
 
     def send(self, records: Records, *, last_line: int, place: SourcePosition | None) -> None:
-        self.freeze()
+        self.suspend()
         self.queued_safely.append(self.lease.is_safe())
         self.batch_bytes.append(records.size_bytes)
         self.values += records
@@ -110,19 +113,19 @@ class FakePartition:
 
 
 class AwayCheckpoints(SqliteCheckpoints):
-    """A store that is away when the test says so."""
+    """A store that is unavailable when the test says so."""
 
     away = False
 
     def load(self, job_id: str) -> Checkpoint | None:
-        self._look()
+        self._check_available()
         return super().load(job_id)
 
     def save(self, checkpoint: Checkpoint, *, owner: str) -> None:
-        self._look()
+        self._check_available()
         super().save(checkpoint, owner=owner)
 
-    def _look(self) -> None:
+    def _check_available(self) -> None:
         if self.away:
             raise CheckpointsUnavailableError("away")
 
@@ -134,155 +137,163 @@ def checkpoints(tmp_path: Path) -> AwayCheckpoints:
     return store
 
 
+class Case:
+    """A job with a fake partition and a fake lease."""
+
+    def __init__(self, path: Path, checkpoints: AwayCheckpoints, **given: Any) -> None:
+        settings = JobSettings(source=str(path), kafka_topic="t", job_id="job", **given)
+        self.lease = FakeLease()
+        self.partition = FakePartition(self.lease)
+        self.checkpoints = checkpoints
+        self.parts = JobParts(
+            settings=settings,
+            job_id="job",
+            partition=PartitionRef("t"),
+            source=open_input([LocalFile(str(path))], settings=settings, schema=Schema()),
+            target=self.partition,
+            checkpoints=checkpoints,
+            owner="me",
+            client={},
+            progress=Progress(),
+        )
+
+    def run(self, *, memory: Memory | None = None, stop: StopRequest | None = None, **changed: Any) -> Checkpoint:
+        """Run one attempt, with these parts changed."""
+        return run_attempt(
+            replace(self.parts, **changed), lease=self.lease, stop=stop or StopRequest(), memory=memory or Memory()
+        )
+
+    def limited(self, upto: int) -> JobInput:
+        """Return the input with a limit of rows."""
+        return replace(self.parts.source, upto=upto)
+
+
 @pytest.fixture
-def parts(tmp_path: Path, checkpoints: AwayCheckpoints) -> JobParts:
+def case(tmp_path: Path, checkpoints: AwayCheckpoints) -> Case:
     path = tmp_path / "a.csv"
     path.write_text("a\n" + "".join(f"{row}\n" for row in range(1, ROWS + 1)), encoding="utf-8")
-    return parts_of(path, checkpoints)
+    return Case(path, checkpoints)
 
 
-def parts_of(path: Path, checkpoints: AwayCheckpoints, **given: Any) -> JobParts:
-    settings = JobSettings(source=str(path), kafka_topic="t", job_id="job", **given)
-    return JobParts(
-        settings=settings,
-        job_id="job",
-        partition=0,
-        source=open_input([LocalFile(str(path))], settings=settings, schema=Schema()),
-        target=cast("Any", FakePartition(FakeLease())),
-        checkpoints=checkpoints,
-        owner="me",
-        client={},
-        progress=Progress(),
-    )
-
-
-def attempt(parts: JobParts, *, remembered: Checkpoint | None = None, stop: StopRequest | None = None) -> Attempt:
-    lease = cast("Lease", cast("FakePartition", parts.target).lease)
-    return Attempt(parts, lease=lease, stop=stop or StopRequest(), remembered=remembered)
-
-
-def test_nothing_is_queued_that_has_waited_for_room_until_the_lease_was_not_safe(parts: JobParts) -> None:
-    final = attempt(parts).run()
-    partition = cast("FakePartition", parts.target)
+def test_batch_that_waited_for_capacity_is_queued_only_while_the_lease_is_safe(case: Case) -> None:
+    final = case.run()
+    partition = case.partition
     assert (final.status, final.total_sent) == (JobStatus.DONE, ROWS)
     assert partition.lines == list(range(1, ROWS + 1))
     assert len(partition.queued_safely) > 1
     assert all(partition.queued_safely)
 
 
-@pytest.mark.parametrize(("frozen_s", "goes_on"), [(85, True), (95, False)])
-def test_what_is_queued_by_a_process_that_wakes_up_beyond_its_lease_is_thrown_away(
-    parts: JobParts, monkeypatch: pytest.MonkeyPatch, frozen_s: float, goes_on: bool
+@pytest.mark.parametrize(("suspended_s", "continues"), [(85, True), (95, False)])
+def test_process_suspended_beyond_its_lease_discards_what_it_queued(
+    case: Case, suspended_s: float, continues: bool
 ) -> None:
-    """It was frozen between its look at the lease and the queue; the records have the time of the awakening."""
-    partition = cast("FakePartition", parts.target)
-    now, asleep_s = time.time, [0.0]
-    monkeypatch.setattr("sequencer.checkpoint.lease_guard.time.time", lambda: now() + asleep_s[0])
+    """It was suspended between the check of the lease and the queue; the records have the time of the resumption."""
+    partition, past_s = case.partition, [0.0]
+    clock = Clock(wall=lambda: time.time() + past_s[0])
 
-    def freeze() -> None:
-        asleep_s[0] += frozen_s
+    def suspend() -> None:
+        past_s[0] += suspended_s
 
-    partition.freeze = freeze
-    if goes_on:
-        assert attempt(parts).run().total_sent == ROWS
+    partition.suspend = suspend
+    if continues:
+        assert case.run(clock=clock).total_sent == ROWS
         return
-    with pytest.raises(LeaseLostError, match="stood still for 95 s"):
-        attempt(parts).run()
+    with pytest.raises(LeaseLostError, match="95 s"):
+        case.run(clock=clock)
     assert partition.closed
     assert len(partition.queued_safely) == 1
 
 
-def test_sparse_wide_rows_are_cut_into_batches_that_the_clients_queue_takes(
+def test_sparse_wide_rows_are_cut_into_batches_that_fit_the_clients_queue(
     tmp_path: Path, checkpoints: AwayCheckpoints
 ) -> None:
     """500 names of 80 characters and no values: 1 byte a field in the file, 86 in the record."""
     path = tmp_path / "wide.csv"
     header = ",".join(f"Q{column:03d} {'x' * 75}" for column in range(500))
     path.write_text(header + "\n" + (499 * "," + "\n") * 300, encoding="utf-8")
-    parts = parts_of(path, checkpoints)
-    assert attempt(parts).run().total_sent == 300
-    partition = cast("FakePartition", parts.target)
-    assert partition.lines == list(range(1, 301))
-    assert max(partition.batch_bytes) <= BATCH_BYTES < sum(partition.batch_bytes)
+    case = Case(path, checkpoints)
+    assert case.run().total_sent == 300
+    assert case.partition.lines == list(range(1, 301))
+    assert max(case.partition.batch_bytes) <= BATCH_BYTES < sum(case.partition.batch_bytes)
 
 
-def test_rows_that_were_removed_while_the_job_ran_are_an_error(parts: JobParts, checkpoints: AwayCheckpoints) -> None:
-    cast("FakePartition", parts.target).removed = True
+def test_rows_removed_while_the_job_runs_fail_it(case: Case) -> None:
+    case.partition.removed = True
     with pytest.raises(DataLostError):
-        attempt(parts).run()
-    noted = checkpoints.load("job")
-    assert noted is not None
-    assert (noted.status, noted.error.partition(":")[0]) == (JobStatus.FAILED, "data_lost")
+        case.run()
+    saved = case.checkpoints.load("job")
+    assert saved is not None
+    assert (saved.status, saved.error.partition(":")[0]) == (JobStatus.FAILED, "data_lost")
 
 
-def test_limit_below_what_was_sent_leaves_nothing_to_do(parts: JobParts) -> None:
-    """Nothing is read then, and so nothing can differ from what the log holds."""
+def test_limit_below_what_was_sent_leaves_nothing_to_do(case: Case) -> None:
+    """Nothing is read then, so nothing can differ from what the partition holds."""
     for limit, lines in [(100, 100), (50, 100), (100, 100), (120, 120)]:
-        limited = replace(parts, source=replace(parts.source, upto=limit))
-        final = attempt(limited).run()
+        final = case.run(source=case.limited(limit))
         assert (final.status, final.total_sent, final.last_line) == (JobStatus.DONE, lines, lines)
-    assert cast("FakePartition", parts.target).lines == list(range(1, 121))
+    assert case.partition.lines == list(range(1, 121))
 
 
-def test_rows_that_no_checkpoint_knows_of_are_gone_on_behind_with_a_warning(
-    parts: JobParts, checkpoints: AwayCheckpoints, caplog: pytest.LogCaptureFixture
+def test_rows_without_a_checkpoint_are_resumed_after_with_a_warning(
+    case: Case, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Another job has sent the same source, or the checkpoint is lost: that cannot be told apart."""
-    first = attempt(replace(parts, source=replace(parts.source, upto=100))).run()
-    assert FOUND_RECORDS not in first.extra
-    assert "already held" not in caplog.text
-    checkpoints.acquire_lease("another", owner="me", now=0, lease_s=1e9, is_dead=lambda _: False)
-    another = replace(parts, job_id="another")
+    """Another job has sent the same source, or the checkpoint is lost: that cannot be distinguished."""
+    assert case.run(source=case.limited(100)).found_records == 0
+    assert not warnings(caplog)
+    case.checkpoints.acquire_lease("another", owner="me", now=0, lease_s=1e9, is_dead=lambda _: False)
     for _ in range(2):
-        final = attempt(another).run()
-        assert (final.status, final.total_sent, final.extra[FOUND_RECORDS]) == (JobStatus.DONE, ROWS, 100)
-    assert caplog.text.count("already held 100 rows of this source that no checkpoint of this job knows of") == 1
-    assert cast("FakePartition", parts.target).lines == list(range(1, ROWS + 1))
+        final = case.run(job_id="another")
+        assert (final.status, final.total_sent, final.found_records) == (JobStatus.DONE, ROWS, 100)
+    (warning,) = warnings(caplog)
+    assert (vars(warning)["job_id"], vars(warning)["row"], vars(warning)["records"]) == ("another", 100, 100)
+    assert case.partition.lines == list(range(1, ROWS + 1))
 
 
-@pytest.mark.parametrize("begun", [False, True], ids=["before", "while the partition is looked at"])
+def warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Return the warnings about a partition that holds rows of the source already."""
+    return [
+        record
+        for record in caplog.records
+        if record.name == "sequencer.job.attempt" and record.levelno == logging.WARNING
+    ]
+
+
+@pytest.mark.parametrize("opening", [False, True], ids=["before", "while the partition is read"])
 @pytest.mark.parametrize("known", [False, True], ids=["first start", "later start"])
-def test_job_that_is_stopped_before_it_sends_leaves_its_checkpoint_as_it_is(
-    parts: JobParts, checkpoints: AwayCheckpoints, begun: bool, known: bool
-) -> None:
-    """A checkpoint that says "stopped" would be taken for that of a job that was drained."""
+def test_job_stopped_before_it_sends_leaves_its_checkpoint_unchanged(case: Case, opening: bool, known: bool) -> None:
+    """A checkpoint with the status "stopped" would be taken for that of a job that was drained."""
     if known:
-        attempt(replace(parts, source=replace(parts.source, upto=100))).run()
-    before, stop = checkpoints.load("job"), StopRequest()
-    if begun:
-        cast("FakePartition", parts.target).stopped_meanwhile = True
+        case.run(source=case.limited(100))
+    before, stop = case.checkpoints.load("job"), StopRequest()
+    if opening:
+        case.partition.stopped_meanwhile = True
     else:
         stop.request("SIGTERM")
-    final = attempt(parts, stop=stop).run()
+    final = case.run(stop=stop)
     assert (final.status, final.total_sent) == (JobStatus.STOPPED, 100 if known else 0)
-    assert checkpoints.load("job") == before
+    assert case.checkpoints.load("job") == before
 
 
-def test_first_attempt_needs_the_store(parts: JobParts, checkpoints: AwayCheckpoints) -> None:
-    checkpoints.away = True
+def test_first_attempt_needs_the_store(case: Case) -> None:
+    case.checkpoints.away = True
     with pytest.raises(CheckpointsUnavailableError):
-        attempt(parts).run()
+        case.run()
 
 
-def test_later_attempt_goes_on_by_what_the_process_remembers(
-    parts: JobParts, checkpoints: AwayCheckpoints, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sequencer.job.attempt._LAST_CHECKPOINT_S", 0.0)
-    first = attempt(parts)
-    first.run()
-    remembered = first.checkpoint
-    assert remembered is not None
-    assert remembered.total_sent == ROWS
-    checkpoints.away = True
-    again = attempt(parts, remembered=remembered)
-    assert again.run().total_sent == ROWS
-    assert cast("FakePartition", parts.target).lines == list(range(1, ROWS + 1)), "nothing was sent again"
+def test_later_attempt_resumes_from_memory_if_the_store_is_unavailable(case: Case) -> None:
+    memory = Memory()
+    case.run(memory=memory)
+    assert memory.checkpoint is not None
+    assert memory.checkpoint.total_sent == ROWS
+    case.checkpoints.away = True
+    assert case.run(memory=memory, last_checkpoint_s=0.0).total_sent == ROWS
+    assert case.partition.lines == list(range(1, ROWS + 1)), "nothing was sent again"
 
 
-def test_age_of_the_checkpoint_is_known_before_the_first_acknowledgement(parts: JobParts) -> None:
+def test_age_of_the_checkpoint_is_known_before_the_first_acknowledgement(case: Case) -> None:
     known: list[float] = []
-    partition = cast("FakePartition", parts.target)
-    partition.freeze = lambda: known.append(parts.progress.checkpoint_at)
-    begun = time.time()
-    attempt(parts).run()
-    assert known[0] >= begun
+    case.partition.suspend = lambda: known.append(case.parts.progress.checkpoint_at)
+    started = time.time()
+    case.run()
+    assert known[0] >= started

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import cast
 from unittest.mock import patch
 
 import pytest
 
-from sequencer.job.in_flight import CLOCK_DIFFERENCE_S, InFlight, arrived_by
+from sequencer.job.in_flight import CLOCK_DIFFERENCE_S, InFlight, arrived_by, fence_late_requests
 from sequencer.job.target import quiet_s
-from sequencer.kafka.sender import Sender
+from sequencer.kafka.timestamp_fence import OPTION, TIMESTAMP_TYPE
+from sequencer.kafka.topic_options import Options
 from sequencer.model.checkpoint import Checkpoint, JobStatus
+from sequencer.settings import JobSettings
+from sequencer.shutdown import StopRequest
 
 NOW = 1_800_000_000.0
 NOTED_AT = NOW - 40
@@ -41,18 +42,29 @@ def test_process_before_may_have_queued_records_until_its_end(status: JobStatus 
         assert in_flight.queued_until(checkpoint) == until, "it holds the lease since, and nobody else sends"
 
 
+@dataclass
+class FakeSender:
+    """Has queued records until then."""
+
+    queued_until: float
+
+
 @pytest.mark.parametrize("queued_until", [0.0, NOW + 7])
 def test_own_try_is_the_last_that_has_sent(queued_until: float) -> None:
     in_flight = InFlight()
     in_flight.queued_until(NOTED)
-    in_flight.follow(cast("Sender", SimpleNamespace(queued_until=queued_until)))
+    in_flight.track(FakeSender(queued_until))
     assert in_flight.queued_until(replace(NOTED, status=JobStatus.FAILED)) == queued_until
 
 
-def test_request_has_arrived_or_is_refused_once_its_records_are_too_old() -> None:
-    assert arrived_by(NOW, limit_s=90, unfenced_s=180) == NOW + 90 + CLOCK_DIFFERENCE_S
-    assert arrived_by(NOW, limit_s=None, unfenced_s=180) == NOW + 180
-    assert arrived_by(0.0, limit_s=None, unfenced_s=180) == 0.0
+def test_request_has_arrived_or_is_rejected_once_its_records_are_too_old() -> None:
+    fenced = Options({OPTION: "90000", TIMESTAMP_TYPE: "CreateTime"})
+    settings = JobSettings(_env_file=None, fence=False, lease_s=180, delivery_timeout_s=60)
+    for options, in_flight_s in [(fenced, 90 + CLOCK_DIFFERENCE_S), (Options({}), 180)]:
+        found_s = fence_late_requests({}, "rows", settings=settings, options=options, stop=StopRequest())
+        assert found_s == in_flight_s
+        assert arrived_by(NOW, found_s) == NOW + in_flight_s
+        assert arrived_by(0.0, found_s) == 0.0
 
 
 @pytest.mark.parametrize(("lag_ms", "rest_s"), [(30_000, 50.0), (60_000, 95.0), (10_000, 20.0)])

@@ -1,191 +1,212 @@
-"""What is tried again, how often, and what ends a job at once. The attempts are fakes, the lease is real."""
+"""Which failures of an attempt are retried, and how often. The attempts are fakes, the lease is real."""
 
 from __future__ import annotations
 
+import itertools
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from contracts.backoff import Backoff
 from contracts.errors import CsvPipeError, TemporaryFailureError
-from sequencer.checkpoint.lease import Lease
+from sequencer.checkpoint.clock import Clock
+from sequencer.checkpoint.lease_guard import HeldLease
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
 from sequencer.errors import LeaseHeldError, NotAllowedError, OrderBrokenError
-from sequencer.job import job
+from sequencer.input.job_input import open_input
 from sequencer.job.attempt import JobParts
-from sequencer.job.job import run_job
+from sequencer.job.job import Waiting, run_job
+from sequencer.job.progress_recorder import Memory
+from sequencer.job.resume import ResumePoint
+from sequencer.job.target import RecordSender
 from sequencer.model.checkpoint import Checkpoint
+from sequencer.model.partition import PartitionRef
 from sequencer.model.progress import Progress
+from sequencer.model.schema import Schema
 from sequencer.settings import JobSettings
 from sequencer.shutdown import StopRequest, StopRequestedError
+from sequencer.source.local import LocalFile
 
 AWAY, SENT = TemporaryFailureError("away"), "sent something, then away"
 DONE = Checkpoint(job_id="j", timestamp=datetime(2026, 1, 31, tzinfo=UTC), topic="t", partition=0, first_offset=0)
 
 
 class FakeAttempts:
-    """Stands in for the class: each attempt does the next of ``steps``; ``remembered`` is what each was given."""
+    """Runs attempts: each does the next of ``steps``; ``remembered`` holds the checkpoint that each has found."""
 
-    def __init__(self, steps: list[Any]) -> None:
-        self.steps = steps
-        self.remembered: list[object] = []
+    def __init__(self) -> None:
+        self.steps: list[Any] = []
+        self.remembered: list[Checkpoint | None] = []
 
-    def __call__(self, parts: JobParts, *, lease: object, stop: StopRequest, remembered: object) -> SimpleNamespace:
-        self.remembered.append(remembered)
-        step, number = self.steps[len(self.remembered) - 1], len(self.remembered)
+    def __call__(self, parts: JobParts, *, lease: HeldLease, stop: StopRequest, memory: Memory) -> Checkpoint:
+        self.remembered.append(memory.checkpoint)
+        number = len(self.remembered)
+        step = self.steps[number - 1]
+        memory.checkpoint = replace(DONE, last_line=number)
+        if step == SENT:
+            parts.progress.records_sent += 1
+            raise AWAY
+        if isinstance(step, Exception):
+            raise step
+        assert isinstance(step, Checkpoint)
+        return step
 
-        def run() -> object:
-            if step == SENT:
-                parts.progress.records_sent += 1
-                raise AWAY
-            if isinstance(step, CsvPipeError):
-                raise step
-            return step
 
-        return SimpleNamespace(run=run, checkpoint=f"checkpoint {number}")
+class NoTarget:
+    """A partition that no attempt of these tests uses."""
+
+    needs_lease = True
+
+    def resume(self, checkpoint: Checkpoint | None, **_more: Any) -> tuple[ResumePoint, RecordSender]:
+        raise AssertionError("the attempts are fakes")
+
+    def check_records_kept(self, checkpoint: Checkpoint, *, stop: StopRequest) -> None:
+        raise AssertionError("the attempts are fakes")
+
+
+class Case:
+    """A job with fake attempts."""
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / "a.csv"
+        path.write_text("a\n1\n", encoding="ascii")
+        settings = JobSettings(_env_file=None, retries=2)
+        self.attempts = FakeAttempts()
+        self.checkpoints = SqliteCheckpoints(str(directory / "c.sqlite3"))
+        self.waiting = Waiting(backoff=Backoff(0.001, 0.01), lease_poll_s=0.01)
+        self.clock = Clock()
+        self.parts = JobParts(
+            settings=settings,
+            job_id="j",
+            partition=PartitionRef("t"),
+            source=open_input([LocalFile(str(path))], settings=settings, schema=Schema()),
+            target=NoTarget(),
+            checkpoints=self.checkpoints,
+            owner="me",
+            client={},
+            progress=Progress(),
+        )
+
+    def set(self, **settings: float) -> None:
+        self.parts = replace(self.parts, settings=self.parts.settings.model_copy(update=settings))
+
+    def run(self, *steps: Any, stop: StopRequest | None = None) -> Checkpoint:
+        self.attempts.steps = [*steps]
+        return run_job(
+            replace(self.parts, clock=self.clock),
+            stop or StopRequest(),
+            run_attempt=self.attempts,
+            waiting=self.waiting,
+        )
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> JobParts:
-    return SimpleNamespace(  # type: ignore[return-value]  # as much of it as is looked at
-        settings=JobSettings(_env_file=None, retries=2),
-        job_id="j",
-        owner="me",
-        checkpoints=SqliteCheckpoints(str(tmp_path / "c.sqlite3")),
-        progress=Progress(),
-    )
+def case(tmp_path: Path) -> Case:
+    return Case(tmp_path)
 
 
-def set_on(parts: JobParts, **settings: float) -> None:
-    parts.settings = parts.settings.model_copy(update=settings)  # type: ignore[misc]  # a SimpleNamespace here
+def test_outage_is_retried_from_memory(case: Case) -> None:
+    assert case.run(AWAY, AWAY, DONE) is DONE
+    assert [found and found.last_line for found in case.attempts.remembered] == [None, 1, 2]
+    assert case.parts.progress.errors == 2
 
 
-@pytest.fixture
-def attempts(monkeypatch: pytest.MonkeyPatch) -> FakeAttempts:
-    fakes = FakeAttempts([])
-    monkeypatch.setattr(job, "Attempt", fakes)
-    monkeypatch.setattr(job, "_FIRST_WAIT_S", 0.001)
-    return fakes
-
-
-def test_outage_is_tried_again_with_what_is_remembered(parts: JobParts, attempts: FakeAttempts) -> None:
-    attempts.steps = [AWAY, AWAY, DONE]
-    assert run_job(parts, StopRequest()) is DONE
-    assert attempts.remembered == [None, "checkpoint 1", "checkpoint 2"]
-    assert parts.progress.errors == 2
-
-
-def test_outage_that_outlasts_the_retries_ends_the_job_and_frees_the_lease(
-    parts: JobParts, attempts: FakeAttempts
-) -> None:
-    attempts.steps = [AWAY] * 3
+def test_outage_that_outlasts_the_retries_ends_the_job_and_releases_the_lease(case: Case) -> None:
     with pytest.raises(TemporaryFailureError, match="away"):
-        run_job(parts, StopRequest())
-    assert len(attempts.remembered) == 3
-    parts.checkpoints.acquire_lease("j", owner="another", now=0, lease_s=60, is_dead=lambda _: False)
+        case.run(AWAY, AWAY, AWAY)
+    assert len(case.attempts.remembered) == 3
+    case.checkpoints.acquire_lease("j", owner="another", now=0, lease_s=60, is_dead=lambda _: False)
 
 
-def test_whoever_gets_on_between_outages_has_all_retries_again(parts: JobParts, attempts: FakeAttempts) -> None:
-    attempts.steps = [AWAY, AWAY, SENT, AWAY, SENT, AWAY, DONE]
-    assert run_job(parts, StopRequest()) is DONE
+def test_progress_resets_the_retry_budget(case: Case) -> None:
+    assert case.run(AWAY, AWAY, SENT, AWAY, SENT, AWAY, DONE) is DONE
 
 
 @pytest.mark.parametrize("final", [NotAllowedError("no"), OrderBrokenError("broken")])
-def test_what_a_person_has_to_look_at_is_not_tried_again(
-    parts: JobParts, attempts: FakeAttempts, final: CsvPipeError
-) -> None:
-    attempts.steps = [final]
+def test_fatal_error_is_not_retried(case: Case, final: CsvPipeError) -> None:
     with pytest.raises(type(final)):
-        run_job(parts, StopRequest())
+        case.run(final)
 
 
-def test_job_that_is_to_stop_does_not_wait_for_what_is_away(parts: JobParts, attempts: FakeAttempts) -> None:
-    attempts.steps = [AWAY]
+def test_stop_request_prevents_a_retry(case: Case) -> None:
     stop = StopRequest()
     stop.request("SIGTERM")
     with pytest.raises(TemporaryFailureError, match="away"):
-        run_job(parts, stop)
+        case.run(AWAY, stop=stop)
 
 
-def test_wish_to_stop_ends_the_waiting_for_what_is_away(
-    parts: JobParts, attempts: FakeAttempts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(job, "_FIRST_WAIT_S", 3600)
-    monkeypatch.setattr(job, "_LONGEST_WAIT_S", 3600)
-    attempts.steps = [AWAY]
+def test_stop_request_ends_the_pause_before_a_retry(case: Case) -> None:
+    case.waiting = Waiting(backoff=Backoff(3600, 3600))
     stop = StopRequest()
     threading.Timer(0.05, stop.request, ["SIGTERM"]).start()
     with pytest.raises(TemporaryFailureError, match="away"):
-        run_job(parts, stop)
+        case.run(AWAY, stop=stop)
 
 
-def test_wish_to_stop_ends_the_waiting_for_the_lease(
-    parts: JobParts, attempts: FakeAttempts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Lease, "is_safe", lambda _self: False)
+def test_stop_request_ends_the_wait_for_a_renewed_lease(case: Case) -> None:
+    """The lease is unsafe from its acquisition on, as the clock runs by a year each time it is read."""
+    years = itertools.count()
+    case.clock = Clock(wall=lambda: 3e7 * next(years))
     stop = StopRequest(within_s=3600)
     stop.request("SIGTERM")
-    with pytest.raises(TemporaryFailureError, match="lease is not renewed"):
-        run_job(parts, stop)
-    assert attempts.remembered == []
+    with pytest.raises(TemporaryFailureError, match="lease"):
+        case.run(stop=stop)
+    assert case.attempts.remembered == []
 
 
 @pytest.mark.parametrize("lease_wait_s", [0.0, 0.1])
-def test_job_that_another_process_runs_for_too_long_is_not_begun(
-    parts: JobParts, attempts: FakeAttempts, lease_wait_s: float
-) -> None:
-    set_on(parts, lease_wait_s=lease_wait_s)
-    parts.checkpoints.acquire_lease("j", owner="another", now=4e9, lease_s=60, is_dead=lambda _: False)
-    with pytest.raises(LeaseHeldError, match="run by another"):
-        run_job(parts, StopRequest())
-    assert attempts.remembered == []
+def test_job_whose_lease_is_held_for_too_long_does_not_start(case: Case, lease_wait_s: float) -> None:
+    case.set(lease_wait_s=lease_wait_s)
+    case.checkpoints.acquire_lease("j", owner="another", now=4e9, lease_s=60, is_dead=lambda _: False)
+    with pytest.raises(LeaseHeldError, match="another"):
+        case.run()
+    assert case.attempts.remembered == []
 
 
-def test_lease_that_is_held_is_waited_for(
-    parts: JobParts, attempts: FakeAttempts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_held_lease_is_waited_for(
+    case: Case, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(job, "_LEASE_POLL_S", 0.01)
     held = [LeaseHeldError("held", owner="another", lease_until="2026-01-31")] * 3
-    take = parts.checkpoints.acquire_lease
+    acquire = case.checkpoints.acquire_lease
 
-    def take_later(*positional: Any, **named: Any) -> None:
+    def acquire_later(*positional: Any, **named: Any) -> None:
         if held:
             raise held.pop()
-        take(*positional, **named)
+        acquire(*positional, **named)
 
-    monkeypatch.setattr(parts.checkpoints, "acquire_lease", take_later)
-    attempts.steps = [DONE]
-    assert run_job(parts, StopRequest()) is DONE
-    assert caplog.text.count("job j is run by another, whose lease lasts until 2026-01-31; waiting") == 1
+    monkeypatch.setattr(case.checkpoints, "acquire_lease", acquire_later)
+    assert case.run(DONE) is DONE
+    waits = [vars(record) for record in caplog.records if hasattr(record, "lease_until")]
+    assert [(wait["job_id"], wait["owner"], wait["lease_until"]) for wait in waits] == [("j", "another", "2026-01-31")]
 
 
-def test_wish_to_stop_ends_the_waiting_for_a_lease_that_another_holds(parts: JobParts, attempts: FakeAttempts) -> None:
-    parts.checkpoints.acquire_lease("j", owner="another", now=4e9, lease_s=60, is_dead=lambda _: False)
+def test_stop_request_ends_the_wait_for_a_held_lease(case: Case) -> None:
+    case.checkpoints.acquire_lease("j", owner="another", now=4e9, lease_s=60, is_dead=lambda _: False)
     stop = StopRequest()
     threading.Timer(0.05, stop.request, ["SIGTERM"]).start()
     with pytest.raises(StopRequestedError):
-        run_job(parts, stop)
-    assert attempts.remembered == []
+        case.run(stop=stop)
+    assert case.attempts.remembered == []
 
 
-@pytest.mark.parametrize(("retries", "retry_for_s", "gives_up"), [(2, 3600, False), (2, 0, True), (0, 3600, True)])
-def test_job_under_way_outlasts_its_retries_for_some_time(
-    parts: JobParts, attempts: FakeAttempts, retries: int, retry_for_s: float, gives_up: bool
+@pytest.mark.parametrize(("retries", "retry_for_s", "fails"), [(2, 3600, False), (2, 0, True), (0, 3600, True)])
+def test_job_with_progress_is_retried_for_longer_than_its_retries(
+    case: Case, retries: int, retry_for_s: float, fails: bool
 ) -> None:
-    set_on(parts, retries=retries, retry_for_s=retry_for_s)
-    attempts.steps = [SENT, *[AWAY] * 5, DONE]
-    if gives_up:
+    case.set(retries=retries, retry_for_s=retry_for_s)
+    steps = [SENT, *[AWAY] * 5, DONE]
+    if fails:
         with pytest.raises(TemporaryFailureError, match="away"):
-            run_job(parts, StopRequest())
+            case.run(*steps)
     else:
-        assert run_job(parts, StopRequest()) is DONE
+        assert case.run(*steps) is DONE
 
 
-def test_job_that_has_sent_nothing_yet_has_its_retries_alone(parts: JobParts, attempts: FakeAttempts) -> None:
-    set_on(parts, retry_for_s=3600)
-    attempts.steps = [AWAY] * 3
+def test_job_without_progress_has_its_retries_only(case: Case) -> None:
+    case.set(retry_for_s=3600)
     with pytest.raises(TemporaryFailureError, match="away"):
-        run_job(parts, StopRequest())
+        case.run(AWAY, AWAY, AWAY)

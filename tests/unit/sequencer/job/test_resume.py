@@ -12,6 +12,7 @@ from sequencer.errors import DataLostError, ForeignRecordsError, JobUsageError, 
 from sequencer.job.resume import ResumePoint, check_gaps, check_same_job, check_source, find_resume_point
 from sequencer.kafka.partition_reader import LogRecord, LogTail
 from sequencer.model.checkpoint import Checkpoint
+from sequencer.model.partition import PartitionRef
 from sequencer.model.source_position import START, SourcePosition
 
 NAME = "s3://bucket/people.csv"
@@ -91,7 +92,7 @@ def test_checkpoint_that_agrees_with_the_log_is_gone_on_from() -> None:
 @pytest.mark.parametrize(
     ("last", "what"),
     [
-        (record(104, None, ""), "none of a sequencer"),
+        (record(104, None, ""), "not written by csvpipe"),
         (record(104, 100, "s3://bucket/other.csv"), "row 100 of s3://bucket/other.csv"),
         (record(104, 99), "row 99"),
         (record(104, 101), "row 101"),
@@ -143,13 +144,13 @@ def test_removed_rows_are_seen_without_a_checkpoint_too() -> None:
 
 
 def test_records_that_retention_removed_before_anybody_looked_stop_the_job() -> None:
-    with pytest.raises(DataLostError, match=r"95 records came behind offset 104.*retention"):
+    with pytest.raises(DataLostError, match=r"95 records.*offset 104.*retention"):
         start_of(NOTED, LogTail(low=200, high=200, last=None))
 
 
 @pytest.mark.parametrize("checkpoint", [None, NOTED])
 def test_marker_of_a_transaction_at_the_end_is_not_taken_for_a_record(checkpoint: Checkpoint | None) -> None:
-    with pytest.raises(ForeignRecordsError, match=r"at offset 119.*goes on to offset 120.*--mode transactional"):
+    with pytest.raises(ForeignRecordsError, match=r"at offset 119.* to offset 120.*--mode transactional"):
         start_of(checkpoint, LogTail(low=0, high=121, last=record(119, 115)), first=5 if checkpoint is None else None)
 
 
@@ -178,7 +179,7 @@ def test_others_behind_the_jobs_records_stop_it(line: int | None, name: str) -> 
 @pytest.mark.parametrize("line", [99, 114, 116])
 def test_tail_whose_line_does_not_fit_its_offset_is_no_order(line: int) -> None:
     """Offset 119 is the 115th record from offset 5 on: its row is number 115, or more with dead letters."""
-    with pytest.raises(OrderBrokenError, match=f"offset 119 holds row {line}, and 115 records"):
+    with pytest.raises(OrderBrokenError, match=f"offset 119 holds row {line}, .* 115 records"):
         start_of(NOTED, tail(high=120, line=line))
 
 
@@ -197,31 +198,29 @@ def test_rows_without_a_record_must_be_dead_letters_each() -> None:
     start = start_of(noted, tail(high=120, line=130), dead_letters=True)  # 15 records and 5 rows more
     check_gaps(start, noted, [3, 111, 112, 113, 114, 130, 131], before_line=0)
     for letters in ([111, 112, 113, 114], [111, 112, 113, 114, 115, 116], []):
-        with pytest.raises(OrderBrokenError, match=f"15 have a record in the log and {len(letters)} a dead letter"):
+        with pytest.raises(OrderBrokenError, match=f"15 have a record.* and {len(letters)} a dead letter"):
             check_gaps(start, noted, letters, before_line=0)
 
 
 def test_without_a_checkpoint_all_dead_letters_of_the_range_count() -> None:
     start = ResumePoint(first_offset=2, last_line=30, sent=10, place=START)
     check_gaps(start, None, range(11, 21), before_line=10)
-    with pytest.raises(OrderBrokenError, match="rows 11 to 30, 10 have a record in the log and 9"):
+    with pytest.raises(OrderBrokenError, match=r"rows 11 to 30, 10 have a record.* and 9"):
         check_gaps(start, None, range(11, 20), before_line=10)
 
 
-def test_job_goes_on_only_where_and_how_it_began() -> None:
-    noted = replace(NOTED, extra={"mode": "exclusive", "span": [0, None]})
-    same = {"topic": "t", "partition": 0, "mode": "exclusive", "span": (0, None)}
-    check_same_job(None, **same)  # type: ignore[arg-type]
-    check_same_job(noted, **same)  # type: ignore[arg-type]
-    check_same_job(NOTED, **same)  # type: ignore[arg-type]  # written before these were noted
-    for name, value, text in [
-        ("topic", "other", "KAFKA_TOPIC: the job job began with t, and is to go on with other"),
-        ("partition", 1, "KAFKA_PARTITION: the job job began with 0"),
-        ("mode", "transactional", "MODE: the job job began with exclusive"),
-        ("span", (0, 50), "PARTITIONS: the job job began with other ranges of rows"),
-    ]:
-        with pytest.raises(JobUsageError, match=text):
-            check_same_job(noted, **{**same, name: value})  # type: ignore[arg-type]
+def test_job_resumes_only_where_and_how_it_was_started() -> None:
+    here, whole = PartitionRef("t", 0), (0, None)
+    check_same_job(None, partition=here, mode="exclusive", row_range=whole)
+    check_same_job(NOTED, partition=here, mode="exclusive", row_range=whole)
+    with pytest.raises(JobUsageError, match="KAFKA_TOPIC: job job was started with t and cannot resume with other"):
+        check_same_job(NOTED, partition=PartitionRef("other", 0), mode="exclusive", row_range=whole)
+    with pytest.raises(JobUsageError, match="KAFKA_PARTITION: job job was started with 0"):
+        check_same_job(NOTED, partition=PartitionRef("t", 1), mode="exclusive", row_range=whole)
+    with pytest.raises(JobUsageError, match="MODE: job job was started with exclusive"):
+        check_same_job(NOTED, partition=here, mode="transactional", row_range=whole)
+    with pytest.raises(JobUsageError, match="PARTITIONS: job job was started with other ranges"):
+        check_same_job(NOTED, partition=here, mode="exclusive", row_range=(0, 50))
 
 
 def test_source_with_another_etag_is_another_source() -> None:

@@ -9,7 +9,8 @@ import pytest
 from confluent_kafka import KafkaError, libversion
 
 from sequencer.kafka.batch_producer import BatchProducer
-from sequencer.kafka.native import NativeMessage, library, text_of
+from sequencer.kafka.native import NativeMessage, load_library, text_of
+from sequencer.model.partition import PartitionRef
 from sequencer.model.records import Records
 from tests.support.waiting import wait_until
 
@@ -35,8 +36,7 @@ class ListeningProducer(BatchProducer):
 def producer() -> Iterator[ListeningProducer]:
     producer = ListeningProducer(
         {"test.mock.num.brokers": 1, "bootstrap.servers": "replaced by the mock"},
-        topic="t",
-        partition=2,
+        PartitionRef("t", 2),
         on_delivered=lambda *_: None,
         on_error=lambda _: None,
         on_statistics=lambda _: None,
@@ -47,8 +47,8 @@ def producer() -> Iterator[ListeningProducer]:
 
 
 def test_library_is_the_one_of_the_wheel_unless_another_is_named() -> None:
-    assert library().version() == libversion()[1]
-    assert text_of(library().err2str(INVALID)) != ""
+    assert load_library().version() == libversion()[1]
+    assert text_of(load_library().err2str(INVALID)) != ""
 
 
 def test_fields_of_a_message_lie_where_this_version_puts_them(producer: ListeningProducer) -> None:

@@ -11,16 +11,17 @@ import pytest
 from sequencer.errors import ForeignRecordsError
 from sequencer.kafka import partition_reader
 from sequencer.kafka.partition_reader import PartitionReader
+from sequencer.model.partition import PartitionRef
 from sequencer.shutdown import StopRequest, StopRequestedError
 
-NOBODY = {"bootstrap.servers": "127.0.0.1:1"}
+NOBODY: dict[str, object] = {"bootstrap.servers": "127.0.0.1:1"}
 
 
 class FakeLog(PartitionReader):
     """A partition that has grown, whenever it is looked at, to the next of ``highs``, and stays at the last."""
 
     def __init__(self, stop: StopRequest) -> None:
-        super().__init__(NOBODY, topic="rows", partition=3, stop=stop)
+        super().__init__(NOBODY, PartitionRef("rows", 3), stop=stop)
         self.highs = [7]
         self.now = 0.0
 
@@ -51,23 +52,23 @@ def fake_log(stop: StopRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fak
 
 def test_end_is_believed_once_nothing_more_comes(fake_log: FakeLog, caplog: pytest.LogCaptureFixture) -> None:
     fake_log.highs = [7, 7, 9, 10, 10]
-    assert fake_log.ends_at_rest(1.0) == (0, 10)
+    assert fake_log.wait_until_idle(1.0) == (0, 10)
     assert fake_log.now == 2.5, "a second after the last one has come"
-    assert caplog.text.count("somebody is still writing to rows[3]") == 1
+    assert [(vars(record)["topic"], vars(record)["partition"]) for record in caplog.records] == [("rows", 3)]
 
 
 def test_partition_that_somebody_else_goes_on_writing_to_is_not_waited_for_for_ever(fake_log: FakeLog) -> None:
     fake_log.highs = list(range(7, 10_000))
-    with pytest.raises(ForeignRecordsError, match=r"rows\[3\] does not come to rest.*from offset 7 to") as raised:
-        fake_log.ends_at_rest(1.0)
+    with pytest.raises(ForeignRecordsError, match=r"rows\[3\]") as raised:
+        fake_log.wait_until_idle(1.0)
     assert (raised.value.exit_code, raised.value.extra) == (76, {"offset": 7})
     assert fake_log.now < 40
 
 
 def test_long_rest_is_said_before_it_is_waited_for(fake_log: FakeLog, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    assert fake_log.ends_at_rest(35) == (0, 7)
-    assert "waiting until nothing has come to rows[3] for 35 s" in caplog.text
+    assert fake_log.wait_until_idle(35) == (0, 7)
+    assert [vars(record)["duration_s"] for record in caplog.records] == [35]
 
 
 def test_waiting_lasts_while_records_come(fake_log: FakeLog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +85,7 @@ def test_waiting_lasts_while_records_come(fake_log: FakeLog, monkeypatch: pytest
 def test_job_that_is_to_stop_does_not_wait_for_the_rest(fake_log: FakeLog, stop: StopRequest) -> None:
     stop.request("SIGTERM")
     with pytest.raises(StopRequestedError):
-        fake_log.ends_at_rest(3600)
+        fake_log.wait_until_idle(3600)
 
 
 def test_job_that_is_to_stop_reads_no_further(fake_log: FakeLog, stop: StopRequest) -> None:

@@ -7,18 +7,18 @@ from contextlib import closing
 import pytest
 
 from contracts.errors import TemporaryFailureError
-from sequencer.kafka.sender import BATCH_BYTES, FIRST_WINDOW_BYTES, Sender, producer_config
+from sequencer.kafka.producer_options import ProducerOptions
+from sequencer.kafka.sender import BATCH_BYTES, FIRST_WINDOW_BYTES, Sender
+from sequencer.model.partition import PartitionRef
 from sequencer.model.records import Records
 
-NOBODY = {"bootstrap.servers": "127.0.0.1:1", "socket.connection.setup.timeout.ms": 1000}
+NOBODY: dict[str, object] = {"bootstrap.servers": "127.0.0.1:1", "socket.connection.setup.timeout.ms": 1000}
 
 
 def sender(*, delivery_timeout_s: float) -> Sender:
     return Sender(
-        producer_config(NOBODY, compression="lz4", level=None, expiry_s=60),
-        topic="t",
-        partition=0,
-        delivery_timeout_s=delivery_timeout_s,
+        ProducerOptions(client=NOBODY, compression="lz4", delivery_timeout_s=delivery_timeout_s, expiry_s=60),
+        PartitionRef("t"),
         next_offset=0,
         on_acknowledged=lambda _: None,
     )
@@ -35,14 +35,14 @@ def test_as_long_as_nothing_is_acknowledged_only_a_first_window_is_queued() -> N
             sending.send(batch, last_line=100 * len(sent) + 100, place=None)
             sent.append(100_000)
 
-    with closing(sending), pytest.raises(TemporaryFailureError, match=r"has not acknowledged row 100 within 1 s"):
+    with closing(sending), pytest.raises(TemporaryFailureError, match="row 100 within 1 s"):
         send_for_ever()
     assert sum(sent) <= FIRST_WINDOW_BYTES < sum(sent) + 100_000
 
 
 def test_batch_fits_a_request_and_twice_the_first_window() -> None:
     """Else the rest of each batch lingers for a second before the next one has room: 2 MB/s, whatever the broker."""
-    config = producer_config(NOBODY, compression="lz4", level=None, expiry_s=60)
+    config = ProducerOptions(client=NOBODY, compression="lz4").config()
     assert config["batch.size"] > BATCH_BYTES
     assert 2 * BATCH_BYTES <= FIRST_WINDOW_BYTES
 
@@ -57,6 +57,6 @@ def test_sender_that_has_failed_takes_nothing_more() -> None:
 
 def test_what_the_proof_rests_on_cannot_be_configured_away() -> None:
     given = {**NOBODY, "acks": 1, "enable.idempotence": False, "enable.gapless.guarantee": False, "linger.ms": 7}
-    config = producer_config(given, compression="zstd", level=None, expiry_s=90)
+    config = ProducerOptions(client=given, compression="zstd", expiry_s=90).config()
     assert (config["acks"], config["enable.idempotence"], config["enable.gapless.guarantee"]) == ("all", True, True)
     assert (config["linger.ms"], config["delivery.timeout.ms"]) == (7, 90_000)

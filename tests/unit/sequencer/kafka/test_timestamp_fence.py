@@ -9,7 +9,7 @@ import pytest
 
 from contracts.errors import TemporaryFailureError
 from sequencer.kafka import timestamp_fence as fencing
-from sequencer.kafka.timestamp_fence import fence
+from sequencer.kafka.timestamp_fence import fence_topic
 
 
 @pytest.fixture
@@ -22,4 +22,4 @@ def silent_broker() -> Iterator[str]:
 def test_broker_that_does_not_answer_is_tried_again(silent_broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fencing, "_CALL_S", 0.05)
     with pytest.raises(TemporaryFailureError, match="options of rows"):
-        fence({"bootstrap.servers": silent_broker}, topic="rows", expiry_s=90, may_set=False)
+        fence_topic({"bootstrap.servers": silent_broker}, topic="rows", expiry_s=90, may_set=False)

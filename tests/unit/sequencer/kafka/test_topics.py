@@ -10,6 +10,7 @@ import pytest
 from sequencer.errors import TopicError
 from sequencer.kafka import topics
 from sequencer.kafka.topics import create_topics_if_missing
+from sequencer.model.partition import PartitionRef
 
 
 class FakeAdmin:
@@ -26,7 +27,7 @@ class FakeLog:
 
     looks = 0
 
-    def __init__(self, _client: object, *, topic: str, partition: int, stop: object) -> None:
+    def __init__(self, _client: object, partition: PartitionRef, *, stop: object) -> None:
         self.partition = partition
 
     def ends(self) -> tuple[int, int]:

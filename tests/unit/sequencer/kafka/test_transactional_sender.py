@@ -1,37 +1,41 @@
-"""When a transaction is committed, by a fake client; Kafka's own part is tested on a real one."""
+"""When a transaction is committed, with a fake producer; Kafka's part is tested with a real broker."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from contracts.errors import TemporaryFailureError
 from sequencer.errors import NotAllowedError
-from sequencer.kafka import sender, transactional_sender
+from sequencer.kafka.batch_producer import BatchProducer
+from sequencer.kafka.producer_options import ProducerOptions
 from sequencer.kafka.sender import Acknowledged
-from sequencer.kafka.transactional_sender import TransactionalSender
+from sequencer.kafka.transactional_sender import TransactionalSender, TransactionLimits
+from sequencer.model.partition import PartitionRef
 from sequencer.model.records import Records
 from sequencer.shutdown import StopRequest, StopRequestedError
 
 BATCH = 100
 
 
-class FakeClient:
-    """Acknowledges what it is handed when it is polled, and counts transactions."""
+class FakeProducer(BatchProducer):
+    """Acknowledges records when it is polled, and counts transactions."""
 
-    made: ClassVar[list[FakeClient]] = []
-    refusals: ClassVar[list[int]] = []
-    """What Kafka says to the next calls of ``init_transactions``."""
-
-    def __init__(self, _config: dict[str, Any], *, on_delivered: Callable[..., None], **_more: Any) -> None:
+    def __init__(self, refusals: list[int]) -> None:
         self.calls: list[str] = []
-        self.made.append(self)
-        self._on_delivered = on_delivered
+        self.refusals = refusals
+        """Error codes of the next calls of ``init_transactions``."""
+        self._acknowledge: Callable[..., None] = lambda *_: None
         self._queued: list[int] = []
         self._offset = 0
+
+    def opened(self, _config: dict[str, Any], _partition: PartitionRef, **how: Any) -> BatchProducer:
+        """Return itself, as a new producer."""
+        self._acknowledge = how["on_delivered"]
+        return self
 
     def produce(self, records: Records) -> None:
         self._queued.append(len(records))
@@ -40,7 +44,7 @@ class FakeClient:
         while timeout_s and self._queued:
             count = self._queued.pop(0)
             self._offset += count
-            self._on_delivered(None, count, self._offset - count)
+            self._acknowledge(None, count, self._offset - count)
 
     def flush_soon(self) -> None:
         """There is no lingering."""
@@ -63,40 +67,34 @@ class FakeClient:
         self.calls.append("commit")
 
 
-@pytest.fixture(autouse=True)
-def fake_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender, "BatchProducer", FakeClient)
-    monkeypatch.setattr(FakeClient, "made", [])
-
-
 def opened(
+    producer: FakeProducer,
+    limits: TransactionLimits = TransactionLimits(records=1, open_s=1),  # noqa: B008  immutable
     *,
-    records: int = 1,
-    seconds: float = 1,
     stop: StopRequest | None = None,
-    told: Callable[[Acknowledged], None] = lambda _: None,
+    on_acknowledged: Callable[[Acknowledged], None] = lambda _: None,
 ) -> TransactionalSender:
     return TransactionalSender(
-        {},
-        topic="t",
-        partition=0,
-        delivery_timeout_s=60,
-        records=records,
-        seconds=seconds,
+        ProducerOptions(compression="none", transactional_id="job"),
+        PartitionRef("t"),
+        limits=limits,
         stop=stop or StopRequest(),
-        on_acknowledged=told,
+        on_acknowledged=on_acknowledged,
+        new_producer=producer.opened,
     )
 
 
 def sent(batches: int, *, records: int, seconds: float) -> tuple[list[str], list[int]]:
-    """Send as an attempt does while rows never run short; return the calls, and what was told as acknowledged."""
-    told: list[Acknowledged] = []
-    sender = opened(records=records, seconds=seconds, told=told.append)
+    """Send while rows are always available; return the calls, and the numbers of acknowledged records."""
+    acknowledged: list[Acknowledged] = []
+    producer = FakeProducer([])
+    limits = TransactionLimits(records=records, open_s=seconds)
+    sender = opened(producer, limits, on_acknowledged=acknowledged.append)
     for number in range(1, batches + 1):
         batch = Records.of([b"x"] * BATCH)
         sender.wait_for_capacity(batch)
         sender.send(batch, last_line=number * BATCH, place=None)
-    return FakeClient.made[0].calls, [each.records for each in told]
+    return producer.calls, [each.records for each in acknowledged]
 
 
 def test_transaction_that_is_old_is_committed_while_rows_keep_coming() -> None:
@@ -111,33 +109,30 @@ def test_transaction_that_is_young_is_as_long_as_it_may_be() -> None:
     )
 
 
-def test_predecessor_is_locked_out_by_as_many_steps_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step that has taken its time fails with what Kafka has said last, and the next one goes on."""
-    monkeypatch.setattr(transactional_sender, "_CALL_S", 0.0)
-    monkeypatch.setattr(FakeClient, "refusals", [KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError._TIMED_OUT])
-    opened()
-    assert FakeClient.made[0].calls == 3 * ["init"]
+def test_predecessor_is_fenced_in_as_many_calls_as_needed() -> None:
+    """A call that times out fails with the last error from Kafka, and the next one continues."""
+    producer = FakeProducer([KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError._TIMED_OUT])
+    opened(producer, TransactionLimits(records=1, open_s=1, call_s=0.0))
+    assert producer.calls == 3 * ["init"]
 
 
-def test_predecessor_that_cannot_be_locked_out_in_time_ends_the_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transactional_sender, "_CALL_S", 0.0)
-    monkeypatch.setattr(transactional_sender, "_INIT_S", -1.0)
-    monkeypatch.setattr(FakeClient, "refusals", [KafkaError._TIMED_OUT])
+def test_predecessor_that_cannot_be_fenced_in_time_fails_the_attempt() -> None:
+    producer = FakeProducer([KafkaError._TIMED_OUT])
     with pytest.raises(TemporaryFailureError):
-        opened()
-    assert FakeClient.made[0].calls == ["init", "close"]
+        opened(producer, TransactionLimits(records=1, open_s=1, init_s=-1.0, call_s=0.0))
+    assert producer.calls == ["init", "close"]
 
 
-def test_refusal_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeClient, "refusals", [KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED])
+def test_refusal_is_not_retried() -> None:
+    producer = FakeProducer([KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED])
     with pytest.raises(NotAllowedError):
-        opened()
-    assert FakeClient.made[0].calls == ["init", "close"]
+        opened(producer)
+    assert producer.calls == ["init", "close"]
 
 
-def test_job_that_is_to_stop_locks_nobody_out() -> None:
-    stop = StopRequest()
+def test_stop_request_prevents_fencing() -> None:
+    producer, stop = FakeProducer([]), StopRequest()
     stop.request("SIGTERM")
     with pytest.raises(StopRequestedError):
-        opened(stop=stop)
-    assert FakeClient.made[0].calls == ["close"]
+        opened(producer, stop=stop)
+    assert producer.calls == ["close"]

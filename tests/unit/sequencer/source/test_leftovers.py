@@ -11,8 +11,8 @@ import pytest
 import zstandard
 
 from sequencer.errors import SourceNotFoundError
-from sequencer.job.input import JobInput
-from sequencer.job.runner import open_job_input
+from sequencer.input.job_input import JobInput
+from sequencer.input.opening import open_job_input
 from sequencer.settings import JobSettings
 from sequencer.source.files import SourceFile, open_sources
 from tests.support.s3.fake_gateway import fake_s3_gateway

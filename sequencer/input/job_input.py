@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 from sequencer.encoding.json_records import Encoder
 from sequencer.errors import BadRowError
-from sequencer.job.dialect_notes import FileDialect
+from sequencer.input.dialects import FileDialect
 from sequencer.model.blocks import EncodedBlock
 from sequencer.model.schema import Schema
 from sequencer.model.source_position import START, SourcePosition
@@ -39,8 +39,8 @@ class JobInput:
     upto: int | None = None
 
     @property
-    def span(self) -> tuple[int, int | None]:
-        """The lines before the first row of the range, and of its last; None: the last of the source."""
+    def row_range(self) -> tuple[int, int | None]:
+        """The line before the first row of the range, and of its last row, or None for the end of the source."""
         return self.begin.line, self.end.line if self.end else None
 
     @property

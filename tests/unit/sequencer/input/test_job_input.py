@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from contracts.errors import SettingsError
 from sequencer.errors import BadRowError, JobUsageError
-from sequencer.job.input import JobInput, open_input
-from sequencer.job.ranges import plan_ranges, split_input
+from sequencer.input.job_input import JobInput, open_input
+from sequencer.input.ranges import plan_ranges, split_input
 from sequencer.model.schema import Schema, load_schema
 from sequencer.model.source_position import START, SourcePosition
 from sequencer.settings import JobSettings
@@ -83,7 +83,7 @@ def test_header_that_is_not_utf_8_asks_for_the_encoding(tmp_path: Path) -> None:
 
 def test_encoding_that_cannot_be_is_a_wrong_setting(tmp_path: Path) -> None:
     path = write(tmp_path / "1.csv", [["a"], ["1"]])
-    with pytest.raises(SettingsError, match="ENCODING: cp037 is not a superset of ASCII"):
+    with pytest.raises(SettingsError, match="ENCODING: cp037 is no superset of ASCII"):
         opened(path, encoding="cp037")
 
 

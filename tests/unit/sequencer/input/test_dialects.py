@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,14 +16,16 @@ import zstandard
 
 from contracts.errors import SettingsError
 from csvpipe.noted_dialect import open_proof_input
+from sequencer.checkpoint.serialization import from_fields, to_fields
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
 from sequencer.errors import BadRowError, JobUsageError
-from sequencer.job.dialect_notes import FileDialect, check_same_dialect, describe_dialects, read_dialects
-from sequencer.job.input import JobInput, open_input
-from sequencer.job.ranges import plan_ranges
+from sequencer.input.dialects import FileDialect, check_same_dialect, dialect_runs, recorded_dialects, recorded_header
+from sequencer.input.job_input import JobInput, open_input
+from sequencer.input.ranges import plan_ranges
 from sequencer.model.checkpoint import Checkpoint
 from sequencer.model.schema import Schema
 from sequencer.settings import JobSettings
+from sequencer.source.decoding import FileHeader
 from sequencer.source.local import LocalFile
 from sequencer.verify.source_rows import rows_by_python
 
@@ -178,37 +181,49 @@ def test_backslash_before_a_quote_is_explained(tmp_path: Path) -> None:
         fields_of(opened(path))
 
 
-def test_job_notes_how_it_reads_each_file(tmp_path: Path) -> None:
+def checkpoint_of(heads: Sequence[FileHeader], *, topic: str = "rows", **given: Any) -> Checkpoint:
+    return Checkpoint(
+        job_id="job",
+        timestamp=datetime(2026, 1, 31, tzinfo=UTC),
+        topic=topic,
+        partition=0,
+        first_offset=0,
+        dialects=dialect_runs(heads),
+        header=recorded_header(heads),
+        **given,
+    )
+
+
+def test_checkpoint_records_how_each_file_is_read(tmp_path: Path) -> None:
     paths = [
         file(tmp_path / "1.csv", b"a;b\n1;2\n"),
         file(tmp_path / "2.csv", b"a;b\n3;4\n"),
         file(tmp_path / "3.csv", "a,b\n5,6\n".encode("utf-16")),
     ]
-    noted = json.loads(json.dumps(describe_dialects(opened(*paths).heads)))
-    assert noted == {
-        "dialects": [
-            {"files": 2, "delimiter": ";", "encoding": "utf-8"},
-            {"files": 1, "delimiter": ",", "encoding": "utf-16-le"},
-        ],
-        "header": ["a", "b"],
-    }
+    checkpoint = checkpoint_of(opened(*paths).heads)
+    fields = to_fields(checkpoint)
+    assert json.loads(str(fields["dialects"])) == [
+        {"files": 2, "delimiter": ";", "encoding": "utf-8"},
+        {"files": 1, "delimiter": ",", "encoding": "utf-16-le"},
+    ]
+    assert json.loads(str(fields["header"])) == ["a", "b"]
+    assert from_fields("job", fields) == checkpoint
     semicolon, comma = FileDialect(";", "utf-8"), FileDialect(",", "utf-16-le")
-    assert read_dialects(noted) == [semicolon, semicolon, comma]
+    recorded = recorded_dialects(checkpoint)
+    assert recorded == [semicolon, semicolon, comma]
     again = open_input(
-        [LocalFile(str(path)) for path in paths], settings=JobSettings(), schema=Schema(), dialects=read_dialects(noted)
+        [LocalFile(str(path)) for path in paths], settings=JobSettings(), schema=Schema(), dialects=recorded
     )
     assert [FileDialect.of(head) for head in again.heads] == [semicolon, semicolon, comma]
 
 
-def test_job_that_would_read_otherwise_than_it_began_is_refused(tmp_path: Path) -> None:
+def test_job_that_would_read_its_files_differently_is_rejected(tmp_path: Path) -> None:
     path = file(tmp_path / "1.csv", b"a;b\n1;2\n")
-    noted = describe_dialects(opened(path).heads)
-    check_same_dialect({}, opened(path, delimiter=",").heads, job_id="job")
-    check_same_dialect(noted, opened(path).heads, job_id="job")
-    with pytest.raises(
-        JobUsageError, match="began with delimiter ';', encoding utf-8, and is to resume with delimiter ','"
-    ):
-        check_same_dialect(noted, opened(path, delimiter=",").heads, job_id="job")
+    checkpoint = checkpoint_of(opened(path).heads)
+    check_same_dialect(None, opened(path, delimiter=",").heads)
+    check_same_dialect(checkpoint, opened(path).heads)
+    with pytest.raises(JobUsageError, match=r"delimiter ';', encoding utf-8.* delimiter ','"):
+        check_same_dialect(checkpoint, opened(path, delimiter=",").heads)
 
 
 class Proof:
@@ -221,15 +236,7 @@ class Proof:
         checkpoints = SqliteCheckpoints(str(self.store))
         checkpoints.acquire_lease("job", owner="me", now=0.0, lease_s=9e9, is_dead=lambda _: False)
         checkpoints.save(
-            Checkpoint(
-                job_id="job",
-                timestamp=datetime.now(UTC),
-                topic=topic,
-                partition=0,
-                first_offset=0,
-                sources=source.identity,
-                extra=describe_dialects(source.heads),
-            ),
+            checkpoint_of(source.heads, topic=topic, sources=source.identity),
             owner="me",
         )
 

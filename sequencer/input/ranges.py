@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from csvscan import scan_rows
 from sequencer.errors import JobUsageError
-from sequencer.job.input import JobInput
+from sequencer.input.job_input import JobInput
 from sequencer.model.blocks import RecordBlock
 from sequencer.model.source_position import START, SourcePosition
 from sequencer.source.decoding import read_rows
