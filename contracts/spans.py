@@ -1,21 +1,24 @@
-"""Spans as the services use them; what exports them is chosen where a service is put together."""
+"""The interface of trace spans. A service chooses its implementation when it starts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from enum import Enum
 from types import MappingProxyType
 from typing import Protocol
 
-from contracts.traceparent import parse_traceparent
+from contracts.traceparent import parse_traceparent, trace_id_of
 
 Attributes = Mapping[str, str | int | float | bool]
 NO_ATTRIBUTES: Attributes = MappingProxyType({})
 
+_traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+
 
 class SpanKind(Enum):
-    """What a span is to the trace, in OpenTelemetry's terms."""
+    """The role of a span in its trace, in OpenTelemetry's terms."""
 
     INTERNAL = "internal"
     SERVER = "server"
@@ -23,18 +26,18 @@ class SpanKind(Enum):
 
 
 class Span(Protocol):
-    """One piece of work of a trace, while it is done."""
+    """One operation of a trace, while it runs."""
 
     @property
     def traceparent(self) -> str | None:
-        """What those who are called on behalf of this work get as their ``traceparent``."""
+        """The ``traceparent`` for calls made on behalf of this operation."""
 
-    def note(self, attributes: Attributes) -> None:
+    def set_attributes(self, attributes: Attributes) -> None:
         """Add attributes."""
 
 
 class Spans(Protocol):
-    """Makes spans."""
+    """Creates spans."""
 
     def span(
         self,
@@ -45,24 +48,28 @@ class Spans(Protocol):
         attributes: Attributes = NO_ATTRIBUTES,
         start_ns: int | None = None,
     ) -> AbstractContextManager[Span]:
-        """Give a span that ends with the block, and is an error where the block raises.
+        """Return a context manager with a span that ends with the block, and is an error if the block raises.
 
-        It belongs to the trace of ``parent`` (a ``traceparent``); without one it begins a trace. ``start_ns`` (since
-        1970) is for work that began earlier.
+        Args:
+            name: of the operation.
+            parent: a ``traceparent``; without one, the span starts a new trace.
+            kind: its role.
+            attributes: known at the start.
+            start_ns: nanoseconds since 1970, if the operation began before the block.
         """
 
     def close(self) -> None:
-        """Send what has not been sent. Blocks for a moment, and never raises for a receiver that is away."""
+        """Send what has not been sent. Blocks for seconds at most; never raises if the collector is unavailable."""
 
 
 class NoSpan:
-    """Does nothing, and hands on the ``traceparent`` that came in."""
+    """Records nothing, and passes on the ``traceparent`` that it was given."""
 
     def __init__(self, parent: str | None) -> None:
         self.traceparent = parse_traceparent(parent)
 
-    def note(self, attributes: Attributes) -> None:
-        """Forget ``attributes``."""
+    def set_attributes(self, attributes: Attributes) -> None:
+        """Ignore ``attributes``."""
 
 
 class NoSpans:
@@ -78,8 +85,27 @@ class NoSpans:
         attributes: Attributes = NO_ATTRIBUTES,  # noqa: ARG002
         start_ns: int | None = None,  # noqa: ARG002
     ) -> Iterator[NoSpan]:
-        """Give a span that nobody sees."""
-        yield NoSpan(parent)
+        """Return a span that is not recorded."""
+        span = NoSpan(parent)
+        with tracing_as(span.traceparent):
+            yield span
 
     def close(self) -> None:
-        """Have nothing to send."""
+        """Do nothing."""
+
+
+@contextmanager
+def tracing_as(traceparent: str | None) -> Iterator[None]:
+    """Make ``traceparent`` the current one within the block, in this thread or task; log records show its trace."""
+    before = _traceparent.get()
+    _traceparent.set(traceparent)
+    try:
+        yield
+    finally:
+        _traceparent.set(before)  # not by token: a block of ASGI may end in another context than it began in
+
+
+def current_trace_id() -> str | None:
+    """Return the id of the current trace as 32 hex digits, or None outside a span and without a parent."""
+    traceparent = _traceparent.get()
+    return None if traceparent is None else trace_id_of(traceparent)

@@ -1,4 +1,4 @@
-"""The W3C header ``traceparent`` (https://www.w3.org/TR/trace-context/): read with care, handed on as it is."""
+"""The W3C header ``traceparent`` (https://www.w3.org/TR/trace-context/)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _FORM = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-
 
 
 def parse_traceparent(value: object) -> str | None:
-    """Return ``value`` (text or bytes) in the form of version 00; None where it is not valid.
+    """Return ``value`` (text or bytes) in the form of version 00, or None if it is not valid.
 
-    A trace is an aid and never a reason to refuse anything: what is wrong is passed over. Versions after 00 may have
-    more fields at the end; the first four mean the same.
+    A trace is an aid, never a reason to refuse a request, so an invalid value is ignored. Versions after 00 may append
+    fields; the first four keep their meaning.
     """
     if isinstance(value, bytes):
         value = value.decode("latin-1")
@@ -31,7 +31,7 @@ def parse_traceparent(value: object) -> str | None:
 
 
 def find_traceparent(headers: Iterable[tuple[str, object]]) -> str | None:
-    """Return the valid ``traceparent`` among ``headers`` (name, value); None where there is none, or several differ."""
+    """Return the valid ``traceparent`` of ``headers`` (name, value), or None if there is none or several differ."""
     found = {parse_traceparent(value) for name, value in headers if name.lower() == TRACEPARENT}
     return found.pop() if len(found) == 1 else None
 

@@ -65,7 +65,7 @@ with DAG(
         run = load_run(get_current_context())
         with skip_if_deleted(run.upload_id), task_span("prepare_nifi_request", run.upload_id, run.traceparent) as span:
             missing = find_missing(keep_verified(run, open_uploader(run)), open_store())
-            span.note({"csvpipe.chunks.missing": len(missing)})
+            span.set_attributes({"csvpipe.chunks.missing": len(missing)})
             return missing
 
     @task(execution_timeout=timedelta(minutes=30))
@@ -91,7 +91,7 @@ with DAG(
             started_at = context["dag_run"].start_date
             if context["ti"].try_number > 1 and started_at is not None:
                 chunk_ids = find_unsent(run, open_store(), uploader, since=started_at)
-            span.note({"csvpipe.chunks.to_send": len(chunk_ids)})
+            span.set_attributes({"csvpipe.chunks.to_send": len(chunk_ids)})
             relay(run, chunk_ids, nifi=open_nifi(), uploader=uploader, traceparent=span.traceparent)
 
     @task(execution_timeout=timedelta(minutes=15))
@@ -107,7 +107,7 @@ with DAG(
         run = load_run(get_current_context())
         with skip_if_deleted(run.upload_id), task_span("publish_manifest", run.upload_id, run.traceparent) as span:
             key = publish_if_landed(open_uploader(run), open_store())
-            span.note({"csvpipe.manifest.published": key is not None})
+            span.set_attributes({"csvpipe.manifest.published": key is not None})
             return key
 
     monitor = LandingOperator(

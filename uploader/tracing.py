@@ -17,8 +17,8 @@ def check_tracing(settings: Settings) -> None:
     """
     if settings.otel_exporter_otlp_endpoint is None:
         return
-    from tracing.errors import TracingUnavailableError
-    from tracing.otlp import check_installed
+    from telemetry.errors import TracingUnavailableError
+    from telemetry.otlp import check_installed
 
     try:
         check_installed()
@@ -34,6 +34,6 @@ def open_spans(settings: Settings) -> Spans:
     """
     if settings.otel_exporter_otlp_endpoint is None:
         return NoSpans()
-    from tracing.otlp import open_otlp
+    from telemetry.otlp import open_otlp
 
     return open_otlp(endpoint=settings.otel_exporter_otlp_endpoint, service=SERVICE)

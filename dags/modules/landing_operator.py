@@ -51,7 +51,7 @@ class LandingOperator(BaseOperator):
                 upload_id=run.upload_id, base_url=run.base_url, chunks=run.expected
             )
             monitor.check()
-            span.note({"csvpipe.chunks.pending": len(monitor.pending)})
+            span.set_attributes({"csvpipe.chunks.pending": len(monitor.pending)})
         if monitor.pending:
             trigger = LandingTrigger.of(
                 upload_id=run.upload_id, base_url=run.base_url, chunks=monitor.pending, deadline_s=self.deadline_s

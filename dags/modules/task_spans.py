@@ -36,8 +36,8 @@ def open_spans(environ: Mapping[str, str] = os.environ) -> Spans:
     if not endpoint:
         return NoSpans()
     try:
-        from tracing.errors import TracingUnavailableError
-        from tracing.otlp import open_otlp
+        from telemetry.errors import TracingUnavailableError
+        from telemetry.otlp import open_otlp
     except ImportError as error:
         log.warning(
             "Tracing disabled: its packages are not installed in Airflow's environment",

@@ -131,7 +131,7 @@ class Outbox:
             "announce", parent=upload.traceparent, kind=SpanKind.PRODUCER, attributes=attributes
         ) as span:
             outcome = self._publisher.publish(messages, timeout_s=timeout_s, traceparent=span.traceparent)
-            span.note({"csvpipe.chunks.acknowledged": len(outcome.acknowledged)})
+            span.set_attributes({"csvpipe.chunks.acknowledged": len(outcome.acknowledged)})
             return outcome
 
     def _mark(

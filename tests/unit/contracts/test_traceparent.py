@@ -56,6 +56,6 @@ def test_header_is_found_in_any_case_and_only_where_it_is_one() -> None:
 def test_without_tracing_the_parent_is_handed_on() -> None:
     spans = NoSpans()
     with spans.span("a", parent=VALID) as span, spans.span("b", parent="nonsense") as lost:
-        span.note({"a": 1})
+        span.set_attributes({"a": 1})
         assert (span.traceparent, lost.traceparent) == (VALID, None)
     spans.close()

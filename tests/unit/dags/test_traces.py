@@ -109,7 +109,7 @@ def test_task_without_tracing_forwards_the_trace(monkeypatch: pytest.MonkeyPatch
 
 def test_span_is_sent_before_the_task_ends(receiver: OtlpReceiver) -> None:
     with task_span("relay", UPLOAD, PARENT, start_ns=5) as span:
-        span.note({"csvpipe.chunks.to_send": 2})
+        span.set_attributes({"csvpipe.chunks.to_send": 2})
         handed_on = span.traceparent
     (arrived,) = receiver.of_upload(UPLOAD)
     assert handed_on == f"00-{trace_id_of(PARENT)}-{arrived.span_id}-01"
@@ -124,7 +124,7 @@ def test_task_error_is_recorded_in_its_span(receiver: OtlpReceiver) -> None:
     assert (arrived.failed, arrived.attributes["error.type"]) == (True, "upload_deleted")
 
 
-@pytest.mark.parametrize("missing", ["tracing.otlp", "opentelemetry.exporter.otlp.proto.http.trace_exporter"])
+@pytest.mark.parametrize("missing", ["telemetry.otlp", "opentelemetry.exporter.otlp.proto.http.trace_exporter"])
 def test_missing_tracing_packages_are_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, missing: str
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 
 import pytest
 
@@ -50,11 +49,3 @@ def test_json_is_one_object_a_line_with_the_job(capsys: pytest.CaptureFixture[st
     assert (plain["job_id"], plain["topic"], plain["partition"]) == ("j", "t", 0)
     assert "exception" not in plain
     assert trace["exception"].startswith("Traceback")
-
-
-def test_only_the_handler_of_the_job_is_left() -> None:
-    configured()
-    configured()
-    (handler,) = logging.getLogger().handlers
-    assert isinstance(handler, logging.StreamHandler)
-    assert handler.stream is sys.stderr

@@ -32,7 +32,7 @@ class DownloadSpans:
 
             async def note_and_send(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    span.note({"http.response.status_code": message["status"]})
+                    span.set_attributes({"http.response.status_code": message["status"]})
                 await send(message)
 
             await self._app(scope, receive, note_and_send)

@@ -139,7 +139,7 @@ async def upload_csv(
     ):
         check_idempotency_key(idempotency_key)
         accepted = await _receive(request, upload_id, idempotency_key, span.traceparent, tally)
-        span.note(_describe(accepted))
+        span.set_attributes(_describe(accepted))
         tally.was_answered(replayed=accepted.replayed)
     response.headers["Location"] = accepted.tracking_url
     if accepted.replayed:

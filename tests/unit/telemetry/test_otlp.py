@@ -12,9 +12,9 @@ from contracts.errors import InvalidMessageError
 from contracts.spans import SpanKind
 from contracts.traceparent import parse_traceparent, trace_id_of
 from stack.ports import free_ports
+from telemetry.errors import TracingUnavailableError
+from telemetry.otlp import check_installed, open_otlp
 from tests.support.monitoring.otlp import OtlpReceiver, otlp_receiver
-from tracing.errors import TracingUnavailableError
-from tracing.otlp import check_installed, open_otlp
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -28,7 +28,7 @@ def receiver() -> Iterator[OtlpReceiver]:
 def test_span_arrives_in_its_parents_trace_with_its_attributes(receiver: OtlpReceiver) -> None:
     spans = open_otlp(endpoint=receiver.endpoint + "/", service="a-service")
     with spans.span("work", parent=PARENT, kind=SpanKind.SERVER, attributes={"a": "x"}, start_ns=5) as span:
-        span.note({"b": 2})
+        span.set_attributes({"b": 2})
         handed_on = parse_traceparent(span.traceparent)
     spans.close()
     (arrived,) = receiver.spans
@@ -97,7 +97,7 @@ def test_missing_packages_are_named_with_the_remedy(monkeypatch: pytest.MonkeyPa
 def test_without_tracing_nothing_of_opentelemetry_is_needed(module: str) -> None:
     script = (
         "import sys; sys.modules['opentelemetry.sdk'] = None; sys.modules['opentelemetry.exporter'] = None\n"
-        f"import {module}; print('tracing.otlp' in sys.modules)"
+        f"import {module}; print('telemetry.otlp' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -1,7 +1,7 @@
 """Spans by OpenTelemetry's SDK, sent as OTLP over HTTP.
 
-The SDK's global provider and its ambient context are left alone: whoever else traces in the same process (Airflow
-does, where it is told to) has both for himself.
+The SDK's global provider and its ambient context are not used: they belong to whatever else traces in the process, as
+Airflow does if it is configured to.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from contracts.errors import CsvPipeError
-from contracts.spans import NO_ATTRIBUTES, Attributes, NoSpan, Span, SpanKind
+from contracts.spans import NO_ATTRIBUTES, Attributes, NoSpan, Span, SpanKind, tracing_as
 from contracts.traceparent import TRACEPARENT, parse_traceparent
-from tracing.errors import TracingUnavailableError
+from telemetry.errors import TracingUnavailableError
 
 if TYPE_CHECKING:
     from opentelemetry import trace
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 _TIMEOUT_S = 3.0
-"""How long a receiver that is away may hold up the end of a process."""
+"""How long an unavailable collector may delay the end of a process."""
 
 
 def check_installed() -> None:
-    """Return if tracing has what it needs.
+    """Check that the packages for tracing are installed.
 
     Raises:
         TracingUnavailableError: the SDK or the exporter is not installed.
@@ -36,16 +36,16 @@ def check_installed() -> None:
         import opentelemetry.sdk.trace.export  # noqa: F401  asked for, not used
     except ImportError as error:
         raise TracingUnavailableError(
-            f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and tracing needs packages that are missing ({error}): install "
-            "csvpipe[tracing], or leave the variable away"
+            f"OTEL_EXPORTER_OTLP_ENDPOINT is set, but packages for tracing are missing ({error}): install "
+            "csvpipe[tracing], or unset the variable"
         ) from error
 
 
 def open_otlp(*, endpoint: str, service: str, timeout_s: float = _TIMEOUT_S) -> OtlpSpans:
-    """Return spans of ``service`` that go to the collector at ``endpoint`` (``http://host:4318``).
+    """Return spans of ``service`` that are sent to the collector at ``endpoint`` (``http://host:4318``).
 
-    A thread sends them in batches. What the receiver does not take is dropped, and logged by the SDK. The SDK's own
-    variables hold as well: ``OTEL_SERVICE_NAME``, ``OTEL_TRACES_SAMPLER``, ``OTEL_EXPORTER_OTLP_HEADERS``.
+    A thread sends them in batches. Spans that the collector does not accept are dropped, and the SDK logs it. The SDK's
+    own variables apply as well: ``OTEL_SERVICE_NAME``, ``OTEL_TRACES_SAMPLER``, ``OTEL_EXPORTER_OTLP_HEADERS``.
 
     Raises:
         TracingUnavailableError: the SDK or the exporter is not installed.
@@ -81,7 +81,7 @@ class OtlpSpans:
         attributes: Attributes = NO_ATTRIBUTES,
         start_ns: int | None = None,
     ) -> Iterator[Span]:
-        """Give a span that is sent when the block ends."""
+        """Return a span that is sent after the block."""
         from opentelemetry.trace import SpanKind as SdkKind
 
         started = self._tracer.start_span(
@@ -94,8 +94,10 @@ class OtlpSpans:
         if not started.get_span_context().is_valid:  # OTEL_SDK_DISABLED
             yield NoSpan(parent)
             return
+        span = OtlpSpan(started)
         try:
-            yield OtlpSpan(started)
+            with tracing_as(span.traceparent):
+                yield span
         except Exception as error:
             _mark_failed(started, error)
             raise
@@ -103,7 +105,7 @@ class OtlpSpans:
             started.end()
 
     def close(self) -> None:
-        """Send the rest and end the thread."""
+        """Send the remaining spans and stop the thread."""
         self._provider.shutdown()
 
 
@@ -115,11 +117,11 @@ class OtlpSpan:
 
     @property
     def traceparent(self) -> str:
-        """This very span, as the parent of others."""
+        """This span as the parent of others."""
         context = self._span.get_span_context()
         return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
-    def note(self, attributes: Attributes) -> None:
+    def set_attributes(self, attributes: Attributes) -> None:
         """Add attributes."""
         self._span.set_attributes(dict(attributes))
 
@@ -127,13 +129,13 @@ class OtlpSpan:
 def _mark_failed(span: trace.Span, error: Exception) -> None:
     from opentelemetry.trace import Status, StatusCode
 
-    # The code and no traceback: a message of ours may be long, and an attacker's input may stand in it.
+    # The code, not the traceback: messages may be long, and may contain an attacker's input.
     span.set_attribute("error.type", error.code if isinstance(error, CsvPipeError) else type(error).__name__)
     span.set_status(Status(StatusCode.ERROR))
 
 
 def _context_of(parent: str | None) -> Context:
-    """Return what the SDK makes of ``parent``: an empty context, and so a new trace, where that is not valid."""
+    """Return the SDK's context of ``parent``; an empty one, which starts a new trace, if that is not valid."""
     from opentelemetry.context import Context
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 

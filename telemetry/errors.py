@@ -1,13 +1,15 @@
-"""What can go wrong with tracing; all of it at the start."""
+"""Errors of the telemetry set-up."""
 
 from __future__ import annotations
 
 from contracts.errors import CsvPipeError
+from contracts.exit_codes import ExitCode
 
 
 class TracingUnavailableError(CsvPipeError):
-    """Tracing is asked for, and its packages are not installed."""
+    """Tracing is enabled, and its packages are not installed."""
 
     code = "tracing_unavailable"
     status = 500
+    exit_code = ExitCode.CONFIGURATION
     title = "Tracing is not installed"

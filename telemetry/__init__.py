@@ -1,0 +1,1 @@
+"""Logging, and trace spans for an OpenTelemetry collector."""
