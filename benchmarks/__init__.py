@@ -1,1 +1,1 @@
-"""One script a question; each prints a table of this project beside its peers, measured in one run."""
+"""Benchmarks. Each script prints a table of this project and its peers, measured in one run."""

@@ -1,4 +1,4 @@
-"""What does a hostile client cost? Memory of the uploader, and how long ``GET /health`` takes meanwhile.
+"""The cost of hostile clients: the uploader's memory, and the latency of ``GET /health`` during each attack.
 
 ``python -m benchmarks.attacks`` starts the uploader on the loopback, without Kafka, and lets one attack after another
 at it, each bounded in bytes, connections and seconds. Goal: memory stays flat, and ``/health`` answers within 50 ms.
@@ -29,17 +29,17 @@ _FLOOD_MB = 50
 _CONNECTIONS = 300
 _LONGEST_S = 10.0
 _SHORTEST_S = 1.0
-"""What is refused at once is tried again and again for as long."""
+"""Duration of an attack. One that is refused immediately is repeated for as long."""
 _CHUNK_MB = 20
 _HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _STATE = b"PUT /chunks/" + b"a" * 32 + b"/1/state HTTP/1.1\r\nHost: localhost\r\n"
 _HIDDEN = b"DELETE /uploads/" + b"a" * 32 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
 Attack = Callable[[int], None]
-"""Attacks the server on a port of this machine."""
+"""Attacks the server on the given port."""
 
 
 def flood(start: bytes, repeated: bytes) -> Attack:
-    """Return the attack that sends ``start``, and then ``repeated`` for as long as the server takes it."""
+    """Return an attack that sends ``start``, then ``repeated`` until the server stops accepting it."""
     piece = repeated * (65536 // len(repeated))
 
     def attack(port: int) -> None:
@@ -52,7 +52,7 @@ def flood(start: bytes, repeated: bytes) -> Attack:
 
 
 def hold(said: bytes, *, every_s: float | None = None) -> Attack:
-    """Return the attack of many connections that say ``said`` and, each ``every_s`` seconds, one byte more."""
+    """Return an attack by many connections that send ``said``, then one byte every ``every_s`` seconds."""
 
     def attack(port: int) -> None:
         with ExitStack() as stack:
@@ -71,13 +71,13 @@ def hold(said: bytes, *, every_s: float | None = None) -> Attack:
 
 
 def read_nothing(port: int) -> None:
-    """Ask for a chunk on many connections, and read none of it."""
+    """Request a chunk on many connections without reading the responses."""
     upload_id = upload(port)
     hold(f"GET /chunks/{upload_id}/1/download HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())(port)
 
 
 def offer_upgrades(port: int) -> None:
-    """Hide requests in the bodies of requests that offer another protocol."""
+    """Smuggle requests in the bodies of requests that offer a protocol upgrade."""
     head = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
     for _ in range(_CONNECTIONS):
         with connection(port) as peer, contextlib.suppress(OSError):
@@ -106,7 +106,7 @@ ATTACKS: dict[str, Attack] = {
 
 
 def upload(port: int) -> str:
-    """Upload a file of one chunk, and return the id of the upload."""
+    """Upload a file of one chunk and return the upload id."""
     content = b"id\n" + b"1\n" * (_CHUNK_MB * _MB // 2)
     parts = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'.encode()
     body = parts + content + f"\r\n--{BOUNDARY}--\r\n".encode()
@@ -123,13 +123,13 @@ def upload(port: int) -> str:
 
 @contextmanager
 def connection(port: int) -> Iterator[socket.socket]:
-    """Connect to the server; nothing waits longer than an attack may take."""
+    """Connect to the server, with a timeout as long as an attack."""
     with socket.create_connection((HOST, port), timeout=_LONGEST_S) as peer:
         yield peer
 
 
 def measure(server: Server, attack: Attack) -> str:
-    """Run one attack, and return its cells of the table."""
+    """Run one attack and return its table cells."""
     server.reset_peak_rss()
     before_mb, cpu_before, started = server.peak_rss_mb(), server.cpu_seconds(), time.perf_counter()
     with probing_health(server.port) as latencies_ms:
@@ -154,7 +154,7 @@ def main() -> None:
         KAFKA_BROKER="127.0.0.1:9",
     )
     with tempfile.TemporaryDirectory(prefix="benchmark-attacks-") as directory, start(Path(directory)) as server:
-        upload(server.port)  # what the first upload of a process takes is no attack's doing
+        upload(server.port)  # the first upload of a process allocates memory once
         print("\n| attack | s | growth MB | CPU s | /health ms p50 / p99 / max |\n|---|---:|---:|---:|---:|")
         for name, attack in ATTACKS.items():
             print(f"| {name} | {measure(server, attack)} |", flush=True)

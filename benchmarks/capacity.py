@@ -1,4 +1,4 @@
-"""What a day's volume needs: measured constants, formulas, and the tables of docs/operations/capacity.md.
+"""Capacity planning: measured constants, formulas, and the tables of docs/operations/capacity.md.
 
 ``python -m benchmarks.capacity`` prints the tables, ``--write`` puts them into the page. Nothing is measured here.
 Bytes are decimal (GB = 10^9), but for chunks, whose megabyte is 1 048 576 bytes.
@@ -54,7 +54,7 @@ UPLOADS = Constant(
     quote="145 s after the last of them was sent",
 )
 ORDERED = Constant(
-    name="the ordered lane, lz4, from start to end",
+    name="the sequencing pipeline, lz4, from start to end",
     value=448_000,
     unit="records/s",
     section="In order",
@@ -65,31 +65,31 @@ ROW_JSON = Constant(name="the same as JSON", value=232, unit="bytes", section="I
 CONSTANTS = (RECEIVE, RECEIVE_CPU, WORKER_RSS, NIFI, TASK_CPU, UPLOADS, ORDERED, ROW, ROW_JSON)
 
 TASKS_A_RUN = 4
-"""Of ``csv-chunk-ingestion``, and of the listener as well."""
+"""Tasks of a run of ``csv-chunk-ingestion``, and of a run of the listener."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assumptions:
-    """What was not measured and is yours to set."""
+    """Assumptions that are not measured, to be set for each installation."""
 
     peak: float = 4.0
-    """The busiest hour, over the day's mean."""
+    """Load of the busiest hour divided by the daily mean."""
     chunk_bytes: int = 50 * BYTES_PER_MB
     keep_hours: float = 24.0
     """CLEANUP_AFTER_HOURS."""
     outage_hours: float = 12.0
-    """How long nothing may land without uploads being refused."""
+    """Longest outage of landing during which uploads are still accepted."""
     message_bytes: int = 1_000
     """The example of docs/reference/messages.md has 725; long headers make it more."""
     retention_days: int = 7
     replication: int = 3
     listener_runs_a_day: int = 10_000
-    """Most that one listener makes, one batch after the other."""
+    """Maximum rate of one listener, which handles one batch after the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """``volume`` bytes a day, in files of ``file_bytes``."""
+    """A load of ``volume`` bytes per day in files of ``file_bytes``."""
 
     volume: int
     file_bytes: int
@@ -97,100 +97,100 @@ class Load:
 
     @property
     def peak_rate(self) -> float:
-        """Bytes a second in the busiest hour."""
+        """Bytes per second in the busiest hour."""
         return self.volume / DAY_S * self.given.peak
 
     @property
     def uploads(self) -> int:
-        """Files a day."""
+        """Files per day."""
         return math.ceil(self.volume / self.file_bytes)
 
     @property
     def chunks_a_file(self) -> int:
-        """Chunks of one file."""
+        """Chunks per file."""
         return math.ceil(self.file_bytes / self.given.chunk_bytes)
 
     @property
     def chunks(self) -> int:
-        """Chunks, and so messages and objects, a day."""
+        """Chunks, and therefore messages and objects, per day."""
         return self.uploads * self.chunks_a_file
 
     @property
     def uploader_cores(self) -> float:
-        """Cores that receive, cut and hash in the busiest hour."""
+        """Cores for receiving, cutting and hashing in the busiest hour."""
         return self.peak_rate / GB * RECEIVE_CPU.value
 
     @property
     def uploader_workers(self) -> int:
-        """Worker processes for the same; at least two."""
+        """Worker processes for these cores, at least two."""
         return max(2, math.ceil(self.peak_rate / RECEIVE.value))
 
     @property
     def uploader_disk(self) -> float:
-        """Bytes on the disks of all replicas: what is kept after landing, and what an outage piles up."""
+        """Bytes on the disks of all replicas: chunks kept after landing, and chunks that accumulate in an outage."""
         return self._most_in(self.given.keep_hours + self.given.outage_hours)
 
     @property
     def least_disk(self) -> float:
-        """The same with what has landed removed at once: LOW_DISK_MB does that where the disk is smaller."""
+        """The same if landed chunks are removed immediately, as LOW_DISK_MB does on a smaller disk."""
         return self._most_in(self.given.outage_hours)
 
     def _most_in(self, hours: float) -> float:
-        """Return the most bytes that come in so many hours: those may be the busiest of the day, but bring no more."""
+        """Return the maximum volume of ``hours`` hours: those of the peak, but at most a day's volume."""
         days, rest = divmod(hours, 24)
         return self.volume * (days + min(1, self.given.peak * rest / 24))
 
     @property
     def kafka_bytes(self) -> float:
-        """Bytes in the topic on all brokers, through its retention."""
+        """Bytes of the topic on all brokers, over its retention."""
         return self.chunks * self.given.message_bytes * self.given.retention_days * self.given.replication
 
     @property
     def nifi_nodes(self) -> int:
-        """NiFis as large as the one measured."""
+        """NiFi nodes of the measured size."""
         return math.ceil(self.peak_rate / NIFI.value)
 
     @property
     def airflow_tasks(self) -> int:
-        """Task processes a day: of the uploads' runs, and of the listener's."""
+        """Airflow task processes per day, of chunk runs and listener runs."""
         runs = self.uploads * math.ceil(self.chunks_a_file / DRAIN_MAX_MESSAGES)
         return TASKS_A_RUN * (runs + min(runs, self.given.listener_runs_a_day))
 
     @property
     def airflow_cores(self) -> float:
-        """Cores that these take in the busiest hour."""
+        """Cores for these tasks in the busiest hour."""
         return self.airflow_tasks / DAY_S * self.given.peak * TASK_CPU.value
 
     @property
     def network_bits(self) -> float:
-        """Bits a second into the uploaders; the same out of them, into NiFi, out of it, into the store."""
+        """Bits per second into the uploaders; the same out of them, into NiFi, out of it, and into the store."""
         return self.peak_rate * 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class OrderedLoad:
-    """``volume`` bytes a day of rows as measured, in order."""
+    """A load of ``volume`` bytes per day of rows of the measured size, for the sequencing pipeline."""
 
     volume: int
 
     @property
     def rows(self) -> float:
-        """Rows a day."""
+        """Rows per day."""
         return self.volume / ROW.value
 
     @property
     def hours_of_one_partition(self) -> float:
-        """Hours that one job takes."""
+        """Duration of one job in hours."""
         return self.rows / ORDERED.value / 3600
 
     @property
     def partitions(self) -> int:
-        """Jobs (``--partitions``) that do it within the day."""
+        """Jobs (``--partitions``) needed to finish within a day."""
         return math.ceil(self.hours_of_one_partition / 24)
 
     @property
     def json_bytes(self) -> float:
-        """What the topic gets a day, before compression and replication."""
+        """Bytes per day written to the topic, before compression and replication."""
         return self.rows * ROW_JSON.value
 
 
@@ -219,7 +219,7 @@ _ROWS: tuple[Row, ...] = (
 
 
 def render_needs() -> str:
-    """Return the table of the chunked lane."""
+    """Return the table of the ingestion pipeline."""
     head = ["", *(name for name, _ in LOADS)]
     lines = [head, ["---", *("---:" for _ in LOADS)]]
     lines += [[title, *(show(load) for _, load in LOADS)] for title, show in _ROWS]
@@ -227,14 +227,14 @@ def render_needs() -> str:
 
 
 def render_constants() -> str:
-    """Return the table of what was measured."""
+    """Return the table of measured constants."""
     lines = [["constant", "value", "[performance.md](../explanation/performance.md)"], ["---", "---:", "---"]]
     lines += [[each.name, f"{_figure(each)}", each.section] for each in CONSTANTS]
     return _table(lines)
 
 
 def render_ordered() -> str:
-    """Return the table of the ordered lane."""
+    """Return the table of the sequencing pipeline."""
     lines = [["a day", "rows", "one partition takes", "partitions", "JSON into the topic"]]
     lines.append(["---", "---:", "---:", "---:", "---:"])
     for name, volume in (("10 GB", 10 * GB), ("1 TB", TB), ("100 TB", 100 * TB)):
@@ -249,7 +249,7 @@ TABLES = {"constants": render_constants, "needs": render_needs, "ordered": rende
 
 
 def fill(text: str) -> str:
-    """Return the page ``text`` with every table between its marks made anew."""
+    """Return the page ``text`` with every marked table regenerated."""
     for name, render in TABLES.items():
         begin, end = f"<!-- table: {name} -->\n", f"<!-- end: {name} -->"
         if begin not in text or end not in text:
@@ -265,7 +265,7 @@ def _table(lines: list[list[str]]) -> str:
 
 def _figure(constant: Constant) -> str:
     if constant is NIFI:
-        # To the digit that gives the nodes in the table below.
+        # Rounded so that it gives the number of nodes in the table below.
         return f"{constant.value / MB:.1f} MB/s"
     if constant.unit.startswith("bytes") and constant.value > MB:
         return _size(constant.value) + constant.unit.removeprefix("bytes")

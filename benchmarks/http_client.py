@@ -1,4 +1,4 @@
-"""The client of the upload benchmark: a file by ``sendfile``, and ``GET /health`` every few milliseconds beside it."""
+"""Client of the upload benchmark: sends a file by ``sendfile``, and calls ``GET /health`` every few milliseconds."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 HOST = "127.0.0.1"
 BOUNDARY = "----------------------------0123456789abcdef"
 MakeRequest = Callable[[Path], tuple[bytes, bytes]]
-"""Gives what goes before the file's bytes and what goes behind them."""
+"""Returns the bytes before and after the file's content."""
 _PROBE_EVERY_S = 0.005
 
 
 def multipart(**fields: object) -> MakeRequest:
-    """Return what makes a POST with ``fields`` in front of the file, as curl writes it."""
+    """Return a framing for a multipart POST with ``fields`` before the file, as curl writes it."""
 
     def make(path: Path) -> tuple[bytes, bytes]:
         parts = "".join(
@@ -34,19 +34,19 @@ def multipart(**fields: object) -> MakeRequest:
 
 
 def put(path: Path) -> tuple[bytes, bytes]:
-    """Return a plain PUT."""
+    """Return the framing of a plain PUT."""
     return _head("PUT /stored", path.stat().st_size, "text/csv"), b""
 
 
 def tus(path: Path) -> tuple[bytes, bytes]:
-    """Return a tus upload in one request (creation-with-upload)."""
+    """Return the framing of a tus upload in one request (creation-with-upload)."""
     size_bytes = path.stat().st_size
     extra = f"Tus-Resumable: 1.0.0\r\nUpload-Length: {size_bytes}\r\n"
     return _head("POST /files/", size_bytes, "application/offset+octet-stream", extra), b""
 
 
 def send(path: Path, *, port: int, request: MakeRequest) -> float:
-    """Send the file; return the seconds from connect to the complete answer.
+    """Send the file and return the seconds from connecting to the complete response.
 
     Raises:
         RuntimeError: it was not taken.
@@ -71,7 +71,7 @@ def send(path: Path, *, port: int, request: MakeRequest) -> float:
 
 @contextmanager
 def probing_health(port: int) -> Iterator[list[float]]:
-    """Ask ``GET /health`` on a connection of its own; give the list that the latencies (ms) go to."""
+    """Call ``GET /health`` repeatedly on a separate connection; yield the list that receives the latencies in ms."""
     latencies_ms: list[float] = []
     stop = threading.Event()
 
@@ -101,7 +101,7 @@ def _head(line: str, length: int, content_type: str, extra: str = "") -> bytes:
 
 
 def _read_answer(connection: socket.socket) -> bool:
-    """Read one whole answer; False: the server has closed the connection."""
+    """Read one complete response; return False if the server has closed the connection."""
     answer = b""
     while b"\r\n\r\n" not in answer:
         piece = connection.recv(65536)

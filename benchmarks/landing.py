@@ -1,4 +1,4 @@
-"""From the end of an upload to all its objects in the bucket: how long, and where does the time go?
+"""Time from the end of an upload until all its objects are in the bucket, by stage.
 
 ``python -m benchmarks.landing`` measures one small upload, one of ten chunks, and a hundred small ones.
 
@@ -52,7 +52,7 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True)
 class Case:
-    """Some uploads: how many, how large, how cut, and how many of them at a time."""
+    """A set of uploads: number, size, chunking, and concurrency."""
 
     title: str
     uploads: int
@@ -71,7 +71,7 @@ _WARM_UP = Case("not shown: the first upload of a fresh stack waits for imports"
 
 @dataclass(frozen=True)
 class Sent:
-    """An upload that was accepted, and when its last byte left the client."""
+    """An accepted upload, with the time at which its last byte was sent."""
 
     upload_id: str
     dataset: str
@@ -136,19 +136,19 @@ def _wait_until_landed(client: UploaderClient, upload_id: str) -> dict[str, Any]
 
 
 class _Bucket:
-    """When each object arrived, in milliseconds: the listing has them, HEAD has whole seconds only."""
+    """Arrival times of objects in milliseconds, from the listing: HEAD has whole seconds only."""
 
     def __init__(self, stack: LocalStack) -> None:
         settings = stack.context.settings
         self._client = s3_client(stack.context, f"http://{settings.host}:{settings.minio_port}")
 
     def arrivals(self, dataset: str) -> dict[str, datetime]:
-        """Return the time of arrival by key."""
+        """Return the arrival times by key."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET_RAW, Prefix=f"{dataset}/")
         return {entry["Key"]: entry["LastModified"] for page in pages for entry in page.get("Contents", [])}
 
     def wait_for(self, dataset: str, key: str) -> dict[str, datetime]:
-        """Return the arrivals once ``key`` is among them."""
+        """Return the arrival times once ``key`` has arrived."""
         end = time.monotonic() + _DEADLINE_S
         while key not in (arrivals := self.arrivals(dataset)):
             if time.monotonic() > end:
@@ -158,7 +158,7 @@ class _Bucket:
 
 
 def _stages(sent: Sent, status: dict[str, Any], runs: list[dict[str, Any]], bucket: _Bucket) -> dict[str, float]:
-    """Return the seconds of each stage."""
+    """Return the duration of each stage in seconds."""
     manifest = manifest_key(sent.dataset, sent.upload_id)
     arrivals = bucket.wait_for(sent.dataset, manifest)
     objects = max(arrivals[object_key(sent.dataset, chunk["filename"])] for chunk in status["chunks"])
@@ -195,7 +195,7 @@ def _print_line(case: Case, times: list[dict[str, float]]) -> None:
 
 
 def _make_csv(size_bytes: int) -> bytes:
-    """Return rows of at most ``size_bytes``: a byte more would be one more chunk."""
+    """Return rows of at most ``size_bytes``; one byte more would be another chunk."""
     out = bytearray(b"id,carrier,origin,destination,distance,remark\n")
     number, part = 0, b""
     while len(out) + len(part) <= size_bytes:
@@ -212,7 +212,7 @@ def _stack(*, own: bool) -> Iterator[LocalStack]:
     if not own and any(process.pid for process in present.all_processes()):
         yield present
         return
-    print("starting a stack for the benchmark")
+    print("Starting a stack for the benchmark")
     with tempfile.TemporaryDirectory(prefix="csvpipe-bench-") as root:
         fresh = LocalStack(root=Path(root), settings=StackSettings.on_free_ports(), report=ConsoleReport())
         try:
@@ -226,7 +226,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", default=",".join(CASES), help=f"some of {', '.join(CASES)}")
     parser.add_argument("--repeat", type=int, default=1, help="trials of each case")
-    parser.add_argument("--own", action="store_true", help="start a fresh stack, also where one runs")
+    parser.add_argument("--own", action="store_true", help="start a new stack even if one is running")
     return parser.parse_args()
 
 

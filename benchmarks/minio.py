@@ -1,4 +1,4 @@
-"""A bucket as a contender of the upload benchmark: what boto3 puts into it, and the MinIO behind it."""
+"""MinIO as a contender of the upload benchmark: one object put by boto3."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _BUCKET, _KEY = "csvpipe-benchmark", "stored"
 
 @dataclass(frozen=True)
 class Store:
-    """An S3 server; ``server`` is None where it is not ours: then its CPU and memory cannot be read."""
+    """An S3 server. ``server`` is None if the benchmark did not start it; its CPU and memory are then unknown."""
 
     client: S3Client
     server: Server | None
 
     @contextmanager
     def bucket(self) -> Iterator[None]:
-        """Make the bucket, and remove it in the end."""
+        """Create the bucket, and remove it at the end."""
         self.client.create_bucket(Bucket=_BUCKET)
         try:
             yield
@@ -41,12 +41,12 @@ class Store:
             self.client.delete_bucket(Bucket=_BUCKET)
 
     def clear(self) -> None:
-        """Delete what the trial before has put, and let the disk come to rest."""
+        """Delete the object of the previous trial, and sync the disk."""
         self.client.delete_object(Bucket=_BUCKET, Key=_KEY)
         os.sync()
 
     def put(self, path: Path) -> float:
-        """Put the file by one ``put_object``; return the seconds that it took."""
+        """Put the file by one ``put_object`` and return the duration in seconds."""
         started = time.perf_counter()
         with path.open("rb") as file:
             self.client.put_object(Bucket=_BUCKET, Key=_KEY, Body=file)
@@ -54,7 +54,7 @@ class Store:
 
 
 def given_store(endpoint: str) -> Store:
-    """Return the server at ``endpoint``; credentials come from the environment."""
+    """Return the server at ``endpoint``, with credentials from the environment."""
     import boto3
 
     return Store(boto3.client("s3", endpoint_url=endpoint), None)
@@ -62,7 +62,7 @@ def given_store(endpoint: str) -> Store:
 
 @contextmanager
 def own_store(root: Path) -> Iterator[Store]:
-    """Run a MinIO on a free port with its data under ``root``; it is built first where it never was.
+    """Run MinIO on a free port with its data below ``root``, after building it if necessary.
 
     Raises:
         StackError: it cannot be built or started.

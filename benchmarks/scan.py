@@ -1,4 +1,4 @@
-"""How fast are record ends found, beside others that count the rows of the same file?
+"""Speed of finding record ends, compared with other programs that count the rows of the same file.
 
 Each contender counts the rows of each file in a process of its own, best of a few runs, everything in the page cache.
 GB are 10^9 bytes of file. "a core" is per second of processor time, which on a busy machine is the figure to look at;
@@ -43,9 +43,11 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size-mb", type=int, default=256, help="size of each file in MB of 1024 * 1024 bytes")
-    parser.add_argument("--repeat", type=int, default=3, help="runs of each contender; the best one counts")
-    parser.add_argument("--dir", default=None, help="where the files are made (default: the system's place)")
+    parser.add_argument("--size-mb", type=int, default=256, help="size of each file in MiB")
+    parser.add_argument("--repeat", type=int, default=3, help="runs of each contender; the fastest counts")
+    parser.add_argument(
+        "--dir", default=None, help="directory of the files (default: the system's temporary directory)"
+    )
     parser.add_argument("--contender", choices=sorted(CONTENDERS), help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -54,7 +56,7 @@ def _arguments() -> argparse.Namespace:
 def _print_table(kind: str, path: Path, rows: int, repeat: int) -> None:
     size_bytes = path.stat().st_size
     print(f"\n## {kind}: {size_bytes / 1024 / 1024:.0f} MB, {rows} rows of {size_bytes / rows:.0f} bytes\n")
-    print("| counted by | GB/s a core | GB/s wall | rows |\n|---|---:|---:|---|")
+    print("| counted by | GB/s per core | GB/s wall | rows |\n|---|---:|---:|---|")
     for name in CONTENDERS:
         best = _run(name, path, repeat)
         verdict = "right" if best["rows"] == rows else f"WRONG: {best['rows']:.0f}"
@@ -154,7 +156,7 @@ KINDS = {"plain": _plain, "quoted": _quoted, "crlf": _crlf, "inch marks": _inch_
 
 
 def _write(path: Path, make: Callable[[int], str], size_bytes: int) -> int:
-    """Write a file of about this size, and return its number of rows."""
+    """Write a file of about this size and return its number of rows."""
     rows = 0
     with path.open("wb") as file:
         file.write(b"id,date,name,text,number,place,delay" + (b"\r\n" if make is _crlf else b"\n"))

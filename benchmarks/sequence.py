@@ -1,4 +1,4 @@
-"""How fast does a CSV get from S3 into one Kafka partition? This project beside its peers, in one run.
+"""Throughput from a CSV in S3 to one Kafka partition, compared with peers in one run.
 
 ``python -m benchmarks.sequence`` makes a CSV of five million rows (``--rows``), puts it into a MinIO, and sends it into
 a topic of its own for each contender, on a Kafka and a MinIO that are started for it:
@@ -46,7 +46,7 @@ from stack.settings import StackSettings
 _BUCKET, _KEY = "raw", "benchmark/source.csv"
 _PLAIN_SHARE, _WARM_UP = 20, 1_000_000
 _PAYLOADS = 200_000
-"""Lines that ProducerPerformance picks from: it holds all of them in memory."""
+"""Number of lines that ProducerPerformance chooses from; it holds all of them in memory."""
 _AT = "2026-01-31T12:00:00"
 _PERF_OPTIONS = ("acks=all", "enable.idempotence=true", "linger.ms=20", "batch.size=1000000")
 _PERF_BUFFER_BYTES = 64 * 1024 * 1024
@@ -62,7 +62,7 @@ _WORDS = (
 
 @dataclass(frozen=True)
 class Bench:
-    """The services, and what is sent."""
+    """The services and the input of the benchmark."""
 
     stack: LocalStack
     rows: int
@@ -71,25 +71,25 @@ class Bench:
 
     @property
     def bootstrap(self) -> str:
-        """Return Kafka's address."""
+        """Return the bootstrap address of Kafka."""
         settings = self.stack.context.settings
         return f"{settings.host}:{settings.kafka_port}"
 
     def new_topic(self) -> str:
-        """Make a topic with one partition."""
+        """Create a topic with one partition."""
         name = f"benchmark-{uuid.uuid4().hex[:8]}"
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
         return name
 
     def drop_topic(self, name: str) -> None:
-        """Remove a topic, so that the disk is there for the next."""
+        """Delete a topic, to free the disk for the next one."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         admin.delete_topics([name])[name].result(30)
 
 
 def make_source(bench: Bench) -> None:
-    """Write the CSV, and the same rows as JSON lines."""
+    """Write the CSV and the same rows as JSON lines."""
     with bench.source.open("w", encoding="utf-8") as source, bench.payloads.open("w", encoding="utf-8") as payloads:
         source.write("id,name,city,amount,at,note\n")
         for row in range(1, bench.rows + 1):
@@ -105,7 +105,7 @@ def make_source(bench: Bench) -> None:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one contender did: records a second while it sent, and from start to end; its peak RSS in MB."""
+    """The result of one contender: records per second while sending and from start to end; peak RSS in MB."""
 
     records_per_s: float
     whole_per_s: float
@@ -113,7 +113,7 @@ class Measured:
 
 
 def run(argv: list[str], environment: dict[str, str] | None = None) -> tuple[float, float, str]:
-    """Run a command; return its seconds, its peak RSS in MB, and what it printed.
+    """Run a command; return its duration in seconds, peak RSS in MB, and output.
 
     Raises:
         RuntimeError: it failed; the text holds the end of what it printed.
@@ -131,7 +131,7 @@ def run(argv: list[str], environment: dict[str, str] | None = None) -> tuple[flo
 
 
 def sequence(bench: Bench, topic: str, *, mode: str, compression: str) -> Measured:
-    """Send the rows by csvpipe."""
+    """Send the rows with csvpipe."""
     context = bench.stack.context
     environment = {
         "AWS_ACCESS_KEY_ID": context.secrets.minio_root_user,
@@ -146,7 +146,7 @@ def sequence(bench: Bench, topic: str, *, mode: str, compression: str) -> Measur
 
 
 def perf_test(bench: Bench, topic: str, *, compression: str) -> Measured:
-    """Send JSON lines by Kafka's own benchmark."""
+    """Send JSON lines with Kafka's own benchmark."""
     options = ["--topic", topic, "--num-records", str(bench.rows), "--throughput", "-1"]
     options += ["--payload-file", str(bench.payloads), "--command-property", f"bootstrap.servers={bench.bootstrap}"]
     options += [*_PERF_OPTIONS, f"buffer.memory={_PERF_BUFFER_BYTES}", f"compression.type={compression}"]
@@ -157,7 +157,7 @@ def perf_test(bench: Bench, topic: str, *, compression: str) -> Measured:
 
 
 def rdkafka_performance(bench: Bench, topic: str, *, compression: str) -> Measured:
-    """Send one JSON line over and over by librdkafka's own benchmark."""
+    """Send one JSON line repeatedly with librdkafka's own benchmark."""
     with bench.payloads.open(encoding="utf-8") as payloads:
         line = payloads.readline().strip()
     argv = ["rdkafka_performance", "-P", "-t", topic, "-p", "0", "-b", bench.bootstrap, "-a", "-1", "-i", "60000"]
@@ -170,7 +170,7 @@ def rdkafka_performance(bench: Bench, topic: str, *, compression: str) -> Measur
 
 
 def plain_loop(bench: Bench, topic: str) -> Measured:
-    """Send a share of the rows as one would write it in five minutes."""
+    """Send a share of the rows with the loop that one would write first."""
     rows = bench.rows // _PLAIN_SHARE
     given = [str(bench.source), bench.bootstrap, topic, str(rows)]
     seconds, rss_mb, _ = run([sys.executable, "-m", "benchmarks.sequence", "--plain", *given])
@@ -178,7 +178,7 @@ def plain_loop(bench: Bench, topic: str) -> Measured:
 
 
 def send_plainly(source: str, bootstrap: str, topic: str, rows: int) -> None:
-    """Be the plain loop."""
+    """Run the plain loop."""
     from kafka import KafkaProducer
 
     producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", compression_type="gzip")
@@ -191,7 +191,7 @@ def send_plainly(source: str, bootstrap: str, topic: str, rows: int) -> None:
 
 
 def contenders(bench: Bench, compressions: list[str]) -> list[tuple[str, Callable[[str], Measured] | None]]:
-    """Return what to measure: its name, and what sends into a topic; None: the broker is to be warmed up."""
+    """Yield the contenders, each with a name and a function that sends to a topic; None warms the broker up."""
     found: list[tuple[str, Callable[[str], Measured] | None]] = []
     for compression in compressions:
         found.append((compression, None))

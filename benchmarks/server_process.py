@@ -1,4 +1,4 @@
-"""A server under measurement: started on a free port, its CPU time and peak memory read from /proc."""
+"""Servers under test, started on a free port; CPU time and peak memory are read from /proc."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ _START_S = 60.0
 
 @dataclass(frozen=True)
 class Server:
-    """A process that listens."""
+    """A listening process."""
 
     port: int
     pid: int
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time that it has used so far."""
+        """Return the CPU time used so far, in seconds."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def peak_rss_mb(self) -> float:
-        """Return the high-water mark of its memory since :meth:`reset_peak_rss`, in MB of 10^6 bytes."""
+        """Return the peak RSS since :meth:`reset_peak_rss`, in MB (10^6 bytes)."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) * 1024 / 1e6
 
     def reset_peak_rss(self) -> None:
-        """Let the high-water mark start anew (proc_pid_clear_refs(5))."""
+        """Reset the peak RSS (proc_pid_clear_refs(5))."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
 
 Start = Callable[[Path], AbstractContextManager[Server]]
-"""Starts a server whose files go to a directory."""
+"""Starts a server that stores its files in a directory."""
 
 
 @contextmanager
 def running(command: list[str], *, port: int, env: dict[str, str], log: Path) -> Iterator[Server]:
-    """Run a server until the context ends; give it once it listens.
+    """Run a server until the context ends; yield it once it listens.
 
     Raises:
         RuntimeError: it did not start; the text holds the end of its log.
@@ -63,7 +63,7 @@ def running(command: list[str], *, port: int, env: dict[str, str], log: Path) ->
 
 
 def uvicorn(app: str, *options: str, **env: str) -> Start:
-    """Return what starts ``app`` in uvicorn, one worker; ``{directory}`` in a value of ``env`` is filled in."""
+    """Return a starter of ``app`` in uvicorn with one worker; ``{directory}`` in values of ``env`` is replaced."""
 
     def start(directory: Path) -> AbstractContextManager[Server]:
         port = free_port()
@@ -76,7 +76,7 @@ def uvicorn(app: str, *options: str, **env: str) -> Start:
 
 
 def nginx(directory: Path) -> AbstractContextManager[Server]:
-    """Start nginx with one process, which stores a PUT in a file by WebDAV."""
+    """Start nginx with one process; it stores a PUT by WebDAV."""
     port = free_port()
     config = directory / "nginx.conf"
     config.write_text(
@@ -89,14 +89,14 @@ def nginx(directory: Path) -> AbstractContextManager[Server]:
 
 
 def tusd(directory: Path) -> AbstractContextManager[Server]:
-    """Start tusd, which stores an upload in a file."""
+    """Start tusd; it stores an upload in a file."""
     port = free_port()
     command = ["tusd", "-host", "127.0.0.1", "-port", str(port), "-upload-dir", str(directory / "tus"), "-base-path"]
     return running([*command, "/files/"], port=port, env={}, log=directory / "server.log")
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return an unused port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

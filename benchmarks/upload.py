@@ -1,4 +1,4 @@
-"""How fast does an upload go in, and what does it cost? This project beside its peers, in one run.
+"""Upload throughput and its cost in CPU and memory, compared with peers in one run.
 
 ``python -m benchmarks.upload`` measures 50 MB, 1 GB and 5 GB, each with LF and with CRLF, cut by size, rows and count,
 three times; ``--quick`` 1 GB with LF, once. MB and GB are 10^6 and 10^9 bytes, of memory too. Only ``chunk_size`` of a
@@ -41,13 +41,13 @@ _CHUNK_SIZES = {"size": 50, "rows": 500_000, "count": 20}
 _WARM_UP_MB = 4
 _QUICK = ["--sizes", "1000", "--line-ends", "lf", "--trials", "1"]
 _DISK_FACTOR = 4
-"""The file, its spooled copy and its chunks when it is cut by count, and room to breathe."""
+"""The file, its spooled copy, its chunks if it is cut by count, and some reserve."""
 _HEAD = "| target | MB/s best | median | of raw | CPU s/GB | peak RSS MB | /health ms p50 / p99 / max |"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One upload, measured."""
+    """The measurement of one upload."""
 
     seconds: float
     cpu_seconds: float
@@ -57,7 +57,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Target:
-    """A server, and how a file is sent to it."""
+    """A server and the request that sends a file to it."""
 
     name: str
     start: Start
@@ -69,7 +69,7 @@ Measure = Callable[[], Trial]
 
 
 def make_csv(path: Path, *, size_bytes: int, line_end: str) -> None:
-    """Write rows like those of a flight table, with a quoted field in each tenth, up to about ``size_bytes``."""
+    """Write rows of a flight table, every tenth with a quoted field, up to about ``size_bytes``."""
     rows = []
     for i in range(10_000):
         origin = "EWR" if i % 10 else '"New York, NY"'
@@ -86,7 +86,7 @@ def make_csv(path: Path, *, size_bytes: int, line_end: str) -> None:
 
 @contextmanager
 def contend(target: Target, path: Path, directory: Path) -> Iterator[Measure]:
-    """Run ``target``, its files in ``directory``; give what uploads ``path`` to it once. One small upload is first."""
+    """Run ``target`` in ``directory``; yield a function that uploads ``path`` once. Starts with a small upload."""
     directory.mkdir()
     warm_up = path.with_name("warm-up.csv")
     make_csv(warm_up, size_bytes=_WARM_UP_MB * _MB, line_end="\n")
@@ -100,7 +100,7 @@ def _trial(target: Target, server: Server, path: Path, directory: Path) -> Trial
     for written in directory.rglob("*"):
         if written.is_file() and written.stat().st_size > _MB:
             written.unlink()
-    os.sync()  # what the trial before left is not for this one to write
+    os.sync()  # otherwise this trial also writes the data of the previous one
     server.reset_peak_rss()
     cpu_before = server.cpu_seconds()
     latencies_ms: list[float] = []
@@ -113,7 +113,7 @@ def _trial(target: Target, server: Server, path: Path, directory: Path) -> Trial
 
 @contextmanager
 def contend_with(store: Store, path: Path) -> Iterator[Measure]:
-    """Give what puts ``path`` into the store once. One small object is first."""
+    """Yield a function that puts ``path`` into the store once. Starts with a small object."""
     with store.bucket():
         store.put(path.with_name("warm-up.csv"))
         yield partial(_store_trial, store, path)
@@ -130,7 +130,7 @@ def _store_trial(store: Store, path: Path) -> Trial:
 
 
 def line(name: str, size_bytes: int, trials: list[Trial], raw: list[Trial]) -> str:
-    """Return a line of the table."""
+    """Return a row of the table."""
     rates = [size_bytes / _MB / trial.seconds for trial in trials]
     share = statistics.median(beside.seconds / trial.seconds for trial, beside in zip(trials, raw, strict=True))
     cpu = min(trial.cpu_seconds for trial in trials) / (size_bytes / 1e9)
@@ -145,7 +145,7 @@ def line(name: str, size_bytes: int, trials: list[Trial], raw: list[Trial]) -> s
 
 
 def targets(modes: list[str], *, kafka: str | None, peers: bool) -> list[Target]:
-    """Return what to measure, the raw server first."""
+    """Return the contenders, the raw server first."""
     found = [Target("raw body to one file", uvicorn("benchmarks.baselines.raw:app", "--lifespan", "off"), multipart())]
     ours_by = ("--http", HTTP_PROTOCOL)
     if kafka is None:
@@ -169,7 +169,7 @@ def targets(modes: list[str], *, kafka: str | None, peers: bool) -> list[Target]
 
 
 def run_table(args: argparse.Namespace, source: Path, work: Path, store: Store | None) -> None:
-    """Measure every target with ``source``, in turn, and print the table."""
+    """Measure every contender with ``source``, in turns, and print the table."""
     size_bytes = source.stat().st_size
     with ExitStack() as running:
         contenders: list[tuple[str, Measure]] = [
@@ -190,7 +190,7 @@ def run_table(args: argparse.Namespace, source: Path, work: Path, store: Store |
 
 
 def check_disk(directory: Path, largest_mb: int) -> None:
-    """Leave where the disk has no room for the largest file and what is made of it."""
+    """Exit if the disk has too little space for the largest file and its copies."""
     free_mb, needed_mb = shutil.disk_usage(directory).free // _MB, largest_mb * _DISK_FACTOR
     if free_mb < needed_mb:
         sys.exit(
@@ -200,13 +200,13 @@ def check_disk(directory: Path, largest_mb: int) -> None:
 
 
 def find_store(args: argparse.Namespace, root: Path, running: ExitStack) -> Store | None:
-    """Return the server that boto3 is measured with: the given one, or one of our own until ``running`` ends."""
+    """Return the S3 server of the measurement: the given one, or one that runs until ``running`` ends."""
     if args.s3_endpoint:
         return given_store(args.s3_endpoint)
     try:
         return running.enter_context(own_store(root / "minio")) if args.peers else None
     except StackError as error:
-        print(f"boto3 is left out, no MinIO: {error}")
+        print(f"boto3 is skipped, no MinIO: {error}")
         return None
 
 
@@ -225,7 +225,7 @@ def main() -> None:
         work.mkdir()
         for name in ("nginx", "tusd") if args.peers else ():
             if not shutil.which(name):
-                print(f"{name} is left out: it is not on the PATH")
+                print(f"{name} is skipped: it is not on the PATH")
         store = find_store(args, root, running)
         for size_mb in sizes_mb:
             for name in args.line_ends.split(","):
@@ -236,15 +236,17 @@ def main() -> None:
 
 def _arguments(given: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help=f"stands for {' '.join(_QUICK)}")
-    parser.add_argument("--sizes", default="50,1000,5000", help="of the files, in MB")
-    parser.add_argument("--modes", default="size,rows,count", help="how to cut")
+    parser.add_argument("--quick", action="store_true", help=f"short for {' '.join(_QUICK)}")
+    parser.add_argument("--sizes", default="50,1000,5000", help="file sizes, in MB")
+    parser.add_argument("--modes", default="size,rows,count", help="chunking modes")
     parser.add_argument("--line-ends", default="lf,crlf")
     parser.add_argument("--trials", type=int, default=3)
-    parser.add_argument("--directory", type=Path, help="where the files go; default: a temporary one")
-    parser.add_argument("--kafka", help="host:port of a broker: measures the whole uploader")
-    parser.add_argument("--s3-endpoint", help="of a MinIO to measure boto3 with; default: one is started for it")
-    parser.add_argument("--no-peers", dest="peers", action="store_false", help="measure only raw and ours")
+    parser.add_argument("--directory", type=Path, help="directory of the files (default: a temporary one)")
+    parser.add_argument("--kafka", help="host:port of a broker, to include publishing")
+    parser.add_argument("--s3-endpoint", help="endpoint of a MinIO to measure boto3 with (default: one is started)")
+    parser.add_argument(
+        "--no-peers", dest="peers", action="store_false", help="measure only the raw server and csvpipe"
+    )
     return parser.parse_args([*_QUICK, *given] if "--quick" in given else given)
 
 

@@ -12,7 +12,7 @@ from tests.support.pipeline.pipeline import Pipeline
 from tests.support.services import running_stack
 
 _AIRFLOW = {
-    # The other retries are those of operation: a service that is away must not cost minutes.
+    # The other retries are those of production: an unavailable service must not cost minutes.
     "CSV_INGESTION_LISTENER_RETRIES": "40",
     "CSV_INGESTION_LISTENER_RETRY_DELAY_S": "3",
 }
@@ -20,14 +20,14 @@ _AIRFLOW = {
 
 @pytest.fixture(scope="session")
 def spans() -> Iterator[OtlpReceiver]:
-    """Give what the stack's spans are sent to; it outlives the stack."""
+    """Yield the receiver of the stack's spans; it outlives the stack."""
     with otlp_receiver() as receiver:
         yield receiver
 
 
 @pytest.fixture(scope="session")
 def running_pipeline(tmp_path_factory: pytest.TempPathFactory, spans: OtlpReceiver) -> Iterator[Pipeline]:
-    """Give Kafka, MinIO, NiFi, Airflow and the uploader, each real and each a process of its own, with tracing on."""
+    """Yield Kafka, MinIO, NiFi, Airflow and the uploader, each the real service in its own process, with tracing."""
     root = tmp_path_factory.mktemp("stack")
     tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": spans.endpoint}
     with running_stack(
@@ -38,6 +38,6 @@ def running_pipeline(tmp_path_factory: pytest.TempPathFactory, spans: OtlpReceiv
 
 @pytest.fixture
 def pipeline(running_pipeline: Pipeline) -> Pipeline:
-    """Give the pipeline with all its processes running, whatever the test before has left dead or stopped."""
+    """Yield the pipeline with all processes running, whatever the previous test has stopped or killed."""
     running_pipeline.begin_test()
     return running_pipeline

@@ -1,4 +1,4 @@
-"""Services stop, start and are killed while data is on its way, and still every row arrives exactly once."""
+"""Services are stopped, started and killed while data is in flight; every row still arrives exactly once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_kafka_stopped_and_started_during_upload(pipeline: Pipeline, tmp_path: P
     pipeline.check_landed_exactly_once(answer["upload_id"], "kafka-away", file)
 
 
-def test_nifi_away_when_chunks_are_to_be_relayed(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_nifi_unavailable_when_chunks_are_relayed(pipeline: Pipeline, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "data.csv", size_bytes=4 * BYTES_PER_MB)
     pipeline.stack.stop(["nifi"])
     answer = pipeline.upload(file, "nifi-away", "size", 1)
@@ -49,8 +49,8 @@ def test_nifi_away_when_chunks_are_to_be_relayed(pipeline: Pipeline, tmp_path: P
     pipeline.check_landed_exactly_once(answer["upload_id"], "nifi-away", file)
 
 
-def test_object_store_away_when_a_run_starts(pipeline: Pipeline, tmp_path: Path) -> None:
-    """The first task meets the outage. It is tried again within seconds of MinIO's return, not after 5 minutes."""
+def test_object_store_unavailable_when_a_run_starts(pipeline: Pipeline, tmp_path: Path) -> None:
+    """The first task fails in the outage. It is retried within seconds of MinIO's return, not after 5 minutes."""
     file = write_csv(tmp_path / "data.csv", size_bytes=4 * BYTES_PER_MB)
     pipeline.stack.stop(["minio"])
     answer = pipeline.upload(file, "minio-away", "size", 1)
@@ -63,8 +63,8 @@ def test_object_store_away_when_a_run_starts(pipeline: Pipeline, tmp_path: Path)
     pipeline.check_landed_exactly_once(answer["upload_id"], "minio-away", file)
 
 
-def test_nifi_stopped_and_started_while_chunks_wait_in_it(pipeline: Pipeline, tmp_path: Path) -> None:
-    """MinIO is taken away while chunks flow, so those that have been relayed by then cannot but wait in NiFi."""
+def test_nifi_restarted_while_chunks_wait_in_it(pipeline: Pipeline, tmp_path: Path) -> None:
+    """MinIO stops while chunks flow, so the chunks relayed by then wait in NiFi."""
     file = write_csv(tmp_path / "data.csv", size_bytes=120 * BYTES_PER_MB)
     answer = pipeline.upload(file, "nifi-stops", "size", 3)
     wait_until(lambda: pipeline.queued_in_nifi() > 0, what="chunks are in NiFi", deadline_s=60, poll_s=0.05)
@@ -82,7 +82,7 @@ def test_nifi_stopped_and_started_while_chunks_wait_in_it(pipeline: Pipeline, tm
     pipeline.check_landed_exactly_once(answer["upload_id"], "nifi-stops", file)
 
 
-def test_uploader_killed_in_the_middle_of_an_upload(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_uploader_killed_during_an_upload(pipeline: Pipeline, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "data.csv", size_bytes=8 * BYTES_PER_MB)
     messages_before = pipeline.end_offsets()
     with _upload_held_in_the_middle(pipeline, file, "killed-receiving") as (response, go_on):
@@ -103,8 +103,8 @@ def test_uploader_killed_in_the_middle_of_an_upload(pipeline: Pipeline, tmp_path
     pipeline.check_landed_exactly_once(answer["upload_id"], "killed-receiving", file)
 
 
-def test_uploader_killed_between_manifest_and_announcement(pipeline: Pipeline, tmp_path: Path) -> None:
-    """Kafka is frozen, so the announcement hangs with the manifest committed: that is when the uploader dies."""
+def test_uploader_killed_between_commit_and_publishing(pipeline: Pipeline, tmp_path: Path) -> None:
+    """Kafka is frozen, so publishing hangs after the manifest was committed; then the uploader is killed."""
     file = write_csv(tmp_path / "data.csv", size_bytes=4 * BYTES_PER_MB)
     messages_before = pipeline.end_offsets()
     pipeline.stack.kill("kafka", signal.SIGSTOP)
@@ -120,7 +120,7 @@ def test_uploader_killed_between_manifest_and_announcement(pipeline: Pipeline, t
             assert not response.done(), "the client has its answer already: that is too late for this test"
             pipeline.stack.kill("uploader", signal.SIGKILL, family=True)
         finally:
-            pipeline.stack.kill("kafka", signal.SIGKILL)  # and with it what lay unread in its sockets
+            pipeline.stack.kill("kafka", signal.SIGKILL)  # and with it the unread data in its sockets
         with pytest.raises(httpx.TransportError):
             response.result()
 
@@ -137,7 +137,7 @@ def test_uploader_killed_between_manifest_and_announcement(pipeline: Pipeline, t
 @pytest.mark.parametrize("family", [False, True], ids=["alone", "with-its-children"])
 @pytest.mark.parametrize("process", ["airflow-triggerer", "airflow-scheduler"])
 def test_airflow_killed_while_messages_flow(pipeline: Pipeline, tmp_path: Path, process: str, family: bool) -> None:
-    """Messages come before the kill, while the process is dead, and after it has been started again."""
+    """Messages arrive before the kill, while the process is dead, and after its restart."""
     names = [f"{process}-{family}-{number}" for number in range(12)]
     files = [write_csv(tmp_path / name, size_bytes=BYTES_PER_MB, salt=name) for name in names]
 
@@ -165,7 +165,7 @@ def test_airflow_killed_while_messages_flow(pipeline: Pipeline, tmp_path: Path, 
 def _upload_held_in_the_middle(
     pipeline: Pipeline, file: CsvFile, dataset: str
 ) -> Iterator[tuple[Future[httpx.Response], Callable[[], None]]]:
-    """Send half of ``file`` and hold; give the response to come, and what lets the other half go."""
+    """Send half of ``file``; return the future response and the event that releases the other half."""
     half_sent, go_on = threading.Event(), threading.Event()
 
     def content() -> Iterator[bytes]:
@@ -188,7 +188,7 @@ def _upload_held_in_the_middle(
 
 
 def _wait_for_task(pipeline: Pipeline, upload_id: str, condition: Callable[[dict[str, object]], bool]) -> None:
-    """Wait until one task of the upload's run fulfils ``condition``."""
+    """Wait until a task of the upload's run meets ``condition``."""
 
     def found() -> bool:
         runs = [run["dag_run_id"] for run in pipeline.chunk_runs(upload_id)]

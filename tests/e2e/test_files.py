@@ -1,4 +1,4 @@
-"""Files of every kind go through the whole pipeline, and every row arrives exactly once."""
+"""Files of every kind pass through the whole pipeline; every row arrives exactly once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIZES_MB = (1, 100, 500)
 
 @pytest.fixture(scope="module", params=_SIZES_MB, ids=lambda size_mb: f"{size_mb}MB")
 def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> CsvFile:
-    """Give a file of each size, once for all kinds of cut."""
+    """Yield a file of each size, shared by all chunk types."""
     path = tmp_path_factory.mktemp("files") / "data.csv"
     return write_csv(path, size_bytes=request.param * BYTES_PER_MB)
 
@@ -30,7 +30,9 @@ def test_file_lands_exactly_once(pipeline: Pipeline, file: CsvFile, chunk_type: 
 
     answer = pipeline.upload(file, dataset, chunk_type, chunk_size)
 
-    size_chunks = {1: 1, 100: 10, 500: 10}[size_mb]  # each over its size by part of a row, so the last is smaller
+    size_chunks = {1: 1, 100: 10, 500: 10}[
+        size_mb
+    ]  # each exceeds its size by part of a row, so the last one is smaller
     expected = {"size": size_chunks, "rows": math.ceil(file.rows / chunk_size), "count": 7}[chunk_type]
     assert answer["total_chunks"] == expected
     assert (answer["row_count"], answer["size_bytes"], answer["sha256"]) == (file.rows, file.size_bytes, file.sha256)
@@ -39,7 +41,7 @@ def test_file_lands_exactly_once(pipeline: Pipeline, file: CsvFile, chunk_type: 
     pipeline.check_landed_exactly_once(answer["upload_id"], dataset, file)
 
 
-def test_quoted_newlines_stay_in_their_record(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_quoted_line_ends_stay_in_their_row(pipeline: Pipeline, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "quoted.csv", size_bytes=5 * BYTES_PER_MB, quoted=True)
     answer = pipeline.upload(file, "quoted", "size", 1)
     assert answer["total_chunks"] == 5
@@ -48,7 +50,7 @@ def test_quoted_newlines_stay_in_their_record(pipeline: Pipeline, tmp_path: Path
     pipeline.check_landed_exactly_once(answer["upload_id"], "quoted", file)
 
 
-def test_five_uploads_at_once_do_not_mix(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_five_concurrent_uploads_do_not_mix(pipeline: Pipeline, tmp_path: Path) -> None:
     names = [f"parallel-{number}" for number in range(5)]
     files = [write_csv(tmp_path / name, size_bytes=12 * BYTES_PER_MB, salt=name) for name in names]
     with ThreadPoolExecutor(5) as pool:
@@ -60,7 +62,7 @@ def test_five_uploads_at_once_do_not_mix(pipeline: Pipeline, tmp_path: Path) -> 
         pipeline.check_landed_exactly_once(answer["upload_id"], name, file)
 
 
-def test_airflow_costs_no_more_tasks_for_many_chunks_than_for_one(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_many_chunks_take_as_many_airflow_tasks_as_one(pipeline: Pipeline, tmp_path: Path) -> None:
     tasks = {}
     for chunks in (1, 100):
         file = write_csv(tmp_path / "data.csv", size_bytes=2 * BYTES_PER_MB, salt=str(chunks))
@@ -74,7 +76,7 @@ def test_airflow_costs_no_more_tasks_for_many_chunks_than_for_one(pipeline: Pipe
     assert 0 < tasks[100] == tasks[1]
 
 
-def test_command_line_uploads_waits_and_proves(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_command_line_uploads_waits_and_verifies(pipeline: Pipeline, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "cli.csv", size_bytes=3 * BYTES_PER_MB, quoted=True)
     pipeline.run_csvpipe("upload", str(file.path), "--dataset", "cli", "--chunk-size", "1", "--wait")
     (upload,) = pipeline.uploads_of("cli")

@@ -1,4 +1,4 @@
-"""What the rules and dashboards in monitoring/ ask for is there, once a file has gone through the running stack."""
+"""Every metric used by rules and dashboards exists after a file has passed through the running stack."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ NOT_HERE = {
     "up": "made by Prometheus itself",
     "airflow_task_failures_total": "Airflow sends it when a task fails: tests/integration/test_exporters.py sends it",
 }
-"""Names that no page of a healthy stack has, each with the reason."""
+"""Metrics that a healthy stack does not expose, each with the reason."""
 SEQUENCER = "csvpipe_sequencer_"
 """Jobs of the sequencer are not part of the stack: tests/integration/test_exporters.py scrapes one."""
 
 
 @pytest.fixture(scope="module")
 def landed(running_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> LocalStack:
-    """Give the stack after an upload has landed, and after NiFi has refused what is no message: it then has a bulletin.
+    """Yield the stack after an upload has landed, and after NiFi has rejected an invalid message, which is a bulletin.
 
     Airflow's exporter begins anew: it keeps what failed in the tests before.
     """
@@ -35,7 +35,7 @@ def landed(running_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory)
     running_pipeline.stack.restart("monitoring")
     running_pipeline.begin_test()
     running_pipeline.wait_until_landed(running_pipeline.upload(file, "metrics", "size", 1)["upload_id"])
-    running_pipeline.ready_status()  # nobody else asks on this stack, and a rule leaves its route out
+    running_pipeline.ready_status()  # nothing else calls /ready on this stack, and a rule excludes its route
     settings = running_pipeline.stack.context.settings
     refused = f"http://{settings.host}:{settings.nifi_ingest_port}/csv-ingest"
     assert httpx.post(refused, json={"no": "message"}, trust_env=False).status_code == 200
@@ -43,30 +43,30 @@ def landed(running_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory)
 
 
 def pages(stack: LocalStack) -> dict[str, str]:
-    """Return the page of each job of prometheus.yml, at the address that this stack has for it."""
+    """Return the metrics page of each job of prometheus.yml, at its address in this stack."""
     return {job: fetch_metrics(url) for job, url in addresses(stack).items()}
 
 
-def test_every_metric_that_is_asked_for_is_there(landed: LocalStack) -> None:
+def test_every_metric_that_is_used_exists(landed: LocalStack) -> None:
     asked = {(place, name) for place, expression in expressions() for name in metrics_of(expression)}
 
     def missing() -> list[tuple[str, str]]:
         there = set().union(*(metric_names(page) for page in pages(landed).values())) | NOT_HERE.keys()
         return sorted((p, name) for p, name in asked if name not in there and not name.startswith(SEQUENCER))
 
-    # Airflow tells some of its figures once a minute.
+    # Airflow sends some of its metrics once a minute.
     wait_until(lambda: not missing(), what="every metric is there", deadline_s=180, explain=lambda: repr(missing()))
 
 
-def test_what_is_named_as_not_here_is_not_here_and_is_asked_for(landed: LocalStack) -> None:
+def test_metrics_listed_as_absent_are_absent_and_used(landed: LocalStack) -> None:
     asked = {name for _, expression in expressions() for name in metrics_of(expression)}
     assert asked >= NOT_HERE.keys()
     there = {name for page in pages(landed).values() for name in metric_names(page)}
     assert there & NOT_HERE.keys() == set()
 
 
-def test_labels_that_are_asked_for_are_there(landed: LocalStack) -> None:
-    """Their names, and every value that a rule or a panel spells out."""
+def test_every_label_that_is_used_exists(landed: LocalStack) -> None:
+    """The names of labels, and every value that a rule or panel names."""
 
     def faults() -> dict[str, list[str]]:
         series = {name: each for page in pages(landed).values() for name, each in series_labels(page).items()}

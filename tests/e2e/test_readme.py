@@ -1,4 +1,4 @@
-"""The README's commands, typed as they stand there, on the whole stack."""
+"""The commands of the README, run on the whole stack."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.docs.shell_blocks import run_stack_blocks
 from tests.support.pipeline.pipeline import Pipeline
 
 
-def test_commands_of_the_readme_work_and_end_in_the_proof(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_commands_of_the_readme_run_and_verify(pipeline: Pipeline, tmp_path: Path) -> None:
     context = pipeline.stack.context
     shown = run_stack_blocks(
         uploader_url=pipeline.uploader_url,

@@ -13,13 +13,15 @@ _CHUNKS = 3
 
 
 def test_one_upload_is_one_trace(pipeline: Pipeline, spans: OtlpReceiver, tmp_path: Path) -> None:
-    file = write_csv(tmp_path / "traced.csv", size_bytes=150 * BYTES_PER_MB)  # large enough for the monitor to wait
+    file = write_csv(
+        tmp_path / "traced.csv", size_bytes=150 * BYTES_PER_MB
+    )  # large enough for the landing monitor to wait
     upload_id = pipeline.upload(file, "traced", "count", _CHUNKS)["upload_id"]
     pipeline.wait_until_landed(upload_id)
     pipeline.check_nothing_left_over()
 
     (upload,) = spans.wait_for("upload", upload_id)
-    *_, announce = spans.wait_for("announce", upload_id)  # one for each try: the last is the one that Kafka took
+    *_, announce = spans.wait_for("announce", upload_id)  # one per attempt: the last one was acknowledged
     tasks = ("prepare_nifi_request", "trigger_nifi_ingestion", "monitor_nifi_status", "publish_manifest")
     by_task = {task: spans.wait_for(task, upload_id) for task in tasks}
     downloads = spans.wait_for("download", upload_id, count=_CHUNKS)
@@ -30,6 +32,6 @@ def test_one_upload_is_one_trace(pipeline: Pipeline, spans: OtlpReceiver, tmp_pa
     assert {span.service for span in every} == {"csvpipe-uploader", "csvpipe-dags"}
     assert (upload.parent_id, announce.parent_id) == ("", upload.span_id)
     assert {span.parent_id for found in [*by_task.values(), waits] for span in found} == {announce.span_id}
-    # What NiFi fetches, it fetches on behalf of the task that told it to.
+    # NiFi fetches chunks on behalf of the task that relayed them.
     assert {span.parent_id for span in downloads} <= {span.span_id for span in by_task["trigger_nifi_ingestion"]}
     assert {span.attributes["csvpipe.chunk_id"] for span in downloads} == {1, 2, 3}
