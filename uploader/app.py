@@ -35,16 +35,15 @@ from uploader.ingest.concurrency_limit import ConcurrencyLimit
 from uploader.kafka.kafka_publisher import KafkaPublisher
 from uploader.kafka.publisher import Publisher
 from uploader.monitoring.exposition import MetricsPage
-from uploader.monitoring.gauges import DiskLimits, ReplicaGauges
 from uploader.monitoring.measured_publisher import MeasuredPublisher
 from uploader.monitoring.readiness import KafkaProbe, Readiness
+from uploader.monitoring.replica_gauges import DiskLimits, ReplicaGauges
 from uploader.runtime.blocking_pool import BlockingPool
 from uploader.runtime.clock import Clock, IncreasingClock, utc_now
 from uploader.runtime.logging import configure_logging
 from uploader.runtime.periodic_task import PeriodicTask
 from uploader.settings import Settings, load_settings
-from uploader.store.protocol import Store
-from uploader.store.sql import open_store
+from uploader.store.store import Store, open_store
 from uploader.tracing import check_tracing, open_spans
 from uploader.uploads.acceptance import Acceptance
 from uploader.uploads.cleaner import Cleaner

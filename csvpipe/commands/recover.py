@@ -20,7 +20,7 @@ from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.directory_lock import lock_exclusively
 from uploader.runtime.clock import utc_now
 from uploader.settings import Settings
-from uploader.store.sql import SqlStore, open_store
+from uploader.store.store import Store, open_store
 from uploader.uploads.rebuild import BAD_OUTCOMES, Finding, Outcome, Rebuild
 from uploader.uploads.recovery import check_disk
 
@@ -65,7 +65,7 @@ def _recover(settings: Settings, *, dry_run: bool) -> list[Finding]:
 
 
 @contextmanager
-def _store(settings: Settings, *, dry_run: bool) -> Iterator[SqlStore]:
+def _store(settings: Settings, *, dry_run: bool) -> Iterator[Store]:
     """Open the database; a dry run makes none where there is no file."""
     with tempfile.TemporaryDirectory() as nowhere:
         url = settings.store_url

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.docs.shell_blocks import shell_blocks
 from tests.support.kubernetes.manifests import ROOT, Manifests, load_external_secrets
-from uploader.store.sql import open_store
+from uploader.store.store import open_store
 
 PAGE = ROOT / "docs" / "how-to" / "kubernetes.md"
 TEXT = PAGE.read_text()

@@ -25,8 +25,8 @@ from uploader.domain.messages import message_of
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import PublishError
 from uploader.kafka.kafka_publisher import KafkaPublisher
-from uploader.store.protocol import Claim
-from uploader.store.sql import open_store
+from uploader.store.claims import Claim
+from uploader.store.store import open_store
 from uploader.uploads.outbox import CLAIM_FOR, Outbox
 from uploader.uploads.reconciler import Reconciler
 
@@ -136,8 +136,8 @@ def test_announcement_that_is_repeated_by_another_process_has_the_same_trace(
     upload, chunks = upload_records(at=clock.now, chunks=2, traceparent=PARENT)
     store = open_store(f"sqlite:///{tmp_path}/manifest.sqlite3")
     claim = Claim.new(upload.upload_id)
-    store.create(upload, chunks, claim=claim, claim_for=CLAIM_FOR)
-    store.release_claim(claim, until=clock.now)
+    store.uploads.create(upload, chunks, claim=claim, claim_for=CLAIM_FOR)
+    store.claims.release(claim, until=clock.now)
     store.close()
     for _ in range(2):  # each round is a process of its own: nothing but the database is shared
         store = open_store(f"sqlite:///{tmp_path}/manifest.sqlite3")

@@ -27,7 +27,7 @@ from tests.support.waiting import wait_until
 from uploader.app import Intervals
 from uploader.disk.directories import LOCK_FILE
 from uploader.disk.manifest_file import MANIFEST_FILE, dump_manifest, write_manifest
-from uploader.store.sql import open_store
+from uploader.store.store import open_store
 
 CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(1, 7))
 FAST = Intervals(clean_s=0.2)
@@ -319,7 +319,7 @@ class TestCommand:
         assert 0 < done < len(made)
         assert outcomes(recover(temp_dir, "--json")) == {"restored": len(made) - done, "known": done}
         with closing(open_store(f"sqlite:///{database}")) as store:
-            assert set(store.find_many(made)) == set(made)
+            assert set(store.uploads.find_many(made)) == set(made)
 
 
 def test_manifest_that_is_written_holds_all_that_the_database_does(tmp_path: Path) -> None:
@@ -327,8 +327,8 @@ def test_manifest_that_is_written_holds_all_that_the_database_does(tmp_path: Pat
         server.publisher.away = True
         upload_id = send(server, key=uuid.uuid4().hex).json()["upload_id"]
         with closing(open_store(f"sqlite:///{tmp_path / 'chunks' / 'manifest.sqlite3'}")) as store:
-            stored = (store.find(upload_id), store.read(upload_id)[1])
+            stored = (store.uploads.find(upload_id), store.chunks.read(upload_id)[1])
     delete_database(tmp_path / "chunks" / "manifest.sqlite3")
     assert recover(tmp_path / "chunks").returncode == 0
     with closing(open_store(f"sqlite:///{tmp_path / 'chunks' / 'manifest.sqlite3'}")) as store:
-        assert (store.find(upload_id), store.read(upload_id)[1]) == stored
+        assert (store.uploads.find(upload_id), store.chunks.read(upload_id)[1]) == stored

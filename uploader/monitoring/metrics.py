@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import wraps
 from typing import ParamSpec
@@ -15,14 +13,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 
 from contracts.errors import CsvPipeError
 from contracts.names import BYTES_PER_MB
-from uploader.domain.cutting import CutResult
 from uploader.errors import DatabaseFullError, DiskFullError
 from uploader.kafka.publisher import Outcome
+from uploader.monitoring.upload_outcome import ACCEPTED, FAILED, REPLAYED, UploadOutcome
 
-ACCEPTED = "accepted"
-REPLAYED = "replayed"
-FAILED = "failed"
-"""Results of an upload besides the codes of errors; ``failed`` is what nobody foresaw, or a stop."""
 UNKNOWN_ROUTE = "none"
 """Route of a request that none takes: the path is the client's, and there are as many as clients like."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
@@ -44,24 +38,6 @@ def _harmless(count: Callable[_P, None]) -> Callable[_P, None]:
             _log.exception("%s: not counted", count.__name__)
 
     return guarded
-
-
-@dataclass
-class UploadTally:
-    """What is known of one upload in the end."""
-
-    started: float = field(default_factory=time.perf_counter)
-    result: str = FAILED
-    cut: CutResult | None = None
-    cutting_s: float = 0.0
-
-    def was_cut(self, cut: CutResult) -> None:
-        """Note that every chunk file is on disk."""
-        self.cut, self.cutting_s = cut, time.perf_counter() - self.started
-
-    def was_answered(self, *, replayed: bool) -> None:
-        """Note that the client gets 202."""
-        self.result = REPLAYED if replayed else ACCEPTED
 
 
 class UploaderMetrics:
@@ -133,30 +109,30 @@ class UploaderMetrics:
         self._request_s.labels(known, route or UNKNOWN_ROUTE).observe(duration_s)
 
     @contextmanager
-    def upload(self) -> Iterator[UploadTally]:
+    def upload(self) -> Iterator[UploadOutcome]:
         """Count one upload when the context ends, however it ends."""
-        tally = UploadTally()
+        outcome = UploadOutcome()
         try:
-            yield tally
+            yield outcome
         except CsvPipeError as error:
-            tally.result = error.code
+            outcome.result = error.code
             raise
         except BaseException:
-            tally.result = FAILED
+            outcome.result = FAILED
             raise
         finally:
-            self._count_upload(tally)
+            self._count_upload(outcome)
 
     @_harmless
-    def _count_upload(self, tally: UploadTally) -> None:
-        self._uploads.labels(tally.result).inc()
-        if tally.result != ACCEPTED or tally.cut is None:
+    def _count_upload(self, outcome: UploadOutcome) -> None:
+        self._uploads.labels(outcome.result).inc()
+        if outcome.result != ACCEPTED or outcome.cut is None:
             return
-        self._bytes.inc(tally.cut.source_bytes)
-        self._rows.inc(tally.cut.row_count)
-        self._chunks.inc(len(tally.cut.chunks))
-        self._cutting_s.observe(tally.cutting_s)
-        self._file_bytes.observe(tally.cut.source_bytes)
+        self._bytes.inc(outcome.cut.source_bytes)
+        self._rows.inc(outcome.cut.row_count)
+        self._chunks.inc(len(outcome.cut.chunks))
+        self._cutting_s.observe(outcome.chunking_s)
+        self._file_bytes.observe(outcome.cut.source_bytes)
 
     @_harmless
     def count_publish(self, outcome: Outcome, *, messages: int, duration_s: float) -> None:

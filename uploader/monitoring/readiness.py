@@ -13,7 +13,7 @@ from uploader.disk.chunk_files import ChunkFiles
 from uploader.errors import ManifestUnavailableError, PublishError
 from uploader.kafka.publisher import Publisher
 from uploader.runtime.single_flight import SingleFlightCall
-from uploader.store.protocol import Store
+from uploader.store.store import Store
 
 _CHECK_TIMEOUT_S = 5.0
 _PING_WITHIN_S = 3.0

@@ -1,1 +1,1 @@
-"""Manifests on disk: what the service needs of a database, and the one adapter that gives it."""
+"""The database of manifests, the outbox, replicas and leases, in SQLite or PostgreSQL."""

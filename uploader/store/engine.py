@@ -1,4 +1,4 @@
-"""Connections to the database: SQLite with a write-ahead log, or PostgreSQL, behind one kind of transaction."""
+"""Connections and transactions of the database: SQLite with a write-ahead log, or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from uploader.errors import DatabaseFullError, ManifestLostError, ManifestUnavailableError
-from uploader.store.guard import DatabaseGuard
-from uploader.store.identity import read_identity
-from uploader.store.tables import SCHEMA
+from uploader.store.database_guard import DatabaseGuard
+from uploader.store.tables import SCHEMA, identity
 
 _BUSY_TIMEOUT_S = 30
 _MIGRATION_LOCK = 0x6373_7670  # "csvp": a number that no other program's advisory lock is likely to use
 _STATEMENT_TIMEOUT = "-c statement_timeout=30000"
 _POSTGRESQL: dict[str, str | int] = {
     "connect_timeout": 5,
-    # A peer that falls silent (a failover, a firewall) is given up after seconds: TCP alone takes a quarter of an hour.
+    # Give up an unresponsive peer (failover, firewall) after seconds; TCP alone takes a quarter of an hour.
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -36,7 +35,7 @@ _READ_ONLY = "csvpipe_read_only"
 
 
 def open_engine(url: str, *, guard: DatabaseGuard | None = None) -> Engine:
-    """Connect to ``url`` and bring the database to the newest schema; ``guard`` is asked at every transaction.
+    """Connect to ``url`` and migrate the database to the newest schema; ``guard`` checks it at every transaction.
 
     Raises:
         ManifestLostError: its file is damaged.
@@ -60,7 +59,7 @@ def open_engine(url: str, *, guard: DatabaseGuard | None = None) -> Engine:
         with answering():
             _migrate(engine)
         with reading(engine) as connection:
-            database_id = read_identity(connection)
+            database_id = read_database_id(connection)
         file = Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
         guard.watch(file=file, database_id=database_id)
     except BaseException:
@@ -70,7 +69,7 @@ def open_engine(url: str, *, guard: DatabaseGuard | None = None) -> Engine:
 
 
 def _postgresql_arguments(url: URL) -> dict[str, str | int]:
-    """Return what connections get beside what stands in the URL, which goes first."""
+    """Return the connection arguments that the URL does not set itself."""
     given = url.query.get("options")
     if given is None:
         return {name: value for name, value in _POSTGRESQL.items() if name not in url.query}
@@ -83,12 +82,12 @@ def _postgresql_arguments(url: URL) -> dict[str, str | int]:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turn the failure of a database to answer into our error; anything else passes.
+    """Translate a database's failure to answer into our errors; other errors pass through.
 
     Raises:
         DatabaseFullError: its disk is full.
         ManifestLostError: its file is damaged.
-        ManifestUnavailableError: the database is away, locked for too long, or has no connection left.
+        ManifestUnavailableError: the database is unreachable, locked for too long, or has no connection left.
     """
     try:
         yield
@@ -99,8 +98,8 @@ def answering() -> Iterator[None]:
     except DBAPIError as error:
         if getattr(error.orig, "sqlite_errorcode", None) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             raise ManifestLostError(
-                f"the database of manifests is damaged: {error.orig}. Stop the uploader, move its file away (with -wal "
-                "and -shm), and run `csvpipe recover`, which makes a new one from the manifests beside the chunk files"
+                f"the database of manifests is damaged: {error.orig}. Stop the uploader, move the file away (with -wal "
+                "and -shm), and run `csvpipe recover`: it creates a new one from the manifests next to the chunk files"
             ) from error
         if not error.connection_invalidated:
             raise
@@ -109,14 +108,14 @@ def answering() -> Iterator[None]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """Open a transaction that writes: on SQLite it has the write lock from its first statement on."""
+    """Open a transaction that writes. On SQLite it holds the write lock from its first statement."""
     with answering(), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Open a transaction that reads, all of it as of one moment."""
+    """Open a transaction that reads from one snapshot."""
     options: dict[str, Any] = {_READ_ONLY: True}
     if engine.dialect.name == "postgresql":
         options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -124,18 +123,26 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def read_database_id(connection: Connection) -> str | None:
+    """Return the id of the database, or None if its row was removed.
+
+    It was created with the schema: another database at the same URL has another id.
+    """
+    return connection.execute(select(identity.c.database_id)).scalar()
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  a DB-API connection
-    # Python's sqlite3 would open transactions by itself, and too late: _begin_sqlite does it instead.
+    # Python's sqlite3 would open transactions implicitly, and too late: _begin_sqlite does it instead.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys=ON")
-    # A commit is on the disk when it returns: an upload that was answered with 202 outlives a power cut.
+    # A commit is on disk when it returns: an upload that was answered with 202 survives a power failure.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A deferred transaction that comes to write later can fail at once with SQLITE_BUSY, whatever the timeout.
+    # A deferred transaction that writes later can fail immediately with SQLITE_BUSY, whatever the timeout.
     read_only = connection.get_execution_options().get(_READ_ONLY, False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
@@ -145,12 +152,12 @@ def _migrate(engine: Engine) -> None:
         _use_write_ahead_log(engine)
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            # Several processes start at once: one migrates, the others wait and then find nothing to do.
+            # Several processes start together: one migrates, the others wait and then find nothing to do.
             connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         if _schema_of(connection) == SCHEMA:
             return
-        # Not before it is needed: alembic and what it brings along take 12 MB of memory.
+        # Imported only if needed: alembic and its dependencies take 12 MB of memory.
         from alembic import command
         from alembic.config import Config
 
@@ -161,14 +168,14 @@ def _migrate(engine: Engine) -> None:
 
 
 def _schema_of(connection: Connection) -> str | None:
-    """Return the revision that alembic has noted; None: there are no tables yet."""
+    """Return the revision that alembic has stored, or None if there are no tables yet."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _use_write_ahead_log(engine: Engine) -> None:
-    # The switch needs the database for itself and does not wait for it as other statements do.
+    # The switch needs exclusive access and does not wait for it as other statements do.
     deadline = time.monotonic() + _BUSY_TIMEOUT_S
     connection = engine.raw_connection()
     try:
@@ -182,7 +189,7 @@ def _use_write_ahead_log(engine: Engine) -> None:
                 continue
             if mode is not None and mode[0] not in {"wal", "memory"}:
                 raise ManifestUnavailableError(
-                    f"SQLite keeps journal_mode={mode[0]}: its file must lie on a local disk"
+                    f"SQLite refuses journal_mode=WAL (it stays {mode[0]}): its file must be on a local disk"
                 )
             return
     finally:
@@ -190,13 +197,13 @@ def _use_write_ahead_log(engine: Engine) -> None:
 
 
 def _make_private(database: Path) -> None:
-    """Let nobody else read the database: what it holds came from clients. SQLite gives its log the same rights."""
+    """Make the database readable by its owner alone, as it has clients' data. SQLite gives its log the same mode."""
     database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # The file is never opened where it exists: closing it would drop the locks that SQLite has on it in this process.
+    # Never open an existing file: closing it would drop the locks that SQLite has on it in this process.
     with suppress(FileExistsError):
         os.close(os.open(database, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     for path in (database, *(database.with_name(f"{database.name}-{part}") for part in ("wal", "shm"))):
-        with suppress(FileNotFoundError, PermissionError):  # it is another user's, who has decided about it
+        with suppress(FileNotFoundError, PermissionError):  # the file belongs to another user, who chose its mode
             if path.stat().st_mode & 0o077:
                 path.chmod(0o600)
 

@@ -1,48 +1,55 @@
-"""Leases: rows that let one worker of several do a job, for a time."""
+"""Leases: rows that give one of several workers the exclusive right to a task, for a limited time."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, and_, delete, insert, select, update
+from sqlalchemy import Column, ColumnElement, Engine, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from uploader.store.engine import reading, writing
 from uploader.store.tables import leases
-from uploader.store.timestamps import is_over
+
+CLOCK_SLACK = timedelta(seconds=5)
+"""How far ahead of this process's clock another's may be."""
 
 
-class LeaseTable:
-    """Leases in a table. The clocks of workers that share one must agree to within seconds."""
+class LeaseStore:
+    """Leases by name. The clocks of the workers that share one must agree to within seconds."""
 
     def __init__(self, engine: Engine) -> None:
-        self._leases_engine = engine
+        self._engine = engine
 
-    def take_lease(self, name: str, *, owner: str, lease_for: timedelta, now: datetime) -> bool:
-        """Take or prolong a lease; False where another owner holds it.
+    def take(self, name: str, *, owner: str, lease_for: timedelta, now: datetime) -> bool:
+        """Take or extend a lease; return False if another owner holds it.
 
-        One that ends later than a lease that is taken now is void: the clock has been put back.
+        A lease that ends later than a new one would is void: the clock was set back since it was taken.
         """
         values = {"owner": owner, "until": now + lease_for}
         query = select(
-            leases.c.owner, leases.c.until, is_over(leases.c.until, now=now, length=lease_for).label("over")
+            leases.c.owner, leases.c.until, has_expired(leases.c.until, now=now, length=lease_for).label("expired")
         ).where(leases.c.name == name)
-        with reading(self._leases_engine) as connection:
+        with reading(self._engine) as connection:
             found = connection.execute(query).one_or_none()
-        if found is not None and found.owner != owner and not found.over:
+        if found is not None and found.owner != owner and not found.expired:
             return False
         try:
-            with writing(self._leases_engine) as connection:
+            with writing(self._engine) as connection:
                 if found is None:
                     connection.execute(insert(leases), {"name": name, **values})
                     return True
-                # As it was read: where another was faster, its row is a new one, and no row matches.
+                # As it was read: no row matches if another worker was faster.
                 unchanged = and_(leases.c.name == name, leases.c.owner == found.owner, leases.c.until == found.until)
                 return connection.execute(update(leases).where(unchanged).values(values)).rowcount > 0
         except IntegrityError:
-            return False  # another was faster
+            return False  # another worker was faster
 
-    def drop_lease(self, name: str, *, owner: str) -> None:
-        """Give a lease back, if it is ours."""
-        with writing(self._leases_engine) as connection:
+    def release(self, name: str, *, owner: str) -> None:
+        """Release a lease if ``owner`` holds it."""
+        with writing(self._engine) as connection:
             connection.execute(delete(leases).where(leases.c.name == name, leases.c.owner == owner))
+
+
+def has_expired(until: Column[datetime], *, now: datetime, length: timedelta) -> ColumnElement[bool]:
+    """Return whether a claim or lease has expired, or ends later than one that is taken now could."""
+    return or_(until <= now, until > now + length + CLOCK_SLACK)

@@ -1,9 +1,10 @@
-"""Records to rows and back."""
+"""Conversion between records and database rows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, Row
 
@@ -12,18 +13,21 @@ from uploader.domain.cutting import ChunkType
 from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.store.tables import chunks, uploads
 
+_Id = TypeVar("_Id", int, str)
+_IDS_AT_ONCE = 500
+"""Ids in one statement; SQLite has a limit, and PostgreSQL plans better below it."""
 OVERVIEW_COLUMNS: list[Column[Any]] = [uploads.c[field.name] for field in fields(UploadOverview)]
 UPLOAD_COLUMNS: list[Column[Any]] = [uploads.c[field.name] for field in fields(UploadRecord)]
 CHUNK_COLUMNS: list[Column[Any]] = [chunks.c[field.name] for field in fields(ChunkRecord)]
 
 
 def upload_of(row: Row[Any]) -> UploadRecord:
-    """Return the upload that ``row`` of :data:`UPLOAD_COLUMNS` holds."""
+    """Return the upload of a ``row`` of :data:`UPLOAD_COLUMNS`."""
     return UploadRecord(**_typed(row))
 
 
 def overview_of(row: Row[Any]) -> UploadOverview:
-    """Return the overview that ``row`` of :data:`OVERVIEW_COLUMNS` holds."""
+    """Return the overview of a ``row`` of :data:`OVERVIEW_COLUMNS`."""
     return UploadOverview(**_typed(row))
 
 
@@ -33,13 +37,13 @@ def _typed(row: Row[Any]) -> dict[str, Any]:
 
 
 def chunk_of(row: Row[Any]) -> ChunkRecord:
-    """Return the chunk that ``row`` of :data:`CHUNK_COLUMNS` holds."""
+    """Return the chunk of a ``row`` of :data:`CHUNK_COLUMNS`."""
     values = dict(row._mapping)
     return ChunkRecord(**{**values, "state": ChunkState(values["state"])})
 
 
 def values_of(record: UploadOverview | ChunkRecord) -> dict[str, Any]:
-    """Return what to write for ``record``."""
+    """Return the columns of ``record`` with their values."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     values["state"] = record.state.value
     if isinstance(record, UploadOverview):
@@ -51,3 +55,8 @@ def changes(old: UploadOverview | ChunkRecord, new: UploadOverview | ChunkRecord
     """Return the columns that differ, with their new values."""
     before, after = values_of(old), values_of(new)
     return {name: value for name, value in after.items() if before[name] != value}
+
+
+def id_batches(ids: Sequence[_Id]) -> list[Sequence[_Id]]:
+    """Split ``ids`` into groups that fit one statement."""
+    return [ids[start : start + _IDS_AT_ONCE] for start in range(0, len(ids), _IDS_AT_ONCE)]

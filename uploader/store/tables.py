@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy knows them; the migrations bring a database to this."""
+"""The database schema; the migrations must produce the same."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 SCHEMA = "0001"
-"""The newest revision of ``migrations/versions``: a database that has it needs no migration."""
+"""The newest revision in ``migrations/versions``. A database at this revision needs no migration."""
 
 metadata = MetaData(
     naming_convention={
@@ -34,21 +34,21 @@ metadata = MetaData(
 )
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """An aware datetime in UTC, on databases with time zones (PostgreSQL) and without (SQLite)."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Hand ``value`` to the database in UTC."""
+        """Convert ``value`` to UTC for the database."""
         if value is None:
             return None
         in_utc = value.astimezone(UTC)
         return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  as in the base
-        """Return what the database holds as an aware datetime in UTC."""
+        """Return the stored value as an aware datetime in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -78,15 +78,15 @@ uploads = Table(
     Column("row_count", BigInteger, nullable=False),
     Column("total_chunks", Integer, nullable=False),
     Column("bucket", String(63), nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("chunked_at", Moment, nullable=False),
-    Column("announced_at", Moment),
-    Column("landed_at", Moment),
-    Column("aborted_at", Moment),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("chunked_at", UtcDateTime, nullable=False),
+    Column("announced_at", UtcDateTime),
+    Column("landed_at", UtcDateTime),
+    Column("aborted_at", UtcDateTime),
     Column("error", Text),
     Column("traceparent", String(55)),
     Column("claim_owner", String(255)),
-    Column("claimed_until", Moment),
+    Column("claimed_until", UtcDateTime),
     CheckConstraint("total_chunks >= 1", name="has_chunks"),
     Index("ix_uploads_created_at", "created_at", "upload_id"),
     Index("ix_uploads_dataset_name", "dataset_name", "created_at", unique=True),
@@ -107,10 +107,10 @@ chunks = Table(
     Column("byte_start", BigInteger, nullable=False),
     Column("byte_end", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("announced_at", Moment),
-    Column("relayed_at", Moment),
-    Column("landed_at", Moment),
-    Column("cleaned_at", Moment),
+    Column("announced_at", UtcDateTime),
+    Column("relayed_at", UtcDateTime),
+    Column("landed_at", UtcDateTime),
+    Column("cleaned_at", UtcDateTime),
     Column("error", Text),
     Column("evidence", JSON, nullable=False),
     CheckConstraint("chunk_id >= 1", name="counted_from_1"),
@@ -123,7 +123,7 @@ replicas = Table(
     Column("name", String(128), primary_key=True),
     Column("disk_id", String(32), nullable=False),
     Column("base_url", Text),
-    Column("seen_at", Moment),
+    Column("seen_at", UtcDateTime),
 )
 
 leases = Table(
@@ -131,7 +131,7 @@ leases = Table(
     metadata,
     Column("name", String(255), primary_key=True),
     Column("owner", String(255), nullable=False),
-    Column("until", Moment, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
 )
 
 identity = Table("identity", metadata, Column("database_id", String(32), primary_key=True))

@@ -8,10 +8,9 @@ import re
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-from typing import Protocol
 
 from uploader.disk.manifest_file import dump_manifest
+from uploader.disk.staging_directory import StagingDirectory
 from uploader.domain.cutting import CutOptions, CutResult
 from uploader.domain.records import ChunkRecord, UploadRecord, new_upload
 from uploader.domain.replica_identity import ReplicaIdentity
@@ -25,7 +24,8 @@ from uploader.errors import (
 from uploader.runtime.blocking_pool import BlockingPool
 from uploader.runtime.clock import Clock
 from uploader.runtime.logging import UploadLog
-from uploader.store.protocol import Claim, Store
+from uploader.store.claims import Claim
+from uploader.store.store import Store
 from uploader.uploads.outbox import CLAIM_FOR, Outbox
 from uploader.uploads.schemas import UploadAccepted
 
@@ -35,22 +35,6 @@ _MAY_EXIST = (
     "it in GET /uploads"
 )
 _log = logging.getLogger(__name__)
-
-
-class Receiving(Protocol):
-    """The directory of an upload that has been received, under the lock of this process."""
-
-    async def commit(self, manifest: bytes) -> Path:
-        """Write the manifest file and rename the directory to its final place, durably; the lock stays."""
-
-    async def release(self) -> None:
-        """Give up the lock: the manifest now says whose it is."""
-
-    async def abandon_lock(self) -> None:
-        """Give up the lock and leave its file: nobody knows whether there is a manifest."""
-
-    async def discard(self) -> None:
-        """Remove it, wherever it is, and give up the lock."""
 
 
 class Acceptance:
@@ -86,7 +70,7 @@ class Acceptance:
         upload_id: str,
         options: CutOptions,
         result: CutResult,
-        receiving: Receiving,
+        directory: StagingDirectory,
         idempotency_key: str | None = None,
         *,
         created_at: datetime | None = None,
@@ -120,7 +104,7 @@ class Acceptance:
         )
         # In a task that runs to its end: a request that is cancelled half-way (shutdown) must not leave a manifest
         # without files, and the directory is the task's until it is done.
-        task = asyncio.create_task(self._accept(upload, chunks, receiving))
+        task = asyncio.create_task(self._accept(upload, chunks, directory))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -129,28 +113,32 @@ class Acceptance:
                     await asyncio.wait({task})
             raise
 
-    async def _accept(self, upload: UploadRecord, chunks: list[ChunkRecord], receiving: Receiving) -> UploadAccepted:
+    async def _accept(
+        self, upload: UploadRecord, chunks: list[ChunkRecord], directory: StagingDirectory
+    ) -> UploadAccepted:
         claim = Claim.new(upload.upload_id)
         try:
-            await receiving.commit(await asyncio.to_thread(dump_manifest, upload, chunks))
-            first = await self._threads.run(self._store.create, upload, chunks, claim=claim, claim_for=CLAIM_FOR)
+            await directory.commit(await asyncio.to_thread(dump_manifest, upload, chunks))
+            first = await self._threads.run(
+                self._store.uploads.create, upload, chunks, claim=claim, claim_for=CLAIM_FOR
+            )
         except (DatabaseFullError, ManifestLostError):
-            await receiving.discard()  # not stored, without a doubt
+            await directory.discard()  # not stored, without a doubt
             raise
         except ManifestUnavailableError as error:
             # The database may have committed and not been able to say so: the cleaner sees which, and acts.
-            await receiving.abandon_lock()
+            await directory.abandon_lock()
             raise ManifestUnavailableError(f"{error.detail}; {_MAY_EXIST}", **error.extra) from error
         except BaseException:
-            await receiving.discard()
+            await directory.discard()
             raise
         if first is not None:
-            await receiving.discard()
+            await directory.discard()
             return self._replay(first, upload)
         # From here on nothing may fail the request: the client would send again, and the data would arrive twice.
         log = UploadLog(_log, upload.upload_id)
         try:
-            await receiving.release()
+            await directory.release()
         except OSError:
             log.exception("Its lock file could not be removed; the cleaner will try again")
         try:
@@ -164,7 +152,7 @@ class Acceptance:
         log.info("Accepted: dataset %s, %d chunks, %d rows", upload.dataset_name, upload.total_chunks, upload.row_count)
         self._outbox.announce_now(upload, claim)
         return UploadAccepted.of(
-            self._store.find(upload.upload_id) or upload, base_url=self._replica.base_url, replayed=False
+            self._store.uploads.find(upload.upload_id) or upload, base_url=self._replica.base_url, replayed=False
         )
 
     def _replay(self, first: UploadRecord, second: UploadRecord) -> UploadAccepted:

@@ -22,7 +22,7 @@ from uploader.domain.transitions import cleaned
 from uploader.errors import DatabaseFullError, ManifestUnavailableError, UploadGoneError
 from uploader.runtime.clock import Clock
 from uploader.runtime.logging import UploadLog
-from uploader.store.protocol import Store
+from uploader.store.store import Store
 
 LEASE_FOR = timedelta(seconds=60)
 _CHUNKS_AT_ONCE = 100
@@ -75,7 +75,7 @@ class Cleaner:
         return True
 
     def _take_lease(self) -> bool:
-        return self._store.take_lease(self._lease, owner=self._replica.worker, lease_for=LEASE_FOR, now=self._clock())
+        return self._store.leases.take(self._lease, owner=self._replica.worker, lease_for=LEASE_FOR, now=self._clock())
 
     def _clean_all(self) -> None:
         self.sweep()
@@ -90,7 +90,7 @@ class Cleaner:
         """
         self._files.remove_abandoned()
         if not self._ballast.remove():
-            chunks = self._store.landed(replica=self._replica.name, before=None, limit=_CHUNKS_AT_ONCE)
+            chunks = self._store.backlog.landed(replica=self._replica.name, before=None, limit=_CHUNKS_AT_ONCE)
             _log.warning("The disk is full to the last byte: the files of %d landed chunks go", len(chunks))
             for upload_id, group in _by_upload(chunks):
                 self._files.remove_chunks(upload_id, group)
@@ -100,7 +100,7 @@ class Cleaner:
 
     def stop(self) -> None:
         """Leave the work to others at once."""
-        self._store.drop_lease(self._lease, owner=self._replica.worker)
+        self._store.leases.release(self._lease, owner=self._replica.worker)
 
     def sweep(self) -> None:
         """Remove what crashes left: half-received files, directories without a manifest or of deleted uploads."""
@@ -108,7 +108,7 @@ class Cleaner:
             UploadLog(_log, upload_id).info("Removed what had been received of it when its process ended")
         # In this order: a directory given up by its process has its manifest committed, or soon, or never will.
         abandoned = [upload_id for upload_id in self._files.upload_ids() if self._files.is_abandoned(upload_id)]
-        known = self._store.find_many(abandoned)
+        known = self._store.uploads.find_many(abandoned)
         for upload_id in abandoned:
             upload = known.get(upload_id)
             if upload is None:
@@ -125,7 +125,7 @@ class Cleaner:
         present = set(self._files.upload_ids())
         self._known &= present
         unlocked = [each for each in present - self._known if self._files.lock_age_s(each) is None]
-        known = self._store.find_many(unlocked)
+        known = self._store.uploads.find_many(unlocked)
         self._known |= known.keys()
         for upload_id in unlocked:
             if upload_id not in known:
@@ -161,14 +161,14 @@ class Cleaner:
 
     def _clean_old(self) -> None:
         now = self._clock()
-        self._store.void_future_moments(replica=self._replica.name, now=now)
+        self._store.backlog.reset_future_timestamps(replica=self._replica.name, now=now)
         before = now - self._after
-        while chunks := self._store.landed(replica=self._replica.name, before=before, limit=_CHUNKS_AT_ONCE):
+        while chunks := self._store.backlog.landed(replica=self._replica.name, before=before, limit=_CHUNKS_AT_ONCE):
             self._clean(chunks)
 
     def _clean_for_room(self) -> None:
         while (free := self._files.free_bytes()) < self._low_disk_bytes:
-            chunks = self._store.landed(replica=self._replica.name, before=None, limit=_CHUNKS_AT_ONCE_LOW)
+            chunks = self._store.backlog.landed(replica=self._replica.name, before=None, limit=_CHUNKS_AT_ONCE_LOW)
             if not chunks:
                 _log.warning("The disk is low (%d MB free) and no landed chunk is left to remove", free // BYTES_PER_MB)
                 return
@@ -183,7 +183,7 @@ class Cleaner:
         self._files.remove_chunks(upload_id, chunks)
         try:
             ids = [chunk.chunk_id for chunk in chunks]
-            upload, _ = self._store.edit_chunks(upload_id, ids, partial(cleaned, at=at), at=at)
+            upload, _ = self._store.chunks.edit(upload_id, ids, partial(cleaned, at=at), at=at)
         except UploadGoneError:
             return  # deleted meanwhile: its directory goes as a whole
         log = UploadLog(_log, upload_id)

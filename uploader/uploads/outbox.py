@@ -25,7 +25,8 @@ from uploader.errors import PublishError, UploadGoneError
 from uploader.kafka.publisher import Outcome, Publisher
 from uploader.runtime.clock import Clock
 from uploader.runtime.logging import UploadLog
-from uploader.store.protocol import Claim, Store
+from uploader.store.claims import Claim
+from uploader.store.store import Store
 
 CLAIM_FOR = timedelta(seconds=20)
 """Longer than a publish may take: twice its deadline, so that a live claim is never lost."""
@@ -76,7 +77,7 @@ class Outbox:
                 break
             self._pause(pause_s)
         UploadLog(_log, upload.upload_id).warning("Not announced yet, the outbox goes on: %s", failure)
-        self._store.release_claim(claim, until=self._clock())
+        self._store.claims.release(claim, until=self._clock())
 
     def announce_once_more(self, upload: UploadOverview, chunk: ChunkRecord) -> None:
         """Send the message of one chunk, whatever its state, and leave that as it is.
@@ -84,7 +85,7 @@ class Outbox:
         Raises:
             PublishError: Kafka does not take it; nobody tries again.
         """
-        in_full = self._store.find(upload.upload_id)
+        in_full = self._store.uploads.find(upload.upload_id)
         assert in_full is not None  # noqa: S101  rows are never deleted
         message = message_of(in_full, chunk, base_url=self._replica.base_url, published_at=self._clock())
         outcome = self._publish(upload, [message], timeout_s=_IN_REQUEST_S)
@@ -96,26 +97,26 @@ class Outbox:
         """Announce all that waits; return False where Kafka does not take it, so that one comes back later."""
         while True:
             owner = uuid.uuid4().hex
-            claim = self._store.claim_unannounced(
+            claim = self._store.claims.claim_next(
                 replica=self._replica.name, owner=owner, claim_for=CLAIM_FOR, now=self._clock()
             )
             if claim is None:
                 return True
-            upload = self._store.find(claim.upload_id)
+            upload = self._store.uploads.find(claim.upload_id)
             assert upload is not None  # noqa: S101  rows are never deleted, and this one was just claimed
             failure = self._announce(upload, claim, timeout_s=_PUBLISH_TIMEOUT_S)
             if failure is not None:
                 # Later than the others that wait: one upload that Kafka does not take must not hold them up.
-                self._store.release_claim(claim, until=self._clock() + _RETRY_AFTER)
+                self._store.claims.release(claim, until=self._clock() + _RETRY_AFTER)
                 UploadLog(_log, upload.upload_id).warning("Not announced, will be tried again: %s", failure)
                 return False
 
     def _announce(self, upload: UploadRecord, claim: Claim, *, timeout_s: float) -> str | None:
         """Announce what is left of ``upload``; return why that did not succeed."""
-        while chunks := self._store.unannounced(upload.upload_id, limit=_batch_size(upload)):
+        while chunks := self._store.claims.unannounced(upload.upload_id, limit=_batch_size(upload)):
             now = self._clock()
             # Before the first messages too: the commit that made the claim may have waited longer than it holds.
-            if not self._store.renew_claim(claim, claim_for=CLAIM_FOR, now=now):
+            if not self._store.claims.renew(claim, claim_for=CLAIM_FOR, now=now):
                 return None  # this took so long that another worker has taken over
             messages = messages_of(upload, chunks, base_url=self._replica.base_url, published_at=now)
             outcome = self._publish(upload, messages, timeout_s=timeout_s)
@@ -150,7 +151,7 @@ class Outbox:
             return announced(chunk, at=published_at)
 
         try:
-            self._store.edit_chunks(upload.upload_id, told, edit, at=at)
+            self._store.chunks.edit(upload.upload_id, told, edit, at=at)
         except UploadGoneError:
             log.info("Deleted while it was announced; downloads answer 410")
             return

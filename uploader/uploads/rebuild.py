@@ -20,7 +20,8 @@ from uploader.domain.records import ChunkRecord, UploadRecord
 from uploader.domain.transitions import SAFE_IN_BUCKET, found_cleaned, lost, summarised
 from uploader.errors import TimestampCollisionError, UploadGoneError
 from uploader.runtime.clock import Clock
-from uploader.store.protocol import Restored, Store
+from uploader.store.store import Store
+from uploader.store.uploads import RestoreOutcome
 
 
 class Outcome(StrEnum):
@@ -73,14 +74,14 @@ class Rebuild:
             found = read_manifest(self._files.root / upload_id)
             if found is None:
                 return self._known_without_manifest(upload_id)
-            if upload_id in self._store.find_many([upload_id]):
+            if upload_id in self._store.uploads.find_many([upload_id]):
                 return self._repair(found)
             return self._store_anew(found)
         except (ManifestFileError, TimestampCollisionError) as error:
             return Finding(upload_id=upload_id, outcome=Outcome.UNREADABLE, chunks={}, notes=[str(error)])
 
     def _known_without_manifest(self, upload_id: str) -> Finding:
-        if upload_id in self._store.find_many([upload_id]):
+        if upload_id in self._store.uploads.find_many([upload_id]):
             return Finding(upload_id=upload_id, outcome=Outcome.KNOWN, chunks={}, notes=[])
         note = "no manifest lies beside its files: move the directory away"
         return Finding(upload_id=upload_id, outcome=Outcome.NO_MANIFEST, chunks={}, notes=[note])
@@ -92,10 +93,10 @@ class Rebuild:
         upload = replace(_summarised(found.upload, chunks, counts, at=at), replica=self._replica)
         notes = [f"chunk {chunk.chunk_id}: {chunk.error}" for chunk in chunks if chunk.error is not None]
         if not self._dry_run:
-            restored = self._store.restore(upload, chunks)
-            if restored is Restored.KNOWN:
+            restored = self._store.uploads.restore(upload, chunks)
+            if restored is RestoreOutcome.KNOWN:
                 return Finding(upload_id=upload.upload_id, outcome=Outcome.KNOWN, chunks=counts, notes=[])
-            if restored is Restored.WITHOUT_KEY:
+            if restored is RestoreOutcome.WITHOUT_KEY:
                 notes.append("its Idempotency-Key belongs to another upload now")
             # It stays locked where its process died around the commit; the manifest says now whose the files are.
             self._files.remove_lock(upload.upload_id)
@@ -111,12 +112,12 @@ class Rebuild:
         """Tell an older copy of the database what was cleaned since: those chunks have landed."""
         upload_id = found.upload.upload_id
         gone = [chunk.chunk_id for chunk in found.chunks if self._files.was_cleaned(chunk)]
-        _, chunks = self._store.read(upload_id)
+        _, chunks = self._store.chunks.read(upload_id)
         unaware = [each.chunk_id for each in chunks if each.chunk_id in gone and each.state not in SAFE_IN_BUCKET]
         if unaware and not self._dry_run:
             at = self._clock()
             try:
-                _, chunks = self._store.edit_chunks(upload_id, unaware, partial(found_cleaned, at=at), at=at)
+                _, chunks = self._store.chunks.edit(upload_id, unaware, partial(found_cleaned, at=at), at=at)
             except UploadGoneError:
                 unaware = []
         notes = [f"chunk {chunk_id}: had landed and was cleaned" for chunk_id in unaware]

@@ -15,7 +15,7 @@ from uploader.domain.transitions import WHAT_TO_DO, failed, is_overdue, renewed
 from uploader.errors import UploadGoneError
 from uploader.runtime.clock import Clock
 from uploader.runtime.logging import UploadLog
-from uploader.store.protocol import Store
+from uploader.store.store import Store
 
 LEASE_FOR = timedelta(seconds=60)
 _CHUNKS_AT_ONCE = 1_000
@@ -36,13 +36,13 @@ class Reconciler:
     def run_pass(self) -> bool:
         """Treat all overdue chunks, unless another worker does; the outbox then announces them."""
         now = self._clock()
-        if not self._store.take_lease(self._lease, owner=self._replica.worker, lease_for=LEASE_FOR, now=now):
+        if not self._store.leases.take(self._lease, owner=self._replica.worker, lease_for=LEASE_FOR, now=now):
             return True
-        voided = self._store.void_future_moments(replica=self._replica.name, now=now)
+        voided = self._store.backlog.reset_future_timestamps(replica=self._replica.name, now=now)
         if voided:
             _log.warning("The clock was put back: %d moments of chunks lay in the future, and count as now", voided)
         before = now - self._after
-        while overdue := self._store.overdue(
+        while overdue := self._store.backlog.overdue(
             replica=self._replica.name, before=before, reannounce_limit=self._limit, limit=_CHUNKS_AT_ONCE
         ):
             for upload_id, chunk_ids in overdue.items():
@@ -51,7 +51,7 @@ class Reconciler:
 
     def stop(self) -> None:
         """Leave the work to others at once."""
-        self._store.drop_lease(self._lease, owner=self._replica.worker)
+        self._store.leases.release(self._lease, owner=self._replica.worker)
 
     def _treat(self, upload_id: str, chunk_ids: list[int], *, before: datetime) -> None:
         log = UploadLog(_log, upload_id)
@@ -64,7 +64,7 @@ class Reconciler:
             return renewed(chunk, by_hand=False)
 
         try:
-            upload, chunks = self._store.edit_chunks(upload_id, chunk_ids, edit, at=self._clock())
+            upload, chunks = self._store.chunks.edit(upload_id, chunk_ids, edit, at=self._clock())
         except UploadGoneError:
             return
         for chunk in chunks:

@@ -15,7 +15,7 @@ from uploader.domain.transitions import SAFE_IN_BUCKET, found_cleaned, lost
 from uploader.errors import DatabaseFullError, ManifestLostError, UploadGoneError
 from uploader.runtime.clock import Clock
 from uploader.runtime.logging import UploadLog
-from uploader.store.protocol import Store
+from uploader.store.store import Store
 from uploader.uploads.cleaner import Cleaner
 
 _log = logging.getLogger(__name__)
@@ -45,10 +45,10 @@ def recover(*, store: Store, files: ChunkFiles, cleaner: Cleaner, replica: str, 
 
 
 def _adopt_and_look(*, store: Store, files: ChunkFiles, replica: str, clock: Clock) -> None:
-    for upload_id in store.adopt(files.upload_ids(), replica=replica):
+    for upload_id in store.replicas.adopt(files.upload_ids(), replica=replica):
         # The files lie on this disk, so this replica serves them, whatever its name was.
         UploadLog(_log, upload_id).warning("Taken over by replica %s, on whose disk its files lie", replica)
-    for upload in store.unlanded(replica=replica):
+    for upload in store.backlog.unlanded(replica=replica):
         _fail_lost_chunks(upload.upload_id, store=store, files=files, clock=clock)
 
 
@@ -59,11 +59,11 @@ def check_disk(*, store: Store, files: ChunkFiles, replica: str) -> None:
         SettingsError: it is another one: a name that two replicas have, or a volume that is not mounted.
     """
     # In this order: where the row is there, the file was there before it, whatever other workers do.
-    expected = store.find_disk(replica)
+    expected = store.replicas.find_disk(replica)
     found = files.disk_id()
     if expected is None:
         found = found or files.assign_disk_id()
-        expected = store.assign_disk(replica, found)
+        expected = store.replicas.assign_disk(replica, found)
     if found != expected:
         raise SettingsError(
             f"TEMP_DIR: {files.root} is not replica {replica}'s: its {DISK_ID_FILE} says {found or 'nothing'}. "
@@ -74,14 +74,14 @@ def check_disk(*, store: Store, files: ChunkFiles, replica: str) -> None:
 
 def _fail_lost_chunks(upload_id: str, *, store: Store, files: ChunkFiles, clock: Clock) -> None:
     done = SAFE_IN_BUCKET | {ChunkState.FAILED}
-    upload, chunks = store.read(upload_id)
+    upload, chunks = store.chunks.read(upload_id)
     faults = {
         chunk.chunk_id: fault for chunk in chunks if chunk.state not in done and (fault := files.find_fault(chunk))
     }
     if not faults:
         return
     try:
-        _, after = store.edit_chunks(upload_id, list(faults), partial(_lose, files=files, at=clock()), at=clock())
+        _, after = store.chunks.edit(upload_id, list(faults), partial(_lose, files=files, at=clock()), at=clock())
     except UploadGoneError:
         return  # deleted meanwhile: nobody misses the files
     for chunk in after:

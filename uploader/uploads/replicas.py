@@ -9,7 +9,7 @@ from uploader.domain.records import UploadOverview
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import ChunkOnOtherReplicaError, ChunkRedirectedError, ReplicaUnavailableError
 from uploader.runtime.clock import Clock
-from uploader.store.protocol import Store
+from uploader.store.store import Store
 
 AWAY_AFTER = timedelta(seconds=20)
 """Four check-ins that did not come; the clocks of the replicas must agree to within less."""
@@ -26,7 +26,7 @@ class Replicas:
 
     def check_in(self) -> bool:
         """Tell the others that this replica lives, and its address, which may be another than before its restart."""
-        self._store.check_in(self._replica.name, base_url=self._replica.base_url, at=self._clock())
+        self._store.replicas.check_in(self._replica.name, base_url=self._replica.base_url, at=self._clock())
         return True
 
     def elsewhere(
@@ -39,7 +39,7 @@ class Replicas:
         """
         chunk = f"chunk {chunk_id} of upload {upload.upload_id}"
         place = f"{chunk} is stored on replica {upload.replica}, not on {self._replica.name}"
-        found = self._store.find_replica(upload.replica)
+        found = self._store.replicas.find(upload.replica)
         if found is None or found.base_url is None or found.seen_at is None:
             why = f"{upload.replica} has told nobody its address yet; use the one in the chunk's message"
             return ChunkOnOtherReplicaError(f"{place}; {why}", replica=upload.replica)

@@ -19,7 +19,8 @@ from uploader.domain.transitions import ON_THEIR_WAY, SAFE_IN_BUCKET, landed, lo
 from uploader.errors import ChunkGoneError, DatabaseFullError, InvalidFieldError, UploadGoneError
 from uploader.runtime.clock import Clock
 from uploader.runtime.logging import UploadLog
-from uploader.store.protocol import Page, Store
+from uploader.store.store import Store
+from uploader.store.uploads import UploadQuery
 from uploader.uploads.cursors import read_cursor, write_cursor
 from uploader.uploads.held_chunk import HeldChunk
 from uploader.uploads.outbox import Outbox
@@ -70,7 +71,7 @@ class UploadService:
         Raises:
             UploadNotFoundError: there is none of this id.
         """
-        return self._status(*self._store.read(upload_id))
+        return self._status(*self._store.chunks.read(upload_id))
 
     def manifest(self, upload_id: str) -> Manifest:
         """Return the manifest of an upload.
@@ -79,9 +80,9 @@ class UploadService:
             UploadNotFoundError: there is none of this id.
             UploadGoneError: it was deleted.
         """
-        overview, chunks = self._store.read(upload_id)
+        overview, chunks = self._store.chunks.read(upload_id)
         _check_not_deleted(overview)
-        upload = self._store.find(upload_id)
+        upload = self._store.uploads.find(upload_id)
         assert upload is not None  # noqa: S101  rows are never deleted, and what a manifest holds never changes
         return manifest_of(upload, chunks)
 
@@ -94,14 +95,16 @@ class UploadService:
             InvalidFieldError: the cursor is not one that a page gave out.
         """
         after = None if cursor is None else read_cursor(cursor)
-        found = self._store.list_uploads(Page(limit=limit + 1, after=after, dataset_name=dataset_name, state=state))
+        found = self._store.uploads.list_page(
+            UploadQuery(limit=limit + 1, after=after, dataset_name=dataset_name, state=state)
+        )
         page = found[:limit]
         next_cursor = write_cursor(page[-1][0]) if len(found) > limit else None
         return UploadPage(uploads=[UploadSummary.of(*each) for each in page], next_cursor=next_cursor)
 
     def known_uploads(self, upload_ids: Collection[str]) -> KnownUploads:
         """Return which of the ids belong to uploads, deleted ones included."""
-        return KnownUploads(known=sorted(self._store.find_many(set(upload_ids))))
+        return KnownUploads(known=sorted(self._store.uploads.find_many(set(upload_ids))))
 
     def locate_chunk(
         self, upload_id: str, chunk_id: int, *, redirected_by: str | None = None
@@ -119,7 +122,7 @@ class UploadService:
             ChunkOnOtherReplicaError: so it does, and nothing is known of where that replica can be reached.
             ReplicaUnavailableError: so it does, and that replica is away.
         """
-        upload, chunk = self._store.read_chunk(upload_id, chunk_id)
+        upload, chunk = self._store.chunks.read_one(upload_id, chunk_id)
         _check_not_deleted(upload)
         cleaned_up = chunk.state is ChunkState.CLEANED
         fault = "its file was removed after it had landed" if cleaned_up else self._files.find_fault(chunk)
@@ -162,7 +165,7 @@ class UploadService:
         }[change.state]
         # A landing makes room: its file may go.
         upload, [chunk] = self._ballast.run_or_remove(
-            lambda: self._store.edit_chunks(upload_id, [chunk_id], edit, at=now)
+            lambda: self._store.chunks.edit(upload_id, [chunk_id], edit, at=now)
         )
         self._log_change(upload, chunk)
         if change.state is ChunkState.LANDED and chunk.landed_at == now and chunk.announced_at is not None:
@@ -180,7 +183,7 @@ class UploadService:
             UploadGoneError: it was deleted.
             PublishError: all has landed, and Kafka does not take the message.
         """
-        replica = self._store.read(upload_id)[0].replica
+        replica = self._store.chunks.read(upload_id)[0].replica
 
         def edit(chunk: ChunkRecord) -> ChunkRecord:
             if chunk.state in SAFE_IN_BUCKET:
@@ -189,7 +192,7 @@ class UploadService:
             fault = self._files.find_fault(chunk) if replica == self._replica.name else None
             return renewed(chunk, by_hand=True) if fault is None else lost(chunk, reason=fault)
 
-        upload, chunks = self._store.edit_chunks(upload_id, None, edit, at=self._clock())
+        upload, chunks = self._store.chunks.edit(upload_id, None, edit, at=self._clock())
         if upload.state is UploadState.LANDED:
             self._outbox.announce_once_more(upload, chunks[0])
             UploadLog(_log, upload_id).info("Asked to announce again: all has landed, chunk 1 goes for the manifest")
@@ -216,12 +219,12 @@ class UploadService:
 
     def _abort(self, upload_id: str, *, force: bool) -> UploadOverview:
         def abort() -> UploadOverview:
-            return self._store.abort(upload_id, force=force, at=self._clock())
+            return self._store.uploads.abort(upload_id, force=force, at=self._clock())
 
         try:
             return self._ballast.run_or_remove(abort)
         except DatabaseFullError:
-            upload, chunks = self._store.read(upload_id)
+            upload, chunks = self._store.chunks.read(upload_id)
             on_their_way = any(chunk.state in ON_THEIR_WAY for chunk in chunks)
             if upload.replica != self._replica.name or (on_their_way and not force):
                 raise

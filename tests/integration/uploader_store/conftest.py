@@ -12,8 +12,8 @@ from tests.support.uploader.postgres import PostgresServer
 from tests.support.uploader.stored_uploads import CLAIM_FOR
 from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.domain.records import UploadRecord
-from uploader.store.protocol import Claim
-from uploader.store.sql import SqlStore, open_store
+from uploader.store.claims import Claim
+from uploader.store.store import Store, open_store
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -25,7 +25,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[SqlStore]:
+def store(url: str) -> Iterator[Store]:
     opened = open_store(url)
     yield opened
     opened.close()
@@ -37,10 +37,10 @@ def clock() -> SettableClock:
 
 
 @pytest.fixture
-def create(store: SqlStore, clock: SettableClock) -> Callable[..., UploadRecord]:
+def create(store: Store, clock: SettableClock) -> Callable[..., UploadRecord]:
     def create(**given: Any) -> UploadRecord:
         upload, chunks = upload_records(at=clock.now, **given)
-        assert store.create(upload, chunks, claim=Claim.new(upload.upload_id), claim_for=CLAIM_FOR) is None
+        assert store.uploads.create(upload, chunks, claim=Claim.new(upload.upload_id), claim_for=CLAIM_FOR) is None
         return upload
 
     return create

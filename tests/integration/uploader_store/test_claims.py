@@ -17,17 +17,17 @@ from tests.support.uploader.uploads import SettableClock
 from uploader.domain.records import UploadRecord
 from uploader.domain.transitions import renewed
 from uploader.store import engine, leases
-from uploader.store.protocol import Claim
-from uploader.store.sql import SqlStore, open_store
+from uploader.store.claims import Claim
+from uploader.store.store import Store, open_store
 
 
 class TestClaims:
-    def claim(self, store: SqlStore, owner: str, clock: SettableClock, replica: str = "replica-0") -> str | None:
-        claim = store.claim_unannounced(replica=replica, owner=owner, claim_for=CLAIM_FOR, now=clock.now)
+    def claim(self, store: Store, owner: str, clock: SettableClock, replica: str = "replica-0") -> str | None:
+        claim = store.claims.claim_next(replica=replica, owner=owner, claim_for=CLAIM_FOR, now=clock.now)
         return None if claim is None else claim.upload_id
 
     def test_a_new_upload_belongs_to_its_request_until_the_claim_runs_out(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
         assert self.claim(store, "a", clock) is None
@@ -36,73 +36,73 @@ class TestClaims:
         assert self.claim(store, "b", clock) is None
 
     def test_the_oldest_comes_first_and_one_whose_time_has_not_come_is_passed_over(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         older = create()
         clock.advance(seconds=1)
         newer = create()
         clock.advance(seconds=30)
-        claim = store.claim_unannounced(replica="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
+        claim = store.claims.claim_next(replica="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
         assert claim is not None
         assert claim.upload_id == older.upload_id
-        store.release_claim(claim, until=clock.now + timedelta(seconds=5))
+        store.claims.release(claim, until=clock.now + timedelta(seconds=5))
         assert self.claim(store, "b", clock) == newer.upload_id
         assert self.claim(store, "b", clock) is None
         clock.advance(seconds=5)
         assert self.claim(store, "b", clock) == older.upload_id
 
     def test_one_that_was_put_off_comes_after_those_that_were_not_tried_yet(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         stuck = create()
         clock.advance(seconds=30)
-        claim = store.claim_unannounced(replica="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
+        claim = store.claims.claim_next(replica="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
         assert claim is not None
         renewed_one = create()
         announce(store, renewed_one, clock=clock)
-        store.edit_chunks(renewed_one.upload_id, None, partial(renewed, by_hand=True), at=clock.now)
+        store.chunks.edit(renewed_one.upload_id, None, partial(renewed, by_hand=True), at=clock.now)
         healthy = create()
-        store.release_claim(claim, until=clock.now + timedelta(seconds=25))
+        store.claims.release(claim, until=clock.now + timedelta(seconds=25))
         clock.advance(minutes=1)
         order = [self.claim(store, owner, clock) for owner in "bcd"]
         assert order == [renewed_one.upload_id, healthy.upload_id, stuck.upload_id]
 
     def test_a_claim_that_another_has_taken_is_not_renewed(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         create()
         clock.advance(seconds=30)
-        claim = store.claim_unannounced(replica="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
+        claim = store.claims.claim_next(replica="replica-0", owner="a", claim_for=CLAIM_FOR, now=clock.now)
         assert claim is not None
-        assert store.renew_claim(claim, claim_for=CLAIM_FOR, now=clock.now)
+        assert store.claims.renew(claim, claim_for=CLAIM_FOR, now=clock.now)
         clock.advance(seconds=20)
         assert self.claim(store, "b", clock) == claim.upload_id
-        assert not store.renew_claim(claim, claim_for=CLAIM_FOR, now=clock.now)
-        store.release_claim(claim, until=clock.now)
+        assert not store.claims.renew(claim, claim_for=CLAIM_FOR, now=clock.now)
+        store.claims.release(claim, until=clock.now)
         assert self.claim(store, "c", clock) is None
 
     def test_claim_from_a_clock_that_was_put_back_since_is_void(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
         clock.advance(hours=-2)
         assert self.claim(store, "a", clock) == upload.upload_id
         assert self.claim(store, "b", clock) is None
         claim = Claim(upload_id=upload.upload_id, owner="a")
-        store.release_claim(claim, until=clock.now + timedelta(seconds=5))
+        store.claims.release(claim, until=clock.now + timedelta(seconds=5))
         assert self.claim(store, "b", clock) is None
         clock.advance(seconds=-60)
         assert self.claim(store, "b", clock) == upload.upload_id
 
     def test_live_claim_of_a_process_that_read_the_clock_a_little_later_is_kept(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         create()
         clock.advance(seconds=-2)
         assert self.claim(store, "a", clock) is None
 
     def test_an_upload_is_claimed_once_by_many_at_a_time(
-        self, url: str, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, url: str, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         created = {create().upload_id for _ in range(4)}
         clock.advance(seconds=30)
@@ -124,7 +124,7 @@ class TestClaims:
             other.close()
 
     def test_what_was_announced_and_what_others_hold_is_left_alone(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         announce(store, create(), clock=clock)
         elsewhere = create(replica="replica-1")
@@ -133,19 +133,19 @@ class TestClaims:
         assert self.claim(store, "a", clock, replica="replica-1") == elsewhere.upload_id
 
     def test_a_renewed_announcement_need_not_wait_for_the_first_claim(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
         announce(store, upload, clock=clock)
-        store.edit_chunks(upload.upload_id, [2], partial(renewed, by_hand=True), at=clock.now)
+        store.chunks.edit(upload.upload_id, [2], partial(renewed, by_hand=True), at=clock.now)
         assert self.claim(store, "a", clock) == upload.upload_id
-        assert [chunk.chunk_id for chunk in store.unannounced(upload.upload_id, limit=10)] == [2]
+        assert [chunk.chunk_id for chunk in store.claims.unannounced(upload.upload_id, limit=10)] == [2]
 
 
 class TestLeases:
-    def test_one_owner_at_a_time(self, store: SqlStore, clock: SettableClock) -> None:
+    def test_one_owner_at_a_time(self, store: Store, clock: SettableClock) -> None:
         def take(owner: str) -> bool:
-            return store.take_lease("clean/replica-0", owner=owner, lease_for=timedelta(seconds=60), now=clock.now)
+            return store.leases.take("clean/replica-0", owner=owner, lease_for=timedelta(seconds=60), now=clock.now)
 
         assert take("a")
         assert not take("b")
@@ -154,14 +154,14 @@ class TestLeases:
         assert not take("b")
         clock.advance(seconds=60)
         assert take("b")
-        store.drop_lease("clean/replica-0", owner="a")
+        store.leases.release("clean/replica-0", owner="a")
         assert not take("a")
-        store.drop_lease("clean/replica-0", owner="b")
+        store.leases.release("clean/replica-0", owner="b")
         assert take("a")
 
-    def test_lease_from_a_clock_that_was_put_back_since_is_void(self, store: SqlStore, clock: SettableClock) -> None:
+    def test_lease_from_a_clock_that_was_put_back_since_is_void(self, store: Store, clock: SettableClock) -> None:
         def take(owner: str) -> bool:
-            return store.take_lease("clean/replica-0", owner=owner, lease_for=timedelta(seconds=60), now=clock.now)
+            return store.leases.take("clean/replica-0", owner=owner, lease_for=timedelta(seconds=60), now=clock.now)
 
         assert take("a")
         clock.advance(hours=-2)
@@ -171,10 +171,10 @@ class TestLeases:
         assert not take("a")
 
     def test_lease_that_another_takes_in_between_is_not_taken_twice(
-        self, store: SqlStore, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
+        self, store: Store, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         lease_for = timedelta(seconds=60)
-        assert store.take_lease("x", owner="old", lease_for=lease_for, now=clock.now)
+        assert store.leases.take("x", owner="old", lease_for=lease_for, now=clock.now)
         clock.advance(minutes=2)
         writing = engine.writing
 
@@ -182,11 +182,11 @@ class TestLeases:
             monkeypatch.setattr(leases, "writing", writing)
             # It waited for the lock for half a minute; by its clock the other's lease is from the future.
             later = clock.now + timedelta(seconds=30)
-            assert store.take_lease("x", owner="faster", lease_for=lease_for, now=later)
+            assert store.leases.take("x", owner="faster", lease_for=lease_for, now=later)
             return writing(database)
 
         monkeypatch.setattr(leases, "writing", late)
-        assert not store.take_lease("x", owner="slower", lease_for=lease_for, now=clock.now)
+        assert not store.leases.take("x", owner="slower", lease_for=lease_for, now=clock.now)
 
     def test_many_at_once_give_one_owner(self, url: str, clock: SettableClock) -> None:
         stores = [open_store(url) for _ in range(6)]
@@ -195,7 +195,7 @@ class TestLeases:
         def take(number: int) -> bool:
             together.wait()
             lease_for = timedelta(seconds=60)
-            return stores[number].take_lease("reconcile", owner=str(number), lease_for=lease_for, now=clock.now)
+            return stores[number].leases.take("reconcile", owner=str(number), lease_for=lease_for, now=clock.now)
 
         with ThreadPoolExecutor(6) as pool:
             assert sum(pool.map(take, range(6))) == 1

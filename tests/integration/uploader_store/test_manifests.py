@@ -18,55 +18,56 @@ from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.domain.records import UploadOverview, UploadRecord
 from uploader.domain.transitions import cleaned, failed, relayed, renewed
 from uploader.errors import ChunkNotFoundError, UploadGoneError, UploadInProgressError, UploadNotFoundError
-from uploader.store.protocol import Claim, Page
-from uploader.store.sql import SqlStore, open_store
+from uploader.store.claims import Claim
+from uploader.store.store import Store, open_store
+from uploader.store.uploads import UploadQuery
 
 
 class TestCreate:
-    def test_what_is_read_is_what_was_stored(self, store: SqlStore, clock: SettableClock) -> None:
+    def test_what_is_read_is_what_was_stored(self, store: Store, clock: SettableClock) -> None:
         upload, chunks = upload_records(at=clock.now, key="key")
         upload = replace(upload, headers=["a\x00b", "ü"], source_bytes=2**40)
         chunks = [replace(chunk, evidence={"etag": "\x00"}, byte_end=2**40) for chunk in chunks]
-        store.create(upload, chunks, claim=Claim.new(upload.upload_id), claim_for=CLAIM_FOR)
-        assert store.read(upload.upload_id) == (upload.overview, chunks)
-        assert store.find(upload.upload_id) == upload
-        assert store.read_chunk(upload.upload_id, 2) == (upload.overview, chunks[1])
+        store.uploads.create(upload, chunks, claim=Claim.new(upload.upload_id), claim_for=CLAIM_FOR)
+        assert store.chunks.read(upload.upload_id) == (upload.overview, chunks)
+        assert store.uploads.find(upload.upload_id) == upload
+        assert store.chunks.read_one(upload.upload_id, 2) == (upload.overview, chunks[1])
 
     def test_the_same_key_gives_the_first_upload_and_stores_nothing(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         first = create(key="key")
         second, chunks = upload_records(at=clock.now, key="key")
-        assert store.create(second, chunks, claim=Claim.new(second.upload_id), claim_for=CLAIM_FOR) == first
-        assert store.find(second.upload_id) is None
+        assert store.uploads.create(second, chunks, claim=Claim.new(second.upload_id), claim_for=CLAIM_FOR) == first
+        assert store.uploads.find(second.upload_id) is None
 
     def test_the_same_key_at_the_same_time_is_decided_once(self, url: str, clock: SettableClock) -> None:
         stores = [open_store(url) for _ in range(4)]
         together = threading.Barrier(4)
 
-        def create(each: SqlStore) -> str:
+        def create(each: Store) -> str:
             upload, chunks = upload_records(at=clock.now, key="key")
             together.wait()
-            first = each.create(upload, chunks, claim=Claim.new(upload.upload_id), claim_for=CLAIM_FOR)
+            first = each.uploads.create(upload, chunks, claim=Claim.new(upload.upload_id), claim_for=CLAIM_FOR)
             return (first or upload).upload_id
 
         with ThreadPoolExecutor(4) as pool:
             winners = set(pool.map(create, stores))
         assert len(winners) == 1
-        assert [upload.upload_id for upload, _ in stores[0].list_uploads(Page(limit=10))] == list(winners)
+        assert [upload.upload_id for upload, _ in stores[0].uploads.list_page(UploadQuery(limit=10))] == list(winners)
         for each in stores:
             each.close()
 
     def test_a_deleted_upload_frees_its_key(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
-        store.abort(create(key="key").upload_id, force=False, at=clock.now)
+        store.uploads.abort(create(key="key").upload_id, force=False, at=clock.now)
         create(key="key")
 
 
 class TestRead:
     def test_column_names_are_read_only_where_they_are_shown(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
         statements: list[str] = []
@@ -75,33 +76,33 @@ class TestRead:
         def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
             statements.append(statement)
 
-        store.list_uploads(Page(limit=10))
-        store.find_many([upload.upload_id])
-        store.unlanded(replica=upload.replica)
-        store.read(upload.upload_id)
-        store.read_chunk(upload.upload_id, 1)
+        store.uploads.list_page(UploadQuery(limit=10))
+        store.uploads.find_many([upload.upload_id])
+        store.backlog.unlanded(replica=upload.replica)
+        store.chunks.read(upload.upload_id)
+        store.chunks.read_one(upload.upload_id, 1)
         clock.advance(minutes=1)
-        assert store.claim_unannounced(replica=upload.replica, owner="a", claim_for=CLAIM_FOR, now=clock.now)
+        assert store.claims.claim_next(replica=upload.replica, owner="a", claim_for=CLAIM_FOR, now=clock.now)
         announce(store, upload, clock=clock)
         land(store, upload, clock=clock)
-        store.abort(upload.upload_id, force=True, at=clock.now)
+        store.uploads.abort(upload.upload_id, force=True, at=clock.now)
         assert len(statements) > 10
         assert [each for each in statements if "headers" in each or "source_filename" in each] == []
-        assert store.find(upload.upload_id)
+        assert store.uploads.find(upload.upload_id)
         assert "headers" in statements[-1]
 
-    def test_unknown_ids_are_named(self, store: SqlStore, create: Callable[..., UploadRecord]) -> None:
+    def test_unknown_ids_are_named(self, store: Store, create: Callable[..., UploadRecord]) -> None:
         upload = create()
         for unknown in ("0" * 32, "nul\x00byte", "../etc"):
             with pytest.raises(UploadNotFoundError):
-                store.read(unknown)
+                store.chunks.read(unknown)
         with pytest.raises(ChunkNotFoundError, match="has no chunk 4"):
-            store.read_chunk(upload.upload_id, 4)
+            store.chunks.read_one(upload.upload_id, 4)
         with pytest.raises(ChunkNotFoundError, match="has no chunk 4"):
-            store.edit_chunks(upload.upload_id, [1, 4], lambda chunk: chunk, at=upload.created_at)
+            store.chunks.edit(upload.upload_id, [1, 4], lambda chunk: chunk, at=upload.created_at)
 
     def test_pages_hold_every_upload_once_newest_first(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         created = []
         for second in range(5):
@@ -109,38 +110,38 @@ class TestRead:
             created.append(create())
         expected = sorted(created, key=lambda upload: (upload.created_at, upload.upload_id), reverse=True)
         found: list[UploadOverview] = []
-        while page := store.list_uploads(
-            Page(limit=2, after=(found[-1].created_at, found[-1].upload_id) if found else None)
+        while page := store.uploads.list_page(
+            UploadQuery(limit=2, after=(found[-1].created_at, found[-1].upload_id) if found else None)
         ):
             assert len(page) <= 2
             found += [upload for upload, _ in page]
         assert found == [upload.overview for upload in expected]
 
     def test_a_page_can_be_narrowed_to_a_dataset_and_a_state(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         people, cars = create(), create(dataset_name="cars")
         announce(store, people, 1, clock=clock)
         land(store, cars, clock=clock)
-        [(found, counts)] = store.list_uploads(Page(limit=10, dataset_name="people"))
+        [(found, counts)] = store.uploads.list_page(UploadQuery(limit=10, dataset_name="people"))
         assert found.upload_id == people.upload_id
         assert counts == {ChunkState.STORED: 2, ChunkState.ANNOUNCED: 1}
-        [(found, counts)] = store.list_uploads(Page(limit=10, state=UploadState.LANDED))
+        [(found, counts)] = store.uploads.list_page(UploadQuery(limit=10, state=UploadState.LANDED))
         assert found.upload_id == cars.upload_id
         assert counts == {ChunkState.LANDED: 3}
-        assert store.list_uploads(Page(limit=10, state=UploadState.LANDED, dataset_name="people")) == []
+        assert store.uploads.list_page(UploadQuery(limit=10, state=UploadState.LANDED, dataset_name="people")) == []
 
 
 class TestEditChunks:
     def test_an_upload_goes_from_chunked_to_landed(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
         clock.advance(seconds=1)
         assert announce(store, upload, 1, 2, clock=clock).state is UploadState.CHUNKED
         after = announce(store, upload, 3, clock=clock)
         assert (after.state, after.announced_at) == (UploadState.ANNOUNCED, clock.now)
-        after, [chunk] = store.edit_chunks(
+        after, [chunk] = store.chunks.edit(
             upload.upload_id, [2], partial(relayed, evidence={}, at=clock.now), at=clock.now
         )
         assert (after.state, chunk.state, chunk.relayed_at) == (UploadState.LANDING, ChunkState.RELAYED, clock.now)
@@ -148,36 +149,36 @@ class TestEditChunks:
         clock.advance(seconds=1)
         after = land(store, upload, 3, clock=clock)
         assert (after.state, after.landed_at) == (UploadState.LANDED, clock.now)
-        after, chunks = store.edit_chunks(upload.upload_id, None, partial(cleaned, at=clock.now), at=clock.now)
+        after, chunks = store.chunks.edit(upload.upload_id, None, partial(cleaned, at=clock.now), at=clock.now)
         assert after.state is UploadState.LANDED
-        assert store.read(upload.upload_id) == (after, chunks)
+        assert store.chunks.read(upload.upload_id) == (after, chunks)
 
     def test_a_forbidden_change_leaves_every_chunk_as_it_was(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
         land(store, upload, 3, clock=clock)
-        before = store.read(upload.upload_id)
+        before = store.chunks.read(upload.upload_id)
         with pytest.raises(IllegalStateChangeError, match="'landed' cannot become 'failed'"):
-            store.edit_chunks(upload.upload_id, None, partial(failed, reason="x"), at=clock.now)
-        assert store.read(upload.upload_id) == before
+            store.chunks.edit(upload.upload_id, None, partial(failed, reason="x"), at=clock.now)
+        assert store.chunks.read(upload.upload_id) == before
 
     def test_failures_are_counted_and_the_first_is_named(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
         land(store, upload, 1, clock=clock)
         for chunk_id in (3, 2):
-            after, _ = store.edit_chunks(
+            after, _ = store.chunks.edit(
                 upload.upload_id, [chunk_id], partial(failed, reason=f"reason {chunk_id}"), at=clock.now
             )
         assert after.state is UploadState.FAILED
         assert after.error == "2 of 3 chunks failed; the first: chunk 2: reason 2"
-        after, _ = store.edit_chunks(upload.upload_id, None, partial(renewed, by_hand=True), at=clock.now)
+        after, _ = store.chunks.edit(upload.upload_id, None, partial(renewed, by_hand=True), at=clock.now)
         assert (after.state, after.error) == (UploadState.CHUNKED, None)
 
     def test_chunks_that_land_at_once_from_several_processes_are_all_counted(
-        self, url: str, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, url: str, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create(chunks=12)
         others = [open_store(url) for _ in range(3)]  # an engine each, as processes have
@@ -189,7 +190,7 @@ class TestEditChunks:
 
         with ThreadPoolExecutor(12) as pool:
             list(pool.map(land_one, range(1, 13)))
-        after, chunks = store.read(upload.upload_id)
+        after, chunks = store.chunks.read(upload.upload_id)
         assert after.state is UploadState.LANDED
         assert {chunk.state for chunk in chunks} == {ChunkState.LANDED}
         for other in others:
@@ -198,22 +199,22 @@ class TestEditChunks:
 
 class TestAbort:
     def test_a_deleted_upload_takes_no_more_changes(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
-        after = store.abort(upload.upload_id, force=False, at=clock.now)
+        after = store.uploads.abort(upload.upload_id, force=False, at=clock.now)
         assert (after.state, after.aborted_at) == (UploadState.ABORTED, clock.now)
         clock.advance(seconds=1)
-        assert store.abort(upload.upload_id, force=False, at=clock.now) == after
+        assert store.uploads.abort(upload.upload_id, force=False, at=clock.now) == after
         with pytest.raises(UploadGoneError):
             land(store, upload, 1, clock=clock)
-        assert store.unannounced(upload.upload_id, limit=10) == []
+        assert store.claims.unannounced(upload.upload_id, limit=10) == []
 
     def test_chunks_on_their_way_stop_it_unless_forced(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
         announce(store, upload, 2, clock=clock)
         with pytest.raises(UploadInProgressError, match="1 of 3 chunks"):
-            store.abort(upload.upload_id, force=False, at=clock.now)
-        assert store.abort(upload.upload_id, force=True, at=clock.now).state is UploadState.ABORTED
+            store.uploads.abort(upload.upload_id, force=False, at=clock.now)
+        assert store.uploads.abort(upload.upload_id, force=True, at=clock.now).state is UploadState.ABORTED

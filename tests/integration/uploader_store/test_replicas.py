@@ -12,44 +12,48 @@ from tests.support.uploader.stored_uploads import announce, land
 from tests.support.uploader.uploads import SettableClock
 from uploader.domain.records import ReplicaRecord, UploadRecord
 from uploader.domain.transitions import cleaned, failed, relayed
-from uploader.store.sql import SqlStore
+from uploader.store.store import Store
 
 
 class TestOverdueAndLanded:
     def test_overdue_is_what_was_heard_of_last_before_the_moment(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload, elsewhere = create(chunks=4), create(replica="replica-1")
         announce(store, upload, 1, 2, 3, clock=clock)
         announce(store, elsewhere, clock=clock)
         land(store, upload, 3, clock=clock)
         clock.advance(minutes=10)
-        store.edit_chunks(upload.upload_id, [2], partial(relayed, evidence={}, at=clock.now), at=clock.now)
+        store.chunks.edit(upload.upload_id, [2], partial(relayed, evidence={}, at=clock.now), at=clock.now)
         before = clock.now - timedelta(minutes=5)
-        assert store.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=10) == {
+        assert store.backlog.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=10) == {
             upload.upload_id: [1]
         }
         clock.advance(minutes=10)
         before = clock.now - timedelta(minutes=5)
-        assert store.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=10) == {
+        assert store.backlog.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=10) == {
             upload.upload_id: [1, 2]
         }
-        assert store.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=1) == {upload.upload_id: [1]}
-        store.abort(upload.upload_id, force=True, at=clock.now)
-        assert store.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=10) == {}
+        assert store.backlog.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=1) == {
+            upload.upload_id: [1]
+        }
+        store.uploads.abort(upload.upload_id, force=True, at=clock.now)
+        assert store.backlog.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=10) == {}
 
     def test_failed_is_overdue_where_it_was_announced_and_has_attempts_left(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create(chunks=3)
         announce(store, upload, 1, 2, clock=clock)
         announce(store, upload, 1, clock=clock)
-        store.edit_chunks(upload.upload_id, None, partial(failed, reason="x"), at=clock.now)
+        store.chunks.edit(upload.upload_id, None, partial(failed, reason="x"), at=clock.now)
         clock.advance(minutes=10)
 
         def overdue(*, reannounce_limit: int) -> list[int]:
             before = clock.now - timedelta(minutes=5)
-            found = store.overdue(replica="replica-0", before=before, reannounce_limit=reannounce_limit, limit=10)
+            found = store.backlog.overdue(
+                replica="replica-0", before=before, reannounce_limit=reannounce_limit, limit=10
+            )
             return found.get(upload.upload_id, [])
 
         assert overdue(reannounce_limit=0) == []
@@ -57,7 +61,7 @@ class TestOverdueAndLanded:
         assert overdue(reannounce_limit=2) == [1, 2]
 
     def test_nothing_is_overdue_in_an_upload_of_which_a_chunk_has_landed_since(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload, other = create(), create()
         announce(store, upload, clock=clock)
@@ -68,38 +72,38 @@ class TestOverdueAndLanded:
         clock.advance(minutes=5)
 
         def overdue(before: datetime) -> dict[str, list[int]]:
-            return store.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=10)
+            return store.backlog.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=10)
 
         assert overdue(landed_at) == {other.upload_id: [1]}
-        store.edit_chunks(upload.upload_id, [3], partial(cleaned, at=clock.now), at=clock.now)
+        store.chunks.edit(upload.upload_id, [3], partial(cleaned, at=clock.now), at=clock.now)
         assert overdue(landed_at) == {other.upload_id: [1]}
         assert overdue(clock.now) == {upload.upload_id: [1, 2], other.upload_id: [1]}
 
     def test_what_happened_in_the_future_happened_now_as_the_clock_was_put_back(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload, elsewhere = create(chunks=4), create(replica="replica-1")
         announce(store, upload, 1, 2, 3, clock=clock)
         announce(store, elsewhere, clock=clock)
-        store.edit_chunks(upload.upload_id, [2], partial(relayed, evidence={}, at=clock.now), at=clock.now)
+        store.chunks.edit(upload.upload_id, [2], partial(relayed, evidence={}, at=clock.now), at=clock.now)
         land(store, upload, 3, clock=clock)
-        assert store.void_future_moments(replica="replica-0", now=clock.now) == 0
+        assert store.backlog.reset_future_timestamps(replica="replica-0", now=clock.now) == 0
         clock.advance(hours=-2)
-        assert store.void_future_moments(replica="replica-0", now=clock.now) == 4
-        assert store.void_future_moments(replica="replica-0", now=clock.now) == 0
-        chunks = store.read(upload.upload_id)[1]
+        assert store.backlog.reset_future_timestamps(replica="replica-0", now=clock.now) == 4
+        assert store.backlog.reset_future_timestamps(replica="replica-0", now=clock.now) == 0
+        chunks = store.chunks.read(upload.upload_id)[1]
         assert [chunk.announced_at for chunk in chunks[:2]] == [clock.now] * 2
         assert (chunks[1].relayed_at, chunks[2].landed_at) == (clock.now, clock.now)
         then = clock.now
         clock.advance(minutes=10)
-        assert store.overdue(replica="replica-0", before=clock.now, reannounce_limit=3, limit=10) == {
+        assert store.backlog.overdue(replica="replica-0", before=clock.now, reannounce_limit=3, limit=10) == {
             upload.upload_id: [1, 2]
         }
-        assert [chunk.chunk_id for chunk in store.landed(replica="replica-0", before=then, limit=10)] == [3]
-        assert store.void_future_moments(replica="replica-1", now=clock.now) == 3
+        assert [chunk.chunk_id for chunk in store.backlog.landed(replica="replica-0", before=then, limit=10)] == [3]
+        assert store.backlog.reset_future_timestamps(replica="replica-1", now=clock.now) == 3
 
     def test_landed_chunks_come_in_the_order_in_which_they_landed(
-        self, store: SqlStore, clock: SettableClock, create: Callable[..., UploadRecord]
+        self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
         for chunk_id in (3, 1):
@@ -107,46 +111,42 @@ class TestOverdueAndLanded:
             clock.advance(hours=1)
 
         def ids(**query: Any) -> list[int]:
-            return [chunk.chunk_id for chunk in store.landed(replica="replica-0", limit=10, **query)]
+            return [chunk.chunk_id for chunk in store.backlog.landed(replica="replica-0", limit=10, **query)]
 
         assert ids(before=None) == [3, 1]
         assert ids(before=clock.now - timedelta(hours=2)) == [3]
         assert ids(before=clock.now - timedelta(hours=3)) == []
-        store.edit_chunks(upload.upload_id, [3], partial(cleaned, at=clock.now), at=clock.now)
+        store.chunks.edit(upload.upload_id, [3], partial(cleaned, at=clock.now), at=clock.now)
         assert ids(before=None) == [1]
 
 
 class TestAdoption:
-    def test_uploads_of_another_name_are_adopted_once(
-        self, store: SqlStore, create: Callable[..., UploadRecord]
-    ) -> None:
+    def test_uploads_of_another_name_are_adopted_once(self, store: Store, create: Callable[..., UploadRecord]) -> None:
         upload = create(replica="old-name")
-        assert store.adopt([upload.upload_id, "0" * 32], replica="new-name") == [upload.upload_id]
-        assert store.adopt([upload.upload_id], replica="new-name") == []
-        assert [each.upload_id for each in store.unlanded(replica="new-name")] == [upload.upload_id]
+        assert store.replicas.adopt([upload.upload_id, "0" * 32], replica="new-name") == [upload.upload_id]
+        assert store.replicas.adopt([upload.upload_id], replica="new-name") == []
+        assert [each.upload_id for each in store.backlog.unlanded(replica="new-name")] == [upload.upload_id]
 
 
 class TestReplicas:
-    def test_a_name_has_the_disk_that_it_had_first(self, store: SqlStore) -> None:
-        assert store.find_disk("replica-0") is None
-        assert store.assign_disk("replica-0", "a" * 32) == "a" * 32
-        assert store.assign_disk("replica-0", "b" * 32) == "a" * 32
-        assert store.find_disk("replica-0") == "a" * 32
+    def test_a_name_has_the_disk_that_it_had_first(self, store: Store) -> None:
+        assert store.replicas.find_disk("replica-0") is None
+        assert store.replicas.assign_disk("replica-0", "a" * 32) == "a" * 32
+        assert store.replicas.assign_disk("replica-0", "b" * 32) == "a" * 32
+        assert store.replicas.find_disk("replica-0") == "a" * 32
 
-    def test_a_disk_has_the_name_that_it_had_last(self, store: SqlStore) -> None:
-        store.assign_disk("old", "a" * 32)
-        store.assign_disk("new", "a" * 32)
-        assert (store.find_disk("old"), store.find_disk("new")) == (None, "a" * 32)
+    def test_a_disk_has_the_name_that_it_had_last(self, store: Store) -> None:
+        store.replicas.assign_disk("old", "a" * 32)
+        store.replicas.assign_disk("new", "a" * 32)
+        assert (store.replicas.find_disk("old"), store.replicas.find_disk("new")) == (None, "a" * 32)
 
-    def test_a_replica_is_known_by_its_disk_and_by_what_it_said_last(
-        self, store: SqlStore, clock: SettableClock
-    ) -> None:
-        assert store.find_replica("replica-0") is None
-        store.assign_disk("replica-0", "a" * 32)
+    def test_a_replica_is_known_by_its_disk_and_by_what_it_said_last(self, store: Store, clock: SettableClock) -> None:
+        assert store.replicas.find("replica-0") is None
+        store.replicas.assign_disk("replica-0", "a" * 32)
         said = ReplicaRecord(name="replica-0", disk_id="a" * 32, base_url=None, seen_at=None)
-        assert store.find_replica("replica-0") == said
+        assert store.replicas.find("replica-0") == said
         for url in ("http://old:8000", "http://new:8000"):
             clock.advance(seconds=5)
-            store.check_in("replica-0", base_url=url, at=clock.now)
-        store.assign_disk("replica-0", "a" * 32)
-        assert store.find_replica("replica-0") == replace(said, base_url="http://new:8000", seen_at=clock.now)
+            store.replicas.check_in("replica-0", base_url=url, at=clock.now)
+        store.replicas.assign_disk("replica-0", "a" * 32)
+        assert store.replicas.find("replica-0") == replace(said, base_url="http://new:8000", seen_at=clock.now)

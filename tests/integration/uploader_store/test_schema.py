@@ -16,7 +16,7 @@ from sqlalchemy import text
 import uploader.store
 from tests.support.uploader.postgres import PostgresServer
 from uploader.store.engine import open_engine
-from uploader.store.sql import SqlStore, open_store
+from uploader.store.store import Store, open_store
 from uploader.store.tables import SCHEMA, metadata
 
 MIGRATIONS = Path(uploader.store.__file__).parent / "migrations"
@@ -34,7 +34,7 @@ class TestSchema:
 
     def test_up_to_date_database_is_opened_without_what_migrates(self, url: str) -> None:
         open_store(url).close()
-        script = "import sys; from uploader.store.sql import open_store; open_store(sys.argv[1]).close()"
+        script = "import sys; from uploader.store.store import open_store; open_store(sys.argv[1]).close()"
         script += "; print('alembic' in sys.modules)"
         opened = subprocess.run([sys.executable, "-c", script, url], capture_output=True, text=True, check=True)
         assert opened.stdout == "False\n"
@@ -42,7 +42,7 @@ class TestSchema:
     def test_many_that_open_a_new_database_at_once_all_succeed(self, url: str) -> None:
         together = threading.Barrier(6)
 
-        def open_together(_: int) -> SqlStore:
+        def open_together(_: int) -> Store:
             together.wait()
             return open_store(url)
 

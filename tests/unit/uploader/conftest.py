@@ -14,8 +14,8 @@ from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.uploads import REPLICA, SettableClock, cut_result, upload_records, write_chunks
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.records import UploadRecord
-from uploader.store.protocol import Claim
-from uploader.store.sql import SqlStore, open_store
+from uploader.store.claims import Claim
+from uploader.store.store import Store, open_store
 from uploader.uploads.outbox import CLAIM_FOR, Outbox
 from uploader.uploads.replicas import Replicas
 
@@ -35,7 +35,7 @@ def temp_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(temp_dir: Path, empty_database: Path) -> Iterator[SqlStore]:
+def store(temp_dir: Path, empty_database: Path) -> Iterator[Store]:
     shutil.copy(empty_database, temp_dir / "manifest.sqlite3")
     opened = open_store(f"sqlite:///{temp_dir / 'manifest.sqlite3'}")
     yield opened
@@ -58,7 +58,7 @@ def kafka() -> FakePublisher:
 
 
 @pytest.fixture
-def outbox(store: SqlStore, kafka: FakePublisher, clock: SettableClock) -> Outbox:
+def outbox(store: Store, kafka: FakePublisher, clock: SettableClock) -> Outbox:
     def pause(seconds: float) -> None:
         clock.advance(seconds=seconds)
 
@@ -66,12 +66,12 @@ def outbox(store: SqlStore, kafka: FakePublisher, clock: SettableClock) -> Outbo
 
 
 @pytest.fixture
-def replicas(store: SqlStore, clock: SettableClock) -> Replicas:
+def replicas(store: Store, clock: SettableClock) -> Replicas:
     return Replicas(store=store, replica=REPLICA, clock=clock)
 
 
 @pytest.fixture
-def create(store: SqlStore, clock: SettableClock, temp_dir: Path) -> Callable[..., UploadRecord]:
+def create(store: Store, clock: SettableClock, temp_dir: Path) -> Callable[..., UploadRecord]:
     """Give a function that makes an upload as if its request had died before announcing: files, manifest, no claim."""
 
     def create(*, chunks: int = 3, with_files: bool = True, **given: Any) -> UploadRecord:
@@ -79,8 +79,8 @@ def create(store: SqlStore, clock: SettableClock, temp_dir: Path) -> Callable[..
         if with_files:
             write_chunks(temp_dir / upload.upload_id, cut_result(chunks=chunks))
         claim = Claim.new(upload.upload_id)
-        store.create(upload, records, claim=claim, claim_for=CLAIM_FOR)
-        store.release_claim(claim, until=clock.now)
+        store.uploads.create(upload, records, claim=claim, claim_for=CLAIM_FOR)
+        store.claims.release(claim, until=clock.now)
         return upload
 
     return create

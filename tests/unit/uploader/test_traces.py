@@ -18,7 +18,7 @@ from tests.support.uploader.uploads import REPLICA, SettableClock
 from tests.support.waiting import wait_until
 from uploader.app import Intervals, create_app
 from uploader.domain.records import UploadRecord
-from uploader.store.sql import SqlStore
+from uploader.store.store import Store
 from uploader.uploads.outbox import Outbox
 from uploader.uploads.reconciler import Reconciler
 
@@ -66,7 +66,7 @@ def test_announcement_after_a_restart_has_the_trace_of_the_request(tmp_path: Pat
 
 
 def test_announcement_by_reconciliation_and_by_hand_has_the_same_trace(
-    store: SqlStore, outbox: Outbox, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
+    store: Store, outbox: Outbox, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
 ) -> None:
     upload = create(chunks=1, traceparent=PARENT)
     after = timedelta(minutes=30)
@@ -75,7 +75,7 @@ def test_announcement_by_reconciliation_and_by_hand_has_the_same_trace(
     clock.advance(hours=5)
     reconciler.run_pass()
     outbox.run_pass()
-    outbox.announce_once_more(*store.read_chunk(upload.upload_id, 1))
+    outbox.announce_once_more(*store.chunks.read_one(upload.upload_id, 1))
     assert kafka.traceparents == [PARENT] * 3
 
 

@@ -39,7 +39,8 @@ from uploader.http.direct_body import take_direct_body
 from uploader.http.request_body import Body, StreamedBody
 from uploader.ingest.form_fields import MAX_CHUNK_SIZE
 from uploader.ingest.upload_receiver import receive_upload
-from uploader.monitoring.metrics import UploaderMetrics, UploadTally
+from uploader.monitoring.metrics import UploaderMetrics
+from uploader.monitoring.upload_outcome import UploadOutcome
 from uploader.uploads.acceptance import IDEMPOTENCY_KEY, check_idempotency_key
 from uploader.uploads.schemas import UploadAccepted
 
@@ -134,13 +135,13 @@ async def upload_csv(
     parent = find_traceparent(request.headers.items())
     attributes = {"csvpipe.upload_id": upload_id}
     with (
-        metrics.upload() as tally,
+        metrics.upload() as outcome,
         spans.span("upload", parent=parent, kind=SpanKind.SERVER, attributes=attributes) as span,
     ):
         check_idempotency_key(idempotency_key)
-        accepted = await _receive(request, upload_id, idempotency_key, span.traceparent, tally)
+        accepted = await _receive(request, upload_id, idempotency_key, span.traceparent, outcome)
         span.set_attributes(_describe(accepted))
-        tally.was_answered(replayed=accepted.replayed)
+        outcome.record_accepted(replayed=accepted.replayed)
     response.headers["Location"] = accepted.tracking_url
     if accepted.replayed:
         response.headers["Idempotency-Replayed"] = "true"
@@ -148,7 +149,7 @@ async def upload_csv(
 
 
 async def _receive(
-    request: Request, upload_id: str, idempotency_key: str | None, traceparent: str | None, tally: UploadTally
+    request: Request, upload_id: str, idempotency_key: str | None, traceparent: str | None, outcome: UploadOutcome
 ) -> UploadAccepted:
     state = request.app.state
     state.acceptance.check_open()
@@ -165,7 +166,7 @@ async def _receive(
                     upload_id=upload_id,
                     created_at=created_at,
                 )
-            tally.was_cut(result)
+            outcome.record_chunked(result)
             accepted: UploadAccepted = await state.acceptance.accept(
                 upload_id, options, result, directory, idempotency_key, created_at=created_at, traceparent=traceparent
             )

@@ -18,7 +18,7 @@ from contracts.errors import SettingsError
 from tests.support.uploader.server import running_uploader
 from tests.support.waiting import wait_until
 from uploader.disk.chunk_files import ChunkFiles
-from uploader.store.sql import open_store
+from uploader.store.store import open_store
 
 
 @pytest.mark.parametrize("kind", ["a file", "below a file", "not to be written to"])

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-import yaml
 from prometheus_client import CollectorRegistry
-from sqlalchemy import create_engine
 
 from contracts.names import BYTES_PER_MB
-from tests.support.monitoring.metrics import Samples, parse_metrics, read_metrics
-from tests.support.monitoring.rules import MONITORING
+from tests.support.monitoring.metrics import Samples, read_metrics
 from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.uploads import SettableClock
@@ -26,17 +22,11 @@ from tests.support.waiting import wait_until
 from uploader.app import Intervals
 from uploader.domain.records import ChunkRecord, UploadRecord
 from uploader.domain.transitions import announced, failed, landed, lost, relayed, renewed, reported_failed
-from uploader.errors import ManifestUnavailableError
 from uploader.kafka.publisher import Outcome
 from uploader.monitoring.metrics import UploaderMetrics
-from uploader.store.guard import DatabaseGuard
-from uploader.store.protocol import UploadStatistics
-from uploader.store.sql import SqlStore
+from uploader.store.store import Store
 
 REPLICA = "replica-0"
-_PROMETHEUS = yaml.safe_load((MONITORING / "prometheus" / "prometheus.yml").read_text())
-SCRAPE_TIMEOUT_S = float(_PROMETHEUS["global"]["scrape_timeout"].removesuffix("s"))
-"""A page that takes longer is as good as none."""
 CSV = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(1, 11))
 
 
@@ -99,14 +89,15 @@ def test_paths_of_clients_are_no_labels(uploader: RunningUploader) -> None:
     }
 
 
-def test_upload_goes_on_where_counting_fails(
-    uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(uploader.app.state.metrics_page.metrics, "_uploads", None)
-    monkeypatch.setattr(uploader.app.state.metrics_page.metrics, "_requests", None)
-    monkeypatch.setattr(uploader.app.state.metrics_page.metrics, "_publish_s", None)
-    assert upload(uploader).json()["status"] == "announced"
-    assert "_count_upload: not counted" in caplog.text
+def test_failure_to_count_does_not_fail_the_upload(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = UploaderMetrics(CollectorRegistry())
+    uncountable: Any = object()
+    with metrics.upload() as outcome:
+        outcome.record_chunked(uncountable)
+        outcome.record_accepted(replayed=False)
+    metrics.count_publish(uncountable, messages=1, duration_s=0.1)
+    metrics.count_request(method="GET", route="/health", status="200", duration_s=uncountable)
+    assert len([record for record in caplog.records if record.exc_info]) == 3
 
 
 def test_kafka_that_is_away_shows_in_readiness_outbox_and_messages(tmp_path: Path) -> None:
@@ -167,16 +158,16 @@ class TestReplicas:
     """Ages of the last check-ins: a replica that is gone shows nothing itself."""
 
     @pytest.fixture
-    def check_in(self, store: SqlStore, clock: SettableClock) -> Callable[[str], None]:
+    def check_in(self, store: Store, clock: SettableClock) -> Callable[[str], None]:
         def check_in(replica: str) -> None:
-            store.assign_disk(replica, f"disk of {replica}")
-            store.check_in(replica, base_url=f"http://{replica}:8000", at=clock.now)
+            store.replicas.assign_disk(replica, f"disk of {replica}")
+            store.replicas.check_in(replica, base_url=f"http://{replica}:8000", at=clock.now)
 
         return check_in
 
     def test_those_that_hold_chunks_not_landed_and_this_one_are_watched(
         self,
-        store: SqlStore,
+        store: Store,
         clock: SettableClock,
         create: Callable[..., UploadRecord],
         check_in: Callable[[str], None],
@@ -186,14 +177,14 @@ class TestReplicas:
         create(replica="holds", chunks=1)
         create(replica="never-heard-of", chunks=1)
         given_up = create(replica="holds-failed", chunks=1)
-        store.edit_chunks(given_up.upload_id, None, lambda chunk: lost(chunk, reason="it is a test"), at=clock.now)
+        store.chunks.edit(given_up.upload_id, None, lambda chunk: lost(chunk, reason="it is a test"), at=clock.now)
         done = create(replica="has-landed", chunks=1)
-        store.edit_chunks(done.upload_id, None, partial(land, clock=clock), at=clock.now)
-        store.abort(create(replica="was-deleted", chunks=1).upload_id, force=True, at=clock.now)
+        store.chunks.edit(done.upload_id, None, partial(land, clock=clock), at=clock.now)
+        store.uploads.abort(create(replica="was-deleted", chunks=1).upload_id, force=True, at=clock.now)
         seen_at = clock.now
         clock.advance(seconds=5)
         check_in(REPLICA)
-        assert store.watched_replicas(replica=REPLICA) == {
+        assert store.replicas.last_check_ins(replica=REPLICA) == {
             REPLICA: clock.now,
             "holds": seen_at,
             "holds-failed": seen_at,
@@ -216,56 +207,6 @@ def land(chunk: ChunkRecord, *, clock: SettableClock) -> ChunkRecord:
     return landed(chunk, evidence={"size_bytes": chunk.size_bytes, "sha256": chunk.sha256}, at=clock.now)
 
 
-def test_database_that_says_nothing_does_not_take_the_page_with_it(
-    uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:  # it is connected to, and never answers
-        url = f"postgresql+psycopg://csvpipe@127.0.0.1:{listener.getsockname()[1]}/manifests"
-        silent = SqlStore(create_engine(url, connect_args={"connect_timeout": 60}), DatabaseGuard())
-        for name in ("ping", "tally", "watched_replicas"):
-            monkeypatch.setattr(uploader.app.state.service._store, name, getattr(silent, name))
-        page = httpx.get(f"{uploader.base_url}/metrics", timeout=SCRAPE_TIMEOUT_S, trust_env=False)
-        ready = httpx.get(f"{uploader.base_url}/ready", timeout=SCRAPE_TIMEOUT_S, trust_env=False)
-    found = parse_metrics(page.text)
-    assert (found["csvpipe_ready", "manifest"], found["csvpipe_ready", "disk"]) == (0, 1)
-    assert found["csvpipe_disk_free_bytes",] > 0
-    assert found["csvpipe_uploads_total", "accepted"] == 0
-    assert ("csvpipe_outbox_chunks",) not in found
-    assert ready.status_code == 503
-    assert ready.json()["manifest"] == {"ok": False, "why": "the database of manifests has not answered within 3 s"}
-
-
-def test_chunks_that_take_too_long_to_count_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uploader.monitoring.gauges._LOOK_WITHIN_S", 0.1)
-    counted = threading.Event()
-
-    def slow(*_: object, **__: object) -> UploadStatistics:
-        assert counted.wait(60)
-        raise ManifestUnavailableError("the test has waited for long enough")
-
-    with running_uploader(tmp_path) as uploader:
-        monkeypatch.setattr(uploader.app.state.service._store, "tally", slow)
-        page = httpx.get(f"{uploader.base_url}/metrics", timeout=SCRAPE_TIMEOUT_S, trust_env=False)
-        counted.set()
-    found = parse_metrics(page.text)
-    assert found["csvpipe_ready", "manifest"] == 1
-    assert ("csvpipe_outbox_chunks",) not in found
-
-
-def test_database_that_is_gone_leaves_the_rest_of_the_page(
-    uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unavailable(*_: object, **__: object) -> None:
-        raise ManifestUnavailableError("the test has taken it away")
-
-    monkeypatch.setattr(SqlStore, "tally", unavailable)
-    monkeypatch.setattr(SqlStore, "ping", unavailable)
-    found = scrape(uploader)
-    assert found["csvpipe_ready", "manifest"] == 0
-    assert ("csvpipe_outbox_chunks",) not in found
-    assert found["csvpipe_disk_free_bytes",] > 0
-
-
 def test_request_that_fails_in_an_unforeseen_way_counts_as_500(
     uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,71 +223,71 @@ class TestOldestUnlanded:
         return create(replica=REPLICA, chunks=1)
 
     @pytest.fixture
-    def edit(self, store: SqlStore, clock: SettableClock, upload: UploadRecord) -> Callable[..., None]:
+    def edit(self, store: Store, clock: SettableClock, upload: UploadRecord) -> Callable[..., None]:
         def edit(change: Callable[..., ChunkRecord], **given: object) -> None:
-            store.edit_chunks(upload.upload_id, [1], lambda chunk: change(chunk, **given), at=clock.now)
+            store.chunks.edit(upload.upload_id, [1], lambda chunk: change(chunk, **given), at=clock.now)
 
         return edit
 
     def test_chunk_that_the_relay_gave_up_has_not_landed(
-        self, store: SqlStore, clock: SettableClock, edit: Callable[..., None]
+        self, store: Store, clock: SettableClock, edit: Callable[..., None]
     ) -> None:
         clock.advance(hours=2)  # Kafka was away
         announced_at = clock.now
         edit(announced, at=clock.now)
-        assert store.tally(replica=REPLICA).oldest_unlanded == announced_at
+        assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded == announced_at
         clock.advance(seconds=1)
         edit(relayed, evidence={}, at=clock.now)
         clock.advance(minutes=10)
         edit(reported_failed, reason="it is a test", evidence={}, published_at=None, reannounce_limit=3)
-        assert store.tally(replica=REPLICA).oldest_unlanded == announced_at
+        assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded == announced_at
 
     def test_being_announced_again_and_again_does_not_make_it_younger(
-        self, store: SqlStore, clock: SettableClock, upload: UploadRecord, edit: Callable[..., None]
+        self, store: Store, clock: SettableClock, upload: UploadRecord, edit: Callable[..., None]
     ) -> None:
         for _ in range(3):
             clock.advance(minutes=1)
             edit(announced, at=clock.now)
             clock.advance(minutes=30)
             edit(renewed, by_hand=False)
-            assert store.tally(replica=REPLICA).oldest_unlanded == upload.chunked_at
+            assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded == upload.chunked_at
         edit(announced, at=clock.now)
         edit(failed, reason="it is a test")
-        assert store.tally(replica=REPLICA).oldest_unlanded == upload.chunked_at
+        assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded == upload.chunked_at
 
     def test_being_announced_again_by_hand_begins_anew(
-        self, store: SqlStore, clock: SettableClock, edit: Callable[..., None]
+        self, store: Store, clock: SettableClock, edit: Callable[..., None]
     ) -> None:
         edit(announced, at=clock.now)
         clock.advance(minutes=30)
         edit(renewed, by_hand=True)
-        assert store.tally(replica=REPLICA).oldest_unlanded is None
+        assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded is None
         edit(announced, at=clock.now)
-        assert store.tally(replica=REPLICA).oldest_unlanded == clock.now
+        assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded == clock.now
 
     def test_chunk_that_was_relayed_before_its_announcement_was_noted_counts_from_there(
-        self, store: SqlStore, clock: SettableClock, edit: Callable[..., None]
+        self, store: Store, clock: SettableClock, edit: Callable[..., None]
     ) -> None:
         clock.advance(seconds=5)
         edit(relayed, evidence={}, at=clock.now)
-        assert store.tally(replica=REPLICA).oldest_unlanded == clock.now
+        assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded == clock.now
 
     @pytest.mark.parametrize("end", ["landed", "lost", "deleted"])
     def test_what_has_landed_or_is_lost_or_deleted_is_not_waited_for(
-        self, store: SqlStore, clock: SettableClock, upload: UploadRecord, edit: Callable[..., None], end: str
+        self, store: Store, clock: SettableClock, upload: UploadRecord, edit: Callable[..., None], end: str
     ) -> None:
         edit(announced, at=clock.now)
         if end == "deleted":
-            store.abort(upload.upload_id, force=True, at=clock.now)
+            store.uploads.abort(upload.upload_id, force=True, at=clock.now)
         elif end == "lost":
             edit(lost, reason="it is a test")
         else:
             edit(land, clock=clock)
-        assert store.tally(replica=REPLICA).oldest_unlanded is None
+        assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded is None
 
-    def test_chunk_that_kafka_refused_was_never_announced(self, store: SqlStore, edit: Callable[..., None]) -> None:
+    def test_chunk_that_kafka_refused_was_never_announced(self, store: Store, edit: Callable[..., None]) -> None:
         edit(failed, reason="too large")
-        assert store.tally(replica=REPLICA).oldest_unlanded is None
+        assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded is None
 
 
 def test_messages_that_kafka_left_are_counted_as_failed() -> None:

@@ -25,7 +25,7 @@ from uploader.errors import (
 )
 from uploader.runtime.blocking_pool import BlockingPool
 from uploader.runtime.clock import Clock, IncreasingClock
-from uploader.store.sql import SqlStore
+from uploader.store.store import Store
 from uploader.uploads.acceptance import Acceptance
 from uploader.uploads.outbox import Outbox
 from uploader.uploads.schemas import UploadAccepted
@@ -67,7 +67,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(store: SqlStore, outbox: Outbox, clock: SettableClock, temp_dir: Path) -> Iterator[Bench]:
+def bench(store: Store, outbox: Outbox, clock: SettableClock, temp_dir: Path) -> Iterator[Bench]:
     threads = BlockingPool(name="test", size=4)
     acceptance = Acceptance(
         store=store,
@@ -82,10 +82,10 @@ def bench(store: SqlStore, outbox: Outbox, clock: SettableClock, temp_dir: Path)
 
 
 def test_accepted_upload_is_in_place_and_announced(
-    bench: Bench, store: SqlStore, kafka: FakePublisher, clock: SettableClock
+    bench: Bench, store: Store, kafka: FakePublisher, clock: SettableClock
 ) -> None:
     answer = bench.accept_now()
-    upload, chunks = store.read(answer.upload_id)
+    upload, chunks = store.chunks.read(answer.upload_id)
     assert (upload.state, upload.chunked_at) == (UploadState.ANNOUNCED, clock.now)
     names = sorted(path.name for path in (bench.temp_dir / answer.upload_id).iterdir())
     assert names == [MANIFEST_FILE, *(chunk.filename for chunk in chunks)]
@@ -107,24 +107,24 @@ def test_accepted_upload_is_in_place_and_announced(
 
 
 def test_manifest_is_committed_and_files_in_place_before_anything_is_announced(
-    bench: Bench, store: SqlStore, kafka: FakePublisher
+    bench: Bench, store: Store, kafka: FakePublisher
 ) -> None:
     seen = []
 
     def look() -> None:
         [upload_id] = bench.left()
-        seen.append((store.find(upload_id) is not None, (bench.temp_dir / upload_id / LOCK_FILE).exists()))
+        seen.append((store.uploads.find(upload_id) is not None, (bench.temp_dir / upload_id / LOCK_FILE).exists()))
 
     kafka.before_publish = look
     bench.accept_now()
     assert seen == [(True, False)]
 
 
-def test_kafka_away_is_no_error(bench: Bench, kafka: FakePublisher, store: SqlStore) -> None:
+def test_kafka_away_is_no_error(bench: Bench, kafka: FakePublisher, store: Store) -> None:
     kafka.away = True
     answer = bench.accept_now()
     assert answer.status == "awaiting_kafka"
-    assert store.read(answer.upload_id)[0].state is UploadState.CHUNKED
+    assert store.chunks.read(answer.upload_id)[0].state is UploadState.CHUNKED
 
 
 class TestIdempotencyKey:
@@ -167,9 +167,9 @@ class TestIdempotencyKey:
         assert bench.left() == {upload_id}
         assert len(kafka.messages) == 3
 
-    def test_key_of_a_deleted_upload_is_free(self, bench: Bench, store: SqlStore, clock: SettableClock) -> None:
+    def test_key_of_a_deleted_upload_is_free(self, bench: Bench, store: Store, clock: SettableClock) -> None:
         first = bench.accept_now(key="key")
-        store.abort(first.upload_id, force=True, at=clock.now)
+        store.uploads.abort(first.upload_id, force=True, at=clock.now)
         second = bench.accept_now(key="key")
         assert not second.replayed
         assert second.upload_id != first.upload_id
@@ -193,12 +193,12 @@ def test_second_upload_of_a_dataset_at_the_same_moment_is_refused_and_leaves_not
 
 
 def test_manifest_that_cannot_be_stored_leaves_no_files(
-    bench: Bench, store: SqlStore, kafka: FakePublisher, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, store: Store, kafka: FakePublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ValueError("no such thing can be stored")
 
-    monkeypatch.setattr(store, "create", fail)
+    monkeypatch.setattr(store.uploads, "create", fail)
     with pytest.raises(ValueError, match="no such thing"):
         bench.accept_now()
     assert bench.left() == set()
@@ -206,19 +206,19 @@ def test_manifest_that_cannot_be_stored_leaves_no_files(
 
 
 def test_commit_whose_outcome_is_unknown_keeps_the_files_for_the_cleaner_to_decide(
-    bench: Bench, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create = store.create
+    create = store.uploads.create
 
     def commit_and_lose_the_answer(*args: object, **kwargs: object) -> None:
         create(*args, **kwargs)  # type: ignore[arg-type]  # handed on as they are
         raise ManifestUnavailableError("the connection broke")
 
-    monkeypatch.setattr(store, "create", commit_and_lose_the_answer)
+    monkeypatch.setattr(store.uploads, "create", commit_and_lose_the_answer)
     with pytest.raises(ManifestUnavailableError, match="the connection broke; the upload may exist all the same"):
         bench.accept_now()
     [upload_id] = bench.left()
-    assert store.find(upload_id) is not None
+    assert store.uploads.find(upload_id) is not None
     # The mark of a directory that may have no manifest; the lock itself is given up.
     assert (bench.temp_dir / upload_id / LOCK_FILE).exists()
     assert is_abandoned(bench.temp_dir / upload_id)
@@ -228,7 +228,7 @@ class TestNothingFailsOnceTheManifestIsCommitted:
     """The client would send again, and the data would arrive twice."""
 
     def test_publisher_that_raises_something_unforeseen(
-        self, bench: Bench, store: SqlStore, kafka: FakePublisher, caplog: pytest.LogCaptureFixture
+        self, bench: Bench, store: Store, kafka: FakePublisher, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail() -> None:
             raise AssertionError("nobody foresaw this")
@@ -236,17 +236,17 @@ class TestNothingFailsOnceTheManifestIsCommitted:
         kafka.before_publish = fail
         answer = bench.accept_now()
         assert answer.status == "awaiting_kafka"
-        assert store.find(answer.upload_id) is not None
+        assert store.uploads.find(answer.upload_id) is not None
         assert f"[{answer.upload_id}]" in caplog.text
         assert "nobody foresaw this" in caplog.text
 
     def test_database_that_goes_away_right_after_the_commit(
-        self, bench: Bench, store: SqlStore, kafka: FakePublisher, monkeypatch: pytest.MonkeyPatch
+        self, bench: Bench, store: Store, kafka: FakePublisher, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def away(*_: object, **__: object) -> None:
             raise ManifestUnavailableError("database is locked")
 
-        kafka.before_publish = lambda: monkeypatch.setattr(store, "edit_chunks", away)
+        kafka.before_publish = lambda: monkeypatch.setattr(store.chunks, "edit", away)
         answer = bench.accept_now()
         assert bench.left() == {answer.upload_id}
 
@@ -263,10 +263,10 @@ class TestNothingFailsOnceTheManifestIsCommitted:
 
 
 def test_request_cancelled_half_way_leaves_a_whole_upload(
-    bench: Bench, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    create, done = store.create, []
+    create, done = store.uploads.create, []
 
     def create_slowly(*args: object, **kwargs: object) -> object:
         begun.set()
@@ -274,7 +274,7 @@ def test_request_cancelled_half_way_leaves_a_whole_upload(
         done.append(create(*args, **kwargs))  # type: ignore[arg-type]  # handed on as they are
         return done[0]
 
-    monkeypatch.setattr(store, "create", create_slowly)
+    monkeypatch.setattr(store.uploads, "create", create_slowly)
 
     async def cancel_half_way() -> None:
         task = asyncio.create_task(bench.accept())
@@ -291,13 +291,13 @@ def test_request_cancelled_half_way_leaves_a_whole_upload(
 
     asyncio.run(cancel_half_way())
     [upload_id] = bench.left()
-    upload, chunks = store.read(upload_id)
+    upload, chunks = store.chunks.read(upload_id)
     assert upload.state is UploadState.ANNOUNCED
     assert all((bench.temp_dir / upload_id / chunk.filename).exists() for chunk in chunks)
 
 
-def test_filename_that_no_database_holds_is_made_one_that_it_does(bench: Bench, store: SqlStore) -> None:
+def test_filename_that_no_database_holds_is_made_one_that_it_does(bench: Bench, store: Store) -> None:
     answer = bench.accept_now(result=cut_result(filename="a\x00b\udcff.csv"))
-    found = store.find(answer.upload_id)
+    found = store.uploads.find(answer.upload_id)
     assert found is not None
     assert found.source_filename == "ab?.csv"

@@ -21,7 +21,7 @@ from uploader.disk.manifest_file import write_manifest
 from uploader.disk.staging_directory import StagingDirectory
 from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.errors import ManifestLostError
-from uploader.store.sql import SqlStore, open_store
+from uploader.store.store import Store, open_store
 from uploader.uploads.cleaner import Cleaner
 from uploader.uploads.outbox import Outbox
 from uploader.uploads.recovery import check_disk, recover
@@ -50,7 +50,7 @@ def disk(temp_dir: Path) -> FakeDisk:
 
 
 @pytest.fixture
-def cleaner(store: SqlStore, disk: FakeDisk, clock: SettableClock) -> Cleaner:
+def cleaner(store: Store, disk: FakeDisk, clock: SettableClock) -> Cleaner:
     return Cleaner(
         store=store,
         files=disk,
@@ -75,7 +75,7 @@ class TestLandedChunks:
     def test_files_go_after_the_hours_and_only_then_the_chunk_counts_as_cleaned(
         self,
         cleaner: Cleaner,
-        store: SqlStore,
+        store: Store,
         clock: SettableClock,
         temp_dir: Path,
         create: Callable[..., UploadRecord],
@@ -88,18 +88,18 @@ class TestLandedChunks:
         clock.advance(hours=1)
         cleaner.run_pass()
         assert names(temp_dir, upload) == ["people_chunk_003_stamp.csv"]
-        states = [chunk.state for chunk in store.read(upload.upload_id)[1]]
+        states = [chunk.state for chunk in store.chunks.read(upload.upload_id)[1]]
         assert states == [ChunkState.CLEANED, ChunkState.CLEANED, ChunkState.STORED]
         land(store, upload, 3, clock=clock)
         clock.advance(hours=24)
         cleaner.run_pass()
         assert not (temp_dir / upload.upload_id).exists()
-        assert store.read(upload.upload_id)[0].state is UploadState.LANDED
+        assert store.chunks.read(upload.upload_id)[0].state is UploadState.LANDED
 
     def test_clock_that_is_put_back_does_not_keep_files_longer(
         self,
         cleaner: Cleaner,
-        store: SqlStore,
+        store: Store,
         clock: SettableClock,
         temp_dir: Path,
         create: Callable[..., UploadRecord],
@@ -134,7 +134,7 @@ class TestLandedChunks:
         self,
         cleaner: Cleaner,
         disk: FakeDisk,
-        store: SqlStore,
+        store: Store,
         clock: SettableClock,
         temp_dir: Path,
         create: Callable[..., UploadRecord],
@@ -150,7 +150,7 @@ class TestLandedChunks:
     def test_crash_between_file_and_mark_is_made_good(
         self,
         cleaner: Cleaner,
-        store: SqlStore,
+        store: Store,
         clock: SettableClock,
         temp_dir: Path,
         create: Callable[..., UploadRecord],
@@ -160,12 +160,12 @@ class TestLandedChunks:
         (temp_dir / upload.upload_id / "people_chunk_001_stamp.csv").unlink()
         clock.advance(hours=24)
         cleaner.run_pass()
-        assert {chunk.state for chunk in store.read(upload.upload_id)[1]} == {ChunkState.CLEANED}
+        assert {chunk.state for chunk in store.chunks.read(upload.upload_id)[1]} == {ChunkState.CLEANED}
 
     def test_one_worker_cleans_at_a_time(
         self,
         cleaner: Cleaner,
-        store: SqlStore,
+        store: Store,
         clock: SettableClock,
         temp_dir: Path,
         create: Callable[..., UploadRecord],
@@ -173,7 +173,7 @@ class TestLandedChunks:
         upload = create(chunks=1)
         land(store, upload, 1, clock=clock)
         clock.advance(hours=25)
-        store.take_lease("clean/replica-0", owner="another", lease_for=timedelta(minutes=1), now=clock.now)
+        store.leases.take("clean/replica-0", owner="another", lease_for=timedelta(minutes=1), now=clock.now)
         cleaner.run_pass()
         assert len(names(temp_dir, upload)) == 1
 
@@ -254,13 +254,13 @@ class TestLeftovers:
     def test_worker_that_does_not_clean_notices_an_exchanged_database_too(
         self,
         cleaner: Cleaner,
-        store: SqlStore,
+        store: Store,
         clock: SettableClock,
         temp_dir: Path,
         create: Callable[..., UploadRecord],
     ) -> None:
         create()
-        store.take_lease("clean/replica-0", owner="another", lease_for=timedelta(minutes=1), now=clock.now)
+        store.leases.take("clean/replica-0", owner="another", lease_for=timedelta(minutes=1), now=clock.now)
         cleaner.run_pass()
         stranger = temp_dir / f"{NOBODY}1"
         write_chunks(stranger, cut_result())
@@ -280,13 +280,13 @@ class TestLeftovers:
     def test_files_of_a_deleted_upload_go(
         self,
         cleaner: Cleaner,
-        store: SqlStore,
+        store: Store,
         clock: SettableClock,
         temp_dir: Path,
         create: Callable[..., UploadRecord],
     ) -> None:
         upload = create()
-        store.abort(upload.upload_id, force=False, at=clock.now)
+        store.uploads.abort(upload.upload_id, force=False, at=clock.now)
         age(temp_dir / upload.upload_id, minutes=2)
         cleaner.sweep()
         assert not (temp_dir / upload.upload_id).exists()
@@ -304,7 +304,7 @@ class TestRecovery:
     def test_lost_file_fails_its_chunk_and_no_other(
         self,
         cleaner: Cleaner,
-        store: SqlStore,
+        store: Store,
         disk: FakeDisk,
         clock: SettableClock,
         temp_dir: Path,
@@ -314,7 +314,7 @@ class TestRecovery:
         (temp_dir / upload.upload_id / "people_chunk_002_stamp.csv").unlink()
         (temp_dir / upload.upload_id / "people_chunk_003_stamp.csv").write_bytes(b"cut off")
         recover(store=store, files=disk, cleaner=cleaner, replica="replica-0", clock=clock)
-        _, chunks = store.read(upload.upload_id)
+        _, chunks = store.chunks.read(upload.upload_id)
         assert [chunk.state for chunk in chunks] == [ChunkState.STORED, ChunkState.FAILED, ChunkState.FAILED]
         assert chunks[1].error == "its file is missing from the uploader's disk"
         assert chunks[2].error is not None
@@ -323,48 +323,48 @@ class TestRecovery:
     def test_replica_with_a_new_name_takes_over_what_lies_on_its_disk_and_nothing_else(
         self,
         cleaner: Cleaner,
-        store: SqlStore,
+        store: Store,
         disk: FakeDisk,
         clock: SettableClock,
         create: Callable[..., UploadRecord],
     ) -> None:
         here, elsewhere = create(replica="old-name"), create(replica="replica-1", with_files=False)
         recover(store=store, files=disk, cleaner=cleaner, replica="replica-0", clock=clock)
-        assert store.read(here.upload_id)[0].replica == "replica-0"
-        assert store.read(elsewhere.upload_id)[0].replica == "replica-1"
-        assert {chunk.state for chunk in store.read(elsewhere.upload_id)[1]} == {ChunkState.STORED}
+        assert store.chunks.read(here.upload_id)[0].replica == "replica-0"
+        assert store.chunks.read(elsewhere.upload_id)[0].replica == "replica-1"
+        assert {chunk.state for chunk in store.chunks.read(elsewhere.upload_id)[1]} == {ChunkState.STORED}
 
     def test_upload_deleted_by_another_worker_meanwhile_does_not_stop_the_start(
         self,
         cleaner: Cleaner,
-        store: SqlStore,
+        store: Store,
         disk: FakeDisk,
         clock: SettableClock,
         create: Callable[..., UploadRecord],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         upload = create(with_files=False)
-        unlanded = store.unlanded
+        unlanded = store.backlog.unlanded
 
         def find_and_delete(*, replica: str) -> list[UploadOverview]:
             found = unlanded(replica=replica)
-            store.abort(upload.upload_id, force=True, at=clock.now)
+            store.uploads.abort(upload.upload_id, force=True, at=clock.now)
             return found
 
-        monkeypatch.setattr(store, "unlanded", find_and_delete)
+        monkeypatch.setattr(store.backlog, "unlanded", find_and_delete)
         recover(store=store, files=disk, cleaner=cleaner, replica="replica-0", clock=clock)
-        assert store.read(upload.upload_id)[0].state is UploadState.ABORTED
+        assert store.chunks.read(upload.upload_id)[0].state is UploadState.ABORTED
 
 
 class TestDiskOfAReplica:
-    def start(self, store: SqlStore, cleaner: Cleaner, clock: SettableClock, disk: Path, name: str) -> None:
+    def start(self, store: Store, cleaner: Cleaner, clock: SettableClock, disk: Path, name: str) -> None:
         disk.mkdir(exist_ok=True)
         recover(store=store, files=ChunkFiles(disk), cleaner=cleaner, replica=name, clock=clock)
 
     def test_second_disk_of_the_same_name_is_refused_and_no_chunk_fails(
         self,
         cleaner: Cleaner,
-        store: SqlStore,
+        store: Store,
         clock: SettableClock,
         temp_dir: Path,
         tmp_path: Path,
@@ -379,14 +379,14 @@ class TestDiskOfAReplica:
         assert not list(other.iterdir()), "nothing is written to what may be a bare mount point"
         for word in ("TEMP_DIR", "REPLICA_NAME", "replica-0", str(other)):
             assert word in caught.value.detail
-        assert {chunk.state for chunk in store.read(upload.upload_id)[1]} == {ChunkState.STORED}
+        assert {chunk.state for chunk in store.chunks.read(upload.upload_id)[1]} == {ChunkState.STORED}
         self.start(store, cleaner, clock, temp_dir, "replica-0")
         self.start(store, cleaner, clock, other, "replica-1")
 
     def test_disk_that_was_really_replaced_is_taken_when_one_says_so(
         self,
         cleaner: Cleaner,
-        store: SqlStore,
+        store: Store,
         clock: SettableClock,
         temp_dir: Path,
         tmp_path: Path,
@@ -401,10 +401,10 @@ class TestDiskOfAReplica:
         assert said is not None
         Path(said[2]).write_text(said[1])
         self.start(store, cleaner, clock, new, "replica-0")
-        assert {chunk.state for chunk in store.read(upload.upload_id)[1]} == {ChunkState.FAILED}
+        assert {chunk.state for chunk in store.chunks.read(upload.upload_id)[1]} == {ChunkState.FAILED}
 
     def test_replica_may_get_a_new_name_and_its_old_one_is_free(
-        self, cleaner: Cleaner, store: SqlStore, clock: SettableClock, temp_dir: Path, tmp_path: Path
+        self, cleaner: Cleaner, store: Store, clock: SettableClock, temp_dir: Path, tmp_path: Path
     ) -> None:
         self.start(store, cleaner, clock, temp_dir, "old-name")
         self.start(store, cleaner, clock, temp_dir, "new-name")
@@ -413,7 +413,7 @@ class TestDiskOfAReplica:
             self.start(store, cleaner, clock, temp_dir, "old-name")
 
     def test_workers_that_start_at_once_on_a_new_disk_agree(
-        self, cleaner: Cleaner, store: SqlStore, temp_dir: Path
+        self, cleaner: Cleaner, store: Store, temp_dir: Path
     ) -> None:
         together = threading.Barrier(6)
 

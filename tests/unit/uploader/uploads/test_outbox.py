@@ -13,17 +13,17 @@ from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.domain.records import UploadRecord
 from uploader.kafka.publisher import Outcome
-from uploader.store.protocol import Claim
-from uploader.store.sql import SqlStore
+from uploader.store.claims import Claim
+from uploader.store.store import Store
 from uploader.uploads.outbox import CLAIM_FOR, Outbox
 
 
-def states(store: SqlStore, upload: UploadRecord) -> list[ChunkState]:
-    return [chunk.state for chunk in store.read(upload.upload_id)[1]]
+def states(store: Store, upload: UploadRecord) -> list[ChunkState]:
+    return [chunk.state for chunk in store.chunks.read(upload.upload_id)[1]]
 
 
 def test_what_waits_is_announced_once_oldest_first(
-    outbox: Outbox, store: SqlStore, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
+    outbox: Outbox, store: Store, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
 ) -> None:
     older = create(chunks=2)
     clock.advance(seconds=1)
@@ -31,7 +31,7 @@ def test_what_waits_is_announced_once_oldest_first(
     assert outbox.run_pass()
     assert outbox.run_pass()
     assert kafka.announced == [(older.upload_id, 1), (older.upload_id, 2), (newer.upload_id, 1)]
-    after, chunks = store.read(older.upload_id)
+    after, chunks = store.chunks.read(older.upload_id)
     assert after.state is UploadState.ANNOUNCED
     assert [(chunk.attempts, chunk.announced_at) for chunk in chunks] == [(1, clock.now)] * 2
 
@@ -48,13 +48,13 @@ def test_message_says_where_the_chunk_is_and_where_it_goes(
 
 
 def test_upload_with_more_chunks_than_one_batch_goes_out_whole(
-    outbox: Outbox, store: SqlStore, kafka: FakePublisher, create: Callable[..., UploadRecord]
+    outbox: Outbox, store: Store, kafka: FakePublisher, create: Callable[..., UploadRecord]
 ) -> None:
     upload = create(chunks=1_100, with_files=False)
     assert outbox.run_pass()
     assert [chunk_id for _, chunk_id in kafka.announced] == list(range(1, 1_101))
     assert kafka.calls == 3
-    found = store.find(upload.upload_id)
+    found = store.uploads.find(upload.upload_id)
     assert found is not None
     assert found.state is UploadState.ANNOUNCED
 
@@ -82,7 +82,7 @@ def test_messages_of_a_wide_header_go_out_in_batches_of_a_few_megabytes(
 
 
 def test_kafka_that_is_away_ends_the_pass_and_nothing_is_marked(
-    outbox: Outbox, store: SqlStore, kafka: FakePublisher, create: Callable[..., UploadRecord]
+    outbox: Outbox, store: Store, kafka: FakePublisher, create: Callable[..., UploadRecord]
 ) -> None:
     uploads = [create(), create()]
     kafka.away = True
@@ -140,51 +140,51 @@ def test_what_kafka_took_before_it_left_is_not_announced_again(
 
 
 def test_claim_that_ran_out_before_the_first_message_is_not_acted_on(
-    outbox: Outbox, store: SqlStore, kafka: FakePublisher, clock: SettableClock
+    outbox: Outbox, store: Store, kafka: FakePublisher, clock: SettableClock
 ) -> None:
     upload, chunks = upload_records(at=clock.now)
     claim = Claim.new(upload.upload_id)
-    store.create(upload, chunks, claim=claim, claim_for=CLAIM_FOR)
+    store.uploads.create(upload, chunks, claim=claim, claim_for=CLAIM_FOR)
     clock.advance(seconds=30)  # the commit waited for SQLite's lock
-    assert store.claim_unannounced(replica="replica-0", owner="another", claim_for=CLAIM_FOR, now=clock.now)
+    assert store.claims.claim_next(replica="replica-0", owner="another", claim_for=CLAIM_FOR, now=clock.now)
     outbox.announce_now(upload, claim)
     assert kafka.calls == 0
 
 
 def test_message_that_kafka_refuses_fails_its_chunk_and_no_other(
-    outbox: Outbox, store: SqlStore, kafka: FakePublisher, create: Callable[..., UploadRecord]
+    outbox: Outbox, store: Store, kafka: FakePublisher, create: Callable[..., UploadRecord]
 ) -> None:
     upload = create(chunks=3)
     kafka.refuses = {2}
     assert outbox.run_pass()
     assert states(store, upload) == [ChunkState.ANNOUNCED, ChunkState.FAILED, ChunkState.ANNOUNCED]
-    assert store.read(upload.upload_id)[0].error == (
+    assert store.chunks.read(upload.upload_id)[0].error == (
         "1 of 3 chunks failed; the first: chunk 2: Kafka refuses its message: too large"
     )
 
 
 def test_upload_deleted_while_it_is_announced_stays_deleted(
-    outbox: Outbox, store: SqlStore, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
+    outbox: Outbox, store: Store, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
 ) -> None:
     upload = create()
 
     def delete() -> None:
-        store.abort(upload.upload_id, force=False, at=clock.now)
+        store.uploads.abort(upload.upload_id, force=False, at=clock.now)
 
     kafka.before_publish = delete
     assert outbox.run_pass()
-    assert store.read(upload.upload_id)[0].state is UploadState.ABORTED
+    assert store.chunks.read(upload.upload_id)[0].state is UploadState.ABORTED
     assert kafka.calls == 1
 
 
 def test_worker_that_lost_its_claim_stops_announcing(
-    outbox: Outbox, store: SqlStore, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
+    outbox: Outbox, store: Store, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
 ) -> None:
     upload = create(chunks=600, with_files=False)
 
     def lose_the_claim() -> None:
         clock.advance(minutes=1)
-        assert store.claim_unannounced(replica="replica-0", owner="another", claim_for=CLAIM_FOR, now=clock.now)
+        assert store.claims.claim_next(replica="replica-0", owner="another", claim_for=CLAIM_FOR, now=clock.now)
 
     kafka.before_publish = lose_the_claim
     assert outbox.run_pass()
@@ -192,37 +192,37 @@ def test_worker_that_lost_its_claim_stops_announcing(
 
 
 def test_chunk_that_landed_before_the_mark_stays_landed(
-    outbox: Outbox, store: SqlStore, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
+    outbox: Outbox, store: Store, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
 ) -> None:
     from functools import partial
 
     from uploader.domain.transitions import landed
 
     upload = create(chunks=1)
-    [chunk] = store.read(upload.upload_id)[1]
+    [chunk] = store.chunks.read(upload.upload_id)[1]
     evidence = {"size_bytes": chunk.size_bytes, "sha256": chunk.sha256}
 
     def land() -> None:
         edit = partial(landed, evidence=evidence, at=clock.now)
-        store.edit_chunks(upload.upload_id, [1], edit, at=clock.now)
+        store.chunks.edit(upload.upload_id, [1], edit, at=clock.now)
 
     kafka.before_publish = land
     assert outbox.run_pass()
-    after, [chunk] = store.read(upload.upload_id)
+    after, [chunk] = store.chunks.read(upload.upload_id)
     assert (after.state, chunk.state, chunk.attempts) == (UploadState.LANDED, ChunkState.LANDED, 1)
 
 
 class TestAnnounceNow:
-    def create_claimed(self, store: SqlStore, clock: SettableClock) -> tuple[UploadRecord, Claim]:
+    def create_claimed(self, store: Store, clock: SettableClock) -> tuple[UploadRecord, Claim]:
         upload, chunks = upload_records(at=clock.now)
         claim = Claim.new(upload.upload_id)
-        store.create(upload, chunks, claim=claim, claim_for=CLAIM_FOR)
+        store.uploads.create(upload, chunks, claim=claim, claim_for=CLAIM_FOR)
         return upload, claim
 
     def test_kafka_away_is_tried_three_times_and_then_left_to_the_outbox(
         self,
         outbox: Outbox,
-        store: SqlStore,
+        store: Store,
         kafka: FakePublisher,
         clock: SettableClock,
         caplog: pytest.LogCaptureFixture,
@@ -238,7 +238,7 @@ class TestAnnounceNow:
         assert len(kafka.messages) == 3
 
     def test_the_outbox_of_another_worker_leaves_a_fresh_upload_to_its_request(
-        self, outbox: Outbox, store: SqlStore, kafka: FakePublisher, clock: SettableClock
+        self, outbox: Outbox, store: Store, kafka: FakePublisher, clock: SettableClock
     ) -> None:
         upload, claim = self.create_claimed(store, clock)
         assert outbox.run_pass()
@@ -248,7 +248,7 @@ class TestAnnounceNow:
         assert len(kafka.messages) == 3
 
     def test_request_that_died_is_taken_over_when_its_claim_runs_out(
-        self, outbox: Outbox, store: SqlStore, kafka: FakePublisher, clock: SettableClock
+        self, outbox: Outbox, store: Store, kafka: FakePublisher, clock: SettableClock
     ) -> None:
         self.create_claimed(store, clock)
         clock.advance(seconds=CLAIM_FOR.total_seconds())

@@ -13,7 +13,7 @@ from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.uploads import REPLICA, SettableClock
 from uploader.domain.records import ChunkRecord, UploadRecord
 from uploader.domain.transitions import failed, landed, lost, relayed
-from uploader.store.sql import SqlStore
+from uploader.store.store import Store
 from uploader.uploads.outbox import Outbox
 from uploader.uploads.reconciler import Reconciler
 
@@ -21,22 +21,22 @@ AFTER = timedelta(minutes=30)
 
 
 @pytest.fixture
-def reconciler(store: SqlStore, clock: SettableClock) -> Reconciler:
+def reconciler(store: Store, clock: SettableClock) -> Reconciler:
     return Reconciler(store=store, replica=REPLICA, after=AFTER, limit=2, clock=clock)
 
 
-def land(store: SqlStore, upload: UploadRecord, *chunk_ids: int, clock: SettableClock) -> None:
+def land(store: Store, upload: UploadRecord, *chunk_ids: int, clock: SettableClock) -> None:
     def edit(chunk: ChunkRecord) -> ChunkRecord:
         evidence = {"size_bytes": chunk.size_bytes, "sha256": chunk.sha256}
         return landed(chunk, evidence=evidence, at=clock.now)
 
-    store.edit_chunks(upload.upload_id, chunk_ids, edit, at=clock.now)
+    store.chunks.edit(upload.upload_id, chunk_ids, edit, at=clock.now)
 
 
 def test_only_what_is_overdue_is_announced_again(
     reconciler: Reconciler,
     outbox: Outbox,
-    store: SqlStore,
+    store: Store,
     kafka: FakePublisher,
     clock: SettableClock,
     create: Callable[..., UploadRecord],
@@ -57,7 +57,7 @@ def test_only_what_is_overdue_is_announced_again(
 def test_clock_that_is_set_back_during_a_pass_does_not_make_it_endless(
     reconciler: Reconciler,
     outbox: Outbox,
-    store: SqlStore,
+    store: Store,
     clock: SettableClock,
     create: Callable[..., UploadRecord],
     monkeypatch: pytest.MonkeyPatch,
@@ -65,7 +65,7 @@ def test_clock_that_is_set_back_during_a_pass_does_not_make_it_endless(
     upload = create()
     outbox.run_pass()
     clock.advance(minutes=31)
-    overdue, asked = store.overdue, []
+    overdue, asked = store.backlog.overdue, []
 
     def ask_and_set_back(**query: Any) -> dict[str, list[int]]:
         asked.append(query)
@@ -73,15 +73,15 @@ def test_clock_that_is_set_back_during_a_pass_does_not_make_it_endless(
         clock.advance(minutes=-10 if len(asked) == 1 else 0)
         return overdue(**query)
 
-    monkeypatch.setattr(store, "overdue", ask_and_set_back)
+    monkeypatch.setattr(store.backlog, "overdue", ask_and_set_back)
     reconciler.run_pass()
-    assert {chunk.state for chunk in store.read(upload.upload_id)[1]} == {ChunkState.STORED}
+    assert {chunk.state for chunk in store.chunks.read(upload.upload_id)[1]} == {ChunkState.STORED}
 
 
 def test_after_the_limit_the_chunk_fails_and_the_log_says_so(
     reconciler: Reconciler,
     outbox: Outbox,
-    store: SqlStore,
+    store: Store,
     kafka: FakePublisher,
     clock: SettableClock,
     create: Callable[..., UploadRecord],
@@ -95,7 +95,7 @@ def test_after_the_limit_the_chunk_fails_and_the_log_says_so(
         reconciler.run_pass()
     outbox.run_pass()
     assert len(kafka.messages) == 3, "announced, and twice again: REANNOUNCE_LIMIT=2"
-    after, [chunk] = store.read(upload.upload_id)
+    after, [chunk] = store.chunks.read(upload.upload_id)
     assert (after.state, chunk.state) == (UploadState.FAILED, ChunkState.FAILED)
     assert chunk.error is not None
     assert "announced 3 times and not landed within 30 minutes" in chunk.error
@@ -106,7 +106,7 @@ def test_after_the_limit_the_chunk_fails_and_the_log_says_so(
 def test_chunk_that_the_relay_gave_up_is_announced_again_until_the_limit(
     reconciler: Reconciler,
     outbox: Outbox,
-    store: SqlStore,
+    store: Store,
     kafka: FakePublisher,
     clock: SettableClock,
     create: Callable[..., UploadRecord],
@@ -116,15 +116,15 @@ def test_chunk_that_the_relay_gave_up_is_announced_again_until_the_limit(
         outbox.run_pass()
         assert len(kafka.messages) == announcements
         for edit in (partial(relayed, evidence={}, at=clock.now), partial(failed, reason="S3 is away")):
-            store.edit_chunks(upload.upload_id, None, edit, at=clock.now)
+            store.chunks.edit(upload.upload_id, None, edit, at=clock.now)
         clock.advance(minutes=29)
         reconciler.run_pass()
-        assert store.read(upload.upload_id)[1][0].state is ChunkState.FAILED
+        assert store.chunks.read(upload.upload_id)[1][0].state is ChunkState.FAILED
         clock.advance(minutes=2)
         reconciler.run_pass()
     outbox.run_pass()
     assert len(kafka.messages) == 3, "announced, and twice again: REANNOUNCE_LIMIT=2"
-    assert store.read(upload.upload_id)[1][0].error == "S3 is away"
+    assert store.chunks.read(upload.upload_id)[1][0].error == "S3 is away"
 
 
 @pytest.mark.parametrize("give_up", [failed, lost])
@@ -132,24 +132,24 @@ def test_what_kafka_refuses_or_the_disk_lost_is_not_announced_again(
     give_up: Callable[..., ChunkRecord],
     reconciler: Reconciler,
     outbox: Outbox,
-    store: SqlStore,
+    store: Store,
     clock: SettableClock,
     create: Callable[..., UploadRecord],
 ) -> None:
     upload = create(chunks=1)
     if give_up is lost:
         outbox.run_pass()
-    store.edit_chunks(upload.upload_id, None, partial(give_up, reason="as it is"), at=clock.now)
+    store.chunks.edit(upload.upload_id, None, partial(give_up, reason="as it is"), at=clock.now)
     clock.advance(days=1)
     reconciler.run_pass()
-    [chunk] = store.read(upload.upload_id)[1]
+    [chunk] = store.chunks.read(upload.upload_id)[1]
     assert (chunk.state, chunk.error) == (ChunkState.FAILED, "as it is")
 
 
 def test_upload_of_which_chunks_still_land_is_slow_and_not_overdue(
     reconciler: Reconciler,
     outbox: Outbox,
-    store: SqlStore,
+    store: Store,
     kafka: FakePublisher,
     clock: SettableClock,
     create: Callable[..., UploadRecord],
@@ -171,7 +171,7 @@ def test_upload_of_which_chunks_still_land_is_slow_and_not_overdue(
 def test_one_worker_reconciles_at_a_time(
     reconciler: Reconciler,
     outbox: Outbox,
-    store: SqlStore,
+    store: Store,
     clock: SettableClock,
     create: Callable[..., UploadRecord],
 ) -> None:
@@ -179,9 +179,9 @@ def test_one_worker_reconciles_at_a_time(
     outbox.run_pass()
     clock.advance(minutes=31)
     name = "reconcile/replica-0"
-    assert store.take_lease(name, owner="another worker", lease_for=timedelta(seconds=60), now=clock.now)
+    assert store.leases.take(name, owner="another worker", lease_for=timedelta(seconds=60), now=clock.now)
     reconciler.run_pass()
-    assert store.read(upload.upload_id)[1][0].state is ChunkState.ANNOUNCED
+    assert store.chunks.read(upload.upload_id)[1][0].state is ChunkState.ANNOUNCED
     clock.advance(seconds=60)
     reconciler.run_pass()
-    assert store.read(upload.upload_id)[1][0].state is ChunkState.STORED
+    assert store.chunks.read(upload.upload_id)[1][0].state is ChunkState.STORED

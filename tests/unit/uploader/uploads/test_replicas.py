@@ -16,7 +16,7 @@ from tests.support.uploader.uploads import SettableClock, chunk_bytes
 from uploader.domain.records import UploadRecord
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import ChunkOnOtherReplicaError, ChunkRedirectedError, ReplicaUnavailableError
-from uploader.store.sql import SqlStore
+from uploader.store.store import Store
 from uploader.uploads.replicas import AWAY_AFTER, Replicas
 
 REPLICA_URL = "http://replica:8000/csv"
@@ -27,13 +27,13 @@ class TestElsewhere:
     def upload(self, create: Callable[..., UploadRecord]) -> UploadRecord:
         return create(replica="replica-1", with_files=False)
 
-    def check_in(self, store: SqlStore, clock: SettableClock, *, base_url: str = REPLICA_URL) -> None:
-        store.assign_disk("replica-1", "1" * 32)
+    def check_in(self, store: Store, clock: SettableClock, *, base_url: str = REPLICA_URL) -> None:
+        store.replicas.assign_disk("replica-1", "1" * 32)
         replica = ReplicaIdentity(name="replica-1", base_url=base_url, worker="replica-1/worker")
         Replicas(store=store, replica=replica, clock=clock).check_in()
 
     def test_client_is_sent_to_the_address_of_the_holder(
-        self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord
+        self, replicas: Replicas, store: Store, clock: SettableClock, upload: UploadRecord
     ) -> None:
         self.check_in(store, clock, base_url="http://before-its-restart:8000")
         self.check_in(store, clock)
@@ -45,7 +45,7 @@ class TestElsewhere:
         assert found.extra == {"replica": "replica-1", "location": location}
 
     def test_holder_that_has_fallen_silent_is_away(
-        self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord
+        self, replicas: Replicas, store: Store, clock: SettableClock, upload: UploadRecord
     ) -> None:
         self.check_in(store, clock)
         clock.advance(seconds=AWAY_AFTER.total_seconds() + 1)
@@ -57,17 +57,17 @@ class TestElsewhere:
         assert type(replicas.elsewhere(upload, 2, redirected_by=None)) is ChunkRedirectedError
 
     def test_holder_that_has_not_told_its_address_is_named(
-        self, replicas: Replicas, store: SqlStore, upload: UploadRecord
+        self, replicas: Replicas, store: Store, upload: UploadRecord
     ) -> None:
         for _ in range(2):
             found = replicas.elsewhere(upload, 2, redirected_by=None)
             assert type(found) is ChunkOnOtherReplicaError
             assert found.extra == {"replica": "replica-1"}
             assert "the chunk's message" in found.detail
-            store.assign_disk("replica-1", "1" * 32)  # as a database has it that an older version made
+            store.replicas.assign_disk("replica-1", "1" * 32)  # as a database has it that an older version made
 
     def test_client_is_not_sent_to_where_it_asks_already(
-        self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord
+        self, replicas: Replicas, store: Store, clock: SettableClock, upload: UploadRecord
     ) -> None:
         self.check_in(store, clock, base_url="http://uploader:8000")
         found = replicas.elsewhere(upload, 2, redirected_by=None)
@@ -75,7 +75,7 @@ class TestElsewhere:
         assert "API_BASE_URL of replica-1" in found.detail
 
     def test_replica_that_checked_in_before_the_clock_was_put_back_is_away_until_it_does_again(
-        self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord
+        self, replicas: Replicas, store: Store, clock: SettableClock, upload: UploadRecord
     ) -> None:
         self.check_in(store, clock)
         clock.advance(hours=-2)
@@ -84,7 +84,7 @@ class TestElsewhere:
         assert type(replicas.elsewhere(upload, 2, redirected_by=None)) is ChunkRedirectedError
 
     def test_client_is_not_sent_on_twice(
-        self, replicas: Replicas, store: SqlStore, clock: SettableClock, upload: UploadRecord
+        self, replicas: Replicas, store: Store, clock: SettableClock, upload: UploadRecord
     ) -> None:
         self.check_in(store, clock)
         found = replicas.elsewhere(upload, 2, redirected_by="replica-2")

@@ -14,7 +14,7 @@ from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.records import ChunkRecord, UploadRecord
 from uploader.domain.transitions import cleaned, landed, renewed
 from uploader.errors import PublishError
-from uploader.store.sql import SqlStore
+from uploader.store.store import Store
 from uploader.uploads.outbox import Outbox
 from uploader.uploads.replicas import Replicas
 from uploader.uploads.schemas import StateChange
@@ -24,9 +24,7 @@ NIFI_SAYS_NO = StateChange(state=ChunkState.FAILED, reason="NiFi says no")
 
 
 @pytest.fixture
-def service(
-    store: SqlStore, files: ChunkFiles, outbox: Outbox, replicas: Replicas, clock: SettableClock
-) -> UploadService:
+def service(store: Store, files: ChunkFiles, outbox: Outbox, replicas: Replicas, clock: SettableClock) -> UploadService:
     return UploadService(
         store=store,
         files=files,
@@ -56,13 +54,13 @@ class TestFailure:
         self,
         service: UploadService,
         outbox: Outbox,
-        store: SqlStore,
+        store: Store,
         clock: SettableClock,
         create: Callable[..., UploadRecord],
     ) -> None:
         upload_id = create(chunks=1).upload_id
         outbox.run_pass()
-        store.edit_chunks(upload_id, None, partial(renewed, by_hand=False), at=clock.now)
+        store.chunks.edit(upload_id, None, partial(renewed, by_hand=False), at=clock.now)
         outbox.run_pass()
         error = service.change_chunk_state(upload_id, 1, NIFI_SAYS_NO).error
         assert error == (
@@ -93,7 +91,7 @@ class TestFailure:
         self,
         service: UploadService,
         outbox: Outbox,
-        store: SqlStore,
+        store: Store,
         kafka: FakePublisher,
         clock: SettableClock,
         create: Callable[..., UploadRecord],
@@ -104,7 +102,7 @@ class TestFailure:
         upload_id = create(chunks=1).upload_id
         outbox.run_pass()
         clock.advance(minutes=31)
-        store.edit_chunks(upload_id, None, partial(renewed, by_hand=False), at=clock.now)
+        store.chunks.edit(upload_id, None, partial(renewed, by_hand=False), at=clock.now)
         outbox.run_pass()
         service.change_chunk_state(upload_id, 1, StateChange(state=ChunkState.RELAYED))
         before = service.status(upload_id)
@@ -123,7 +121,7 @@ class TestAnnounceAgain:
         self,
         service: UploadService,
         outbox: Outbox,
-        store: SqlStore,
+        store: Store,
         kafka: FakePublisher,
         clock: SettableClock,
         create: Callable[..., UploadRecord],
@@ -131,9 +129,9 @@ class TestAnnounceAgain:
     ) -> None:
         upload_id = create().upload_id
         outbox.run_pass()
-        store.edit_chunks(upload_id, None, partial(land, clock=clock), at=clock.now)
+        store.chunks.edit(upload_id, None, partial(land, clock=clock), at=clock.now)
         if is_cleaned:
-            store.edit_chunks(upload_id, None, partial(cleaned, at=clock.now), at=clock.now)
+            store.chunks.edit(upload_id, None, partial(cleaned, at=clock.now), at=clock.now)
         before = service.status(upload_id)
         assert before.final
         clock.advance(hours=1)
@@ -144,13 +142,13 @@ class TestAnnounceAgain:
     def test_landed_upload_with_kafka_away_is_an_error_as_nothing_would_try_again(
         self,
         service: UploadService,
-        store: SqlStore,
+        store: Store,
         kafka: FakePublisher,
         clock: SettableClock,
         create: Callable[..., UploadRecord],
     ) -> None:
         upload_id = create().upload_id
-        store.edit_chunks(upload_id, None, partial(land, clock=clock), at=clock.now)
+        store.chunks.edit(upload_id, None, partial(land, clock=clock), at=clock.now)
         kafka.away = True
         with pytest.raises(PublishError, match="ask again"):
             service.announce_again(upload_id)
@@ -159,14 +157,14 @@ class TestAnnounceAgain:
         self,
         service: UploadService,
         outbox: Outbox,
-        store: SqlStore,
+        store: Store,
         files: ChunkFiles,
         clock: SettableClock,
         create: Callable[..., UploadRecord],
     ) -> None:
         upload_id = create(chunks=2).upload_id
         outbox.run_pass()
-        store.edit_chunks(upload_id, [1], partial(land, clock=clock), at=clock.now)
-        files.path(store.read_chunk(upload_id, 2)[1]).unlink()
+        store.chunks.edit(upload_id, [1], partial(land, clock=clock), at=clock.now)
+        files.path(store.chunks.read_one(upload_id, 2)[1]).unlink()
         status = service.announce_again(upload_id)
         assert (status.state, status.final) == (UploadState.FAILED, True)

@@ -1,0 +1,70 @@
+"""The database of manifests: one engine, and the stores of its tables."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from uploader.store.backlog import Backlog
+from uploader.store.chunks import ChunkStore
+from uploader.store.claims import ClaimStore
+from uploader.store.database_guard import DatabaseGuard
+from uploader.store.engine import open_engine, read_database_id, reading
+from uploader.store.leases import LeaseStore
+from uploader.store.replicas import ReplicaStore
+from uploader.store.statistics import StatisticsStore
+from uploader.store.uploads import UploadStore
+
+
+class Store:
+    """Manifests, the outbox that they form, replicas and leases, in SQLite or PostgreSQL.
+
+    Every method of its parts is one transaction and blocks: call it from a thread, never on the event loop. Each raises
+    :class:`uploader.errors.ManifestUnavailableError` if the database does not answer.
+    """
+
+    def __init__(self, engine: Engine, guard: DatabaseGuard) -> None:
+        self._engine = engine
+        self._guard = guard
+        self.uploads = UploadStore(engine, guard)
+        self.chunks = ChunkStore(engine)
+        self.claims = ClaimStore(engine)
+        self.backlog = Backlog(engine)
+        self.leases = LeaseStore(engine)
+        self.replicas = ReplicaStore(engine)
+        self.statistics = StatisticsStore(engine)
+
+    def check_usable(self) -> None:
+        """Check that the database is still the one that was opened, without a query.
+
+        Raises:
+            ManifestLostError: it is gone, or was replaced.
+        """
+        self._guard.check()
+
+    def declare_lost(self, why: str) -> None:
+        """Refuse every transaction from now on: the database does not belong to the files on the disk."""
+        self._guard.declare_lost(why)
+
+    def ping(self) -> None:
+        """Check that the database answers and is the one that was opened.
+
+        Raises:
+            ManifestLostError: it was replaced.
+        """
+        with reading(self._engine) as connection:
+            self._guard.check_id(read_database_id(connection))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def open_store(url: str) -> Store:
+    """Open the database at ``url`` and migrate it to the newest schema.
+
+    Raises:
+        ManifestLostError: its file is damaged.
+        ManifestUnavailableError: the database does not answer.
+    """
+    guard = DatabaseGuard()
+    return Store(open_engine(url, guard=guard), guard)

@@ -1,0 +1,229 @@
+"""Uploads in the database: creating, finding, listing and aborting them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Engine, and_, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from contracts.states import ChunkState, UploadState, check_upload_change
+from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
+from uploader.domain.transitions import ON_THEIR_WAY
+from uploader.errors import TimestampCollisionError, UploadInProgressError, UploadNotFoundError
+from uploader.store.claims import Claim
+from uploader.store.database_guard import DatabaseGuard
+from uploader.store.engine import read_database_id, reading, writing
+from uploader.store.rows import (
+    OVERVIEW_COLUMNS,
+    UPLOAD_COLUMNS,
+    changes,
+    id_batches,
+    overview_of,
+    upload_of,
+    values_of,
+)
+from uploader.store.tables import chunks, uploads
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadQuery:
+    """Which uploads to list: the newest first, starting after the position ``(created_at, upload_id)``."""
+
+    limit: int
+    after: tuple[datetime, str] | None = None
+    dataset_name: str | None = None
+    state: UploadState | None = None
+
+
+class RestoreOutcome(StrEnum):
+    """The result of storing an upload from its manifest file."""
+
+    STORED = "stored"
+    WITHOUT_KEY = "without_key"
+    """Stored without its idempotency key, which belongs to another upload now."""
+    KNOWN = "known"
+    """The upload was in the database already and is unchanged."""
+
+
+class UploadStore:
+    """Uploads, without what happens to their chunks (see :class:`uploader.store.chunks.ChunkStore`)."""
+
+    def __init__(self, engine: Engine, guard: DatabaseGuard) -> None:
+        self._engine = engine
+        self._guard = guard
+
+    def create(
+        self, upload: UploadRecord, records: Sequence[ChunkRecord], *, claim: Claim, claim_for: timedelta
+    ) -> UploadRecord | None:
+        """Store an upload with all its chunks, already claimed, or return the upload that has its idempotency key.
+
+        Raises:
+            TimestampCollisionError: another upload of the dataset has the same ``created_at``.
+        """
+        claimed = {"claim_owner": claim.owner, "claimed_until": upload.chunked_at + claim_for}
+        while True:
+            try:
+                with writing(self._engine) as connection:
+                    self._guard.check_id(read_database_id(connection))
+                    _insert(connection, {**values_of(upload), **claimed}, records)
+            except IntegrityError:
+                first = self._find_by(uploads.c.idempotency_key, upload.idempotency_key)
+                if first is not None:
+                    return first
+                if self._is_taken(upload.dataset_name, upload.created_at):
+                    raise TimestampCollisionError(
+                        f"another upload of dataset {upload.dataset_name} began in the same microsecond, so the chunks "
+                        "of both would have the same names; this one was not stored: send it again"
+                    ) from None
+                if upload.idempotency_key is None or self.find(upload.upload_id) is not None:
+                    raise
+                # The key was released between the two transactions: try again.
+            else:
+                self._guard.check()  # if the file disappeared during the commit, the upload went with it
+                return None
+
+    def restore(self, upload: UploadRecord, records: Sequence[ChunkRecord]) -> RestoreOutcome:
+        """Store an upload that a manifest file describes, unless it is known.
+
+        Raises:
+            TimestampCollisionError: another upload of the dataset has the same ``created_at``.
+        """
+        with writing(self._engine) as connection:
+            if _exists(connection, uploads.c.upload_id == upload.upload_id):
+                return RestoreOutcome.KNOWN
+            if _exists(connection, _same_time(upload.dataset_name, upload.created_at)):
+                raise TimestampCollisionError(
+                    f"another upload of dataset {upload.dataset_name} was created at {upload.created_at.isoformat()} "
+                    "too, so the chunks of both have the same names"
+                )
+            key = upload.idempotency_key
+            key_is_taken = key is not None and _exists(connection, uploads.c.idempotency_key == key)
+            _insert(connection, values_of(upload) | {"idempotency_key": None if key_is_taken else key}, records)
+            return RestoreOutcome.WITHOUT_KEY if key_is_taken else RestoreOutcome.STORED
+
+    def find(self, upload_id: str) -> UploadRecord | None:
+        """Return one upload in full, without its chunks."""
+        return self._find_by(uploads.c.upload_id, upload_id)
+
+    def find_many(self, upload_ids: Collection[str]) -> dict[str, UploadOverview]:
+        """Return those of the uploads that exist, by id."""
+        found: dict[str, UploadOverview] = {}
+        with reading(self._engine) as connection:
+            for ids in id_batches(sorted(upload_ids)):
+                rows = connection.execute(select(*OVERVIEW_COLUMNS).where(uploads.c.upload_id.in_(ids)))
+                found |= {upload.upload_id: upload for upload in map(overview_of, rows)}
+        return found
+
+    def list_page(self, query: UploadQuery) -> list[tuple[UploadOverview, dict[ChunkState, int]]]:
+        """Return a page of uploads, each with its number of chunks by state."""
+        found = select(*OVERVIEW_COLUMNS).order_by(uploads.c.created_at.desc(), uploads.c.upload_id.desc())
+        if query.after is not None:
+            created_at, upload_id = query.after
+            older = uploads.c.created_at < created_at
+            found = found.where(or_(older, and_(uploads.c.created_at == created_at, uploads.c.upload_id < upload_id)))
+        if query.dataset_name is not None:
+            found = found.where(uploads.c.dataset_name == query.dataset_name)
+        if query.state is not None:
+            found = found.where(uploads.c.state == query.state.value)
+        with reading(self._engine) as connection:
+            page = [overview_of(row) for row in connection.execute(found.limit(query.limit))]
+            counts = count_chunks(connection, [upload.upload_id for upload in page])
+        return [(upload, counts.get(upload.upload_id, {})) for upload in page]
+
+    def abort(self, upload_id: str, *, force: bool, at: datetime) -> UploadOverview:
+        """Mark an upload as deleted and release its idempotency key; repeating it changes nothing.
+
+        Raises:
+            UploadNotFoundError: there is no upload with this id.
+            UploadInProgressError: chunks are announced or relayed, and ``force`` is not set.
+        """
+        with writing(self._engine) as connection:
+            upload = lock_upload(connection, upload_id)
+            if not check_upload_change(upload.state, UploadState.ABORTED):
+                return upload
+            counts = count_chunks(connection, [upload_id]).get(upload_id, {})
+            on_their_way = sum(counts.get(state, 0) for state in ON_THEIR_WAY)
+            if on_their_way and not force:
+                raise UploadInProgressError(
+                    f"{on_their_way} of {upload.total_chunks} chunks are on their way to the bucket; wait until they "
+                    "have landed or failed, or delete with force=true (objects that have landed stay in the bucket)",
+                    upload_id=upload_id,
+                )
+            after = replace(upload, state=UploadState.ABORTED, aborted_at=at, idempotency_key=None)
+            write_upload(connection, upload, after)
+            return after
+
+    def _find_by(self, column: Column[Any], value: str | None) -> UploadRecord | None:
+        """Return the upload that has ``value`` in a unique ``column``."""
+        if value is None or "\x00" in value:
+            return None  # PostgreSQL refuses to compare with a NUL
+        with reading(self._engine) as connection:
+            row = connection.execute(select(*UPLOAD_COLUMNS).where(column == value)).one_or_none()
+        return None if row is None else upload_of(row)
+
+    def _is_taken(self, dataset_name: str, created_at: datetime) -> bool:
+        with reading(self._engine) as connection:
+            return _exists(connection, _same_time(dataset_name, created_at))
+
+
+def read_upload(connection: Connection, upload_id: str, *, lock: bool = False) -> UploadOverview:
+    """Return one upload.
+
+    Raises:
+        UploadNotFoundError: there is no upload with this id.
+    """
+    row = None
+    if "\x00" not in upload_id:  # PostgreSQL refuses to compare with a NUL
+        query = select(*OVERVIEW_COLUMNS).where(uploads.c.upload_id == upload_id)
+        row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise UploadNotFoundError(f"there is no upload {upload_id[:64]!r}", upload_id=upload_id[:64])
+    return overview_of(row)
+
+
+def lock_upload(connection: Connection, upload_id: str) -> UploadOverview:
+    """Return one upload, which no other transaction can change until this one ends.
+
+    PostgreSQL locks the row; SQLite renders no FOR UPDATE and needs none, as it locks the whole database.
+
+    Raises:
+        UploadNotFoundError: there is no upload with this id.
+    """
+    return read_upload(connection, upload_id, lock=True)
+
+
+def count_chunks(connection: Connection, upload_ids: Sequence[str]) -> dict[str, dict[ChunkState, int]]:
+    """Return the number of chunks by upload and state."""
+    query = select(chunks.c.upload_id, chunks.c.state, func.count()).group_by(chunks.c.upload_id, chunks.c.state)
+    counts: dict[str, dict[ChunkState, int]] = {}
+    for upload_id, state, count in connection.execute(query.where(chunks.c.upload_id.in_(upload_ids))):
+        counts.setdefault(upload_id, {})[ChunkState(state)] = count
+    return counts
+
+
+def write_upload(
+    connection: Connection, old: UploadOverview, new: UploadOverview, *, others: dict[str, Any] | None = None
+) -> None:
+    """Write the columns that differ between the two, and ``others``."""
+    values = changes(old, new) | (others or {})
+    if values:
+        connection.execute(update(uploads).where(uploads.c.upload_id == old.upload_id).values(values))
+
+
+def _insert(connection: Connection, upload: dict[str, Any], records: Sequence[ChunkRecord]) -> None:
+    connection.execute(insert(uploads), upload)
+    connection.execute(insert(chunks), [values_of(chunk) for chunk in records])
+
+
+def _exists(connection: Connection, condition: ColumnElement[bool]) -> bool:
+    return connection.execute(select(uploads.c.upload_id).where(condition)).first() is not None
+
+
+def _same_time(dataset_name: str, created_at: datetime) -> ColumnElement[bool]:
+    """Match an upload of the dataset with this ``created_at``, whose chunks have the same names."""
+    return and_(uploads.c.dataset_name == dataset_name, uploads.c.created_at == created_at)
