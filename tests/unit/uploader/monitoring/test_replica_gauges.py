@@ -45,7 +45,7 @@ class Rig:
                 limits=DiskLimits(low=0, kept_free=0),
                 replica=REPLICA,
                 clock=SettableClock(),
-                query_timeout_s=query_within_s,
+                query_timeout_s=query_timeout_s,
             )
         )
 
