@@ -16,7 +16,7 @@ FILE = CHECKOUT / "docs" / "reference" / "errors.md"
 _PACKAGES = {
     "contracts": "All services",
     "uploader": "Uploader",
-    "tracing": "Tracing",
+    "telemetry": "Telemetry",
     "csvpipe": "Command line",
     "sequencer": "Sequencer",
     "dags": "DAGs",
