@@ -11,6 +11,7 @@ import typer
 
 from contracts.counts import counted, format_count
 from contracts.exit_codes import ExitCode
+from contracts.record import SOURCE_LINE
 from csvpipe.console import messages, output, record_progress, shown
 from csvpipe.noted_dialect import open_proof_input
 from sequencer.input.job_input import JobInput
@@ -167,7 +168,7 @@ def _dead_letters(settings: JobSettings, topic: str | None) -> list[tuple[int, s
     with closing(PartitionReader(client_config(settings), PartitionRef(topic))) as log:
         letters = filter(None, map(parse_dead_letter, log.values(*log.ends())))
         found = {
-            (letter["_source_line"], str(letter.get("etag", "")))
+            (letter[SOURCE_LINE], str(letter.get("etag", "")))
             for letter in letters
             if settings.job_id in ("", letter["job_id"])
         }

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from contracts.counts import counted
+from contracts.record import SOURCE_FILE, SOURCE_LINE
 from csvscan import BACKSLASH_HINT, Dialect, scan_rows
 from sequencer.encoding.typed_columns import TypedColumns
 from sequencer.errors import BadRowError
@@ -18,7 +19,6 @@ from sequencer.model.records import Records
 from sequencer.model.schema import Schema
 from sequencer.settings import MAX_RECORD_BYTES, OnBadRow
 
-SOURCE_LINE, SOURCE_FILE = "_source_line", "_source_file"
 _LARGEST_FIELD_BYTES = 2**31 - 1
 Fault = tuple[int, str]
 """The line of a row that is not sent, and why."""

@@ -7,10 +7,10 @@ from operator import or_
 
 import polars as pl
 
+from contracts.record import SOURCE_LINE
 from sequencer.model.schema import ColumnSchema, Schema
 
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
-_LINE = "_source_line"
 _DIGITS = r"[+-]?[0-9]+"
 _INTEGER = rf"^{_DIGITS}$"
 _NUMBER = rf"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]{_DIGITS})?$"
@@ -51,7 +51,7 @@ class TypedColumns:
             texts = bad.select(column.column for column in self._columns).iter_rows(named=True)
             faults = [
                 (line, _reason(text[column.column], column))
-                for line, text, column in zip(bad[_LINE].to_list(), texts, first_faults, strict=True)
+                for line, text, column in zip(bad[SOURCE_LINE].to_list(), texts, first_faults, strict=True)
             ]
         return frame.with_columns(typed).filter(~is_bad), faults
 

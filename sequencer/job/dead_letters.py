@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from contracts.record import SOURCE_FILE, SOURCE_LINE
 from sequencer.job.dead_letter_topic import DeadLetterClients, DeadLetterSender
 from sequencer.job.in_flight import InFlight
 from sequencer.kafka.partition_reader import QUIET_S
@@ -66,12 +67,12 @@ class DeadLetters:
     def _read(self, begin: int, high: int) -> bool:
         """Collect the job's dead letters between two offsets; return whether there were any."""
         dead_letters = map(parse_dead_letter, self._reader.values(begin, high))
-        lines = [each["_source_line"] for each in dead_letters if each is not None and self._is_ours(each)]
+        lines = [each[SOURCE_LINE] for each in dead_letters if each is not None and self._is_ours(each)]
         self._sent.update(lines)
         return bool(lines)
 
     def _is_ours(self, dead_letter: dict[str, Any]) -> bool:
-        name = dead_letter.get("_source_file")
+        name = dead_letter.get(SOURCE_FILE)
         return dead_letter["job_id"] == self._job_id and dead_letter.get("etag") == self._etags.get(str(name))
 
     def send(
@@ -128,7 +129,7 @@ def parse_dead_letter(value: bytes) -> dict[str, Any] | None:
         record = json.loads(value)
     except ValueError:
         return None
-    if not isinstance(record, dict) or not isinstance(record.get("_source_line"), int) or "job_id" not in record:
+    if not isinstance(record, dict) or not isinstance(record.get(SOURCE_LINE), int) or "job_id" not in record:
         return None
     return record
 
@@ -137,8 +138,8 @@ def dead_letter_json(dead_line: DeadLetter, *, job_id: str, etag: str) -> bytes:
     """Return the record of a dead letter."""
     record = {
         "job_id": job_id,
-        "_source_line": dead_line.line,
-        "_source_file": dead_line.source_file,
+        SOURCE_LINE: dead_line.line,
+        SOURCE_FILE: dead_line.source_file,
         "etag": etag,
         "reason": dead_line.reason,
         "row": dead_line.text,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import TopicMetadata  # type: ignore[attr-defined]  # its own examples do so
 
 from contracts.errors import CsvPipeError, TemporaryFailureError
+from contracts.record import parse_record_end
 from sequencer.errors import ForeignRecordsError, TopicError
 from sequencer.kafka.client import CLIENT_LOG, ClientConfig, open_client
 from sequencer.kafka.errors import refusal
@@ -35,8 +34,6 @@ _POLL_S = 0.5
 _BATCH_RECORDS = 4000
 BATCH_BYTES = 8 * 1024 * 1024
 """Approximate size of the records held in memory while reading; a longer record is read alone."""
-_LONGEST_END = 8 * 1024
-_END = re.compile(rb'"_source_line":([0-9]{1,18}),"_source_file":("(?:[^"\\]|\\.)*")\}\Z')
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,10 +333,10 @@ class PartitionReader:
 
 def parse(offset: int, value: bytes | None) -> LogRecord:
     """Parse line and file from the end of a record's value, where a sequencer writes them."""
-    found = _END.search(value or b"", max(0, len(value or b"") - _LONGEST_END))
-    if found is None:
+    end = parse_record_end(value or b"")
+    if end is None:
         return LogRecord(offset, None, "")
-    return LogRecord(offset, int(found[1]), json.loads(found[2]), value or b"")
+    return LogRecord(offset, end.line, end.file, value or b"")
 
 
 def _is_same_run(found: LogRecord, last: LogRecord, names: Collection[str]) -> bool:

@@ -12,13 +12,11 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.record import SOURCE_FILE, SOURCE_LINE, SOURCE_LINE_DIGITS, SOURCE_LINE_PREFIX, parse_record_end
 from sequencer.model.schema import ColumnType
 
-SOURCE_LINE, SOURCE_FILE = "_source_line", "_source_file"
-_KEY, _PAD = b'"_source_line":', b" " * 64
-_LONGEST_NUMBER, _LONGEST_END = 18, 4096
+_PAD = b" " * 64
 _ZERO = 0x30
-_END = re.compile(rb'"_source_line":([0-9]{1,18})(,"_source_file":"(?:[^"\\]|\\.)*"\})\Z')
 _NO_LINE = -1
 _TRUE, _FALSE = frozenset({"true", "t", "yes", "y", "1"}), frozenset({"false", "f", "no", "n", "0"})
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -282,13 +280,13 @@ def lines_of(values: Sequence[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int6
     """Return the ``_source_line`` of each record; -1 where there is none."""
     lines = np.full(len(values), _NO_LINE, dtype=np.int64)
     rest = np.arange(len(values))
-    first = _END.search(values[0], max(0, len(values[0]) - _LONGEST_END)) if values else None
+    first = parse_record_end(values[0]) if values else None
     if first is not None:
-        lines = _lines_before(values, first[2])
+        lines = _lines_before(values, first.after_line)
         rest = np.flatnonzero(lines == _NO_LINE)
     for at in rest.tolist():
-        match = _END.search(values[at], max(0, len(values[at]) - _LONGEST_END))
-        lines[at] = int(match[1]) if match else _NO_LINE
+        end = parse_record_end(values[at])
+        lines[at] = _NO_LINE if end is None else end.line
     return lines
 
 
@@ -303,15 +301,15 @@ def _lines_before(values: Sequence[bytes], ending: bytes) -> NDArray[np.int64]:
     lines = np.zeros(len(values), dtype=np.int64)
     length = np.zeros(len(values), dtype=np.int64)
     reading = right.copy()
-    for place in range(_LONGEST_NUMBER):
+    for place in range(SOURCE_LINE_DIGITS):
         digit = data[numbers_end - 1 - place].astype(np.int64) - _ZERO
         reading &= (digit >= 0) & (digit <= 9)
         if not reading.any():
             break
         lines += np.where(reading, digit * 10**place, 0)
         length += reading
-    keys = numbers_end - length - len(_KEY)
+    keys = numbers_end - length - len(SOURCE_LINE_PREFIX)
     right &= (length > 0) & (keys >= begins)
-    for number, byte in enumerate(_KEY):
+    for number, byte in enumerate(SOURCE_LINE_PREFIX):
         right &= data[keys + number] == byte
     return np.where(right, lines, _NO_LINE)
