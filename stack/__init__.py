@@ -1,1 +1,1 @@
-"""The local stack without containers: pinned versions, processes, ports, readiness, ordered stop."""
+"""The local stack without containers: pinned versions, processes, ports, readiness and ordered shutdown."""

@@ -1,4 +1,4 @@
-"""The few calls of Airflow's REST API that the stack and its tests make."""
+"""Client of the parts of Airflow's REST API that the stack and its tests use."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ _PAGE = 100  # Airflow's maximum_page_limit
 
 
 class AirflowApiError(StackError):
-    """Airflow's API gave an answer that was not asked for."""
+    """Airflow's API returned an unexpected response."""
 
     code = "airflow_api"
     title = "Airflow API"
 
 
 class AirflowApi:
-    """Airflow at ``url`` under the simple auth manager with all users as admins.
+    """Client of the Airflow at ``url``, with the simple auth manager and all users as admins.
 
-    Its database is SQLite here, which one process at a time writes to: on a busy machine a call gets 500 ("database is
-    locked"). Every call may be repeated, and is for ``patience_s`` seconds.
+    Its database is SQLite, which accepts one writer at a time: on a busy machine a call can return 500 ("database is
+    locked"). Every call is idempotent, and is retried for ``retry_s`` seconds.
     """
 
-    def __init__(self, url: str, *, patience_s: float = 60.0) -> None:
+    def __init__(self, url: str, *, retry_s: float = 60.0) -> None:
         self._url = url
-        self._patience_s = patience_s
+        self._retry_s = retry_s
         self._token: str | None = None
 
     def last_heartbeat(self, part: str) -> datetime | None:
-        """Return when ``scheduler``, ``triggerer`` or ``dag_processor`` last gave a sign of life.
+        """Return the time of the last heartbeat of ``scheduler``, ``triggerer`` or ``dag_processor``.
 
         Raises:
-            OSError: the API does not answer.
+            OSError: The API does not answer.
         """
         try:
             response = httpx.get(f"{self._url}/api/v2/monitor/health", timeout=_TIMEOUT_S, trust_env=False)
@@ -48,30 +48,30 @@ class AirflowApi:
         return datetime.fromisoformat(text) if text else None
 
     def set_pool(self, name: str, slots: int, description: str) -> None:
-        """Create a pool that counts deferred tasks too, or set its size."""
+        """Create a pool that includes deferred tasks, or change its size."""
         body = {"slots": slots, "description": description, "include_deferred": True}
         if self._call("POST", "/pools", json={**body, "name": name}, accept=(201, 409)).status_code == 409:
             self._call("PATCH", f"/pools/{name}", json={**body, "pool": name})
 
     def dag_ids(self) -> set[str]:
-        """Return the ids of the DAGs that have been parsed."""
+        """Return the ids of the parsed DAGs."""
         return {dag["dag_id"] for dag in self._call("GET", "/dags?exclude_stale=true").json()["dags"]}
 
     def import_errors(self) -> list[str]:
-        """Return the stack trace of each DAG file that cannot be imported."""
+        """Return the path and stack trace of each DAG file that cannot be imported."""
         errors = self._call("GET", "/importErrors").json()["import_errors"]
         return [f"{error['filename']}: {error['stack_trace']}" for error in errors]
 
     def unpause(self, dag_id: str) -> None:
-        """Let a DAG run."""
+        """Unpause a DAG."""
         self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def runs(self, dag_id: str, *, limit: int | None = None, since: datetime | None = None) -> list[dict[str, Any]]:
-        """Return runs of a DAG, the newest first: the newest ``limit``, those from ``since`` on (default: all)."""
+        """Return runs of a DAG, newest first: up to ``limit``, not before ``since``. By default all."""
         path = f"/dags/{dag_id}/dagRuns?order_by=-run_after&limit={_PAGE}"
         if since is not None:
             path += f"&run_after_gte={since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-        found: dict[str, dict[str, Any]] = {}  # by id: a run that starts between two pages moves the others on
+        found: dict[str, dict[str, Any]] = {}  # by id: a run that starts between two requests shifts the pages
         offset = 0
         while limit is None or len(found) < limit:
             page = self._call("GET", f"{path}&offset={offset}").json()["dag_runs"]
@@ -87,16 +87,16 @@ class AirflowApi:
         return list(self._call("GET", path).json()["task_instances"])
 
     def _call(self, method: str, path: str, *, json: object = None, accept: tuple[int, ...] = (200,)) -> httpx.Response:
-        give_up_at = time.monotonic() + self._patience_s
+        deadline = time.monotonic() + self._retry_s
         response = self._send(method, path, json)
-        while response.status_code >= 500 and time.monotonic() < give_up_at:
+        while response.status_code >= 500 and time.monotonic() < deadline:
             time.sleep(_PAUSE_S)
             response = self._send(method, path, json)
         if response.status_code == 401:
             self._token = None
             response = self._send(method, path, json)
         if response.status_code not in accept:
-            raise AirflowApiError(f"{method} {path} answered {response.status_code}: {response.text[:500]}")
+            raise AirflowApiError(f"{method} {path} returned {response.status_code}: {response.text[:500]}")
         return response
 
     def _send(self, method: str, path: str, json: object) -> httpx.Response:
@@ -107,4 +107,4 @@ class AirflowApi:
                 headers = {"Authorization": f"Bearer {self._token}"}
                 return client.request(method, f"/api/v2{path}", json=json, headers=headers)
         except httpx.HTTPError as error:
-            raise AirflowApiError(f"{method} {path}: {error}") from error
+            raise AirflowApiError(f"{method} {path} failed: {error}") from error

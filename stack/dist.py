@@ -1,4 +1,4 @@
-"""Downloads and builds that many stacks share: made once, whole or not at all."""
+"""Downloads and builds that stacks share: built once, and never left incomplete."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pathlib import Path
 from stack.errors import PrepareError
 
 STAMP = ".stamp"
-"""File in what is built that names what it was built from."""
+"""File in a build that identifies its inputs."""
 _TAIL_LINES = 25
 _PROGRESS_EVERY_S = 20.0
 
 
 def build_once(dist: Path, name: str, stamp: str, build: Callable[[Path], None]) -> Path:
-    """Return ``dist/name``, built by ``build(directory)`` unless it is there with the same ``stamp``.
+    """Return ``dist/name``. Build it with ``build(directory)`` unless it exists with the same ``stamp``.
 
-    The stamp names all that the result depends on (versions, a digest of the sources). The build happens in a
-    directory beside it, under a lock that holds across processes, and is renamed when it is complete: a build that
-    was broken off is never taken for a whole one.
+    The stamp identifies everything that the result depends on (versions, a digest of the sources). The build runs in a
+    temporary directory, under a lock across processes, and is renamed when it is complete, so an interrupted build is
+    never mistaken for a complete one.
     """
     target = dist / name
     dist.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def build_once(dist: Path, name: str, stamp: str, build: Callable[[Path], None])
 
 
 def is_built(dist: Path, name: str, stamp: str) -> bool:
-    """Return whether :func:`build_once` would have nothing to do."""
+    """Return whether ``dist/name`` exists with the same ``stamp``, so that :func:`build_once` would not build."""
     return _stamp_of(dist / name) == stamp
 
 
@@ -58,10 +58,10 @@ def run_tool(
     what: str,
     timeout_s: float | None = None,
 ) -> None:
-    """Run a build tool to its end, and report now and then that it still works.
+    """Run a build tool until it ends, and report every 20 s that it is still running.
 
     Raises:
-        PrepareError: it failed, or was not done after ``timeout_s``; the message holds the end of its output.
+        PrepareError: The tool failed or timed out. The message contains the end of its output.
     """
     started = time.monotonic()
     log = cwd / f".{Path(argv[0]).name}.log"
@@ -77,8 +77,8 @@ def run_tool(
         try:
             while (code := _wait(process, min(_PROGRESS_EVERY_S, timeout_s or _PROGRESS_EVERY_S))) is None:
                 if timeout_s is not None and time.monotonic() - started > timeout_s:
-                    raise PrepareError(f"{what} was not done after {timeout_s:.0f} s")
-                report(f"{what}: still at it after {time.monotonic() - started:.0f} s")
+                    raise PrepareError(f"{what} timed out after {timeout_s:.0f} s")
+                report(f"{what}: still running after {time.monotonic() - started:.0f} s")
         finally:
             if process.poll() is None:
                 process.terminate()

@@ -1,4 +1,4 @@
-"""What can go wrong with the local stack, said so that one can act on it."""
+"""Errors of the local stack."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from contracts.errors import CsvPipeError
 
 
 class StackError(CsvPipeError):
-    """Base of the local stack's errors."""
+    """Base class of the local stack's errors."""
 
     code = "stack_error"
-    title = "Local stack"
+    title = "Local stack error"
     has_lines = True
 
 
 class MissingToolError(StackError):
-    """A program that the stack needs is not on this machine, or is too old."""
+    """A program that the stack needs is not installed, or is too old."""
 
     code = "missing_tool"
     title = "Missing tool"
@@ -28,35 +28,35 @@ class PrepareError(StackError):
 
 
 class ProcessDiedError(StackError):
-    """A process of the stack ended by itself; the message holds the end of its log."""
+    """A process of the stack ended unexpectedly. The message contains the end of its log."""
 
     code = "process_died"
     title = "Process died"
 
 
 class NotReadyError(StackError):
-    """A process of the stack runs, but did not become ready in time; the message holds the end of its log."""
+    """A process of the stack is running but not ready in time. The message contains the end of its log."""
 
     code = "process_not_ready"
     title = "Process not ready"
 
 
 class PortTakenError(StackError):
-    """A port that the stack needs is held by a process that is not its own."""
+    """A port that the stack needs is used by another program."""
 
     code = "port_taken"
     title = "Port taken"
 
 
 class StackBusyError(StackError):
-    """Another command starts or stops the same stack at this moment."""
+    """Another command is starting or stopping the same stack."""
 
     code = "stack_busy"
     title = "Stack busy"
 
 
 class UnknownNameError(StackError):
-    """No component or process of that name."""
+    """There is no component or process of that name."""
 
     code = "unknown_name"
     title = "Unknown name"

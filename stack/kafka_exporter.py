@@ -1,7 +1,7 @@
-"""Offsets and consumer groups of Kafka for Prometheus, by the names and labels of ``danielqsj/kafka_exporter``.
+"""Prometheus exporter of Kafka's offsets and consumer groups, with the metrics of ``danielqsj/kafka_exporter``.
 
-The local stack runs this; containers run that exporter (docs/adr/0020). A rule or a dashboard cannot tell the two
-apart. Only what those of this project ask for is here.
+The local stack runs this exporter, containers run that one (docs/adr/0020). Both have the same names and labels. Only
+metrics that this project's alert rules and dashboards use are exported.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ Offsets = dict[tuple[str, int], int]
 
 
 class KafkaCollector(Collector):
-    """Asks Kafka when it is asked. Where Kafka does not answer, only ``kafka_brokers`` is there, and is 0."""
+    """Queries Kafka on every scrape. If Kafka does not answer, the only metric is ``kafka_brokers``, with value 0."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
 
     def collect(self) -> Iterator[Metric]:
-        """Give every metric."""
+        """Yield all metrics."""
         try:
-            found = list(self._ask())
+            found = list(self._query())
         except KafkaException as error:
             _log.warning("Kafka does not answer: %s", error)
             yield _brokers(0)
             return
         yield from found
 
-    def _ask(self) -> Iterator[Metric]:
-        # New clients for each scrape: one whose only broker went and came back timed out for minutes after.
+    def _query(self) -> Iterator[Metric]:
+        # New clients for each scrape: after a restart of its only broker, a client timed out for minutes.
         client: dict[str, str | int | float | bool] = {"bootstrap.servers": self._bootstrap, "log_level": 0}
         admin = AdminClient(client)
-        # Joins no group: it is asked for offsets alone.
+        # Does not join the group: it only queries offsets.
         consumer = Consumer({**client, "group.id": "kafka-exporter", "enable.auto.commit": False})
         try:
             metadata = admin.list_topics(timeout=_TIMEOUT_S)
@@ -59,7 +59,7 @@ class KafkaCollector(Collector):
 
 
 def _offsets(consumer: Consumer, metadata: ClusterMetadata) -> tuple[Offsets, Offsets]:
-    """Return the first and the next offset of every partition, but for Kafka's own topics."""
+    """Return the oldest and the next offset of every partition, except those of Kafka's internal topics."""
     oldest: Offsets = {}
     newest: Offsets = {}
     for name, topic in metadata.topics.items():
@@ -71,24 +71,24 @@ def _offsets(consumer: Consumer, metadata: ClusterMetadata) -> tuple[Offsets, Of
 
 def _groups(admin: AdminClient, newest: Offsets) -> Iterator[Metric]:
     labels = ["consumergroup", "topic", "partition"]
-    committed = GaugeMetricFamily("kafka_consumergroup_current_offset", "Offset that is committed", labels=labels)
-    lag = GaugeMetricFamily("kafka_consumergroup_lag", "Messages behind what is committed", labels=labels)
+    committed = GaugeMetricFamily("kafka_consumergroup_current_offset", "Committed offset", labels=labels)
+    lag = GaugeMetricFamily("kafka_consumergroup_lag", "Messages after the committed offset", labels=labels)
     members = GaugeMetricFamily("kafka_consumergroup_members", "Members of the group", labels=["consumergroup"])
     for group, number in _members(admin).items():
         members.add_metric([group], number)
-        for (topic, partition), (offset, behind) in standings(_committed(admin, group), newest).items():
+        for (topic, partition), (offset, lag_messages) in group_offsets(_committed(admin, group), newest).items():
             place = [group, topic, str(partition)]
             committed.add_metric(place, offset)
-            if behind is not None:
-                lag.add_metric(place, behind)
+            if lag_messages is not None:
+                lag.add_metric(place, lag_messages)
     yield from (committed, lag, members)
 
 
-def standings(committed: Offsets, newest: Offsets) -> dict[tuple[str, int], tuple[int, int | None]]:
-    """Return offset and lag of a group by partition: both -1 where it has commits in the topic and none there.
+def group_offsets(committed: Offsets, newest: Offsets) -> dict[tuple[str, int], tuple[int, int | None]]:
+    """Return a group's committed offset and lag by partition.
 
-    That is what ``danielqsj/kafka_exporter`` shows, and a rule must not add it up. The lag is None where the partition
-    is gone.
+    Both are -1 for a partition without a commit in a topic with commits. This is what ``danielqsj/kafka_exporter``
+    exports, so a rule must not sum the values. The lag is None if the partition no longer exists.
     """
     topics = {topic for topic, _ in committed}
     places = sorted(committed.keys() | {place for place in newest if place[0] in topics})
@@ -109,8 +109,8 @@ def _members(admin: AdminClient) -> dict[str, int]:
 
 
 def _committed(admin: AdminClient, group: str) -> Offsets:
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=_TIMEOUT_S)
-    partitions = asked[group].result().topic_partitions or []
+    futures = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=_TIMEOUT_S)
+    partitions = futures[group].result().topic_partitions or []
     return {(each.topic, each.partition): each.offset for each in partitions if each.offset >= 0}
 
 
@@ -126,7 +126,7 @@ def _by_partition(name: str, meaning: str, offsets: Offsets) -> Metric:
 
 
 def main() -> None:
-    """Serve until TERM."""
+    """Serve metrics until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--address", default="127.0.0.1")

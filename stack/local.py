@@ -1,4 +1,4 @@
-"""The local stack as a whole: what is prepared and started beside what, and the order of the stop."""
+"""The local stack: prepare, start and stop its components in the order of their dependencies."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ DEFAULT_DIST = REPOSITORY / ".stack" / "dist"
 _LOCK = ".lock"
 
 WaitFor = Callable[[Sequence[str]], None]
-"""Waits until those components are ready, as far as this command starts them."""
+"""Waits until the given components are ready, if this command starts them."""
 
 
 class LocalStack:
     """Kafka, MinIO, NiFi, Airflow and the uploader as processes of this machine.
 
-    Several may run side by side: ``root`` holds the state, data, logs and pid files of one, ``dist`` the downloads
-    and builds of all. Another ``LocalStack`` on the same ``root`` finds what this one has started.
+    Several stacks can run at the same time: ``root`` has the state, data, logs and pid files of one, ``dist`` the
+    downloads and builds of all. Another ``LocalStack`` with the same ``root`` finds the processes of this one.
     """
 
     def __init__(
@@ -50,42 +50,42 @@ class LocalStack:
         self._report = report
         self._processes: dict[tuple[str, str], ManagedProcess] = {}
         self._processes_lock = threading.Lock()
-        self._given_up = threading.Event()
+        self._cancelled = threading.Event()
 
     @cached_property
     def context(self) -> StackContext:
-        """Return where this stack keeps its things; free ports and secrets are chosen on first use, and kept."""
+        """Return the context of this stack. Free ports and secrets are chosen on first use, and saved."""
         self.root.mkdir(parents=True, exist_ok=True)
         settings = _with_kept_ports(self._settings, self.root / "ports.json")
-        secrets = Secrets.load_or_make(self.root / "secrets.json", settings)
+        secrets = Secrets.load_or_generate(self.root / "secrets.json", settings)
         return StackContext(root=self.root, dist=self.dist, settings=settings, secrets=secrets)
 
     @cached_property
     def components(self) -> dict[str, Component]:
-        """Return every component by its name, in an order in which they can be started."""
-        made: list[Component] = [make(self.context) for make in component_classes()]
-        return {component.name: component for component in made}
+        """Return all components by name, in an order in which they can be started."""
+        components: list[Component] = [create(self.context) for create in component_classes()]
+        return {component.name: component for component in components}
 
     def prepare(self, names: Sequence[str] | None = None) -> None:
-        """Download and build what ``names`` (default: all) and what they need run on, in parallel.
+        """Download and build ``names`` (default: all) and their dependencies, in parallel.
 
         Raises:
-            StackError: a preparation failed; the others have been completed.
+            StackError: A preparation failed. The others were completed.
         """
         self._in_parallel(names, self._prepare)
 
     def start(self, names: Sequence[str] | None = None) -> None:
-        """Prepare and start ``names`` (default: all) and what they need; what runs already is left alone.
+        """Prepare and start ``names`` (default: all) and their dependencies. Running processes are not restarted.
 
         Raises:
-            StackError: something did not start. What does run keeps running: see ``stop``.
+            StackError: A component did not start. The others keep running until :meth:`stop`.
         """
-        with self._alone():
+        with self._exclusive():
             self._in_parallel(names, self._bring_up)
 
     def stop(self, names: Sequence[str] | None = None) -> None:
-        """Stop ``names`` (default: all) in the reverse order of the start; nothing of them is left running."""
-        with self._alone():
+        """Stop ``names`` (default: all) in the reverse order of the start, with all of their processes."""
+        with self._exclusive():
             self._stop(names)
 
     def restart(self, name: str) -> None:
@@ -94,24 +94,24 @@ class LocalStack:
         self.start([name])
 
     def kill(self, process: str, number: signal.Signals = signal.SIGKILL, *, family: bool = False) -> None:
-        """Send a signal to one process (see :meth:`ManagedProcess.kill`); ``start`` brings a dead one back.
+        """Send a signal to a process (see :meth:`ManagedProcess.kill`). :meth:`start` starts a dead process again.
 
         Raises:
-            UnknownNameError: no process of that name was ever started.
-            ProcessDiedError: it is not running.
+            UnknownNameError: No process of that name was started.
+            ProcessDiedError: The process is not running.
         """
         self.process(process).kill(number, family=family)
 
     def reset(self) -> None:
-        """Stop all and delete data, logs and configuration. Downloads and builds stay."""
-        with self._alone():
+        """Stop all components and delete data, logs and configuration. Downloads and builds are kept."""
+        with self._exclusive():
             self._stop(None)
             for path in self.root.iterdir():
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
                 elif path.name != _LOCK:
                     path.unlink()
-            shutil.rmtree(self.root, ignore_errors=True)  # the lock last: until now nobody could begin anew
+            shutil.rmtree(self.root, ignore_errors=True)  # the lock last: it keeps other commands from starting
         for name in ("context", "components"):
             self.__dict__.pop(name, None)
 
@@ -119,20 +119,20 @@ class LocalStack:
         """Return a process by its name, such as ``airflow-scheduler``.
 
         Raises:
-            UnknownNameError: no process of that name was ever started.
+            UnknownNameError: No process of that name was started.
         """
         for process in self.all_processes():
             if process.name == name:
                 return process
-        known = ", ".join(p.name for p in self.all_processes()) or "none"
-        raise UnknownNameError(f"no process {name!r} has been started here (known: {known})")
+        started = ", ".join(p.name for p in self.all_processes()) or "none"
+        raise UnknownNameError(f"unknown process {name!r}; started processes: {started}")
 
     def all_processes(self) -> list[ManagedProcess]:
-        """Return the processes that were started and not stopped since, dead ones included."""
+        """Return the processes that were started and not stopped, including dead ones."""
         return [process for name in self.components for process in self.processes_of(name)]
 
     def processes_of(self, component: str) -> list[ManagedProcess]:
-        """Return the processes of one component, as far as they were started."""
+        """Return the started processes of a component."""
         files = sorted(self.context.pid_dir(component).glob("*.json"))
         return [self._managed(component, file.stem) for file in files]
 
@@ -164,12 +164,12 @@ class LocalStack:
                 wait_for(spec.after)
                 report(f"starting {spec.name} (pid {self._managed(component.name, spec.name).start(spec)})")
         for spec in specs:
-            self._managed(component.name, spec.name).wait_ready(spec, self._given_up.is_set)
+            self._managed(component.name, spec.name).wait_ready(spec, self._cancelled.is_set)
         component.after_start(report)
         report("ready" + "".join(f", {label} {address}" for label, address in component.addresses().items()))
 
     def _stop(self, names: Sequence[str] | None) -> None:
-        for name in reversed(self._known(names)):
+        for name in reversed(self._select(names)):
             self._stop_component(name)
 
     def _stop_component(self, name: str) -> None:
@@ -179,10 +179,10 @@ class LocalStack:
             return
         with ThreadPoolExecutor(len(processes)) as pool:
             stopped = list(pool.map(lambda process: process.stop(report), processes))
-        report("stopped" if any(stopped) else "was dead already")
+        report("stopped" if any(stopped) else "was not running")
 
     def _in_parallel(self, names: Sequence[str] | None, work: Callable[[Component, WaitFor], None]) -> None:
-        """Run ``work`` for each component in a thread; each gets a function that waits for others among them."""
+        """Run ``work`` for each component in a thread. Each call gets a function that waits for other components."""
         chosen = self._with_needs(names)
         if not chosen:
             return
@@ -191,25 +191,25 @@ class LocalStack:
         def wait_for(needs: Sequence[str]) -> None:
             for need in needs:
                 if need in chosen and futures[need].exception() is not None:
-                    raise _NeedFailedError(f"not started, because {need} failed")
+                    raise _DependencyFailedError(f"not started, because {need} failed")
 
         with ThreadPoolExecutor(len(chosen)) as pool:
             for name in chosen:
                 component = self.components[name]
-                futures[name] = pool.submit(self._say_failure, name, work, component, wait_for)
+                futures[name] = pool.submit(self._report_failure, name, work, component, wait_for)
             try:
                 wait(futures.values())
             except BaseException:
-                self._given_up.set()
+                self._cancelled.set()
                 raise
         faults = [error for future in futures.values() if (error := future.exception())]
-        for error in sorted(faults, key=lambda error: isinstance(error, _NeedFailedError)):
+        for error in sorted(faults, key=lambda error: isinstance(error, _DependencyFailedError)):
             raise error
 
-    def _say_failure(
+    def _report_failure(
         self, name: str, work: Callable[[Component, WaitFor], None], component: Component, wait_for: WaitFor
     ) -> None:
-        """Do ``work``; say at once that it failed, as the others may go on for minutes."""
+        """Do ``work``, and report a failure immediately, as other components can continue for minutes."""
         try:
             work(component, wait_for)
         except Exception as error:
@@ -224,18 +224,18 @@ class LocalStack:
             for need in self.components[name].needs:
                 add(need)
 
-        for name in self._known(names):
+        for name in self._select(names):
             add(name)
         return [name for name in self.components if name in wanted]
 
-    def _known(self, names: Sequence[str] | None) -> list[str]:
-        """Return ``names`` (None: all) in the order of the components."""
+    def _select(self, names: Sequence[str] | None) -> list[str]:
+        """Return ``names``, or all if None, in the order of the components."""
         if names is None:
             return list(self.components)
         unknown = set(names) - self.components.keys()
         if unknown:
             raise UnknownNameError(
-                f"no component {', '.join(sorted(unknown))} in the stack (there are: {', '.join(self.components)})"
+                f"unknown component {', '.join(sorted(unknown))}; components: {', '.join(self.components)}"
             )
         return [name for name in self.components if name in names]
 
@@ -243,8 +243,8 @@ class LocalStack:
         return partial(self._report, component)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep two commands from starting or stopping the same stack at the same time."""
+    def _exclusive(self) -> Iterator[None]:
+        """Prevent two commands from starting or stopping the same stack at the same time."""
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / _LOCK).open("w") as file:
             try:
@@ -254,20 +254,20 @@ class LocalStack:
             yield
 
 
-class _NeedFailedError(StackError):
-    """A component was not started, because one that it needs failed."""
+class _DependencyFailedError(StackError):
+    """A component was not started, because a component that it needs failed."""
 
     code = "dependency_failed"
     title = "Dependency failed"
 
 
 def _with_kept_ports(settings: StackSettings, file: Path) -> StackSettings:
-    """Replace each port 0 by the one chosen the last time, or by a free one that is kept for the next."""
+    """Replace each port 0 by the port of the last start, or by a free port that is saved for the next."""
     kept = json.loads(file.read_text()) if file.exists() else {}
     open_ports = [name for name, port in settings.ports().items() if port == 0]
     if not open_ports:
         return settings
     known = {name: kept[name] for name in open_ports if name in kept}
-    settled = settings.model_copy(update=known).with_free_ports()
-    file.write_text(json.dumps({name: settled.ports()[name] for name in open_ports}))
-    return settled
+    resolved = settings.model_copy(update=known).with_free_ports()
+    file.write_text(json.dumps({name: resolved.ports()[name] for name in open_ports}))
+    return resolved

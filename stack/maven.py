@@ -1,4 +1,4 @@
-"""Maven, run for one component at a time."""
+"""Maven builds, one at a time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _LOCAL_REPOSITORY = Path.home() / ".m2"
 
 
 def run_maven(*arguments: str, cwd: Path, report: Callable[[str], None], timeout_s: float | None = None) -> None:
-    """Run ``mvn`` in batch mode with a JDK that is new enough.
+    """Run ``mvn`` in batch mode with a supported JDK.
 
-    Maven's local repository is not made for two writers, and components are prepared side by side: a lock in it lets
-    one Maven of ours work at a time, whatever process runs it.
+    Maven's local repository does not support concurrent writers, and components are prepared in parallel. A lock file
+    in the repository serializes the Maven runs of all processes.
 
     Raises:
-        PrepareError: it failed, or was not done after ``timeout_s``; the message holds the end of its output.
-        MissingToolError: there is no Maven, or no JDK.
+        PrepareError: Maven failed or timed out. The message contains the end of its output.
+        MissingToolError: Maven or a JDK is not installed.
     """
     argv = [str(provide_maven(report)), "-B", "-q", *arguments]
     env = {"JAVA_HOME": str(provide_java(report))}

@@ -1,4 +1,4 @@
-"""Local TCP ports: which are free, and who holds one that is not."""
+"""Local TCP ports: find free ones, and the program that uses one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CANDIDATES = range(15_000, 32_000)
 
 
 def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
-    """Return whether one can listen on ``port`` of ``host`` right now."""
+    """Return whether a program can currently listen on ``port`` of ``host``."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -23,13 +23,13 @@ def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
 
 
 def free_ports(count: int, *, host: str = "127.0.0.1") -> list[int]:
-    """Return ``count`` different ports that nobody listens on right now.
+    """Return ``count`` different ports that are currently free.
 
-    They lie below the range that the kernel gives to outgoing connections: a service that is stopped and started
-    again must not find that a client's connection has taken its port meanwhile.
+    They are below the kernel's range for outgoing connections, so that no client connection can take the port of a
+    service while it restarts.
 
     Raises:
-        RuntimeError: there are not that many.
+        RuntimeError: Fewer than ``count`` ports are free.
     """
     found: set[int] = set()
     for port in random.sample(_CANDIDATES, len(_CANDIDATES)):
@@ -37,18 +37,18 @@ def free_ports(count: int, *, host: str = "127.0.0.1") -> list[int]:
             return list(found)
         if is_free(port, host=host):
             found.add(port)
-    raise RuntimeError(f"no {count} free ports between {_CANDIDATES[0]} and {_CANDIDATES[-1]}")
+    raise RuntimeError(f"fewer than {count} free ports between {_CANDIDATES[0]} and {_CANDIDATES[-1]}")
 
 
-def holder_of(port: int) -> str:
-    """Return who listens on ``port``, as far as we may know."""
+def listener_on(port: int) -> str:
+    """Return a description of the process that listens on ``port``, as far as permissions allow."""
     for connection in psutil.net_connections("tcp"):
         if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
-            return _described(connection.pid)
+            return _describe_process(connection.pid)
     return "an unknown process"
 
 
-def _described(pid: int | None) -> str:
+def _describe_process(pid: int | None) -> str:
     try:
         return f"pid {pid} ({psutil.Process(pid).name()})" if pid else "a process of another user"
     except psutil.NoSuchProcess:

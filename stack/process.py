@@ -1,4 +1,4 @@
-"""One process of the stack: started in a session of its own, known by pid and start time, stopped in order."""
+"""Processes of the stack: start, readiness, stop. A process is identified by its pid and start time."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ import psutil
 from pydantic import BaseModel, ValidationError
 
 from stack.errors import NotReadyError, PortTakenError, ProcessDiedError
-from stack.ports import holder_of, is_free
+from stack.ports import is_free, listener_on
 
 _INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER")
 _FAMILY_VARIABLE = "CSVPIPE_STACK_FAMILY"
 _LOG_TAIL_LINES = 40
 _POLL_S = 0.2
 _children: dict[int, subprocess.Popen[bytes]] = {}
-"""Started by this interpreter, by pid: only a parent can reap its children, and another object may stop them."""
+"""Child processes by pid: only their parent can reap them, and another object can stop them."""
 _START_TIME_TOLERANCE_S = 2.0
-"""psutil derives the start time from the boot time, which moves a little when the clock is set."""
+"""psutil computes the start time from the boot time, which shifts a little when the clock is set."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSpec:
-    """How to run one process.
+    """How to run a process.
 
     Attributes:
-        name: unique in the stack, such as ``kafka`` or ``airflow-scheduler``.
-        argv: the command. It must not fork away: the started pid is the process.
-        env: added to a small inherited base (PATH, HOME ...), so that a developer's variables do not leak in.
-        cwd: working directory, made if missing.
-        ready: returns None once the process does its work, else one line that says what is still missing. It asks the
-            process itself (an API call, a metadata request), never its log. May raise OSError for "no answer yet".
-        host: address that its ports are on.
-        ports: TCP ports that must be free before the start; so a taken one is named at once.
-        after: components that must be ready before it is started, where they are started by the same command.
-        deadline_s: time to become ready.
-        stop_timeout_s: time between TERM and KILL.
+        name: Unique name in the stack, such as ``kafka`` or ``airflow-scheduler``.
+        argv: The command. It must not daemonize: the started pid is the process.
+        env: Variables added to a small inherited set (PATH, HOME ...), so that a developer's variables have no effect.
+        cwd: Working directory, created if missing.
+        ready: Returns None once the process is ready, or the reason why it is not. It queries the process itself (an
+            API call, a metadata request), never its log. Can raise OSError for "no answer yet".
+        host: Address of its ports.
+        ports: TCP ports that must be free before the start, so that a port in use is reported immediately.
+        after: Components that must be ready before the process is started, if the same command starts them.
+        deadline_s: Time to become ready.
+        stop_timeout_s: Time between TERM and KILL.
     """
 
     name: str
@@ -58,9 +58,10 @@ class ProcessSpec:
 
 
 class _PidFile(BaseModel):
-    """What is kept of a started process.
+    """The saved state of a started process.
 
-    Without a pid its starter was killed before it knew it: the process runs all the same, and is found by its family.
+    If the pid is missing, the starting program was killed before it could save it. The process is then found by its
+    family.
     """
 
     pid: int | None = None
@@ -70,10 +71,10 @@ class _PidFile(BaseModel):
 
 
 class ManagedProcess:
-    """A process that outlives us, found again by its pid file.
+    """A process that outlives the program that started it, and is found again by its pid file.
 
-    The path of that file stands in the environment of the process and of all its descendants: they are one family.
-    ``spec`` is needed for a start alone: to look at or to stop a process, its name is enough.
+    The environment of the process and of all its descendants, its family, contains the path of that file. Only
+    :meth:`start` needs a specification: the name is enough to inspect or stop a process.
     """
 
     def __init__(self, name: str, *, pid_dir: Path, log_dir: Path) -> None:
@@ -90,22 +91,22 @@ class ManagedProcess:
 
     @property
     def started_at(self) -> datetime | None:
-        """Return when it was started, be it alive or dead by now; None where it was not, or was stopped since."""
+        """Return the start time, even if the process has died, or None if it was not started or was stopped."""
         record = self._record()
         return datetime.fromtimestamp(record.started_at, UTC) if record else None
 
     def start(self, spec: ProcessSpec) -> int:
-        """Start the process and return its pid; what a dead predecessor left behind is stopped first.
+        """Start the process and return its pid. Descendants of a dead predecessor are stopped first.
 
         Raises:
-            PortTakenError: somebody else listens on one of its ports.
+            PortTakenError: Another program uses one of its ports.
         """
         self.stop()
         for port in spec.ports:
             if not is_free(port, host=spec.host):
                 raise PortTakenError(
-                    f"{self.name} needs port {port}, which is taken by {holder_of(port)}. "
-                    "Stop that program, or choose another port (STACK_*_PORT)",
+                    f"{self.name} needs port {port}, which is used by {listener_on(port)}. "
+                    "Stop that program or set another port (STACK_*_PORT)",
                     port=port,
                 )
         for directory in (spec.cwd, self.log.parent, self._pid_file.parent):
@@ -131,38 +132,38 @@ class ManagedProcess:
         self._write(record.model_copy(update={"pid": child.pid, "started_at": started_at}))
         return child.pid
 
-    def wait_ready(self, spec: ProcessSpec, given_up: Callable[[], bool] = lambda: False) -> None:
-        """Wait until ``spec.ready`` is content, with an eye on the process, or until ``given_up`` says so.
+    def wait_ready(self, spec: ProcessSpec, is_cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Wait until ``spec.ready`` returns None, while the process is running and ``is_cancelled`` returns false.
 
         Raises:
-            ProcessDiedError: it ended before.
-            NotReadyError: its deadline passed, or the wait was given up.
+            ProcessDiedError: The process ended before it was ready.
+            NotReadyError: The deadline passed, or the wait was cancelled.
         """
         deadline = time.monotonic() + spec.deadline_s
         while True:
-            missing = ask(spec.ready)
+            missing = probe(spec.ready)
             if missing is None:
                 return
             if self.pid is None:
-                raise ProcessDiedError(f"{self.name} ended{self._exit_code()}. {self._log_note()}")
-            if given_up():
-                raise NotReadyError(f"{self.name}: {missing}. Nobody waits any more, it goes on by itself")
+                raise ProcessDiedError(f"{self.name} ended{self._exit_code()}. {self._log_end()}")
+            if is_cancelled():
+                raise NotReadyError(f"{self.name}: {missing}. The process keeps starting in the background")
             if time.monotonic() > deadline:
-                raise NotReadyError(f"{self.name}: {missing} (after {spec.deadline_s:.0f} s). {self._log_note()}")
+                raise NotReadyError(f"{self.name}: {missing} (after {spec.deadline_s:.0f} s). {self._log_end()}")
             time.sleep(_POLL_S)
 
-    def stop(self, say: Callable[[str], None] = lambda _: None) -> bool:
-        """Stop it with all its descendants: TERM, wait, KILL. Return whether anything was there to stop."""
+    def stop(self, report: Callable[[str], None] = lambda _: None) -> bool:
+        """Stop the process and all its descendants: TERM, wait, KILL. Return whether any was running."""
         record = self._record()
         if record is None:
             return False
         leader = self._find(record)
         if leader is not None:
             _signal(leader, signal.SIGTERM)
-            if not _gone(leader, record.stop_timeout_s):
-                say(f"{self.name} did not stop within {record.stop_timeout_s:.0f} s of TERM: KILL")
+            if not _has_ended(leader, record.stop_timeout_s):
+                report(f"{self.name} did not stop within {record.stop_timeout_s:.0f} s after TERM: sending KILL")
                 _signal(leader, signal.SIGKILL)
-                _gone(leader, record.stop_timeout_s)
+                _has_ended(leader, record.stop_timeout_s)
         left = self._family()
         for process in left:
             _signal(process, signal.SIGKILL)
@@ -173,12 +174,12 @@ class ManagedProcess:
         return leader is not None or bool(left)
 
     def kill(self, number: signal.Signals = signal.SIGKILL, *, family: bool = False) -> None:
-        """Send a signal to the process, or with ``family`` to all its descendants too, as a container's end does.
+        """Send a signal to the process. With ``family``, also to all its descendants, as the end of a container does.
 
-        The pid file stays: the process counts as started, and dead. Returns once it is gone if the signal is KILL.
+        The pid file is kept, so the process counts as started and dead. With KILL, waits until the process has ended.
 
         Raises:
-            ProcessDiedError: it is not running.
+            ProcessDiedError: The process is not running.
         """
         record = self._record()
         leader = self._find(record) if record else None
@@ -189,10 +190,10 @@ class ManagedProcess:
             _signal(process, number)
         if number == signal.SIGKILL:
             psutil.wait_procs(targets[1:], timeout=5)
-            _gone(leader, 5)
+            _has_ended(leader, 5)
 
     def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
-        """Return the last lines that it logged since its last start."""
+        """Return the last lines of its log since the last start."""
         if not self.log.exists():
             return ""
         record = self._record()
@@ -210,13 +211,13 @@ class ManagedProcess:
             return _PidFile(started_at=self._pid_file.stat().st_mtime)
 
     def _write(self, record: _PidFile) -> None:
-        """Replace the pid file as a whole: a reader sees the old one or the new one."""
+        """Replace the pid file atomically."""
         fresh = self._pid_file.with_suffix(".new")
         fresh.write_text(record.model_dump_json())
         fresh.replace(self._pid_file)
 
     def _find(self, record: _PidFile) -> psutil.Process | None:
-        """Return the recorded process if it is alive and truly that one, not another with a reused pid."""
+        """Return the recorded process if it is alive, and not another process with a reused pid."""
         if record.pid is None:
             return min(self._family(), key=lambda process: process.create_time(), default=None)
         if record.pid in _children:
@@ -229,7 +230,7 @@ class ManagedProcess:
             return None
 
     def _family(self) -> list[psutil.Process]:
-        """Return the process and all its descendants, however they were orphaned since; the dead are left out."""
+        """Return the process and all its descendants that are alive, including orphaned ones."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -244,19 +245,19 @@ class ManagedProcess:
         child = _children.get(record.pid) if record and record.pid else None
         return "" if child is None or child.returncode is None else f" with code {child.returncode}"
 
-    def _log_note(self) -> str:
-        return f"The end of {self.log}:\n{self.log_tail()}"
+    def _log_end(self) -> str:
+        return f"End of {self.log}:\n{self.log_tail()}"
 
 
-def ask(ready: Callable[[], str | None]) -> str | None:
-    """Return the answer of ``ready``; that nobody answers is an answer too."""
+def probe(ready: Callable[[], str | None]) -> str | None:
+    """Return the result of ``ready``. An OSError means that the process is not ready yet."""
     try:
         return ready()
     except OSError as error:
         return f"no answer yet: {error}"
 
 
-def _gone(leader: psutil.Process, timeout_s: float) -> bool:
+def _has_ended(leader: psutil.Process, timeout_s: float) -> bool:
     try:
         if leader.pid in _children:
             _children[leader.pid].wait(timeout_s)
@@ -269,7 +270,7 @@ def _gone(leader: psutil.Process, timeout_s: float) -> bool:
 
 def _base_environment() -> dict[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    # setproctitle (Airflow) would write the title over the environment, and with it over the family.
+    # setproctitle (Airflow) would overwrite the environment with the title, and so the family variable.
     return {**inherited, "SPT_NOENV": "1", "PYTHONUNBUFFERED": "1"}
 
 

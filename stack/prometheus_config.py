@@ -1,4 +1,4 @@
-"""Prometheus' configuration for the local stack: that of the repository, with the ports of this stack."""
+"""Prometheus' configuration for the local stack, derived from that of the repository."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONFIG = REPOSITORY / "monitoring" / "prometheus" / "prometheus.yml"
 
 
 def local_config(context: StackContext) -> str:
-    """Return ``monitoring/prometheus/prometheus.yml`` with the addresses of this stack and absolute paths."""
+    """Return ``monitoring/prometheus/prometheus.yml`` with this stack's addresses and absolute paths."""
     config: dict[str, Any] = yaml.safe_load(CONFIG.read_text())
     settings = context.settings
     ports = {

@@ -1,4 +1,4 @@
-"""promtool, which checks and tests the alert rules: compiled once from the module in ``promtool/``."""
+"""promtool, which checks and tests the alert rules, built from the module in ``promtool/``."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _PACKAGE = "github.com/prometheus/prometheus/cmd/promtool"
 
 
 def prepare_promtool(dist: Path, report: Report) -> Path:
-    """Return the program, compiled where it is not there yet.
+    """Return the path of promtool. Compile it if it does not exist yet.
 
-    Prometheus' own go.mod has ``replace`` lines, with which ``go install`` of a version is refused: so a module of
-    ours names it as its dependency, and go.sum holds what is downloaded to it.
+    Prometheus' own go.mod has ``replace`` directives, so ``go install`` refuses to install a version of it. Therefore a
+    module of ours has it as a dependency, and its go.sum pins the downloads.
     """
     files = [_SOURCES / "go.mod", _SOURCES / "go.sum"]
     stamp = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
-    def compile_it(into: Path) -> None:
-        report("compiling promtool: 7 minutes on two cores, once")
+    def compile_promtool(into: Path) -> None:
+        report("compiling promtool (once; 7 minutes on two cores)")
         for file in files:
             shutil.copy(file, into)
         run_go("build", "-trimpath", "-o", "promtool", _PACKAGE, cwd=into, report=report)
 
-    return build_once(dist, "promtool", stamp, compile_it) / "promtool"
+    return build_once(dist, "promtool", stamp, compile_promtool) / "promtool"

@@ -1,4 +1,4 @@
-"""What the stack tells the user: one line a step, with the elapsed time and the component."""
+"""Progress report of the stack: one line per step, with elapsed time and component."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import TextIO
 
 NAME_WIDTH = 10
-"""Of the column with a component's name: the longest is ``monitoring``."""
+"""Width of the column for component names. The longest is ``monitoring``."""
 
 
 class ConsoleReport:
-    """Writes ``[ 12.3 s] kafka     ready`` lines; safe to call from several threads."""
+    """Writes lines such as ``[ 12.3 s] kafka     ready``. Thread-safe."""
 
     def __init__(self, output: TextIO | None = None) -> None:
         self._output = output
@@ -28,7 +28,7 @@ class ConsoleReport:
 
 
 StackReport = Callable[[str, str], None]
-"""Called with a component's name and one line of text."""
+"""Called with a component's name and a line of text."""
 
 
 def silent(_component: str, _text: str) -> None:

@@ -1,4 +1,4 @@
-"""An S3 client for the stack's own MinIO."""
+"""S3 client for the stack's MinIO."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def s3_client(context: StackContext, endpoint: str) -> S3Client:
-    """Return a client that speaks to ``endpoint`` as the stack's root user."""
+    """Return a client of ``endpoint`` with the credentials of the stack's root user."""
     import boto3
     from botocore.config import Config
 

@@ -1,4 +1,4 @@
-"""Secrets that are made for one stack and stay the same until it is reset."""
+"""Secrets of a stack, generated on its first start and kept until it is reset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stack.settings import StackSettings
 
 
 class Secrets(BaseModel):
-    """What the services of one stack know of each other and nobody else should."""
+    """Credentials and keys that the services of a stack share."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,22 +29,22 @@ class Secrets(BaseModel):
         return value.get_secret_value() if isinstance(value, SecretStr) else value
 
     @classmethod
-    def load_or_make(cls, path: Path, settings: StackSettings) -> Self:
-        """Read the secrets in ``path``, or make them and keep them there, readable by the owner alone.
+    def load_or_generate(cls, path: Path, settings: StackSettings) -> Self:
+        """Read the secrets in ``path``, or generate and save them there, readable only by the owner.
 
-        What ``settings`` say of MinIO's root user goes before what was kept.
+        MinIO's root user and password in ``settings`` take precedence over the saved ones.
         """
-        kept = cls.model_validate_json(path.read_text()) if path.exists() else cls._make()
+        saved = cls.model_validate_json(path.read_text()) if path.exists() else cls._generate()
         given: dict[str, object] = {"minio_root_user": settings.minio_root_user}
         if settings.minio_root_password is not None:
             given["minio_root_password"] = settings.minio_root_password
-        current = kept.model_copy(update=given)
-        if not path.exists() or current != kept:
-            current._keep(path)
+        current = saved.model_copy(update=given)
+        if not path.exists() or current != saved:
+            current._save(path)
         return current
 
     @classmethod
-    def _make(cls) -> Self:
+    def _generate(cls) -> Self:
         return cls(
             minio_root_user="csvpipe",
             minio_root_password=SecretStr(secrets.token_urlsafe(24)),
@@ -53,7 +53,7 @@ class Secrets(BaseModel):
             nifi_sensitive_props_key=SecretStr(secrets.token_urlsafe(24)),
         )
 
-    def _keep(self, path: Path) -> None:
+    def _save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:

@@ -1,4 +1,4 @@
-"""The programs that the stack builds with or runs on: a JDK, Maven and Go. Found, or installed, or asked for."""
+"""Required programs: a JDK, Maven and Go. Found on the machine, or installed with apt if possible."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from pathlib import Path
 from stack.errors import MissingToolError
 from stack.versions import version
 
-_JVM_DIR = Path("/usr/lib/jvm")
+JVM_DIR = Path("/usr/lib/jvm")
 _INSTALLING = threading.Lock()
-"""Components are prepared side by side, and apt lets in one at a time."""
+"""Components are prepared in parallel, and apt does not run concurrently."""
 _OLDEST_GO = (1, 21)
-"""The first that fetches the tool chain that a module asks for."""
+"""The first version that downloads the toolchain that a module requires."""
 _JDK_PACKAGES = ("openjdk-25-jdk-headless", "openjdk-21-jdk-headless")
 
 
-def java_home() -> Path:
-    """Return the home of a JDK that is new enough: ``JAVA_HOME`` first, then the newest under /usr/lib/jvm.
+def java_home(jvm_dir: Path = JVM_DIR) -> Path:
+    """Return the home of a supported JDK: ``JAVA_HOME`` if set, or the newest in /usr/lib/jvm.
 
     Raises:
-        MissingToolError: there is none; the message says what to do.
+        MissingToolError: There is none. The message explains how to install one.
     """
     minimum = int(version("java", "minimum"))
     named = os.environ.get("JAVA_HOME")
     places = [Path(named)] if named else []
-    places += sorted(_JVM_DIR.glob("*"), key=_jdk_major, reverse=True)
+    places += sorted(jvm_dir.glob("*"), key=_jdk_major, reverse=True)
     for place in places:
         if _jdk_major(place) >= minimum:
             return place
     found = ", ".join(f"{p} ({_jdk_major(p)})" for p in places if _jdk_major(p)) or "none"
     raise MissingToolError(
-        f"a JDK {minimum} or newer is needed (found: {found}). Install one and set JAVA_HOME, or put it under "
-        f"{_JVM_DIR}. Debian 13 and Ubuntu 24.04 have {_JDK_PACKAGES[-1]}; Debian 12 has none, "
-        "take Temurin from https://adoptium.net",
+        f"JDK {minimum} or newer is required (found: {found}). Install it and set JAVA_HOME, or install it in "
+        f"{jvm_dir}. Debian 13 and Ubuntu 24.04 provide {_JDK_PACKAGES[-1]}; for Debian 12, "
+        "use Temurin from https://adoptium.net",
         tool="jdk",
     )
 
@@ -47,19 +47,19 @@ def maven() -> Path:
     """Return the path of ``mvn``.
 
     Raises:
-        MissingToolError: it is not on the PATH.
+        MissingToolError: Maven is not on the PATH.
     """
-    return _on_path("mvn", "Maven", "Install it (Debian: apt install maven), or put `mvn` on the PATH.")
+    return _on_path("mvn", "Maven", "Install it (Debian: apt install maven) or add `mvn` to the PATH.")
 
 
 def go() -> Path:
-    """Return the path of ``go``, 1.21 or newer (which fetches the tool chain that a module asks for).
+    """Return the path of ``go`` 1.21 or newer, which downloads the toolchain that a module requires.
 
     Raises:
-        MissingToolError: it is not on the PATH, or too old.
+        MissingToolError: Go is not on the PATH, or too old.
     """
     hint = (
-        "Install Go 1.21 or newer from https://go.dev/dl and put `go` on the PATH (Debian 13: apt install golang-go)."
+        "Install Go 1.21 or newer from https://go.dev/dl and add `go` to the PATH (Debian 13: apt install golang-go)."
     )
     found = _on_path("go", "Go", hint)
     text = subprocess.run([found, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
@@ -77,13 +77,13 @@ def provide(
     *,
     oldest: tuple[int, int] = (0, 0),
 ) -> Path:
-    """Return ``finder()``; where it finds nothing, install the first of ``packages`` that apt offers and look again.
+    """Return ``finder()``. If it finds nothing, install the first available of ``packages`` with apt and try again.
 
-    A package is passed over whose version (major, minor) is below ``oldest``: the finder would refuse it, installed.
-    apt is used as root on Debian and its relatives alone.
+    A package whose version (major, minor) is below ``oldest`` is skipped, as the finder would refuse it. apt is used
+    only by root, on Debian and its derivatives.
 
     Raises:
-        MissingToolError: still not there.
+        MissingToolError: The program was not found and could not be installed.
     """
     with _INSTALLING:
         try:
@@ -95,17 +95,17 @@ def provide(
 
 
 def provide_java(report: Callable[[str], None]) -> Path:
-    """Return a JDK's home; see :func:`provide`."""
+    """Return the home of a JDK. See :func:`provide`."""
     return provide(java_home, _JDK_PACKAGES, report)
 
 
 def provide_maven(report: Callable[[str], None]) -> Path:
-    """Return the path of ``mvn``; see :func:`provide`."""
+    """Return the path of ``mvn``. See :func:`provide`."""
     return provide(maven, ("maven",), report)
 
 
 def provide_go(report: Callable[[str], None]) -> Path:
-    """Return the path of ``go``; see :func:`provide`."""
+    """Return the path of ``go``. See :func:`provide`."""
     return provide(go, ("golang-go",), report, oldest=_OLDEST_GO)
 
 
@@ -115,8 +115,8 @@ def _install(packages: tuple[str, ...], report: Callable[[str], None], oldest: t
         if _apt("install", "--dry-run", "-qq", package) == 0 and _candidate(package) >= oldest:
             report(f"apt-get install {package}")
             return _apt("install", "-y", "-qq", "--no-install-recommends", package) == 0
-    wanted = f" of {oldest[0]}.{oldest[1]} or newer" if any(oldest) else ""
-    report(f"apt offers no {' or '.join(packages)}{wanted}")
+    minimum = f" {oldest[0]}.{oldest[1]} or newer" if any(oldest) else ""
+    report(f"apt has no package {' or '.join(packages)}{minimum}")
     return False
 
 
@@ -128,7 +128,7 @@ def _apt(*arguments: str) -> int:
 
 
 def _candidate(package: str) -> tuple[int, int]:
-    """Return the version that apt would install, such as (1, 19) for ``2:1.19~1``; (0, 0) where there is none."""
+    """Return the version that apt would install, such as (1, 19) for ``2:1.19~1``, or (0, 0) if there is none."""
     argv = [shutil.which("apt-cache") or "apt-cache", "policy", package]
     text = subprocess.run(argv, env={**os.environ, "LC_ALL": "C"}, capture_output=True, text=True, check=False).stdout
     match = re.search(r"^\s*Candidate: (?:\d+:)?(\S+)", text, re.MULTILINE)
@@ -136,13 +136,13 @@ def _candidate(package: str) -> tuple[int, int]:
 
 
 def _release(text: str) -> tuple[int, int]:
-    """Return (1, 21) for ``1.21.3``; (0, 0) where ``text`` begins with no version."""
+    """Return (1, 21) for ``1.21.3``, or (0, 0) if ``text`` does not start with a version."""
     match = re.match(r"(\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def _jdk_major(home: Path) -> int:
-    """Return the major version of the JDK at ``home``, or 0 where there is none (a JRE has no ``javac``)."""
+    """Return the major version of the JDK at ``home``, or 0 if there is none (a JRE has no ``javac``)."""
     release = home / "release"
     if not (home / "bin" / "javac").exists() or not release.is_file():
         return 0
@@ -153,5 +153,5 @@ def _jdk_major(home: Path) -> int:
 def _on_path(program: str, name: str, hint: str) -> Path:
     found = shutil.which(program)
     if not found:
-        raise MissingToolError(f"{name} is needed. {hint}", tool=program)
+        raise MissingToolError(f"{name} is not installed. {hint}", tool=program)
     return Path(found)

@@ -1,4 +1,4 @@
-"""The pinned versions in ``versions.toml``."""
+"""Pinned versions from ``versions.toml``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def _table() -> dict[str, dict[str, str]]:
 
 
 def version(component: str, part: str = "version") -> str:
-    """Return the pinned version of a component, or of one ``part`` of it.
+    """Return the pinned version of a component, or of a ``part`` of it.
 
     Raises:
-        KeyError: ``versions.toml`` does not name it.
+        KeyError: ``versions.toml`` does not contain it.
     """
     return _table()[component][part]

@@ -13,7 +13,7 @@ from rich.table import Table
 from contracts.exit_codes import ExitCode
 from csvpipe.console import output, print_table
 from stack.local import LocalStack
-from stack.process import ManagedProcess, ask
+from stack.process import ManagedProcess, probe
 from stack.report import NAME_WIDTH, ConsoleReport
 from stack.settings import load_settings
 
@@ -105,14 +105,14 @@ def _show_status(stack: LocalStack) -> bool:
     for component in stack.components.values():
         for spec in component.processes():
             process = stack.context.process(component.name, spec.name)
-            state = _state(process, ask(spec.ready) if process.pid else None)
+            state = _state(process, probe(spec.ready) if process.pid else None)
             all_ready &= state == "ready"
             table.add_row(spec.name, state, str(process.pid or ""), _age(process))
     print_table(table)
     output().print()
     for component in stack.components.values():
         facts = [f"{label} {address}" for label, address in component.addresses().items()]
-        output().print(f"{component.name:<{NAME_WIDTH}} {' · '.join([*facts, component.note() or ''])}")
+        output().print(f"{component.name:<{NAME_WIDTH}} {' · '.join([*facts, component.description()])}")
     return all_ready
 
 

@@ -1,4 +1,4 @@
-"""The components of the local stack, one module each."""
+"""Components of the local stack, one module each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stack.component import Component, StackContext
 
 
 def component_classes() -> list[Callable[[StackContext], Component]]:
-    """Return what makes each component, in an order in which each comes after what it waits for."""
+    """Return the class of each component, in an order in which each follows the components that it waits for."""
     from stack.components.airflow import Airflow
     from stack.components.kafka import Kafka
     from stack.components.minio import Minio

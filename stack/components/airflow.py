@@ -1,4 +1,4 @@
-"""Airflow: four processes on SQLite with the LocalExecutor, from this project's own environment."""
+"""Airflow component: four processes on SQLite with the LocalExecutor, from this project's environment."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ POOL = "nifi_monitoring"
 _POOL_SLOTS = 128
 _DAGS = frozenset({DAG_LISTENER, DAG_CHUNK_INGESTION})
 _PARTS = {"dag-processor": "dag_processor", "triggerer": "triggerer", "scheduler": "scheduler"}
-_RUNS_TALK_TO = ("nifi", "minio", "uploader")
-"""A run that misses one of them is tried again after minutes. The rest of Airflow comes up beside them."""
+_SERVICES_OF_RUNS = ("nifi", "minio", "uploader")
+"""Only the scheduler waits for these services: a run that misses one would be retried only after minutes."""
 _DAGS_DEADLINE_S = 120
 _POLL_S = 1.0
 
@@ -49,10 +49,10 @@ class Airflow:
         return AirflowApi(self.url)
 
     def prepare(self, report: Report) -> None:
-        """Migrate an empty database once; each stack starts from a copy of it."""
+        """Create a migrated database once. Each stack starts with a copy of it."""
 
         def migrate(into: Path) -> None:
-            report("making the database")
+            report("creating the database")
             argv = [sys.executable, "-m", "airflow", "db", "migrate"]
             run_tool(argv, cwd=into, env=self._core(into), report=report, what="airflow db migrate")
             (into / "logs").rename(into / ".logs")
@@ -60,7 +60,7 @@ class Airflow:
         build_once(self._context.dist, self._template, self._template, migrate)
 
     def configure(self) -> None:
-        """Put the database there where it is missing. The rest of the configuration is the environment."""
+        """Copy the database if it is missing. All other configuration is in the environment."""
         database = self._home / "airflow.db"
         if not database.exists():
             fresh = database.with_suffix(".new")
@@ -68,7 +68,7 @@ class Airflow:
             fresh.rename(database)
 
     def processes(self) -> list[ProcessSpec]:
-        """Return the four, the API server first and the scheduler last: it begins with what waits in Kafka at once."""
+        """Return the four processes. The scheduler is last, as it immediately starts runs for messages in Kafka."""
         settings = self._context.settings
         ports = {
             "api-server": (settings.airflow_port,),
@@ -82,10 +82,10 @@ class Airflow:
                 argv=[sys.executable, "-m", "airflow", part],
                 env=environment,
                 cwd=self._home,
-                ready=self._question(part),
+                ready=self._probe(part),
                 host=settings.host,
                 ports=ports.get(part, ()),
-                after=_RUNS_TALK_TO if part == "scheduler" else (),
+                after=_SERVICES_OF_RUNS if part == "scheduler" else (),
                 deadline_s=180,
                 stop_timeout_s=30,
             )
@@ -93,34 +93,34 @@ class Airflow:
         ]
 
     def after_start(self, report: Report) -> None:
-        """Set the pool, and wait until the DAGs are there."""
-        self.api.set_pool(POOL, _POOL_SLOTS, "Monitors of chunks on their way into the bucket; deferred ones count.")
+        """Create the pool, and wait until the DAGs are parsed."""
+        self.api.set_pool(POOL, _POOL_SLOTS, "Landing monitors of chunk runs, including deferred ones.")
         deadline = time.monotonic() + _DAGS_DEADLINE_S
         while missing := self._missing_dags():
             if time.monotonic() > deadline:
-                raise NotReadyError(f"airflow: {missing} after {_DAGS_DEADLINE_S} s")
+                raise NotReadyError(f"airflow: {missing} (after {_DAGS_DEADLINE_S} s)")
             time.sleep(_POLL_S)
         report(f"DAGs {', '.join(sorted(_DAGS))}")
 
     def addresses(self) -> dict[str, str]:
-        """Return the UI."""
+        """Return the address of the UI."""
         return {"UI": self.url}
 
-    def note(self) -> str | None:
-        """Return the version and how it runs."""
-        return f"Airflow {package_version('apache-airflow')}, SQLite, LocalExecutor, every visitor is an admin"
+    def description(self) -> str:
+        """Return the version and the mode."""
+        return f"Airflow {package_version('apache-airflow')}, SQLite, LocalExecutor, all users are admins"
 
     @property
     def _home(self) -> Path:
         return self._context.data_dir(self.name)
 
-    def _question(self, part: str) -> Callable[[], str | None]:
+    def _probe(self, part: str) -> Callable[[], str | None]:
         if part == "api-server":
             return lambda: http_ok(f"{self.url}/api/v2/monitor/health")
         return lambda: self._missing_heartbeat(part)
 
     def _missing_heartbeat(self, part: str) -> str | None:
-        """Ask for a sign of life since the start: one from before is a predecessor's."""
+        """Check for a heartbeat since the start. An earlier one is from the previous process."""
         started_at = self._context.process(self.name, f"airflow-{part}").started_at
         seen = self.api.last_heartbeat(_PARTS[part])
         return None if seen and started_at and seen > started_at else "no heartbeat yet"
@@ -157,7 +157,7 @@ class Airflow:
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": str(settings.airflow_parallelism),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            # No passwords, so it must not be reachable from elsewhere: API__HOST below.
+            # No passwords, so API__HOST below must not be reachable from other machines.
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__API__HOST": settings.host,
             "AIRFLOW__API__PORT": str(settings.airflow_port),
@@ -177,13 +177,13 @@ class Airflow:
         }
 
     def _metrics(self) -> dict[str, str]:
-        """Return what sends metrics to statsd_exporter; where it does not run, the packets are dropped."""
+        """Return the settings for metrics to statsd_exporter. If it is not running, the packets are dropped."""
         settings = self._context.settings
         return {
             "AIRFLOW__METRICS__STATSD_ON": "True",
             "AIRFLOW__METRICS__STATSD_HOST": settings.host,
             "AIRFLOW__METRICS__STATSD_PORT": str(settings.statsd_port),
-            # Tags instead of names that hold the DAG, the task and the state.
+            # Tags for DAG, task and state instead of names that contain them.
             "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
             "AIRFLOW__METRICS__LEGACY_NAMES_ON": "False",
         }
@@ -195,9 +195,9 @@ class Airflow:
             "bootstrap.servers": f"{host}:{settings.kafka_port}",
             "group.id": CONSUMER_GROUP,
             "auto.offset.reset": "earliest",
-            # librdkafka's default commits what was polled; then a crash would lose it.
+            # The default of librdkafka commits polled messages, which a crash would then lose.
             "enable.auto.commit": False,
-            # A killed triggerer's member blocks the group for this long.
+            # The member of a killed triggerer blocks the group for this time.
             "session.timeout.ms": 6000,
         }
         connections = {
@@ -229,4 +229,4 @@ _FAST_RECOVERY = {
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
 }
-"""The defaults notice a killed process after minutes; with these it takes seconds."""
+"""With these, a killed process is detected within seconds, with Airflow's defaults within minutes."""

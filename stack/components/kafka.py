@@ -1,4 +1,4 @@
-"""Kafka: one KRaft node, put together from the jars on Maven Central."""
+"""Kafka component: one KRaft node, assembled from jars of Maven Central."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Kafka:
         stamp = " ".join((*versions, hashlib.sha256(pom).hexdigest()))
 
         def download(into: Path) -> None:
-            report(f"downloading the jars of Kafka {versions[0]} (54 MB)")
+            report(f"downloading Kafka {versions[0]} (54 MB)")
             (into / "pom.xml").write_bytes(pom)
             names = ("kafka.version", "kafka.scala", "log4j.version")
             properties = [f"-D{name}={value}" for name, value in zip(names, versions, strict=True)]
@@ -57,23 +57,23 @@ class Kafka:
         build_once(self._context.dist, self._dist_name, stamp, download)
 
     def configure(self) -> None:
-        """Write ``server.properties`` and format the log directory where it is new."""
+        """Write ``server.properties``, and format the log directory if it is new."""
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in self._server_properties().items()))
         if (self._data / "meta.properties").exists():
             return
         cluster = self.cluster_id()
-        # One word: an id that begins with "-" would be taken for an option.
+        # One argument: an id that starts with "-" would be parsed as an option.
         argv = self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties))
         done = run(argv, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise PrepareError(f"kafka.tools.StorageTool failed: {done.stdout}{done.stderr}")
 
     def cluster_id(self) -> str:
-        """Return the id that a new log directory is formatted with."""
+        """Return a cluster id for a new log directory."""
         return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
     def processes(self) -> list[ProcessSpec]:
-        """Return the one node."""
+        """Return the process of the node."""
         settings = self._context.settings
         return [
             ProcessSpec(
@@ -89,7 +89,7 @@ class Kafka:
         ]
 
     def after_start(self, report: Report) -> None:
-        """Create the topics that are not there."""
+        """Create the missing topics."""
         from confluent_kafka import KafkaError, KafkaException
         from confluent_kafka.cimpl import NewTopic
 
@@ -110,8 +110,8 @@ class Kafka:
         """Return the bootstrap address."""
         return {"bootstrap": self.bootstrap}
 
-    def note(self) -> str | None:
-        """Return the version."""
+    def description(self) -> str:
+        """Return the version and the mode."""
         return f"Kafka {version('kafka')}, KRaft, 1 node"
 
     @property
@@ -147,7 +147,7 @@ class Kafka:
             "share.coordinator.state.topic.replication.factor": 1,
             "share.coordinator.state.topic.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
-            # A topic made by accident would have the wrong number of partitions.
+            # A topic created by accident would have the wrong number of partitions.
             "auto.create.topics.enable": "false",
             **settings.kafka_options,
         }
@@ -155,7 +155,7 @@ class Kafka:
     def _admin(self) -> AdminClient:
         from confluent_kafka.admin import AdminClient
 
-        # librdkafka would write each refused connection to stderr while the broker starts.
+        # While the broker starts, librdkafka would write every refused connection to stderr.
         return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
     def _missing(self) -> str | None:
@@ -169,7 +169,7 @@ class Kafka:
 
 
 def kafka_command(context: StackContext, main: str, *arguments: str, heap_mb: int = 256) -> list[str]:
-    """Return the command line of a program of Kafka's, by its class; the jars must have been prepared."""
+    """Return the command line of a Kafka program, given its main class. The jars must be prepared."""
     java = provide_java(lambda _: None) / "bin" / "java"
     libs = context.dist / _dist_name() / "libs"
     log4j = f"-Dlog4j2.configurationFile={_SOURCES / 'log4j2.yaml'}"

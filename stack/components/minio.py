@@ -1,4 +1,4 @@
-"""MinIO: one server on one directory, built from its source at a pinned version."""
+"""MinIO component: one server with one directory, built from source at a pinned version."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ class Minio:
         return f"http://{self._context.settings.host}:{self._context.settings.minio_port}"
 
     def prepare(self, report: Report) -> None:
-        """Compile the server, which takes minutes the first time."""
+        """Compile the server, which takes minutes."""
 
         def compile_server(into: Path) -> None:
-            report("compiling MinIO: 4 to 8 minutes on two cores, once")
+            report("compiling MinIO (once; 4 to 8 minutes on two cores)")
             go_install(f"{_MODULE}@{version('minio')}", into=into, report=report)
 
         build_once(self._context.dist, self._dist_name, version("minio"), compile_server)
 
     def configure(self) -> None:
-        """Need nothing on disk: MinIO is configured by its environment."""
+        """Do nothing: MinIO is configured by its environment."""
 
     def processes(self) -> list[ProcessSpec]:
-        """Return the one server."""
+        """Return the process of the server."""
         settings, secrets = self._context.settings, self._context.secrets
         data = self._context.data_dir(self.name)
         return [
@@ -59,10 +59,10 @@ class Minio:
                 env={
                     "MINIO_ROOT_USER": secrets.minio_root_user,
                     "MINIO_ROOT_PASSWORD": secrets.minio_root_password.get_secret_value(),
-                    # Its home would be ~/.minio; neither that nor a call home is wanted.
+                    # Keeps MinIO from using ~/.minio, and from checking for updates.
                     "HOME": str(self._context.config_dir(self.name)),
                     "MINIO_UPDATE": "off",
-                    # Without a token; it tells sizes and counts, and the port is this machine's.
+                    # No token: metrics contain only sizes and counts, and the port is local.
                     "MINIO_PROMETHEUS_AUTH_TYPE": "public",
                     "PATH": os.environ.get("PATH", ""),
                 },
@@ -75,7 +75,7 @@ class Minio:
         ]
 
     def after_start(self, report: Report) -> None:
-        """Create the bucket where it is not there."""
+        """Create the bucket if it is missing."""
         from botocore.exceptions import ClientError
 
         from stack.s3 import s3_client
@@ -94,6 +94,6 @@ class Minio:
         settings = self._context.settings
         return {"s3": self.endpoint, "console": f"http://{settings.host}:{settings.minio_console_port}"}
 
-    def note(self) -> str | None:
-        """Return the version and where the credentials are."""
+    def description(self) -> str:
+        """Return the version and the path of the credentials."""
         return f"MinIO {version('minio')}, credentials in {self._context.root / 'secrets.json'}"

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes beside the services themselves: Airflow's StatsD metrics, and Kafka's consumer groups."""
+"""Monitoring component: exporters of Airflow's StatsD metrics and of Kafka's consumer groups."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ class Monitoring:
         """Compile statsd_exporter."""
 
         def compile_exporter(into: Path) -> None:
-            report("compiling statsd_exporter: a minute, once")
+            report("compiling statsd_exporter (once; a minute)")
             go_install(f"{_MODULE}@{version('statsd-exporter')}", into=into, report=report)
 
         build_once(self._context.dist, self._dist_name, version("statsd-exporter"), compile_exporter)
 
     def configure(self) -> None:
-        """Need nothing on disk: the mapping lies in the repository."""
+        """Do nothing: the mapping is in the repository."""
 
     def processes(self) -> list[ProcessSpec]:
         """Return the two exporters."""
         return [self._statsd(), self._kafka()]
 
     def after_start(self, report: Report) -> None:
-        """Need nothing more."""
+        """Do nothing."""
 
     def addresses(self) -> dict[str, str]:
-        """Return where the two are scraped."""
+        """Return the addresses of the metrics."""
         return {"airflow": f"{self._url('statsd')}/metrics", "kafka": f"{self._url('kafka')}/metrics"}
 
-    def note(self) -> str | None:
-        """Return how to have everything scraped."""
+    def description(self) -> str:
+        """Return the command that prints Prometheus' configuration."""
         return "csvpipe stack prometheus > prometheus.yml"
 
     def _url(self, which: str) -> str:
@@ -90,13 +90,13 @@ class Monitoring:
             ],
             env={"PYTHONPATH": str(REPOSITORY), "PATH": os.environ.get("PATH", "")},
             cwd=self._context.data_dir(self.name),
-            ready=self._kafka_missing,
+            ready=self._probe_kafka_exporter,
             host=settings.host,
             ports=(settings.kafka_exporter_port,),
         )
 
-    def _kafka_missing(self) -> str | None:
-        """Ask whether it listens, and not for its page: that waits for Kafka, which may come up later."""
+    def _probe_kafka_exporter(self) -> str | None:
+        """Check that the port is open. A request for metrics would wait for Kafka, which can start later."""
         settings = self._context.settings
         with socket.create_connection((settings.host, settings.kafka_exporter_port), timeout=1):
             return None

@@ -1,4 +1,4 @@
-"""NiFi: a home put together from Maven Central, the NAR with PutS3Object, and the flow of the pipeline."""
+"""NiFi component: an installation from Maven Central, the NAR with PutS3Object, and the pipeline's flow."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class NiFi:
         self._context = context
         self._version = version("nifi")
         self._home = context.dist / f"nifi-{self._version}"
-        self._s3_nar = context.dist / f"nifi-s3-nar-{self._version}"
-        self._lookup = context.dist / f".{self._s3_nar.name}.looked-up"
+        self.s3_nar = context.dist / f"nifi-s3-nar-{self._version}"
+        self.lookup_file = context.dist / f".{self.s3_nar.name}.looked-up"
 
     @property
     def url(self) -> str:
@@ -53,11 +53,11 @@ class NiFi:
 
     @property
     def app_log(self) -> Path:
-        """Return the file that NiFi and the flow log to."""
+        """Return the log file of NiFi and of the flow."""
         return self._context.log_dir(self.name) / "nifi-app.log"
 
     def prepare(self, report: Report) -> None:
-        """Put the home together, and the NAR with PutS3Object."""
+        """Assemble the installation and the NAR with PutS3Object."""
         provide_java(report)
         assembly = Path(nifi_nar.__file__)
         home_stamp = self._stamp([*_SOURCES.rglob("pom.xml"), assembly])
@@ -65,17 +65,17 @@ class NiFi:
         nar_stamp = self._stamp([*(path for path in _STANDIN_SOURCES.rglob("*") if path.is_file()), assembly])
         if self._origin() == _STANDIN and self._is_lookup_due():
             self._replace_standin(nar_stamp, report)
-        build_once(self._context.dist, self._s3_nar.name, nar_stamp, lambda d: self._build_s3_nar(d, report))
+        build_once(self._context.dist, self.s3_nar.name, nar_stamp, lambda d: self._build_s3_nar(d, report))
 
     def configure(self) -> None:
-        """Write NiFi's configuration. The flow lies with the data and is not touched."""
+        """Write NiFi's configuration. The flow is part of the data and is not changed."""
         config = self._context.config_dir(self.name)
-        config.chmod(0o700)  # nifi.properties holds the key of the sensitive parameters
+        config.chmod(0o700)  # nifi.properties has the key of the sensitive parameters
         names = {
             "config": config,
             "data": self._context.data_dir(self.name),
             "home": self._home,
-            "s3_nar": self._s3_nar,
+            "s3_nar": self.s3_nar,
             "host": self._context.settings.host,
             "port": self._context.settings.nifi_port,
             "sensitive_props_key": self._context.secrets.nifi_sensitive_props_key.get_secret_value(),
@@ -84,7 +84,7 @@ class NiFi:
             (config / source.name).write_text(Template(source.read_text()).safe_substitute(names))
 
     def processes(self) -> list[ProcessSpec]:
-        """Return the one node: without nifi-bootstrap, which Maven Central does not hold for NiFi 2."""
+        """Return the process of the node. It runs without nifi-bootstrap, which Maven Central lacks for NiFi 2."""
         settings = self._context.settings
         config = self._context.config_dir(self.name)
         argv = [
@@ -113,14 +113,14 @@ class NiFi:
         return [spec]
 
     def after_start(self, report: Report) -> None:
-        """Deploy the flow with the parameters of this stack, and wait until it takes messages."""
+        """Deploy the flow with the parameters of this stack, and wait until it accepts messages."""
         from nifi.deploy import deploy
 
         deploy(url=self.url, parameters=self.flow_parameters(), report=report)
         self._await_ingest()
 
     def flow_parameters(self) -> dict[str, str]:
-        """Return what the flow's parameters are in this stack; the others are as in nifi/parameters/local.yaml."""
+        """Return the flow's parameters that differ from nifi/parameters/local.yaml in this stack."""
         settings, secrets = self._context.settings, self._context.secrets
         uploader = re.escape(f"http://{settings.host}:{settings.uploader_port}")
         return {
@@ -132,30 +132,30 @@ class NiFi:
         }
 
     def addresses(self) -> dict[str, str]:
-        """Return the UI, and where chunk messages are posted to."""
+        """Return the addresses of the UI and of ListenHTTP."""
         settings = self._context.settings
         return {"UI": f"{self.url}/nifi", "ingest": f"http://{settings.host}:{settings.nifi_ingest_port}/csv-ingest"}
 
-    def note(self) -> str | None:
-        """Return the version, and whose PutS3Object runs."""
+    def description(self) -> str:
+        """Return the version and the origin of PutS3Object."""
         return f"NiFi {self._version}, nifi-aws-nar: {self._origin() or 'not built'}"
 
     def _origin(self) -> str | None:
-        """Return whose NAR is built."""
-        origin = self._s3_nar / "origin"
+        """Return the origin of the installed NAR."""
+        origin = self.s3_nar / "origin"
         return origin.read_text().strip() if origin.exists() else None
 
     def _is_lookup_due(self) -> bool:
-        """Return whether Maven was last asked for Apache's NAR a day ago or longer."""
+        """Return whether the last lookup of Apache's NAR was at least a day ago."""
         try:
-            age_s = time.time() - self._lookup.stat().st_mtime
+            age_s = time.time() - self.lookup_file.stat().st_mtime
         except FileNotFoundError:
             return True
         return not 0 <= age_s < _LOOKUP_EVERY_S
 
     def _replace_standin(self, stamp: str, report: Report) -> None:
-        """Take Apache's NAR in place of the stand-in if Maven serves it by now; otherwise look again after a day."""
-        self._lookup.touch()
+        """Replace the stand-in by Apache's NAR if Maven serves it. Otherwise try again after a day."""
+        self.lookup_file.touch()
 
         def fetch(into: Path) -> None:
             library = into / "lib"
@@ -165,12 +165,12 @@ class NiFi:
             (into / "origin").write_text(_APACHE)
 
         try:
-            build_once(self._context.dist, self._s3_nar.name, f"{stamp} {_APACHE}", fetch)
+            build_once(self._context.dist, self.s3_nar.name, f"{stamp} {_APACHE}", fetch)
         except StackError as error:
-            report(f"the stand-in for nifi-aws-nar stays: {error.detail.splitlines()[0]}")
+            report(f"keeping the stand-in for nifi-aws-nar: {error.detail.splitlines()[0]}")
         else:
-            report("Maven serves Apache's nifi-aws-nar now: it replaces the stand-in")
-            (self._s3_nar / STAMP).write_text(stamp)
+            report("replaced the stand-in by Apache's nifi-aws-nar, which Maven serves now")
+            (self.s3_nar / STAMP).write_text(stamp)
 
     def _await_ingest(self) -> None:
         address = (self._context.settings.host, self._context.settings.nifi_ingest_port)
@@ -181,7 +181,7 @@ class NiFi:
             except OSError as error:
                 if time.monotonic() > deadline:
                     raise NotReadyError(
-                        f"the flow's ListenHTTP does not answer at port {address[1]}: {error}. See {self.app_log}"
+                        f"the flow's ListenHTTP does not answer on port {address[1]}: {error}. See {self.app_log}"
                     ) from error
             time.sleep(0.2)
 
@@ -190,7 +190,7 @@ class NiFi:
         return f"{self._version} {digest.hexdigest()}"
 
     def _build_home(self, into: Path, report: Report) -> None:
-        report(f"downloading the parts of NiFi {self._version} (180 MB)")
+        report(f"downloading NiFi {self._version} (180 MB)")
         work = into / "build"
         shutil.copytree(_SOURCES, work)
         self._maven(work, report, "package")
@@ -210,7 +210,7 @@ class NiFi:
         if self._fetch_s3_nars(library, report):
             (into / "origin").write_text(_APACHE)
             return
-        report("nifi-aws-nar is not served here: building the stand-in from nifi/s3-standin")
+        report("Maven does not serve nifi-aws-nar: building the stand-in from nifi/s3-standin")
         work = into / "build"
         shutil.copytree(_STANDIN_SOURCES, work)
         self._maven(work, report, "package")
@@ -220,11 +220,11 @@ class NiFi:
         assemble_nar(service_api, work / "target" / "service-api", library, library=home_library)
         assemble_nar(processors, work / "target", library, library=home_library)
         (into / "origin").write_text(_STANDIN)
-        self._lookup.touch()
+        self.lookup_file.touch()
         shutil.rmtree(work)
 
     def _fetch_s3_nars(self, library: Path, report: Report, *options: str, timeout_s: float | None = None) -> bool:
-        """Return whether Apache's own NARs could be had."""
+        """Fetch Apache's NARs. Return whether Maven serves them."""
         for name in _S3_NARS:
             artifact = f"-Dartifact=org.apache.nifi:{name}:{self._version}:nar"
             try:

@@ -1,4 +1,4 @@
-"""The uploader: this project's own service, from this checkout."""
+"""Uploader component, from this checkout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stack.probes import http_ok
 
 
 class Uploader:
-    """``csvpipe serve`` with the addresses of this stack. It needs nobody: it takes uploads while Kafka is away."""
+    """``csvpipe serve`` with the addresses of this stack. It needs no other: it accepts uploads without Kafka."""
 
     name = "uploader"
     needs: tuple[str, ...] = ()
@@ -25,13 +25,13 @@ class Uploader:
         return f"http://{self._context.settings.host}:{self._context.settings.uploader_port}"
 
     def prepare(self, report: Report) -> None:
-        """Need nothing: it is part of this project's environment."""
+        """Do nothing: the uploader is part of this project's environment."""
 
     def configure(self) -> None:
-        """Need nothing on disk: the uploader is configured by its environment."""
+        """Do nothing: the uploader is configured by its environment."""
 
     def processes(self) -> list[ProcessSpec]:
-        """Return the server; its workers are its children."""
+        """Return the process of the server. Its workers are child processes."""
         settings = self._context.settings
         data = self._context.data_dir(self.name)
         csvpipe = Path(sys.executable).with_name("csvpipe")
@@ -61,12 +61,12 @@ class Uploader:
         ]
 
     def after_start(self, report: Report) -> None:
-        """Need nothing more."""
+        """Do nothing."""
 
     def addresses(self) -> dict[str, str]:
-        """Return the API and its documentation."""
+        """Return the addresses of the API and of its documentation."""
         return {"API": self.url, "docs": f"{self.url}/docs"}
 
-    def note(self) -> str | None:
+    def description(self) -> str:
         """Return the number of workers."""
         return f"{self._context.settings.uploader_workers} worker process(es)"

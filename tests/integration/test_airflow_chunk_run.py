@@ -1,4 +1,4 @@
-"""The steps of a chunk run against the real uploader, the real NiFi with the flow, and a real S3 server; no Airflow."""
+"""The steps of a chunk run with the real uploader, the real NiFi with the flow, and a real S3 server."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def uploader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUpload
 
 @pytest.fixture
 def upload(uploader: RunningUploader) -> Upload:
-    """Upload a file of three chunks, and give the run that the listener would start for it."""
+    """Upload a file of three chunks, and return the run that the listener would start for it."""
 
     def send() -> ChunkRun:
         answer = httpx.post(
@@ -89,7 +89,7 @@ def states_of(run: ChunkRun) -> list[str]:
     return [chunk["state"] for chunk in status["chunks"]]
 
 
-def test_run_brings_an_upload_into_the_bucket_and_publishes_its_manifest(
+def test_run_lands_an_upload_and_publishes_its_manifest(
     upload: Upload, nifi_client: NiFiClient, store: ObjectStore
 ) -> None:
     run = upload()
@@ -111,7 +111,7 @@ def test_run_brings_an_upload_into_the_bucket_and_publishes_its_manifest(
     assert head + b"".join(part[manifest.header_bytes :] for part in parts) == SOURCE
 
 
-def test_second_run_of_the_same_chunks_sends_nothing_and_ends_alike(
+def test_second_run_of_the_same_chunks_sends_nothing(
     upload: Upload, nifi_client: NiFiClient, store: ObjectStore
 ) -> None:
     run = upload()
@@ -130,9 +130,7 @@ def test_second_run_of_the_same_chunks_sends_nothing_and_ends_alike(
     )
 
 
-def test_chunks_given_up_are_failed_at_the_uploader_until_they_land(
-    upload: Upload, nifi_client: NiFiClient, store: ObjectStore
-) -> None:
+def test_missing_chunks_are_failed_until_they_land(upload: Upload, nifi_client: NiFiClient, store: ObjectStore) -> None:
     run = upload()
     monitor = LandingMonitor(store=store, uploader=open_uploader(run), chunks=run.expected)
     assert len(asyncio.run(wait_until_landed(monitor, deadline_s=0))) == 3
@@ -143,7 +141,7 @@ def test_chunks_given_up_are_failed_at_the_uploader_until_they_land(
     assert open_uploader(run).fetch_state() is UploadState.LANDED
 
 
-def test_deleted_upload_is_not_wanted(upload: Upload) -> None:
+def test_run_of_a_deleted_upload_is_refused(upload: Upload) -> None:
     run = upload()
     assert httpx.delete(f"{run.base_url}/uploads/{run.upload_id}?force=true", timeout=30).is_success
     with pytest.raises(UploadDeletedError):
@@ -152,7 +150,7 @@ def test_deleted_upload_is_not_wanted(upload: Upload) -> None:
         open_uploader(run).report_relayed(1)
 
 
-def test_stopped_group_takes_nothing(
+def test_stopped_group_receives_no_messages(
     upload: Upload, nifi: NiFiServer, nifi_client: NiFiClient, store: ObjectStore
 ) -> None:
     run = upload()
@@ -174,7 +172,7 @@ def _set_group(nifi: NiFiServer, state: str) -> None:
 
 
 def _start_group(nifi: NiFiServer) -> bool:
-    """Start it, again and again: NiFi passes over a processor that is still stopping."""
+    """Start the group repeatedly: NiFi ignores a processor that is still stopping."""
     _set_group(nifi, "RUNNING")
     address = urlsplit(nifi.component.addresses()["ingest"])
     with socket.socket() as probe:

@@ -31,7 +31,7 @@ Produce = Callable[..., None]
 
 @pytest.fixture
 def config(kafka_broker: KafkaBroker) -> dict[str, Any]:
-    """A consumer group of the test's own."""
+    """A consumer group for the test."""
     return check_kafka_config(
         {
             "bootstrap.servers": kafka_broker.bootstrap,
@@ -45,7 +45,7 @@ def config(kafka_broker: KafkaBroker) -> dict[str, Any]:
 
 @pytest.fixture
 def new_topic(kafka_broker: KafkaBroker) -> Iterator[Callable[[int], str]]:
-    """Make topics of the test's own, and take them away again."""
+    """Create topics for the test, and delete them afterwards."""
     admin = AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
     made: list[str] = []
 
@@ -101,16 +101,16 @@ def test_drain_reads_every_partition_to_its_end(config: dict[str, Any], topic: s
     assert {(record.topic, record.key, record.headers) for record in records} == {(topic, b"key", (("trace", b"1"),))}
 
 
-def test_empty_topic_is_drained_at_once(config: dict[str, Any], topic: str) -> None:
+def test_empty_topic_is_drained_immediately(config: dict[str, Any], topic: str) -> None:
     assert drain(config, topic, **LIMITS) == []
 
 
-def test_drain_without_commit_gives_the_same_again(config: dict[str, Any], topic: str, produce: Produce) -> None:
+def test_drain_without_a_commit_reads_the_same_messages(config: dict[str, Any], topic: str, produce: Produce) -> None:
     produce(topic, 1, b"a", b"b")
     assert drain(config, topic, **LIMITS) == drain(config, topic, **LIMITS) != []
 
 
-def test_committed_messages_never_come_again(config: dict[str, Any], topic: str, produce: Produce) -> None:
+def test_committed_messages_are_not_read_again(config: dict[str, Any], topic: str, produce: Produce) -> None:
     produce(topic, 0, b"a", b"b")
     produce(topic, 1, b"c")
     first = drain(config, topic, **LIMITS)
@@ -120,7 +120,7 @@ def test_committed_messages_never_come_again(config: dict[str, Any], topic: str,
     assert values_of(drain(config, topic, **LIMITS)) == {1: [b"d"]}
 
 
-def test_small_batches_take_every_message_once(config: dict[str, Any], topic: str, produce: Produce) -> None:
+def test_small_batches_read_every_message_once(config: dict[str, Any], topic: str, produce: Produce) -> None:
     for partition in range(3):
         produce(topic, partition, *(b"%d-%d" % (partition, n) for n in range(40)))
     seen: list[Record] = []
@@ -131,23 +131,25 @@ def test_small_batches_take_every_message_once(config: dict[str, Any], topic: st
     assert values_of(seen) == {p: [b"%d-%d" % (p, n) for n in range(40)] for p in range(3)}
 
 
-def test_message_that_passes_the_byte_limit_is_the_last(config: dict[str, Any], topic: str, produce: Produce) -> None:
+def test_drain_ends_with_the_message_that_exceeds_the_byte_limit(
+    config: dict[str, Any], topic: str, produce: Produce
+) -> None:
     produce(topic, 0, b"x" * 600, b"y" * 600, b"z" * 600)
     records = drain(config, topic, max_messages=1000, max_bytes=1000)
     assert [record.value for record in records] == [b"x" * 600, b"y" * 600]
 
 
-def test_commit_never_goes_back(config: dict[str, Any], topic: str, produce: Produce) -> None:
+def test_commit_does_not_move_offsets_back(config: dict[str, Any], topic: str, produce: Produce) -> None:
     produce(topic, 0, b"a", b"b", b"c")
     commit_offsets(config, topic, {0: 3})
     assert commit_offsets(config, topic, {0: 1}) == {}
     assert drain(config, topic, **LIMITS) == []
 
 
-def test_commit_goes_back_where_the_log_ends_before_it(
+def test_commit_moves_back_an_offset_past_the_end(
     config: dict[str, Any], topic: str, produce: Produce, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As after a topic was deleted and made anew, or restored from a backup."""
+    """As after a topic was recreated, or restored from a backup."""
     produce(topic, 0, b"a", b"b")
     commit_offsets(config, topic, {0: 100})
     records = drain(config, topic, **LIMITS)
@@ -159,20 +161,18 @@ def test_commit_goes_back_where_the_log_ends_before_it(
     assert values_of(drain(config, topic, **LIMITS)) == {0: [b"c"]}
 
 
-def test_nothing_to_commit_asks_no_broker(config: dict[str, Any], topic: str) -> None:
+def test_empty_commit_does_not_call_the_broker(config: dict[str, Any], topic: str) -> None:
     assert commit_offsets({**config, "bootstrap.servers": "127.0.0.1:1"}, topic, {}) == {}
 
 
-def test_commit_is_refused_while_the_group_has_a_member_and_taken_after(
-    config: dict[str, Any], topic: str, produce: Produce
-) -> None:
+def test_commit_is_refused_while_the_group_has_a_member(config: dict[str, Any], topic: str, produce: Produce) -> None:
     produce(topic, 0, b"a")
     member = Consumer(config)
     member.subscribe([topic])
     # The sensor's consumer, as it stands when a triggerer is killed. It has looked at the message, and commits nothing.
     message: Message = wait_until(lambda: member.poll(0.5), what="the member gets the message", deadline_s=30)
     assert any_message(message) == "partition 0, offset 0"
-    with pytest.raises(KafkaCommitError, match="not committed"):
+    with pytest.raises(KafkaCommitError, match="cannot commit"):
         commit_offsets(config, topic, {0: 1})
     member.close()
     assert [record.value for record in drain(config, topic, **LIMITS)] == [b"a"]
@@ -184,7 +184,7 @@ def test_missing_topic_is_named(config: dict[str, Any]) -> None:
         drain(config, "no-such-topic", **LIMITS)
 
 
-def test_offsets_past_retention_go_on_with_what_is_left(
+def test_drain_after_expired_offsets_reads_the_remaining_messages(
     config: dict[str, Any], topic: str, produce: Produce, kafka_broker: KafkaBroker
 ) -> None:
     from confluent_kafka import TopicPartition
@@ -197,7 +197,7 @@ def test_offsets_past_retention_go_on_with_what_is_left(
     assert [record.value for record in drain(config, topic, **LIMITS)] == [b"d"]
 
 
-def test_dead_letter_is_the_record_as_it_was_with_the_reason(
+def test_dead_letter_is_the_original_record_with_the_reason(
     config: dict[str, Any], topic: str, new_topic: Callable[[int], str], produce: Produce
 ) -> None:
     dead = new_topic(1)
@@ -218,7 +218,7 @@ def test_dead_letter_is_the_record_as_it_was_with_the_reason(
     assert b"no value" in (headers[1]["csv-ingestion.reason"] or b"")
 
 
-def test_record_at_the_brokers_limit_is_dead_lettered_cut(
+def test_record_at_the_brokers_limit_is_truncated(
     config: dict[str, Any], topic: str, new_topic: Callable[[int], str], produce: Produce
 ) -> None:
     dead = new_topic(1)
@@ -242,7 +242,7 @@ def test_record_at_the_brokers_limit_is_dead_lettered_cut(
     ],
     ids=["key", "key-and-value", "header", "headers", "nothing"],
 )
-def test_record_whose_key_or_headers_are_too_large_is_dead_lettered_cut(
+def test_large_keys_and_headers_are_truncated(
     config: dict[str, Any],
     topic: str,
     new_topic: Callable[[int], str],
@@ -276,7 +276,7 @@ class FakeTaskInstance:
 
 @pytest.fixture
 def configured(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeUploader]:
-    """Airflow's connections as variables of the environment; the uploader that they allow knows no upload yet."""
+    """Airflow's connections as environment variables. The allowed uploader has no uploads yet."""
     with FakeUploader().running() as uploader:
         kafka = {"conn_type": "kafka", "extra": config}
         monkeypatch.setenv("AIRFLOW_CONN_KAFKA_CSV_INGESTION", json.dumps(kafka))
@@ -291,7 +291,7 @@ def extract(topic: str, dead: str) -> tuple[dict[str, int], FakeTaskInstance]:
     return summary, ti
 
 
-def test_ten_thousand_invalid_messages_are_settled_by_one_task(
+def test_ten_thousand_invalid_messages_are_handled_by_one_task(
     config: dict[str, Any],
     configured: FakeUploader,
     topic: str,
@@ -340,7 +340,7 @@ def test_messages_of_unknown_uploads_start_no_runs(
     assert {dict(letter.headers)["csv-ingestion.code"] for letter in letters} == {b"unknown_upload"}
 
 
-def test_dead_letter_that_no_broker_takes_is_an_error(config: dict[str, Any], topic: str, produce: Produce) -> None:
+def test_unacknowledged_dead_letter_is_an_error(config: dict[str, Any], topic: str, produce: Produce) -> None:
     produce(topic, 0, b"bad")
     batch = group_records(drain(config, topic, **LIMITS), allowed=parse_allowed_hosts("u"), bucket="raw")
     with pytest.raises(DeadLetterError, match="1 of 1"):

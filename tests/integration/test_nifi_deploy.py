@@ -326,8 +326,8 @@ def test_status_command_shows_state_and_nar(nifi: NiFiServer) -> None:
     assert result.exit_code == 0, result.output
     assert "19 of 19 running, 0 invalid" in result.output
     assert f"S3 NAR      {nifi.status().s3_nar}" in result.output
-    assert nifi.component.note() is not None
-    assert nifi.status().s3_nar.lower() in str(nifi.component.note()).lower()
+    assert nifi.component.description()
+    assert nifi.status().s3_nar.lower() in nifi.component.description().lower()
 
 
 def test_deploy_command_accepts_set(restored: NiFiServer) -> None:

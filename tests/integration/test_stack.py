@@ -1,4 +1,4 @@
-"""The local stack itself: what it starts, it finds again, brings back and takes away."""
+"""The local stack: start, find, restart and stop real processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.waiting import wait_until
 _TOUCH = "pathlib.Path('{}').touch()"
 
 
-def test_broker_and_bucket_are_there(kafka_broker: KafkaBroker, minio: MinioServer) -> None:
+def test_topics_and_bucket_exist(kafka_broker: KafkaBroker, minio: MinioServer) -> None:
     from confluent_kafka.admin import AdminClient
 
     topics = AdminClient({"bootstrap.servers": kafka_broker.bootstrap}).list_topics(timeout=10).topics
@@ -32,7 +32,7 @@ def test_broker_and_bucket_are_there(kafka_broker: KafkaBroker, minio: MinioServ
     assert [bucket["Name"] for bucket in minio.client().list_buckets()["Buckets"]] == ["raw"]
 
 
-def test_second_start_leaves_running_process_alone(minio: MinioServer) -> None:
+def test_second_start_keeps_the_running_process(minio: MinioServer) -> None:
     pid = minio.stack.process("minio").pid
     other = LocalStack(root=minio.stack.root, settings=settings_on_free_ports())
     other.start(["minio"])
@@ -50,14 +50,14 @@ def test_killed_process_is_started_again_with_its_data(tmp_path: Path) -> None:
     assert stack.all_processes() == []
 
 
-def test_stack_on_another_address_is_there(tmp_path: Path) -> None:
+def test_stack_starts_on_another_address(tmp_path: Path) -> None:
     with running_stack(tmp_path, ["minio"], host="127.0.0.2") as stack:
         server = MinioServer(stack, "minio")
         assert [bucket["Name"] for bucket in server.client().list_buckets()["Buckets"]] == ["raw"]
 
 
 def test_unknown_component_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="no component redis"):
+    with pytest.raises(UnknownNameError, match="redis"):
         LocalStack(root=tmp_path, settings=settings_on_free_ports()).start(["redis"])
 
 
@@ -87,7 +87,7 @@ def test_death_before_readiness_shows_end_of_log(tmp_path: Path, process: Manage
         process.wait_ready(spec)
 
 
-def test_process_that_ignores_term_is_killed_and_said(tmp_path: Path, process: ManagedProcess) -> None:
+def test_process_that_ignores_term_is_killed(tmp_path: Path, process: ManagedProcess) -> None:
     marker = tmp_path / "deaf"
     code = f"import signal, pathlib; signal.signal(15, signal.SIG_IGN); {_TOUCH.format(marker)}; signal.pause()"
     spec = _spec(tmp_path, code, marker=marker)
@@ -99,7 +99,7 @@ def test_process_that_ignores_term_is_killed_and_said(tmp_path: Path, process: M
     assert not psutil.pid_exists(pid)
 
 
-def test_stop_takes_orphaned_descendants_along(tmp_path: Path, process: ManagedProcess) -> None:
+def test_stop_ends_orphaned_descendants(tmp_path: Path, process: ManagedProcess) -> None:
     marker = tmp_path / "grandchild"
     code = (
         "import subprocess, sys, pathlib, signal; "
@@ -155,13 +155,13 @@ def test_process_with_a_damaged_pid_file_is_found_and_stopped(tmp_path: Path, pr
     assert not psutil.pid_exists(pid)
 
 
-def test_program_that_is_not_there_counts_as_not_started(tmp_path: Path, process: ManagedProcess) -> None:
+def test_missing_program_counts_as_not_started(tmp_path: Path, process: ManagedProcess) -> None:
     with pytest.raises(FileNotFoundError):
         process.start(replace(_spec(tmp_path, ""), argv=["/nowhere/program"]))
     assert process.started_at is None
 
 
-def test_reused_pid_is_never_touched(tmp_path: Path, process: ManagedProcess) -> None:
+def test_process_with_a_reused_pid_is_not_stopped(tmp_path: Path, process: ManagedProcess) -> None:
     marker = tmp_path / "up"
     spec = _spec(tmp_path, f"import pathlib, signal; {_TOUCH.format(marker)}; signal.pause()", marker=marker)
     process.start(spec)
@@ -178,7 +178,7 @@ def test_reused_pid_is_never_touched(tmp_path: Path, process: ManagedProcess) ->
             stranger.kill()
 
 
-def test_port_that_is_taken_on_another_address_is_free(tmp_path: Path, process: ManagedProcess) -> None:
+def test_port_used_on_another_address_is_free(tmp_path: Path, process: ManagedProcess) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
@@ -186,10 +186,10 @@ def test_port_that_is_taken_on_another_address_is_free(tmp_path: Path, process: 
         assert process.start(spec)
 
 
-def test_taken_port_is_named_with_its_holder(tmp_path: Path, process: ManagedProcess) -> None:
+def test_used_port_is_reported_with_its_process(tmp_path: Path, process: ManagedProcess) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        with pytest.raises(PortTakenError, match=rf"port {port}, which is taken by pid {os.getpid()} \("):
+        with pytest.raises(PortTakenError, match=rf"port {port}\b.* pid {os.getpid()} \("):
             process.start(_spec(tmp_path, "", ports=(port,)))

@@ -1,4 +1,4 @@
-"""``csvpipe stack``, with MinIO standing for all components."""
+"""``csvpipe stack``, with MinIO as the only component."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.services import settings_on_free_ports
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give the root of the stack that the command works on."""
+    """Return the root of the stack that the command uses."""
     monkeypatch.chdir(tmp_path)
     for name in StackSettings.model_fields:
         if name.endswith("_port"):
@@ -53,7 +53,7 @@ def test_up_status_logs_down(root: Path) -> None:
     assert _run("down").output == ""
 
 
-def test_dead_process_is_shown_and_brought_back(root: Path) -> None:
+def test_dead_process_is_shown_and_started_again(root: Path) -> None:
     _run("up", "minio")
     LocalStack(root=root, settings=settings_on_free_ports()).kill("minio")
     assert "DEAD" in _run("status").output

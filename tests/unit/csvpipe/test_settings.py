@@ -75,5 +75,5 @@ def test_no_stack_gives_nothing_and_makes_nothing(tmp_path: Path, monkeypatch: p
 
 def test_stack_that_was_stopped_gives_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    Secrets.load_or_make(tmp_path / "secrets.json", StackSettings(_env_file=None))
+    Secrets.load_or_generate(tmp_path / "secrets.json", StackSettings(_env_file=None))
     assert local_stack.client_values(tmp_path) == {}

@@ -62,12 +62,12 @@ def prepare(context: StackContext) -> tuple[str, list[str]]:
     told: list[str] = []
     nifi = NiFi(context)
     nifi.prepare(told.append)
-    return str(nifi.note()).rpartition(": ")[2], told
+    return nifi.description().rpartition(": ")[2], told
 
 
 def age(context: StackContext, seconds: float) -> None:
     then = time.time() - seconds
-    os.utime(NiFi(context)._lookup, (then, then))
+    os.utime(NiFi(context).lookup_file, (then, then))
 
 
 def test_standin_is_replaced_by_apaches_nar(context: StackContext, maven: FakeMaven) -> None:
@@ -76,8 +76,8 @@ def test_standin_is_replaced_by_apaches_nar(context: StackContext, maven: FakeMa
     age(context, DAY_S + 1)
     whose, told = prepare(context)
     assert whose == "Apache's"
-    assert "replaces the stand-in" in told[-1]
-    assert [path.name for path in sorted((NiFi(context)._s3_nar / "lib").iterdir())] == [
+    assert "replaced the stand-in" in told[-1]
+    assert [path.name for path in sorted((NiFi(context).s3_nar / "lib").iterdir())] == [
         "nifi-aws-nar-2.3.0.nar",
         "nifi-aws-service-api-nar-2.3.0.nar",
     ]
@@ -98,7 +98,7 @@ def test_maven_is_queried_once_a_day_with_a_timeout(context: StackContext, maven
 
 @pytest.mark.parametrize(
     "error",
-    [NOT_SERVED, PrepareError("no route to host"), PrepareError("not done after 60 s"), MissingToolError("mvn")],
+    [NOT_SERVED, PrepareError("no route to host"), PrepareError("timed out after 60 s"), MissingToolError("mvn")],
 )
 def test_standin_stays_offline(context: StackContext, maven: FakeMaven, error: Exception) -> None:
     prepare(context)
@@ -117,5 +117,5 @@ def test_apaches_nar_is_not_looked_up_again(context: StackContext, maven: FakeMa
 
 def test_tool_is_stopped_after_its_timeout(tmp_path: Path) -> None:
     told: list[str] = []
-    with pytest.raises(PrepareError, match="not done after"):
+    with pytest.raises(PrepareError, match="timed out after"):
         run_tool(["sleep", "60"], cwd=tmp_path, report=told.append, what="sleep", timeout_s=0.1)

@@ -1,4 +1,4 @@
-"""The stack's calls of Airflow's API, answered by a fake that is busy at first."""
+"""The stack's client of Airflow's API, with a fake whose database is locked at first."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {})
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base has it so
-        """Say nothing."""
+        """Log nothing."""
 
     def _answer(self, status: int, body: object) -> None:
         content = json.dumps(body).encode()
@@ -67,8 +67,8 @@ def test_call_is_repeated_while_the_database_is_locked(airflow: FakeAirflow) -> 
     assert airflow.calls == ["PATCH /api/v2/dags/d"] * 3
 
 
-def test_call_that_fails_for_good_is_given_up_with_the_answer(airflow: FakeAirflow) -> None:
+def test_failing_call_is_reported_with_the_response(airflow: FakeAirflow) -> None:
     airflow.locked = 1_000
     with pytest.raises(AirflowApiError, match=r"500.*Database error"):
-        AirflowApi(airflow.url, patience_s=0).unpause("d")
+        AirflowApi(airflow.url, retry_s=0).unpause("d")
     assert airflow.calls == ["PATCH /api/v2/dags/d"]

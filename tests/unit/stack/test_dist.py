@@ -1,4 +1,4 @@
-"""Shared builds: once, whole or not at all."""
+"""Shared builds: built once, and never left incomplete."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_other_stamp_replaces_the_whole_build(tmp_path: Path) -> None:
     assert sorted(path.name for path in target.glob("*.jar")) == ["new.jar"]
 
 
-def test_build_that_fails_leaves_the_old_one_and_no_rest(tmp_path: Path) -> None:
+def test_failed_build_keeps_the_old_one(tmp_path: Path) -> None:
     build_once(tmp_path, "kafka", "v1", lambda into: (into / "old.jar").touch())
 
     def broken(into: Path) -> None:
@@ -43,7 +43,7 @@ def test_build_that_fails_leaves_the_old_one_and_no_rest(tmp_path: Path) -> None
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["kafka"]
 
 
-def test_tool_that_fails_shows_the_end_of_its_output(tmp_path: Path) -> None:
+def test_failed_tool_shows_the_end_of_its_output(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", "print('artifact not found'); raise SystemExit(4)"]
     with pytest.raises(PrepareError, match=r"(?s)mvn failed with exit code 4.*artifact not found"):
         run_tool(argv, cwd=tmp_path, report=print, what="mvn")

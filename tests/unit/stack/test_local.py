@@ -1,4 +1,4 @@
-"""What comes up beside what, and what happens to the rest when one fails; the components here are fakes."""
+"""Order of start and stop, and failures, with fake components."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 
 
 class FakeComponent:
-    """Notes what is asked of it."""
+    """Records the calls of its methods."""
 
     def __init__(
         self,
@@ -53,8 +53,8 @@ class FakeComponent:
     def addresses(self) -> dict[str, str]:
         return {}
 
-    def note(self) -> str | None:
-        return None
+    def description(self) -> str:
+        return "a fake"
 
 
 def _stack(root: Path, *components: FakeComponent, said: list[str] | None = None) -> LocalStack:
@@ -66,7 +66,7 @@ def _stack(root: Path, *components: FakeComponent, said: list[str] | None = None
     return stack
 
 
-def test_need_is_started_first_and_unasked(tmp_path: Path) -> None:
+def test_dependency_is_started_first(tmp_path: Path) -> None:
     notes: list[str] = []
     stack = _stack(tmp_path, FakeComponent("broker", notes), FakeComponent("client", notes, needs=("broker",)))
     stack.start(["client"])
@@ -78,7 +78,7 @@ def _idle(name: str, cwd: Path, *, after: tuple[str, ...] = ()) -> ProcessSpec:
     return ProcessSpec(name=name, argv=argv, cwd=cwd, ready=lambda: None, after=after, stop_timeout_s=5)
 
 
-def test_process_waits_for_another_component_and_the_rest_of_its_own_does_not(tmp_path: Path) -> None:
+def test_only_the_dependent_process_waits_for_another_component(tmp_path: Path) -> None:
     said: list[str] = []
 
     class Slow(FakeComponent):
@@ -109,7 +109,7 @@ def test_waiting_for_another_component_does_not_start_it(tmp_path: Path) -> None
     assert "complete store" not in notes
 
 
-def test_failure_is_said_at_once_and_stops_dependents_alone(tmp_path: Path) -> None:
+def test_failure_is_reported_immediately_and_stops_only_dependents(tmp_path: Path) -> None:
     notes: list[str] = []
     said: list[str] = []
     stack = _stack(
@@ -127,7 +127,7 @@ def test_failure_is_said_at_once_and_stops_dependents_alone(tmp_path: Path) -> N
     assert "client: FAILED: not started, because broker failed" in said
 
 
-def test_components_are_prepared_side_by_side(tmp_path: Path) -> None:
+def test_components_are_prepared_in_parallel(tmp_path: Path) -> None:
     both_at_work = threading.Barrier(2, timeout=20)
 
     class Meeting(FakeComponent):
@@ -157,7 +157,7 @@ def test_second_command_on_the_same_stack_is_refused(tmp_path: Path) -> None:
     assert notes == ["prepare one", "refused"]
 
 
-def test_reset_lets_nobody_in_before_all_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reset_holds_the_lock_until_all_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "run"
     stack, other = _stack(root), _stack(root)
     (stack.context.root / "data").mkdir()
@@ -177,7 +177,7 @@ def test_reset_lets_nobody_in_before_all_is_deleted(tmp_path: Path, monkeypatch:
     assert not root.exists()
 
 
-def test_no_names_are_nothing_and_not_everything(tmp_path: Path) -> None:
+def test_empty_list_of_names_starts_nothing(tmp_path: Path) -> None:
     notes: list[str] = []
     stack = _stack(tmp_path, FakeComponent("one", notes))
     stack.prepare([])
@@ -194,12 +194,12 @@ def test_free_ports_stay_the_same_for_the_same_root(tmp_path: Path) -> None:
     assert first.secrets == second.secrets
 
 
-def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+def test_secrets_are_readable_only_by_their_owner(tmp_path: Path) -> None:
     root = _stack(tmp_path).context.root
     assert (root / "secrets.json").stat().st_mode & 0o077 == 0
 
 
-def test_given_password_goes_before_the_one_that_was_made(tmp_path: Path) -> None:
+def test_given_password_replaces_the_generated_one(tmp_path: Path) -> None:
     made = _stack(tmp_path).context.secrets
     settings = StackSettings.on_free_ports(_env_file=None, minio_root_password="of my own")
     given = LocalStack(root=tmp_path, settings=settings).context.secrets

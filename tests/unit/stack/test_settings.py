@@ -1,4 +1,4 @@
-"""Which addresses the stack may be put on."""
+"""Validation of the stack's address."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stack.settings import load_settings
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "10.1.2.3", "localhost", "my-machine.lan"])
-def test_address_of_one_place_is_taken(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_single_address_is_accepted(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STACK_HOST", host)
     assert load_settings().host == host
 

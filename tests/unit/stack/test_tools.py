@@ -1,4 +1,4 @@
-"""Which JDK is taken, and what is said where there is none."""
+"""Lookup and installation of required programs."""
 
 from __future__ import annotations
 
@@ -23,44 +23,43 @@ def _jdk(home: Path, version: str, *, compiler: bool = True) -> Path:
 def jvm_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory = tmp_path / "jvm"
     directory.mkdir()
-    monkeypatch.setattr(tools, "_JVM_DIR", directory)
     monkeypatch.delenv("JAVA_HOME", raising=False)
     return directory
 
 
-def test_java_home_goes_before_a_newer_jdk(jvm_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_java_home_takes_precedence_over_a_newer_jdk(
+    jvm_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     named = _jdk(tmp_path / "mine", "21.0.2")
     _jdk(jvm_dir / "newer", "25")
     monkeypatch.setenv("JAVA_HOME", str(named))
-    assert tools.java_home() == named
+    assert tools.java_home(jvm_dir) == named
 
 
-def test_java_home_that_is_too_old_is_passed_over(
-    jvm_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_old_java_home_is_ignored(jvm_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(_jdk(tmp_path / "mine", "17.0.9")))
     newer = _jdk(jvm_dir / "newer", "25.0.1")
-    assert tools.java_home() == newer
+    assert tools.java_home(jvm_dir) == newer
 
 
-def test_newest_jdk_is_taken_and_a_runtime_is_not(jvm_dir: Path) -> None:
+def test_newest_jdk_is_found_and_runtimes_are_ignored(jvm_dir: Path) -> None:
     _jdk(jvm_dir / "jdk-21", "21.0.2")
     expected = _jdk(jvm_dir / "jdk-25", "25")
     _jdk(jvm_dir / "jre-26", "26", compiler=False)
-    assert tools.java_home() == expected
+    assert tools.java_home(jvm_dir) == expected
 
 
-def test_only_old_jdk_names_it_and_says_what_to_do(jvm_dir: Path) -> None:
+def test_too_old_jdk_is_named_in_the_error(jvm_dir: Path) -> None:
     old = _jdk(jvm_dir / "jdk-17", "17.0.9")
     with pytest.raises(MissingToolError) as raised:
-        tools.java_home()
+        tools.java_home(jvm_dir)
     assert f"{old} (17)" in raised.value.detail
     assert "JAVA_HOME" in raised.value.detail
-    assert "Debian 12 has none" in raised.value.detail
+    assert "adoptium.net" in raised.value.detail
 
 
 @pytest.mark.parametrize("finder", [tools.maven, tools.go])
-def test_missing_program_says_how_to_install_it(
+def test_missing_program_error_explains_the_installation(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, finder: object
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -70,9 +69,7 @@ def test_missing_program_says_how_to_install_it(
 
 
 @pytest.mark.parametrize(("version", "accepted"), [("go1.19.8", False), ("go1.21.0", True), ("go1.26.8", True)])
-def test_go_that_cannot_fetch_its_own_tool_chain_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, accepted: bool
-) -> None:
+def test_too_old_go_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, accepted: bool) -> None:
     program = tmp_path / "go"
     program.write_text(f"#!/bin/sh\necho {version}\n")
     program.chmod(0o755)
@@ -86,7 +83,7 @@ def test_go_that_cannot_fetch_its_own_tool_chain_is_refused(
 
 @pytest.fixture
 def apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Path]:
-    """Give a way to put a fake apt on the PATH, and nothing else; it notes what it is asked to install."""
+    """Return a function that puts a fake apt on an otherwise empty PATH. It records its calls."""
 
     def offer(candidate: str) -> Path:
         calls = tmp_path / "calls"
@@ -104,24 +101,26 @@ def apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Path
 
 
 @pytest.mark.parametrize("candidate", ["2:1.19~1", "1.20.14-1", "(none)"])
-def test_go_that_would_be_refused_is_not_installed(apt: Callable[[str], Path], candidate: str) -> None:
+def test_too_old_go_is_not_installed(apt: Callable[[str], Path], candidate: str) -> None:
     calls = apt(candidate)
     said: list[str] = []
     with pytest.raises(MissingToolError, match=r"Install Go 1\.21"):
         tools.provide_go(said.append)
     assert "install -y" not in calls.read_text()
-    assert said == ["apt offers no golang-go of 1.21 or newer"]
+    (line,) = said
+    assert "golang-go" in line
+    assert "1.21" in line
 
 
 @pytest.mark.parametrize("candidate", ["2:1.21~2", "2:1.24~2", "2.0-1"])
-def test_go_that_is_new_enough_is_installed(apt: Callable[[str], Path], candidate: str) -> None:
+def test_supported_go_is_installed(apt: Callable[[str], Path], candidate: str) -> None:
     calls = apt(candidate)
     with pytest.raises(MissingToolError):  # the fake apt installs nothing
         tools.provide_go(lambda _: None)
     assert "install -y -qq --no-install-recommends golang-go" in calls.read_text()
 
 
-def test_nothing_is_installed_by_a_user_who_may_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_only_root_installs_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setenv("PATH", str(tmp_path))
     said: list[str] = []
