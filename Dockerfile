@@ -1,12 +1,12 @@
 # syntax=docker/dockerfile:1
-# Our images: `uploader` (the service, and the commands upload, status, list, verify, bucket and nifi) and `sequencer` (the
-# commands sequence and verify-topic). Others' programs, for docker-compose.yml: `airflow` (Airflow with what the DAGs
-# import), `nifi` (NiFi without TLS) and `minio` (built from its source, since there are no images of it any more). See
-# docs/adr/0017-two-images-from-one-dockerfile.md and 0029-images-of-others-programs.md for the why, and docs/how-to/compose.md for
-# how they are run.
+# Images: `uploader` (the service, and the commands upload, status, list, verify, bucket and nifi) and `sequencer` (the
+# commands sequence and verify-topic). Third-party programs for docker-compose.yml: `airflow` (Airflow with
+# the packages that the DAGs import), `nifi` (NiFi without TLS) and `minio` (built from source, because there are no current
+# images). docs/adr/0017-two-images-from-one-dockerfile.md and 0029-images-of-others-programs.md explain why,
+# docs/how-to/compose.md how to run them.
 #
-# Another base (of Debian 12 or newer, with or without Python):  --build-arg BASE_IMAGE=python:3.11.13-slim-bookworm
-# A package index of one's own: two optional secrets, which leave no trace in the image.
+# Another base image (Debian 12 or newer, with or without Python):  --build-arg BASE_IMAGE=python:3.11.13-slim-bookworm
+# Your own package index: two optional secrets, which leave no trace in the image.
 #   --secret id=build-env,src=FILE   lines NAME=value for pip and uv: UV_DEFAULT_INDEX=..., PIP_INDEX_URL=...
 #   --secret id=build-ca,src=FILE    certificates to trust (PEM) while packages are fetched
 
@@ -15,8 +15,8 @@ ARG GO_IMAGE=golang:1.25.3-bookworm
 ARG NIFI_IMAGE=apache/nifi:2.3.0
 
 FROM ${BASE_IMAGE} AS python
-# The certificates of the public authorities: MSK's brokers are verified with them, and a NiFi without NIFI_CA_FILE. Slim
-# images have none, and Debian's Python only recommends them.
+# Certificates of public authorities, which verify MSK's brokers and a NiFi without NIFI_CA_FILE. Slim images have none, and
+# Debian's Python only recommends them.
 RUN set -eu; \
     packages=ca-certificates; \
     if ! command -v python3 > /dev/null; then packages="$packages python3"; fi; \
@@ -29,11 +29,11 @@ RUN set -eu; \
 FROM python AS build
 ARG UV_VERSION=0.13.9
 ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_CACHE=1
-# nipyapi asks for setuptools, and does not import it.
+# nipyapi requires setuptools but does not import it.
 ENV SYNC="/opt/uv/bin/uv sync --locked --no-dev --no-install-package setuptools"
 WORKDIR /app
 COPY docker/build-settings docker/slim /usr/local/bin/
-# uv comes from the index that every other package comes from: one way in, with and without a registry of images.
+# uv is installed from the same index as all other packages, so that the build needs no other source.
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
     apt-get update; \
@@ -43,7 +43,7 @@ RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
 COPY pyproject.toml uv.lock ./
 
 FROM build AS build-uploader
-# The dependencies first: they change seldom, and their layer is kept while the code changes.
+# Dependencies first: they change rarely, and their layer stays cached while the code changes.
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
     $SYNC --no-install-project --extra uploader --extra postgresql --extra cli --extra tracing
@@ -86,15 +86,14 @@ VOLUME /var/lib/csvpipe
 CMD ["sequence"]
 
 FROM apache/airflow:3.3.2-python3.11 AS airflow
-# The image brings Amazon's, the HTTP and the standard provider. Airflow's version is named once more, so that pip can
-# never replace it.
+# The image has the Amazon, HTTP and standard providers. Airflow's version is repeated so that pip cannot replace it.
 RUN pip install --no-cache-dir apache-airflow==3.3.2 apache-airflow-providers-apache-kafka==2.1.0
 
 FROM ${GO_IMAGE} AS build-minio
 # The version of the local stack (stack/versions.toml).
 ARG MINIO_VERSION=v0.0.0-20260212201848-7aac2a2c5b7c
 COPY docker/build-settings /usr/local/bin/
-# go.mod asks for a tool chain of its own; where the image's is older, Go fetches that one.
+# go.mod requires a toolchain; if the image's is older, Go downloads it.
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
     CGO_ENABLED=0 GOBIN=/build GOTOOLCHAIN=auto GOFLAGS=-trimpath go install -ldflags "-s -w" github.com/minio/minio@${MINIO_VERSION}
@@ -102,7 +101,7 @@ RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
 FROM python AS minio
 COPY --from=build-minio /build/minio /usr/local/bin/minio
 RUN install --directory --owner csvpipe --group csvpipe /data
-# It creates a directory in its home, and would look for newer releases.
+# mc creates a directory in its home and would check for newer releases.
 ENV MINIO_UPDATE=off HOME=/tmp
 USER 10001:10001
 VOLUME /data
@@ -113,7 +112,7 @@ ENTRYPOINT ["minio"]
 CMD ["server", "/data", "--console-address", ":9001"]
 
 FROM ${NIFI_IMAGE} AS nifi
-# conf is a volume, which keeps its files when the version changes: the entry point starts from these.
+# conf is a volume that keeps its files when the version changes; the entry point starts from this copy.
 RUN cp -R conf conf.shipped
 COPY docker/nifi-entrypoint /opt/nifi/scripts/
 ENTRYPOINT ["/opt/nifi/scripts/nifi-entrypoint"]

@@ -91,7 +91,7 @@ def compose_variables() -> Iterator[Variable]:
 
 _COMPOSE_VARIABLE = re.compile(r"(?<!\$)\$\{(\w+):-([^}]*)\}")
 _COMPOSE_DESCRIPTIONS = {
-    "COMPOSE_PROFILES": "What `docker compose up` starts without --profile: core, ordered, monitoring, with commas.",
+    "COMPOSE_PROFILES": "Profiles that `docker compose up` starts: core, sequencing, monitoring, separated by commas.",
     "MINIO_ROOT_USER": "MinIO's user, also the S3 access key of NiFi, Airflow and the sequencer.",
     "MINIO_ROOT_PASSWORD": "Its password, also the secret key.",
     "CONTAINERS_S3_ENDPOINT": "Address of the object store as the containers reach it, if it is not MinIO's container.",

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the scripts of the three options share; to be sourced.
+# Functions that the scripts of the three options share; to be sourced.
 
 dry_run=false
 yes=false
@@ -12,7 +12,7 @@ fail() { # text
 }
 
 fail_usage() { # argument
-  printf '%s: there is no option %s\n\n' "$(basename "$0")" "$1" >&2
+  printf '%s: unknown option %s\n\n' "$(basename "$0")" "$1" >&2
   usage >&2
   exit 64
 }
@@ -35,9 +35,9 @@ run() { # command: or, with --dry-run, print it
 
 output() { # name of an output of Terraform
   local value
-  # Without any output Terraform says so on standard output, and ends with 0.
+  # Without any output Terraform prints a warning on standard output and exits with 0.
   if ! value=$(terraform output -raw "$1" 2>/dev/null) || [[ ! $value =~ ^[^[:space:]]+$ ]]; then
-    fail "Terraform knows no output $1; run ./deploy.sh first"
+    fail "Terraform has no output $1; run ./deploy.sh first"
   fi
   printf '%s' "$value"
 }
@@ -51,13 +51,13 @@ region_of() { # URL of a repository: ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME
 confirm() { # question
   [ "$yes" = false ] || return 0
   local answer
-  read -r -p "$1 [y/N] " answer || fail "nobody answers; --yes goes on without asking"
+  read -r -p "$1 [y/N] " answer || fail "no answer on standard input; pass --yes to continue without asking"
   [ "$answer" = y ] || [ "$answer" = yes ] || fail "nothing was changed"
 }
 
-confirm_name() { # what is about to happen, the name that has to be typed
+confirm_name() { # description, the name that has to be typed
   [ "$yes" = false ] || return 0
   local answer
-  read -r -p "$1 Type its name ($2) to go on: " answer || fail "nobody answers; --yes goes on without asking"
+  read -r -p "$1 Type its name ($2) to continue: " answer || fail "no answer on standard input; pass --yes to continue without asking"
   [ "$answer" = "$2" ] || fail "nothing was changed"
 }

@@ -9,12 +9,12 @@ usage() {
   cat <<'TEXT'
 usage: deploy.sh [--yes] [--run] [--dry-run] [--destroy]
 
-Builds the image of this commit, pushes it, and sets everything up as terraform.tfvars says.
+Builds and pushes the image of this commit, and creates the resources described by terraform.tfvars.
 
-  --yes      do not ask before something is changed
-  --run      start the job, too (again after a stop: it goes on where it stopped)
-  --dry-run  print what would be done, and change nothing
-  --destroy  take everything down, checkpoints and images included; the topic stays. Asks for the name of the job
+  --yes      change things without asking
+  --run      also start the job; after a stop it resumes
+  --dry-run  print the commands and change nothing
+  --destroy  destroy everything, including checkpoints and images, but not the topic. Asks for the name of the job
 TEXT
 }
 
@@ -33,7 +33,7 @@ read_arguments() {
       *) fail_usage "$argument" ;;
     esac
   done
-  [ "$start" = false ] || [ "$destroy" = false ] || fail "--run and --destroy do not go together"
+  [ "$start" = false ] || [ "$destroy" = false ] || fail "--run and --destroy exclude each other"
 }
 
 check_ready() {
@@ -41,21 +41,21 @@ check_ready() {
   [ -f terraform.tfvars ] || fail "terraform.tfvars is missing: copy terraform.tfvars.example and fill it in"
   root=$(git rev-parse --show-toplevel)
   image_tag=$(git rev-parse --short=12 HEAD)
-  # The image is named after the commit: it must be what the commit is.
+  # The image is named after the commit, so the tree must be that commit.
   [ "$destroy" = true ] || [ -z "$(git status --porcelain -- "$root")" ] ||
-    fail "there are changes that are not committed; the image is named after the commit"
+    fail "there are uncommitted changes; commit them first, because the image is named after the commit"
 }
 
 check_job() {
   local repository owner wanted
-  # Of the outputs the one that is there from the first apply on. Where there is none, there is nothing to lose.
+  # The one output that exists since the first apply. Without it there is nothing to lose.
   repository=$(output repository_url 2>/dev/null) || return 0
   owner="${repository##*/csvpipe-} in $(region_of "$repository")"
   # shellcheck disable=SC2016 # the template is Terraform's
   wanted=$(terraform console -var "image_tag=$image_tag" <<<'"${var.job.job_id} in ${var.aws_region}"')
-  [ "$wanted" = "\"$owner\"" ] || fail "the state here is that of the job $owner, and the settings are those of" \
-    "${wanted//\"/}: going on would destroy the first one's checkpoints, images and logs;" \
-    "a job of its own has a state of its own (terraform workspace new NAME)"
+  [ "$wanted" = "\"$owner\"" ] || fail "the state belongs to the job $owner, but terraform.tfvars describes" \
+    "${wanted//\"/}: continuing would destroy the checkpoints, images and logs of the first one;" \
+    "use a separate state for each job (terraform workspace new NAME)"
 }
 
 destroy_all() {
@@ -65,7 +65,7 @@ destroy_all() {
     confirm_name "This destroys everything of this job, checkpoints and images included." "${job##*/csvpipe-}"
     table=$(output checkpoint_table 2>/dev/null) || table=""
   fi
-  if [ -n "$table" ]; then # else there is no more than the image repository
+  if [ -n "$table" ]; then # otherwise only the image repository exists
     [ "$dry_run" = true ] || region=$(output aws_region)
     run aws dynamodb update-table --region "$region" --table-name "$table" --no-deletion-protection-enabled --output text
   fi
@@ -86,14 +86,14 @@ push_image() {
   if [ "$dry_run" = true ]; then
     repository="REPOSITORY" region="REGION"
   else
-    # After an apply with -target there is no other output.
+    # After an apply with -target there is only this output.
     repository=$(output repository_url)
     region=$(region_of "$repository")
   fi
   image=$repository:$image_tag
   if [ "$dry_run" = false ] && aws ecr describe-images --region "$region" --repository-name "${repository#*/}" \
     --image-ids "imageTag=$image_tag" >/dev/null 2>&1; then
-    say "$image is there already, and tags never change"
+    say "$image exists already, and tags never change"
     return
   fi
   run docker build --platform linux/amd64 --target sequencer --tag "$image" "$root"
@@ -115,9 +115,9 @@ deploy() { # arguments of the script
     destroy_all
     return
   fi
-  # The image needs its repository, and everything else the image.
-  plan_and_apply "Make the image repository as planned above?" -target=module.foundation.module.image_repository
+  # The image needs its repository, and everything else needs the image.
+  plan_and_apply "Create the image repository as planned above?" -target=module.foundation.module.image_repository
   push_image
-  plan_and_apply "Set everything else up as planned above?"
+  plan_and_apply "Create everything else as planned above?"
   if [ "$start" = true ]; then start_job; fi
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets the job up on ECS Fargate; deploy.sh --help.
+# Deploys the job on ECS Fargate; deploy.sh --help.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=terraform/lib/deploy.sh
@@ -12,7 +12,7 @@ start_job() {
     region=$(output aws_region)
     running=$(aws stepfunctions list-executions --region "$region" --state-machine-arn "$machine" \
       --status-filter RUNNING --query 'length(executions)' --output text)
-    [ "$running" = 0 ] || fail "the job runs already: $running execution(s) of $machine"
+    [ "$running" = 0 ] || fail "the job is already running: $running execution(s) of $machine"
   fi
   run aws stepfunctions start-execution --region "$region" --state-machine-arn "$machine"
 }

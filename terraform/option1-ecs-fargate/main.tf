@@ -1,4 +1,4 @@
-# Fargate runs the container; a Step Functions state machine runs the task again until it is done.
+# Fargate runs the container; a Step Functions state machine restarts the task until the job is done.
 provider "aws" {
   region = var.aws_region
 
@@ -50,7 +50,7 @@ resource "aws_ecs_task_definition" "this" {
   memory                   = tostring(var.task_memory)
   task_role_arn            = module.foundation.job_role_arn
   execution_role_arn       = module.foundation.execution_role_arn
-  # An execution that runs starts its tasks from the revision that it began with, also after the next deployment.
+  # A running execution keeps starting tasks from the revision that it began with, also after the next deployment.
   skip_destroy = true
 
   runtime_platform {
@@ -64,7 +64,7 @@ resource "aws_ecs_task_definition" "this" {
     command                = ["sequence"]
     essential              = true
     readonlyRootFilesystem = true
-    # More than STOP_WITHIN_S, and the most that Fargate gives.
+    # More than STOP_WITHIN_S, and the maximum of Fargate.
     stopTimeout     = 120
     linuxParameters = { initProcessEnabled = true }
     environment     = [for name, value in module.foundation.environment : { name = name, value = value }]
@@ -98,7 +98,7 @@ resource "aws_sfn_state_machine" "this" {
 
 resource "aws_cloudwatch_metric_alarm" "needs_a_person" {
   alarm_name          = "${module.foundation.name}-needs-a-person"
-  alarm_description   = "The job has stopped before its end, and is not started again"
+  alarm_description   = "The job stopped before its end and is not restarted. No record is lost or repeated. Read the end of its log, correct the cause and run ./deploy.sh --run; see needs-a-person in docs/operations/runbook.md."
   evaluation_periods  = 1
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = 1
@@ -112,7 +112,7 @@ resource "aws_cloudwatch_metric_alarm" "needs_a_person" {
     return_data = true
   }
 
-  # An execution that has run out of time has not failed, to CloudWatch.
+  # CloudWatch does not count an execution that timed out as failed.
   dynamic "metric_query" {
     for_each = { failed = "ExecutionsFailed", timed_out = "ExecutionsTimedOut" }
     content {
@@ -166,7 +166,7 @@ data "aws_iam_policy_document" "runner" {
     resources = ["arn:${data.aws_partition.current.partition}:ecs:${var.aws_region}:${data.aws_caller_identity.current.account_id}:task/${aws_ecs_cluster.this.name}/*"]
   }
 
-  # How Step Functions learns that a task has ended.
+  # Step Functions uses this rule to learn that a task has ended.
   statement {
     sid       = "HearOfItsEnd"
     actions   = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
@@ -205,7 +205,7 @@ module "silence_alarm" {
   job_id          = var.job.job_id
   alarm_topic_arn = module.foundation.alarm_topic_arn
   wanted = [
-    # An execution without a task ends by itself after max_runs; this is a task that runs and says nothing.
+    # An execution without a task ends after max_runs. This detects a task that runs but sends nothing.
     { namespace = "ECS/ContainerInsights", metric = "TaskCount", dimensions = { ClusterName = aws_ecs_cluster.this.name } },
   ]
 }

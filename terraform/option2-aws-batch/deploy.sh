@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets the job up on AWS Batch; deploy.sh --help.
+# Deploys the job on AWS Batch; deploy.sh --help.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=terraform/lib/deploy.sh
@@ -15,7 +15,7 @@ start_job() {
     for status in SUBMITTED PENDING RUNNABLE STARTING RUNNING; do
       running=$(aws batch list-jobs --region "$region" --job-queue "$queue" --job-status "$status" \
         --query 'length(jobSummaryList)' --output text)
-      [ "$running" = 0 ] || fail "the job is $status already in queue $queue"
+      [ "$running" = 0 ] || fail "the job is already $status in queue $queue"
     done
   fi
   run aws batch submit-job --region "$region" --job-name "$name" --job-queue "$queue" --job-definition "$definition"

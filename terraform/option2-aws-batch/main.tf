@@ -1,4 +1,4 @@
-# Batch starts Spot machines while there is a job, and tries it again after an interruption and after exit code 75.
+# Batch starts Spot instances while there is a job, and retries the job after an interruption and after exit code 75.
 provider "aws" {
   region = var.aws_region
 
@@ -40,7 +40,7 @@ data "aws_iam_policy_document" "machine_trust" {
   }
 }
 
-# The machine's agent talks to ECS and pulls the image; the job has its own role.
+# Role of the machine's agent, which registers with ECS and pulls the image. The job has its own role.
 resource "aws_iam_role" "machine" {
   name               = "${module.foundation.name}-machine"
   description        = "Machines of Batch for ${var.job.job_id}"
@@ -60,7 +60,7 @@ resource "aws_iam_instance_profile" "machine" {
 resource "aws_launch_template" "machine" {
   name                   = module.foundation.name
   update_default_version = true
-  # Without it the agent takes new jobs for the two minutes in which the machine is about to go. Batch wants MIME.
+  # Without this the agent accepts new jobs during the two minutes before an interruption. Batch requires MIME.
   user_data = base64encode(<<-MIME
     MIME-Version: 1.0
     Content-Type: multipart/mixed; boundary="==csvpipe=="
@@ -94,7 +94,7 @@ resource "aws_launch_template" "machine" {
 
 locals {
   instance_types = distinct(concat([var.instance_type], var.other_instance_types))
-  # In the order in which Batch looks for a machine.
+  # In the order in which Batch tries them.
   environments = concat(
     [{ name = "spot", type = "SPOT", strategy = "SPOT_PRICE_CAPACITY_OPTIMIZED" }],
     var.on_demand_fallback ? [{ name = "on-demand", type = "EC2", strategy = "BEST_FIT_PROGRESSIVE" }] : [],
@@ -127,7 +127,7 @@ resource "aws_batch_compute_environment" "this" {
     }
   }
 
-  # A changed environment is made before the old one goes: the queue must have one.
+  # A changed environment is created before the old one is destroyed: the queue must have one.
   lifecycle {
     create_before_destroy = true
   }
@@ -148,7 +148,7 @@ resource "aws_batch_job_queue" "this" {
     }
   }
 
-  # Without these a job that no machine can take waits for ever, and nobody is told.
+  # Without these a job that fits no machine would wait forever without an alarm.
   dynamic "job_state_time_limit_action" {
     for_each = [
       "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
@@ -184,7 +184,7 @@ resource "aws_batch_job_definition" "this" {
       initProcessEnabled = true
       tmpfs              = [{ containerPath = "/tmp", size = 64, mountOptions = ["rw", "nosuid", "nodev"] }]
     }
-    # Docker gives ten seconds as the machine goes; the notice comes two minutes ahead, so the job asks for it.
+    # On an interruption Docker leaves ten seconds. The notice comes two minutes ahead, so the job polls for it.
     environment = [
       for name, value in merge(module.foundation.environment, { INTERRUPTION_CHECK = "true" }) : { name = name, value = value }
     ]
@@ -200,14 +200,14 @@ resource "aws_batch_job_definition" "this" {
   })
 
   retry_strategy {
-    attempts = 10 # the most that Batch knows
+    attempts = 10 # the maximum of Batch
 
     evaluate_on_exit {
-      on_status_reason = "Host EC2*" # the machine was taken away
+      on_status_reason = "Host EC2*" # the machine was interrupted
       action           = "RETRY"
     }
     evaluate_on_exit {
-      on_exit_code = "75" # a service was away, or the job was stopped before its end
+      on_exit_code = "75" # a service was unavailable, or the job was stopped before its end
       action       = "RETRY"
     }
     evaluate_on_exit {
@@ -219,7 +219,7 @@ resource "aws_batch_job_definition" "this" {
       action       = "RETRY"
     }
     evaluate_on_exit {
-      on_reason = "*" # a person has to look
+      on_reason = "*" # cannot succeed without intervention
       action    = "EXIT"
     }
   }
@@ -229,10 +229,10 @@ resource "aws_batch_job_definition" "this" {
   }
 }
 
-# Batch has no metric of failed jobs: its event is told to the topic of the alarms.
+# Batch has no metric for failed jobs: its event is published to the topic of the alarms.
 resource "aws_cloudwatch_event_rule" "needs_a_person" {
   name        = "${module.foundation.name}-needs-a-person"
-  description = "The job has stopped before its end, and is not tried again"
+  description = "The job stopped before its end and is not retried"
   event_pattern = jsonencode({
     source      = ["aws.batch"]
     detail-type = ["Batch Job State Change"]
@@ -240,10 +240,10 @@ resource "aws_cloudwatch_event_rule" "needs_a_person" {
   })
 }
 
-# Batch says by itself that a job finds no machine, and why.
+# Batch emits an event if a job finds no machine, with the reason.
 resource "aws_cloudwatch_event_rule" "waits_for_a_machine" {
   name        = "${module.foundation.name}-waits-for-a-machine"
-  description = "The job finds no machine; after runnable_limit_s it is cancelled"
+  description = "The job finds no machine and is cancelled after runnable_limit_s"
   event_pattern = jsonencode({
     source      = ["aws.batch"]
     detail-type = ["Batch Job Queue Blocked"]
@@ -265,12 +265,12 @@ resource "aws_cloudwatch_event_target" "alarms" {
   arn  = module.foundation.alarm_topic_arn
 }
 
-# An event that does not reach the topic is told to it by CloudWatch, which has a right of its own.
+# If an event cannot be published to the topic, CloudWatch reports that with its own permission.
 resource "aws_cloudwatch_metric_alarm" "events_are_lost" {
   for_each = local.rules
 
   alarm_name          = "${module.foundation.name}-${each.key}-is-lost"
-  alarm_description   = "EventBridge could not publish ${each.key} to the topic of alarms: look at the job itself"
+  alarm_description   = "EventBridge could not publish the event ${each.key} to the topic of alarms. Treat the job as if the event had arrived, then compare the policies of topic and key with terraform plan; see ${each.key}-is-lost in docs/operations/runbook.md."
   namespace           = "AWS/Events"
   metric_name         = "FailedInvocations"
   dimensions          = { RuleName = each.value }
@@ -291,7 +291,7 @@ module "silence_alarm" {
   job_id          = var.job.job_id
   alarm_topic_arn = module.foundation.alarm_topic_arn
   wanted = [
-    # There is a machine, and so a job; that there is none is told by the rule above. Batch names the cluster.
+    # A machine means that there is a job; the rule above reports that there is none. Batch names the cluster.
     for environment in aws_batch_compute_environment.this : {
       namespace  = "AWS/ECS"
       metric     = "CPUReservation"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets the job up on an EC2 Spot machine; deploy.sh --help.
+# Deploys the job on an EC2 Spot instance; deploy.sh --help.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=terraform/lib/deploy.sh

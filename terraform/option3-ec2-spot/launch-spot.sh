@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts the machine of the job, by setting its group to one. Again after a stop: the job goes on.
+# Starts the machine of the job by setting the desired capacity of its group to 1. After a stop the job resumes.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=terraform/lib/common.sh
@@ -9,7 +9,7 @@ usage() {
   cat <<'TEXT'
 usage: launch-spot.sh [--dry-run]
 
-Starts the machine of the job that ./deploy.sh has set up. It ends itself when the job is done, or needs a person.
+Starts the machine of the job that ./deploy.sh deployed. It shuts down when the job is done or needs a person.
 TEXT
 }
 
@@ -29,8 +29,8 @@ wanted=$(aws autoscaling describe-auto-scaling-groups --region "$region" --auto-
   --query 'AutoScalingGroups[0].DesiredCapacity' --output text)
 case $wanted in
   0) ;;
-  1) fail "the machine of group $group is wanted already: the job runs, or is about to" ;;
+  1) fail "group $group already wants a machine: the job runs or is starting" ;;
   *) fail "there is no group $group in $region; run ./deploy.sh first" ;;
 esac
 run aws autoscaling set-desired-capacity --region "$region" --auto-scaling-group-name "$group" --desired-capacity 1
-say "a Spot machine starts in group $group. Its log: aws logs tail $(output log_group_name) --region $region --follow"
+say "a Spot instance is starting in group $group. Log: aws logs tail $(output log_group_name) --region $region --follow"

@@ -1,4 +1,5 @@
-# One Spot machine in an Auto Scaling group: taken away, it is replaced; done, it sets its group to none and ends itself.
+# One Spot instance in an Auto Scaling group. It is replaced after an interruption; when the job is done, it sets the desired
+# capacity of the group to 0 and shuts down.
 provider "aws" {
   region = var.aws_region
 
@@ -26,7 +27,7 @@ module "foundation" {
 }
 
 locals {
-  # What the machine is told: user-data.sh reads both files.
+  # Configuration of the machine: user-data.sh reads both files.
   job_env  = join("\n", [for name, value in module.foundation.environment : "${name}=${value}"])
   host_env = <<-HOST
     AWS_REGION='${var.aws_region}'
@@ -97,14 +98,14 @@ resource "aws_iam_instance_profile" "this" {
   role = module.foundation.job_role_name
 }
 
-# launch-spot.sh sets the number of machines to one, the machine itself to none: Terraform leaves it alone.
+# launch-spot.sh sets the desired capacity to 1, the machine itself to 0; Terraform ignores it.
 resource "aws_autoscaling_group" "this" {
   name                = module.foundation.name
   min_size            = 0
   max_size            = 1
   desired_capacity    = 0
   vpc_zone_identifier = var.network.subnet_ids
-  # Two machines at a time would only wait for each other's lease.
+  # A second machine would only wait for the lease of the first.
   capacity_rebalance = false
   enabled_metrics    = ["GroupDesiredCapacity", "GroupInServiceInstances"]
 
@@ -145,7 +146,7 @@ data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}
 
-# The name of the group instead of its ARN: the machine needs the right from its first minute on.
+# By the name of the group instead of its ARN: the machine needs the permission from its first minute.
 data "aws_iam_policy_document" "end_the_group" {
   statement {
     sid       = "EndTheGroup"
@@ -160,7 +161,7 @@ resource "aws_iam_role_policy" "end_the_group" {
   policy = data.aws_iam_policy_document.end_the_group.json
 }
 
-# The machine says why it ended its group in one line of the log; this makes it an alarm.
+# The machine logs one line with the reason for which it ended its group; this turns the line into an alarm.
 resource "aws_cloudwatch_log_metric_filter" "needs_a_person" {
   name           = "${module.foundation.name}-needs-a-person"
   log_group_name = module.foundation.log_group_name
@@ -175,7 +176,7 @@ resource "aws_cloudwatch_log_metric_filter" "needs_a_person" {
 
 resource "aws_cloudwatch_metric_alarm" "needs_a_person" {
   alarm_name          = "${module.foundation.name}-needs-a-person"
-  alarm_description   = "The job has stopped before its end, and is not started again"
+  alarm_description   = "The job stopped before its end and is not restarted. No record is lost or repeated. Read the end of its log, correct the cause and run ./deploy.sh --run; see needs-a-person in docs/operations/runbook.md."
   namespace           = "csvpipe/machines/${var.job.job_id}"
   metric_name         = aws_cloudwatch_log_metric_filter.needs_a_person.metric_transformation[0].name
   statistic           = "Sum"

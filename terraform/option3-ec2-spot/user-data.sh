@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs on the machine at its first start, behind lines that write job.env and host.env (see main.tf). Runs the job's
-# container, again while it ends with 75; done, or where a person has to look, it sets the group of this machine to none
-# and ends it. A Spot notice stops the container, and the group starts another machine, which goes on.
+# Runs on the machine at its first start, after lines that write job.env and host.env (see main.tf). Runs the container of the
+# job and restarts it while it exits with 75. When the job is done, or needs a person, it sets the desired capacity of this
+# machine's group to 0 and shuts down. On a Spot notice it stops the container; the group starts another machine, which resumes.
 set -euo pipefail
 
 CONFIG_DIR=${CSVPIPE_CONFIG_DIR:-/etc/csvpipe}
-SECRETS=${CSVPIPE_SECRETS:-/run/csvpipe-secrets.env} # in memory, and root's alone
+SECRETS=${CSVPIPE_SECRETS:-/run/csvpipe-secrets.env} # in memory, readable by root only
 METADATA=http://169.254.169.254/latest
 POLL_S=${CSVPIPE_POLL_S:-5}
 PAUSE_S=${CSVPIPE_PAUSE_S:-30}
@@ -13,7 +13,7 @@ DRAIN_S=100 # more than STOP_WITHIN_S, less than the two minutes of the notice
 NAME=csvpipe-sequencer
 stream=machine
 
-# AWS_REGION, JOB_ID, IMAGE, LOG_GROUP, GROUP, MAX_RUNS, KAFKA_SECRET_ARN (empty: none), JOB_TIMEOUT_S, COMMAND
+# Defines AWS_REGION, JOB_ID, IMAGE, LOG_GROUP, GROUP, MAX_RUNS, KAFKA_SECRET_ARN (may be empty), JOB_TIMEOUT_S, COMMAND
 # shellcheck source=/dev/null
 source "$CONFIG_DIR/host.env"
 export AWS_REGION AWS_DEFAULT_REGION=$AWS_REGION
@@ -26,14 +26,14 @@ metadata() { # path
   curl --silent --fail --max-time 2 --header "X-aws-ec2-metadata-token: $token" "$METADATA/meta-data/$1"
 }
 
-say() { # text: to the console, and to the log of the job
+say() { # text, to the console and to the log of the job
   printf 'csvpipe: %s\n' "$1" >&2
   aws logs put-log-events --log-group-name "$LOG_GROUP" --log-stream-name "$stream" \
     --log-events "timestamp=$(date +%s%3N),message=\"$1\"" >/dev/null ||
     printf 'csvpipe: the line above did not reach CloudWatch\n' >&2
 }
 
-try() { # times, command...: with pauses that double
+try() { # times, command...; pauses double
   local times=$1 pause=$PAUSE_S
   shift
   until "$@"; do
@@ -53,8 +53,8 @@ end_group() { # reason
   exit 0
 }
 
-# The script itself broke: another machine would break as well.
-trap 'end_group "NEEDS A PERSON: the script of the machine broke off, see its console output"' EXIT
+# The script itself failed, and would fail on another machine as well.
+trap 'end_group "NEEDS A PERSON: the startup script failed, see the console output of the machine"' EXIT
 
 # shellcheck disable=SC2329  # called by try
 log_in() {
@@ -67,7 +67,7 @@ prepare() {
 }
 
 # shellcheck disable=SC2329  # called by try
-write_secrets() { # Kafka's user and password, as they are now
+write_secrets() { # the current user and password for Kafka
   (
     umask 077
     : >"$SECRETS"
@@ -94,16 +94,16 @@ is_running() {
   [ "$(docker inspect --format '{{.State.Running}}' "$NAME")" = true ]
 }
 
-follow() { # until the container ends; a Spot notice stops it
+follow() { # wait until the container ends; stop it on a Spot notice
   interrupted=false late=false
   while is_running; do
     if [ "$interrupted" = false ] && notice=$(metadata spot/instance-action); then
       interrupted=true
-      say "Spot notice ($(tr -d '"{}' <<<"$notice")): the job gets TERM and $DRAIN_S s"
+      say "Spot notice ($(tr -d '"{}' <<<"$notice")): stopping the job within $DRAIN_S s"
       docker stop --time "$DRAIN_S" "$NAME" >/dev/null
     elif [ "$late" = false ] && [ "$SECONDS" -ge "$JOB_TIMEOUT_S" ]; then
       late=true
-      say "job $JOB_ID has run for more than $JOB_TIMEOUT_S s: it gets TERM and $DRAIN_S s"
+      say "job $JOB_ID has run for more than $JOB_TIMEOUT_S s: stopping it within $DRAIN_S s"
       docker stop --time "$DRAIN_S" "$NAME" >/dev/null
     fi
     sleep "$POLL_S"
@@ -119,16 +119,16 @@ run_until_done() {
     if [ "$code" -eq 0 ]; then
       end_group "job $JOB_ID is done"
     elif [ "$interrupted" = true ]; then
-      say "job $JOB_ID stopped for the Spot notice with exit code $code; the next machine of $GROUP goes on"
+      say "job $JOB_ID stopped after the Spot notice with exit code $code; the next machine of $GROUP resumes it"
       trap - EXIT
       shutdown -h now
       exit 0
     elif [ "$late" = true ]; then
-      end_group "NEEDS A PERSON: job $JOB_ID is not done after $JOB_TIMEOUT_S s; started again, it resumes"
-    elif [ "$code" -ne 75 ] && [ "$code" -lt 128 ]; then # 128 and more: killed
+      end_group "NEEDS A PERSON: job $JOB_ID is not done after $JOB_TIMEOUT_S s; start it again to resume"
+    elif [ "$code" -ne 75 ] && [ "$code" -lt 128 ]; then # 128 or more: killed
       end_group "NEEDS A PERSON: job $JOB_ID ended with exit code $code (docs/how-to/sequencer.md), see stream $stream-run-$run"
     fi
-    say "job $JOB_ID ended with exit code $code in run $run of $MAX_RUNS; it is started again in $pause s"
+    say "job $JOB_ID ended with exit code $code in run $run of $MAX_RUNS; restarting in $pause s"
     sleep "$pause"
     pause=$((pause < 600 ? pause * 2 : 600))
   done
@@ -137,6 +137,6 @@ run_until_done() {
 
 stream=machine-$(try 5 metadata instance-id)
 aws logs create-log-stream --log-group-name "$LOG_GROUP" --log-stream-name "$stream" ||
-  printf 'csvpipe: there is no log stream %s\n' "$stream" >&2
-prepare || end_group "NEEDS A PERSON: Docker or the image $IMAGE could not be had"
+  printf 'csvpipe: cannot create log stream %s\n' "$stream" >&2
+prepare || end_group "NEEDS A PERSON: Docker or the image $IMAGE could not be installed"
 run_until_done

@@ -84,6 +84,17 @@ def test_sequencer_sends_an_object_and_the_topic_proves_it(source: Path) -> None
     )
     client.upload_file(str(source), "raw", f"ordered/{job}.csv")
     uri = f"s3://raw/ordered/{job}.csv"
-    command = ["docker", "compose", "--profile", "core", "--profile", "ordered", "run", "--rm", "--build", "sequencer"]
+    command = [
+        "docker",
+        "compose",
+        "--profile",
+        "core",
+        "--profile",
+        "sequencing",
+        "run",
+        "--rm",
+        "--build",
+        "sequencer",
+    ]
     assert "DONE" in run(*command, SOURCE=uri, KAFKA_TOPIC=job, JOB_ID=job)
     run("csvpipe", "verify-topic", "--bootstrap-servers", KAFKA, "--topic", job, "--source", uri)

@@ -60,7 +60,7 @@ each_service = pytest.mark.parametrize("name", sorted(SERVICES))
 @each_service
 def test_service_and_all_that_it_waits_for_start_with_each_of_its_profiles(name: str) -> None:
     profiles = set(SERVICES[name]["profiles"])
-    assert profiles <= {"core", "ordered", "monitoring"}
+    assert profiles <= {"core", "sequencing", "monitoring"}
     for other in SERVICES[name].get("depends_on", {}):
         assert profiles <= set(SERVICES[other]["profiles"]), other
 

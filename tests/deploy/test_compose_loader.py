@@ -12,7 +12,7 @@ from tests.support.containers.compose import compose_loader
 from tests.support.docs.shell_blocks import ROOT
 
 COMPOSE = ROOT / "docker-compose.yml"
-PROFILES = ("core", "ordered", "*")
+PROFILES = ("core", "sequencing", "*")
 
 
 def test_each_profile_starts_its_services_and_all_that_they_need() -> None:
@@ -22,7 +22,7 @@ def test_each_profile_starts_its_services_and_all_that_they_need() -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     started = {profile: set(services) for profile, services in json.loads(done.stdout).items()}
-    assert started["ordered"] == {"kafka", "minio", "minio-bucket", "sequencer"}
+    assert started["sequencing"] == {"kafka", "minio", "minio-bucket", "sequencer"}
     assert {"uploader", "nifi", "nifi-flow", "airflow-scheduler", "postgres"} <= started["core"]
     assert started["*"] == set(yaml.safe_load(COMPOSE.read_text())["services"])
     assert started["*"] - started["core"] == {

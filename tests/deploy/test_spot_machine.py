@@ -84,7 +84,7 @@ def test_75_is_tried_again_until_it_is_done(tmp_path: Path) -> None:
     machine = FakeMachine(tmp_path, 75, 75, 0)
     assert machine.start().code == 0
     assert machine.runs == 3
-    assert "ended with exit code 75 in run 2 of 3; it is started again" in machine.log
+    assert "ended with exit code 75 in run 2 of 3; restarting" in machine.log
     assert len(machine.fakes.called(NONE)) == 1
     assert "job big is done" in machine.log
 
@@ -122,7 +122,7 @@ def test_spot_notice_stops_the_container_in_time_and_leaves_the_group(tmp_path: 
     assert machine.fakes.called("docker stop") == ["docker stop --time 100 csvpipe-sequencer"]
     assert machine.runs == 1
     assert machine.fakes.called("set-desired-capacity") == []
-    assert "the next machine of csvpipe-big goes on" in machine.log
+    assert "the next machine of csvpipe-big resumes it" in machine.log
     assert machine.fakes.calls[-1] == "shutdown -h now"
 
 
@@ -146,7 +146,7 @@ def test_container_that_cannot_be_started_needs_a_person(tmp_path: Path) -> None
     machine = FakeMachine(tmp_path, 0)
     machine.fakes.answer("docker run", 125)
     assert machine.start().code == 0
-    assert "NEEDS A PERSON: the script of the machine broke off" in machine.log
+    assert "NEEDS A PERSON: the startup script failed" in machine.log
     assert len(machine.fakes.called(NONE)) == 1
     assert machine.fakes.calls[-1] == "shutdown -h now"
 
@@ -204,7 +204,7 @@ def test_job_that_takes_too_long_is_stopped_and_needs_a_person(tmp_path: Path) -
     assert machine.start().code == 0
     assert machine.fakes.called("docker stop") == ["docker stop --time 100 csvpipe-sequencer"]
     assert machine.runs == 1
-    assert "NEEDS A PERSON: job big is not done after 0 s; started again, it resumes" in machine.log
+    assert "NEEDS A PERSON: job big is not done after 0 s" in machine.log
     assert len(machine.fakes.called(NONE)) == 1
 
 

@@ -199,7 +199,7 @@ def test_image_that_is_there_is_not_built_again(checkout: Checkout) -> None:
 def test_without_an_answer_nothing_is_applied(checkout: Checkout) -> None:
     ended = checkout.deploy()
     assert ended.code == 1
-    assert "nobody answers; --yes goes on without asking" in ended.err
+    assert "pass --yes to continue without asking" in ended.err
     assert checkout.fakes.called("apply") == []
 
 
@@ -218,7 +218,7 @@ def test_destroy_unlocks_the_table_and_names_what_goes(checkout: Checkout) -> No
     checkout.applied = 2
     asked = checkout.deploy("--destroy")
     assert asked.code == 1
-    assert "nobody answers" in asked.err
+    assert "no answer" in asked.err
     assert checkout.fakes.called("update-table") == checkout.fakes.called("terraform destroy") == []
     ended = checkout.deploy("--destroy", "--yes")
     assert ended.code == 0, ended.err
@@ -256,7 +256,7 @@ def test_changes_without_a_commit_have_no_image(checkout: Checkout) -> None:
     (checkout.root / "Dockerfile").write_text("FROM scratch\n")
     ended = checkout.deploy("--yes")
     assert (ended.code, checkout.fakes.calls) == (1, [])
-    assert "changes that are not committed" in ended.err
+    assert "uncommitted changes" in ended.err
 
 
 def test_what_terraform_leaves_behind_counts_as_no_change(checkout: Checkout) -> None:
@@ -281,7 +281,7 @@ def test_state_of_another_job_is_left_alone(checkout: Checkout, arguments: tuple
     checkout.fakes.answer("output -raw repository_url", REPOSITORY.replace("csvpipe-big", "csvpipe-first"))
     ended = checkout.deploy(*arguments)
     assert ended.code == 1
-    assert "the state here is that of the job first in us-east-1, and the settings are those of big in us-east-1" in (
+    assert "the state belongs to the job first in us-east-1, but terraform.tfvars describes big in us-east-1" in (
         ended.err
     )
     assert [call for call in checkout.fakes.calls if " plan " in call or " destroy " in call] == []
@@ -292,7 +292,7 @@ def test_state_of_the_job_in_another_region_is_left_alone(checkout: Checkout) ->
     checkout.fakes.answer("output -raw repository_url", REPOSITORY.replace("us-east-1", "eu-west-1"))
     ended = checkout.deploy("--yes")
     assert ended.code == 1
-    assert "the state here is that of the job big in eu-west-1" in ended.err
+    assert "the state belongs to the job big in eu-west-1" in ended.err
 
 
 @every_checkout
@@ -310,7 +310,7 @@ def test_unknown_option_shows_the_usage(option_name: str) -> None:
         [TERRAFORM / option_name / "deploy.sh", "--fast"], capture_output=True, check=False, text=True
     )
     assert done.returncode == 64
-    assert "there is no option --fast" in done.stderr
+    assert "unknown option --fast" in done.stderr
     assert "usage: deploy.sh" in done.stderr
 
 
@@ -338,5 +338,5 @@ def test_launch_without_a_group_says_what_to_do(checkout: Checkout) -> None:
 def test_launch_before_the_deployment_says_what_to_do(checkout: Checkout) -> None:
     ended = checkout.run("launch-spot.sh")
     assert ended.code == 1
-    assert "Terraform knows no output autoscaling_group; run ./deploy.sh first" in ended.err
+    assert "Terraform has no output autoscaling_group; run ./deploy.sh first" in ended.err
     assert checkout.fakes.called("aws") == []

@@ -1,9 +1,9 @@
-# The key is the code's (sequencer/checkpoint/dynamodb.py); DynamoDB knows no other attribute ahead.
+# The key is that of the code (sequencer/checkpoint/dynamodb.py); DynamoDB declares no other attributes.
 resource "aws_dynamodb_table" "this" {
   name         = var.name
   billing_mode = "PAY_PER_REQUEST"
   hash_key     = "job_id"
-  # deploy.sh --destroy takes this away first, when it was told the name of the job.
+  # deploy.sh --destroy disables this first, after the name of the job was confirmed.
   deletion_protection_enabled = true
 
   attribute {

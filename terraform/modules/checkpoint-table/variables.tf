@@ -4,6 +4,6 @@ variable "name" {
 }
 
 variable "kms_key_arn" {
-  description = "Key that encrypts it."
+  description = "KMS key that encrypts the table."
   type        = string
 }

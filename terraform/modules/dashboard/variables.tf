@@ -9,7 +9,7 @@ variable "namespace" {
 }
 
 variable "job_id" {
-  description = "The job, as its metrics name it."
+  description = "Name of the job in its metrics."
   type        = string
 }
 

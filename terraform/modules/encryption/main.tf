@@ -14,7 +14,7 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # Whoever may use the table or the repository uses the key through that service, and in no other way.
+  # Principals that may use the table or the repository use the key through these services only.
   statement {
     sid       = "ThroughDynamoDbAndEcr"
     actions   = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant", "kms:DescribeKey"]
@@ -67,7 +67,7 @@ data "aws_iam_policy_document" "key" {
     }
   }
 
-  # EventBridge gives KMS no source, as it gives SNS none.
+  # EventBridge passes no source to KMS, as it passes none to SNS.
   dynamic "statement" {
     for_each = var.has_events ? [1] : []
     content {

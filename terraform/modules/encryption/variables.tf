@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of everything that belongs to the job."
+  description = "Name prefix of the job's resources."
   type        = string
 }
 
@@ -9,7 +9,7 @@ variable "aws_region" {
 }
 
 variable "log_group_name" {
-  description = "The one log group that is encrypted with the key."
+  description = "The log group that is encrypted with the key."
   type        = string
 }
 

@@ -1,4 +1,4 @@
-# The rights of the job, each with the code that needs it in docs/how-to/aws.md. No group, no other topic, no other key.
+# The permissions of the job; docs/how-to/aws.md names the code that needs each. No consumer group, no other topic, no other key.
 data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}
@@ -14,7 +14,7 @@ locals {
   s3_arn            = "arn:${data.aws_partition.current.partition}:s3:::"
   prefixes          = [for each in var.sources : each if each.key == "" || endswith(each.key, "/")]
   by_iam            = var.kafka_security == "iam"
-  # What the job may fence: the topic in exclusive mode, that of the dead letters in either.
+  # Topics that the job may fence: the topic in exclusive mode, the dead-letter topic in either.
   fenced_arns = var.fence ? concat(
     var.mode == "exclusive" ? [local.topic_arn] : [],
     var.dead_letters ? [local.dead_letter_arn] : [],
@@ -68,21 +68,21 @@ data "aws_iam_policy_document" "job" {
     }
   }
 
-  # Where Kafka asks for a password or for nothing, IAM has no say in it.
+  # With password authentication, or none, IAM does not control access to Kafka.
   dynamic "statement" {
     for_each = local.by_iam ? [1] : []
     content {
       sid = "ConnectToKafka"
       actions = [
         "kafka-cluster:Connect",
-        "kafka-cluster:DescribeClusterDynamicConfiguration", # how long a replica may lag
+        "kafka-cluster:DescribeClusterDynamicConfiguration", # the allowed replica lag
         "kafka-cluster:WriteDataIdempotently",
       ]
       resources = [var.msk_cluster_arn]
     }
   }
 
-  # Reading: a start looks at the end of the log and at the options of the topic.
+  # Read access: at its start the job reads the end of the log and the configuration of the topic.
   dynamic "statement" {
     for_each = local.by_iam ? [1] : []
     content {
@@ -126,7 +126,7 @@ data "aws_iam_policy_document" "job" {
     }
   }
 
-  # A job without a checkpoint looks whether it began in the other form, with or without ranges (sequencer/job/runner.py).
+  # A job without a checkpoint checks whether it was started in the other form, with or without ranges (sequencer/job/runner.py).
   statement {
     sid       = "LookForTheOtherForm"
     actions   = ["dynamodb:GetItem"]
@@ -141,7 +141,7 @@ data "aws_iam_policy_document" "job" {
   statement {
     sid       = "PutMetrics"
     actions   = ["cloudwatch:PutMetricData"]
-    resources = ["*"] # the action knows no resources
+    resources = ["*"] # the action supports no resource-level permissions
     condition {
       test     = "StringEquals"
       variable = "cloudwatch:namespace"
@@ -150,12 +150,12 @@ data "aws_iam_policy_document" "job" {
   }
 }
 
-# What starts a container needs: its image, where its log goes, and Kafka's user and password where it takes them.
+# Permissions to start the container: pull the image, write the log, and read Kafka's user and password if they are needed.
 data "aws_iam_policy_document" "runtime" {
   statement {
     sid       = "LogInToTheRegistry"
     actions   = ["ecr:GetAuthorizationToken"]
-    resources = ["*"] # the action knows no resources
+    resources = ["*"] # the action supports no resource-level permissions
   }
 
   statement {
@@ -201,7 +201,7 @@ data "aws_iam_policy_document" "trust" {
       type        = "Service"
       identifiers = [local.on_instance ? "ec2.amazonaws.com" : "ecs-tasks.amazonaws.com"]
     }
-    # EC2 gives no source with its call.
+    # EC2 passes no source with its call.
     dynamic "condition" {
       for_each = local.on_instance ? [] : [1]
       content {
@@ -219,7 +219,7 @@ locals {
 
 resource "aws_iam_role" "job" {
   name               = "${var.name}-job"
-  description        = "What the sequencer of ${var.job_id} may do"
+  description        = "Permissions of the sequencer job ${var.job_id}"
   assume_role_policy = data.aws_iam_policy_document.trust.json
 }
 
@@ -229,7 +229,7 @@ resource "aws_iam_role_policy" "job" {
   policy = data.aws_iam_policy_document.job.json
 }
 
-# A container has a role for its start apart from its own; an instance has one for both.
+# A container has a separate role for its start; an instance has one role for both.
 resource "aws_iam_role" "execution" {
   count = local.on_instance ? 0 : 1
 

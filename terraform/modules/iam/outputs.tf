@@ -9,6 +9,6 @@ output "job_role_name" {
 }
 
 output "execution_role_arn" {
-  description = "ARN of the role that starts the container; empty on an instance."
+  description = "ARN of the role that starts the container; empty for an instance."
   value       = local.on_instance ? "" : aws_iam_role.execution[0].arn
 }

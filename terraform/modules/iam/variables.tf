@@ -1,10 +1,10 @@
 variable "name" {
-  description = "Name of everything that belongs to the job."
+  description = "Name prefix of the job's resources."
   type        = string
 }
 
 variable "runs_on" {
-  description = "container: ECS and Batch start it, with a role of its own; instance: the machine's role is the job's."
+  description = "container if ECS or Batch starts the job with its own role, or instance if the job uses the machine's role."
   type        = string
 }
 
@@ -14,37 +14,37 @@ variable "aws_region" {
 }
 
 variable "job_id" {
-  description = "The job: key of its checkpoint, and its transactional id."
+  description = "Name of the job: key of its checkpoint, and its transactional id."
   type        = string
 }
 
 variable "sources" {
-  description = "Objects that are read; a key that ends in a slash is a prefix."
+  description = "Objects to read; a key that ends in a slash is a prefix."
   type        = list(object({ bucket = string, key = string }))
 }
 
 variable "schema" {
-  description = "Object that types the columns; null: none."
+  description = "Object with the schema of the columns, or null."
   type        = object({ bucket = string, key = string })
 }
 
 variable "s3_kms_key_arn" {
-  description = "Key that encrypts the source; empty: none but S3's own."
+  description = "KMS key that encrypts the source. Empty if S3 manages the key."
   type        = string
 }
 
 variable "kafka_security" {
-  description = "iam, tls, scram or plaintext; rights on Kafka are given for iam alone."
+  description = "iam, tls, scram or plaintext; permissions on Kafka are granted for iam only."
   type        = string
 }
 
 variable "kafka_secret_arn" {
-  description = "Secret with Kafka's user and password; empty: none."
+  description = "Secret with Kafka's user and password, or empty."
   type        = string
 }
 
 variable "kafka_secret_kms_key_arn" {
-  description = "Key that encrypts the secret; empty: none, or that of Secrets Manager."
+  description = "KMS key that encrypts the secret. Empty if there is no secret, or Secrets Manager manages the key."
   type        = string
 }
 
@@ -59,12 +59,12 @@ variable "kafka_topic" {
 }
 
 variable "dead_letter_topic" {
-  description = "Topic of bad rows."
+  description = "Dead-letter topic."
   type        = string
 }
 
 variable "dead_letters" {
-  description = "Whether bad rows go to the dead-letter topic."
+  description = "Whether invalid rows go to the dead-letter topic."
   type        = bool
 }
 
@@ -74,17 +74,17 @@ variable "mode" {
 }
 
 variable "fence" {
-  description = "Whether the job may set the option of the topic that refuses old records."
+  description = "Whether the job may set the topic's option that refuses old records."
   type        = bool
 }
 
 variable "partitions" {
-  description = "Ranges of the source; more than one: each has a checkpoint and a transactional id of its own, JOB_ID.p0 and so on."
+  description = "Number of ranges of the source. If there are several, each has its own checkpoint and transactional id: JOB_ID.p0 and so on."
   type        = number
 }
 
 variable "checkpoint_table_arn" {
-  description = "ARN of the table of the checkpoints."
+  description = "ARN of the table of checkpoints."
   type        = string
 }
 

@@ -1,7 +1,7 @@
 resource "aws_ecr_repository" "this" {
   name                 = var.name
   image_tag_mutability = "IMMUTABLE"
-  # An image is built again from its commit; a repository with images could not be destroyed.
+  # Images can be rebuilt from their commits; without this, a repository with images could not be destroyed.
   force_delete = true
 
   image_scanning_configuration {

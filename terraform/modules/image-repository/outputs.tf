@@ -1,5 +1,5 @@
 output "url" {
-  description = "Where images are pushed to and pulled from, without the tag."
+  description = "URL of the repository, without a tag."
   value       = aws_ecr_repository.this.repository_url
 }
 

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "kms_key_arn" {
-  description = "Key that encrypts the images."
+  description = "KMS key that encrypts the images."
   type        = string
 }
 

@@ -1,5 +1,5 @@
-# Logs, and alarms on what the job tells CloudWatch of itself (sequencer/metrics/job_metrics.py). While no job runs there are no
-# values, and no alarm.
+# Logs, and alarms on the metrics that the job sends to CloudWatch (sequencer/metrics/job_metrics.py). While no job runs, there
+# are no values and no alarms.
 resource "aws_cloudwatch_log_group" "this" {
   name              = var.log_group_name
   retention_in_days = var.log_retention_days
@@ -13,8 +13,8 @@ resource "aws_sns_topic" "alarms" {
 
 data "aws_caller_identity" "current" {}
 
-# Alarms of this account, and EventBridge where an option has a rule. EventBridge gives SNS no source: a condition on that
-# statement refuses every event ("Amazon SNS permissions" in its user guide).
+# Alarms of this account may publish, and EventBridge if the option has a rule. EventBridge passes no source to SNS: with a
+# condition on that statement every event would be refused ("Amazon SNS permissions" in its user guide).
 data "aws_iam_policy_document" "alarms" {
   statement {
     sid       = "Alarms"
@@ -59,8 +59,8 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 locals {
-  # Errors and DeadLetters are what was added since the last value: their sum is what happened in the period, and the
-  # alarm ends when nothing more happens. A job that gets on by itself after one failed attempt is no alarm.
+  # Errors and DeadLetters are increments: their sum is the number of events in the period, and the alarm ends when there are
+  # no more. One failed attempt after which the job continues does not raise an alarm.
   alarms = {
     checkpoint-is-old = {
       metric      = "CheckpointAgeSeconds"
@@ -69,7 +69,7 @@ locals {
       of          = 5
       at_least    = 3
       threshold   = var.checkpoint_age_alarm_s
-      description = "The job runs and gets nothing acknowledged, or DynamoDB does not take its checkpoints"
+      description = "The job runs but has saved no checkpoint for 5 minutes: Kafka acknowledges nothing, or DynamoDB is unavailable. No record is lost or repeated. Read the job's log; see checkpoint-is-old in docs/operations/runbook.md."
     }
     attempts-fail = {
       metric      = "Errors"
@@ -78,7 +78,7 @@ locals {
       of          = 1
       at_least    = 1
       threshold   = 2
-      description = "Several attempts of the job have failed within five minutes; it tries again by itself, and stops in the end"
+      description = "At least 2 attempts of the job failed within 5 minutes. No record is lost or repeated; the job retries and finally exits. Read the warnings in its log; see attempts-fail in docs/operations/runbook.md."
     }
     rows-are-bad = {
       metric      = "DeadLetters"
@@ -87,7 +87,7 @@ locals {
       of          = 1
       at_least    = 1
       threshold   = 1
-      description = "Rows have gone to the dead-letter topic within the last five minutes"
+      description = "Invalid rows went to the dead-letter topic within the last 5 minutes; they are missing from the sequence, and the job continues. Ask the owner of the data; see rows-are-bad in docs/operations/runbook.md."
     }
   }
 }
@@ -110,7 +110,7 @@ resource "aws_cloudwatch_metric_alarm" "job" {
   alarm_actions       = [aws_sns_topic.alarms.arn]
 }
 
-# What the job costs in all, by its tag: CostUsd is an estimate of the machine alone.
+# Total cost of the job, by its tag. The metric CostUsd estimates the machine only.
 resource "aws_budgets_budget" "job" {
   count = var.monthly_budget_usd > 0 ? 1 : 0
 

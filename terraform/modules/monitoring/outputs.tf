@@ -1,5 +1,5 @@
 output "log_group_name" {
-  description = "Where the job logs."
+  description = "Name of the log group."
   value       = aws_cloudwatch_log_group.this.name
 }
 

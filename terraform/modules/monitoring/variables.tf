@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of everything that belongs to the job."
+  description = "Name prefix of the job's resources."
   type        = string
 }
 
@@ -9,7 +9,7 @@ variable "namespace" {
 }
 
 variable "job_id" {
-  description = "The job, as its metrics name it."
+  description = "Name of the job in its metrics."
   type        = string
 }
 
@@ -24,12 +24,12 @@ variable "log_retention_days" {
 }
 
 variable "kms_key_arn" {
-  description = "Key that encrypts logs and alarms."
+  description = "KMS key that encrypts logs and alarms."
   type        = string
 }
 
 variable "alarm_email" {
-  description = "Who is told of alarms; empty: nobody."
+  description = "Address that receives the alarms. Empty means that nobody is notified."
   type        = string
 }
 
@@ -39,12 +39,12 @@ variable "has_events" {
 }
 
 variable "monthly_budget_usd" {
-  description = "Cost a month in USD, of which alarm_email is told from 80 % on; 0: no budget."
+  description = "Monthly cost in USD; alarm_email is notified at 80 %. 0 means no budget."
   type        = number
 }
 
 variable "checkpoint_age_alarm_s" {
-  description = "Age of the last checkpoint, in seconds, from which on there is an alarm."
+  description = "Age of the last checkpoint in seconds at which the alarm is raised."
   type        = number
   default     = 300
 }

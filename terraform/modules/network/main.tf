@@ -1,5 +1,5 @@
-# The job listens on nothing: its security group has no ingress rule. It may go to Kafka, and by HTTPS to the services
-# that it calls; through VPC endpoints, or, where those are not wanted, through the NAT of the subnets.
+# The job listens on no port: its security group has no ingress rule. It may connect to Kafka, and over HTTPS to the services
+# that it calls, through VPC endpoints or through the NAT of the subnets.
 data "aws_vpc" "this" {
   id = var.vpc_id
 }
@@ -16,7 +16,7 @@ data "aws_ec2_managed_prefix_list" "gateway" {
   name = "com.amazonaws.${var.aws_region}.${each.value}"
 }
 
-# Read where this module makes no gateways: the tables have to have them, or a default route.
+# Read if this module creates no gateways: the tables must have them, or a default route.
 data "aws_route_table" "job" {
   for_each = var.create_vpc_endpoints && length(var.route_table_ids) == 0 ? toset(var.subnet_ids) : toset([])
 
@@ -25,7 +25,7 @@ data "aws_route_table" "job" {
 
 locals {
   gateways = toset(["s3", "dynamodb"])
-  # Images come from S3: without a way there, no container starts.
+  # Images are stored in S3: without a route to it, no container starts.
   with_gateways = [
     for id, table in data.aws_route_table.job : id
     if alltrue([
@@ -39,14 +39,14 @@ locals {
   ]
   cut_off_subnets     = setsubtract(keys(data.aws_route_table.job), concat(local.with_gateways, local.with_nat))
   interface_endpoints = var.create_vpc_endpoints ? toset(var.interface_endpoints) : toset([])
-  # A VPC may have grown by further blocks, and the brokers or other workloads may be in any of them.
+  # A VPC may have several blocks, and the brokers may be in any of them.
   vpc_cidrs   = toset([for block in data.aws_vpc.this.cidr_block_associations : block.cidr_block if block.state == "associated"])
   kafka_ports = toset([for port in var.kafka_ports : tostring(port)])
   kafka_ways = {
     for way in setproduct(local.kafka_ports, var.kafka_security_group_id == "" ? local.vpc_cidrs : [""]) :
     join(" ", compact(way)) => { port = tonumber(way[0]), cidr = way[1] }
   }
-  # An interface endpoint takes one subnet of each zone, and serves the others from there.
+  # An interface endpoint is placed in one subnet of each zone and serves the others from there.
   endpoint_subnet_ids = [
     for ids in values({ for id in var.subnet_ids : data.aws_subnet.job[id].availability_zone_id => id... }) : ids[0]
   ]
@@ -61,7 +61,7 @@ resource "aws_security_group" "job" {
   lifecycle {
     precondition {
       condition     = length(local.cut_off_subnets) == 0
-      error_message = "route_table_ids is empty, and the route tables of ${join(", ", local.cut_off_subnets)} have no gateway endpoints of S3 and DynamoDB and no default route through a NAT: no image could be pulled. Give the tables in route_table_ids, which makes the endpoints."
+      error_message = "route_table_ids is empty, and the route tables of ${join(", ", local.cut_off_subnets)} have no gateway endpoints for S3 and DynamoDB and no default route through a NAT, so no image could be pulled. List the tables in route_table_ids, which creates the endpoints."
     }
   }
 }
@@ -78,7 +78,7 @@ resource "aws_vpc_security_group_egress_rule" "kafka" {
   cidr_ipv4                    = var.kafka_security_group_id == "" ? each.value.cidr : null
 }
 
-# The other half of the connection. Where the brokers' group is not given, it lets the job in by rules of its own.
+# The brokers' side of the connection. If their security group is not given, you add this rule.
 resource "aws_vpc_security_group_ingress_rule" "kafka_from_job" {
   for_each = var.kafka_security_group_id == "" ? toset([]) : local.kafka_ports
 
@@ -123,7 +123,7 @@ resource "aws_vpc_security_group_egress_rule" "https" {
   cidr_ipv4         = "0.0.0.0/0"
 }
 
-# With private DNS the endpoints answer for the whole VPC: who is not let in has lost the service.
+# With private DNS the endpoints serve the whole VPC: a workload that they refuse cannot reach the service at all.
 resource "aws_security_group" "endpoints" {
   count = var.create_vpc_endpoints ? 1 : 0
 
@@ -156,7 +156,7 @@ resource "aws_vpc_endpoint" "interface" {
   tags                = { Name = "${var.name}-${each.value}" }
 }
 
-# A route table takes one gateway endpoint for each service: leave route_table_ids empty where it has them.
+# A route table can have one gateway endpoint for each service: leave route_table_ids empty if it has them.
 resource "aws_vpc_endpoint" "gateway" {
   for_each = var.create_vpc_endpoints && length(var.route_table_ids) > 0 ? local.gateways : toset([])
 

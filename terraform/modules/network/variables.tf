@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of everything that belongs to the job."
+  description = "Name prefix of the job's resources."
   type        = string
 }
 
@@ -14,7 +14,7 @@ variable "vpc_id" {
 }
 
 variable "subnet_ids" {
-  description = "Private subnets of the job; the interface endpoints get an address in one of each zone."
+  description = "Private subnets of the job; interface endpoints get an address in one subnet of each zone."
   type        = list(string)
 }
 
@@ -24,21 +24,21 @@ variable "kafka_ports" {
 }
 
 variable "kafka_security_group_id" {
-  description = "Security group of the brokers; empty: the whole VPC on these ports, and the brokers' rules are yours."
+  description = "Security group of the brokers. If it is empty, the job may connect to the whole VPC on these ports, and you add the brokers' rule."
   type        = string
 }
 
 variable "create_vpc_endpoints" {
-  description = "Make VPC endpoints; false: HTTPS may go anywhere, through the NAT of the subnets."
+  description = "Whether to create VPC endpoints. If not, HTTPS may go anywhere, through the NAT of the subnets."
   type        = bool
 }
 
 variable "interface_endpoints" {
-  description = "Services that are called through interface endpoints."
+  description = "Services that the job calls through interface endpoints."
   type        = list(string)
 }
 
 variable "route_table_ids" {
-  description = "Route tables that get gateway endpoints for S3 and DynamoDB; empty: they have them."
+  description = "Route tables that get gateway endpoints for S3 and DynamoDB. Empty if they have them."
   type        = list(string)
 }

@@ -1,18 +1,18 @@
-# A job is wanted, and nothing comes from it: no machine, no image, or a process that hangs before its first metric.
-# CloudWatch has no values of a job that does not run, so that missing values alone are no alarm: FILL makes them a number
-# on both sides, and the alarm is where the one says "wanted" and the other "silent".
+# Alarm for a job that should run but sends no metrics: no machine, no image, or a process that hangs before its first metric.
+# A job that does not run has no values in CloudWatch, so missing values alone must not raise an alarm. FILL turns them into
+# numbers for both metrics, and the alarm fires if the one says "wanted" and the other "silent".
 locals {
   wanted = join(" + ", [for number, each in var.wanted : "FILL(wanted${number}, 0)"])
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
   alarm_name          = "${var.name}-wanted-and-silent"
-  alarm_description   = "A job is wanted, and no metrics have come from it for 15 minutes: it has no machine, or hangs"
+  alarm_description   = "The job should run but has sent no metrics for 15 minutes: it has no machine, its image cannot be pulled, or it hangs. No record is lost or repeated. See wanted-and-silent in docs/operations/runbook.md."
   evaluation_periods  = 3
   datapoints_to_alarm = 3
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = 1
-  treat_missing_data  = "notBreaching" # only where CloudWatch itself evaluates nothing: the expression has a value always
+  treat_missing_data  = "notBreaching" # applies only if CloudWatch itself evaluates nothing: the expression always has a value
   alarm_actions       = [var.alarm_topic_arn]
 
   metric_query {

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of everything that belongs to the job."
+  description = "Name prefix of the job's resources."
   type        = string
 }
 
@@ -9,12 +9,12 @@ variable "namespace" {
 }
 
 variable "job_id" {
-  description = "The job, as its metrics name it."
+  description = "Name of the job in its metrics."
   type        = string
 }
 
 variable "wanted" {
-  description = "Metrics that are more than 0 while a job is wanted."
+  description = "Metrics that are greater than 0 while a job should run."
   type        = list(object({ namespace = string, metric = string, dimensions = map(string) }))
 }
 
