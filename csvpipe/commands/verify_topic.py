@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from itertools import dropwhile, takewhile
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from contracts.exit_codes import ExitCode
 from contracts.record import SOURCE_LINE
 from csvpipe.console import messages, output, record_progress, shown
 from csvpipe.noted_dialect import open_proof_input
+from csvpipe.setting_options import options_from
 from sequencer.input.job_input import JobInput
 from sequencer.input.opening import load_job_schema
 from sequencer.job.dead_letters import parse_dead_letter
@@ -28,65 +29,59 @@ _BEHIND = 2**62
 """Behind the line of any row."""
 
 
+_OPTIONS = {
+    "kafka_bootstrap_servers": "bootstrap-servers",
+    "kafka_topic": "topic",
+    "kafka_partition": "partition",
+    "source": "source",
+    "delimiter": "delimiter",
+    "encoding": "encoding",
+    "schema_file": "schema",
+    "s3_endpoint": "s3-endpoint",
+    "job_id": "job-id",
+    "dead_letter_topic": "dead-letter-topic",
+    "checkpoint_table": "checkpoint-table",
+    "checkpoint_file": "checkpoint-file",
+}
+_HELP_TEXTS = {
+    "kafka_topic": "Topic to verify.",
+    "kafka_partition": "Partition to verify.",
+    "source": "Compare each record with this source; as for csvpipe sequence.",
+    "delimiter": "Delimiter of the source; default: the one recorded by the job.",
+    "encoding": "Encoding of the source; default: the one recorded by the job.",
+    "schema_file": "Schema that the job used.",
+    "job_id": "Job that wrote the records: selects its dead letters, and how it has read the source.",
+    "dead_letter_topic": "Topic of the bad rows, which may be missing from the partition.",
+    "checkpoint_table": "DynamoDB table of the checkpoints, which record how the job has read the source.",
+    "checkpoint_file": "SQLite file of the checkpoints.",
+}
+
+
+@options_from(JobSettings, _OPTIONS, help_texts=_HELP_TEXTS)
 def command(
     *,
-    bootstrap_servers: Annotated[str | None, typer.Option(help="Kafka brokers, host:port, with commas.")] = None,
-    topic: Annotated[str | None, typer.Option(help="Topic.")] = None,
-    partition: Annotated[int | None, typer.Option(min=0, help="Partition of the topic.")] = None,
-    source: Annotated[
-        list[str] | None, typer.Option(help="Compare each record with this source; as for csvpipe sequence.")
-    ] = None,
     count_only: Annotated[
         bool, typer.Option("--count-only", help="Compare only the number of offsets with --expect-rows.")
     ] = False,
-    expect_rows: Annotated[int | None, typer.Option(min=0, help="Rows that must be there.")] = None,
+    expect_rows: Annotated[int | None, typer.Option(min=0, help="Expected number of rows.")] = None,
     first_line: Annotated[
-        int, typer.Option(min=1, help="Line of the first row: not 1 for the later ranges of --partitions.")
+        int, typer.Option(min=1, help="Line of the first row; above 1 for the later ranges of --partitions.")
     ] = 1,
     from_offset: Annotated[int | None, typer.Option(min=0, help="First offset of the job.")] = None,
-    to_offset: Annotated[int | None, typer.Option(min=0, help="Offset behind its last one.")] = None,
+    to_offset: Annotated[int | None, typer.Option(min=0, help="Offset after its last one.")] = None,
     read_uncommitted: Annotated[
-        bool, typer.Option("--read-uncommitted", help="Look at records of open and aborted transactions, too.")
+        bool, typer.Option("--read-uncommitted", help="Include records of open and aborted transactions.")
     ] = False,
-    dead_letter_topic: Annotated[
-        str | None, typer.Option(help="Where bad rows went: these lines may be missing.")
-    ] = None,
-    job_id: Annotated[
-        str | None, typer.Option(help="The job: its dead letters, and how it has read the source.")
-    ] = None,
-    checkpoint_table: Annotated[
-        str | None, typer.Option(help="DynamoDB table of the checkpoints, where the job has noted its dialect.")
-    ] = None,
-    checkpoint_file: Annotated[str | None, typer.Option(help="SQLite file of the checkpoints.")] = None,
-    delimiter: Annotated[
-        str | None, typer.Option(help="Delimiter of the source; that which the job has noted if not given.")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="Encoding of the source; that which the job has noted if not given.")
-    ] = None,
-    schema: Annotated[str | None, typer.Option(help="Schema that the job had.")] = None,
-    s3_endpoint: Annotated[str | None, typer.Option(help="Object store, where it is not Amazon's.")] = None,
+    **given: Any,  # noqa: ANN401  the generated options
 ) -> None:
-    """Prove from the topic that every row is there, once and in order.
+    """Verify from the topic that every row is there, once and in order.
 
-    Without --source each record's _source_line is looked at: no gap, nothing twice, no other order. With it each record
-    is compared with its row, read anew by Python's csv, with the delimiter and encoding that are given, or that the job
-    of --job-id has noted in its checkpoint. Exit code 0: proven. 1: the first differences are named, ten at most.
+    Without --source the _source_line of each record is checked: no gap, no duplicate, no other order. With it each
+    record is compared with its row, which Python's csv reads again with the given delimiter and encoding, or those that
+    the checkpoint of --job-id records. Exit code 0: verified. 1: mismatch; up to ten differences are listed.
     """
-    settings = load_settings(
-        kafka_bootstrap_servers=bootstrap_servers,
-        kafka_topic=topic,
-        kafka_partition=partition,
-        source=tuple(source) if source else None,
-        delimiter=delimiter,
-        encoding=encoding,
-        schema_file=schema,
-        s3_endpoint=s3_endpoint,
-        job_id=job_id,
-        dead_letter_topic=dead_letter_topic,
-        checkpoint_table=checkpoint_table,
-        checkpoint_file=checkpoint_file,
-    )
+    dead_letter_topic, source = given["dead_letter_topic"], given["source"]
+    settings = load_settings(**given)
     settings.check_topic_given()
     with closing(_log(settings, committed=not read_uncommitted)) as log:
         low, high = log.ends()

@@ -42,7 +42,7 @@ def test_wrong_password_is_not_repeated_in_the_error() -> None:
 def test_setting_that_a_job_cannot_do_without_is_named_and_a_dry_run_does_without(name: str) -> None:
     given = {key: value for key, value in COMPLETE.items() if key != name}
     settings = load_settings(**given)
-    with pytest.raises(SettingsError, match=f"^not given: {name.upper()}$"):
+    with pytest.raises(SettingsError, match=f"^missing settings: {name.upper()}$"):
         settings.check_complete()
     load_settings(**given, dry_run=True).check_complete()
 
@@ -56,7 +56,7 @@ def test_all_that_is_not_given_is_named_at_once() -> None:
 
 def test_looking_at_a_partition_takes_a_broker_and_a_topic() -> None:
     settings = load_settings(kafka_topic="t")
-    with pytest.raises(SettingsError, match=r"^not given: KAFKA_BOOTSTRAP_SERVERS$"):
+    with pytest.raises(SettingsError, match=r"^missing settings: KAFKA_BOOTSTRAP_SERVERS$"):
         settings.check_topic_given()
     load_settings(kafka_topic="t", kafka_bootstrap_servers="b:9092").check_topic_given()
 
