@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import pytest
 
 import csvpipe.client
-import uploader.app
 from tests.support.kubernetes.manifests import UPLOADER, Json, Manifests, Pods, selects
 from uploader.api.routes import metrics
 from uploader.app import create_app
+from uploader.assembly import BACKGROUND_STOP_S, PUBLISHER_FLUSH_S
 from uploader.settings import Settings, load_settings
 
 REPLICAS = f"{UPLOADER}-replicas"
@@ -130,7 +130,7 @@ def test_grace_is_longer_than_all_that_a_stop_may_take(manifests: Manifests) -> 
     hook_s = sum(int(seconds) for seconds in re.findall(r"^(?:sleep|timeout) (\d+)", script, re.MULTILINE))
     args = pods.container["args"]
     requests_s = int(args[args.index("--grace") + 1])
-    background_s = uploader.app._STOP_S + uploader.app._FLUSH_S
+    background_s = BACKGROUND_STOP_S + PUBLISHER_FLUSH_S
     assert hook_s == 850
     assert pods.spec["terminationGracePeriodSeconds"] > hook_s + requests_s + background_s
 

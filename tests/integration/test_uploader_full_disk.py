@@ -13,7 +13,7 @@ from contracts.names import BYTES_PER_MB
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.small_disk import fill_disk, remount_read_only, remount_writable, small_disk
 from tests.support.waiting import wait_until
-from uploader.app import Intervals
+from uploader.assembly import Intervals
 
 CSV = b"id,name\n" + b"1,someone\n" * 20_000
 FAST = Intervals(clean_s=0.2, reconcile_s=0.2, check_in_s=0.2)

@@ -24,7 +24,7 @@ from tests.support.uploader.postgres import PostgresServer
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.uploads import SettableClock, cut_result, upload_records, write_chunks
 from tests.support.waiting import wait_until
-from uploader.app import Intervals
+from uploader.assembly import Intervals
 from uploader.disk.directories import LOCK_FILE
 from uploader.disk.manifest_file import MANIFEST_FILE, dump_manifest, write_manifest
 from uploader.store.store import open_store

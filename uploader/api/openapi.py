@@ -1,4 +1,4 @@
-"""The OpenAPI document: problems as ``application/problem+json``, and short operation ids for generated clients."""
+"""The OpenAPI document, with problems as ``application/problem+json`` and short operation ids for generated clients."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _CHUNK_OPERATIONS = ("download_chunk", "put_state")
 
 
 def links_to_upload() -> dict[str, Any]:
-    """Return the links of an answer that has an ``upload_id``: what can be asked of that upload."""
+    """Return the links of a response that contains an ``upload_id``: the operations on that upload."""
     upload = {"upload_id": "$response.body#/upload_id"}
     links = {name: {"operationId": name, "parameters": upload} for name in _UPLOAD_OPERATIONS}
     return links | {name: {"operationId": name, "parameters": {**upload, "chunk_id": 1}} for name in _CHUNK_OPERATIONS}
 
 
 def operation_id(route: APIRoute) -> str:
-    """Return the name of the function that answers: it becomes a method's name in generated clients."""
+    """Return the name of the route's function, which becomes a method name in generated clients."""
     return route.name
 
 

@@ -1,4 +1,4 @@
-"""Errors as HTTP answers: one handler each for ours, the framework's, and the unforeseen (RFC 9457)."""
+"""Errors as problem documents (RFC 9457): one handler each for our errors, the framework's, and unexpected ones."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _log = logging.getLogger(__name__)
 
 
 class Problem(BaseModel):
-    """A problem document; further members say where the fault lies (``row``, ``byte``, ``field`` ...)."""
+    """A problem document; further members locate the fault (``row``, ``byte``, ``field`` ...)."""
 
     model_config = ConfigDict(extra="allow")
 
     type: str = Field(description="urn:csvpipe:problem:{code}")
     title: str
     status: int
-    detail: str = Field(description="for people: what is wrong, where, and what to do")
-    code: str = Field(description="for programs: never changes")
-    instance: str = Field(description="path of the request")
+    detail: str = Field(description="What is wrong, where, and what to do; for people")
+    code: str = Field(description="Stable code of the error; for programs")
+    instance: str = Field(description="Path of the request")
 
 
 class InvalidRequestError(CsvPipeError):
-    """A parameter or JSON body that breaks the OpenAPI document; ``faults`` lists each ``field`` and ``rule``."""
+    """A parameter or JSON body violates the OpenAPI document; ``faults`` lists each ``field`` and ``rule``."""
 
     code = "invalid_request"
     status = 422
@@ -42,7 +42,7 @@ class InvalidRequestError(CsvPipeError):
 
 
 def problem_responses(*errors: type[CsvPipeError]) -> dict[int | str, dict[str, Any]]:
-    """Describe ``errors`` for the OpenAPI document of a route that has parameters."""
+    """Describe ``errors`` in the OpenAPI document of a route with parameters."""
     responses: dict[int | str, dict[str, Any]] = {}
     described: tuple[type[CsvPipeError], ...] = (InvalidRequestError, *errors)
     for error in described:
@@ -52,15 +52,15 @@ def problem_responses(*errors: type[CsvPipeError]) -> dict[int | str, dict[str, 
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Answer every error of ``app`` as ``application/problem+json``."""
+    """Respond to every error of ``app`` with ``application/problem+json``."""
     app.add_exception_handler(CsvPipeError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(OSError, _disk)
-    app.add_exception_handler(Exception, _unforeseen)
+    app.add_exception_handler(Exception, _unexpected)
 
 
-def _answer(  # the members of a problem document
+def _problem(  # the fields of a problem document
     request: Request, *, status: int, code: str, title: str, detail: str, extra: dict[str, object] | None = None
 ) -> JSONResponse:
     body = {**(extra or {}), "type": f"urn:csvpipe:problem:{code}", "title": title, "status": status}
@@ -68,27 +68,35 @@ def _answer(  # the members of a problem document
     return JSONResponse(body, status_code=status, media_type=PROBLEM_JSON)
 
 
-def problem_answer(request: Request, error: CsvPipeError) -> JSONResponse:
-    """Return the answer to a request that ends in ``error``."""
+def problem_response(request: Request, error: CsvPipeError) -> JSONResponse:
+    """Return the response to a request that ends in ``error``."""
     if error.status >= 500:
-        _log.warning("%s %s: %s: %s", request.method, request.url.path, error.code, error.detail)
-    answer = _answer(
+        _log.warning(
+            "Request failed",
+            extra={
+                "method": request.method,
+                "path": request.url.path,
+                "code": error.code,
+                "error": error.detail,
+            },
+        )
+    response = _problem(
         request, status=error.status, code=error.code, title=error.title, detail=error.detail, extra=error.extra
     )
     if "retry_after_s" in error.extra:
-        answer.headers["Retry-After"] = str(error.extra["retry_after_s"])
+        response.headers["Retry-After"] = str(error.extra["retry_after_s"])
     if "location" in error.extra:
-        answer.headers["Location"] = str(error.extra["location"])
+        response.headers["Location"] = str(error.extra["location"])
     if error.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-        answer.headers["Content-Range"] = f"bytes */{error.extra['size_bytes']}"
+        response.headers["Content-Range"] = f"bytes */{error.extra['size_bytes']}"
     if error.status == http.HTTPStatus.REQUEST_TIMEOUT:
-        answer.headers["Connection"] = "close"  # RFC 9110, 15.5.9
-    return answer
+        response.headers["Connection"] = "close"  # RFC 9110, 15.5.9
+    return response
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, CsvPipeError)  # noqa: S101  registered for this class
-    return problem_answer(request, error)
+    return problem_response(request, error)
 
 
 async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
@@ -101,7 +109,7 @@ async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
 def _refuse(request: Request, faults: list[dict[str, str]]) -> JSONResponse:
     detail = "; ".join(f"{fault['field']}: {fault['rule']}" for fault in faults)
     kind = InvalidRequestError
-    return _answer(
+    return _problem(
         request, status=kind.status, code=kind.code, title=kind.title, detail=detail, extra={"faults": faults}
     )
 
@@ -109,40 +117,44 @@ def _refuse(request: Request, faults: list[dict[str, str]]) -> JSONResponse:
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for this class
     if error.status_code == http.HTTPStatus.BAD_REQUEST:
-        # FastAPI's for a body that its JSON parser gave up on: bytes that are not text, or nesting without end.
+        # Raised by FastAPI if its JSON parser fails on a body: bytes that are not text, or excessive nesting.
         return _refuse(request, [{"field": "body", "rule": "Input should be a JSON document in UTF-8"}])
     title = http.HTTPStatus(error.status_code).phrase
     code = title.lower().replace(" ", "_").replace("-", "_")
-    answer = _answer(request, status=error.status_code, code=code, title=title, detail=str(error.detail))
-    answer.headers.update(error.headers or {})
+    response = _problem(request, status=error.status_code, code=code, title=title, detail=str(error.detail))
+    response.headers.update(error.headers or {})
     if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
-        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
-    return answer
+        response.headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return response
 
 
 def _methods(request: Request) -> set[str]:
-    """Return what the path of ``request`` can be asked with; Starlette names the methods of one route only."""
+    """Return the methods that the path of ``request`` supports; Starlette names those of one route only."""
     all_routes: list[BaseRoute] = request.app.routes
     matching = [
         route for route in all_routes if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
     ]
-    # "/uploads/known" is also an "/uploads/{upload_id}", and is not meant as one.
+    # "/uploads/known" also matches "/uploads/{upload_id}", which is not meant.
     literal = [route for route in matching if not route.param_convertors]
     return {method for route in literal or matching for method in route.methods or ()}
 
 
 async def _disk(request: Request, error: Exception) -> JSONResponse:
-    """Answer for a disk that is full or fails, wherever that is met."""
+    """Respond to a full or failing disk, wherever the error was raised."""
     ours = translate_os_error(error) if isinstance(error, OSError) else None
-    return await (_unforeseen(request, error) if ours is None else _ours(request, ours))
+    return await (_unexpected(request, error) if ours is None else _ours(request, ours))
 
 
-async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-    _log.error("%s %s: unforeseen %s", request.method, request.url.path, type(error).__name__, exc_info=error)
-    return _answer(
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    _log.error(
+        "Request failed with an unexpected error",
+        extra={"method": request.method, "path": request.url.path, "error": type(error).__name__},
+        exc_info=error,
+    )
+    return _problem(
         request,
         status=500,
         code="internal_error",
         title="Internal error",
-        detail="the uploader failed in a way that nobody foresaw; its log has the reason",
+        detail="unexpected error; see the uploader's log",
     )

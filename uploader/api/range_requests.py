@@ -11,13 +11,13 @@ _SINGLE_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.IGNORECASE)
 
 
 def find_range(headers: Mapping[str, str], *, etag: str, size_bytes: int) -> range | None:
-    """Return the bytes to send, from the headers of a request; None for all of them.
+    """Return the range of bytes that the headers of a request ask for, or None for the whole chunk.
 
-    A range of another unit, several ranges, and ranges of another content (``If-Range``) are ignored, as section 14.2
-    allows. ``If-Range`` with a date never matches: the ETag is the validator here.
+    Ranges in another unit, several ranges, and ranges of other content (``If-Range``) are ignored, as section 14.2
+    allows. ``If-Range`` with a date never matches: only the ETag is a validator.
 
     Raises:
-        RangeNotSatisfiableError: the range is behind the end.
+        RangeNotSatisfiableError: the range starts after the end.
     """
     asked = _byte_range(headers.get("range")) if headers.get("if-range", etag) == etag else None
     if asked is None:
@@ -36,14 +36,14 @@ def find_range(headers: Mapping[str, str], *, etag: str, size_bytes: int) -> ran
 
 
 def is_unchanged(if_none_match: str | None, etag: str) -> bool:
-    """Return whether the client says that it has this very chunk (weak comparison, RFC 9110, 13.1.2)."""
+    """Return whether the client already has this chunk (weak comparison, RFC 9110, 13.1.2)."""
     if if_none_match is None:
         return False
     return any(tag.strip().removeprefix("W/") in {etag, "*"} for tag in if_none_match.split(","))
 
 
 def _byte_range(value: str | None) -> tuple[str, str] | None:
-    """Return first and last byte of a range that is to be served; one of the two may be empty."""
+    """Return the first and last byte of a single range, or None; one of them may be empty."""
     found = None if value is None else _SINGLE_RANGE.fullmatch(value.replace(" ", ""))
     if found is None or found.groups() == ("", ""):
         return None

@@ -16,7 +16,9 @@ from csvpipe.commands.serve import HTTP_PROTOCOL
 from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.live_directory import entries
 from tests.support.waiting import wait_until
-from uploader.app import Intervals, create_app
+from uploader.api.runtime import Runtime, runtime_of
+from uploader.app import create_app
+from uploader.assembly import Intervals
 from uploader.disk.chunk_files import DISK_ID_FILE
 from uploader.disk.directories import STAGING
 from uploader.runtime.clock import Clock, utc_now
@@ -36,6 +38,11 @@ class RunningUploader:
     def base_url(self) -> str:
         """Return where it answers."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def runtime(self) -> Runtime:
+        """Return what is open in it."""
+        return runtime_of(self.app)
 
     def files(self) -> set[str]:
         """Return all that is on its disk, but for the database and the id of the disk, by path."""

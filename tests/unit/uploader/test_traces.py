@@ -16,7 +16,8 @@ from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.server import running_uploader
 from tests.support.uploader.uploads import REPLICA, SettableClock
 from tests.support.waiting import wait_until
-from uploader.app import Intervals, create_app
+from uploader.app import create_app
+from uploader.assembly import Intervals
 from uploader.domain.records import UploadRecord
 from uploader.store.store import Store
 from uploader.uploads.outbox import Outbox

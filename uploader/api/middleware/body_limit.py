@@ -1,4 +1,4 @@
-"""A bound on the body of every request but an upload: it is kept in memory."""
+"""A limit on the body of every request except uploads, because it is kept in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from uploader.api.problems import problem_answer
+from uploader.api.problems import problem_response
 from uploader.errors import BodyTimeoutError, BodyTooLargeError
 
 UPLOAD_PATH = "/upload/csv"
@@ -16,24 +16,24 @@ MAX_BODY_BYTES = 64 * 1024
 
 
 class BodyLimit:
-    """ASGI middleware. It reads the body, within a time and up to a size, and hands it on in one piece."""
+    """ASGI middleware. It reads the body, limited in time and size, and passes it on in one piece."""
 
-    def __init__(self, app: ASGIApp, *, within_s: float, limit_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(self, app: ASGIApp, *, timeout_s: float, limit_bytes: int = MAX_BODY_BYTES) -> None:
         self._app = app
-        self._within_s = within_s
+        self._timeout_s = timeout_s
         self._limit_bytes = limit_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on, or answer 413 or 408."""
+        """Pass the request on, or respond with 413 or 408."""
         if scope["type"] != "http" or _is_upload(scope) or not _has_body(scope):
             await self._app(scope, receive, send)
             return
         try:
             message = await self._read(scope, receive)
         except (BodyTooLargeError, BodyTimeoutError) as error:
-            answer = problem_answer(Request(scope), error)
-            answer.headers["Connection"] = "close"  # the rest of the body is not worth waiting for
-            await answer(scope, receive, send)
+            response = problem_response(Request(scope), error)
+            response.headers["Connection"] = "close"  # instead of waiting for the rest of the body
+            await response(scope, receive, send)
             return
         await self._app(scope, _replayed(message, receive), send)
 
@@ -43,31 +43,33 @@ class BodyLimit:
             raise self._too_large(f"the body has {declared} bytes")
         body = bytearray()
         try:
-            async with asyncio.timeout(self._within_s):
+            async with asyncio.timeout(self._timeout_s):
                 while True:
                     message = await receive()
                     if message["type"] != "http.request":
                         return message
                     body += message.get("body", b"")
                     if len(body) > self._limit_bytes:
-                        raise self._too_large("the body goes on")
+                        raise self._too_large("the body is larger than allowed")
                     if not message.get("more_body", False):
                         return {"type": "http.request", "body": bytes(body), "more_body": False}
         except TimeoutError as error:
             raise BodyTimeoutError(
-                f"the body was not complete after {self._within_s:g} seconds (REQUEST_TIMEOUT_S); send it again"
+                f"the body was incomplete after {self._timeout_s:g} seconds (REQUEST_TIMEOUT_S); send it again"
             ) from error
 
     def _too_large(self, what: str) -> BodyTooLargeError:
         return BodyTooLargeError(
-            f"{what}; that of any request but POST {UPLOAD_PATH} may have {self._limit_bytes} bytes",
+            f"{what}; requests other than POST {UPLOAD_PATH} are limited to {self._limit_bytes} bytes",
             max_body_bytes=self._limit_bytes,
         )
 
 
 def _is_upload(scope: Scope) -> bool:
     path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    return scope["method"] == "POST" and path.rstrip("/") == UPLOAD_PATH  # with a slash it is redirected, and not read
+    return (
+        scope["method"] == "POST" and path.rstrip("/") == UPLOAD_PATH
+    )  # with a trailing slash it is redirected, not read
 
 
 def _has_body(scope: Scope) -> bool:

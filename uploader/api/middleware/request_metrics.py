@@ -1,4 +1,4 @@
-"""Counts requests, around everything else: also those that no route takes."""
+"""Request counters around everything else, so that requests without a route are counted too."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uploader.monitoring.metrics import UploaderMetrics
 
 _NO_ANSWER = "none"
-"""Status of a request that was broken off before it was answered."""
+"""Status of a request that was aborted before the response."""
 
 
 class RequestMetrics:
-    """ASGI middleware. It looks at the first message of an answer, and at none of the bytes."""
+    """ASGI middleware. It reads the first message of a response only, not the body."""
 
     def __init__(self, app: ASGIApp, *, metrics: UploaderMetrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on and count its answer."""
+        """Pass the request on and count its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -36,7 +36,7 @@ class RequestMetrics:
         try:
             await self._app(scope, receive, watch)
         except Exception:
-            status = "500" if status == _NO_ANSWER else status  # it is answered further out
+            status = "500" if status == _NO_ANSWER else status  # an outer middleware responds
             raise
         finally:
             self._metrics.count_request(

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from uploader.api.dependencies import MetricsPageDep
+from uploader.api.runtime import RuntimeDep
 
 router = APIRouter(tags=["health"])
 
 
-# A plain function: FastAPI runs it in a thread, as the database blocks.
-@router.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
-def get_metrics(page: MetricsPageDep) -> Response:
+# Not async: FastAPI runs it in a thread, because the database blocks.
+@router.get("/metrics", summary="Get metrics for Prometheus", response_class=PlainTextResponse)
+def get_metrics(runtime: RuntimeDep) -> Response:
     """Return the counters of all worker processes and the gauges of this replica, in Prometheus' text format."""
-    return Response(page.render(), media_type=CONTENT_TYPE_LATEST)
+    return Response(runtime.metrics_page.render(), media_type=CONTENT_TYPE_LATEST)

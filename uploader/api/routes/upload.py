@@ -1,4 +1,4 @@
-"""``POST /upload/csv``: a CSV comes in."""
+"""``POST /upload/csv``: upload a CSV file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from fastapi import APIRouter, Header, Request, Response
 from starlette.requests import ClientDisconnect
 
 from contracts.names import DATASET_NAME_PATTERN
-from contracts.spans import SpanKind, Spans
+from contracts.spans import SpanKind
 from contracts.traceparent import find_traceparent
 from uploader.api.openapi import links_to_upload
 from uploader.api.problems import problem_responses
+from uploader.api.runtime import Runtime, RuntimeDep
 from uploader.disk.staging_directory import open_staging
 from uploader.errors import (
     DiskFailedError,
@@ -39,32 +40,35 @@ from uploader.http.direct_body import take_direct_body
 from uploader.http.request_body import Body, StreamedBody
 from uploader.ingest.form_fields import MAX_CHUNK_SIZE
 from uploader.ingest.upload_receiver import receive_upload
-from uploader.monitoring.metrics import UploaderMetrics
 from uploader.monitoring.upload_outcome import UploadOutcome
 from uploader.uploads.acceptance import IDEMPOTENCY_KEY, check_idempotency_key
 from uploader.uploads.schemas import UploadAccepted
 
 _FIELDS: dict[str, dict[str, Any]] = {
-    "dataset_name": {"type": "string", "pattern": DATASET_NAME_PATTERN, "description": "where the rows belong"},
-    "chunk_type": {"type": "string", "enum": ["size", "rows", "count"], "description": "what chunk_size counts"},
+    "dataset_name": {
+        "type": "string",
+        "pattern": DATASET_NAME_PATTERN,
+        "description": "Dataset that the rows belong to",
+    },
+    "chunk_type": {"type": "string", "enum": ["size", "rows", "count"], "description": "What chunk_size counts"},
     "chunk_size": {
         "type": "integer",
         "minimum": 1,
         "maximum": MAX_CHUNK_SIZE,
-        "description": "megabytes, rows, or the number of chunks",
+        "description": "Chunk size in MiB or rows, or the number of chunks",
     },
     "delimiter": {
         "type": "string",
         "format": "csv-delimiter",
-        "description": "one ASCII character, a name (comma, semicolon, tab, pipe) or an escape (\\x01); where not "
-        "given, taken from Excel's sep= line, or found in the header and the first rows",
+        "description": "One ASCII character, a name (comma, semicolon, tab, pipe) or an escape (\\x01); by default "
+        "taken from Excel's sep= line, or detected from the header and the first rows",
     },
     "encoding": {
         "type": "string",
         "format": "text-encoding",
-        "description": "what the bytes must be valid in; not checked where not given",
+        "description": "Encoding that the bytes are checked against; not checked by default",
     },
-    "strict": {"type": "boolean", "description": "refuse rows with another number of fields than the header's"},
+    "strict": {"type": "boolean", "description": "Refuse rows whose number of fields differs from the header's"},
 }
 _OPENAPI = {
     "parameters": [
@@ -91,6 +95,7 @@ router = APIRouter(tags=["uploads"])
 @router.post(
     "/upload/csv",
     status_code=202,
+    summary="Upload a CSV file",
     response_model=UploadAccepted,
     openapi_extra=_OPENAPI,
     responses=problem_responses(
@@ -114,32 +119,38 @@ router = APIRouter(tags=["uploads"])
     | {202: {"links": links_to_upload()}},
 )
 async def upload_csv(
+    runtime: RuntimeDep,
     request: Request,
     response: Response,
     idempotency_key: Annotated[
         str | None,
         Header(
-            description="the same key with the same file and options gives the first upload again",
+            description="The same key with the same file and options returns the first upload again",
             json_schema_extra={"pattern": IDEMPOTENCY_KEY.pattern},
         ),
     ] = None,
 ) -> UploadAccepted:
-    """Take a CSV as multipart/form-data, cut it into chunks and announce them.
+    """Receive a CSV as multipart/form-data, cut it into chunks and announce them.
 
-    Fields may stand in the form, in front of the file or behind it, or in the query. With ``dataset_name`` in front or
-    in the query the file is cut while it comes in; that is the fastest way.
+    Fields may be sent in the form, before or after the file, or in the query. With `dataset_name` before the file or in
+    the query, the file is cut while it is received, which is fastest.
     """
     upload_id = uuid.uuid4().hex
-    spans: Spans = request.app.state.spans
-    metrics: UploaderMetrics = request.app.state.metrics_page.metrics
     parent = find_traceparent(request.headers.items())
     attributes = {"csvpipe.upload_id": upload_id}
     with (
-        metrics.upload() as outcome,
-        spans.span("upload", parent=parent, kind=SpanKind.SERVER, attributes=attributes) as span,
+        runtime.metrics_page.metrics.upload() as outcome,
+        runtime.spans.span("upload", parent=parent, kind=SpanKind.SERVER, attributes=attributes) as span,
     ):
         check_idempotency_key(idempotency_key)
-        accepted = await _receive(request, upload_id, idempotency_key, span.traceparent, outcome)
+        accepted = await _receive(
+            runtime,
+            request,
+            upload_id,
+            idempotency_key=idempotency_key,
+            traceparent=span.traceparent,
+            outcome=outcome,
+        )
         span.set_attributes(_describe(accepted))
         outcome.record_accepted(replayed=accepted.replayed)
     response.headers["Location"] = accepted.tracking_url
@@ -149,28 +160,33 @@ async def upload_csv(
 
 
 async def _receive(
-    request: Request, upload_id: str, idempotency_key: str | None, traceparent: str | None, outcome: UploadOutcome
+    runtime: Runtime,
+    request: Request,
+    upload_id: str,
+    *,
+    idempotency_key: str | None,
+    traceparent: str | None,
+    outcome: UploadOutcome,
 ) -> UploadAccepted:
-    state = request.app.state
-    state.acceptance.check_open()
-    created_at = state.moments()
-    with state.upload_slots.slot():
-        async with open_staging(state.settings.temp_dir, upload_id) as directory:
+    runtime.acceptance.check_open()
+    created_at = runtime.clock()
+    with runtime.concurrency_limit.slot():
+        async with open_staging(runtime.settings.temp_dir, upload_id) as directory:
             with _body_of(request) as body:
                 options, result = await receive_upload(
                     body=body,
                     headers=request.headers,
                     query=request.query_params.multi_items(),
-                    settings=state.settings,
+                    settings=runtime.settings,
                     directory=directory.path,
                     upload_id=upload_id,
                     created_at=created_at,
+                    window_s=runtime.upload_window_s,
                 )
             outcome.record_chunked(result)
-            accepted: UploadAccepted = await state.acceptance.accept(
+            return await runtime.acceptance.accept(
                 upload_id, options, result, directory, idempotency_key, created_at=created_at, traceparent=traceparent
             )
-            return accepted
 
 
 def _describe(accepted: UploadAccepted) -> dict[str, str | int | bool]:
@@ -187,7 +203,7 @@ def _describe(accepted: UploadAccepted) -> dict[str, str | int | bool]:
 
 @contextmanager
 def _body_of(request: Request) -> Iterator[Body]:
-    """Give the request's body: straight from the connection where the server offers that."""
+    """Provide the request's body, directly from the connection if the server offers that."""
     direct = take_direct_body(request.scope)
     if direct is None:
         yield StreamedBody(_pieces(request))
@@ -199,10 +215,10 @@ def _body_of(request: Request) -> Iterator[Body]:
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    """Yield the body's pieces as ASGI brings them.
+    """Yield the pieces of the body as ASGI delivers them.
 
     Raises:
-        UploadAbortedError: the client broke off.
+        UploadAbortedError: the client has disconnected.
     """
     try:
         async for piece in request.stream():

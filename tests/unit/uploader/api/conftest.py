@@ -11,7 +11,7 @@ import pytest
 from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.uploads import HEADER, SettableClock, chunk_bytes
-from uploader.app import Intervals
+from uploader.assembly import Intervals
 
 FAST = Intervals(outbox_s=0.05, probe_s=0.05, longest_s=0.1)
 

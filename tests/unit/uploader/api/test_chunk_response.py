@@ -34,7 +34,7 @@ def sent_bytes(path: Path, *, leaves_after: int) -> int:
                 left.set()
             await asyncio.sleep(0)
 
-        response = ChunkResponse(path, etag='"a"', span=None, headers={})
+        response = ChunkResponse(path, etag='"a"', byte_range=None, headers={})
         await asyncio.wait_for(response(SCOPE, receive, send), 60)
         return sent
 

@@ -14,6 +14,7 @@ from tests.support.uploader.ingest import form
 from tests.support.uploader.raw_http import HEALTH, Connection, connected, in_chunks, upload, upload_head
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
+from uploader.assembly import Intervals
 
 ROWS = b"id,name\r\n" + b"".join(b"%d,name of %d\r\n" % (row, row) for row in range(1, 20_000))
 TOKENS = [b"h2c", b"websocket", b"foo", b"TLS/1.0, h2c", b"HTTP/2.0", b""]
@@ -249,9 +250,12 @@ def test_client_that_does_not_read_its_download_is_cut_off(
         )
 
 
-def test_trickling_upload_loses_its_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uploader.ingest.upload_receiver.IDLE_S", 0.5, raising=False)
-    with running_uploader(tmp_path, max_concurrent_uploads=1) as server, connected(server.port) as slow:
+def test_trickling_upload_loses_its_slot(tmp_path: Path) -> None:
+    hasty = Intervals(upload_window_s=0.5)
+    with (
+        running_uploader(tmp_path, intervals=hasty, max_concurrent_uploads=1) as server,
+        connected(server.port) as slow,
+    ):
         body = body_of()
         slow.send(upload_head(body) + body[:300])
         wait_until(lambda: server.files() != set(), what="the upload has begun", deadline_s=20, poll_s=0.01)

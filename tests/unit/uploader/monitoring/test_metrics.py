@@ -19,7 +19,7 @@ from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.uploads import SettableClock
 from tests.support.waiting import wait_until
-from uploader.app import Intervals
+from uploader.assembly import Intervals
 from uploader.domain.records import ChunkRecord, UploadRecord
 from uploader.domain.transitions import announced, failed, landed, lost, relayed, renewed, reported_failed
 from uploader.kafka.publisher import Outcome
@@ -210,7 +210,7 @@ def land(chunk: ChunkRecord, *, clock: SettableClock) -> ChunkRecord:
 def test_request_that_fails_in_an_unforeseen_way_counts_as_500(
     uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploader.app.state, "service", None)
+    monkeypatch.setattr(uploader.runtime.service, "list_uploads", None)
     assert httpx.get(f"{uploader.base_url}/uploads", trust_env=False).status_code == 500
     assert scrape(uploader)["csvpipe_http_requests_total", "GET", "/uploads", "500"] == 1
 

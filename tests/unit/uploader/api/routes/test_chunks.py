@@ -99,7 +99,7 @@ class TestDownload:
     def test_file_that_goes_after_it_was_found_is_gone_not_an_error(
         self, server: RunningUploader, client: httpx.Client, url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        service = server.app.state.service
+        service = server.runtime.service
         locate = service.locate_chunk
 
         def locate_and_lose(upload_id: str, chunk_id: int, **more: Any) -> Any:

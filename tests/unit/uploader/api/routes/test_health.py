@@ -48,7 +48,7 @@ class TestHealth:
             for path in temp_dir.glob("manifest.sqlite3*"):
                 path.unlink()
             (temp_dir / "manifest.sqlite3").mkdir()
-            server.app.state.service._store.close()  # the open connections still have the file
+            server.runtime.store.close()  # the open connections still have the file
             answer = client.get("/ready")
             assert answer.status_code == 503
             assert "unable to open database file" in answer.json()["manifest"]["why"]
@@ -85,7 +85,7 @@ class TestProblems:
         def fail(*_: object) -> None:
             raise RuntimeError("secret")
 
-        monkeypatch.setattr(server.app.state.service, "status", fail)
+        monkeypatch.setattr(server.runtime.service, "status", fail)
         # uvicorn closes the connection after such an answer, maybe when the next test has already written to it
         answer = client.get(f"/uploads/{UNKNOWN}/status", headers={"Connection": "close"})
         assert_problem(answer, 500, "internal_error")

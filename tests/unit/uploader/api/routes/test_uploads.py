@@ -177,7 +177,7 @@ class TestAnnounceAgain:
         self, server: RunningUploader, client: httpx.Client, upload: Callable[..., str], temp_dir: Path
     ) -> None:
         upload_id = upload()
-        server.app.state.service._store.replicas.adopt([upload_id], replica="replica-1")
+        server.runtime.store.replicas.adopt([upload_id], replica="replica-1")
         (temp_dir / upload_id).rename(temp_dir / "on another disk of replica-1")
         answer = client.post(f"/uploads/{upload_id}/announce")
         assert answer.status_code == 202

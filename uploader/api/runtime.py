@@ -1,0 +1,57 @@
+"""The running parts of the uploader that routes and middleware use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request
+
+from contracts.spans import Spans
+from uploader.ingest.concurrency_limit import ConcurrencyLimit
+from uploader.monitoring.exposition import MetricsPage
+from uploader.monitoring.readiness import Readiness
+from uploader.settings import Settings
+from uploader.store.store import Store
+from uploader.uploads.acceptance import Acceptance
+from uploader.uploads.service import UploadService
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """Everything that is open while the application runs (see :func:`uploader.assembly.open_runtime`)."""
+
+    settings: Settings
+    store: Store
+    service: UploadService
+    acceptance: Acceptance
+    readiness: Readiness
+    metrics_page: MetricsPage
+    spans: Spans
+    concurrency_limit: ConcurrencyLimit
+    upload_window_s: float
+    """The window of the minimum upload rate."""
+    clock: Callable[[], datetime]
+    """Returns no time twice: the names of chunks contain it."""
+    wake_outbox: Callable[[], None]
+    """Makes the outbox publish immediately (from any thread)."""
+
+
+def set_runtime(app: FastAPI, runtime: Runtime) -> None:
+    """Store ``runtime`` in the state of ``app``."""
+    app.state.runtime = runtime
+
+
+def runtime_of(app: FastAPI) -> Runtime:
+    """Return the runtime of an application that has started."""
+    runtime: Runtime = app.state.runtime
+    return runtime
+
+
+def _runtime(request: Request) -> Runtime:
+    return runtime_of(request.app)
+
+
+RuntimeDep = Annotated[Runtime, Depends(_runtime)]

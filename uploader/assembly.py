@@ -1,0 +1,257 @@
+"""The assembly of the uploader's parts. Adapters are chosen here and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from contracts.spans import Spans
+from uploader.api.runtime import Runtime
+from uploader.disk.ballast_file import BallastFile
+from uploader.disk.chunk_files import ChunkFiles
+from uploader.disk.directory_lock import lock_shared
+from uploader.domain.replica_identity import ReplicaIdentity
+from uploader.errors import ManifestUnavailableError
+from uploader.ingest.concurrency_limit import ConcurrencyLimit
+from uploader.kafka.kafka_publisher import KafkaPublisher
+from uploader.kafka.publisher import Publisher
+from uploader.monitoring.exposition import MetricsPage
+from uploader.monitoring.measured_publisher import MeasuredPublisher
+from uploader.monitoring.readiness import KafkaProbe, Readiness
+from uploader.monitoring.replica_gauges import DiskLimits, ReplicaGauges
+from uploader.runtime.blocking_pool import BlockingPool
+from uploader.runtime.clock import Clock, IncreasingClock, utc_now
+from uploader.runtime.periodic_task import PeriodicTask
+from uploader.settings import UPLOAD_WINDOW_S, Settings
+from uploader.store.store import Store, open_store
+from uploader.tracing import open_spans
+from uploader.uploads.acceptance import Acceptance
+from uploader.uploads.cleaner import Cleaner
+from uploader.uploads.outbox import Outbox
+from uploader.uploads.reconciler import Reconciler
+from uploader.uploads.recovery import make_room, recover
+from uploader.uploads.replicas import Replicas
+from uploader.uploads.service import UploadService
+
+BACKGROUND_STOP_S = 15.0
+"""How long the background tasks may take to stop; a publish that waits for Kafka takes up to 10 seconds of it."""
+PUBLISHER_FLUSH_S = 3.0
+_BACKGROUND_TASKS = 5
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intervals:
+    """Seconds between two passes of the background tasks, and the window of the minimum rate; tests shorten them."""
+
+    outbox_s: float = 2.0
+    probe_s: float = 5.0
+    check_in_s: float = 5.0
+    reconcile_s: float = 15.0
+    clean_s: float = 30.0
+    longest_s: float = 30.0
+    upload_window_s: float = UPLOAD_WINDOW_S
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Resources:
+    """The opened adapters."""
+
+    pool: BlockingPool
+    files: ChunkFiles
+    ballast: BallastFile
+    spans: Spans
+    store: Store
+    publisher: Publisher
+
+
+async def open_runtime(
+    settings: Settings,
+    stack: AsyncExitStack,
+    *,
+    metrics_page: MetricsPage,
+    publisher: Publisher | None = None,
+    clock: Clock = utc_now,
+    intervals: Intervals = Intervals(),
+) -> Runtime:
+    """Open everything that the uploader needs and start its background tasks.
+
+    Args:
+        settings: the settings.
+        stack: closes everything in the reverse order.
+        metrics_page: the counters of the application; gets the gauges of this replica.
+        publisher: replaces the Kafka publisher in tests.
+        clock: replaces the system clock in tests.
+        intervals: of the background tasks.
+
+    Raises:
+        SettingsError: ``TEMP_DIR`` cannot be used, or is not this replica's.
+        ManifestUnavailableError: the manifest database does not answer.
+    """
+    replica = _identify(settings)
+    resources = await _open_resources(settings, stack, replica=replica, metrics_page=metrics_page, publisher=publisher)
+    store, files, ballast, pool = resources.store, resources.files, resources.ballast, resources.pool
+    outbox = Outbox(store=store, publisher=resources.publisher, replica=replica, clock=clock, spans=resources.spans)
+    cleaner = Cleaner(
+        store=store,
+        files=files,
+        replica=replica,
+        after=timedelta(hours=settings.cleanup_after_hours),
+        low_disk_bytes=settings.low_disk_bytes,
+        clock=clock,
+        ballast=ballast,
+    )
+    reconciler = Reconciler(
+        store=store,
+        replica=replica,
+        after=timedelta(minutes=settings.reannounce_after_minutes),
+        limit=settings.reannounce_limit,
+        clock=clock,
+    )
+    replicas = Replicas(store=store, replica=replica, clock=clock)
+    await pool.run(recover, store=store, files=files, cleaner=cleaner, replica=replica.name, clock=clock)
+    await pool.run(_try_check_in, replicas)
+    await pool.run(ballast.create)
+    stack.push_async_callback(pool.run, _drop_leases, cleaner, reconciler)
+
+    def task(
+        name: str, step: Callable[[], bool], interval_s: float, longest_s: float = intervals.longest_s
+    ) -> PeriodicTask:
+        return PeriodicTask(name=name, step=step, pool=pool, interval_s=interval_s, longest_s=longest_s)
+
+    publishing = task("outbox", outbox.run_pass, intervals.outbox_s)
+    wake_outbox = _thread_safe(publishing.wake)
+    probe = KafkaProbe(resources.publisher, on_return=wake_outbox)
+    readiness = Readiness(kafka=probe, store=store, files=files, min_free_disk_bytes=settings.min_free_disk_bytes)
+    metrics_page.show(
+        ReplicaGauges(
+            store=store,
+            readiness=readiness,
+            temp_dir=settings.temp_dir,
+            limits=DiskLimits(low=settings.low_disk_bytes, kept_free=settings.min_free_disk_bytes),
+            replica=replica,
+            clock=clock,
+        )
+    )
+    runtime = Runtime(
+        settings=settings,
+        store=store,
+        service=UploadService(
+            store=store,
+            files=files,
+            outbox=outbox,
+            replicas=replicas,
+            replica=replica,
+            reannounce_limit=settings.reannounce_limit,
+            clock=clock,
+            ballast=ballast,
+            on_landed=metrics_page.metrics.count_landing,
+        ),
+        acceptance=Acceptance(
+            store=store, outbox=outbox, threads=pool, replica=replica, bucket=settings.s3_bucket, clock=clock
+        ),
+        readiness=readiness,
+        metrics_page=metrics_page,
+        spans=resources.spans,
+        concurrency_limit=ConcurrencyLimit(limit=settings.max_concurrent_uploads),
+        upload_window_s=intervals.upload_window_s,
+        clock=IncreasingClock(clock),
+        wake_outbox=wake_outbox,
+    )
+    await stack.enter_async_context(
+        _running(
+            # At a constant interval: when the probe finds Kafka available again, it wakes the outbox.
+            task("kafka probe", probe.run_pass, intervals.probe_s, intervals.probe_s),
+            task("check-in", replicas.check_in, intervals.check_in_s, intervals.check_in_s),
+            publishing,
+            task("reconciliation", reconciler.run_pass, intervals.reconcile_s),
+            task("cleaner", cleaner.run_pass, intervals.clean_s),
+        )
+    )
+    _log.info(
+        "Uploader started",
+        extra={"replica": replica.name, "base_url": replica.base_url, "path": str(settings.temp_dir)},
+    )
+    return runtime
+
+
+async def _open_resources(
+    settings: Settings,
+    stack: AsyncExitStack,
+    *,
+    replica: ReplicaIdentity,
+    metrics_page: MetricsPage,
+    publisher: Publisher | None,
+) -> _Resources:
+    # One thread per upload that is being announced, and one per background task: none waits for another.
+    pool = BlockingPool(name="uploader", size=settings.max_concurrent_uploads + _BACKGROUND_TASKS)
+    stack.push_async_callback(pool.close)
+    files = ChunkFiles(settings.temp_dir)
+    await pool.run(files.create_root)
+    stack.callback(os.close, await pool.run(lock_shared, settings.temp_dir))
+    spans = open_spans(settings)
+    stack.push_async_callback(pool.run, spans.close)
+    ballast = BallastFile(settings.ballast_path, size_bytes=settings.ballast_bytes)
+    await pool.run(make_room, files=files, ballast=ballast)
+    store = await pool.run(open_store, settings.store_url)
+    stack.push_async_callback(pool.run, store.close)
+    measured = MeasuredPublisher(publisher or _kafka_publisher(settings, replica), metrics=metrics_page.metrics)
+    stack.push_async_callback(pool.run, measured.close, timeout_s=PUBLISHER_FLUSH_S)
+    return _Resources(pool=pool, files=files, ballast=ballast, spans=spans, store=store, publisher=measured)
+
+
+def _identify(settings: Settings) -> ReplicaIdentity:
+    name = settings.replica_name
+    worker = f"{name}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
+    return ReplicaIdentity(name=name, base_url=settings.base_url, worker=worker)
+
+
+def _kafka_publisher(settings: Settings, replica: ReplicaIdentity) -> KafkaPublisher:
+    return KafkaPublisher(
+        brokers=settings.kafka_brokers,
+        topic=settings.kafka_topic_ingest,
+        partitions=settings.kafka_partitions,
+        client_id=f"csvpipe-uploader/{replica.worker}",
+    )
+
+
+def _try_check_in(replicas: Replicas) -> None:
+    try:
+        replicas.check_in()
+    except ManifestUnavailableError as error:  # retried within seconds, and no reason to fail the start
+        _log.warning("Check-in failed; retrying later", extra={"error": error.detail})
+
+
+def _drop_leases(*workers: Cleaner | Reconciler) -> None:
+    with suppress(ManifestUnavailableError):  # leases expire
+        for worker in workers:
+            worker.stop()
+
+
+def _thread_safe(call: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that makes the event loop run ``call`` soon, from any thread."""
+    event_loop = asyncio.get_running_loop()
+
+    def schedule() -> None:
+        event_loop.call_soon_threadsafe(call)
+
+    return schedule
+
+
+@asynccontextmanager
+async def _running(*periodic_tasks: PeriodicTask) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(periodic.run()) for periodic in periodic_tasks]
+    try:
+        yield
+    finally:
+        for periodic in periodic_tasks:
+            periodic.stop()
+        _, late = await asyncio.wait(tasks, timeout=BACKGROUND_STOP_S)
+        for task in late:
+            task.cancel()
