@@ -35,7 +35,7 @@ down: setup ## Stop the local stack; data stays
 
 .PHONY: docs
 docs: setup ## Build the documentation site into build/site
-	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build
 
 .PHONY: lint
 lint: docs ## ruff, mypy --strict, import-linter, the documentation site
