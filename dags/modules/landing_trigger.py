@@ -10,13 +10,13 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from contracts.backoff import Backoff
 from dags.modules.errors import UploadDeletedError
 from dags.modules.landing_monitor import LandingMonitor
 from dags.modules.object_store import ExpectedChunk
 
-FIRST_WAIT_S = 0.5
-MAX_WAIT_S = 5.0
-_WAIT_FACTOR = 1.5
+CHECK_WAITS = Backoff(first_s=0.5, longest_s=5.0, factor=1.5)
+"""Waits between checks while no chunk lands."""
 
 
 def open_monitor(*, upload_id: str, base_url: str, chunks: list[ExpectedChunk]) -> LandingMonitor:
@@ -97,7 +97,6 @@ async def wait_until_landed(
     deadline_s: float,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-    first_wait_s: float = FIRST_WAIT_S,
 ) -> list[str]:
     """Check until no chunk is pending, or none has landed for ``deadline_s``. Return descriptions of the missing ones.
 
@@ -106,7 +105,7 @@ async def wait_until_landed(
         UploadDeletedError: The deadline passed because the upload was deleted.
     """
     progress_at = clock()
-    wait_s = first_wait_s
+    idle_checks = 0
     while True:
         started_at = clock()
         landed = await asyncio.to_thread(monitor.check)
@@ -114,9 +113,9 @@ async def wait_until_landed(
         if not monitor.pending:
             return []
         if landed:
-            progress_at, wait_s = now, first_wait_s
+            progress_at, idle_checks = now, 0
         elif now - progress_at >= deadline_s:
             return await asyncio.to_thread(monitor.report_failed)
         # Wait at least as long as the check took, however many chunks there are.
-        await sleep(max(wait_s, now - started_at))
-        wait_s = min(wait_s * _WAIT_FACTOR, MAX_WAIT_S)
+        idle_checks += 1
+        await sleep(max(CHECK_WAITS.wait_s(idle_checks), now - started_at))

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping, MutableMapping
 from typing import Any
+
+_PLAIN = re.compile(r"[^\s\"=]+")
 
 
 class TaskLogger(logging.LoggerAdapter[logging.Logger]):
     """Appends the ``extra`` fields of a line to its message, as ``key=value``.
 
-    Airflow 3.3 writes the message of a log record to the task log and drops its ``extra`` fields. The fields are also
-    passed on, for handlers that do use them.
+    Airflow 3.3 writes the message of a log record to the task log and drops its ``extra`` fields. The result looks like
+    a line of :class:`telemetry.logging.TextFormatter`. The fields are also passed on, for handlers that use them.
     """
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:  # noqa: ANN401 - the base class's
         """Return the message with its fields."""
         fields: Mapping[str, object] = kwargs.get("extra") or {}
-        return " ".join([str(msg), *(f"{name}={_format_value(value)}" for name, value in fields.items())]), kwargs
+        texts = [f"{name}={_quote(value)}" for name, value in fields.items() if value is not None]
+        return " ".join([str(msg), *texts]), kwargs
 
 
 def task_logger(name: str) -> TaskLogger:
@@ -26,6 +30,6 @@ def task_logger(name: str) -> TaskLogger:
     return TaskLogger(logging.getLogger(name), {})
 
 
-def _format_value(value: object) -> str:
+def _quote(value: object) -> str:
     text = str(value)
-    return text if text and not any(char.isspace() or char in '"=' for char in text) else json.dumps(text)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
