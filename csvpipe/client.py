@@ -12,10 +12,10 @@ import httpcore
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from contracts.api import UploadAccepted, UploadPage, UploadStatus
 from contracts.counts import counted
 from contracts.errors import CsvPipeError, TemporaryFailureError
 from contracts.manifest import Manifest
-from csvpipe.answers import UploadAccepted, UploadPage, UploadStatus
 from csvpipe.errors import CommandError, RefusedError, ResponseLostError, UnavailableError, UploaderFailedError
 from csvpipe.multipart import FormUpload
 

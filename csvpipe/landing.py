@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from contracts.api import UploadStatus
 from contracts.counts import counted
 from contracts.errors import CsvPipeError, TemporaryFailureError
 from contracts.states import ChunkState, UploadState
-from csvpipe.answers import UploadStatus
 from csvpipe.client import UploaderClient
 from csvpipe.console import chunk_progress
 from csvpipe.errors import NotLandedError, UnavailableError
@@ -46,7 +46,7 @@ def follow(
             on_no_answer(error)
         else:
             on_status(status)
-            if status.is_final:
+            if status.final:
                 return status
             if is_last:
                 raise TemporaryFailureError(

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from contracts.api import ChunkStatus, UploadStatus
 from contracts.counts import counted
 from contracts.printable import printable, printable_json
 from contracts.states import ChunkState
-from csvpipe.answers import ChunkStatus, UploadStatus
 from csvpipe.client import UploaderClient
 from csvpipe.console import format_bytes, messages, output, print_table, shown
 from csvpipe.landing import describe_states, wait_until_landed
@@ -56,7 +56,7 @@ def _summary(status: UploadStatus) -> str:
         lines.append(f"landed   {status.landed_at:%Y-%m-%d %H:%M:%S %Z}, {took_s:.1f} s after it was created")
     if status.error:
         lines.append(f"error    {status.error}")
-        if not status.is_final:
+        if not status.final:
             lines.append("next     it goes on by itself: some are on their way, or will be announced again")
     return "\n".join(map(printable, lines))
 

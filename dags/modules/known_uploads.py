@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from contracts.api import KnownUploads
 from contracts.message import ChunkMessage
 from dags.modules.errors import UploaderError
 from dags.modules.http_session import open_session
@@ -57,8 +58,8 @@ def fetch_known(address: str, upload_ids: Iterable[str]) -> set[str]:
                     raise UploaderError(
                         f"POST {address}/uploads/known returned {response.status_code}: {response.text[:300]}"
                     )
-                found.update(response.json()["known"])
-    except (requests.RequestException, KeyError, TypeError, ValueError) as error:
+                found.update(KnownUploads.model_validate_json(response.content).known)
+    except (requests.RequestException, ValueError) as error:
         raise UploaderError(f"POST {address}/uploads/known failed: {error!r}") from error
     return found
 

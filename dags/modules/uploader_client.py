@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from contracts.api import UploadStatus
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
 from dags.modules.errors import StateRefusedError, UploadDeletedError, UploaderError, UploaderResponseError
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from requests import Response
 
 log = task_logger(__name__)
-
-T = TypeVar("T")
 
 _DELETED_CODES = frozenset({"upload_not_found", "upload_gone"})
 """Error codes of the uploader. A 404 without a code can come from a proxy, such as an ingress without a backend."""
@@ -41,7 +40,7 @@ class UploaderClient:
             UploadDeletedError: The upload was deleted.
             UploaderError: The uploader does not answer, or its response is invalid.
         """
-        return self._fetch_status(lambda body: UploadState(body["state"]))
+        return self._fetch_status().state
 
     def fetch_relayed(self, since: datetime) -> set[int]:
         """Return the ids of the chunks in state ``relayed``, relayed at ``since`` (timezone-aware) or later.
@@ -50,13 +49,11 @@ class UploaderClient:
             UploadDeletedError: The upload was deleted.
             UploaderError: The uploader does not answer, or its response is invalid.
         """
-        return self._fetch_status(
-            lambda body: {
-                chunk["chunk_id"]
-                for chunk in body["chunks"]
-                if chunk["state"] == ChunkState.RELAYED and datetime.fromisoformat(chunk["relayed_at"]) >= since
-            }
-        )
+        return {
+            chunk.chunk_id
+            for chunk in self._fetch_status().chunks
+            if chunk.state is ChunkState.RELAYED and chunk.relayed_at is not None and chunk.relayed_at >= since
+        }
 
     def fetch_manifest(self) -> Manifest:
         """Return the upload's manifest.
@@ -116,13 +113,13 @@ class UploaderClient:
                 extra={"upload_id": self._upload_id, "chunk_id": chunk_id, "error": error.detail},
             )
 
-    def _fetch_status(self, read: Callable[[dict[str, Any]], T]) -> T:
+    def _fetch_status(self) -> UploadStatus:
         response = self._call("GET", f"/uploads/{self._upload_id}/status")
         try:
-            return read(response.json())
-        except (KeyError, TypeError, ValueError) as error:
+            return UploadStatus.model_validate_json(response.content)
+        except ValueError as error:
             raise UploaderResponseError(
-                f"invalid status of upload {self._upload_id} from {self._base_url}: {error!r}"
+                f"invalid status of upload {self._upload_id} from {self._base_url}: {error}"
             ) from error
 
     def _call(self, method: str, path: str, *, json: Mapping[str, Any] | None = None) -> Response:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
+from contracts.api import UploadAccepted
 from uploader.disk.manifest_file import dump_manifest
 from uploader.disk.staging_directory import StagingDirectory
 from uploader.domain.cutting import CutOptions, CutResult
@@ -27,7 +28,7 @@ from uploader.runtime.logging import UploadLog
 from uploader.store.claims import Claim
 from uploader.store.store import Store
 from uploader.uploads.outbox import CLAIM_FOR, Outbox
-from uploader.uploads.schemas import UploadAccepted
+from uploader.uploads.responses import accepted_of
 
 IDEMPOTENCY_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 _MAY_EXIST = (
@@ -145,13 +146,13 @@ class Acceptance:
             return await self._threads.run(self._announce, upload, claim)
         except Exception:
             log.exception("Not announced yet, the outbox goes on")
-            return UploadAccepted.of(upload, base_url=self._replica.base_url, replayed=False)
+            return accepted_of(upload, base_url=self._replica.base_url, replayed=False)
 
     def _announce(self, upload: UploadRecord, claim: Claim) -> UploadAccepted:
         log = UploadLog(_log, upload.upload_id)
         log.info("Accepted: dataset %s, %d chunks, %d rows", upload.dataset_name, upload.total_chunks, upload.row_count)
         self._outbox.announce_now(upload, claim)
-        return UploadAccepted.of(
+        return accepted_of(
             self._store.uploads.find(upload.upload_id) or upload, base_url=self._replica.base_url, replayed=False
         )
 
@@ -162,7 +163,7 @@ class Acceptance:
                 "use a new key for a new upload"
             )
         UploadLog(_log, first.upload_id).info("The same upload came again; answered with the first")
-        return UploadAccepted.of(first, base_url=self._replica.base_url, replayed=True)
+        return accepted_of(first, base_url=self._replica.base_url, replayed=True)
 
 
 def check_idempotency_key(key: str | None) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from contracts.api import ChunkStatus, KnownUploads, StateChange, UploadPage, UploadStatus
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
 from uploader.disk.ballast_file import BallastFile
@@ -25,15 +26,7 @@ from uploader.uploads.cursors import read_cursor, write_cursor
 from uploader.uploads.held_chunk import HeldChunk
 from uploader.uploads.outbox import Outbox
 from uploader.uploads.replicas import Replicas
-from uploader.uploads.schemas import (
-    ChunkStatus,
-    KnownUploads,
-    StateChange,
-    UploadPage,
-    UploadStatus,
-    UploadSummary,
-    manifest_of,
-)
+from uploader.uploads.responses import manifest_of, status_of, summary_of
 
 _MAX_EVIDENCE_CHARS = 16_384
 _log = logging.getLogger(__name__)
@@ -100,7 +93,7 @@ class UploadService:
         )
         page = found[:limit]
         next_cursor = write_cursor(page[-1][0]) if len(found) > limit else None
-        return UploadPage(uploads=[UploadSummary.of(*each) for each in page], next_cursor=next_cursor)
+        return UploadPage(uploads=[summary_of(*each) for each in page], next_cursor=next_cursor)
 
     def known_uploads(self, upload_ids: Collection[str]) -> KnownUploads:
         """Return which of the ids belong to uploads, deleted ones included."""
@@ -233,7 +226,7 @@ class UploadService:
             return abort()
 
     def _status(self, upload: UploadOverview, chunks: list[ChunkRecord]) -> UploadStatus:
-        return UploadStatus.with_chunks(upload, chunks, reannounce_limit=self._reannounce_limit)
+        return status_of(upload, chunks, reannounce_limit=self._reannounce_limit)
 
     def _log_change(self, upload: UploadOverview, chunk: ChunkRecord) -> None:
         log = UploadLog(_log, upload.upload_id)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
+from contracts.api import ChunkStatus, Status, UploadStatus
 from contracts.errors import IllegalStateChangeError
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.message import ChunkMessage
@@ -30,7 +31,7 @@ class FakeUploader(FakeServer):
         self.reasons: dict[tuple[str, int], str | None] = {}
         self.given_up_of: dict[tuple[str, int], str | None] = {}
         """``published_at`` in the last report of each chunk."""
-        self.relayed_at: dict[tuple[str, int], str] = {}
+        self.relayed_at: dict[tuple[str, int], datetime] = {}
         self.aborted: set[str] = set()
 
     def add_upload(
@@ -127,13 +128,39 @@ class FakeUploader(FakeServer):
         known = self.states_of(parts[1]) if len(parts) > 1 else []
         return 404, {"code": "not_found" if known else "upload_not_found"}
 
-    def _status(self, upload_id: str) -> dict[str, Any]:
-        chunks = [
-            {"chunk_id": chunk_id, "state": state, "relayed_at": self.relayed_at.get((upload, chunk_id))}
-            for (upload, chunk_id), state in self.states.items()
-            if upload == upload_id
-        ]
-        return {"upload_id": upload_id, "state": self.upload_state(upload_id), "chunks": chunks}
+    def _status(self, upload_id: str) -> bytes:
+        state, manifest = self.upload_state(upload_id), self.manifest(upload_id)
+        states = self.states_of(upload_id)
+        status = UploadStatus(
+            upload_id=upload_id,
+            dataset_name=manifest.dataset_name,
+            status=Status.of(state),
+            state=state,
+            created_at=manifest.created_at,
+            chunked_at=manifest.created_at,
+            announced_at=None,
+            landed_at=None,
+            row_count=manifest.row_count,
+            size_bytes=manifest.source_bytes,
+            sha256=manifest.source_sha256,
+            total_chunks=manifest.total_chunks,
+            chunk_counts={each: states.count(each) for each in set(states)},
+            error=None,
+            final=False,
+            chunks=[
+                ChunkStatus(
+                    **chunk.model_dump(include=set(ChunkStatus.model_fields)),
+                    state=self.states[upload_id, chunk.chunk_id],
+                    attempts=1,
+                    announced_at=manifest.created_at,
+                    relayed_at=self.relayed_at.get((upload_id, chunk.chunk_id)),
+                    landed_at=None,
+                    error=self.reasons.get((upload_id, chunk.chunk_id)),
+                )
+                for chunk in manifest.chunks
+            ],
+        )
+        return status.model_dump_json().encode()
 
     def _change(self, chunk: tuple[str, int], report: dict[str, Any]) -> Answer:
         message, new = self.messages[chunk], ChunkState(report["state"])
@@ -148,7 +175,7 @@ class FakeUploader(FakeServer):
                 return 409, {"code": error.code, "detail": error.detail}
             self.states[chunk] = new
             if new is ChunkState.RELAYED:
-                self.relayed_at[chunk] = datetime.now(UTC).isoformat()
+                self.relayed_at[chunk] = datetime.now(UTC)
             self.reasons[chunk] = report.get("reason")
             self.given_up_of[chunk] = report.get("published_at")
         return 200, {"chunk_id": chunk[1], "state": new}

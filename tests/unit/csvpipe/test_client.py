@@ -133,7 +133,7 @@ def test_waiting_ends_when_every_chunk_has_landed(fake: FakeUploader) -> None:
             client, UPLOAD_ID, timeout_s=30, interval_s=0, on_status=lambda status: seen.append(status.landed_chunks)
         )
     assert seen == [0, 1, 2]
-    assert status.is_final
+    assert status.final
 
 
 def test_waiting_outlives_an_uploader_that_is_away(fake: FakeUploader) -> None:
@@ -143,7 +143,7 @@ def test_waiting_outlives_an_uploader_that_is_away(fake: FakeUploader) -> None:
         status = follow(
             client, UPLOAD_ID, timeout_s=30, interval_s=0, on_no_answer=lambda error: lost.append(error.code)
         )
-    assert status.is_final
+    assert status.final
     assert lost == ["response_lost"] * 2
 
 
@@ -154,7 +154,7 @@ def test_waiting_outlives_an_uploader_that_is_busy(fake: FakeUploader) -> None:
         fake.status = 202
 
     with UploaderClient(fake.url) as client:
-        assert follow(client, UPLOAD_ID, timeout_s=30, interval_s=0, on_no_answer=recover).is_final
+        assert follow(client, UPLOAD_ID, timeout_s=30, interval_s=0, on_no_answer=recover).final
 
 
 def test_uploader_that_is_away_to_the_end_of_the_wait_is_said(fake: FakeUploader) -> None:
@@ -173,7 +173,7 @@ def test_waiting_goes_on_while_what_failed_will_be_announced_again(fake: FakeUpl
     failed_for_now = status_document("failed", landed=1, failed=1) | {"final": False}
     fake.statuses = [failed_for_now, status_document("landed", landed=2)]
     with UploaderClient(fake.url) as client:
-        assert follow(client, UPLOAD_ID, timeout_s=30, interval_s=0).is_final
+        assert follow(client, UPLOAD_ID, timeout_s=30, interval_s=0).final
         fake.statuses = [failed_for_now]
         with pytest.raises(TemporaryFailureError, match=r"1 landed, 1 failed.*will be announced again"):
             follow(client, UPLOAD_ID, timeout_s=0)

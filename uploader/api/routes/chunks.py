@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from contracts.api import ChunkStatus, StateChange
 from contracts.names import HEADER_OBJECT_KEY, HEADER_SHA256, HEADER_SIZE_BYTES
 from uploader.api.chunk_response import ChunkResponse
 from uploader.api.path_parameters import ChunkIdPath, UploadIdPath
@@ -27,7 +28,6 @@ from uploader.errors import (
     UploadNotFoundError,
 )
 from uploader.settings import REPLICA_NAME
-from uploader.uploads.schemas import ChunkStatus, StateChange
 
 router = APIRouter(prefix="/chunks/{upload_id}/{chunk_id}", tags=["chunks"])
 _GONE = (UploadNotFoundError, ChunkNotFoundError, UploadGoneError, ChunkGoneError)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from starlette.requests import ClientDisconnect
 
+from contracts.api import UploadAccepted
 from contracts.names import DATASET_NAME_PATTERN
 from contracts.spans import SpanKind
 from contracts.traceparent import find_traceparent
@@ -42,7 +43,6 @@ from uploader.ingest.form_fields import MAX_CHUNK_SIZE
 from uploader.ingest.upload_receiver import receive_upload
 from uploader.monitoring.upload_outcome import UploadOutcome
 from uploader.uploads.acceptance import IDEMPOTENCY_KEY, check_idempotency_key
-from uploader.uploads.schemas import UploadAccepted
 
 _FIELDS: dict[str, dict[str, Any]] = {
     "dataset_name": {

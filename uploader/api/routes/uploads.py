@@ -6,13 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query
 
+from contracts.api import KnownUploads, Status, UploadIds, UploadPage, UploadStatus
 from contracts.manifest import Manifest
 from contracts.names import DATASET_NAME_PATTERN, check_dataset_name
 from uploader.api.path_parameters import UploadIdPath
 from uploader.api.problems import problem_responses
 from uploader.api.runtime import RuntimeDep
 from uploader.errors import InvalidFieldError, PublishError, UploadGoneError, UploadInProgressError, UploadNotFoundError
-from uploader.uploads.schemas import KnownUploads, Status, UploadIds, UploadPage, UploadStatus
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])
 

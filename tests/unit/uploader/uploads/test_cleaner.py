@@ -239,9 +239,9 @@ class TestLeftovers:
             clock=clock,
         )
         recover(store=other, files=files, cleaner=cleaner, replica="replica-0", clock=clock)
-        [line] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-        assert upload.upload_id in line
-        assert "DATABASE_URL" in line
+        [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert vars(record)["upload_id"] == upload.upload_id
+        assert "DATABASE_URL" in record.getMessage()
         assert len(names(temp_dir, upload)) == 3
         if has_manifest:
             with pytest.raises(ManifestLostError, match="csvpipe recover"):

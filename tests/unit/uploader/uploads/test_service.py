@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from contracts.api import StateChange
 from contracts.states import ChunkState, UploadState
 from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.uploads import REPLICA, SettableClock
@@ -17,7 +18,6 @@ from uploader.errors import PublishError
 from uploader.store.store import Store
 from uploader.uploads.outbox import Outbox
 from uploader.uploads.replicas import Replicas
-from uploader.uploads.schemas import StateChange
 from uploader.uploads.service import UploadService
 
 NIFI_SAYS_NO = StateChange(state=ChunkState.FAILED, reason="NiFi says no")

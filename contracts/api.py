@@ -1,0 +1,176 @@
+"""The bodies of the uploader's HTTP API, for the uploader, its clients and the DAGs.
+
+Descriptions of the fields are those of ``docs/openapi.json``. A client ignores fields that it does not know.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from contracts.message import UploadId
+from contracts.states import ChunkState, UploadState
+
+MAX_LOOKED_UP = 500
+"""Ids in one lookup: as many as the listener reads messages at once."""
+_MAX_EVIDENCE_DEPTH = 20
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT")
+
+ChunkUnit = Literal["MB", "rows", "chunks"]
+
+
+class Status(StrEnum):
+    """The state of an upload as clients see it: ``chunked`` is shown as ``awaiting_kafka``."""
+
+    AWAITING_KAFKA = "awaiting_kafka"
+    ANNOUNCED = "announced"
+    LANDING = "landing"
+    LANDED = "landed"
+    FAILED = "failed"
+    ABORTED = "aborted"
+
+    @classmethod
+    def of(cls, state: UploadState) -> Status:
+        """Return the status of ``state``."""
+        return cls.AWAITING_KAFKA if state is UploadState.CHUNKED else cls(state.value)
+
+    @property
+    def state(self) -> UploadState:
+        """The state with this status."""
+        return UploadState.CHUNKED if self is Status.AWAITING_KAFKA else UploadState(self.value)
+
+
+class UploadAccepted(BaseModel):
+    """The upload is stored; its chunks are announced, or will be."""
+
+    upload_id: str
+    dataset_name: str
+    status: Status = Field(
+        description="`announced`, or `awaiting_kafka` if Kafka is unavailable; do not send the file again"
+    )
+    total_chunks: int
+    chunk_size: int
+    chunk_unit: ChunkUnit
+    tracking_url: str
+    created_at: datetime
+    row_count: int
+    size_bytes: int = Field(description="of the uploaded file")
+    sha256: str = Field(description="of the uploaded file")
+    headers: list[str]
+    replayed: bool = Field(
+        False, exclude=True, description="whether the Idempotency-Key was known; status 200 instead of 202"
+    )
+
+
+class ChunkStatus(BaseModel):
+    """The state of a chunk."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    chunk_id: int
+    filename: str
+    state: ChunkState
+    row_count: int
+    row_start: int
+    row_end: int
+    size_bytes: int
+    sha256: str
+    attempts: int = Field(description="announcements that Kafka acknowledged")
+    announced_at: datetime | None
+    relayed_at: datetime | None
+    landed_at: datetime | None
+    error: str | None
+
+
+class UploadSummary(BaseModel):
+    """The state of an upload."""
+
+    upload_id: str
+    dataset_name: str
+    status: Status
+    state: UploadState
+    created_at: datetime
+    chunked_at: datetime
+    announced_at: datetime | None
+    landed_at: datetime | None
+    row_count: int
+    size_bytes: int
+    sha256: str
+    total_chunks: int
+    chunk_counts: dict[ChunkState, int]
+    error: str | None
+
+    @property
+    def landed_chunks(self) -> int:
+        """Number of chunks in the bucket."""
+        return self.chunk_counts.get(ChunkState.LANDED, 0) + self.chunk_counts.get(ChunkState.CLEANED, 0)
+
+
+class UploadStatus(UploadSummary):
+    """The state of an upload and of each of its chunks."""
+
+    final: bool = Field(
+        description="whether the state no longer changes without a request: `landed`, `aborted`, or `failed` with no "
+        "chunk that will be announced again"
+    )
+    chunks: list[ChunkStatus]
+
+
+class UploadPage(BaseModel):
+    """A page of uploads, the newest first."""
+
+    uploads: list[UploadSummary]
+    next_cursor: str | None = Field(description="send it as `cursor` for the next page; null on the last")
+
+
+class UploadIds(BaseModel):
+    """Ids of uploads to look up."""
+
+    upload_ids: list[UploadId] = Field(max_length=MAX_LOOKED_UP, description="in any order, with or without duplicates")
+
+
+class KnownUploads(BaseModel):
+    """The ids that belong to an upload of this uploader."""
+
+    known: list[str] = Field(description="sorted, without duplicates; includes deleted uploads")
+
+
+def _check_is_date(value: object) -> object:
+    """Refuse what pydantic would read as seconds since 1970: numbers, also as text."""
+    if not isinstance(value, str) or _DATE.match(value) is None:
+        raise ValueError("must be a date and time such as 2026-01-31T23:59:59Z")
+    return value
+
+
+class StateChange(BaseModel):
+    """The relay's report on a chunk."""
+
+    state: Literal[ChunkState.RELAYED, ChunkState.LANDED, ChunkState.FAILED]
+    evidence: dict[str, object] = Field(
+        default_factory=dict, max_length=50, description="observed facts; `landed` needs size_bytes and sha256"
+    )
+    reason: str | None = Field(None, max_length=4_000, description="why the chunk failed")
+    published_at: Annotated[AwareDatetime, BeforeValidator(_check_is_date)] | None = Field(
+        None,
+        description="of the message that `failed` is about; if a newer message has been published, the report is "
+        "ignored",
+    )
+
+    @field_validator("evidence")
+    @classmethod
+    def _is_shallow(cls, evidence: dict[str, object]) -> dict[str, object]:
+        level: list[object] = [evidence]
+        for _ in range(_MAX_EVIDENCE_DEPTH + 1):
+            level = [child for parent in level for child in _containers_in(parent)]
+        if level:
+            raise ValueError(f"must not be nested deeper than {_MAX_EVIDENCE_DEPTH} levels")
+        return evidence
+
+
+def _containers_in(value: object) -> list[object]:
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [child for child in values if isinstance(child, dict | list)]
