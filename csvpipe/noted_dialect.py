@@ -1,4 +1,4 @@
-"""How the source of a proof is read: as given, as the job has noted in its checkpoint, or found anew."""
+"""How the source of a verification is read: as given, as recorded in the job's checkpoint, or as detected."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sequencer.model.checkpoint import Checkpoint
 from sequencer.model.source_identity import condensed
 from sequencer.settings import JobSettings
 
-_WITHOUT_NOTE = "give --job-id with its checkpoint, or --delimiter and --encoding, to prove that as well"
+_WITHOUT_NOTE = "use --job-id with its checkpoint, or --delimiter and --encoding, to verify that as well"
 
 
 @dataclass(frozen=True)
 class ProofInput:
-    """The source of a proof, and in words how it is read and who says so."""
+    """The source of a verification, and a description of how it is read and why."""
 
     job: JobInput
     how: str
@@ -29,16 +29,16 @@ class ProofInput:
 def open_proof_input(settings: JobSettings) -> ProofInput:
     """Open the source as the job has read it.
 
-    What the settings say wins; what they leave open is taken from the job's checkpoint, where its id is given and the
-    checkpoint is that of this source and topic; the rest is found out from the source, and the text says so.
+    The settings take precedence. The rest is taken from the job's checkpoint, if its id is given and the checkpoint is
+    of this source and topic, or else detected in the source; the description says which.
 
     Raises:
-        CsvPipeError: the source is not there, or no CSV.
+        CsvPipeError: the source does not exist, or is not CSV.
     """
     checkpoint, why_not = _checkpoint(settings)
     noted = recorded_dialects(checkpoint)
     if checkpoint and not noted:
-        why_not = f"the checkpoint of {checkpoint.job_id} notes none"
+        why_not = f"the checkpoint of {checkpoint.job_id} records none"
     job = open_job_input(settings, noted)
     if checkpoint and noted and condensed(checkpoint.sources) != condensed(job.identity):
         why_not, noted = f"the checkpoint of {checkpoint.job_id} is of another source", []
@@ -48,9 +48,9 @@ def open_proof_input(settings: JobSettings) -> ProofInput:
 
 
 def _checkpoint(settings: JobSettings) -> tuple[Checkpoint | None, str]:
-    """Return the checkpoint of the job that is named, or why there is none."""
+    """Return the checkpoint of the given job, or why there is none."""
     if not settings.job_id:
-        return None, "no --job-id is given"
+        return None, "no --job-id was given"
     if not settings.checkpoint_table and not Path(settings.checkpoint_file).exists():
         return None, f"there is no checkpoint file {settings.checkpoint_file}"
     try:
@@ -76,8 +76,8 @@ def _described(
     origins = [f"{' and '.join(given)} as given"] if given else []
     if len(given) < 2:
         rest = "the rest " if given else ""
-        anew = f"{rest}found anew in the source, as {why_not}: {_WITHOUT_NOTE}"
-        origins.append(f"{rest}as job {owner} has noted" if owner else anew)
+        anew = f"{rest}detected in the source, as {why_not}: {_WITHOUT_NOTE}"
+        origins.append(f"{rest}as recorded by job {owner}" if owner else anew)
     text += f": {', '.join(origins)}"
     differs = next((each for each, now in zip(noted, used, strict=False) if each != now), None)
-    return text + (f". Job {owner} has noted otherwise: {differs}" if differs else "")
+    return text + (f". Job {owner} recorded something else: {differs}" if differs else "")

@@ -1,4 +1,4 @@
-"""What a running job shows: bars on a terminal, a line of the log every few seconds elsewhere."""
+"""Progress of running jobs: bars on a terminal, otherwise a log line every few seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from rich.progress import TaskID
 
-from contracts.counts import counted, format_count
+from contracts.counts import format_count
 from csvpipe.console import byte_progress, messages
 from sequencer.model.progress import Progress
 
@@ -18,7 +18,7 @@ _BAR_S, _LOG_S = 0.5, 10.0
 
 
 class JobProgress:
-    """Shows the counters of jobs until :meth:`close`."""
+    """Shows the counters of jobs until it is closed."""
 
     def __init__(self) -> None:
         console = messages()
@@ -28,18 +28,18 @@ class JobProgress:
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
     def add(self, job_id: str, progress: Progress) -> None:
-        """Show the counters of one more job."""
+        """Add the counters of a job."""
         task = self._bars.add_task(job_id, total=progress.total_bytes) if self._bars else None
         self._shown.append((job_id, progress, task))
 
     def start(self) -> None:
-        """Begin."""
+        """Start to show them."""
         if self._bars:
             self._bars.start()
         self._thread.start()
 
     def close(self) -> None:
-        """Show the last state, and end."""
+        """Show the last state and stop."""
         self._closed.set()
         self._thread.join()
         self._show()
@@ -56,23 +56,26 @@ class JobProgress:
                 text = f"{job_id} row {format_count(progress.last_line)}"
                 self._bars.update(task, total=progress.total_bytes, completed=progress.bytes_read, description=text)
             elif progress.records_sent:
-                _log.info("%s", describe(job_id, progress))
+                _log.info("Sending", extra=progress_fields(job_id, progress))
 
 
-def describe(job_id: str, progress: Progress) -> str:
-    """Return the counters as a sentence; the rate is that since sending began."""
+def progress_fields(job_id: str, progress: Progress) -> dict[str, object]:
+    """Return the counters as fields of a log line; the rate is the average since sending started."""
     seconds = max(progress.sending_s, 1e-3)
     percent = 100 * progress.bytes_read / progress.total_bytes if progress.total_bytes else 100.0
-    return (
-        f"{job_id}: row {format_count(progress.last_line)}, "
-        f"{counted(progress.records_sent, 'record')} in {seconds:.0f} s "
-        f"({progress.records_sent / seconds:.0f}/s), {percent:.1f} % of the source read"
-    )
+    return {
+        "job_id": job_id,
+        "row": progress.last_line,
+        "records": progress.records_sent,
+        "duration_s": round(seconds),
+        "records_per_s": round(progress.records_sent / seconds),
+        "source_percent": round(percent, 1),
+    }
 
 
 @contextmanager
 def showing() -> Iterator[JobProgress]:
-    """Show the counters of the jobs that are added, as long as the context lasts."""
+    """Show the counters of the added jobs as long as the context lasts."""
     shown = JobProgress()
     shown.start()
     try:

@@ -1,4 +1,4 @@
-"""Why a job stops: each error has the exit code that tells whoever started it what to do next."""
+"""Errors that end a job; the exit code of each says what to do next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contracts.exit_codes import ExitCode
 
 
 class SequencerError(CsvPipeError):
-    """Base of all; ``exit_code`` is one of BSD's ``sysexits.h``, and 75 alone means: start it again as it is."""
+    """Base of the sequencer's own errors; only exit code 75 means that the same command should be run again."""
 
     code = "sequencer_failed"
     title = "Sequencer failed"
@@ -18,7 +18,7 @@ class SequencerError(CsvPipeError):
 
 
 class JobUsageError(SequencerError):
-    """Options that do not go together, or that this source does not allow."""
+    """Options that exclude each other, or that this source does not allow."""
 
     code = "job_usage"
     title = "Wrong usage"
@@ -26,7 +26,7 @@ class JobUsageError(SequencerError):
 
 
 class BadRowError(SequencerError):
-    """The source is no CSV, or a row breaks the schema; ``row`` and ``byte`` are in ``extra`` where they are known."""
+    """The source is not CSV, or a row breaks the schema; ``extra`` has ``row`` and ``byte`` if they are known."""
 
     code = "bad_row"
     title = "Bad row"
@@ -34,23 +34,23 @@ class BadRowError(SequencerError):
 
 
 class SourceNotFoundError(SequencerError):
-    """There is no such file, object or prefix."""
+    """The file, object or prefix does not exist."""
 
     code = "source_not_found"
-    title = "No such source"
+    title = "Source not found"
     exit_code = ExitCode.SOURCE_MISSING
 
 
 class TopicError(SequencerError):
-    """The topic or the partition is not there."""
+    """The topic or the partition does not exist."""
 
     code = "topic"
-    title = "No such partition"
+    title = "Partition not found"
     exit_code = ExitCode.TOPIC_MISSING
 
 
 class DataLostError(SequencerError):
-    """Kafka no longer holds what it had acknowledged."""
+    """Kafka no longer holds records that it had acknowledged."""
 
     code = "data_lost"
     title = "Data lost in Kafka"
@@ -58,32 +58,32 @@ class DataLostError(SequencerError):
 
 
 class CheckpointsUnavailableError(TemporaryFailureError):
-    """The store does not answer, or tells us to slow down."""
+    """The checkpoint store does not answer, or throttles requests."""
 
     code = "checkpoints_unavailable"
-    title = "Checkpoints not reachable"
+    title = "Checkpoint store unavailable"
 
 
 class LeaseHeldError(TemporaryFailureError):
-    """Another process runs the job; ``owner`` and ``lease_until`` (UTC) are in ``extra``."""
+    """Another process runs the job; ``extra`` has ``owner`` and ``lease_until`` (UTC)."""
 
     code = "lease_held"
-    title = "Job is running"
+    title = "Job is already running"
 
     @classmethod
     def of(cls, job_id: str, *, owner: str, until: float) -> Self:
-        """Return the error that names the process that runs a job, and the end of its lease (seconds since 1970)."""
+        """Return the error that names the process that runs a job and the end of its lease, given as Unix time."""
         end = datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds")
         return cls(
-            f"job {job_id} is run by {owner}, whose lease lasts until {end}. If that process is gone, start again "
-            "then; a running process renews its lease",
+            f"job {job_id} is run by {owner}, whose lease lasts until {end}. A running process renews its lease; if "
+            "that process has ended, run the job again after that time",
             owner=owner,
             lease_until=end,
         )
 
 
 class LeaseLostError(TemporaryFailureError):
-    """The lease ran out, or another process has taken it: nothing may be sent any more."""
+    """The lease has expired, or another process has acquired it: nothing more may be sent."""
 
     code = "lease_lost"
     title = "Lease lost"
@@ -95,7 +95,7 @@ class LeaseLostError(TemporaryFailureError):
 
 
 class ForeignRecordsError(SequencerError):
-    """Somebody else writes, or has written, to a partition that the job is to have for itself."""
+    """Another producer writes, or has written, to a partition that only the job may write to."""
 
     code = "foreign_records"
     title = "Foreign records"
@@ -103,15 +103,15 @@ class ForeignRecordsError(SequencerError):
 
 
 class OrderBrokenError(ForeignRecordsError):
-    """An acknowledged offset is not the one that the record must have; ``row`` and ``offset`` are in ``extra``."""
+    """A record has another offset than expected; ``extra`` has ``row`` and ``offset``."""
 
     code = "order_broken"
     title = "Order broken"
 
 
 class NotAllowedError(SequencerError):
-    """Kafka, S3 or DynamoDB refuse the credentials."""
+    """Kafka, S3 or DynamoDB denies access."""
 
     code = "not_allowed"
-    title = "Not allowed"
+    title = "Permission denied"
     exit_code = ExitCode.PERMISSION_DENIED

@@ -1,4 +1,4 @@
-"""The wish that a job stops: by a signal, or by the notice that its machine goes."""
+"""Stop requests: by a signal, or by a notice that the machine will be reclaimed."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from contextlib import contextmanager
 from types import FrameType
 
 _log = logging.getLogger(__name__)
-_LOOK_S = 1.0
+_POLL_S = 1.0
 _EXIT_CODE = 75
 
 
 class StopRequestedError(Exception):
-    """The job is to end while it waits for something before its first record; whoever runs it takes it for an end."""
+    """A stop was requested while the job waited before its first record; its caller treats that as a regular end."""
 
 
 class StopRequest:
-    """Set once, by whoever comes first; a job looks at it between two batches.
+    """A request to stop, set once; a job checks it between two batches.
 
     Args:
-        within_s: how long draining may take from then on. Spot gives two minutes from its notice on; the last
-            checkpoint needs some of them.
+        within_s: how long draining may take after the request. Spot instances have two minutes after the notice; the
+            last checkpoint needs a part of them.
     """
 
     def __init__(self, *, within_s: float = 90.0) -> None:
@@ -34,10 +34,10 @@ class StopRequest:
         self._deadline = float("inf")
         self.reason = ""
         self.grace_s = 0.0
-        """Seconds beyond ``within_s`` that the end may take, for the last checkpoint of a job that has sent records."""
+        """Additional seconds for the last checkpoint of a job that has sent records."""
 
     def request(self, reason: str) -> None:
-        """Ask the job to drain, save its checkpoint and end."""
+        """Request that the job drains, saves its checkpoint and ends."""
         if not self._wanted.is_set():
             self.reason = reason
             self._deadline = time.monotonic() + self._within_s
@@ -45,35 +45,35 @@ class StopRequest:
 
     @property
     def requested(self) -> bool:
-        """Whether the job is to end."""
+        """Whether a stop was requested."""
         return self._wanted.is_set()
 
     def check(self) -> None:
-        """Go on only if nobody wants the job to end.
+        """Check that no stop was requested.
 
         Raises:
-            StopRequestedError: somebody does.
+            StopRequestedError: a stop was requested.
         """
         if self.requested:
             raise StopRequestedError(self.reason)
 
     def is_late(self) -> bool:
-        """Whether what has not been drained by now has to be given up."""
+        """Return whether the time for draining is over."""
         return time.monotonic() > self._deadline
 
     @property
     def remaining_s(self) -> float:
-        """Seconds until the process has to be gone."""
+        """Seconds until the process must have ended."""
         return self._deadline + self.grace_s - time.monotonic()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the wish, or for ``seconds``; return whether it is there."""
+        """Wait up to ``seconds`` for a stop request; return whether there is one."""
         return self._wanted.wait(seconds)
 
 
 @contextmanager
 def stopping_on_signals(stop: StopRequest) -> Iterator[None]:
-    """Take TERM and INT for the wish to stop as long as the context lasts. Only for the main thread."""
+    """Turn TERM and INT into a stop request as long as the context lasts. Main thread only."""
 
     def note(number: int, _frame: FrameType | None) -> None:
         stop.request(signal.Signals(number).name)
@@ -88,26 +88,27 @@ def stopping_on_signals(stop: StopRequest) -> Iterator[None]:
 
 @contextmanager
 def exiting_in_time(stop: StopRequest, *, end: Callable[[int], object] = os._exit) -> Iterator[None]:
-    """End the process with 75 where the block is not left in time after a stop request.
+    """End the process with 75 if the context is not left in time after a stop request.
 
-    Whatever does not answer is not waited for: nothing is lost by that, as the next start finds out from the log where
-    to resume.
+    Services that do not answer are not waited for. Nothing is lost by that, as the next run recovers its position from
+    the partition.
 
     Args:
-        stop: the request.
-        end: ends the process at once.
+        stop: the stop request.
+        end: ends the process immediately.
     """
     left = threading.Event()
 
     def watch() -> None:
-        while not stop.wait(_LOOK_S):
+        while not stop.wait(_POLL_S):
             if left.is_set():
                 return
         while (remaining_s := stop.remaining_s) > 0:
-            if left.wait(min(remaining_s, _LOOK_S)):
+            if left.wait(min(remaining_s, _POLL_S)):
                 return
         _log.error(
-            "the job did not end within STOP_WITHIN_S (%s), as something does not answer: ending it", stop.reason
+            "Job did not end within STOP_WITHIN_S, as a service does not answer; ending the process",
+            extra={"reason": stop.reason},
         )
         end(_EXIT_CODE)
 

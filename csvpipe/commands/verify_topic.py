@@ -1,4 +1,4 @@
-"""``csvpipe verify-topic``: the proof from the topic."""
+"""``csvpipe verify-topic``: verify the records of a job from the topic."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from sequencer.settings import JobSettings, load_settings
 from sequencer.verify.source_rows import rows_by_python
 from sequencer.verify.topic_check import MOST_DIFFERENCES, ContentCheck, LineCheck, TopicProof
 
-_BEHIND = 2**62
-"""Behind the line of any row."""
+_NO_LAST = 2**62
+"""Above the line of any row."""
 
 
 _OPTIONS = {
@@ -89,7 +89,7 @@ def command(
         if count_only:
             _count(settings, begin, end, expect_rows)
             return
-        lines = range(first_line, _BEHIND if expect_rows is None else first_line + expect_rows)
+        lines = range(first_line, _NO_LAST if expect_rows is None else first_line + expect_rows)
         read = open_proof_input(settings) if source else None
         check: ContentCheck | LineCheck = (
             _content_check(settings, lines, dead_letter_topic, read.job)
@@ -100,10 +100,10 @@ def command(
         _read(log, check, begin, end)
         proof = check.finish()
     if not proof.records and not proof.dead_lettered and not source and expect_rows is None:
-        proof.differ(None, None, "there are no records; say --expect-rows 0 if there should be none")
+        proof.differ(None, None, "there are no records; use --expect-rows 0 if none are expected")
     output().print(_conclusion(settings, proof, time.perf_counter() - started, content=bool(source)))
     if read:
-        output().print(f"  the source was {shown(read.how)}")
+        output().print(f"  source {shown(read.how)}")
     if not proof.holds:
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
@@ -117,7 +117,7 @@ def _partition(settings: JobSettings) -> PartitionRef:
 
 
 def _content_check(settings: JobSettings, lines: range, dead_letter_topic: str | None, job: JobInput) -> ContentCheck:
-    """Compare with the rows of the source that have these lines."""
+    """Return the check that compares records with the rows of the source that have these lines."""
     kinds = {column.column: column.type for column in load_job_schema(settings).columns}
     rows = rows_by_python(job.sources, job.heads)
     wanted = takewhile(lambda row: row[0] < lines.stop, dropwhile(lambda row: row[0] < lines.start, rows))
@@ -127,9 +127,9 @@ def _content_check(settings: JobSettings, lines: range, dead_letter_topic: str |
 
 
 def _line_check(settings: JobSettings, lines: range, dead_letter_topic: str | None) -> LineCheck:
-    """Compare with nothing: each line, once and in order."""
+    """Return the check that each line is there, once and in order."""
     dead = [line for line, _ in _dead_letters(settings, dead_letter_topic) if line in lines]
-    return LineCheck(first_line=lines.start, last_line=None if lines.stop == _BEHIND else lines.stop - 1, dead=dead)
+    return LineCheck(first_line=lines.start, last_line=None if lines.stop == _NO_LAST else lines.stop - 1, dead=dead)
 
 
 def _read(log: PartitionReader, check: ContentCheck | LineCheck, begin: int, end: int) -> None:
@@ -144,27 +144,27 @@ def _read(log: PartitionReader, check: ContentCheck | LineCheck, begin: int, end
 
 
 def _count(settings: JobSettings, begin: int, end: int, expected: int | None) -> None:
-    """Do the quick check, which sees neither order nor content, nor what others have written."""
+    """Count offsets only, which checks neither order nor content, nor who wrote the records."""
     found = end - begin
     where = _partition(settings)
     output().print(
-        f"{where}: offsets {begin} to {end - 1}, {format_count(found)} of them. This counts offsets and says nothing "
-        "of order or content; markers of transactions count as well"
+        f"{where}: offsets {begin}-{end - 1}, {format_count(found)} in total. Only offsets were counted, including "
+        "transaction markers; order and content were not checked"
     )
     if expected is not None and found != expected:
-        output().print(f"[red]DIFFERENT[/] {counted(expected, 'row')} expected")
+        output().print(f"[red]MISMATCH[/] {counted(expected, 'row')} expected")
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
 def _dead_letters(settings: JobSettings, topic: str | None) -> list[tuple[int, str]]:
-    """Return line and ETag of what is in the dead-letter topic, of this job where its id is given."""
+    """Return line and ETag of each dead letter, of this job only if its id is given."""
     if topic is None:
         return []
     with closing(PartitionReader(client_config(settings), PartitionRef(topic))) as log:
-        letters = filter(None, map(parse_dead_letter, log.values(*log.ends())))
+        dead_letters = filter(None, map(parse_dead_letter, log.values(*log.ends())))
         found = {
             (letter[SOURCE_LINE], str(letter.get("etag", "")))
-            for letter in letters
+            for letter in dead_letters
             if settings.job_id in ("", letter["job_id"])
         }
     return sorted(found)
@@ -174,11 +174,11 @@ def _conclusion(settings: JobSettings, proof: TopicProof, seconds: float, *, con
     where = _partition(settings)
     if proof.holds:
         dead = f", {counted(proof.dead_lettered, 'row')} dead-lettered" if proof.dead_lettered else ""
-        what = "every row once, in order, and as it stands in the source" if content else "every row once and in order"
-        span = "" if proof.first_offset is None else f", offsets {proof.first_offset} to {proof.last_offset}"
-        rate = f"{format_count(round(proof.records / max(seconds, 1e-9)))} records/s"
-        return f"[green]PROVEN[/] {where}: {what}: {counted(proof.records, 'record')}{dead}{span} ({rate})"
+        what = "every row once, in order, and identical to the source" if content else "every row once and in order"
+        span = "" if proof.first_offset is None else f" (offsets {proof.first_offset}-{proof.last_offset})"
+        rate = f"{format_count(round(proof.records / max(seconds, 1e-9)))}/s"
+        return f"[green]VERIFIED[/] {where}: {what}: {counted(proof.records, 'record')}{span}{dead}; {rate}"
     rest = "".join(f"\n  {shown(each)}" for each in proof.differences[1:])
     if proof.is_full:
-        rest += f"\n  the reading ended with these {MOST_DIFFERENCES}: there may be more behind them"
-    return f"[red]DIFFERENT[/] {where}: {shown(proof.differences[0])}{rest}"
+        rest += f"\n  stopped after {MOST_DIFFERENCES} differences; there may be more"
+    return f"[red]MISMATCH[/] {where}: {shown(proof.differences[0])}{rest}"

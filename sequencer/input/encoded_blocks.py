@@ -1,4 +1,4 @@
-"""Reading, cutting and encoding, in threads of their own beside the one that sends."""
+"""Reads and encodes blocks in threads of their own, ahead of the thread that sends."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Encode = Callable[[], EncodedBlock]
 """Encodes one block; called in any thread."""
 _WAIT_S = 0.2
 _JOIN_S = 10.0
-"""How long leaving waits for the thread: it may be in the middle of a request to a source that does not answer."""
+"""How long to wait for the reading thread at the end: its source may not answer."""
 _MOST_ENCODERS = 4
 
 
 class EncodedBlocks:
-    """Reads and cuts in one thread, encodes in several, some blocks ahead of whoever takes them in their order.
+    """Reads blocks in one thread and encodes them in several, some blocks ahead of their consumer, in order.
 
     Leaving the context ends the threads.
 
     Args:
-        make: gives the blocks, to be encoded; closed where it is not taken to its end.
-        ahead: how many blocks may wait: with those that are unacknowledged, the bound on memory.
+        make: returns the blocks to encode; the iterator is closed if it is not exhausted.
+        ahead: number of blocks that may wait; with the unacknowledged records, the bound on memory.
     """
 
     def __init__(self, make: Callable[[], Iterator[Encode]], *, ahead: int = 4) -> None:
@@ -54,11 +54,11 @@ class EncodedBlocks:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def take(self, timeout_s: float) -> EncodedBlock | None:
-        """Return the next block; None: there are no more.
+        """Return the next block, or None after the last one.
 
         Raises:
-            Empty: there is none yet.
-            BaseException: what making the blocks has failed with, in its turn.
+            Empty: the next block is not ready yet.
+            BaseException: reading or encoding has failed, in the order of the blocks.
         """
         deadline = time.monotonic() + timeout_s
         if self._next is None:
@@ -79,7 +79,7 @@ class EncodedBlocks:
             for encode in blocks:
                 if not self._put(encode):
                     break
-        except BaseException as failure:  # noqa: BLE001  raised again where the blocks are taken
+        except BaseException as failure:  # noqa: BLE001  raised again in take()
             self._failure = failure
         finally:
             close = getattr(blocks, "close", None)
@@ -88,7 +88,7 @@ class EncodedBlocks:
         self._queue.put(None)
 
     def _put(self, encode: Encode) -> bool:
-        """Begin to encode a block once there is room for it; False: nobody wants it any more."""
+        """Start to encode a block once there is capacity for it; return False if the context was left before that."""
         while not self._room.acquire(timeout=_WAIT_S):
             if self._closed.is_set():
                 return False

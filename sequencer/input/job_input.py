@@ -1,4 +1,4 @@
-"""What a job reads: its files, or the range of them that is its own, as encoded blocks."""
+"""The input of a job: its files, or its range of them, as encoded blocks."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from sequencer.source.files import SourceFile
 
 @dataclass(frozen=True, kw_only=True)
 class JobInput:
-    """The files and the part of them that is the job's.
+    """The files of a source, and the range of them that a job sends.
 
     Attributes:
         sources: the files, in order.
         heads: the header of each; all have the same columns.
         encoders: one for each file.
-        begin: the place before the job's first row.
-        end: the place behind its last row; None: the end of the last file.
-        upto: the last line that is taken, over all files; None: that of the last row.
+        begin: source position before the job's first row.
+        end: source position after its last row, or None for the end of the last file.
+        upto: the last line to send, counted over all files, or None for the last row.
     """
 
     sources: Sequence[SourceFile]
@@ -55,12 +55,12 @@ class JobInput:
 
     @property
     def total_bytes(self) -> int:
-        """How much of the files, as stored, is the job's."""
+        """Size of the job's range, as stored."""
         end = sum(source.size_bytes for source in self.sources) if self.end is None else self._stored(self.end)
         return end - self._stored(self.begin)
 
     def bytes_upto(self, place: SourcePosition) -> int:
-        """Return how much of that lies before ``place``; of a compressed file nothing, as it is read from its start."""
+        """Return the stored size up to ``place``; 0 in a compressed file, as it is read from its start."""
         return self._stored(place) - self._stored(self.begin)
 
     def _stored(self, place: SourcePosition) -> int:
@@ -68,26 +68,26 @@ class JobInput:
         return before if self.sources[place.source_index].compressed else before + place.byte_offset
 
     def _bytes_read(self, source_index: int) -> int:
-        """Return how much of it was read, while the file ``source_index`` is being read."""
+        """Return how much of the range was read, while the file ``source_index`` is being read."""
         before = sum(source.size_bytes for source in self.sources[:source_index])
         return before + self.sources[source_index].stored_bytes_read - self._stored(self.begin)
 
     def encoded(self, *, place: SourcePosition, last_line: int) -> Iterator[EncodedBlock]:
-        """Give the blocks behind row ``last_line``, one after the other (see :meth:`to_encode`)."""
+        """Yield the encoded blocks after row ``last_line`` (see :meth:`to_encode`)."""
         return (encode() for encode in self.to_encode(place=place, last_line=last_line))
 
     def to_encode(
         self, *, place: SourcePosition, last_line: int, on_read: Callable[[int], None] = lambda _: None
     ) -> Iterator[Callable[[], EncodedBlock]]:
-        """Give what encodes each block behind row ``last_line``, reading from ``place`` on, which is at or before it.
+        """Yield a function that encodes a block, for each block after row ``last_line``.
 
         Args:
-            place: where to start reading.
-            last_line: the row behind which to go on.
-            on_read: told how much was read, as stored, after each block.
+            place: source position to start reading at, at or before ``last_line``.
+            last_line: the row to continue after.
+            on_read: called after each block with the number of bytes read, as stored.
 
         Raises:
-            BadRowError: the content is no CSV; what is given raises it where a row is bad and that is to stop the job.
+            BadRowError: the content is not CSV. The functions raise it for a bad row that fails the job.
         """
         upto = self.upto
         for block in read_rows(self.sources, self.heads, start=place, stop=self.end):
@@ -111,9 +111,9 @@ def open_input(
 
     Args:
         sources: the files.
-        settings: say how to read them.
+        settings: settings of the job.
         schema: the typed columns.
-        dialects: how each file was read before; what the settings say wins.
+        dialects: how each file was read before; the settings take precedence.
 
     Raises:
         BadRowError: a header is not valid, or not that of the first file.

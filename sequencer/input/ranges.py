@@ -1,7 +1,7 @@
-"""Cuts a source into ranges of about the same size, each with its place and its first row: one for each partition.
+"""Splits a source into ranges of about the same size, one for each partition.
 
-Whether a line end lies in quotes depends on all bytes before it, so the places are found by one pass over the whole
-source, at the speed of the scan; a guess from the middle of a file could be wrong, and nobody would notice.
+Whether a line end is inside quotes depends on all bytes before it. So the boundaries are found by one pass over the
+whole source, at the speed of the scan; a guess from the middle of a file could be wrong without being noticed.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from sequencer.source.decoding import read_rows
 
 
 def plan_ranges(source: JobInput, count: int, *, check_stop: Callable[[], None] = lambda: None) -> list[SourcePosition]:
-    """Return the places between ``count`` ranges, which are ``count - 1``: fewer where there are too few rows.
+    """Return the ``count - 1`` boundaries between ``count`` ranges, or fewer if there are too few rows.
 
     Args:
-        source: what is cut.
-        count: into how many ranges.
-        check_stop: called for each block; what it raises ends the reading.
+        source: the source to split.
+        count: number of ranges.
+        check_stop: called for each block; it may raise to end the scan.
 
     Raises:
-        JobUsageError: a file is compressed, or transcoded: its ranges could not be read without all before them.
-        BadRowError: the content is no CSV.
+        JobUsageError: a file is compressed or transcoded, so a range could not be read without all bytes before it.
+        BadRowError: the content is not CSV.
     """
     compressed = next((file.name for file in source.sources if file.compressed), None)
     if compressed is not None:
         raise JobUsageError(
-            f"--partitions: {compressed} is compressed, so that each range would have to unpack all before it; give "
-            "it uncompressed, or as several files, or take one partition"
+            f"--partitions: {compressed} is compressed, so each range would have to decompress everything before it. "
+            "Provide it uncompressed or as several files, or use one partition"
         )
     heads = zip(source.sources, source.heads, strict=True)
     decoded = next((file.name for file, head in heads if head.transcoded_from), None)
     if decoded is not None:
         raise JobUsageError(
-            f"--partitions: {decoded} is in UTF-16 or a multi-byte encoding, which is read and counted as UTF-8 from "
-            "its start on; give it in UTF-8, or take one partition"
+            f"--partitions: {decoded} is in UTF-16 or a multi-byte encoding, which can be read from its start only. "
+            "Convert it to UTF-8, or use one partition"
         )
     total = sum(file.size_bytes for file in source.sources)
     due = [total * number // count for number in range(1, count)]

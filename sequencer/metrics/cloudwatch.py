@@ -1,4 +1,4 @@
-"""Puts a job's metrics into CloudWatch, beside the sending and never in its way."""
+"""Sends a job's metrics to CloudWatch from a thread of its own, which never delays the job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLOSE_S = 5.0
 
 
 def cloudwatch_client(settings: JobSettings) -> CloudWatchClient | None:
-    """Return a client that gives up after seconds: there is a next time; None, where none can be made."""
+    """Return a client with short timeouts, or None if none can be created."""
     import boto3
     from botocore.config import Config
 
@@ -36,23 +36,23 @@ def cloudwatch_client(settings: JobSettings) -> CloudWatchClient | None:
             config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}),
         )
     except BotoCoreError as error:
-        _log.warning("this job sends no metrics to CloudWatch: %s", error)
+        _log.warning("Cannot create a CloudWatch client; no metrics are sent", extra={"error": str(error)})
         return None
 
 
 class CloudWatchEmitter:
-    """Sends all metrics of a job in one request every few seconds, from entering the context to leaving it.
+    """Sends all metrics of a job in one request every few seconds, as long as the context lasts.
 
-    What cannot be sent is dropped, and counted in :attr:`dropped`; the log says so once an outage.
+    A failed request is dropped and counted in :attr:`dropped`; the log has one line per outage.
 
     Args:
-        client: of CloudWatch.
-        namespace: where the metrics go.
-        job_id: the one dimension, by which dashboard and alarms find them.
-        whole_job_id: the job that a range belongs to. What is sent is also sent under its name, so that its alarms see
-            the worst of all ranges.
-        progress: the counters of the job.
-        cost_per_hour: for the estimate of the cost.
+        client: the CloudWatch client.
+        namespace: namespace of the metrics.
+        job_id: value of the only dimension, which dashboard and alarms select by.
+        whole_job_id: the job that a range belongs to. The metrics are sent under its name as well, so that its alarms
+            see the worst of all ranges.
+        progress: counters of the job.
+        cost_per_hour: cost of the machine in USD per hour.
         interval_s: seconds between two requests.
     """
 
@@ -78,7 +78,7 @@ class CloudWatchEmitter:
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="cloudwatch", daemon=True)
         self.dropped = 0
-        """How many requests have failed."""
+        """Number of failed requests."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -87,7 +87,7 @@ class CloudWatchEmitter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Send the last state; a CloudWatch that does not answer holds the end of the job up for seconds at most."""
+        """Send the last state; if CloudWatch does not answer, the end of the job is delayed by seconds only."""
         self._closed.set()
         self._thread.join(self._interval_s + _CLOSE_S)
 
@@ -99,7 +99,7 @@ class CloudWatchEmitter:
     def _send(self) -> None:
         now = time.time()
         values = measure(self._progress, now=now, before=self._before, cost_per_hour=self._cost_per_hour)
-        seen = take_sample(self._progress, now=now)
+        sample = take_sample(self._progress, now=now)
         data: list[Any] = [
             {
                 "MetricName": metric.value,
@@ -116,10 +116,10 @@ class CloudWatchEmitter:
         except (BotoCoreError, ClientError) as error:
             self.dropped += 1
             if not self._away:
-                _log.warning("metrics do not reach CloudWatch for the moment: %s", error)
+                _log.warning("Cannot send metrics to CloudWatch", extra={"error": str(error)})
             self._away = True
         else:
-            self._before = seen  # what CloudWatch did not get is added to what it gets the next time
+            self._before = sample  # what a failed request held is part of the next one
             if self._away:
-                _log.info("metrics reach CloudWatch again; %d times they did not", self.dropped)
+                _log.info("Metrics are sent to CloudWatch again", extra={"dropped": self.dropped})
             self._away = False

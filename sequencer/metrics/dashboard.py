@@ -9,16 +9,16 @@ from typing import Any
 from sequencer.metrics.job_metrics import JOB_DIMENSION, METRICS, Metric
 
 WIDGETS: tuple[tuple[str, tuple[Metric, ...]], ...] = (
-    ("Records a second", (Metric.RECORDS_PER_SECOND,)),
-    ("Bytes a second", (Metric.BYTES_PER_SECOND,)),
-    ("Percent of the source, and seconds to its end", (Metric.PERCENT_READ, Metric.ETA_SECONDS)),
-    ("Left to read", (Metric.LAG_BYTES,)),
+    ("Records per second", (Metric.RECORDS_PER_SECOND,)),
+    ("Bytes per second", (Metric.BYTES_PER_SECOND,)),
+    ("Share of the source read, and time to its end", (Metric.PERCENT_READ, Metric.ETA_SECONDS)),
+    ("Unread part of the source", (Metric.LAG_BYTES,)),
     ("Age of the checkpoint", (Metric.CHECKPOINT_AGE_SECONDS,)),
-    ("Retries, errors, dead letters", (Metric.RETRIES, Metric.ERRORS, Metric.DEAD_LETTERS)),
-    ("Sent so far, and its cost", (Metric.RECORDS_SENT, Metric.COST_USD)),
+    ("Retries, errors and dead letters", (Metric.RETRIES, Metric.ERRORS, Metric.DEAD_LETTERS)),
+    ("Records sent, and cost", (Metric.RECORDS_SENT, Metric.COST_USD)),
 )
 _ADDED = frozenset({Metric.RETRIES, Metric.ERRORS, Metric.DEAD_LETTERS})
-"""Each value is what was added since the one before."""
+"""Each value is the increase since the last one."""
 _WIDTH, _HEIGHT, _COLUMNS = 8, 6, 3
 _PERIOD_S = 60
 

@@ -1,4 +1,4 @@
-"""What a running job is measured by: one place for the names, whoever shows them. Pure."""
+"""The metrics of a running job: their names, units and meanings, and how they are measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Unit = Literal["Count", "Count/Second", "Bytes", "Bytes/Second", "Percent", "Sec
 
 
 class Metric(StrEnum):
-    """The names, as CloudWatch has them."""
+    """Names of the metrics in CloudWatch."""
 
     RECORDS_PER_SECOND = "RecordsPerSecond"
     BYTES_PER_SECOND = "BytesPerSecond"
@@ -30,7 +30,7 @@ class Metric(StrEnum):
 
 
 JOB_DIMENSION = "JobId"
-"""What tells the metrics of one job from those of others."""
+"""Dimension that identifies the job."""
 
 
 @dataclass(frozen=True)
@@ -42,27 +42,27 @@ class MetricSpec:
 
 
 METRICS: dict[Metric, MetricSpec] = {
-    Metric.RECORDS_PER_SECOND: MetricSpec("Count/Second", "Records acknowledged a second since the last sample"),
-    Metric.BYTES_PER_SECOND: MetricSpec("Bytes/Second", "Their bytes as JSON a second"),
+    Metric.RECORDS_PER_SECOND: MetricSpec("Count/Second", "Records acknowledged per second since the last sample"),
+    Metric.BYTES_PER_SECOND: MetricSpec("Bytes/Second", "Bytes of these records, as JSON, per second"),
     Metric.RECORDS_SENT: MetricSpec("Count", "Records acknowledged by this process"),
-    Metric.PERCENT_READ: MetricSpec("Percent", "How much of the source, as stored, was read"),
-    Metric.ETA_SECONDS: MetricSpec("Seconds", "Time to the end of the source at the pace since the start"),
-    Metric.LAG_BYTES: MetricSpec("Bytes", "What is left of the source, as stored"),
+    Metric.PERCENT_READ: MetricSpec("Percent", "Share of the source, as stored, that was read"),
+    Metric.ETA_SECONDS: MetricSpec("Seconds", "Time to the end of the source at the average rate since the start"),
+    Metric.LAG_BYTES: MetricSpec("Bytes", "Unread part of the source, as stored"),
     Metric.CHECKPOINT_AGE_SECONDS: MetricSpec(
         "Seconds", "Time since the last checkpoint was saved, or since the start"
     ),
-    Metric.RETRIES: MetricSpec("Count", "Trouble that Kafka's client has got over since the last sample"),
-    Metric.ERRORS: MetricSpec("Count", "Attempts of the job that have failed since the last sample"),
-    Metric.DEAD_LETTERS: MetricSpec("Count", "Rows that went to the dead-letter topic since the last sample"),
-    Metric.COST_USD: MetricSpec("None", "What the machine has cost so far, by COST_PER_HOUR"),
-    Metric.QUEUED_RECORDS: MetricSpec("Count", "Records in the queue of Kafka's client"),
-    Metric.ROUND_TRIP_MS: MetricSpec("Milliseconds", "Average time of a request to the slowest broker"),
+    Metric.RETRIES: MetricSpec("Count", "Errors that the Kafka client has recovered from since the last sample"),
+    Metric.ERRORS: MetricSpec("Count", "Failed attempts of the job since the last sample"),
+    Metric.DEAD_LETTERS: MetricSpec("Count", "Rows sent to the dead-letter topic since the last sample"),
+    Metric.COST_USD: MetricSpec("None", "Cost of the machine so far, from COST_PER_HOUR"),
+    Metric.QUEUED_RECORDS: MetricSpec("Count", "Records in the queue of the Kafka client"),
+    Metric.ROUND_TRIP_MS: MetricSpec("Milliseconds", "Average round-trip time to the slowest broker"),
 }
 
 
 @dataclass(frozen=True)
 class RateSample:
-    """What was seen at one moment, for what has been added at the next: ``time.time()`` and the counters."""
+    """The counters at one time, from which the rates until the next sample follow."""
 
     at: float
     records: int
@@ -73,7 +73,7 @@ class RateSample:
 
 
 def take_sample(progress: Progress, *, now: float) -> RateSample:
-    """Return the counters as they stand."""
+    """Return the current counters."""
     return RateSample(
         now,
         progress.records_sent,
@@ -90,10 +90,10 @@ def measure(
     """Return every metric that has a value.
 
     Args:
-        progress: the counters of the job.
-        now: ``time.time()``.
-        before: the last sample; rates, retries, errors and dead letters are those since then. None: since the start.
-        cost_per_hour: what the machine costs, in USD.
+        progress: counters of the job.
+        now: current time (Unix time).
+        before: the last sample, since which rates, retries, errors and dead letters are counted; None for the start.
+        cost_per_hour: cost of the machine in USD per hour.
     """
     since = before or RateSample(progress.started_at, 0, 0)
     seconds = max(now - since.at, 1e-3)
@@ -102,7 +102,7 @@ def measure(
         Metric.RECORDS_PER_SECOND: (progress.records_sent - since.records) / seconds,
         Metric.BYTES_PER_SECOND: (progress.bytes_sent - since.size_bytes) / seconds,
         Metric.RECORDS_SENT: progress.records_sent,
-        Metric.RETRIES: max(0, progress.retries - since.retries),  # each attempt counts anew
+        Metric.RETRIES: max(0, progress.retries - since.retries),  # each attempt starts at 0
         Metric.ERRORS: progress.errors - since.errors,
         Metric.DEAD_LETTERS: _dead_lettered_by_us(progress) - since.dead_lettered,
         Metric.COST_USD: cost_per_hour * running_s / 3600,
@@ -113,7 +113,7 @@ def measure(
 
 
 def _dead_lettered_by_us(progress: Progress) -> int:
-    """Return how many rows this process has sent to the dead-letter topic."""
+    """Return the number of rows that this process has sent to the dead-letter topic."""
     return max(0, progress.dead_lettered - progress.dead_lettered_before)
 
 
@@ -131,7 +131,7 @@ def _of_source(progress: Progress, running_s: float) -> dict[Metric, float]:
 
 
 def _of_client(progress: Progress) -> dict[Metric, float]:
-    """Return what librdkafka's statistics tell (its STATISTICS.md)."""
+    """Return the metrics from librdkafka's statistics (its STATISTICS.md)."""
     statistics = progress.statistics
     if not statistics:
         return {}

@@ -1,4 +1,4 @@
-"""A job's metrics for Prometheus, as text at ``/metrics``."""
+"""Prometheus endpoint with a job's metrics, at ``/metrics``."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ PrometheusFamily = CounterMetricFamily | GaugeMetricFamily
 
 
 class JobCollector(Collector):
-    """Measures when it is asked; rates are those since the start, as Prometheus makes its own of the counters.
+    """Measures at each scrape; rates are averages since the start, as Prometheus derives its own from the counters.
 
-    Nothing is kept between two scrapes: several may scrape, and each has its own pace.
+    No state is kept between scrapes, so several servers may scrape at their own intervals.
     """
 
     def __init__(self, *, cost_per_hour: float) -> None:
@@ -28,11 +28,11 @@ class JobCollector(Collector):
         self._jobs: list[tuple[str, Progress]] = []
 
     def add(self, job_id: str, progress: Progress) -> None:
-        """Show the counters of one more job."""
+        """Add the counters of a job."""
         self._jobs.append((job_id, progress))
 
     def collect(self) -> Iterator[PrometheusFamily]:
-        """Give every metric, with a value for each job."""
+        """Yield every metric, with a value for each job."""
         now = time.time()
         measured = [
             (job_id, measure(progress, now=now, before=None, cost_per_hour=self._cost_per_hour))
@@ -51,7 +51,7 @@ class JobCollector(Collector):
 
 
 def prometheus_name(metric: Metric) -> str:
-    """Return ``csvpipe_sequencer_records_sent_total`` for ``RecordsSent``: counters end like that."""
+    """Return the Prometheus name of a metric, such as ``csvpipe_sequencer_records_sent_total`` for ``RecordsSent``."""
     spelled = _NAMES.get(metric) or re.sub(r"(?=[A-Z])", "_", metric.value).lower().removeprefix("_")
     return f"csvpipe_sequencer_{spelled}{'_total' if metric in _COUNTERS else ''}"
 
@@ -67,23 +67,23 @@ _NAMES = {Metric.PERCENT_READ: "read_ratio", Metric.ROUND_TRIP_MS: "round_trip_s
 _SCALES = {Metric.PERCENT_READ: 0.01, Metric.ROUND_TRIP_MS: 0.001}
 """CloudWatch has percent and milliseconds."""
 _BYTES_SENT = "csvpipe_sequencer_bytes_sent_total"
-"""Here alone: CloudWatch gets the rate itself, Prometheus makes it of this."""
+"""Only here: CloudWatch gets the rate, Prometheus derives it from this counter."""
 MEANINGS = {
     **{prometheus_name(metric): described.meaning for metric, described in METRICS.items()},
-    prometheus_name(Metric.RETRIES): "Trouble that Kafka's client has got over",
-    prometheus_name(Metric.ERRORS): "Attempts of the job that have failed in this process",
-    prometheus_name(Metric.DEAD_LETTERS): "Rows that this process has sent to the dead-letter topic",
-    prometheus_name(Metric.RECORDS_PER_SECOND): "Records acknowledged a second, the mean since the start",
-    prometheus_name(Metric.BYTES_PER_SECOND): "Their bytes as JSON a second, the mean since the start",
-    prometheus_name(Metric.PERCENT_READ): "How much of the source, as stored, was read, from 0 to 1",
-    _BYTES_SENT: "Bytes as JSON of the records acknowledged by this process",
+    prometheus_name(Metric.RETRIES): "Errors that the Kafka client has recovered from",
+    prometheus_name(Metric.ERRORS): "Failed attempts of the job in this process",
+    prometheus_name(Metric.DEAD_LETTERS): "Rows sent to the dead-letter topic by this process",
+    prometheus_name(Metric.RECORDS_PER_SECOND): "Records acknowledged per second, average since the start",
+    prometheus_name(Metric.BYTES_PER_SECOND): "Bytes of these records, as JSON, per second, average since the start",
+    prometheus_name(Metric.PERCENT_READ): "Share of the source, as stored, that was read, from 0 to 1",
+    _BYTES_SENT: "Bytes of the records acknowledged by this process, as JSON",
 }
-"""The meaning of every metric on the page, by its name there."""
+"""Help text of every metric, by its Prometheus name."""
 
 
 @contextmanager
 def serving_metrics(collector: Collector, *, port: int, address: str = "0.0.0.0") -> Iterator[int]:  # noqa: S104  scraped from outside
-    """Serve ``collector`` as long as the context lasts; give the port, which is a free one for 0."""
+    """Serve ``collector`` as long as the context lasts; yield the port, which is a free one if 0 was given."""
     registry = CollectorRegistry()
     registry.register(collector)
     server, thread = start_http_server(port, addr=address, registry=registry)

@@ -21,5 +21,5 @@ def test_commands_of_the_readme_run_and_verify(pipeline: Pipeline, tmp_path: Pat
     assert any('"upload_id"' in text for text in shown.values())
     assert any("PROVEN flights.csv: 336,776 rows" in text for text in shown.values())
     assert any(
-        "PROVEN flights-in-order[0]: every row once, in order, and as it stands" in text for text in shown.values()
+        "VERIFIED flights-in-order[0]: every row once, in order, and identical" in text for text in shown.values()
     )

@@ -28,11 +28,11 @@ def test_proof_reads_the_source_as_the_job_has_noted(rig: SequencerRig) -> None:
 
     proven = rig.verify("--source", rig.source, "--job-id", rig.job_id)
     assert proven.code == 0, str(proven)
-    assert "the source was read with delimiter ',', encoding utf-8: as job job has noted" in proven.out
+    assert "source read with delimiter ',', encoding utf-8: as recorded by job job" in proven.out
 
     anew = rig.verify("--source", rig.source)
     assert anew.code == 1, str(anew)
-    assert "delimiter ';', encoding utf-8: found anew in the source, as no --job-id is given" in anew.out
+    assert "delimiter ';', encoding utf-8: detected in the source, as no --job-id was given" in anew.out
 
     other = rig.run("--delimiter", "semicolon")
     assert other.code == 64, str(other)
@@ -46,4 +46,4 @@ def test_east_asian_source_with_a_sep_line_is_sent_and_proven(rig: SequencerRig)
     proven = rig.verify("--source", rig.source, "--job-id", rig.job_id)
     assert proven.code == 0, str(proven)
     assert "2 records" in proven.out
-    assert "delimiter '|', encoding cp932: as job job has noted" in proven.out
+    assert "delimiter '|', encoding cp932: as recorded by job job" in proven.out

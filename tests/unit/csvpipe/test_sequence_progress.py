@@ -1,4 +1,4 @@
-"""What a running job shows: lines of the log, or bars where somebody looks."""
+"""Progress of running jobs: log lines, or bars on a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from csvpipe import sequence_progress
-from csvpipe.sequence_progress import describe, showing
+from csvpipe.sequence_progress import progress_fields, showing
 from sequencer.model.progress import Progress
 from tests.support.waiting import wait_until
 
@@ -22,7 +22,7 @@ def log_is_kept(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Give what a terminal is written."""
+    """Return what is written to a terminal."""
     screen = io.StringIO()
     monkeypatch.setattr(sequence_progress, "messages", lambda: Console(file=screen, force_terminal=True, width=200))
     return screen
@@ -33,12 +33,25 @@ def sent(**given: float) -> Progress:
     return Progress(**{**counters, **given})  # type: ignore[arg-type]  # counters are whole numbers
 
 
-def test_sentence_has_row_rate_and_how_much_was_read() -> None:
-    assert describe("job", sent()) == "job: row 310, 300 records in 2 s (150/s), 25.0 % of the source read"
+def test_fields_have_row_rate_and_share_of_the_source() -> None:
+    assert progress_fields("job", sent()) == {
+        "job_id": "job",
+        "row": 310,
+        "records": 300,
+        "duration_s": 2,
+        "records_per_s": 150,
+        "source_percent": 25.0,
+    }
 
 
-def test_source_without_a_byte_is_read_and_time_that_was_not_taken_divides_nothing() -> None:
-    assert describe("job", sent(total_bytes=0, sending_s=0.0)).endswith("100.0 % of the source read")
+def test_empty_source_is_read_completely_and_no_time_is_no_division_by_zero() -> None:
+    assert progress_fields("job", sent(total_bytes=0, sending_s=0.0))["source_percent"] == 100.0
+
+
+def logged(record: logging.LogRecord) -> tuple[str, int, int]:
+    """Return job, row and number of records of a log line."""
+    fields = vars(record)
+    return fields["job_id"], fields["row"], fields["records"]
 
 
 def test_last_state_is_logged_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
@@ -46,7 +59,7 @@ def test_last_state_is_logged_at_the_end(caplog: pytest.LogCaptureFixture) -> No
         progress = Progress(total_bytes=1000)
         shown.add("job", progress)
         progress.records_sent, progress.last_line = 7, 8
-    assert [message.split(" in ")[0] for message in caplog.messages] == ["job: row 8, 7 records"]
+    assert [logged(record) for record in caplog.records] == [("job", 8, 7)]
 
 
 def test_each_of_several_jobs_is_logged_while_they_run(caplog: pytest.LogCaptureFixture) -> None:
@@ -55,7 +68,7 @@ def test_each_of_several_jobs_is_logged_while_they_run(caplog: pytest.LogCapture
         shown.add("job.p1", sent())
         for name in ("job.p0", "job.p1"):
             wait_until(
-                lambda name=name: any(text.startswith(f"{name}: row 310") for text in caplog.messages),  # type: ignore[misc]
+                lambda name=name: (name, 310, 300) in map(logged, caplog.records),  # type: ignore[misc]
                 what="it is logged",
                 deadline_s=20,
                 poll_s=0.01,
@@ -68,7 +81,7 @@ def test_job_that_has_sent_nothing_is_not_logged(caplog: pytest.LogCaptureFixtur
     assert caplog.messages == []
 
 
-def test_terminal_gets_a_bar_with_row_and_bytes_and_no_lines_of_the_log(
+def test_terminal_shows_a_bar_with_row_and_bytes_and_no_log_lines(
     terminal: io.StringIO, caplog: pytest.LogCaptureFixture
 ) -> None:
     with showing() as shown:

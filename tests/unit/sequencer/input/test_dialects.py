@@ -248,7 +248,7 @@ class Proof:
 def test_proof_reads_as_the_job_has_noted(tmp_path: Path) -> None:
     found = open_proof_input(Proof(tmp_path).settings(job_id="job"))
     assert found.job.heads[0].columns == ("a", " x;b")
-    assert found.how == "read with delimiter ',', encoding utf-8: as job job has noted"
+    assert found.how == "read with delimiter ',', encoding utf-8: as recorded by job job"
 
 
 def test_proof_reads_as_it_is_told_and_says_what_the_job_has_noted(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_proof_reads_as_it_is_told_and_says_what_the_job_has_noted(tmp_path: Pat
     found = open_proof_input(settings)
     assert found.job.heads[0].columns == ("a, x", "b")
     assert found.how == (
-        "read with delimiter ';', encoding utf-8: delimiter and encoding as given. Job job has noted otherwise: "
+        "read with delimiter ';', encoding utf-8: delimiter and encoding as given. Job job recorded something else: "
         "delimiter ',', encoding utf-8"
     )
 
@@ -264,7 +264,7 @@ def test_proof_reads_as_it_is_told_and_says_what_the_job_has_noted(tmp_path: Pat
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({}, "no --job-id is given"),
+        ({}, "no --job-id was given"),
         ({"job_id": "other"}, "there is no checkpoint of other"),
         ({"job_id": "job", "kafka_topic": "others"}, "the checkpoint of job is of topic rows"),
         ({"job_id": "job", "checkpoint_file": "/nowhere"}, "there is no checkpoint file /nowhere"),
@@ -273,7 +273,7 @@ def test_proof_reads_as_it_is_told_and_says_what_the_job_has_noted(tmp_path: Pat
 def test_proof_without_a_note_says_that_it_has_found_out(tmp_path: Path, given: dict[str, str], why: str) -> None:
     found = open_proof_input(Proof(tmp_path).settings(**given))
     assert found.job.heads[0].columns == ("a, x", "b")
-    assert f"found anew in the source, as {why}: give --job-id" in found.how
+    assert f"detected in the source, as {why}: use --job-id" in found.how
 
 
 def test_note_of_another_source_is_not_taken(tmp_path: Path) -> None:
