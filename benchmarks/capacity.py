@@ -58,7 +58,7 @@ ORDERED = Constant(
     value=448_000,
     unit="records/s",
     section="In order",
-    quote="575 000 (448 000)",
+    quote="575,000 (448,000)",
 )
 ROW = Constant(name="a row there", value=97, unit="bytes", section="In order", quote="rows of 97 bytes")
 ROW_JSON = Constant(name="the same as JSON", value=232, unit="bytes", section="In order", quote="232 as JSON")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 README = ROOT / "README.md"
+TUTORIAL = ROOT / "docs" / "tutorial" / "one-file.md"
 README_UPLOADER = "http://127.0.0.1:8000"
 README_KAFKA = "127.0.0.1:9092"
 """The addresses of uploader and Kafka as they stand in the README; a test puts its own in their place."""
@@ -69,9 +70,20 @@ def run_block(
 
 
 def run_stack_blocks(
-    *, uploader_url: str, kafka: str, s3_endpoint: str, access_key: str, secret_key: str, checkpoints: Path
+    document: Path = README,
+    *,
+    uploader_url: str,
+    kafka: str,
+    s3_endpoint: str,
+    access_key: str,
+    secret_key: str,
+    checkpoints: Path,
+    one_shell: bool = False,
 ) -> dict[str, str]:
-    """Run every block of the README that needs the stack, on the one at these addresses; return output by place."""
+    """Run every block of ``document`` that needs the stack, on the one at these addresses; return output by place.
+
+    With ``one_shell`` a block sees the variables of the blocks before it.
+    """
     from csvpipe.flights import write_flights
 
     write_flights(ROOT / ".stack" / "demo")
@@ -83,6 +95,8 @@ def run_stack_blocks(
         "CHECKPOINT_FILE": str(checkpoints),
         "NO_PROXY": "127.0.0.1",
     }
-    blocks = list(shell_blocks(kind="stack"))
+    blocks = list(shell_blocks(document, kind="stack"))
     assert blocks
+    if one_shell:
+        blocks = [Block(document.name, "stack", "\n".join(block.text for block in blocks))]
     return {b.place: run_block(b, environment=environment, uploader_url=uploader_url, kafka=kafka) for b in blocks}
