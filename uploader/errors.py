@@ -1,4 +1,4 @@
-"""The errors of the uploader: what a client may get to see, each with its stable code and HTTP status."""
+"""The uploader's errors, each with its stable code and HTTP status."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class FileTooLargeError(CsvPipeError):
 
 
 class InvalidCsvError(CsvPipeError):
-    """The content is not a valid CSV; ``row`` and ``byte`` say where, ``expected`` and ``found`` what."""
+    """The content is not valid CSV; ``row`` and ``byte`` locate the fault, ``expected`` and ``found`` describe it."""
 
     code = "invalid_csv"
     status = 400
@@ -23,7 +23,7 @@ class InvalidCsvError(CsvPipeError):
 
 
 class HeaderRepeatedError(CsvPipeError):
-    """The headers of all chunks together are out of proportion to the file; ``max_chunks`` would be accepted."""
+    """The headers of all chunks are out of proportion to the file; up to ``max_chunks`` chunks are accepted."""
 
     code = "header_repeated"
     status = 400
@@ -31,7 +31,7 @@ class HeaderRepeatedError(CsvPipeError):
 
 
 class MalformedMultipartError(CsvPipeError):
-    """The body is not multipart/form-data as RFC 7578 has it, or it was cut off."""
+    """The body is not multipart/form-data (RFC 7578), or is truncated."""
 
     code = "malformed_multipart"
     status = 400
@@ -39,7 +39,7 @@ class MalformedMultipartError(CsvPipeError):
 
 
 class UnsupportedMediaTypeError(CsvPipeError):
-    """The body, or a part of it, is of a type or encoding that is not taken."""
+    """The body, or a part of it, has an unsupported type or encoding."""
 
     code = "unsupported_media_type"
     status = 415
@@ -47,7 +47,7 @@ class UnsupportedMediaTypeError(CsvPipeError):
 
 
 class InvalidFieldError(CsvPipeError):
-    """A form field or query parameter is missing or breaks its rule; ``field`` names it."""
+    """A form field or query parameter is missing or invalid; ``field`` names it."""
 
     code = "invalid_field"
     status = 422
@@ -55,7 +55,7 @@ class InvalidFieldError(CsvPipeError):
 
 
 class TooManyChunksError(CsvPipeError):
-    """The chunk size asked for gives more than ``MAX_CHUNKS`` chunks."""
+    """The requested chunk size results in more than ``MAX_CHUNKS`` chunks."""
 
     code = "too_many_chunks"
     status = 422
@@ -63,7 +63,7 @@ class TooManyChunksError(CsvPipeError):
 
 
 class UploadStalledError(CsvPipeError):
-    """The client has sent nothing, or too little, for too long; ``idle_s`` says how long that is."""
+    """The client sent less than the minimum rate over ``idle_s`` seconds."""
 
     code = "upload_stalled"
     status = 408
@@ -71,20 +71,22 @@ class UploadStalledError(CsvPipeError):
 
 
 class UploadAbortedError(CsvPipeError):
-    """The client broke off; nobody reads this answer, but the log does."""
+    """The client disconnected during the upload; the error appears in the log only."""
 
     code = "upload_aborted"
     status = 499
     title = "Upload aborted by the client"
 
     def __init__(
-        self, detail: str = "the client broke off before the file was complete; nothing of it was kept", **extra: object
+        self,
+        detail: str = "the client disconnected before the file was complete; nothing of it was kept",
+        **extra: object,
     ) -> None:
         super().__init__(detail, **extra)
 
 
 class TooManyUploadsError(CsvPipeError):
-    """As many uploads as this process takes are running; ``retry_after_s`` says when to come again."""
+    """The process is receiving its maximum number of uploads; retry after ``retry_after_s`` seconds."""
 
     code = "too_many_uploads"
     status = 503
@@ -92,15 +94,15 @@ class TooManyUploadsError(CsvPipeError):
 
 
 class TimestampCollisionError(CsvPipeError):
-    """Another upload of the dataset began in the same microsecond: the chunks of both would have the same names."""
+    """Another upload of the dataset started in the same microsecond, so their chunks would have the same names."""
 
     code = "timestamp_collision"
     status = 503
-    title = "Another upload at the same moment"
+    title = "Timestamp collision"
 
 
 class DiskFullError(CsvPipeError):
-    """The volume of ``TEMP_DIR`` has not enough room for the upload."""
+    """The volume of ``TEMP_DIR`` does not have enough space for the upload."""
 
     code = "disk_full"
     status = 507
@@ -108,7 +110,7 @@ class DiskFullError(CsvPipeError):
 
 
 class DiskFailedError(CsvPipeError):
-    """The volume of ``TEMP_DIR`` is read-only, or reading and writing it fail."""
+    """The volume of ``TEMP_DIR`` is read-only, or reading or writing it fails."""
 
     code = "disk_failed"
     status = 507
@@ -116,7 +118,7 @@ class DiskFailedError(CsvPipeError):
 
 
 class TooManyOpenFilesError(CsvPipeError):
-    """The process, or the machine, has no file handle left; ``retry_after_s`` says when to come again."""
+    """The process or the machine has no file handles left; retry after ``retry_after_s`` seconds."""
 
     code = "too_many_open_files"
     status = 503
@@ -124,7 +126,7 @@ class TooManyOpenFilesError(CsvPipeError):
 
 
 class BodyTooLargeError(CsvPipeError):
-    """The body of a request other than an upload is larger than ``max_body_bytes``."""
+    """The body of a request other than an upload exceeds ``max_body_bytes``."""
 
     code = "body_too_large"
     status = 413
@@ -132,15 +134,15 @@ class BodyTooLargeError(CsvPipeError):
 
 
 class BodyTimeoutError(CsvPipeError):
-    """The body of a request other than an upload did not come in time."""
+    """The body of a request other than an upload was not received in time."""
 
     code = "body_timeout"
     status = 408
-    title = "Body not complete in time"
+    title = "Body timeout"
 
 
 class UploadNotFoundError(CsvPipeError):
-    """No upload has this id."""
+    """There is no upload with this id."""
 
     code = "upload_not_found"
     status = 404
@@ -148,7 +150,7 @@ class UploadNotFoundError(CsvPipeError):
 
 
 class ChunkNotFoundError(CsvPipeError):
-    """The upload has no chunk of this number."""
+    """The upload has no chunk with this number."""
 
     code = "chunk_not_found"
     status = 404
@@ -156,7 +158,7 @@ class ChunkNotFoundError(CsvPipeError):
 
 
 class UploadGoneError(CsvPipeError):
-    """The upload was deleted; its row is kept to say so."""
+    """The upload was deleted."""
 
     code = "upload_gone"
     status = 410
@@ -164,15 +166,15 @@ class UploadGoneError(CsvPipeError):
 
 
 class ChunkGoneError(CsvPipeError):
-    """The chunk's file is no longer here: it has landed and was cleaned up, or it was lost."""
+    """The chunk's file no longer exists: it was cleaned up after landing, or lost."""
 
     code = "chunk_gone"
     status = 410
-    title = "Chunk no longer here"
+    title = "Chunk gone"
 
 
 class ChunkOnOtherReplicaError(CsvPipeError):
-    """The chunk's file is on another ``replica``, and there is no address to send the client to."""
+    """The chunk's file is on another ``replica``, and its address is unknown."""
 
     code = "chunk_on_other_replica"
     status = 421
@@ -180,31 +182,31 @@ class ChunkOnOtherReplicaError(CsvPipeError):
 
 
 class ChunkRedirectedError(CsvPipeError):
-    """The chunk's file is on another ``replica``, which has it at ``location``: no fault, but a way."""
+    """The chunk's file is on another ``replica``, at ``location``: a redirect, not a failure."""
 
     code = "chunk_redirected"
     status = 307
-    title = "Chunk on another replica"
+    title = "Chunk redirected to another replica"
 
 
 class ReplicaUnavailableError(CsvPipeError):
-    """The chunk's file is on another ``replica``, which has not been heard of for a while."""
+    """The chunk's file is on another ``replica``, which has not checked in recently."""
 
     code = "replica_unavailable"
     status = 503
-    title = "Replica of the chunk is away"
+    title = "Replica unavailable"
 
 
 class IdempotencyConflictError(CsvPipeError):
-    """The Idempotency-Key was used for other content or other options."""
+    """The Idempotency-Key was used for different content or options."""
 
     code = "idempotency_conflict"
     status = 409
-    title = "Idempotency-Key used for another upload"
+    title = "Idempotency-Key conflict"
 
 
 class EvidenceMismatchError(CsvPipeError):
-    """What is said to have landed is not the chunk that was announced."""
+    """The object reported as landed is not the announced chunk."""
 
     code = "evidence_mismatch"
     status = 409
@@ -212,15 +214,15 @@ class EvidenceMismatchError(CsvPipeError):
 
 
 class UploadInProgressError(CsvPipeError):
-    """Chunks of the upload are announced and have neither landed nor failed."""
+    """Chunks of the upload were announced and have neither landed nor failed."""
 
     code = "upload_in_progress"
     status = 409
-    title = "Upload on its way"
+    title = "Upload in progress"
 
 
 class ProcessExhaustedError(CsvPipeError):
-    """The process can start no thread: it has reached a limit of threads or memory, and must be restarted."""
+    """The process cannot start a thread: it has reached its thread or memory limit and must be restarted."""
 
     code = "process_exhausted"
     status = 503
@@ -228,7 +230,7 @@ class ProcessExhaustedError(CsvPipeError):
 
 
 class RangeNotSatisfiableError(CsvPipeError):
-    """The Range asked for lies outside the chunk; ``size_bytes`` is the chunk's size."""
+    """The requested range is outside the chunk, whose size is ``size_bytes``."""
 
     code = "range_not_satisfiable"
     status = 416
@@ -236,24 +238,24 @@ class RangeNotSatisfiableError(CsvPipeError):
 
 
 class ManifestUnavailableError(CsvPipeError):
-    """The database of manifests does not answer."""
+    """The manifest database does not answer."""
 
     code = "manifest_unavailable"
     status = 503
     exit_code = ExitCode.UNAVAILABLE
-    title = "Manifest not available"
+    title = "Manifest database unavailable"
 
 
 class DatabaseFullError(ManifestUnavailableError):
-    """The disk of the database of manifests is full; the transaction was rolled back."""
+    """The disk of the manifest database is full; the transaction was rolled back."""
 
     code = "database_full"
     status = 507
-    title = "Disk of the database full"
+    title = "Database disk full"
 
 
 class ManifestLostError(ManifestUnavailableError):
-    """The database of manifests is gone, damaged, or another than it was; the text says which, and what to do."""
+    """The manifest database is missing, damaged or replaced; the text tells which, and what to do."""
 
     code = "manifest_lost"
     title = "Manifest database lost"
@@ -265,11 +267,11 @@ class PublishError(CsvPipeError):
     code = "kafka_unavailable"
     status = 503
     exit_code = ExitCode.UNAVAILABLE
-    title = "Kafka not available"
+    title = "Kafka unavailable"
 
 
 class MalformedRequestError(CsvPipeError):
-    """What came is not HTTP/1.1."""
+    """The request is not valid HTTP/1.1."""
 
     code = "malformed_request"
     status = 400
@@ -277,7 +279,7 @@ class MalformedRequestError(CsvPipeError):
 
 
 class RequestTimeoutError(CsvPipeError):
-    """The head of a request does not come to its end."""
+    """The head of the request was not received in time."""
 
     code = "request_timeout"
     status = 408
@@ -285,7 +287,7 @@ class RequestTimeoutError(CsvPipeError):
 
 
 class UriTooLongError(CsvPipeError):
-    """The address of a request is too long."""
+    """The request URI is too long."""
 
     code = "uri_too_long"
     status = 414
@@ -293,7 +295,7 @@ class UriTooLongError(CsvPipeError):
 
 
 class RequestHeadTooLargeError(CsvPipeError):
-    """Request line and headers, or trailers, are too long."""
+    """The request line and headers, or the trailers, are too large."""
 
     code = "request_head_too_large"
     status = 431
@@ -301,7 +303,7 @@ class RequestHeadTooLargeError(CsvPipeError):
 
 
 class TunnelRefusedError(CsvPipeError):
-    """CONNECT was asked for."""
+    """The CONNECT method is not supported."""
 
     code = "not_implemented"
     status = 501
@@ -309,7 +311,7 @@ class TunnelRefusedError(CsvPipeError):
 
 
 class HttpVersionError(CsvPipeError):
-    """The request line names another version of HTTP, or none."""
+    """The request line names an unsupported version of HTTP, or none."""
 
     code = "http_version_not_supported"
     status = 505
@@ -317,7 +319,7 @@ class HttpVersionError(CsvPipeError):
 
 
 class TooManyConnectionsError(CsvPipeError):
-    """Every connection is busy."""
+    """All connections are busy."""
 
     code = "too_many_connections"
     status = 503

@@ -1,7 +1,7 @@
-"""``python -m uploader.healthcheck``: ends with 0 where the uploader of this container answers, and with 1 otherwise.
+"""``python -m uploader.healthcheck``: exit with 0 if the uploader in this container responds, and with 1 otherwise.
 
-For the health check of the image, which needs neither a shell nor curl. It reads the settings that the uploader reads,
-so the port is the same.
+It is the health check of the image, and needs neither a shell nor curl. It reads the same settings as the uploader, so
+it uses the same port.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from contracts.errors import SettingsError
 from uploader.settings import Settings, load_settings
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  recognised, not bound
-_ANSWER_S = 3.0
+_TIMEOUT_S = 3.0
 
 
-def health_fault(settings: Settings) -> str | None:
-    """Return what is wrong with the uploader that has these settings; None: it lives."""
+def find_health_fault(settings: Settings) -> str | None:
+    """Return what is wrong with the uploader that has these settings, or None if it is alive."""
     host = _LOOPBACK.get(settings.api_host, settings.api_host)
-    connection = HTTPConnection(host, settings.api_port, timeout=_ANSWER_S)
+    connection = HTTPConnection(host, settings.api_port, timeout=_TIMEOUT_S)
     try:
         connection.request("GET", "/health")
         status = connection.getresponse().status
     except (OSError, HTTPException) as error:
-        return f"{host}:{settings.api_port} does not answer: {error!r}"
+        return f"{host}:{settings.api_port} does not respond: {error!r}"
     finally:
         connection.close()
-    return None if status == 200 else f"{host}:{settings.api_port} answers {status}"
+    return None if status == 200 else f"{host}:{settings.api_port} responds with {status}"
 
 
 def main() -> None:
-    """Exit with 0 or 1; the reason goes to stderr, where the engine keeps it."""
+    """Exit with 0 or 1, with the reason on stderr, which the container engine keeps."""
     try:
-        fault = health_fault(load_settings(env_file=Path(".env")))
+        fault = find_health_fault(load_settings(env_file=Path(".env")))
     except SettingsError as error:
         fault = error.detail
     sys.exit(fault)

@@ -1,4 +1,4 @@
-"""The uploader's settings: read once from the environment, checked, and then never changed."""
+"""The uploader's settings, read once from the environment and checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from uploader.domain.cutting import ChunkType
 
 DATABASE_FILENAME = "manifest.sqlite3"
 UPLOAD_WINDOW_S = 60.0
-"""The time over which the rate of an upload is looked at."""
+"""The window over which the rate of an upload is measured."""
 HTTP_ADDRESS = r"^https?://[^/\s?#]+[^\s?#]*$"
 REPLICA_NAME = r"^[A-Za-z0-9_.-]{1,128}$"
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104  recognised, not bound
@@ -25,115 +25,115 @@ _BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
 
 
 class Settings(BaseSettings):
-    """Every setting of the uploader. The environment variable is the field's name in capitals."""
+    """Every setting of the uploader. The environment variable is the field's name in upper case."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True)
 
     kafka_broker: str = Field(
-        "openhouse-kafka:9092", description="Kafka brokers to start from, host:port, separated by commas."
+        "openhouse-kafka:9092", description="Kafka bootstrap servers as host:port, separated by commas."
     )
     kafka_topic_ingest: str = Field(
-        TOPIC_INGEST, pattern=r"^[A-Za-z0-9._-]{1,249}$", description="Topic on which chunks are announced."
+        TOPIC_INGEST, pattern=r"^[A-Za-z0-9._-]{1,249}$", description="Kafka topic for chunk messages."
     )
     kafka_partitions: int = Field(
-        3, ge=1, le=10_000, description="Partitions that the topic is created with where it is missing."
+        3, ge=1, le=10_000, description="Number of partitions if the topic has to be created."
     )
 
-    chunk_type: ChunkType = Field(ChunkType.SIZE, description="How files are cut where an upload does not say.")
-    chunk_size_mb: int = Field(
-        50, ge=1, le=10_240, description="Megabytes a chunk, for uploads by size that do not say."
-    )
+    chunk_type: ChunkType = Field(ChunkType.SIZE, description="Default unit of chunks: size, rows or count.")
+    chunk_size_mb: int = Field(50, ge=1, le=10_240, description="Default chunk size in MiB for size-based chunking.")
     chunk_rows: int = Field(
-        100_000, ge=1, le=1_000_000_000, description="Rows a chunk, for uploads by rows that do not say."
+        100_000, ge=1, le=1_000_000_000, description="Default number of rows per chunk for row-based chunking."
     )
-    max_chunks: int = Field(1_000, ge=1, le=100_000, description="Most chunks that one upload may have.")
-    max_file_size_mb: int = Field(10_240, ge=1, description="Largest file that is taken, in megabytes.")
+    max_chunks: int = Field(1_000, ge=1, le=100_000, description="Maximum number of chunks per upload.")
+    max_file_size_mb: int = Field(10_240, ge=1, description="Maximum file size in MiB.")
     max_concurrent_uploads: int = Field(
-        8, ge=1, le=1_000, description="Uploads that one worker process receives at a time; more get 503."
+        8, ge=1, le=1_000, description="Maximum concurrent uploads per worker; further ones get 503."
     )
 
     min_upload_rate_kb_s: int = Field(
         16,
         ge=0,
         le=1_000_000,
-        description="Slowest rate in KB a second, over each minute, at which a client may send an upload: below it the "
-        "upload gets 408; 0: one byte a minute is enough. Time in which the uploader itself is slow does not count.",
+        description="Minimum upload rate in KiB/s, measured over each minute; slower uploads get 408. With 0, one byte "
+        "per minute is enough. Time in which the uploader itself is slow does not count.",
     )
     request_timeout_s: float = Field(
         15.0,
         gt=0,
         le=3_600,
         allow_inf_nan=False,
-        description="Seconds in which the head of a request has to come, and the body of any request but an upload.",
+        description="Time in seconds to receive the head of a request, and the body of requests other than uploads.",
     )
     keep_alive_s: int = Field(
         75,
         ge=1,
         le=3_600,
-        description="Seconds that an idle connection stays open; must be longer than the proxy in front keeps it.",
+        description="Idle timeout of a connection in seconds; must be longer than that of a proxy in front.",
     )
     send_timeout_s: float = Field(
         60.0,
         gt=0,
         le=3_600,
         allow_inf_nan=False,
-        description="Seconds after which a client that reads nothing of its answer is cut off.",
+        description="Seconds after which a client that does not read its response is disconnected.",
     )
     max_connections: int = Field(
         1_000,
         ge=8,
         le=100_000,
-        description="Connections that one worker process keeps, or fewer if its limit of open files is lower; a new "
-        "one closes the one that has been idle longest, or gets 503 if all are busy.",
+        description="Maximum connections per worker process, less if its limit of open files is too low; a further one "
+        "closes the connection that has been idle longest, or gets 503 if all are busy.",
     )
 
     temp_dir: Path = Field(
         Path("/tmp/csv-chunks"),  # noqa: S108  the published default; the directory is made for us alone
-        description="Directory of the chunk files; needs room for what has not landed yet.",
+        description="Directory for chunk files; needs space for all chunks that have not landed.",
     )
     cleanup_after_hours: float = Field(
         24.0,
         ge=0,
         le=87_600,
         allow_inf_nan=False,
-        description="Hours after which the file of a landed chunk is removed.",
+        description="Hours after landing when a chunk's file is removed.",
     )
     low_disk_mb: int = Field(
-        5_120, ge=0, description="Free megabytes below which landed chunks are removed at once, the oldest first."
+        5_120,
+        ge=0,
+        description="Free disk space in MiB below which landed chunks are removed early, oldest first.",
     )
     min_free_disk_mb: int = Field(
-        1_024, ge=0, description="Megabytes that stay free: an upload that would need them gets 507."
+        1_024, ge=0, description="Minimum free disk space in MiB; uploads that would go below it get 507."
     )
     ballast_mb: int = Field(
         16,
         ge=0,
         le=1_024,
-        description="Megabytes of a file beside an SQLite database that is given up when the disk is full to the last "
-        "byte, so that it can be cleaned; 0 for none.",
+        description="Size in MiB of the ballast file beside an SQLite database, which is removed if the disk is full "
+        "so that it can be cleaned; 0 for none.",
     )
     database_url: SecretStr | None = Field(
         None,
-        description="Database of the manifests: sqlite:///path or postgresql://user:password@host/name; "
+        description="URL of the manifest database: sqlite:///path or postgresql://user:password@host/name; "
         f"empty for {DATABASE_FILENAME} in TEMP_DIR.",
     )
 
-    api_host: str = Field("127.0.0.1", min_length=1, description="Address that the uploader listens on.")
-    api_port: int = Field(8000, ge=1, le=65_535, description="Port that the uploader listens on.")
+    api_host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    api_port: int = Field(8000, ge=1, le=65_535, description="Port to listen on.")
     api_base_url: str | None = Field(
         None,
         pattern=HTTP_ADDRESS,
-        description="Address under which NiFi and clients reach this uploader, and with several replicas no other; "
-        "empty for http://API_HOST:API_PORT (the machine's name where API_HOST is a wildcard).",
+        description="Base URL at which NiFi and clients reach this replica, and no other; empty for "
+        "http://API_HOST:API_PORT, with the host name if API_HOST is a wildcard address.",
     )
     replica_name: str = Field(
         default_factory=socket.gethostname,
         pattern=REPLICA_NAME,
-        description="Name of this replica, its own and the same after a restart; empty for the host's name.",
+        description="Unique name of this replica, stable across restarts; empty for the host name.",
     )
     s3_bucket: str = Field(
         BUCKET_RAW,
         pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
-        description="Bucket that the chunks land in, as it stands in messages and manifests.",
+        description="Bucket that chunks are delivered to, as given in messages and manifests.",
     )
 
     reannounce_after_minutes: float = Field(
@@ -141,21 +141,23 @@ class Settings(BaseSettings):
         gt=0,
         le=5_256_000,
         allow_inf_nan=False,
-        description="Minutes after which a chunk that was announced and has not landed is announced again.",
+        description="Minutes after which a chunk that has not landed is announced again.",
     )
     reannounce_limit: int = Field(
-        3, ge=0, le=1_000, description="How often a chunk is announced again by itself before it stays failed."
+        3, ge=0, le=1_000, description="Maximum automatic repeats of an announcement before a chunk stays failed."
     )
 
     otel_exporter_otlp_endpoint: str | None = Field(
         None,
         pattern=HTTP_ADDRESS,
-        description="Where spans go, by OTLP over HTTP, such as http://collector:4318; empty: no tracing. "
-        "The DAGs read it too.",
+        description="OTLP/HTTP endpoint for traces, such as http://collector:4318; empty to disable tracing. The DAGs "
+        "use it too.",
     )
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
-    log_format: Literal["text", "json"] = Field("text", description="One line of text, or of JSON, for each record.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Minimum level of log records.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Log format: one line of text or of JSON per record."
+    )
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -167,7 +169,7 @@ class Settings(BaseSettings):
     def _brokers(cls, value: str) -> str:
         for broker in value.split(","):
             if not _BROKER.fullmatch(broker.strip()):
-                raise ValueError(f"{broker.strip()!r} is not of the form host:port")
+                raise ValueError(f"must be host:port, got {broker.strip()!r}")
         return value
 
     @field_validator("temp_dir")
@@ -181,7 +183,7 @@ class Settings(BaseSettings):
     @classmethod
     def _database(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _DATABASE_URL.match(value.get_secret_value()):
-            raise ValueError("must start with sqlite:/// and the path of a file, or with postgresql://")
+            raise ValueError("must be sqlite:/// with the path of a file, or start with postgresql://")
         return value
 
     @model_validator(mode="after")
@@ -189,7 +191,7 @@ class Settings(BaseSettings):
         if self.low_disk_mb < self.min_free_disk_mb:
             raise ValueError(
                 f"LOW_DISK_MB ({self.low_disk_mb}) must not be below MIN_FREE_DISK_MB ({self.min_free_disk_mb}): "
-                "cleaning would start only when uploads are refused already"
+                "cleaning would start only after uploads are refused"
             )
         if self.chunk_size_mb > self.max_file_size_mb:
             raise ValueError(
@@ -199,7 +201,7 @@ class Settings(BaseSettings):
 
     @property
     def base_url(self) -> str:
-        """Address of this uploader for others, without a slash at the end."""
+        """Base URL of this replica for clients, without a trailing slash."""
         if self.api_base_url is not None:
             return self.api_base_url.rstrip("/")
         host = socket.gethostname() if self.api_host in _WILDCARD_HOSTS else self.api_host
@@ -207,14 +209,14 @@ class Settings(BaseSettings):
 
     @property
     def store_url(self) -> str:
-        """Address of the database of manifests; may hold a password."""
+        """URL of the manifest database; may contain a password."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.temp_dir / DATABASE_FILENAME}"
 
     @property
     def ballast_path(self) -> Path | None:
-        """Where the ballast lies: beside the database; None where that is no SQLite file."""
+        """Path of the ballast file, beside the database; None if the database is not an SQLite file."""
         path = self.store_url.split("?")[0].removeprefix("sqlite:///")
         return None if path == self.store_url.split("?")[0] else Path(f"{path}.ballast")
 
@@ -225,7 +227,7 @@ class Settings(BaseSettings):
 
     @property
     def kafka_brokers(self) -> list[str]:
-        """The brokers to start from, one by one."""
+        """The bootstrap servers as a list."""
         return [broker.strip() for broker in self.kafka_broker.split(",")]
 
     @property
@@ -235,7 +237,7 @@ class Settings(BaseSettings):
 
     @property
     def min_upload_window_bytes(self) -> int:
-        """What a client must send of an upload within ``UPLOAD_WINDOW_S``."""
+        """Bytes of an upload that a client must send in each ``UPLOAD_WINDOW_S``."""
         return max(1, int(self.min_upload_rate_kb_s * 1024 * UPLOAD_WINDOW_S))
 
     @property
@@ -250,10 +252,10 @@ class Settings(BaseSettings):
 
 
 def load_settings(*, env_file: Path | None = None, **given: Any) -> Settings:  # noqa: ANN401  any field of Settings
-    """Read the settings from the environment, then ``env_file``; what is ``given`` by name goes before both.
+    """Read the settings from the environment, then from ``env_file``; arguments in ``given`` take precedence.
 
     Raises:
-        SettingsError: a value breaks its rule. All faults are named at once, values are not (they may be secrets).
+        SettingsError: a value violates its rule. The text names all faults, but no values, which may be secrets.
     """
     with reading_settings():
         return Settings(_env_file=env_file, **given)

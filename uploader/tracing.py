@@ -1,4 +1,4 @@
-"""Whether the uploader traces."""
+"""Optional tracing of the uploader."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ SERVICE = "csvpipe-uploader"
 
 
 def check_tracing(settings: Settings) -> None:
-    """Check, before anything starts, that there is what the settings ask for.
+    """Check before the start that tracing is available if the settings enable it.
 
     Raises:
-        SettingsError: tracing is asked for, and its packages are not installed.
+        SettingsError: tracing is enabled, but its packages are not installed.
     """
     if settings.otel_exporter_otlp_endpoint is None:
         return
@@ -27,10 +27,10 @@ def check_tracing(settings: Settings) -> None:
 
 
 def open_spans(settings: Settings) -> Spans:
-    """Return what makes spans, as the settings say; it has a thread, so each process opens its own.
+    """Return the source of spans for ``settings``. It has a thread, so each process opens its own.
 
     Raises:
-        TracingUnavailableError: tracing is asked for, and its packages are not installed.
+        TracingUnavailableError: tracing is enabled, but its packages are not installed.
     """
     if settings.otel_exporter_otlp_endpoint is None:
         return NoSpans()

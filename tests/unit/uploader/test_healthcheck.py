@@ -12,7 +12,7 @@ import pytest
 
 from stack.ports import free_ports
 from tests.support.uploader.server import RunningUploader, running_uploader
-from uploader.healthcheck import health_fault
+from uploader.healthcheck import find_health_fault
 from uploader.settings import Settings
 
 
@@ -24,12 +24,12 @@ def uploader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUpload
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_uploader_that_answers_is_well(uploader: RunningUploader, host: str) -> None:
-    assert health_fault(Settings(api_host=host, api_port=uploader.port)) is None
+    assert find_health_fault(Settings(api_host=host, api_port=uploader.port)) is None
 
 
 def test_fault_names_the_port_that_does_not_answer() -> None:
     (port,) = free_ports(1)
-    assert f"127.0.0.1:{port} does not answer" in str(health_fault(Settings(api_port=port)))
+    assert f"127.0.0.1:{port} does not respond" in str(find_health_fault(Settings(api_port=port)))
 
 
 def check(tmp_path: Path, **given: str) -> subprocess.CompletedProcess[str]:

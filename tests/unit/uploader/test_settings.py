@@ -70,7 +70,7 @@ def test_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "sqlite:///:memory:", "the path of a file"),
         ("API_PORT", "70000", "less than or equal to 65535"),
         ("API_BASE_URL", "uploader:8000", "pattern"),
-        ("DATABASE_URL", "mysql://x", "must start with sqlite:/// and the path of a file, or with postgresql://"),
+        ("DATABASE_URL", "mysql://x", "must be sqlite:/// with the path of a file, or start with postgresql://"),
         ("S3_BUCKET", "Raw", "pattern"),
         ("REANNOUNCE_AFTER_MINUTES", "0", "greater than 0"),
         ("LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
