@@ -50,12 +50,28 @@ class TemporaryFailureError(CsvPipeError):
     title = "Temporary failure"
 
 
+class SourceNotFoundError(CsvPipeError):
+    """The file, object, prefix or bucket does not exist, or cannot be read as it is stored."""
+
+    code = "source_not_found"
+    exit_code = ExitCode.SOURCE_MISSING
+    title = "Source not found"
+
+
 class SourceChangedError(CsvPipeError):
     """The source is no longer the one that was read first."""
 
     code = "source_changed"
     exit_code = ExitCode.SOURCE_MISSING
     title = "Source changed"
+
+
+class NotAllowedError(CsvPipeError):
+    """Kafka or an AWS service denies access, or there are no credentials."""
+
+    code = "not_allowed"
+    exit_code = ExitCode.PERMISSION_DENIED
+    title = "Permission denied"
 
 
 class StoreResponseError(CsvPipeError):

@@ -13,7 +13,7 @@ from csvpipe.errors import CommandError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 OWN_PACKAGES = frozenset(
-    {"contracts", "csvpipe", "csvscan", "dags", "nifi", "sequencer", "stack", "telemetry", "uploader"}
+    {"aws", "contracts", "csvpipe", "csvscan", "dags", "nifi", "sequencer", "stack", "telemetry", "uploader"}
 )
 
 

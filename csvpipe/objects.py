@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from aws.client import ClientOptions, open_client
+from aws.payer import Payer, payer_argument
 from contracts.errors import (
     CsvPipeError,
     SettingsError,
     SourceChangedError,
+    SourceNotFoundError,
     StoreResponseError,
     TemporaryFailureError,
 )
@@ -19,8 +22,7 @@ from csvpipe.settings import ClientSettings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from sequencer.settings import Payer
-    from sequencer.source.s3_reader import ObjectVersion
+    from aws.object_version import ObjectVersion
 
 BROKEN_READS_ALLOWED = 5
 """How often in a row one object's stream may break off before it is given up; each time it is resumed at the byte."""
@@ -29,8 +31,11 @@ BROKEN_READS_ALLOWED = 5
 class S3Objects:
     """The objects of one bucket."""
 
-    def __init__(self, client: S3Client, *, bucket: str, address: str, payer: Payer = "") -> None:
-        """Read ``bucket`` through ``client``; ``address`` is for error messages."""
+    def __init__(
+        self, client: S3Client, *, bucket: str, address: str, payer: Payer = "", first_wait_s: float = 0.2
+    ) -> None:
+        """Read ``bucket`` through ``client``; ``address`` is for error messages, ``first_wait_s`` before a retry."""
+        self._first_wait_s = first_wait_s
         self._client = client
         self._bucket = bucket
         self._address = address
@@ -55,12 +60,12 @@ class S3Objects:
     def _head(self, key: str) -> tuple[ObjectVersion, dict[str, str]] | None:
         from botocore.exceptions import ClientError
 
-        from sequencer.aws.errors import status_of
-        from sequencer.aws.s3_errors import REQUEST_ERRORS
-        from sequencer.source.s3_reader import head_of
+        from aws.errors import status_of
+        from aws.s3_errors import REQUEST_ERRORS
+        from aws.s3_reader import head_object
 
         try:
-            return head_of(self._client, bucket=self._bucket, key=key, payer=self._payer)
+            return head_object(self._client, bucket=self._bucket, key=key, payer=self._payer)
         except (*REQUEST_ERRORS, CsvPipeError) as error:
             if isinstance(error, ClientError) and status_of(error) == 404:
                 return None
@@ -68,7 +73,7 @@ class S3Objects:
 
     def _check_bucket(self) -> None:
         """Tell a missing object from a missing bucket, which HEAD of an object answers alike; asked once."""
-        from sequencer.aws.s3_errors import REQUEST_ERRORS
+        from aws.s3_errors import REQUEST_ERRORS
 
         if self._bucket_is_known:
             return
@@ -87,7 +92,7 @@ class S3Objects:
         """
         from botocore.exceptions import ClientError
 
-        from sequencer.aws.s3_errors import REQUEST_ERRORS
+        from aws.s3_errors import REQUEST_ERRORS
 
         try:
             if self._has_bucket():
@@ -107,7 +112,7 @@ class S3Objects:
     def _has_bucket(self) -> bool:
         from botocore.exceptions import ClientError
 
-        from sequencer.aws.errors import status_of
+        from aws.errors import status_of
 
         try:
             self._client.head_bucket(Bucket=self._bucket)
@@ -126,8 +131,7 @@ class S3Objects:
             SettingsError: the object store refuses the credentials, or there is no such bucket.
             StoreResponseError: what it answers is not what was asked for.
         """
-        from sequencer.errors import SourceNotFoundError
-        from sequencer.source.s3_reader import S3Reader
+        from aws.s3_reader import S3Reader
 
         found = self._head(key)
         if found is None:
@@ -139,6 +143,7 @@ class S3Objects:
             version=found[0],
             retries=BROKEN_READS_ALLOWED,
             payer=self._payer,
+            first_wait_s=self._first_wait_s,
         )
         try:
             yield from reader.read(0, reader.version.size_bytes)
@@ -158,8 +163,7 @@ class S3Objects:
         yield from (entry for page in self._pages("", "/") for entry in page[1])
 
     def _pages(self, prefix: str, delimiter: str) -> Iterator[tuple[list[str], list[str]]]:
-        from sequencer.aws.s3_errors import REQUEST_ERRORS
-        from sequencer.source.s3_reader import payer_argument
+        from aws.s3_errors import REQUEST_ERRORS
 
         pages = self._client.get_paginator("list_objects_v2")
         wanted = {"Bucket": self._bucket, "Prefix": prefix, "Delimiter": delimiter, **payer_argument(self._payer)}
@@ -172,17 +176,15 @@ class S3Objects:
 
     def _translate(self, error: Exception) -> UnavailableError | SettingsError | StoreResponseError:
         """Return the command's own error for what the store has answered."""
-        from sequencer.aws.s3_errors import final_s3_error
+        from aws.s3_errors import final_s3_error
 
         where = f"bucket {self._bucket!r} at {self._address}"
-        told = error if isinstance(error, CsvPipeError) else final_s3_error(error, where)
-        if isinstance(told, StoreResponseError):
-            return told
-        if told is None or isinstance(told, TemporaryFailureError):
-            return UnavailableError(f"{where} cannot be read: {told.detail if told else error}. Is S3_ENDPOINT right?")
-        return SettingsError(
-            f"{told.detail}. Look at S3_BUCKET, S3_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, too"
-        )
+        final = error if isinstance(error, CsvPipeError) else final_s3_error(error, where)
+        if isinstance(final, StoreResponseError):
+            return final
+        if final is None or isinstance(final, TemporaryFailureError):
+            return UnavailableError(f"{where} cannot be read: {final or error}. Check S3_ENDPOINT")
+        return SettingsError(f"{final}. Also check S3_BUCKET, S3_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 
 
 def connect(settings: ClientSettings) -> S3Objects:
@@ -192,11 +194,11 @@ def connect(settings: ClientSettings) -> S3Objects:
         SettingsError: the address, the region, the profile or half of the credentials is wrong.
         UnavailableError: what gives the credentials does not answer.
     """
-    from sequencer.aws.errors import making_client
+    from aws.errors import translating_client_errors
 
     try:
-        with making_client("S3"):
-            client = _client(settings)
+        with translating_client_errors("S3"):
+            client = open_client("s3", _client_options(settings))
     except TemporaryFailureError as error:
         raise UnavailableError(error.detail) from error
     except CsvPipeError as error:
@@ -209,21 +211,14 @@ def connect(settings: ClientSettings) -> S3Objects:
     )
 
 
-def _client(settings: ClientSettings) -> S3Client:
-    import boto3
-    from botocore.config import Config
-
+def _client_options(settings: ClientSettings) -> ClientOptions:
     secret = settings.aws_secret_access_key
-    return boto3.client(
-        "s3",
-        endpoint_url=settings.s3_endpoint or None,
-        region_name=settings.s3_region,
-        aws_access_key_id=settings.aws_access_key_id or None,
-        aws_secret_access_key=secret.get_secret_value() if secret else None,
-        config=Config(
-            connect_timeout=5,
-            read_timeout=60,
-            retries={"max_attempts": 4, "mode": "standard"},
-            s3={"addressing_style": "path" if settings.s3_endpoint else "auto"},
-        ),
+    return ClientOptions(
+        region=settings.s3_region,
+        endpoint=settings.s3_endpoint,
+        access_key_id=settings.aws_access_key_id,
+        secret_access_key=secret.get_secret_value() if secret else None,
+        path_style=bool(settings.s3_endpoint),
+        connect_timeout_s=5,
+        attempts=5,
     )

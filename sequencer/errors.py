@@ -33,14 +33,6 @@ class BadRowError(SequencerError):
     exit_code = ExitCode.INVALID_INPUT
 
 
-class SourceNotFoundError(SequencerError):
-    """The file, object or prefix does not exist."""
-
-    code = "source_not_found"
-    title = "Source not found"
-    exit_code = ExitCode.SOURCE_MISSING
-
-
 class TopicError(SequencerError):
     """The topic or the partition does not exist."""
 
@@ -107,11 +99,3 @@ class OrderBrokenError(ForeignRecordsError):
 
     code = "order_broken"
     title = "Order broken"
-
-
-class NotAllowedError(SequencerError):
-    """Kafka, S3 or DynamoDB denies access."""
-
-    code = "not_allowed"
-    title = "Permission denied"
-    exit_code = ExitCode.PERMISSION_DENIED

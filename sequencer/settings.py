@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from aws.payer import Payer
 from contracts.errors import SettingsError
 from contracts.settings import reading_settings
 
 Mode = Literal["exclusive", "transactional"]
 Compression = Literal["gzip", "lz4", "zstd", "snappy", "none"]
-Payer = Literal["", "requester"]
 Security = Literal["plaintext", "tls", "scram", "iam"]
 EXPIRY_FACTOR = 1.5
 FRAMING_BYTES = 512

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aws.client import ClientOptions, open_client
 from contracts.manifest import Manifest
 from contracts.message import ChunkMessage
 from contracts.names import BUCKET_RAW, METADATA_SHA256, METADATA_UPLOAD_ID, manifest_key, object_key
@@ -155,29 +156,24 @@ def connect_store(connection: Connection) -> ObjectStore:
     Raises:
         ConfigurationError: The connection has a key without a secret.
     """
-    import boto3
-    from botocore.config import Config
-
     extra = connection.extra_dejson
     if bool(connection.login) != bool(connection.password):
         raise ConfigurationError(
             f"connection {connection.conn_id} needs both login (access key) and password (secret key), or neither"
         )
-    client = boto3.client(
-        "s3",
-        endpoint_url=extra.get("endpoint_url"),
-        region_name=extra.get("region_name") or "us-east-1",
-        aws_access_key_id=connection.login or None,
-        aws_secret_access_key=connection.password or None,
+    options = ClientOptions(
+        region=extra.get("region_name") or "us-east-1",
+        endpoint=extra.get("endpoint_url"),
+        access_key_id=connection.login,
+        secret_access_key=connection.password,
         verify=extra.get("verify"),
-        config=Config(
-            s3={"addressing_style": "path"},
-            max_pool_connections=PARALLEL_CHECKS,
-            connect_timeout=5,
-            read_timeout=20,
-            retries={"mode": "standard", "total_max_attempts": 3},
-        ),
+        path_style=True,
+        connect_timeout_s=5,
+        read_timeout_s=20,
+        attempts=3,
+        connections=PARALLEL_CHECKS,
     )
+    client = open_client("s3", options)
     return ObjectStore(client=client, bucket=extra.get("bucket") or BUCKET_RAW)
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contracts.errors import SettingsError
-from sequencer.aws.errors import Meaning, code_of, final_error, making_client, refusal
+from aws.client import ClientOptions, open_client
+from aws.errors import Meaning, code_of, final_error, refusal, translating_client_errors
+from contracts.errors import NotAllowedError, SettingsError
 from sequencer.checkpoint.serialization import NUMBERS, TEXTS, from_fields, to_fields
-from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError, NotAllowedError
+from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError
 from sequencer.model.checkpoint import Checkpoint
 from sequencer.settings import JobSettings
 
@@ -43,16 +44,15 @@ _CONDITION = "ConditionalCheckFailedException"
 
 def dynamodb_client(settings: JobSettings) -> DynamoDBClient:
     """Return a client with short timeouts: callers retry, and must not wait long."""
-    import boto3
-    from botocore.config import Config
-
-    with making_client("DynamoDB"):
-        return boto3.client(
-            "dynamodb",
-            region_name=settings.aws_region,
-            endpoint_url=settings.dynamodb_endpoint,
-            config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}),
-        )
+    options = ClientOptions(
+        region=settings.aws_region,
+        endpoint=settings.dynamodb_endpoint,
+        connect_timeout_s=2,
+        read_timeout_s=3,
+        attempts=2,
+    )
+    with translating_client_errors("DynamoDB"):
+        return open_client("dynamodb", options)
 
 
 class DynamoDbCheckpoints:

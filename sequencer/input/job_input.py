@@ -15,7 +15,7 @@ from sequencer.model.schema import Schema
 from sequencer.model.source_position import START, SourcePosition
 from sequencer.settings import JobSettings
 from sequencer.source.decoding import FileHeader, read_head, read_rows
-from sequencer.source.files import SourceFile
+from sequencer.source.source_file import SourceFile
 
 
 @dataclass(frozen=True, kw_only=True)

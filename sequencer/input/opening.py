@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from aws.client import ClientOptions, open_client
 from contracts.errors import SettingsError
 from sequencer.input.dialects import FileDialect
 from sequencer.input.job_input import JobInput, open_input
 from sequencer.model.schema import Schema, load_schema, parse_schema
 from sequencer.settings import JobSettings
-from sequencer.source.files import SourceFile, open_sources
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
+from sequencer.source.files import open_sources
+from sequencer.source.s3_object import S3Options
+from sequencer.source.source_file import SourceFile
 
 
 def open_job_input(settings: JobSettings, dialects: Sequence[FileDialect] = ()) -> JobInput:
@@ -47,19 +46,8 @@ def load_job_schema(settings: JobSettings) -> Schema:
 
 
 def _open_files(settings: JobSettings, names: Sequence[str]) -> list[SourceFile]:
-    return open_sources(names, connect=_connector(settings), retries=settings.retries, payer=settings.s3_request_payer)
-
-
-def _connector(settings: JobSettings) -> Callable[[], S3Client]:
-    def connect() -> S3Client:
-        import boto3
-        from botocore.config import Config
-
-        return boto3.client(
-            "s3",
-            region_name=settings.aws_region,
-            endpoint_url=settings.s3_endpoint,
-            config=Config(retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=10, read_timeout=30),
-        )
-
-    return connect
+    options = ClientOptions(region=settings.aws_region, endpoint=settings.s3_endpoint, read_timeout_s=30)
+    s3 = S3Options(
+        connect=lambda: open_client("s3", options), retries=settings.retries, payer=settings.s3_request_payer
+    )
+    return open_sources(names, s3=s3)

@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
-from contracts.errors import SettingsError, TemporaryFailureError
-from sequencer.errors import NotAllowedError
+from contracts.errors import NotAllowedError, SettingsError, TemporaryFailureError
 from sequencer.kafka.errors import error_of
 from sequencer.settings import FRAMING_BYTES, MAX_RECORD_BYTES, JobSettings
 

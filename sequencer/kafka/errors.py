@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError, KafkaException
 
-from contracts.errors import CsvPipeError, SettingsError, TemporaryFailureError
-from sequencer.errors import LeaseLostError, NotAllowedError, TopicError
+from contracts.errors import CsvPipeError, NotAllowedError, SettingsError, TemporaryFailureError
+from sequencer.errors import LeaseLostError, TopicError
 
 _AUTHENTICATION_FAILED = frozenset({KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._AUTHENTICATION})
 _AUTHORIZATION_FAILED = frozenset(

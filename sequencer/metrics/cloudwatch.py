@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from aws.client import ClientOptions, open_client
 from sequencer.metrics.job_metrics import JOB_DIMENSION, METRICS, RateSample, measure, take_sample
 from sequencer.model.progress import Progress
 from sequencer.settings import JobSettings
@@ -25,16 +26,15 @@ _CLOSE_S = 5.0
 
 def cloudwatch_client(settings: JobSettings) -> CloudWatchClient | None:
     """Return a client with short timeouts, or None if none can be created."""
-    import boto3
-    from botocore.config import Config
-
+    options = ClientOptions(
+        region=settings.aws_region,
+        endpoint=settings.cloudwatch_endpoint,
+        connect_timeout_s=2,
+        read_timeout_s=3,
+        attempts=2,
+    )
     try:
-        return boto3.client(
-            "cloudwatch",
-            region_name=settings.aws_region,
-            endpoint_url=settings.cloudwatch_endpoint,
-            config=Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}),
-        )
+        return open_client("cloudwatch", options)
     except BotoCoreError as error:
         _log.warning("Cannot create a CloudWatch client; no metrics are sent", extra={"error": str(error)})
         return None

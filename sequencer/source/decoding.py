@@ -24,8 +24,8 @@ from sequencer.errors import BadRowError
 from sequencer.model.blocks import RecordBlock
 from sequencer.model.source_position import SourcePosition
 from sequencer.source.compression import skip
-from sequencer.source.files import SourceFile
 from sequencer.source.row_blocks import RowBlocks
+from sequencer.source.source_file import SourceFile
 
 
 @dataclass(frozen=True)

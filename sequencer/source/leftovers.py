@@ -1,26 +1,24 @@
-"""What other tools leave in a prefix or a directory beside their data: it is not read, and the log names it."""
+"""Skips the files that other tools leave next to their data in a prefix or a directory."""
 
 from __future__ import annotations
 
 import logging
 
-from contracts.counts import counted
-
 _log = logging.getLogger(__name__)
 _MOST_NAMES = 20
 _HIDDEN = ("_", ".")
-"""As Hadoop, Spark and Hive have it: ``_SUCCESS``, ``_temporary/``, ``.part-0.csv.crc``."""
+"""Hidden by the rule of Hadoop, Spark and Hive: ``_SUCCESS``, ``_temporary/``, ``.part-0.csv.crc``."""
 _ENDINGS = (
-    *("_$folder$", "._copying_", ".csv.metadata"),  # Hadoop's folders and copies under way, Athena's types
+    *("_$folder$", "._copying_", ".csv.metadata"),  # Hadoop's folders and unfinished copies, Athena's types
     *(".crc", ".md5", ".sha1", ".sha256", ".sha512"),
 )
 _NAMES = frozenset({"thumbs.db", "desktop.ini"})
 
 
 class Leftovers:
-    """Takes the files of one prefix or directory that are not read.
+    """Collects the files of one prefix or directory that are skipped.
 
-    A file that is given by its name is not asked for: it is read whatever it is.
+    A file that is given by its own name is always read.
 
     Args:
         where: the prefix or directory.
@@ -28,49 +26,46 @@ class Leftovers:
 
     def __init__(self, where: str) -> None:
         self._where = where
-        self._taken: list[str] = []
+        self._skipped: list[str] = []
 
     def admits(self, path: str, size_bytes: int) -> bool:
-        """Tell whether the file is read; ``path`` is its name below the prefix or directory."""
-        if path.endswith("/") or not path:  # what consoles make to show a folder
+        """Return whether the file is read; ``path`` is its name below the prefix or directory."""
+        if path.endswith("/") or not path:  # consoles create such objects to show a folder
             return False
         if is_leftover(path):
-            self._taken.append(repr(path))
+            self._skipped.append(repr(path))
             return False
         return self.is_filled(path, filled=size_bytes > 0)
 
     def is_filled(self, path: str, *, filled: bool) -> bool:
-        """Return ``filled``; a file without content is taken."""
+        """Return ``filled``; a file without content is skipped."""
         if not filled:
-            self._taken.append(f"{path!r} (empty)")
+            self._skipped.append(f"{path!r} (empty)")
         return filled
 
-    def say(self) -> None:
-        """Log what was taken."""
-        if self._taken:
+    def log(self) -> None:
+        """Log the skipped files."""
+        if self._skipped:
             _log.warning(
-                "%s: not read are %s, being hidden, empty, or what other tools leave beside their data: %s. "
-                "A file that is given by its own name is read",
-                self._where,
-                counted(len(self._taken), "file"),
-                self._names(),
+                "Skipped files that are hidden, empty or left by other tools; give a file by its own name to read it",
+                extra={"path": self._where, "skipped": len(self._skipped), "names": self._names()},
             )
 
     def nothing_left(self, what: str) -> str:
-        """Return why there is nothing to read."""
-        if not self._taken:
+        """Return the reason why there is nothing to read."""
+        if not self._skipped:
             return f"there are no {what} below it"
         return (
-            f"there is nothing to read: all {len(self._taken)} {what} are hidden, empty, or what other tools leave "
-            f"beside their data ({self._names()}). A file that is given by its own name is read"
+            f"there is nothing to read: all {len(self._skipped)} {what} are hidden, empty, or left by other tools next "
+            f"to their data ({self._names()}). A file that is given by its own name is read"
         )
 
     def _names(self) -> str:
-        more = len(self._taken) - _MOST_NAMES
-        return ", ".join(self._taken[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+        more = len(self._skipped) - _MOST_NAMES
+        return ", ".join(self._skipped[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def is_leftover(path: str) -> bool:
-    """Tell whether a file is, by its name, none of the data: each folder on the way to it counts."""
+    """Return whether a file, by its name or that of a folder in its path, is not data."""
     name = path.rpartition("/")[2].lower()
     return any(part.startswith(_HIDDEN) for part in path.split("/")) or name.endswith(_ENDINGS) or name in _NAMES

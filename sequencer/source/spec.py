@@ -1,4 +1,4 @@
-"""What is wrong with the way a source is written, said by what it seems to mean."""
+"""Checks how a source is written, and suggests what was probably meant."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sequencer.errors import JobUsageError, SourceNotFoundError
+from contracts.errors import SourceNotFoundError
+from sequencer.errors import JobUsageError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(:/{0,2}|//)")
 _S3 = "s3://bucket/key, or s3://bucket/prefix/"
-_AS_OBJECT = "download it, or give the object as s3://bucket/key with S3_ENDPOINT"
+_AS_OBJECT = "download it, or use s3://bucket/key with S3_ENDPOINT"
 _ADVICE = {
     "s3a": f"write it as {_S3}",
     "s3n": f"write it as {_S3}",
@@ -27,12 +28,12 @@ def check_spec(spec: str) -> None:
     """Check that ``spec`` is ``s3://bucket/...`` or a local path.
 
     Raises:
-        SourceNotFoundError: it names no bucket.
-        JobUsageError: it has another scheme, or not two slashes behind it; the text says how to write it.
+        SourceNotFoundError: the bucket is missing.
+        JobUsageError: it has another scheme, or not two slashes after it; the text has the correct form.
     """
     if spec.startswith("s3://"):
         if not spec.removeprefix("s3://").partition("/")[0]:
-            raise SourceNotFoundError(f"{spec}: there is no bucket in it; write {_S3}")
+            raise SourceNotFoundError(f"{spec}: the bucket is missing; write {_S3}")
         return
     match = _SCHEME.match(spec)
     if match is None or _exists(spec):
@@ -42,16 +43,16 @@ def check_spec(spec: str) -> None:
     if scheme == "s3":
         raise JobUsageError(f"{spec}: write it as s3://{rest}, in lower case and with a colon and two slashes")
     if scheme in _ADVICE or slashes == "://":
-        advice = _ADVICE.get(scheme, f"sources are {_S3}, or local paths")
+        advice = _ADVICE.get(scheme, f"use {_S3}, or a local path")
         raise JobUsageError(f"{spec}: the scheme {match[1]}: is not supported; {advice}")
 
 
 @contextmanager
-def explaining(spec: str) -> Iterator[None]:
-    """Say of a source that is not there what it was probably meant to be.
+def adding_hint(spec: str) -> Iterator[None]:
+    """Add a hint to the error for a source that does not exist.
 
     Raises:
-        SourceNotFoundError: as the block does, with more to read.
+        SourceNotFoundError: that of the block, with the hint.
     """
     try:
         yield
@@ -67,8 +68,8 @@ def _hint(spec: str) -> str:
     if match := _PATTERN.search(spec):
         base = spec[: match.start()].rpartition("/")[0]
         if is_object:
-            return f"patterns are not expanded: {base}/ reads all objects below it, in the order of their keys"
-        return "patterns are not expanded: leave the quotes away and let the shell do it, or give the directory"
+            return f"patterns are not expanded: {base}/ reads all objects below it, sorted by key"
+        return "patterns are not expanded: omit the quotes so that the shell expands it, or use the directory"
     if is_object and not spec.endswith("/") and folder != "s3:/":
         return f"a prefix ends in a slash: {spec}/"
     return ""

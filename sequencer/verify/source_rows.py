@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 
 from sequencer.source.decoding import FileHeader
-from sequencer.source.files import SourceFile
+from sequencer.source.source_file import SourceFile
 
 _LARGEST_FIELD_BYTES = 2**31 - 1
 

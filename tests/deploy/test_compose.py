@@ -242,7 +242,7 @@ def test_airflow_may_fetch_from_the_uploader_and_from_nobody_else() -> None:
 def test_airflow_imports_the_dags_as_they_are_mounted() -> None:
     environment, mounts = airflow_environment(), SERVICES["airflow-scheduler"]["volumes"]
     assert f"./dags:{environment['AIRFLOW__CORE__DAGS_FOLDER']}:ro" in mounts
-    for package in ("contracts", "telemetry"):
+    for package in ("aws", "contracts", "telemetry"):
         assert f"./{package}:{environment['PYTHONPATH']}/{package}:ro" in mounts
     assert len(base64.urlsafe_b64decode(environment["AIRFLOW__CORE__FERNET_KEY"])) == 32
     assert dag_settings.POOL_MONITORING in SERVICES["airflow-init"]["command"][0]

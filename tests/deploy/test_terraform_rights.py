@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import aws.s3_reader
 import sequencer.checkpoint.dynamodb
 import sequencer.metrics.cloudwatch
-import sequencer.source.s3
-import sequencer.source.s3_reader
+import sequencer.source.s3_object
 from tests.support.terraform.plan import Plan, Statement
 from tests.support.terraform.program import OPTIONS
 
@@ -139,8 +139,8 @@ def test_rights_on_the_table_are_the_calls_of_the_code() -> None:
 
 def test_other_rights_are_the_calls_of_the_code() -> None:
     # HeadObject takes s3:GetObject; ListObjectsV2, for prefixes alone, s3:ListBucket.
-    assert calls(sequencer.source.s3) == {"get_paginator"}
-    assert calls(sequencer.source.s3_reader) == {"get_object", "head_object"}
+    assert calls(sequencer.source.s3_object) == {"get_paginator"}
+    assert calls(aws.s3_reader) == {"get_object", "head_object"}
     assert calls(sequencer.metrics.cloudwatch) == {"put_metric_data"}
 
 

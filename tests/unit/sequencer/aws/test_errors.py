@@ -1,4 +1,4 @@
-"""Without credentials, or with what AWS can never take, a person is asked at once; nothing is tried again for ever."""
+"""Missing credentials and wrong AWS configuration fail immediately, without retries."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import boto3
 import pytest
 from botocore.exceptions import CredentialRetrievalError, EndpointConnectionError, UnauthorizedSSOTokenError
 
-from contracts.errors import SettingsError, TemporaryFailureError
-from sequencer.aws.errors import final_error, making_client
+from aws.errors import final_error, translating_client_errors
+from contracts.errors import NotAllowedError, SettingsError, TemporaryFailureError
 from sequencer.checkpoint.factory import open_checkpoints
-from sequencer.errors import NotAllowedError
 from sequencer.input.opening import open_job_input
 from sequencer.metrics.cloudwatch import CloudWatchEmitter, cloudwatch_client
 from sequencer.model.progress import Progress
@@ -76,7 +75,7 @@ def test_token_that_has_run_out_is_a_persons_matter_and_a_service_that_is_away_i
     away = CredentialRetrievalError(provider="container-role", error_msg="timed out")
     for error in (away, EndpointConnectionError(endpoint_url=NOWHERE)):
         assert final_error(error, "S3") is None
-    with pytest.raises(TemporaryFailureError, match="timed out"), making_client("S3"):
+    with pytest.raises(TemporaryFailureError, match="timed out"), translating_client_errors("S3"):
         raise away
 
 

@@ -1,4 +1,4 @@
-"""The notice of interruption, from a fake of EC2's metadata that says it is one."""
+"""Notices of interruption from a fake of EC2's instance metadata."""
 
 from __future__ import annotations
 

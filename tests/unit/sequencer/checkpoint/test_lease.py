@@ -10,10 +10,11 @@ from unittest.mock import patch
 
 import pytest
 
+from contracts.errors import NotAllowedError
 from sequencer.checkpoint.clock import Clock
 from sequencer.checkpoint.lease import Lease, is_dead, owner_name
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
-from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError, NotAllowedError
+from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError
 from tests.support.waiting import wait_until
 
 

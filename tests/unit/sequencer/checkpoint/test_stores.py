@@ -12,12 +12,12 @@ from unittest.mock import patch
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from contracts.errors import SettingsError, SourceChangedError
+from contracts.errors import NotAllowedError, SettingsError, SourceChangedError
 from sequencer.checkpoint.dynamodb import DynamoDbCheckpoints
 from sequencer.checkpoint.factory import open_checkpoints
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
 from sequencer.checkpoint.store import CheckpointStore
-from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError, NotAllowedError
+from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError
 from sequencer.job.resume import check_source
 from sequencer.model.checkpoint import Checkpoint, DialectRun, JobStatus
 from sequencer.model.source_identity import Identity, condensed

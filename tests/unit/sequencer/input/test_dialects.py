@@ -26,7 +26,7 @@ from sequencer.model.checkpoint import Checkpoint
 from sequencer.model.schema import Schema
 from sequencer.settings import JobSettings
 from sequencer.source.decoding import FileHeader
-from sequencer.source.local import LocalFile
+from sequencer.source.local_file import LocalFile
 from sequencer.verify.source_rows import rows_by_python
 
 TRICKY = "ソ表|能\\"
@@ -158,15 +158,14 @@ PACKED = {"gzip": gzip.compress(b"a,b\n1,2\n"), "zstd": zstandard.compress(b"a,b
 @pytest.mark.parametrize("junk", [b"a,b\n3,4\n", b"\x1e", b"--end--"])
 @pytest.mark.parametrize("piece_bytes", [1, 5, 4096])
 def test_what_follows_packed_data_is_named_with_its_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packing: str, junk: bytes, piece_bytes: int
+    tmp_path: Path, packing: str, junk: bytes, piece_bytes: int
 ) -> None:
-    monkeypatch.setattr("sequencer.source.local._PIECE_BYTES", piece_bytes)
     path = file(tmp_path / "a.csv", PACKED[packing] + junk)
     with (
         pytest.raises(
             BadRowError, match=f"the {packing} data ends before byte {len(PACKED[packing])} of the file"
         ) as raised,
-        LocalFile(str(path)).open() as pieces,
+        LocalFile(str(path), piece_bytes=piece_bytes).open() as pieces,
     ):
         list(pieces)
     assert raised.value.extra["byte"] == len(PACKED[packing])

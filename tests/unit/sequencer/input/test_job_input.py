@@ -20,7 +20,7 @@ from sequencer.model.schema import Schema, load_schema
 from sequencer.model.source_position import START, SourcePosition
 from sequencer.settings import JobSettings
 from sequencer.shutdown import StopRequest, StopRequestedError
-from sequencer.source.local import LocalFile
+from sequencer.source.local_file import LocalFile
 from sequencer.verify.source_rows import rows_by_python
 
 

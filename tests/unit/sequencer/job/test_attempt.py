@@ -29,7 +29,7 @@ from sequencer.model.schema import Schema
 from sequencer.model.source_position import START, SourcePosition
 from sequencer.settings import JobSettings
 from sequencer.shutdown import StopRequest
-from sequencer.source.local import LocalFile
+from sequencer.source.local_file import LocalFile
 
 ROWS = 5000
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from contracts.backoff import Backoff
-from contracts.errors import CsvPipeError, TemporaryFailureError
+from contracts.errors import CsvPipeError, NotAllowedError, TemporaryFailureError
 from sequencer.checkpoint.clock import Clock
 from sequencer.checkpoint.lease_guard import HeldLease
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
-from sequencer.errors import LeaseHeldError, NotAllowedError, OrderBrokenError
+from sequencer.errors import LeaseHeldError, OrderBrokenError
 from sequencer.input.job_input import open_input
 from sequencer.job.attempt import JobParts
 from sequencer.job.job import Waiting, run_job
@@ -29,7 +29,7 @@ from sequencer.model.progress import Progress
 from sequencer.model.schema import Schema
 from sequencer.settings import JobSettings
 from sequencer.shutdown import StopRequest, StopRequestedError
-from sequencer.source.local import LocalFile
+from sequencer.source.local_file import LocalFile
 
 AWAY, SENT = TemporaryFailureError("away"), "sent something, then away"
 DONE = Checkpoint(job_id="j", timestamp=datetime(2026, 1, 31, tzinfo=UTC), topic="t", partition=0, first_offset=0)

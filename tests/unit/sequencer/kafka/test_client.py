@@ -9,8 +9,7 @@ from types import ModuleType
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from contracts.errors import SettingsError, TemporaryFailureError
-from sequencer.errors import NotAllowedError
+from contracts.errors import NotAllowedError, SettingsError, TemporaryFailureError
 from sequencer.kafka.client import client_config, open_client
 from sequencer.kafka.errors import refusal
 from sequencer.kafka.partition_reader import PartitionReader

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from contracts.errors import CsvPipeError, SettingsError, TemporaryFailureError
-from sequencer.errors import LeaseLostError, NotAllowedError, TopicError
+from contracts.errors import CsvPipeError, NotAllowedError, SettingsError, TemporaryFailureError
+from sequencer.errors import LeaseLostError, TopicError
 from sequencer.kafka.errors import error_of, is_final
 
 

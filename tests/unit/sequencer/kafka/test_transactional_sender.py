@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from contracts.errors import TemporaryFailureError
-from sequencer.errors import NotAllowedError
+from contracts.errors import NotAllowedError, TemporaryFailureError
 from sequencer.kafka.batch_producer import BatchProducer
 from sequencer.kafka.producer_options import ProducerOptions
 from sequencer.kafka.sender import Acknowledged

@@ -1,4 +1,4 @@
-"""What other tools leave beside their data is not read from a prefix or a directory; by its own name it is."""
+"""Files that other tools leave next to their data are skipped in a prefix or directory, and read by their own names."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from sequencer.errors import SourceNotFoundError
+from contracts.errors import SourceNotFoundError
 from sequencer.input.job_input import JobInput
 from sequencer.input.opening import open_job_input
 from sequencer.settings import JobSettings
-from sequencer.source.files import SourceFile, open_sources
+from sequencer.source.files import open_sources
+from sequencer.source.s3_object import S3Options
+from sequencer.source.source_file import SourceFile
 from tests.support.s3.fake_gateway import fake_s3_gateway
+from tests.support.s3.no_s3 import NO_S3
 
 ROWS = b"id\n1\n"
 LEFT = {
@@ -50,30 +53,31 @@ def names(files: list[SourceFile]) -> list[str]:
     return [file.name.rpartition("/")[2] for file in files]
 
 
-def test_directory_is_read_without_what_other_tools_leave(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_leftovers_in_a_directory_are_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for name, content in (LEFT | READ).items():
         (tmp_path / name).write_bytes(content)
     assert names(open_local(str(tmp_path))) == sorted(READ)
-    assert_told(caplog, LEFT)
+    assert_logged(caplog, LEFT)
 
 
-def test_prefix_is_read_without_what_other_tools_leave(caplog: pytest.LogCaptureFixture) -> None:
+def test_leftovers_below_a_prefix_are_skipped(caplog: pytest.LogCaptureFixture) -> None:
     objects = {f"_out/run.1/{name}": content for name, content in (LEFT | LEFT_BELOW | READ).items()}
     with fake_s3_gateway(objects) as gateway:
-        files = open_sources(["s3://b/_out/run.1/"], connect=gateway.client, retries=0)
+        files = open_sources(["s3://b/_out/run.1/"], s3=S3Options(connect=gateway.client, retries=0))
         assert names(files) == sorted(READ)
-    assert_told(caplog, {**LEFT, **{name: b"" for name in LEFT_BELOW if name != "folder/"}})
+    assert_logged(caplog, {**LEFT, **{name: b"" for name in LEFT_BELOW if name != "folder/"}})
 
 
-def assert_told(caplog: pytest.LogCaptureFixture, left: dict[str, bytes]) -> None:
+def assert_logged(caplog: pytest.LogCaptureFixture, left: dict[str, bytes]) -> None:
     (record,) = [each for each in caplog.records if each.levelno == logging.WARNING]
-    assert f"not read are {len(left)} files" in record.message
+    extra = vars(record)
+    assert extra["skipped"] == len(left)
     for name in sorted(left)[:5]:
-        assert repr(name) in record.message or "more" in record.message
+        assert repr(name) in extra["names"] or "more" in extra["names"]
 
 
 @pytest.mark.parametrize("name", LEFT | LEFT_BELOW)
-def test_what_is_given_by_its_name_is_read(tmp_path: Path, name: str) -> None:
+def test_file_given_by_its_own_name_is_read(tmp_path: Path, name: str) -> None:
     if name.endswith("/"):
         return
     path = tmp_path / name
@@ -81,12 +85,12 @@ def test_what_is_given_by_its_name_is_read(tmp_path: Path, name: str) -> None:
     path.write_bytes(ROWS)
     assert [file.name for file in open_local(str(path))] == [str(path)]
     with fake_s3_gateway({name: ROWS}) as gateway:
-        (file,) = open_sources([f"s3://b/{name}"], connect=gateway.client, retries=0)
+        (file,) = open_sources([f"s3://b/{name}"], s3=S3Options(connect=gateway.client, retries=0))
         with file.open() as pieces:
             assert b"".join(pieces) == ROWS
 
 
-def test_nothing_left_is_no_source(tmp_path: Path) -> None:
+def test_source_with_only_leftovers_is_refused(tmp_path: Path) -> None:
     for name, content in LEFT.items():
         (tmp_path / name).write_bytes(content)
     with pytest.raises(SourceNotFoundError, match=r"nothing to read: all 14 files .*'\.DS_Store'") as raised:
@@ -96,11 +100,11 @@ def test_nothing_left_is_no_source(tmp_path: Path) -> None:
         fake_s3_gateway({f"p/{name}": content for name, content in LEFT.items()}) as gateway,
         pytest.raises(SourceNotFoundError, match=r"nothing to read: all 14 objects .*'\.DS_Store'"),
     ):
-        open_sources(["s3://b/p/"], connect=gateway.client, retries=0)
+        open_sources(["s3://b/p/"], s3=S3Options(connect=gateway.client, retries=0))
 
 
-def test_job_is_known_by_what_is_read(tmp_path: Path) -> None:
-    """A marker that comes between two starts makes no other source of it."""
+def test_leftovers_do_not_change_the_identity_of_a_source(tmp_path: Path) -> None:
+    """A marker may appear between two starts of a job."""
     (tmp_path / "part-0.csv").write_bytes(ROWS)
     before = job(tmp_path)
     (tmp_path / "_SUCCESS").touch()
@@ -114,7 +118,7 @@ def job(directory: Path) -> JobInput:
 
 
 @pytest.mark.parametrize("other", ["./a.csv", "sub/../a.csv", "linked.csv", "hard.csv", "a.csv", "below//a.csv"])
-def test_file_that_is_given_twice_is_told(
+def test_file_given_twice_is_logged(
     tmp_path: Path, other: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -124,19 +128,20 @@ def test_file_that_is_given_twice_is_told(
     os.link("a.csv", "hard.csv")
     Path("below").symlink_to(".")
     assert len(open_local("a.csv", other)) == 2
-    assert f"'a.csv' and {other!r} are the same file: its rows are sent more than once" in caplog.text
+    assert duplicates(caplog) == [("a.csv", other)]
 
 
-def test_object_that_is_given_twice_is_told_and_another_is_not(caplog: pytest.LogCaptureFixture) -> None:
+def test_object_given_twice_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with fake_s3_gateway({"a.csv": ROWS, "c.csv": ROWS}) as gateway:
-        open_sources(["s3://b/a.csv", "s3://b/c.csv"], connect=gateway.client, retries=0)
+        open_sources(["s3://b/a.csv", "s3://b/c.csv"], s3=S3Options(connect=gateway.client, retries=0))
         assert not caplog.records
-        open_sources(["s3://b/a.csv", "s3://b/"], connect=gateway.client, retries=0)
-    assert "'s3://b/a.csv' and 's3://b/a.csv' are the same file" in caplog.text
+        open_sources(["s3://b/a.csv", "s3://b/"], s3=S3Options(connect=gateway.client, retries=0))
+    assert duplicates(caplog) == [("s3://b/a.csv", "s3://b/a.csv")]
+
+
+def duplicates(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [(vars(record)["same_as"], vars(record)["path"]) for record in caplog.records]
 
 
 def open_local(*specs: str) -> list[SourceFile]:
-    def no_s3() -> None:
-        raise AssertionError("no S3 is needed")
-
-    return open_sources(specs, connect=no_s3, retries=0)  # type: ignore[arg-type]  # never called
+    return open_sources(specs, s3=NO_S3)

@@ -1,20 +1,17 @@
-"""What S3 and DynamoDB refuse for good ends a job at once, and says what to do; the rest is retried."""
+"""Final answers of S3 fail immediately with advice; the others are retried."""
 
 from __future__ import annotations
-
-from unittest.mock import patch
 
 import pytest
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
+from aws.s3_errors import final_s3_error
 from contracts.errors import CsvPipeError, TemporaryFailureError
 from contracts.exit_codes import ExitCode
 from csvpipe.objects import S3Objects
-from sequencer.aws.s3_errors import final_s3_error
-from sequencer.checkpoint.dynamodb import DynamoDbCheckpoints
-from sequencer.errors import CheckpointsUnavailableError, NotAllowedError
 from sequencer.source.files import open_sources
+from sequencer.source.s3_object import S3Options
 from tests.support.s3.fake_gateway import Answer, Asked, FakeS3Gateway, Spoil, error_answer, fake_s3_gateway
 
 FINAL = [
@@ -24,8 +21,8 @@ FINAL = [
     (404, "NoSuchBucket", 66, "no such bucket"),
     (404, "SomethingNew", 66, "no such object"),
     (405, "MethodNotAllowed", 66, "delete marker"),
-    (412, "PreconditionFailed", 66, "another JOB_ID"),
-    (416, "InvalidRange", 66, "another JOB_ID"),
+    (412, "PreconditionFailed", 66, "new JOB_ID"),
+    (416, "InvalidRange", 66, "new JOB_ID"),
     (400, "ExpiredToken", 77, "renew them"),
     (400, "InvalidToken", 77, "renew them"),
     (400, "TokenRefreshRequired", 77, "renew them"),
@@ -46,9 +43,9 @@ FINAL = [
     (301, "PermanentRedirect", 78, "AWS_REGION"),
     (400, "AuthorizationHeaderMalformed", 78, "AWS_REGION"),
     (400, "IllegalLocationConstraintException", 78, "AWS_REGION"),
-    (400, "InvalidBucketName", 78, "its name"),
+    (400, "InvalidBucketName", 78, "check its name"),
     (400, "KeyTooLongError", 78, "1024 bytes"),
-    (304, "304", 78, "a cache stands before"),
+    (304, "304", 78, "a cache before"),
     (400, "SomethingNew", 78, "same answer"),
     (451, "SomethingNew", 78, "same answer"),
     (501, "NotImplemented", 78, "S3_ENDPOINT"),
@@ -69,12 +66,12 @@ PASSING = [
 
 
 def client_error(status: int, code: str) -> ClientError:
-    told = {"Error": {"Code": code, "Message": "what S3\nsays."}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(told, "GetObject")  # type: ignore[arg-type]  # as botocore itself makes them
+    answer = {"Error": {"Code": code, "Message": "what S3\nsays."}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "GetObject")  # type: ignore[arg-type]  # as botocore itself makes them
 
 
 @pytest.mark.parametrize(("status", "code", "exit_code", "advice"), FINAL)
-def test_final_answer_has_its_exit_code_and_what_to_do(status: int, code: str, exit_code: int, advice: str) -> None:
+def test_final_answer_has_its_exit_code_and_advice(status: int, code: str, exit_code: int, advice: str) -> None:
     error = final_s3_error(client_error(status, code), "s3://b/a.csv")
     assert error is not None
     assert error.exit_code == exit_code
@@ -83,7 +80,7 @@ def test_final_answer_has_its_exit_code_and_what_to_do(status: int, code: str, e
 
 
 @pytest.mark.parametrize(("status", "code"), PASSING)
-def test_answer_that_may_pass_is_not_final(status: int, code: str) -> None:
+def test_transient_answer_is_not_final(status: int, code: str) -> None:
     assert final_s3_error(client_error(status, code), "s3://b/a.csv") is None
 
 
@@ -101,19 +98,19 @@ def test_head_without_a_reason_is_final(status: int, exit_code: int) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "exit_code"), [(400, "ExpiredToken", 77), (403, "RequestTimeTooSkewed", 77)]
 )
-def test_head_without_a_reason_is_explained_by_get(status: int, code: str, exit_code: int) -> None:
+def test_reason_that_head_lacks_comes_from_get(status: int, code: str, exit_code: int) -> None:
     error = ended(lambda asked, answer: error_answer(status, code), retries=5)
     assert (error.exit_code, code in error.detail) == (exit_code, True)
 
 
-def test_html_where_xml_must_come_is_no_object_store() -> None:
+def test_html_instead_of_xml_is_not_an_object_store() -> None:
     error = final_s3_error(ResponseParserError("invalid XML received"), "s3://b/")
     assert error is not None
     assert (error.exit_code, "S3_ENDPOINT" in error.detail) == (78, True)
 
 
 @pytest.mark.parametrize(("status", "code", "exit_code", "advice"), FINAL)
-def test_final_answer_to_get_is_not_asked_for_again(status: int, code: str, exit_code: int, advice: str) -> None:
+def test_final_answer_to_get_is_not_retried(status: int, code: str, exit_code: int, advice: str) -> None:
     asked_for: list[Asked] = []
 
     def refusing(asked: Asked, answer: Answer) -> Answer:
@@ -128,7 +125,7 @@ def test_final_answer_to_get_is_not_asked_for_again(status: int, code: str, exit
 
 
 @pytest.mark.parametrize(("status", "code"), [(503, "SlowDown"), (500, "InternalError"), (400, "RequestTimeout")])
-def test_answer_that_may_pass_is_asked_for_again(status: int, code: str) -> None:
+def test_transient_answer_is_retried(status: int, code: str) -> None:
     asked_for: list[Asked] = []
 
     def slow(asked: Asked, answer: Answer) -> Answer:
@@ -142,18 +139,17 @@ def test_answer_that_may_pass_is_asked_for_again(status: int, code: str) -> None
 
 
 def ended(spoil: Spoil, *, retries: int) -> CsvPipeError:
-    """Return what the reading of an object ends with."""
+    """Return the error that ends the reading of an object."""
     with (
         fake_s3_gateway({"a.csv": b"id\n1\n"}, spoil) as gateway,
-        patch("sequencer.source.s3_reader._FIRST_WAIT_S", 0.0),
+        pytest.raises(CsvPipeError) as raised,
     ):
-        with pytest.raises(CsvPipeError) as raised:
-            read(gateway, retries=retries)
-        return raised.value
+        read(gateway, retries=retries)
+    return raised.value
 
 
 def read(gateway: FakeS3Gateway, *, retries: int) -> None:
-    (file,) = open_sources(["s3://b/a.csv"], connect=gateway.client, retries=retries)
+    (file,) = open_sources(["s3://b/a.csv"], s3=S3Options(connect=gateway.client, retries=retries, first_wait_s=0))
     with file.open() as pieces:
         list(pieces)
 
@@ -167,42 +163,10 @@ def read(gateway: FakeS3Gateway, *, retries: int) -> None:
         (503, "SlowDown", ExitCode.UNAVAILABLE),
     ],
 )
-def test_verify_tells_a_refusal_from_an_outage(status: int, code: str, exit_code: ExitCode) -> None:
+def test_verify_distinguishes_a_refusal_from_an_outage(status: int, code: str, exit_code: ExitCode) -> None:
     with (
         fake_s3_gateway({"a.csv": b"id\n"}, lambda asked, answer: error_answer(status, code)) as gateway,
         pytest.raises(CsvPipeError, match=code) as raised,
     ):
         S3Objects(gateway.client(), bucket="b", address=gateway.url).stat("a.csv")
     assert raised.value.exit_code == exit_code
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "exit_code"),
-    [
-        (400, "AccessDeniedException", 77),
-        (400, "ExpiredTokenException", 77),
-        (400, "UnrecognizedClientException", 77),
-        (400, "IncompleteSignatureException", 77),
-        (400, "ResourceNotFoundException", 78),
-        (400, "ValidationException", 78),
-        (400, "SerializationException", 78),
-        (400, "SomethingNew", 78),
-        (403, "SomethingNew", 77),
-        (400, "ProvisionedThroughputExceededException", 75),
-        (400, "ThrottlingException", 75),
-        (400, "RequestLimitExceeded", 75),
-        (400, "ResourceInUseException", 75),
-        (500, "InternalServerError", 75),
-        (503, "ServiceUnavailable", 75),
-    ],
-)
-def test_dynamodb_is_taken_at_its_word(status: int, code: str, exit_code: int) -> None:
-    class FakeDynamoDb:
-        def get_item(self, **_: object) -> object:
-            raise client_error(status, code)
-
-    with pytest.raises(CsvPipeError, match=code) as raised:
-        DynamoDbCheckpoints(FakeDynamoDb(), table="t").load("job")  # type: ignore[arg-type]  # a fake
-    assert raised.value.exit_code == exit_code
-    assert isinstance(raised.value, CheckpointsUnavailableError) == (exit_code == 75)
-    assert isinstance(raised.value, NotAllowedError) == (exit_code == 77)

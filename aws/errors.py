@@ -1,4 +1,4 @@
-"""What errors of AWS services mean: which are final, whose matter they are, and what to do."""
+"""Errors of AWS services: which are final, who has to act, and what to do."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contracts.errors import CsvPipeError, SettingsError, TemporaryFailureError
-from sequencer.errors import NotAllowedError
+from contracts.errors import CsvPipeError, NotAllowedError, SettingsError, TemporaryFailureError
 
 Meaning = tuple[type[CsvPipeError], str]
 """The error that an answer leads to, and what to do."""
 
-# CredentialRetrievalError is none of them: what gives the credentials (ECS, an assumed role) may be away for a moment.
+# CredentialRetrievalError is not among them: the source of credentials (ECS, an assumed role) may be unavailable for a
+# short time.
 _CREDENTIALS = (
     exceptions.NoCredentialsError,
     exceptions.PartialCredentialsError,
@@ -66,14 +66,14 @@ _PASSING = frozenset(
         *("KMS.KMSInternalException", "TemporaryRedirect", "RequestThrottledByKMS", "ConditionalRequestConflict"),
     }
 )
-"""Codes of answers that may be others the next time, whatever their status."""
+"""Codes of answers after which the same request may succeed, whatever their status."""
 _PASSING_STATUS = frozenset({307, 408, 409, 425, 429})
 _NEVER_STATUS = frozenset({501, 505})
 
-_TOKEN = "the credentials are temporary and have run out, or are not valid: renew them, or give the machine a role"  # noqa: S105  a text
-_KEY = "look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and at whose service they are for"
+_TOKEN = "the temporary credentials have expired or are not valid: renew them, or give the machine a role"  # noqa: S105  a text
+_KEY = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and that they are for this service"
 _CLOCK = "the clock of this machine is wrong: set it (NTP)"
-_ACCOUNT = "the account itself is not allowed to: ask its owner, or AWS"
+_ACCOUNT = "the account may not use the service: ask its owner, or AWS"
 COMMON: Mapping[str, Meaning] = {
     **dict.fromkeys(
         ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidTokenException", "TokenRefreshRequired"),
@@ -93,16 +93,16 @@ COMMON: Mapping[str, Meaning] = {
         (NotAllowedError, _ACCOUNT),
     ),
 }
-"""What every service may answer."""
+"""Codes of every service."""
 
 
 def code_of(error: ClientError) -> str:
-    """Return the service's code of ``error``; of an answer without a body it is the HTTP status."""
+    """Return the service's code of ``error``; for an answer without a body it is the HTTP status."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def status_of(error: ClientError) -> int:
-    """Return the HTTP status of ``error``; 0 if it is not known."""
+    """Return the HTTP status of ``error``, or 0 if it is not known."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     code = code_of(error)
     return int(status) if status else int(code) if code.isdecimal() else 0
@@ -111,16 +111,16 @@ def status_of(error: ClientError) -> int:
 def refusal(
     error: ClientError, *, name: str, service: str, known: Mapping[str, Meaning], by_status: Mapping[int, Meaning]
 ) -> CsvPipeError | None:
-    """Return what a final answer of a service means; None: the same request may succeed later.
+    """Return the error for a final answer of a service, or None if the same request may succeed later.
 
-    Every 4xx that is not known to pass is final, as are redirections: the same request gets the same answer.
+    Every 4xx that is not known to be transient is final, as are redirections: the same request gets the same answer.
 
     Args:
         error: the answer.
-        name: what was asked for.
-        service: who answers.
-        known: the meaning of the service's codes.
-        by_status: the meaning of other codes, by the HTTP status; ``0``: of any other status.
+        name: the requested resource.
+        service: name of the service.
+        known: meanings of the service's codes.
+        by_status: meanings of other codes by HTTP status; ``0`` is for any other status.
     """
     code, status = code_of(error), status_of(error)
     meaning = known.get(code) or COMMON.get(code)
@@ -130,19 +130,19 @@ def refusal(
         meaning = by_status.get(status, by_status[0])
     kind, what_to_do = meaning
     message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
-    said = code if message in ("", code) else f"{code}: {message.rstrip('.')}"
-    return kind(f"{name}: {service} refuses ({said}); {what_to_do}")
+    reason = code if message in ("", code) else f"{code}: {message.rstrip('.')}"
+    return kind(f"{name}: {service} refuses ({reason}); {what_to_do}")
 
 
 def is_passing(code: str, status: int) -> bool:
-    """Tell whether an answer of this code and status may be another the next time."""
+    """Return whether the same request may succeed after an answer with this code and status."""
     if code in _PASSING or "Throttl" in code or status in _PASSING_STATUS:
         return True
     return status not in _NEVER_STATUS and not 300 <= status < 500
 
 
 def final_error(error: BotoCoreError, name: str) -> CsvPipeError | None:
-    """Return what ``error`` means for ``name`` where it will be the same the next time; None: it may not be."""
+    """Return the error for ``name`` if another try would not help, or None if it may."""
     text = " ".join(str(error).split())  # botocore breaks lines
     if isinstance(error, _CREDENTIALS):
         return NotAllowedError(
@@ -151,23 +151,23 @@ def final_error(error: BotoCoreError, name: str) -> CsvPipeError | None:
     if isinstance(error, _SETTINGS):
         return SettingsError(f"{name}: {text}")
     if isinstance(error, exceptions.HTTPClientError) and isinstance(error.kwargs.get("error"), ValueError):
-        return NotAllowedError(f"{name}: the credentials hold what no request can have; {_KEY}")
+        return NotAllowedError(f"{name}: the credentials contain characters that a request cannot have; {_KEY}")
     if isinstance(error, exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in text:
-        return SettingsError(f"{name}: {text}; name the certificates to trust with AWS_CA_BUNDLE")
+        return SettingsError(f"{name}: {text}; set AWS_CA_BUNDLE to the certificates to trust")
     return None
 
 
 @contextmanager
-def making_client(service: str) -> Iterator[None]:
-    """Turn what goes wrong where a client is made, which looks for configuration and credentials, into our errors.
+def translating_client_errors(service: str) -> Iterator[None]:
+    """Translate the errors of creating a client, which looks for configuration and credentials.
 
     Raises:
-        NotAllowedError, SettingsError: a person has to do something.
-        TemporaryFailureError: what gives the credentials does not answer.
+        NotAllowedError, SettingsError: a person has to act.
+        TemporaryFailureError: the source of the credentials does not answer.
     """
     try:
         yield
     except BotoCoreError as error:
         raise final_error(error, service) or TemporaryFailureError(f"{service}: {error}") from error
-    except ValueError as error:  # an endpoint that is no address
+    except ValueError as error:  # the endpoint is not a URL
         raise SettingsError(f"{service}: {error}") from error

@@ -1,0 +1,168 @@
+"""Reads one version of an S3 object by ranges: checks every answer, and resumes a body that breaks off.
+
+boto3 retries requests, but not bodies. A store, cache or gateway that ignores the requested range would return other
+rows, so an answer is used only if it has exactly the requested bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from urllib3.exceptions import HTTPError
+
+from aws.answer_check import check_answer
+from aws.errors import code_of
+from aws.object_version import LOOK_AT_ENDPOINT, ObjectVersion, require_etag
+from aws.payer import Payer, payer_argument
+from aws.s3_errors import REQUEST_ERRORS, final_s3_error, lacks_reason
+from contracts.counts import counted
+from contracts.errors import StoreResponseError, TemporaryFailureError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_log = logging.getLogger(__name__)
+PIECE_BYTES = 512 * 1024
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 10.0
+
+
+class ReadStoppedError(Exception):
+    """The caller has stopped the reading; never shown to a user."""
+
+
+class S3Reader:
+    """Reads one version of an object.
+
+    Args:
+        client: client of the object store.
+        bucket, key: the object.
+        version: the version according to HEAD or a listing.
+        retries: number of consecutive failures without a byte after which the reading is retried.
+        payer: who pays for the requests.
+        piece_bytes: maximum size of the pieces that :meth:`read` yields.
+        first_wait_s: wait after the first failure; it doubles with each further one, up to 10 s.
+    """
+
+    def __init__(
+        self,
+        client: S3Client,
+        *,
+        bucket: str,
+        key: str,
+        version: ObjectVersion,
+        retries: int,
+        payer: Payer = "",
+        piece_bytes: int = PIECE_BYTES,
+        first_wait_s: float = FIRST_WAIT_S,
+    ) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key = key
+        self._retries = retries
+        self._payer = payer
+        self._piece_bytes = piece_bytes
+        self._first_wait_s = first_wait_s
+        self.name = f"s3://{bucket}/{key}"
+        self.version = version
+
+    def read(self, begin: int, end: int, *, stop: threading.Event | None = None) -> Iterator[bytes]:
+        """Yield the bytes from ``begin`` up to ``end`` (exclusive) in pieces.
+
+        Raises:
+            SourceChangedError: the object was replaced.
+            StoreResponseError: an answer does not have the requested bytes.
+            CsvPipeError: the store refuses the request.
+            TemporaryFailureError: the retries are used up.
+            ReadStoppedError: ``stop`` was set.
+        """
+        stop = stop or threading.Event()
+        failures = 0
+        while begin < end:
+            try:
+                for piece in self._pieces(begin, end, stop):
+                    begin, failures = begin + len(piece), 0
+                    yield piece
+            except (*REQUEST_ERRORS, HTTPError, OSError) as error:
+                failures += 1
+                self._raise_final(error, byte=begin, failures=failures)
+                _log.warning(
+                    "Reading broke off and is resumed",
+                    extra={"path": self.name, "offset": begin, "attempt": failures, "error": str(error)},
+                )
+                stop.wait(min(self._first_wait_s * 2 ** (failures - 1), LONGEST_WAIT_S))
+
+    def _pieces(self, begin: int, end: int, stop: threading.Event) -> Iterator[bytes]:
+        """Send one request, and yield its body."""
+        if stop.is_set():
+            raise ReadStoppedError
+        wanted: dict[str, Any] = {"Bucket": self._bucket, "Key": self._key, "Range": f"bytes={begin}-{end - 1}"}
+        if not self.version.is_weak:
+            wanted["IfMatch"] = f'"{self.version.tag}"'
+        answer = self._client.get_object(**wanted, **payer_argument(self._payer))
+        with answer["Body"] as body:
+            check_answer(answer, begin=begin, end=end, version=self.version, name=self.name)
+            left = end - begin
+            while left:
+                piece = body.read(min(self._piece_bytes, left))
+                if not piece:
+                    raise OSError(f"the body ended {counted(left, 'byte')} early")
+                left -= len(piece)
+                yield piece
+                if stop.is_set():
+                    raise ReadStoppedError
+            if body.read(1):  # without Content-Length only the body shows that it is longer
+                raise StoreResponseError(
+                    f"{self.name}: more came than the requested bytes {begin} to {end - 1}. {LOOK_AT_ENDPOINT}",
+                    byte=end,
+                )
+
+    def _raise_final(self, error: Exception, *, byte: int, failures: int) -> None:
+        """Raise if another try would not help."""
+        final = final_s3_error(error, self.name)
+        if final is not None:
+            raise final from error
+        if failures > self._retries:
+            raise TemporaryFailureError(
+                f"{self.name} cannot be read from byte {byte} on, after {counted(failures, 'try', 'tries')} in a row: "
+                f"{error}",
+                byte=byte,
+            ) from error
+
+
+def head_object(client: S3Client, *, bucket: str, key: str, payer: Payer = "") -> tuple[ObjectVersion, dict[str, str]]:
+    """Return the version and the user metadata of an object.
+
+    An answer to HEAD has no body, and so no reason for a refusal. In that case a GET of one byte finds the reason.
+
+    Raises:
+        StoreResponseError: the answer lacks the size or the ETag.
+        ClientError, BotoCoreError, RecursionError, UnicodeError: the store does not answer or refuses.
+    """
+    try:
+        answer = client.head_object(Bucket=bucket, Key=key, **payer_argument(payer))
+    except ClientError as error:
+        raise _with_reason(error, client, {"Bucket": bucket, "Key": key, **payer_argument(payer)}) from error
+    size_bytes = answer.get("ContentLength")
+    if size_bytes is None:
+        raise StoreResponseError(f"s3://{bucket}/{key}: the answer to HEAD has no Content-Length. {LOOK_AT_ENDPOINT}")
+    version = ObjectVersion(
+        size_bytes=int(size_bytes),
+        etag=require_etag(answer.get("ETag"), f"s3://{bucket}/{key}"),
+        encoding=answer.get("ContentEncoding", ""),
+    )
+    return version, answer.get("Metadata", {})
+
+
+def _with_reason(error: ClientError, client: S3Client, wanted: dict[str, Any]) -> ClientError:
+    """Return the error that GET has if HEAD was refused without a reason; 404 needs none."""
+    if not lacks_reason(error) or code_of(error) == "404":
+        return error
+    try:
+        client.get_object(Range="bytes=0-0", **wanted)["Body"].close()
+    except ClientError as reason:
+        return error if code_of(reason) in {"416", "InvalidRange"} else reason
+    return error
