@@ -13,7 +13,6 @@ import subprocess
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -26,33 +25,14 @@ from dags.modules import settings as dag_settings
 from nifi.environment import load_environment
 from sequencer.settings import JobSettings
 from sequencer.settings import load_settings as load_job_settings
+from tests.support.containers.compose_file import COMPOSE, SERVICES, TEXT, VARIABLE, environment_of
 from uploader.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "docker-compose.yml").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 VERSIONS = tomllib.loads((ROOT / "stack" / "versions.toml").read_text())
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FROM = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
-VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*))?\}")
-Json = dict[str, Any]
-
-
-def load() -> Json:
-    """Read the file as Compose would with no variable set."""
-    loaded: Json = yaml.safe_load(VARIABLE.sub(lambda match: match[2] or "", TEXT).replace("$$", "$"))
-    return loaded
-
-
-COMPOSE = load()
-SERVICES: dict[str, Json] = COMPOSE["services"]
-
-
-def environment_of(name: str) -> dict[str, str]:
-    """Return what a container gets if neither the environment nor ``.env`` sets anything."""
-    given = SERVICES[name].get("environment", {})
-    return {variable: str(value) for variable, value in given.items() if value is not None}
-
 
 each_service = pytest.mark.parametrize("name", sorted(SERVICES))
 

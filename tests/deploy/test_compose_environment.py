@@ -13,8 +13,8 @@ import pytest
 from csvpipe.generate.env_example import dag_variables, settings_variables
 from dags.modules.settings import Settings as DagSettings
 from sequencer.settings import JobSettings
-from tests.deploy.test_compose_loader import COMPOSE
 from tests.support.containers.compose import compose_loader
+from tests.support.containers.compose_file import PATH
 from uploader.settings import Settings
 
 FIXED = {
@@ -42,7 +42,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Environments
     """Return the environment of each container for a ``.env`` and an environment."""
     loader = compose_loader()
     directory = tmp_path_factory.mktemp("project")
-    (directory / "docker-compose.yml").write_text(COMPOSE.read_text())
+    (directory / "docker-compose.yml").write_text(PATH.read_text())
 
     def read(dotenv: dict[str, str], **environment: str) -> Environments:
         (directory / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in dotenv.items()))

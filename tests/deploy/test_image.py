@@ -15,7 +15,7 @@ import httpx
 import pytest
 from confluent_kafka import libversion
 
-from tests.support.containers.engine import Engine, call, free_port
+from tests.support.containers.engine import READ_ONLY, Engine, call, free_port
 from tests.support.waiting import wait_until
 
 MB = 1_000_000
@@ -32,7 +32,6 @@ BEGUN = (
     b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n' + CSV
 )
 """An upload that does not end."""
-READ_ONLY = ("--read-only", "--read-only-tmpfs=false")
 pytestmark = pytest.mark.timeout(1_800)
 
 

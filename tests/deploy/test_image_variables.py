@@ -14,7 +14,7 @@ import pytest
 from stack.components.kafka import kafka_command
 from stack.local import LocalStack
 from stack.report import silent
-from tests.deploy.test_compose import SERVICES
+from tests.support.containers.compose_file import SERVICES
 from tests.support.containers.image_variables import OF_EVERY_PROCESS, Readers, facts, facts_of, unread
 from tests.support.kubernetes.manifests import Manifests
 from tests.support.services import settings_on_free_ports

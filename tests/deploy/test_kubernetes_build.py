@@ -12,10 +12,17 @@ import yaml
 
 from stack.versions import version
 from tests.support.checkov import run_checkov
-from tests.support.kubernetes.manifests import K8S, ROOT, VALUES, Manifests, load_external_secrets, load_overlay
+from tests.support.kubernetes.manifests import (
+    K8S,
+    LABELS,
+    OLDEST_KUBERNETES,
+    ROOT,
+    VALUES,
+    Manifests,
+    load_external_secrets,
+    load_overlay,
+)
 
-OLDEST_KUBERNETES = "1.29"
-LABELS = {f"app.kubernetes.io/{name}" for name in ("name", "component", "part-of", "managed-by", "version")}
 RELEASE = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 DIGEST = "Tags are readable, and the registry has to refuse a second push of one (docs/how-to/kubernetes.md)."

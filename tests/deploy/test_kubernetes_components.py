@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.deploy.test_kubernetes_build import LABELS
-from tests.deploy.test_kubernetes_network import CONTROLLER, NEEDED, REFUSED, STRANGER, find
+from tests.support.kubernetes.connections import CONTROLLER, NEEDED, REFUSED, STRANGER, find
 from tests.support.kubernetes.kustomize import build
-from tests.support.kubernetes.manifests import K8S, UPLOADER, Manifests
+from tests.support.kubernetes.manifests import K8S, LABELS, UPLOADER, Manifests
 from tests.support.kubernetes.network_policies import Peer, allows
 
 Add = Callable[[str], Manifests]

@@ -6,49 +6,21 @@ import re
 
 import pytest
 
-from tests.support.kubernetes.manifests import UPLOADER, Manifests, Pods, load_overlay
+from tests.support.kubernetes.connections import (
+    AIRFLOW,
+    CONTROLLER,
+    DNS,
+    DNS_OF_THE_NODE,
+    KAFKA,
+    NEEDED,
+    OURS,
+    PROMETHEUS,
+    REFUSED,
+    STRANGER,
+    find,
+)
+from tests.support.kubernetes.manifests import Manifests, Pods, load_overlay
 from tests.support.kubernetes.network_policies import Direction, Peer, allows, namespaces_named
-
-NIFI = Peer("openhouse", {"app.kubernetes.io/name": "nifi"})
-KAFKA = Peer("openhouse", {"app.kubernetes.io/name": "kafka"})
-DATABASE = Peer("openhouse", {"app.kubernetes.io/name": "postgresql"})
-AIRFLOW = Peer("airflow", {"component": "triggerer"})
-CONTROLLER = Peer("ingress-nginx", {"app.kubernetes.io/name": "ingress-nginx"})
-PROMETHEUS = Peer("monitoring", {"app.kubernetes.io/name": "prometheus"})
-DNS = Peer("kube-system", {"k8s-app": "kube-dns"})
-DNS_OF_THE_NODE = Peer(address="169.254.20.10")
-"""NodeLocal DNSCache, where it listens unless somebody says otherwise."""
-STRANGER = Peer("default")
-OURS = Peer("csv-ingestion", {"app.kubernetes.io/name": UPLOADER})
-
-NEEDED: list[tuple[str, Direction, Peer, int, str]] = [
-    (UPLOADER, "Ingress", CONTROLLER, 8000, "people upload"),
-    (UPLOADER, "Ingress", NIFI, 8000, "NiFi fetches chunks"),
-    (UPLOADER, "Ingress", AIRFLOW, 8000, "the DAGs report what has landed"),
-    (UPLOADER, "Ingress", PROMETHEUS, 8000, "metrics are scraped"),
-    (UPLOADER, "Egress", KAFKA, 9092, "chunks are announced"),
-    (UPLOADER, "Egress", DATABASE, 5432, "the manifests"),
-    ("csv-kafka-topics", "Egress", KAFKA, 9092, "topics are made"),
-    ("csv-nifi-flow", "Egress", NIFI, 8443, "the flow is deployed"),
-]
-"""Every connection of the lane that begins or ends in our namespace. The others are in docs/how-to/kubernetes.md."""
-
-REFUSED: list[tuple[str, Direction, Peer, int, str]] = [
-    (UPLOADER, "Ingress", STRANGER, 8000, "another namespace reads chunks"),
-    (UPLOADER, "Ingress", OURS, 8000, "a pod beside it reads chunks"),
-    (UPLOADER, "Ingress", NIFI, 22, "another port"),
-    (UPLOADER, "Egress", STRANGER, 9092, "another Kafka"),
-    (UPLOADER, "Egress", NIFI, 8443, "the uploader commands NiFi"),
-    (UPLOADER, "Egress", DNS, 443, "anything but names from the name server"),
-    ("csv-nifi-flow", "Egress", DATABASE, 5432, "the flow's Job reads manifests"),
-    ("csv-nifi-flow", "Ingress", STRANGER, 8000, "somebody talks to a Job"),
-    ("csv-kafka-topics", "Egress", NIFI, 8443, "the topics' Job commands NiFi"),
-]
-
-
-def find(manifests: Manifests, name: str) -> Pods:
-    (pods,) = [pods for pods in manifests.pods() if pods.owner["metadata"]["name"] == name]
-    return pods
 
 
 @pytest.mark.parametrize(("name", "direction", "peer", "port", "what"), NEEDED, ids=[row[-1] for row in NEEDED])

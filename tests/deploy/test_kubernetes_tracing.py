@@ -11,10 +11,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.deploy.test_kubernetes_build import LABELS, OLDEST_KUBERNETES
-from tests.deploy.test_kubernetes_network import NEEDED, OURS, REFUSED, STRANGER, find
+from tests.support.kubernetes.connections import NEEDED, OURS, REFUSED, STRANGER, find
 from tests.support.kubernetes.kustomize import build, kustomize
-from tests.support.kubernetes.manifests import K8S, ROOT, Manifests
+from tests.support.kubernetes.manifests import K8S, LABELS, OLDEST_KUBERNETES, ROOT, Manifests
 from tests.support.kubernetes.network_policies import Peer, allows
 
 COLLECTOR = Peer("monitoring", {"app.kubernetes.io/name": "opentelemetry-collector"})

@@ -20,9 +20,8 @@ from csvpipe.settings import ClientSettings
 from stack.local import LocalStack
 from stack.report import silent
 from stack.versions import version
-from tests.deploy.test_compose import SERVICES, environment_of
-from tests.deploy.test_image import READ_ONLY
-from tests.support.containers.engine import LIMITS, Engine, call, free_port
+from tests.support.containers.compose_file import SERVICES, environment_of
+from tests.support.containers.engine import LIMITS, READ_ONLY, Engine, call, free_port
 from tests.support.kubernetes.manifests import ROOT
 from tests.support.services import settings_on_free_ports
 from tests.support.waiting import wait_until

@@ -22,7 +22,7 @@ from stack.component import ProcessSpec
 from stack.components.nifi import NiFi
 from stack.local import LocalStack
 from stack.report import silent
-from tests.deploy.test_compose import environment_of
+from tests.support.containers.compose_file import environment_of
 from tests.support.containers.engine import free_port
 from tests.support.containers.image_variables import facts
 from tests.support.kubernetes.manifests import ROOT

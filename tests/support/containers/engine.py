@@ -17,6 +17,8 @@ from typing import Any
 
 from stack.ports import free_ports
 
+READ_ONLY = ("--read-only", "--read-only-tmpfs=false")
+"""Options of a container without a writable file system."""
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = {"buildah": "buildah", "debootstrap": "debootstrap", "podman": "podman", "runc": "runc"}
 """Programs and the packages of Debian that hold them."""

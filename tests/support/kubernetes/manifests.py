@@ -14,6 +14,8 @@ from tests.support.kubernetes.kustomize import build
 
 ROOT = Path(__file__).resolve().parents[3]
 K8S = ROOT / "k8s"
+OLDEST_KUBERNETES = "1.29"
+LABELS = {f"app.kubernetes.io/{name}" for name in ("name", "component", "part-of", "managed-by", "version")}
 VALUES = K8S / "base" / "airflow" / "values.yaml"
 """Values of Airflow's Helm chart, no resource."""
 OVERLAYS = ("hanoi", "local")

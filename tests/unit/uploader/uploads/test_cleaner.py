@@ -13,8 +13,8 @@ import pytest
 
 from contracts.errors import SettingsError
 from contracts.states import ChunkState, UploadState
+from tests.support.uploader.stored_uploads import land
 from tests.support.uploader.uploads import REPLICA, SettableClock, cut_result, write_chunks
-from tests.unit.uploader.uploads.test_reconciler import land
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.directories import LOCK_FILE, STAGING
 from uploader.disk.manifest_file import write_manifest

@@ -10,9 +10,10 @@ import pytest
 
 from contracts.states import ChunkState, UploadState
 from tests.support.uploader.fake_publisher import FakePublisher
+from tests.support.uploader.stored_uploads import land
 from tests.support.uploader.uploads import REPLICA, SettableClock
 from uploader.domain.records import ChunkRecord, UploadRecord
-from uploader.domain.transitions import failed, landed, lost, relayed
+from uploader.domain.transitions import failed, lost, relayed
 from uploader.store.store import Store
 from uploader.uploads.outbox import Outbox
 from uploader.uploads.reconciler import Reconciler
@@ -23,14 +24,6 @@ AFTER = timedelta(minutes=30)
 @pytest.fixture
 def reconciler(store: Store, clock: SettableClock) -> Reconciler:
     return Reconciler(store=store, replica=REPLICA, after=AFTER, limit=2, clock=clock)
-
-
-def land(store: Store, upload: UploadRecord, *chunk_ids: int, clock: SettableClock) -> None:
-    def edit(chunk: ChunkRecord) -> ChunkRecord:
-        evidence = {"size_bytes": chunk.size_bytes, "sha256": chunk.sha256}
-        return landed(chunk, evidence=evidence, at=clock.now)
-
-    store.chunks.edit(upload.upload_id, chunk_ids, edit, at=clock.now)
 
 
 def test_only_what_is_overdue_is_announced_again(
