@@ -270,7 +270,7 @@ def _figure(constant: Constant) -> str:
     if constant.unit.startswith("bytes") and constant.value > MB:
         return _size(constant.value) + constant.unit.removeprefix("bytes")
     if constant.value >= 1000:
-        return f"{constant.value:,.0f} {constant.unit}".replace(",", " ")
+        return f"{constant.value:,.0f} {constant.unit}"
     return f"{constant.value:.3g} {constant.unit}"
 
 
@@ -286,8 +286,7 @@ def _digits(value: float) -> str:
 
 
 def _count(number: float) -> str:
-    text = f"{number / 10**6:,.0f} million" if number >= 10**7 else f"{number:,.0f}"
-    return text.replace(",", " ")
+    return f"{number / 10**6:,.0f} million" if number >= 10**7 else f"{number:,.0f}"
 
 
 def _time(hours: float) -> str:
