@@ -52,7 +52,7 @@ def freeze_leader(cluster: KafkaCluster, leader: int) -> Callable[[], None]:
 
 @pytest.mark.timeout(300 + 120 * HARMS)
 @pytest.mark.parametrize("mode", MODES)
-def test_leaders_that_are_killed_and_frozen_cost_no_row(
+def test_killed_and_frozen_leaders_lose_no_row(
     cluster: KafkaCluster, tmp_path: Path, dice: random.Random, mode: str
 ) -> None:
     rig = SequencerRig(cluster, tmp_path, environment=dict(SHORT))

@@ -96,7 +96,7 @@ def test_job_killed_at_any_moment_sends_every_row_once_and_in_order(
 
 
 @pytest.mark.parametrize("mode", ["exclusive", "transactional"])
-def test_broker_that_dies_and_comes_back_under_a_running_job_costs_no_row(
+def test_broker_restarted_under_a_running_job_loses_no_row(
     kafka_broker: KafkaBroker, tmp_path: Path, mode: str
 ) -> None:
     rig = SequencerRig(kafka_broker, tmp_path, environment={"DELIVERY_TIMEOUT_S": "60", "LEASE_S": "120"})
@@ -113,7 +113,7 @@ def test_broker_that_dies_and_comes_back_under_a_running_job_costs_no_row(
 
 
 @pytest.mark.parametrize("mode", ["exclusive", "transactional"])
-def test_broker_that_falls_silent_for_too_long_ends_the_job_and_the_next_goes_on(
+def test_broker_that_is_silent_for_too_long_ends_the_job_and_the_next_resumes(
     kafka_broker: KafkaBroker, tmp_path: Path, mode: str
 ) -> None:
     rig = SequencerRig(kafka_broker, tmp_path, environment={"RETRIES": "0"})

@@ -122,7 +122,7 @@ def assert_done(rig: SequencerRig, process: RunningCommand) -> None:
 
 @pytest.mark.timeout(400)
 @by_case(GIVEN_UP)
-def test_request_of_a_try_that_was_given_up_costs_no_order(
+def test_late_request_of_a_failed_attempt_does_not_break_the_order(
     distant: DistantKafka, rig: SequencerRig, mode: str, options: tuple[str, ...], late: Late
 ) -> None:
     with start(rig, distant.line.address, mode, options) as process:
@@ -139,7 +139,7 @@ def test_request_of_a_try_that_was_given_up_costs_no_order(
 
 @pytest.mark.timeout(400)
 @by_case(KILLED)
-def test_request_of_a_process_that_was_killed_costs_no_order(
+def test_late_request_of_a_killed_process_does_not_break_the_order(
     distant: DistantKafka, rig: SequencerRig, mode: str, options: tuple[str, ...], late: Late
 ) -> None:
     """Its successor takes the lease at once, as it sees that the process is gone."""

@@ -66,7 +66,7 @@ def dynamodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoDynamoDb]
 
 @pytest.mark.timeout(300 + 60 * CUTS)
 @pytest.mark.parametrize("mode", MODES)
-def test_network_to_kafka_that_fails_again_and_again_costs_no_row(
+def test_flapping_network_to_kafka_loses_no_row(
     kafka: DistantKafka, tmp_path: Path, dice: random.Random, mode: str
 ) -> None:
     rig = SequencerRig(kafka, tmp_path, environment=dict(IMPATIENT))
@@ -203,7 +203,7 @@ def job(kafka: DistantKafka, dynamodb: MotoDynamoDb, tmp_path: Path, mode: str) 
 
 @pytest.mark.timeout(300 + 60 * CUTS)
 @pytest.mark.parametrize("mode", ["exclusive"])
-def test_rows_keep_arriving_while_dynamodb_is_down_and_checkpoints_go_on_behind_it(
+def test_rows_keep_arriving_while_dynamodb_is_down_and_checkpoints_resume_after_it(
     job: CheckpointedJob, dice: random.Random
 ) -> None:
     job.rig.environment |= {"LEASE_S": "120", "DELIVERY_TIMEOUT_S": "20"}
@@ -242,7 +242,7 @@ def test_dynamodb_down_for_longer_than_the_lease_pauses_the_job_until_it_is_back
 
 
 @pytest.mark.parametrize("mode", ["exclusive"])
-def test_job_that_is_cut_off_from_dynamodb_leaves_the_rest_to_whoever_takes_its_lease(job: CheckpointedJob) -> None:
+def test_job_cut_off_from_dynamodb_leaves_the_rest_to_the_next_holder_of_its_lease(job: CheckpointedJob) -> None:
     job.write_source(ROWS_FOR_A_LEASE)
     with job.start() as stale:
         job.wait_until_noted(stale)
@@ -258,7 +258,7 @@ def test_job_that_is_cut_off_from_dynamodb_leaves_the_rest_to_whoever_takes_its_
 
 @pytest.mark.timeout(300 + 60 * CUTS)
 @pytest.mark.parametrize("mode", ["exclusive"])
-def test_job_killed_while_dynamodb_is_down_goes_on_once_it_is_back(job: CheckpointedJob, dice: random.Random) -> None:
+def test_job_killed_while_dynamodb_is_down_resumes_once_it_is_back(job: CheckpointedJob, dice: random.Random) -> None:
     job.write_source(ROWS_FOR_EACH_OUTAGE * OUTAGES)
     sent = 0
     for _ in range(OUTAGES):

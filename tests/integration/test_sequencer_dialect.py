@@ -16,7 +16,7 @@ def rig(kafka_broker: KafkaBroker, tmp_path: Path) -> SequencerRig:
     return SequencerRig(kafka_broker, tmp_path)
 
 
-def test_proof_reads_the_source_as_the_job_has_noted(rig: SequencerRig) -> None:
+def test_verification_reads_the_source_as_the_job_recorded(rig: SequencerRig) -> None:
     """Declared as commas, the file is sent so; a proof that finds out by itself would read semicolons."""
     Path(rig.source).write_text("a, x;b\n1, y;2\n3, z;4\n", encoding="utf-8")
     done = rig.run("--delimiter", "comma")
@@ -39,7 +39,7 @@ def test_proof_reads_the_source_as_the_job_has_noted(rig: SequencerRig) -> None:
     assert "DELIMITER, ENCODING: job job was started with delimiter ','" in other.err
 
 
-def test_east_asian_source_with_a_sep_line_is_sent_and_proven(rig: SequencerRig) -> None:
+def test_east_asian_source_with_a_sep_line_is_sent_and_verified(rig: SequencerRig) -> None:
     Path(rig.source).write_bytes('sep=|\r\n名|ソ\r\n表|"能|\r\n"\r\nポ|ソ"\r\n'.encode("cp932"))
     done = rig.run("--encoding", "ms932")
     assert done.code == 0, str(done)

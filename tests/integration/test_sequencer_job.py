@@ -115,7 +115,7 @@ def test_job_that_is_done_sends_nothing_again(rig: SequencerRig, mode: str) -> N
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_killed_job_goes_on_behind_what_kafka_has(rig: SequencerRig, mode: str) -> None:
+def test_killed_job_resumes_after_the_records_in_kafka(rig: SequencerRig, mode: str) -> None:
     rig.write_source(ROWS)
     with rig.start("--mode", mode, "--checkpoint-interval", "1000") as process:
         wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
@@ -134,7 +134,7 @@ def test_lost_checkpoint_is_found_again_in_the_log(rig: SequencerRig, mode: str)
     rig.assert_proven(ROWS)
 
 
-def test_termination_drains_and_the_next_start_goes_on(rig: SequencerRig) -> None:
+def test_termination_drains_and_the_next_start_resumes(rig: SequencerRig) -> None:
     rig.write_source(4 * ROWS)
     with rig.start("--checkpoint-interval", "1000") as process:
         wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
@@ -172,7 +172,7 @@ def test_bad_rows_are_dead_letters_and_the_others_are_sent(rig: SequencerRig) ->
     assert (noted.total_sent, noted.dead_lettered) == (ROWS - len(bad), len(bad))
 
 
-def test_bad_row_stops_a_job_that_is_to_stop(rig: SequencerRig) -> None:
+def test_bad_row_fails_a_job_with_on_bad_row_stop(rig: SequencerRig) -> None:
     rig.write_source(100, bad=[50])
     ended = rig.run()
     assert ended.code == 65
@@ -182,7 +182,7 @@ def test_bad_row_stops_a_job_that_is_to_stop(rig: SequencerRig) -> None:
     assert noted.status is JobStatus.FAILED
 
 
-def test_second_process_is_refused_and_told_who_runs_the_job(rig: SequencerRig) -> None:
+def test_second_process_is_rejected_with_the_name_of_the_first(rig: SequencerRig) -> None:
     """The first one stands still meanwhile, well within its lease: it could be done before the second has begun."""
     rig.write_source(10 * ROWS)
     rig.environment = {"LEASE_S": "600", "DELIVERY_TIMEOUT_S": "300", "LEASE_WAIT_S": "1"}
@@ -199,7 +199,7 @@ def test_second_process_is_refused_and_told_who_runs_the_job(rig: SequencerRig) 
     rig.assert_proven(10 * ROWS)
 
 
-def test_second_process_waits_for_the_first_and_resumes_behind_it(rig: SequencerRig) -> None:
+def test_second_process_waits_for_the_first_and_resumes_after_it(rig: SequencerRig) -> None:
     rig.write_source(4 * ROWS)
     with rig.start("--checkpoint-interval", "1000") as first:
         wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
@@ -236,7 +236,7 @@ def test_termination_ends_the_waiting_for_the_lease_of_another(rig: SequencerRig
     assert "STOPPED" in ended.out
 
 
-def test_somebody_else_who_writes_to_the_partition_stops_the_job(rig: SequencerRig) -> None:
+def test_another_producer_in_the_partition_stops_the_job(rig: SequencerRig) -> None:
     rig.write_source(10 * ROWS)
     with rig.start("--checkpoint-interval", "1000") as process:
         wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
@@ -251,7 +251,7 @@ def test_somebody_else_who_writes_to_the_partition_stops_the_job(rig: SequencerR
     assert "no record of a sequencer" in found.out
 
 
-def test_partition_of_others_is_refused_and_taken_with_append(rig: SequencerRig) -> None:
+def test_partition_of_others_is_rejected_without_append(rig: SequencerRig) -> None:
     other = Producer({"bootstrap.servers": rig.broker.bootstrap})
     other.produce(rig.topic, b"from somebody else", partition=0)
     assert other.flush(30) == 0
@@ -272,7 +272,7 @@ def test_shared_partition_holds_the_rows_of_both(rig: SequencerRig) -> None:
     assert lines == list(range(1, ROWS + 1))
 
 
-def test_letters_of_other_jobs_do_not_hold_a_start_up(rig: SequencerRig) -> None:
+def test_dead_letters_of_other_jobs_do_not_delay_a_start(rig: SequencerRig) -> None:
     rig.write_source(1000, bad=[7, 900])
     dead_letters = rig.new_topic()
     options = ("--on-bad-row", "dead-letter", "--dead-letter-topic", dead_letters)
@@ -283,7 +283,7 @@ def test_letters_of_other_jobs_do_not_hold_a_start_up(rig: SequencerRig) -> None
     rig.assert_proven(1000, "--dead-letter-topic", dead_letters, "--job-id", rig.job_id)
 
 
-def test_termination_ends_the_waiting_for_a_partition_that_does_not_come_to_rest(rig: SequencerRig) -> None:
+def test_termination_ends_the_wait_for_an_idle_partition(rig: SequencerRig) -> None:
     rig.write_source(100)
     rig.environment = {"STOPPED_EXIT_CODE": "99"}
     with somebody_writing(rig, rig.topic), rig.start() as process:
@@ -311,7 +311,7 @@ def test_termination_ends_the_waiting_for_the_transaction_of_another(rig: Sequen
     assert rig.run("--mode", "transactional").code == 0
 
 
-def test_source_that_was_changed_is_not_gone_on_with(rig: SequencerRig) -> None:
+def test_changed_source_is_rejected(rig: SequencerRig) -> None:
     rig.write_source(1000)
     assert rig.run("--limit", "10").code == 0
     rig.write_source(1001)
@@ -338,7 +338,7 @@ def test_source_that_was_changed_is_seen_without_a_checkpoint_too(rig: Sequencer
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_job_does_not_go_on_in_another_topic(rig: SequencerRig, mode: str) -> None:
+def test_job_does_not_resume_in_another_topic(rig: SequencerRig, mode: str) -> None:
     rig.write_source(100)
     assert rig.run("--mode", mode, "--limit", "50").code == 0
     rig.topic = rig.new_topic()
@@ -364,14 +364,14 @@ def test_option_that_the_client_does_not_know_is_a_wrong_setting(rig: SequencerR
     assert "no.such.option" in ended.err
 
 
-def test_partition_without_records_is_not_proven(rig: SequencerRig) -> None:
+def test_partition_without_records_is_not_verified(rig: SequencerRig) -> None:
     found = rig.verify()
     assert found.code == 1, str(found)
     assert "there are no records" in found.out
     assert rig.verify("--expect-rows", "0").code == 0
 
 
-def test_topic_that_is_not_there_is_said_or_made(rig: SequencerRig) -> None:
+def test_missing_topic_is_reported_or_created(rig: SequencerRig) -> None:
     rig.write_source(10)
     rig.topic = f"made-on-demand-{uuid.uuid4().hex[:8]}"
     assert rig.run().code == 73
@@ -382,7 +382,7 @@ def test_topic_that_is_not_there_is_said_or_made(rig: SequencerRig) -> None:
     rig.assert_proven(10, "--dead-letter-topic", f"{rig.topic}-dlq")
 
 
-def test_broker_that_is_away_is_tried_and_then_given_up(rig: SequencerRig) -> None:
+def test_unreachable_broker_is_retried_and_then_given_up(rig: SequencerRig) -> None:
     rig.write_source(10)
     rig.environment = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "RETRIES": "0"}
     assert rig.run().code == 75

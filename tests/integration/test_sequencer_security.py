@@ -66,7 +66,7 @@ def rig_by(secure_broker: SecureBroker, authority: CertificateAuthority, tmp_pat
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("way", ["tls", "scram", pytest.param("iam", id="tokens of a fake signer")])
-def test_every_row_arrives_and_is_proven(rig_by: MakeRig, way: str, mode: str) -> None:
+def test_every_row_arrives_and_is_verified(rig_by: MakeRig, way: str, mode: str) -> None:
     rig = rig_by(way)
     ended = rig.run("--mode", mode)
     assert ended.code == 0, str(ended)
@@ -83,7 +83,7 @@ def test_wrong_password_ends_it_and_the_settings_are_named(
 
 
 @each_command
-def test_user_without_rights_on_the_topic_is_told_so_and_not_that_there_is_none(
+def test_user_without_permissions_on_the_topic_is_not_told_that_it_is_missing(
     rig_by: MakeRig, command: Callable[[SequencerRig], Ended]
 ) -> None:
     ended = command(rig_by("scram", KAFKA_USERNAME="stranger"))
@@ -92,7 +92,7 @@ def test_user_without_rights_on_the_topic_is_told_so_and_not_that_there_is_none(
     assert "ACLs" in ended.err
 
 
-def test_user_without_rights_on_the_options_of_a_topic_sends_without_the_fence_and_is_told_so(
+def test_user_without_permissions_on_topic_options_sends_unfenced_with_a_warning(
     rig_by: MakeRig,
 ) -> None:
     rig = rig_by("scram", KAFKA_USERNAME="without-options")
@@ -108,7 +108,7 @@ def test_user_without_rights_on_the_options_of_a_topic_cannot_require_a_durable_
     assert ended.code == 78, str(ended)
 
 
-def test_user_without_the_right_to_transactions_is_told_so(rig_by: MakeRig) -> None:
+def test_user_without_permission_for_transactions_is_rejected(rig_by: MakeRig) -> None:
     ended = rig_by("scram", KAFKA_USERNAME="without-transactions").run("--mode", "transactional")
     assert ended.code == 77, str(ended)
     assert "Transactional Id authorization failed" in ended.err
@@ -116,7 +116,7 @@ def test_user_without_the_right_to_transactions_is_told_so(rig_by: MakeRig) -> N
 
 @pytest.mark.parametrize("given", [False, True], ids=["the system's", "another authority's"])
 @each_command
-def test_certificate_that_nobody_vouches_for_ends_it_and_the_setting_is_named(
+def test_untrusted_certificate_fails_the_job_and_names_the_setting(
     rig_by: MakeRig, tmp_path: Path, command: Callable[[SequencerRig], Ended], given: bool
 ) -> None:
     other = CertificateAuthority("another").write_certificate(tmp_path / "other.pem") if given else ""
@@ -126,7 +126,7 @@ def test_certificate_that_nobody_vouches_for_ends_it_and_the_setting_is_named(
 
 
 @each_command
-def test_listener_that_speaks_no_tls_is_away_and_the_reason_is_said(
+def test_listener_without_tls_is_unavailable_with_the_reason(
     rig_by: MakeRig, secure_broker: SecureBroker, command: Callable[[SequencerRig], Ended]
 ) -> None:
     """It may be a broker on its way down, so it is tried again."""

@@ -46,7 +46,7 @@ def test_broker_that_does_not_answer_at_a_start_holds_nothing_up(
     assert rig.checkpoint() is None
 
 
-def test_store_that_does_not_answer_is_not_waited_for(rig: SequencerRig, silence: socket.socket) -> None:
+def test_unresponsive_store_does_not_delay_the_end(rig: SequencerRig, silence: socket.socket) -> None:
     """Its own timeouts are longer."""
     rig.source = "s3://bucket/key.csv"
     rig.environment = {

@@ -87,7 +87,7 @@ def test_topic_that_becomes_compacted_while_the_job_runs_is_a_wrong_setting(rig:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_topic_that_takes_small_batches_gets_small_batches(rig: SequencerRig, mode: str) -> None:
+def test_topic_with_a_small_batch_limit_gets_small_batches(rig: SequencerRig, mode: str) -> None:
     rig.write_source(20_000)
     set_option(rig, "max.message.bytes", "20000")
     ended = rig.run("--mode", mode, "--compression", "none")
@@ -95,7 +95,7 @@ def test_topic_that_takes_small_batches_gets_small_batches(rig: SequencerRig, mo
     rig.assert_proven(20_000)
 
 
-def test_row_above_what_the_topic_takes_names_the_option(rig: SequencerRig) -> None:
+def test_row_above_the_topics_limit_names_the_option(rig: SequencerRig) -> None:
     Path(rig.source).write_text("a\n" + "x" * 50_000 + "\n", encoding="utf-8")
     set_option(rig, "max.message.bytes", "20000")
     ended = rig.run("--compression", "none")
@@ -129,7 +129,7 @@ def test_rows_that_are_removed_between_two_starts_are_an_error(rig: SequencerRig
     assert ended.code == 74, str(ended)
 
 
-def test_records_of_others_that_are_removed_before_the_jobs_own_are_no_error(rig: SequencerRig) -> None:
+def test_removed_records_of_others_before_the_jobs_are_not_an_error(rig: SequencerRig) -> None:
     """Those of another job that has sent before; this one begins behind them."""
     rig.write_source(1000)
     assert rig.run().code == 0
@@ -153,7 +153,7 @@ def test_fence_is_set_unless_it_is_not_wanted(rig: SequencerRig) -> None:
     assert option(rig, OPTION) == option(rig, OPTION, topic=letters) == "9000"
 
 
-def test_topic_whose_time_is_the_brokers_is_warned_of_and_left_as_it_is(rig: SequencerRig) -> None:
+def test_topic_with_log_append_time_logs_a_warning_and_stays_unchanged(rig: SequencerRig) -> None:
     rig.write_source(10)
     set_option(rig, "message.timestamp.type", "LogAppendTime")
     ended = rig.run()

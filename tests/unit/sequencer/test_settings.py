@@ -47,14 +47,14 @@ def test_setting_that_a_job_cannot_do_without_is_named_and_a_dry_run_does_withou
     load_settings(**given, dry_run=True).check_complete()
 
 
-def test_all_that_is_not_given_is_named_at_once() -> None:
+def test_all_missing_settings_are_named_together() -> None:
     settings = load_settings()
     with pytest.raises(SettingsError, match=r"SOURCE \(or S3_BUCKET and S3_KEY\), .*, KAFKA_TOPIC, JOB_ID"):
         settings.check_complete()
     load_settings(**COMPLETE).check_complete()
 
 
-def test_looking_at_a_partition_takes_a_broker_and_a_topic() -> None:
+def test_reading_a_partition_requires_broker_and_topic() -> None:
     settings = load_settings(kafka_topic="t")
     with pytest.raises(SettingsError, match=r"^missing settings: KAFKA_BOOTSTRAP_SERVERS$"):
         settings.check_topic_given()
@@ -80,7 +80,7 @@ def test_option_wins_over_the_environment_and_that_over_the_file(monkeypatch: py
         ({"s3_bucket": "b"}, ()),
     ],
 )
-def test_source_is_what_was_named(given: dict[str, Any], sources: tuple[str, ...]) -> None:
+def test_source_is_the_one_that_was_named(given: dict[str, Any], sources: tuple[str, ...]) -> None:
     assert load_settings(**given).sources == sources
 
 
@@ -101,6 +101,6 @@ def test_only_the_environments_source_is_cut_at_its_blanks(
     assert load_settings(source=("a b.csv",)).sources == ("a b.csv",)
 
 
-def test_dead_letter_topic_lies_beside_the_topic_unless_it_is_named() -> None:
+def test_dead_letter_topic_defaults_to_the_topic_with_a_suffix() -> None:
     assert load_settings(kafka_topic="rows").dlq == "rows-dlq"
     assert load_settings(kafka_topic="rows", dead_letter_topic="bad").dlq == "bad"

@@ -26,7 +26,7 @@ def test_first_wish_counts_and_begins_the_time_for_draining() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_is_a_wish_inside_and_what_it_was_before_outside(number: signal.Signals) -> None:
+def test_signals_request_a_stop_inside_and_are_restored_outside(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     stop = StopRequest()
     with stopping_on_signals(stop):

@@ -53,7 +53,7 @@ def test_lease_outlives_its_length_by_being_renewed(checkpoints: SqliteCheckpoin
             raise AssertionError("two have it")
 
 
-def test_lease_that_somebody_took_is_noticed(checkpoints: SqliteCheckpoints) -> None:
+def test_lost_lease_is_noticed(checkpoints: SqliteCheckpoints) -> None:
     with lease(checkpoints, lease_s=0.4, expiry_s=0.1) as held:
         checkpoints.acquire_lease("job", owner="b", now=2e9, lease_s=60, is_dead=lambda _: True)
 
@@ -82,7 +82,7 @@ def test_lease_is_unsafe_once_either_clock_has_passed_its_margin(checkpoints: Sq
         assert not held.is_safe()
 
 
-def test_store_that_is_away_makes_it_unsafe_until_it_is_back(checkpoints: SqliteCheckpoints) -> None:
+def test_unavailable_store_makes_the_lease_unsafe_until_it_is_back(checkpoints: SqliteCheckpoints) -> None:
     with lease(checkpoints, lease_s=1, expiry_s=0.2) as held:
         with patch.object(checkpoints, "renew_lease", side_effect=CheckpointsUnavailableError("away")):
             wait_until(lambda: not held.is_safe(), what="nothing may be queued", deadline_s=30)

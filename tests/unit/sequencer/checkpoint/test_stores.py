@@ -69,7 +69,7 @@ def test_checkpoint_comes_back_as_it_was(store: CheckpointStore) -> None:
 
 
 @pytest.mark.parametrize("count", [20, 21, 10_000])
-def test_source_of_any_number_of_files_is_noted_and_known_again(store: CheckpointStore, count: int) -> None:
+def test_source_of_any_number_of_files_is_stored_and_recognised(store: CheckpointStore, count: int) -> None:
     noted = replace(NOTED, sources=many_files(count))
     take(store, "a")
     store.save(noted, owner="a")
@@ -109,7 +109,7 @@ def test_job_that_was_deleted_is_unknown_and_free(store: CheckpointStore) -> Non
     take(store, "b")
 
 
-def test_second_process_is_told_who_runs_the_job_and_until_when(store: CheckpointStore) -> None:
+def test_held_lease_names_its_owner_and_its_end(store: CheckpointStore) -> None:
     take(store, "a")
     with pytest.raises(LeaseHeldError, match=r"run by a, whose lease lasts until 1970-01-01T00:17:40\+00:00") as caught:
         take(store, "b", now=1059.9)
@@ -123,7 +123,7 @@ def test_lease_that_has_run_out_is_free(store: CheckpointStore) -> None:
         store.renew_lease("job", owner="a", until=2000)
 
 
-def test_lease_of_a_process_that_is_known_to_be_dead_is_free_at_once(store: CheckpointStore) -> None:
+def test_lease_of_a_dead_process_is_free_immediately(store: CheckpointStore) -> None:
     take(store, "a")
     take(store, "b", is_dead=lambda owner: owner == "a")
     with pytest.raises(LeaseHeldError, match="run by b"):
@@ -158,7 +158,7 @@ def test_checkpoint_of_a_process_without_the_lease_is_not_kept(store: Checkpoint
     assert store.load("job") == NOTED
 
 
-def test_faster_of_two_takes_the_lease_and_the_other_is_told(moto_dynamodb: DynamoDBClient) -> None:
+def test_first_of_two_acquires_the_lease_and_the_other_is_rejected(moto_dynamodb: DynamoDBClient) -> None:
     store = DynamoDbCheckpoints(moto_dynamodb, table="csvpipe-checkpoints")
     look = moto_dynamodb.get_item
     overtaken: list[bool] = []
@@ -185,14 +185,16 @@ def test_faster_of_two_takes_the_lease_and_the_other_is_told(moto_dynamodb: Dyna
         ("ValidationException", SettingsError),
     ],
 )
-def test_errors_of_dynamodb_say_what_to_do(moto_dynamodb: DynamoDBClient, code: str, expected: type[Exception]) -> None:
+def test_errors_of_dynamodb_name_the_remedy(
+    moto_dynamodb: DynamoDBClient, code: str, expected: type[Exception]
+) -> None:
     store = DynamoDbCheckpoints(moto_dynamodb, table="csvpipe-checkpoints")
     fault = ClientError({"Error": {"Code": code, "Message": "said so"}}, "UpdateItem")
     with patch.object(moto_dynamodb, "update_item", side_effect=fault), pytest.raises(expected):
         take(store, "a")
 
 
-def test_item_that_dynamodb_never_takes_is_a_wrong_setting_and_its_reason_is_named(
+def test_item_that_dynamodb_rejects_is_an_invalid_setting_with_its_reason(
     moto_dynamodb: DynamoDBClient,
 ) -> None:
     store = DynamoDbCheckpoints(moto_dynamodb, table="csvpipe-checkpoints")
@@ -204,7 +206,7 @@ def test_item_that_dynamodb_never_takes_is_a_wrong_setting_and_its_reason_is_nam
         store.save(replace(NOTED, error="x" * 500_000), owner="a")
 
 
-def test_dynamodb_that_is_away_is_unavailable(moto_dynamodb: DynamoDBClient) -> None:
+def test_unreachable_dynamodb_is_unavailable(moto_dynamodb: DynamoDBClient) -> None:
     store = DynamoDbCheckpoints(moto_dynamodb, table="csvpipe-checkpoints")
     fault = EndpointConnectionError(endpoint_url="http://x")
     with patch.object(moto_dynamodb, "get_item", side_effect=fault), pytest.raises(CheckpointsUnavailableError):

@@ -80,7 +80,7 @@ def test_delimiter_that_cannot_be_is_a_wrong_setting(tmp_path: Path, given: str)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"'])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_sep_line_is_no_row(tmp_path: Path, line: str, line_end: str, encoding: str) -> None:
+def test_sep_line_is_not_a_row(tmp_path: Path, line: str, line_end: str, encoding: str) -> None:
     text = line_end.join([line, "a;b,c", "1,0;2", ""])
     source = opened(file(tmp_path / "a.csv", text.encode(encoding)))
     assert fields_of(source) == [{"a": "1,0", "b,c": "2"}]
@@ -157,7 +157,7 @@ PACKED = {"gzip": gzip.compress(b"a,b\n1,2\n"), "zstd": zstandard.compress(b"a,b
 @pytest.mark.parametrize("packing", PACKED)
 @pytest.mark.parametrize("junk", [b"a,b\n3,4\n", b"\x1e", b"--end--"])
 @pytest.mark.parametrize("piece_bytes", [1, 5, 4096])
-def test_what_follows_packed_data_is_named_with_its_place(
+def test_data_after_a_compressed_stream_is_reported_with_its_position(
     tmp_path: Path, packing: str, junk: bytes, piece_bytes: int
 ) -> None:
     path = file(tmp_path / "a.csv", PACKED[packing] + junk)
@@ -244,13 +244,13 @@ class Proof:
         return JobSettings(**{**base, **given})
 
 
-def test_proof_reads_as_the_job_has_noted(tmp_path: Path) -> None:
+def test_verification_reads_as_the_job_recorded(tmp_path: Path) -> None:
     found = open_proof_input(Proof(tmp_path).settings(job_id="job"))
     assert found.job.heads[0].columns == ("a", " x;b")
     assert found.how == "read with delimiter ',', encoding utf-8: as recorded by job job"
 
 
-def test_proof_reads_as_it_is_told_and_says_what_the_job_has_noted(tmp_path: Path) -> None:
+def test_verification_prefers_its_options_and_reports_what_the_job_recorded(tmp_path: Path) -> None:
     settings = Proof(tmp_path).settings(job_id="job", delimiter=";", encoding="utf-8")
     found = open_proof_input(settings)
     assert found.job.heads[0].columns == ("a, x", "b")
@@ -269,13 +269,15 @@ def test_proof_reads_as_it_is_told_and_says_what_the_job_has_noted(tmp_path: Pat
         ({"job_id": "job", "checkpoint_file": "/nowhere"}, "there is no checkpoint file /nowhere"),
     ],
 )
-def test_proof_without_a_note_says_that_it_has_found_out(tmp_path: Path, given: dict[str, str], why: str) -> None:
+def test_verification_without_a_record_reports_that_it_detected_the_dialect(
+    tmp_path: Path, given: dict[str, str], why: str
+) -> None:
     found = open_proof_input(Proof(tmp_path).settings(**given))
     assert found.job.heads[0].columns == ("a, x", "b")
     assert f"detected in the source, as {why}: use --job-id" in found.how
 
 
-def test_note_of_another_source_is_not_taken(tmp_path: Path) -> None:
+def test_checkpoint_of_another_source_is_ignored(tmp_path: Path) -> None:
     proof = Proof(tmp_path)
     proof.path.write_bytes(b"a, x;b\n1, y;2\n3, z;4\n")
     found = open_proof_input(proof.settings(job_id="job"))

@@ -42,7 +42,7 @@ def write(path: Path, rows: list[list[str]], *, encoding: str = "utf-8") -> Path
     return path
 
 
-def test_lines_go_on_from_file_to_file(tmp_path: Path) -> None:
+def test_lines_are_counted_across_files(tmp_path: Path) -> None:
     first = write(tmp_path / "1.csv", [["a", "b"], ["1", "2"], ["3", "4"]])
     second = write(tmp_path / "2.csv", [["a", "b"], ["5", "6"]])
     found = [(r["a"], r["_source_line"], r["_source_file"]) for r in records(opened(first, second))]
@@ -50,7 +50,7 @@ def test_lines_go_on_from_file_to_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("last_line", [0, 1, 2, 3])
-def test_reading_goes_on_behind_any_row_from_any_place_before_it(tmp_path: Path, last_line: int) -> None:
+def test_reading_resumes_after_any_row_from_any_position_before_it(tmp_path: Path, last_line: int) -> None:
     first = write(tmp_path / "1.csv", [["a", "b"], ["1", "2"], ["3", "4"]])
     second = write(tmp_path / "2.csv", [["a", "b"], ["5", "6"]])
     places = [START, SourcePosition(1, 0, 10), SourcePosition(2, 1, 0)]
@@ -119,7 +119,7 @@ def test_ranges_hold_every_row_once_and_in_order(
     assert [record for part in ranges for record in records(part)] == records(source)
 
 
-def test_planning_of_ranges_ends_when_the_job_is_to_stop(tmp_path: Path) -> None:
+def test_stop_request_ends_the_planning_of_ranges(tmp_path: Path) -> None:
     stop = StopRequest()
     stop.request("SIGTERM")
     source = opened(write(tmp_path / "a.csv", [["x", "y"], ["1", "2"]]))
@@ -145,7 +145,7 @@ def test_ranges_of_a_file_in_utf_16_are_refused(tmp_path: Path, encoding: str) -
         plan_ranges(source, 2)
 
 
-def test_schema_file_is_read_and_what_is_wrong_in_it_named(tmp_path: Path) -> None:
+def test_schema_file_is_read_and_its_faults_are_named(tmp_path: Path) -> None:
     path = tmp_path / "schema.yaml"
     path.write_text("columns:\n  - {column: id, type: integer, required: true}\n")
     (column,) = load_schema(str(path)).columns
@@ -157,7 +157,7 @@ def test_schema_file_is_read_and_what_is_wrong_in_it_named(tmp_path: Path) -> No
         load_schema(str(tmp_path / "none"))
 
 
-def test_progress_is_told_against_the_bytes_of_the_range(tmp_path: Path) -> None:
+def test_progress_is_relative_to_the_bytes_of_the_range(tmp_path: Path) -> None:
     files = [write(tmp_path / f"{n}.csv", [["a"], *[[str(row)] for row in range(500)]]) for n in range(2)]
     source = opened(*files)
     ranges = split_input(source, plan_ranges(source, 3))
@@ -177,7 +177,7 @@ def test_limit_counts_the_rows_of_all_ranges_together(tmp_path: Path) -> None:
     assert all(found), "the limit lies in the second range"
 
 
-def test_rows_of_another_width_are_told_without_their_fields(tmp_path: Path) -> None:
+def test_rows_of_another_width_are_reported_without_their_fields(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n3\n\n4,5\n", encoding="utf-8")
     source = opened(path)

@@ -68,5 +68,5 @@ def test_request_has_arrived_or_is_rejected_once_its_records_are_too_old() -> No
 
 
 @pytest.mark.parametrize(("lag_ms", "rest_s"), [(30_000, 50.0), (60_000, 95.0), (10_000, 20.0)])
-def test_log_rests_for_longer_than_the_leader_waits_for_a_follower(lag_ms: int, rest_s: float) -> None:
+def test_partition_is_idle_for_longer_than_the_leader_waits_for_a_follower(lag_ms: int, rest_s: float) -> None:
     assert quiet_s(lag_ms) == rest_s

@@ -68,13 +68,13 @@ def test_empty_partition_is_started_at_its_end() -> None:
     assert start_of(None, tail(high=0)) == ResumePoint(first_offset=0, last_line=0, sent=0, place=START)
 
 
-def test_partition_that_retention_has_emptied_is_not_taken_for_a_new_one() -> None:
+def test_partition_emptied_by_retention_is_not_a_new_one() -> None:
     with pytest.raises(ForeignRecordsError, match=r"has held records up to offset 6.*--append"):
         start_of(None, LogTail(low=7, high=7, last=None))
     assert start_of(None, LogTail(low=7, high=7, last=None), append=True).first_offset == 7
 
 
-def test_later_range_starts_behind_the_row_before_it() -> None:
+def test_later_range_starts_after_the_row_before_it() -> None:
     assert start_of(None, tail(high=0), before_line=40) == ResumePoint(
         first_offset=0, last_line=40, sent=0, place=START
     )
@@ -85,7 +85,7 @@ def test_checkpoint_that_is_lost_is_found_again_in_the_log() -> None:
     assert found == ResumePoint(first_offset=2, last_line=10, sent=10, place=START, last=record(11, 10))
 
 
-def test_checkpoint_that_agrees_with_the_log_is_gone_on_from() -> None:
+def test_checkpoint_that_agrees_with_the_partition_is_resumed_from() -> None:
     assert start_of(NOTED, tail(high=105, line=100)) == ResumePoint(5, 100, 100, PLACE, record(104, 100))
 
 
@@ -100,23 +100,23 @@ def test_checkpoint_that_agrees_with_the_log_is_gone_on_from() -> None:
     ],
     ids=["somebody", "another job", "an earlier row", "a later row", "a marker behind"],
 )
-def test_records_that_have_taken_the_place_of_lost_ones_are_not_the_jobs(last: LogRecord, what: str) -> None:
+def test_records_in_the_place_of_lost_ones_stop_the_job(last: LogRecord, what: str) -> None:
     """The log ends where the checkpoint says, so that nothing seems to be missing."""
     with pytest.raises(ForeignRecordsError, match=f"offset 104 was acknowledged.*{what}"):
         start_of(NOTED, LogTail(low=0, high=105, last=last))
 
 
-def test_job_that_has_sent_nothing_yet_may_stand_behind_others() -> None:
+def test_job_that_has_sent_nothing_may_start_after_records_of_others() -> None:
     noted = replace(NOTED, last_line=0, total_sent=0)
     assert start_of(noted, tail(high=5, line=None, name="")) == ResumePoint(5, 0, 0, PLACE)
 
 
-def test_dead_rows_behind_the_last_record_are_the_jobs() -> None:
+def test_dead_rows_after_the_last_record_count() -> None:
     noted = replace(NOTED, last_line=103, dead_lettered=3)
     assert start_of(noted, tail(high=105, line=100), dead_letters=True) == ResumePoint(5, 103, 100, PLACE)
 
 
-def test_log_ahead_of_the_checkpoint_is_believed() -> None:
+def test_partition_ahead_of_the_checkpoint_wins() -> None:
     assert start_of(NOTED, tail(high=150, line=145)) == ResumePoint(5, 145, 145, PLACE, record(149, 145))
 
 
@@ -143,18 +143,18 @@ def test_removed_rows_are_seen_without_a_checkpoint_too() -> None:
         start_of(None, LogTail(low=3, high=12, last=record(11, 12)), first=3)
 
 
-def test_records_that_retention_removed_before_anybody_looked_stop_the_job() -> None:
+def test_records_removed_after_the_checkpoint_stop_the_job() -> None:
     with pytest.raises(DataLostError, match=r"95 records.*offset 104.*retention"):
         start_of(NOTED, LogTail(low=200, high=200, last=None))
 
 
 @pytest.mark.parametrize("checkpoint", [None, NOTED])
-def test_marker_of_a_transaction_at_the_end_is_not_taken_for_a_record(checkpoint: Checkpoint | None) -> None:
+def test_transaction_marker_at_the_end_is_not_a_record(checkpoint: Checkpoint | None) -> None:
     with pytest.raises(ForeignRecordsError, match=r"at offset 119.* to offset 120.*--mode transactional"):
         start_of(checkpoint, LogTail(low=0, high=121, last=record(119, 115)), first=5 if checkpoint is None else None)
 
 
-def test_log_behind_the_checkpoint_has_lost_records() -> None:
+def test_partition_that_ends_before_the_checkpoint_has_lost_records() -> None:
     with pytest.raises(DataLostError, match=r"offset 104.*ends before offset 100"):
         start_of(NOTED, tail(high=100, line=95))
 
@@ -166,18 +166,18 @@ def test_partition_with_records_of_others_is_refused_without_append(line: int | 
     assert start_of(None, tail(high=7, line=line, name=name), append=True).first_offset == 7
 
 
-def test_append_starts_behind_an_earlier_job_with_the_same_file() -> None:
+def test_append_starts_after_an_earlier_job_with_the_same_file() -> None:
     assert start_of(None, tail(high=7, line=7), append=True) == ResumePoint(7, 0, 0, START)
 
 
 @pytest.mark.parametrize(("line", "name"), [(None, ""), (120, "s3://bucket/other.csv")])
-def test_others_behind_the_jobs_records_stop_it(line: int | None, name: str) -> None:
+def test_records_of_others_after_the_jobs_records_stop_it(line: int | None, name: str) -> None:
     with pytest.raises(ForeignRecordsError, match="only this job's rows may follow offset 104"):
         start_of(NOTED, tail(high=120, line=line, name=name))
 
 
 @pytest.mark.parametrize("line", [99, 114, 116])
-def test_tail_whose_line_does_not_fit_its_offset_is_no_order(line: int) -> None:
+def test_tail_whose_line_does_not_fit_its_offset_breaks_the_order(line: int) -> None:
     """Offset 119 is the 115th record from offset 5 on: its row is number 115, or more with dead letters."""
     with pytest.raises(OrderBrokenError, match=f"offset 119 holds row {line}, .* 115 records"):
         start_of(NOTED, tail(high=120, line=line))

@@ -61,7 +61,7 @@ def test_purged_records_are_reported_as_failed(library: str) -> None:
     producer.close()
 
 
-def test_broker_that_is_not_there_is_told_and_not_fatal() -> None:
+def test_missing_broker_is_reported_and_not_fatal() -> None:
     told = Told()
     producer = told.producer(**{"statistics.interval.ms": 50})
 
@@ -129,7 +129,7 @@ def test_token_is_asked_for_before_anything_is_polled() -> None:
     producer.close()
 
 
-def test_token_that_cannot_be_had_is_an_error_and_no_crash(caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_token_is_an_error_and_not_a_crash(caplog: pytest.LogCaptureFixture) -> None:
     def no_token(_config: str) -> tuple[str, float]:
         raise RuntimeError("no role on this machine")
 
@@ -148,7 +148,7 @@ def test_token_that_cannot_be_had_is_an_error_and_no_crash(caplog: pytest.LogCap
 
 
 @pytest.mark.parametrize("path", ["/no/such/librdkafka.so.1", "libc.so.6"])
-def test_library_that_is_none_is_a_wrong_setting(path: str) -> None:
+def test_invalid_library_is_an_invalid_setting(path: str) -> None:
     with pytest.raises(SettingsError, match=f"LIBRDKAFKA: {path}"):
         load_library(path)
 

@@ -74,7 +74,7 @@ def test_iam_gives_the_client_a_new_token_of_the_fake_signer_at_each_call(fake_s
     assert set(fake_signer) == {"eu-central-1"}
 
 
-def test_machine_without_a_role_is_told_so_by_the_fake_signer_before_a_client_waits(fake_signer: list[str]) -> None:
+def test_machine_without_a_role_is_reported_before_a_client_waits(fake_signer: list[str]) -> None:
     given = settings(kafka_security="iam", aws_region="none")
     with pytest.raises(NotAllowedError, match=r"Credentials can not be empty.*AWS_REGION .* role"):
         client_config(given)
@@ -132,7 +132,7 @@ def test_refusal_is_for_a_person_to_set_right(code: int, text: str, expected: ty
         (SSL, "SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener?"),
     ],
 )
-def test_broker_that_goes_down_in_the_middle_of_a_handshake_is_no_refusal(code: int, text: str) -> None:
+def test_broker_that_stops_during_a_handshake_is_not_a_refusal(code: int, text: str) -> None:
     assert refusal(KafkaError(code, text)) is None
 
 

@@ -32,7 +32,7 @@ def test_error_that_the_client_does_not_name_is_tried_again() -> None:
     assert isinstance(error_of(KafkaException("odd")), TemporaryFailureError)
 
 
-def test_broker_that_goes_while_signing_in_is_no_wrong_password_once_it_has_worked() -> None:
+def test_broker_that_stops_during_authentication_is_not_a_wrong_password_after_success() -> None:
     unanswered = KafkaError(KafkaError._AUTHENTICATION, "SASL authentication error: Local: Broker transport failure")
     assert not is_final(unanswered, worked_before=False)
     error = KafkaError(KafkaError._AUTHENTICATION, "wrong password")

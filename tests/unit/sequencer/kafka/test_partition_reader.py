@@ -50,14 +50,14 @@ def fake_log(stop: StopRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fak
     made.close()
 
 
-def test_end_is_believed_once_nothing_more_comes(fake_log: FakeLog, caplog: pytest.LogCaptureFixture) -> None:
+def test_end_is_final_once_the_partition_is_idle(fake_log: FakeLog, caplog: pytest.LogCaptureFixture) -> None:
     fake_log.highs = [7, 7, 9, 10, 10]
     assert fake_log.wait_until_idle(1.0) == (0, 10)
     assert fake_log.now == 2.5, "a second after the last one has come"
     assert [(vars(record)["topic"], vars(record)["partition"]) for record in caplog.records] == [("rows", 3)]
 
 
-def test_partition_that_somebody_else_goes_on_writing_to_is_not_waited_for_for_ever(fake_log: FakeLog) -> None:
+def test_partition_that_keeps_growing_is_not_waited_for_forever(fake_log: FakeLog) -> None:
     fake_log.highs = list(range(7, 10_000))
     with pytest.raises(ForeignRecordsError, match=r"rows\[3\]") as raised:
         fake_log.wait_until_idle(1.0)
@@ -65,7 +65,7 @@ def test_partition_that_somebody_else_goes_on_writing_to_is_not_waited_for_for_e
     assert fake_log.now < 40
 
 
-def test_long_rest_is_said_before_it_is_waited_for(fake_log: FakeLog, caplog: pytest.LogCaptureFixture) -> None:
+def test_long_wait_is_logged_before_it_starts(fake_log: FakeLog, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     assert fake_log.wait_until_idle(35) == (0, 7)
     assert [vars(record)["duration_s"] for record in caplog.records] == [35]
@@ -82,13 +82,13 @@ def test_waiting_lasts_while_records_come(fake_log: FakeLog, monkeypatch: pytest
     assert waited == [1.0]
 
 
-def test_job_that_is_to_stop_does_not_wait_for_the_rest(fake_log: FakeLog, stop: StopRequest) -> None:
+def test_stop_request_ends_the_wait_for_an_idle_partition(fake_log: FakeLog, stop: StopRequest) -> None:
     stop.request("SIGTERM")
     with pytest.raises(StopRequestedError):
         fake_log.wait_until_idle(3600)
 
 
-def test_job_that_is_to_stop_reads_no_further(fake_log: FakeLog, stop: StopRequest) -> None:
+def test_stop_request_ends_reading(fake_log: FakeLog, stop: StopRequest) -> None:
     stop.request("SIGTERM")
     with pytest.raises(StopRequestedError):
         fake_log.at_or_after(0, 7)
@@ -143,9 +143,7 @@ LENGTHS = {
 
 
 @pytest.mark.parametrize("lengths", LENGTHS)
-def test_what_is_read_at_a_time_is_bound_by_bytes(
-    fake_log: FakeLog, monkeypatch: pytest.MonkeyPatch, lengths: str
-) -> None:
+def test_size_of_a_fetch_is_bounded_in_bytes(fake_log: FakeLog, monkeypatch: pytest.MonkeyPatch, lengths: str) -> None:
     """Ten thousand records of 100 KB were a gigabyte."""
     sizes = LENGTHS[lengths]
     consumer = FakeConsumer(sizes)

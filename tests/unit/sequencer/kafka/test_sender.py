@@ -1,4 +1,4 @@
-"""What a sender does without a broker: it queues little, waits for a while, and gives up with nothing left to send."""
+"""A sender without a broker queues little, waits, and fails with nothing left to send."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_batch_fits_a_request_and_twice_the_first_window() -> None:
     assert 2 * BATCH_BYTES <= FIRST_WINDOW_BYTES
 
 
-def test_sender_that_has_failed_takes_nothing_more() -> None:
+def test_failed_sender_accepts_nothing_more() -> None:
     sending = sender(delivery_timeout_s=60)
     sending.send(Records.of([b"x"]), last_line=1, place=None)
     sending.close()
@@ -55,7 +55,7 @@ def test_sender_that_has_failed_takes_nothing_more() -> None:
         sending.send(Records.of([b"y"]), last_line=2, place=None)
 
 
-def test_what_the_proof_rests_on_cannot_be_configured_away() -> None:
+def test_options_that_the_order_depends_on_cannot_be_overridden() -> None:
     given = {**NOBODY, "acks": 1, "enable.idempotence": False, "enable.gapless.guarantee": False, "linger.ms": 7}
     config = ProducerOptions(client=given, compression="zstd", expiry_s=90).config()
     assert (config["acks"], config["enable.idempotence"], config["enable.gapless.guarantee"]) == ("all", True, True)

@@ -26,7 +26,7 @@ def check(*, replicas: int = 3, require: bool = False, source_bytes: int | None 
     check_topic(Options(values), topic="rows", replicas=replicas, require_durable=require, source_bytes=source_bytes)
 
 
-def test_durable_topic_that_keeps_everything_is_taken_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+def test_durable_topic_without_retention_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     check(require=True)
     assert caplog.text == ""
 
@@ -72,7 +72,7 @@ def test_durability_that_is_asked_for_and_cannot_be_seen_is_refused() -> None:
         ({"source_bytes": None, "retention_bytes": "1"}, {}),
     ],
 )
-def test_retention_below_what_the_job_needs_is_warned_of(
+def test_short_retention_logs_a_warning(
     caplog: pytest.LogCaptureFixture, options: dict[str, str], fields: dict[str, int]
 ) -> None:
     check(**options)  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ def test_retention_below_what_the_job_needs_is_warned_of(
 
 
 @pytest.mark.parametrize(("limit", "size"), [(None, 1_000_000), (2_000_000, 1_000_000), (100_000, 100_000)])
-def test_batch_is_no_larger_than_the_topic_takes(limit: int | None, size: int) -> None:
+def test_batch_size_is_limited_by_the_topic(limit: int | None, size: int) -> None:
     config = ProducerOptions(compression="lz4", max_batch_bytes=limit).config()
     assert config["batch.size"] == size
 
@@ -98,7 +98,7 @@ def test_batch_is_no_larger_than_the_topic_takes(limit: int | None, size: int) -
         ({OPTION: None}, True, None, "Kafka before 3.6"),
     ],
 )
-def test_topic_that_takes_old_records_is_told_apart(
+def test_topic_that_accepts_old_records_is_detected(
     caplog: pytest.LogCaptureFixture, changed: dict[str, str | None], may_set: bool, limit_s: float | None, text: str
 ) -> None:
     options = Options({name: value for name, value in (GOOD | changed).items() if value is not None})
@@ -113,13 +113,13 @@ def test_options_that_may_not_be_read_fence_nothing(caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize("limit", ["1048588", "9000511"])
-def test_longer_records_than_the_topic_takes_are_refused_at_the_start(limit: str) -> None:
+def test_record_limit_above_the_topics_limit_is_rejected_at_the_start(limit: str) -> None:
     options = Options(GOOD | {"max.message.bytes": limit})
     with pytest.raises(SettingsError, match=r"MAX_RECORD_BYTES=9000000: KAFKA_TOPIC rows .*9000512"):
         check_topic(options, topic="rows", replicas=3, require_durable=False, max_record_bytes=9_000_000)
 
 
 @pytest.mark.parametrize(("limit", "record"), [("9000512", 9_000_000), ("1048588", 999_488), ("1000", 999_488)])
-def test_records_that_the_topic_takes_or_whose_length_is_not_raised_pass(limit: str, record: int) -> None:
+def test_record_limit_within_the_topics_limit_is_accepted(limit: str, record: int) -> None:
     options = Options(GOOD | {"max.message.bytes": limit})
     check_topic(options, topic="rows", replicas=3, require_durable=False, max_record_bytes=record)

@@ -40,7 +40,7 @@ class FakeLog:
         """Close nothing."""
 
 
-def test_new_topic_is_waited_for_until_the_brokers_know_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_topic_is_polled_until_the_brokers_know_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topics, "AdminClient", lambda *_args, **_kwargs: FakeAdmin())
     monkeypatch.setattr(topics, "PartitionReader", FakeLog)
     monkeypatch.setattr(topics, "_POLL_S", 0.0)

@@ -61,7 +61,7 @@ def test_first_look_has_its_rates_since_the_start() -> None:
     assert measure(HALFWAY, now=100.0, before=None)[Metric.RECORDS_PER_SECOND] == 10
 
 
-def test_what_is_not_known_yet_is_left_out() -> None:
+def test_unknown_values_are_omitted() -> None:
     values = measure(Progress(started_at=50.0), now=50.0, before=None)
     unknown = {Metric.PERCENT_READ, Metric.ETA_SECONDS, Metric.LAG_BYTES}
     assert not unknown & set(values)
@@ -71,7 +71,7 @@ def test_job_that_hangs_before_its_first_acknowledgement_has_an_age() -> None:
     assert measure(Progress(started_at=50.0), now=450.0, before=None)[Metric.CHECKPOINT_AGE_SECONDS] == 400
 
 
-def test_what_has_failed_before_the_last_look_is_not_counted_again() -> None:
+def test_failures_before_the_last_sample_are_not_counted_again() -> None:
     before = take_sample(HALFWAY, now=100.0)
     more = replace(HALFWAY, errors=HALFWAY.errors + 2, dead_lettered=HALFWAY.dead_lettered + 1)
     counted = (Metric.ERRORS, Metric.RETRIES, Metric.DEAD_LETTERS)
@@ -87,7 +87,7 @@ def test_dead_letters_of_earlier_processes_are_not_counted_by_the_next_one() -> 
     assert measure(progress, now=70.0, before=before)[Metric.DEAD_LETTERS] == 1
 
 
-def test_what_cloudwatch_did_not_get_is_added_to_the_next_values(moto_cloudwatch: CloudWatchClient) -> None:
+def test_failed_request_is_part_of_the_next_values(moto_cloudwatch: CloudWatchClient) -> None:
     progress = Progress(started_at=50.0)
     sent: list[float] = []
     send = moto_cloudwatch.put_metric_data
@@ -147,7 +147,7 @@ def test_every_metric_reaches_cloudwatch_with_its_unit_and_job(moto_cloudwatch: 
     assert (point["Maximum"], point["Unit"]) == (500, "Count")
 
 
-def test_cloudwatch_that_is_away_costs_only_what_it_would_have_shown(moto_cloudwatch: CloudWatchClient) -> None:
+def test_unreachable_cloudwatch_loses_only_metrics(moto_cloudwatch: CloudWatchClient) -> None:
     away = EndpointConnectionError(endpoint_url="http://x")
     send = moto_cloudwatch.put_metric_data
     calls = []

@@ -41,7 +41,7 @@ def test_metrics_are_those_of_the_moment_for_each_job() -> None:
     assert (found[name, "first"], found[name, "second"]) == (6, 7)
 
 
-def test_pace_is_the_mean_since_the_start_and_says_so_whoever_has_looked_before() -> None:
+def test_rates_are_averages_since_the_start_whatever_was_scraped_before() -> None:
     collector = JobCollector(cost_per_hour=1.0)
     progress = Progress(records_sent=500, bytes_sent=5_000, started_at=time.time() - 100)
     collector.add("orders", progress)
@@ -55,7 +55,7 @@ def test_pace_is_the_mean_since_the_start_and_says_so_whoever_has_looked_before(
     assert families.keys() == {name.removesuffix("_total") for name in MEANINGS}
 
 
-def test_what_only_grows_is_a_counter_and_the_rest_a_gauge() -> None:
+def test_growing_values_are_counters_and_all_others_gauges() -> None:
     collector = JobCollector(cost_per_hour=1.0)
     collector.add("orders", FULL)
     with serving_metrics(collector, port=0, address="127.0.0.1") as port:

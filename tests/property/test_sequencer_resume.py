@@ -147,7 +147,7 @@ def resume_point(story: Story) -> ResumePoint:
 
 
 @given(story=stories())
-def test_job_goes_on_behind_its_last_row_or_refuses(story: Story) -> None:
+def test_job_resumes_after_its_last_row_or_refuses(story: Story) -> None:
     entries = story.log.entries
     try:
         start = resume_point(story)
