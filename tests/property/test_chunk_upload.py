@@ -77,7 +77,7 @@ _SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
     block_bytes=st.integers(1, 50),
     file_at=st.integers(0, 3),
 )
-def test_chunks_put_together_are_the_source_and_hold_each_row_once(
+def test_joined_chunks_equal_the_source_and_contain_each_row_once(
     *,
     data: st.DataObject,
     delimiter: str,
@@ -111,7 +111,7 @@ def test_chunks_put_together_are_the_source_and_hold_each_row_once(
     read_sizes=_SIZES,
     block_bytes=st.integers(1, 50),
 )
-def test_first_ragged_row_is_refused_by_its_number(
+def test_first_ragged_row_is_reported_by_number(
     *, data: st.DataObject, delimiter: str, option: tuple[str, int], read_sizes: list[int], block_bytes: int
 ) -> None:
     text = data.draw(csv_texts(delimiter, ragged=True))

@@ -118,9 +118,7 @@ def port(app: RecordingApp) -> Iterator[int]:
 
 @SETTINGS
 @given(st.data())
-def test_each_request_is_seen_once_and_answered_once_in_order(
-    port: int, app: RecordingApp, data: st.DataObject
-) -> None:
+def test_pipelined_requests_are_handled_once_and_in_order(port: int, app: RecordingApp, data: st.DataObject) -> None:
     sent = data.draw(st.lists(requests(), min_size=1, max_size=4))
     pieces = data.draw(cuts(b"".join(request.data for request in sent)))
     half_closes = data.draw(st.booleans())
@@ -140,9 +138,7 @@ def test_each_request_is_seen_once_and_answered_once_in_order(
 
 @SETTINGS
 @given(st.data())
-def test_what_is_no_request_is_refused_after_the_answers_to_those_before(
-    port: int, app: RecordingApp, data: st.DataObject
-) -> None:
+def test_invalid_request_is_refused_after_earlier_responses(port: int, app: RecordingApp, data: st.DataObject) -> None:
     sent = data.draw(st.lists(requests(), max_size=2))
     broken = data.draw(st.sampled_from(BROKEN)) + data.draw(bodies)
     app.started.clear()
@@ -156,7 +152,7 @@ def test_what_is_no_request_is_refused_after_the_answers_to_those_before(
 
 @SETTINGS
 @given(request=requests(), cut=st.floats(0, 1))
-def test_request_that_is_cut_off_is_not_complete_and_nothing_in_it_is_another(
+def test_truncated_request_is_incomplete_and_contains_no_other_request(
     port: int, app: RecordingApp, request: Sent, cut: float
 ) -> None:
     app.started.clear()
@@ -178,9 +174,7 @@ def stock_port(request: pytest.FixtureRequest, app: RecordingApp) -> Iterator[in
 
 @SETTINGS
 @given(st.data())
-def test_on_a_stock_server_nothing_in_a_body_becomes_a_request(
-    stock_port: int, app: RecordingApp, data: st.DataObject
-) -> None:
+def test_stock_server_executes_no_request_from_a_body(stock_port: int, app: RecordingApp, data: st.DataObject) -> None:
     request = data.draw(requests())
     pieces = data.draw(cuts(request.data))
     app.started.clear()

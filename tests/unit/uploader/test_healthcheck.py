@@ -23,11 +23,11 @@ def uploader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUpload
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_uploader_that_answers_is_well(uploader: RunningUploader, host: str) -> None:
+def test_responding_uploader_is_healthy(uploader: RunningUploader, host: str) -> None:
     assert find_health_fault(Settings(api_host=host, api_port=uploader.port)) is None
 
 
-def test_fault_names_the_port_that_does_not_answer() -> None:
+def test_fault_names_the_unresponsive_port() -> None:
     (port,) = free_ports(1)
     assert f"127.0.0.1:{port} does not respond" in str(find_health_fault(Settings(api_port=port)))
 
@@ -39,12 +39,12 @@ def check(tmp_path: Path, **given: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_port_is_that_of_the_settings_also_from_a_file(uploader: RunningUploader, tmp_path: Path) -> None:
+def test_port_is_read_from_the_settings_file(uploader: RunningUploader, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"API_PORT={uploader.port}\n")
     assert check(tmp_path).returncode == 0
 
 
-def test_wrong_setting_is_a_fault_with_its_name(tmp_path: Path) -> None:
+def test_invalid_setting_is_reported_by_name(tmp_path: Path) -> None:
     done = check(tmp_path, API_PORT="no number")
     assert done.returncode == 1
     assert "API_PORT" in done.stderr

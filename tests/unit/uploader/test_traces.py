@@ -42,20 +42,20 @@ def post(base_url: str, traceparent: str | None = None) -> str:
     return str(answer.json()["upload_id"])
 
 
-def test_client_without_a_trace_and_no_tracing_makes_no_header(tmp_path: Path) -> None:
+def test_no_trace_header_without_client_trace_and_tracing(tmp_path: Path) -> None:
     with running_uploader(tmp_path) as uploader:
         post(uploader.base_url)
         post(uploader.base_url, "00-nonsense")
         assert uploader.publisher.traceparents == [None] * 4
 
 
-def test_trace_of_the_client_is_handed_on_also_without_tracing(tmp_path: Path) -> None:
+def test_client_trace_is_passed_on_without_tracing(tmp_path: Path) -> None:
     with running_uploader(tmp_path) as uploader:
         post(uploader.base_url, PARENT)
         assert uploader.publisher.traceparents == [PARENT] * 2
 
 
-def test_announcement_after_a_restart_has_the_trace_of_the_request(tmp_path: Path) -> None:
+def test_message_published_after_a_restart_has_the_request_trace(tmp_path: Path) -> None:
     away = FakePublisher(away=True)
     with running_uploader(tmp_path, publisher=away) as uploader:
         post(uploader.base_url, PARENT)
@@ -66,7 +66,7 @@ def test_announcement_after_a_restart_has_the_trace_of_the_request(tmp_path: Pat
     assert back.traceparents == [PARENT] * 2
 
 
-def test_announcement_by_reconciliation_and_by_hand_has_the_same_trace(
+def test_repeated_messages_have_the_request_trace(
     store: Store, outbox: Outbox, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
 ) -> None:
     upload = create(chunks=1, traceparent=PARENT)
@@ -80,7 +80,7 @@ def test_announcement_by_reconciliation_and_by_hand_has_the_same_trace(
     assert kafka.traceparents == [PARENT] * 3
 
 
-def test_spans_of_an_upload_form_one_trace_that_kafka_gets_too(tmp_path: Path, receiver: OtlpReceiver) -> None:
+def test_spans_of_an_upload_and_its_messages_share_one_trace(tmp_path: Path, receiver: OtlpReceiver) -> None:
     with running_uploader(tmp_path, otel_exporter_otlp_endpoint=receiver.endpoint) as uploader:
         upload_id = post(uploader.base_url)
         traceparents = uploader.publisher.traceparents
@@ -102,7 +102,7 @@ def test_spans_of_an_upload_form_one_trace_that_kafka_gets_too(tmp_path: Path, r
     assert downloads[0].attributes["http.response.status_code"] == 200
 
 
-def test_upload_that_is_refused_is_a_failed_span_of_the_clients_trace(tmp_path: Path, receiver: OtlpReceiver) -> None:
+def test_refused_upload_is_a_failed_span_in_the_client_trace(tmp_path: Path, receiver: OtlpReceiver) -> None:
     with running_uploader(tmp_path, otel_exporter_otlp_endpoint=receiver.endpoint) as uploader:
         address, files = f"{uploader.base_url}/upload/csv?dataset_name=people", {"file": ("a.csv", b'id\n"1\n')}
         answer = httpx.post(address, files=files, headers={"traceparent": PARENT}, trust_env=False)
@@ -112,7 +112,7 @@ def test_upload_that_is_refused_is_a_failed_span_of_the_clients_trace(tmp_path: 
     assert refused.attributes["error.type"] == "invalid_csv"
 
 
-def test_tracing_that_is_asked_for_and_missing_stops_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_tracing_packages_stop_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)

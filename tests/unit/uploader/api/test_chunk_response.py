@@ -41,13 +41,13 @@ def sent_bytes(path: Path, *, leaves_after: int) -> int:
     return asyncio.run(run())
 
 
-def test_download_ends_when_its_client_has_left(tmp_path: Path) -> None:
+def test_download_ends_when_the_client_disconnects(tmp_path: Path) -> None:
     path = tmp_path / "chunk.csv"
     path.write_bytes(b"a" * (100 * PIECE_BYTES))
     assert sent_bytes(path, leaves_after=3) < 10 * PIECE_BYTES
 
 
-def test_download_of_a_client_that_stays_is_whole(tmp_path: Path) -> None:
+def test_download_is_complete_if_the_client_stays_connected(tmp_path: Path) -> None:
     path = tmp_path / "chunk.csv"
     path.write_bytes(b"a" * (5 * PIECE_BYTES + 1))
     assert sent_bytes(path, leaves_after=100) == 5 * PIECE_BYTES + 1

@@ -22,7 +22,7 @@ from uploader.store.store import open_store
 
 
 @pytest.mark.parametrize("kind", ["a file", "below a file", "not to be written to"])
-def test_temp_dir_that_cannot_be_used_is_named(tmp_path: Path, kind: str) -> None:
+def test_unusable_temp_dir_is_named(tmp_path: Path, kind: str) -> None:
     file = tmp_path / "file"
     file.touch()
     # Root may write everywhere but where the kernel itself refuses.
@@ -32,7 +32,7 @@ def test_temp_dir_that_cannot_be_used_is_named(tmp_path: Path, kind: str) -> Non
     assert f"TEMP_DIR: {path} cannot be used: " in caught.value.detail
 
 
-def test_directory_of_another_user_is_refused_by_name(tmp_path: Path) -> None:
+def test_directory_of_another_user_is_refused(tmp_path: Path) -> None:
     planted = tmp_path / "csv-chunks"
     planted.mkdir()
     os.chown(planted, 65_534, 65_534)
@@ -43,7 +43,7 @@ def test_directory_of_another_user_is_refused_by_name(tmp_path: Path) -> None:
             ChunkFiles(path).create_root()
 
 
-def test_directory_and_database_are_nobody_elses_to_read(tmp_path: Path) -> None:
+def test_directory_and_database_are_private(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
         with running_uploader(tmp_path / "chunks"):
@@ -55,7 +55,7 @@ def test_directory_and_database_are_nobody_elses_to_read(tmp_path: Path) -> None
     assert set(found.values()) == {0o600}
 
 
-def test_database_from_before_is_made_private(tmp_path: Path) -> None:
+def test_existing_database_is_made_private(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'manifest.sqlite3'}"
     open_store(url).close()
     (tmp_path / "manifest.sqlite3").chmod(0o644)
@@ -64,7 +64,7 @@ def test_database_from_before_is_made_private(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])
-def test_process_that_can_start_no_thread_says_that_it_must_be_restarted(
+def test_process_without_threads_reports_that_it_must_be_restarted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     with running_uploader(tmp_path / "chunks") as server:
@@ -82,7 +82,7 @@ def test_process_that_can_start_no_thread_says_that_it_must_be_restarted(
         assert (answer.status_code, answer.json()["code"]) == (503, "process_exhausted")
 
 
-def test_full_disk_stops_no_start_as_it_is_cleaned_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_does_not_prevent_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = ChunkFiles(tmp_path / "chunks")
 
     def full() -> None:
@@ -92,7 +92,7 @@ def test_full_disk_stops_no_start_as_it_is_cleaned_then(tmp_path: Path, monkeypa
     files.create_root()
 
 
-def test_every_directory_that_is_made_outlives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_created_directory_is_made_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     durable: list[Path] = []
     monkeypatch.setattr(uploader.disk.chunk_files, "fsync_directory", durable.append)
     files = ChunkFiles(tmp_path / "volume" / "chunks")
@@ -103,7 +103,7 @@ def test_every_directory_that_is_made_outlives_a_power_cut(tmp_path: Path, monke
     assert len(durable) == 2
 
 
-def test_disk_that_takes_no_writes_any_more_is_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_disk_is_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running_uploader(tmp_path / "chunks") as server:
 
         def read_only(*_: Any, **__: Any) -> None:
@@ -115,7 +115,7 @@ def test_disk_that_takes_no_writes_any_more_is_not_ready(tmp_path: Path, monkeyp
         assert answer.json()["disk"] == {"ok": False, "why": "TEMP_DIR: Read-only file system"}
 
 
-def test_stopping_uploader_leaves_its_work_to_the_next_at_once(tmp_path: Path) -> None:
+def test_stopped_uploader_releases_its_leases_immediately(tmp_path: Path) -> None:
     temp_dir = tmp_path / "chunks"
 
     def leases() -> list[str]:

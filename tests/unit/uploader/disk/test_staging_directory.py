@@ -22,7 +22,7 @@ from uploader.errors import DiskFullError
 UPLOAD_ID = "0" * 32
 
 
-def test_committed_files_stay_and_the_lock_goes(tmp_path: Path) -> None:
+def test_committed_files_are_kept_and_the_lock_is_removed(tmp_path: Path) -> None:
     async def commit() -> None:
         async with open_staging(tmp_path, UPLOAD_ID) as directory:
             (directory.path / "chunk").write_bytes(b"x")
@@ -45,7 +45,7 @@ def test_error_before_the_commit_removes_everything(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*")) == [tmp_path / STAGING]
 
 
-def test_error_after_the_commit_leaves_the_files_to_the_caller(tmp_path: Path) -> None:
+def test_error_after_the_commit_keeps_the_files(tmp_path: Path) -> None:
     async def fail(*, discard: bool) -> None:
         async with open_staging(tmp_path, UPLOAD_ID) as directory:
             await directory.commit(b"{}")
@@ -63,7 +63,7 @@ def test_error_after_the_commit_leaves_the_files_to_the_caller(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("step", ["fcntl.flock", "fsync_directory"])
-def test_disk_that_has_no_room_for_the_directory_is_called_full(tmp_path: Path, step: str) -> None:
+def test_disk_without_room_for_the_directory_is_reported_as_full(tmp_path: Path, step: str) -> None:
     async def commit() -> None:
         async with open_staging(tmp_path, UPLOAD_ID) as directory:
             try:
@@ -120,7 +120,7 @@ def test_directory_without_a_lock_is_abandoned_when_it_is_old(tmp_path: Path) ->
     assert not is_abandoned(left)
 
 
-def test_removal_that_is_killed_half_way_leaves_nothing_that_looks_like_an_upload(tmp_path: Path) -> None:
+def test_killed_removal_leaves_no_directory_that_looks_like_an_upload(tmp_path: Path) -> None:
     """As after kill -9 while a repeated upload is thrown away: its lock file was among the first to go."""
 
     class Killed(BaseException):
@@ -170,7 +170,7 @@ def break_off(temp_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("remove", [discard, delete, break_off])
-def test_removal_that_fails_half_way_is_said_and_done_at_the_next_sweep(
+def test_failed_removal_is_logged_and_finished_by_the_next_sweep(
     tmp_path: Path, remove: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     unlink = os.unlink
@@ -191,7 +191,7 @@ def test_removal_that_fails_half_way_is_said_and_done_at_the_next_sweep(
     assert list((tmp_path / STAGING).iterdir()) == []
 
 
-def test_stray_file_among_the_receiving_directories_stops_no_sweep(tmp_path: Path) -> None:
+def test_stray_file_in_the_staging_area_does_not_stop_the_sweep(tmp_path: Path) -> None:
     stray = tmp_path / STAGING / "core"
     stray.parent.mkdir()
     stray.touch()
@@ -201,7 +201,7 @@ def test_stray_file_among_the_receiving_directories_stops_no_sweep(tmp_path: Pat
     assert files.remove_abandoned() == ["core"]
 
 
-def test_what_is_received_is_nobody_elses_to_read(tmp_path: Path) -> None:
+def test_received_files_are_private(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
         directory = StagingDirectory(temp_dir=tmp_path / "chunks", upload_id=UPLOAD_ID)

@@ -57,22 +57,22 @@ from uploader.ingest.filenames import LONGEST_NAME, parse_filename
         ('filename="dir/"', ""),
     ],
 )
-def test_name_is_understood(parameter: str, name: str) -> None:
+def test_file_name_is_decoded(parameter: str, name: str) -> None:
     assert parse_filename(f'form-data; name="file"; {parameter}'.encode()) == name
 
 
-def test_latin_1_is_read_as_such() -> None:
+def test_latin_1_name_is_decoded() -> None:
     assert parse_filename('form-data; name="file"; filename="größe.csv"'.encode("latin-1")) == "größe.csv"
 
 
 @pytest.mark.parametrize(
     "disposition", [b'form-data; name="filename"', b"form-data", b'form-data; name="a; filename=b"']
 )
-def test_field_has_no_file_name(disposition: bytes) -> None:
+def test_field_without_a_file_name_is_a_field(disposition: bytes) -> None:
     assert parse_filename(disposition) is None
 
 
-def test_endless_name_is_cut() -> None:
+def test_long_name_is_truncated() -> None:
     assert parse_filename(b'form-data; name="file"; filename="' + b"x" * 9999 + b'"') == "x" * LONGEST_NAME
 
 
@@ -80,6 +80,6 @@ BEGINNINGS = [b"filename=", b"filename*=", b'filename="', b"filename*=utf-8''", 
 
 
 @given(st.binary(max_size=100), st.sampled_from(BEGINNINGS))
-def test_no_name_is_an_error(value: bytes, begin: bytes) -> None:
+def test_missing_name_is_an_error(value: bytes, begin: bytes) -> None:
     name = parse_filename(b'form-data; name="file"; ' + begin + value)
     assert name is None or not set(name) & {"/", "\\"}

@@ -41,7 +41,7 @@ def keep(client: Callable[[MinimumRate, SkippingLoop], Awaitable[None]], *, leas
         runner.run(run())
 
 
-def test_client_that_trickles_is_given_up_and_told_how_much_was_too_little() -> None:
+def test_slow_client_is_refused_with_the_required_rate() -> None:
     async def trickle(rate: MinimumRate, loop: SkippingLoop) -> None:
         for _ in range(100):
             await loop.skip(WINDOW_S / 6)
@@ -51,7 +51,7 @@ def test_client_that_trickles_is_given_up_and_told_how_much_was_too_little() -> 
         keep(trickle)
 
 
-def test_client_that_falls_silent_after_a_fast_start_is_given_up() -> None:
+def test_client_that_stops_after_a_fast_start_is_refused() -> None:
     async def stop(rate: MinimumRate, loop: SkippingLoop) -> None:
         for _ in range(10):
             await loop.skip(1)
@@ -62,7 +62,7 @@ def test_client_that_falls_silent_after_a_fast_start_is_given_up() -> None:
         keep(stop)
 
 
-def test_client_that_just_keeps_the_rate_is_not_given_up() -> None:
+def test_client_at_the_minimum_rate_is_accepted() -> None:
     async def hurry(rate: MinimumRate, loop: SkippingLoop) -> None:
         for _ in range(200):
             await loop.skip(WINDOW_S / 6)
@@ -71,7 +71,7 @@ def test_client_that_just_keeps_the_rate_is_not_given_up() -> None:
     keep(hurry)
 
 
-def test_time_that_the_uploader_takes_is_not_the_clients() -> None:
+def test_paused_time_does_not_count() -> None:
     async def wait_for_us(rate: MinimumRate, loop: SkippingLoop) -> None:
         for _ in range(10):
             rate.count(1)
@@ -81,7 +81,7 @@ def test_time_that_the_uploader_takes_is_not_the_clients() -> None:
     keep(wait_for_us)
 
 
-def test_without_a_rate_one_byte_a_window_is_enough() -> None:
+def test_without_a_rate_one_byte_per_window_is_enough() -> None:
     async def trickle(rate: MinimumRate, loop: SkippingLoop) -> None:
         for _ in range(20):
             await loop.skip(WINDOW_S * 0.9)

@@ -39,7 +39,7 @@ def test_events_do_not_depend_on_the_pieces(size: int) -> None:
     assert parts_of(cut_up(body, [size])) == expected
 
 
-def test_events_do_not_depend_on_where_a_body_is_cut_in_two() -> None:
+def test_events_do_not_depend_on_where_a_body_is_split() -> None:
     body = form([("file", CONFUSING), ("dataset_name", b"people")])
     expected = [("file", "data.csv", CONFUSING), ("dataset_name", None, b"people")]
     for place in range(len(body)):
@@ -47,7 +47,7 @@ def test_events_do_not_depend_on_where_a_body_is_cut_in_two() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 50, 1000])
-def test_padding_behind_a_boundary_is_no_content(size: int) -> None:
+def test_padding_after_a_boundary_is_not_content(size: int) -> None:
     body = form([("file", b"a\n1\n"), ("strict", b"true")])
     padded = body.replace(BOUNDARY.encode() + b"\r\n", BOUNDARY.encode() + b" " * 300 + b"\r\n")
     padded = padded.removeprefix(b"--" + BOUNDARY.encode() + b" " * 300)
@@ -56,18 +56,18 @@ def test_padding_behind_a_boundary_is_no_content(size: int) -> None:
 
 
 @pytest.mark.parametrize("missing_bytes", [3, 4, 10, 40])
-def test_body_that_is_cut_off_is_malformed(missing_bytes: int) -> None:
+def test_truncated_body_is_malformed(missing_bytes: int) -> None:
     with pytest.raises(MalformedMultipartError, match="truncated"):
         parts_of([form([("file", b"a\n1\n")])[:-missing_bytes]])
 
 
 @pytest.mark.parametrize("start", [b"id,name\n1,x\n", b"a preamble\r\n", b"--", b"\r\n-id\n"])
-def test_body_that_starts_with_something_else_is_told_how_to_start(start: bytes) -> None:
+def test_body_without_a_leading_boundary_gets_a_hint(start: bytes) -> None:
     with pytest.raises(MalformedMultipartError, match=r"must start with the boundary.*without a preamble"):
         parts_of([start + form([("file", b"a\n1\n")])])
 
 
-def test_body_that_goes_wrong_later_is_not_told_how_to_start() -> None:
+def test_later_syntax_error_gets_no_hint_about_the_start() -> None:
     with pytest.raises(MalformedMultipartError, match=r"malformed: (?!.*preamble)"):
         parts_of([form([("file", b"a\n1\n")]).replace(b"Content-Disposition", b"Content Disposition")])
 
@@ -77,7 +77,7 @@ def test_part_without_a_name_is_malformed() -> None:
         parts_of([b"--b\r\nContent-Type: text/csv\r\n\r\na\n\r\n--b--\r\n"], boundary="b")
 
 
-def test_part_in_base64_is_refused_rather_than_stored_as_it_is() -> None:
+def test_part_in_base64_is_refused() -> None:
     head = b'--b\r\nContent-Disposition: form-data; name="file"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
     with pytest.raises(UnsupportedMediaTypeError, match="base64"):
         parts_of([head + b"YQo=\r\n--b--\r\n"], boundary="b")

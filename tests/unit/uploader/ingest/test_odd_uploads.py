@@ -24,9 +24,7 @@ def upload(tmp_path: Path, content: bytes, **fields: str) -> Received:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"'])
 @pytest.mark.parametrize("chunk_type", ["rows", "count"])
-def test_sep_line_is_no_data_and_the_source_comes_back(
-    tmp_path: Path, chunk_type: str, line: str, encoding: str
-) -> None:
+def test_sep_line_is_not_data_and_is_preserved(tmp_path: Path, chunk_type: str, line: str, encoding: str) -> None:
     source = f"{line}\r\na;b,c\r\n1,0;2\r\n3,0;4\r\n".encode(encoding)
     received = upload(tmp_path, source, chunk_type=chunk_type, chunk_size="1" if chunk_type == "rows" else "2")
     result = received.result
@@ -46,7 +44,7 @@ def test_sep_line_is_no_data_and_the_source_comes_back(
 
 @pytest.mark.parametrize("encoding", ["cp932", "Shift-JIS", "gbk", "gb18030", "big5", "euc_kr", "cp949", "euc_jp"])
 @pytest.mark.parametrize("delimiter", ["pipe", "^", ","])
-def test_multibyte_text_is_cut_right_and_kept_as_it_is(tmp_path: Path, encoding: str, delimiter: str) -> None:
+def test_multibyte_text_is_cut_at_rows_and_preserved(tmp_path: Path, encoding: str, delimiter: str) -> None:
     sign = {"pipe": "|"}.get(delimiter, delimiter)
     word = {
         "cp932": "ソ表",
@@ -82,13 +80,13 @@ def test_invalid_multibyte_text_is_refused(tmp_path: Path, way: str) -> None:
 
 
 @pytest.mark.parametrize(("given", "sign"), [(r"\x01", "\x01"), ("^A", "\x01"), ("tab", "\t"), ("~", "~"), ("|", "|")])
-def test_delimiters_have_the_spellings_of_the_sequencer(tmp_path: Path, given: str, sign: str) -> None:
+def test_delimiter_spellings_match_the_sequencer(tmp_path: Path, given: str, sign: str) -> None:
     received = upload(tmp_path, f"a{sign}b\n1{sign}2\n".encode(), delimiter=given)
     assert (received.result.delimiter, received.result.headers) == (sign, ["a", "b"])
 
 
 @pytest.mark.parametrize("given", ["||", "~|~", "\u00a7"])
-def test_delimiter_that_cannot_be_names_what_can(tmp_path: Path, given: str) -> None:
+def test_invalid_delimiter_lists_the_valid_ones(tmp_path: Path, given: str) -> None:
     with pytest.raises(InvalidFieldError, match="one ASCII character"):
         upload(tmp_path, b"a,b\n", delimiter=given)
 
@@ -105,13 +103,13 @@ def test_delimiter_that_cannot_be_names_what_can(tmp_path: Path, given: str) -> 
     ],
 )
 @pytest.mark.parametrize("way", ["rows", "count"])
-def test_refusal_says_what_it_is_and_what_to_do(tmp_path: Path, way: str, content: bytes, text: str) -> None:
+def test_non_csv_content_is_identified(tmp_path: Path, way: str, content: bytes, text: str) -> None:
     with pytest.raises(InvalidCsvError) as raised:
         upload(tmp_path, content, chunk_type=way, chunk_size="1")
     assert text in raised.value.detail
 
 
-def test_utf_16_that_is_declared_and_has_no_mark_is_explained(tmp_path: Path) -> None:
+def test_declared_utf_16_without_a_byte_order_mark_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidFieldError, match="byte order mark"):
         upload(tmp_path, b"a,b\n", encoding="utf-16")
 
@@ -119,7 +117,7 @@ def test_utf_16_that_is_declared_and_has_no_mark_is_explained(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "kind", ["multipart/mixed; boundary=inner", "Multipart/Mixed", "multipart/related; x=y", "message/rfc822"]
 )
-def test_parts_within_a_part_are_refused(kind: str) -> None:
+def test_nested_multipart_is_refused(kind: str) -> None:
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\nContent-Type: {kind}\r\n\r\n'
     with pytest.raises(UnsupportedMediaTypeError, match="send one file per upload"):
         MultipartReader(boundary=BOUNDARY.encode()).feed(head.encode())
@@ -133,7 +131,7 @@ def test_any_other_type_of_a_part_is_accepted(kind: str) -> None:
 
 @pytest.mark.parametrize("where", ["all", "head", "end"])
 @pytest.mark.parametrize("piece_bytes", [7, 10_000])
-def test_form_framed_with_lf_is_told_so(where: str, piece_bytes: int) -> None:
+def test_form_with_lf_line_ends_gets_a_hint(where: str, piece_bytes: int) -> None:
     body = form([("dataset_name", b"d"), ("file", b"a,b\n1,2\n")])
     lf = body.replace(b"\r\n", b"\n")
     head = body.index(b"\r\n") + 2

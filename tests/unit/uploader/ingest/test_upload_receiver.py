@@ -72,7 +72,7 @@ def nothing_left(tmp_path: Path) -> Iterator[None]:
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("call", ["os.write", "os.fsync"])
-def test_disk_that_runs_full_is_said_and_leaves_nothing(tmp_path: Path, way: str, call: str) -> None:
+def test_full_disk_is_reported_and_leaves_no_files(tmp_path: Path, way: str, call: str) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     with (
         patch(f"uploader.ingest.pipeline.file_io.{call}", side_effect=full),
@@ -82,7 +82,7 @@ def test_disk_that_runs_full_is_said_and_leaves_nothing(tmp_path: Path, way: str
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_disk_without_room_for_the_chunks_beside_the_spool_is_said_before_they_are_built(tmp_path: Path) -> None:
+def test_disk_without_room_for_spool_and_chunks_is_reported_before_building(tmp_path: Path) -> None:
     def disk_usage(directory: Path) -> SimpleNamespace:
         used = sum(path.stat().st_size for path in directory.iterdir())
         return SimpleNamespace(free=20 * BYTES_PER_MB - used)
@@ -99,7 +99,7 @@ def test_disk_without_room_for_the_chunks_beside_the_spool_is_said_before_they_a
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("number", [errno.EIO, errno.EROFS])
 @pytest.mark.parametrize("way", WAYS)
-def test_failing_disk_is_not_called_full(tmp_path: Path, way: str, number: int) -> None:
+def test_failing_disk_is_reported_as_failed_not_full(tmp_path: Path, way: str, number: int) -> None:
     broken = OSError(number, os.strerror(number))
     with (
         patch("uploader.ingest.pipeline.file_io.os.write", side_effect=broken),
@@ -110,7 +110,7 @@ def test_failing_disk_is_not_called_full(tmp_path: Path, way: str, number: int) 
 
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("way", WAYS)
-def test_cancelled_upload_leaves_nothing(tmp_path: Path, way: str) -> None:
+def test_cancelled_upload_leaves_no_files(tmp_path: Path, way: str) -> None:
     async def cancel_when_it_waits_for_more() -> None:
         waits = asyncio.Event()
 
@@ -131,7 +131,7 @@ def test_cancelled_upload_leaves_nothing(tmp_path: Path, way: str) -> None:
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_cancelled_cut_of_the_spool_leaves_nothing(tmp_path: Path) -> None:
+def test_cancelled_cut_of_the_spool_leaves_no_files(tmp_path: Path) -> None:
     async def cancel_while_chunks_are_built() -> None:
         loop, building, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
@@ -153,9 +153,7 @@ def test_cancelled_cut_of_the_spool_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: os.truncate(path, 1)], ids=["gone", "cut short"])
-def test_chunk_file_that_somebody_harms_fails_the_upload(
-    tmp_path: Path, way: str, harm: Callable[[Path], None]
-) -> None:
+def test_damaged_chunk_file_fails_the_upload(tmp_path: Path, way: str, harm: Callable[[Path], None]) -> None:
     describe, described = ChunkingJob.result, []
 
     def describe_harmed(job: ChunkingJob, **known: Any) -> CutResult:
@@ -202,7 +200,7 @@ CUT_LATE = {"kept, then cut": [ROWS, *FIELDS], "cut again": [FIELDS[0], ROWS, *F
 
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("way", CUT_LATE)
-def test_long_cut_holds_no_other_upload_up(tmp_path: Path, way: str) -> None:
+def test_long_cut_does_not_block_other_uploads(tmp_path: Path, way: str) -> None:
     async def receive_another_meanwhile() -> None:
         loop, cutting, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
         loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
@@ -234,7 +232,7 @@ def test_long_cut_holds_no_other_upload_up(tmp_path: Path, way: str) -> None:
         (BlockPool, "acquire", "cut while it comes"),
     ],
 )
-def test_client_that_waits_for_us_does_not_stall(tmp_path: Path, way: str, owner: object, name: str) -> None:
+def test_client_delayed_by_the_uploader_does_not_time_out(tmp_path: Path, way: str, owner: object, name: str) -> None:
     loop, at_once = SkippingLoop(), getattr(owner, name)
     waited: list[str] = []
 
@@ -256,7 +254,7 @@ def test_client_that_waits_for_us_does_not_stall(tmp_path: Path, way: str, owner
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_client_that_stalls_is_given_up(tmp_path: Path) -> None:
+def test_stalled_client_times_out(tmp_path: Path) -> None:
     async def stalls() -> AsyncIterator[bytes]:
         yield form([*FIELDS, ROWS])[:-60]
         await asyncio.Event().wait()
@@ -265,7 +263,7 @@ def test_client_that_stalls_is_given_up(tmp_path: Path) -> None:
         asyncio.run(receive(stalls(), temp_dir=tmp_path, window_s=0.05))
 
 
-def test_slow_disk_holds_the_client_up_instead_of_filling_memory(tmp_path: Path) -> None:
+def test_slow_disk_throttles_the_client_instead_of_filling_memory(tmp_path: Path) -> None:
     go_on, sent_bytes = threading.Event(), 0
 
     async def counted() -> AsyncIterator[bytes]:
@@ -297,7 +295,7 @@ def test_slow_disk_holds_the_client_up_instead_of_filling_memory(tmp_path: Path)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_buffers_of_an_upload_go_with_it_and_not_when_garbage_is_collected(tmp_path: Path, way: str) -> None:
+def test_buffers_are_freed_without_garbage_collection(tmp_path: Path, way: str) -> None:
     gc.collect()
     gc.disable()
     try:
@@ -308,7 +306,7 @@ def test_buffers_of_an_upload_go_with_it_and_not_when_garbage_is_collected(tmp_p
         gc.enable()
 
 
-def test_field_behind_the_file_that_changes_nothing_is_taken(tmp_path: Path) -> None:
+def test_field_after_the_file_with_the_same_value_is_accepted(tmp_path: Path) -> None:
     parts = [*FIELDS, ROWS, ("chunk_size", b"2"), ("strict", b"true")]
     received = asyncio.run(receive(body_of(parts), temp_dir=tmp_path))
     assert [chunk.row_count for chunk in received.result.chunks] == [2, 2, 1]
@@ -318,7 +316,9 @@ def test_field_behind_the_file_that_changes_nothing_is_taken(tmp_path: Path) -> 
     ("late", "rows"),
     [(("chunk_size", b"4"), [4, 1]), (("chunk_type", b"count"), [2, 3]), (("strict", b"false"), [2, 2, 1])],
 )
-def test_field_behind_a_file_that_was_cut_already_has_it_cut_again(tmp_path: Path, late: Part, rows: list[int]) -> None:
+def test_field_after_a_file_that_changes_the_options_has_it_cut_again(
+    tmp_path: Path, late: Part, rows: list[int]
+) -> None:
     fields = [field for field in FIELDS if field[0] != late[0]]
     received = asyncio.run(receive(body_of([*fields, ROWS, late]), temp_dir=tmp_path))
     assert [chunk.row_count for chunk in received.result.chunks] == rows
@@ -326,7 +326,7 @@ def test_field_behind_a_file_that_was_cut_already_has_it_cut_again(tmp_path: Pat
     assert received.left_over == []
 
 
-def test_strict_behind_the_file_counts_when_the_file_was_kept(tmp_path: Path) -> None:
+def test_strict_after_a_spooled_file_is_applied(tmp_path: Path) -> None:
     ragged: Part = ("file", b"a,b\n1\n")
     received = asyncio.run(receive(body_of([ragged, *FIELDS, ("strict", b"false")]), temp_dir=tmp_path))
     assert received.result.row_count == 1
@@ -340,7 +340,7 @@ def test_second_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("where", ["fields in front", "fields behind", "behind the end"])
-def test_form_without_end_beside_the_file_is_refused(tmp_path: Path, where: str) -> None:
+def test_excessive_form_data_besides_the_file_is_refused(tmp_path: Path, where: str) -> None:
     many: list[Part] = FIELDS[:1] * 1000
     parts = [*many, *FIELDS, ROWS] if where == "fields in front" else [*FIELDS, ROWS, *many]
     body = form([*FIELDS, ROWS]) + b"x" * 70_000 if where == "behind the end" else form(parts)
@@ -348,14 +348,14 @@ def test_form_without_end_beside_the_file_is_refused(tmp_path: Path, where: str)
         asyncio.run(receive(stream(cut_up(body, [4096])), temp_dir=tmp_path))
 
 
-def test_bytes_of_the_file_do_not_count_as_beside_it(tmp_path: Path) -> None:
+def test_file_bytes_do_not_count_as_form_overhead(tmp_path: Path) -> None:
     body = form([*BIG_FIELDS, BIG])
     received = asyncio.run(receive(stream(cut_up(body, [1000, 7, 3000])), temp_dir=tmp_path))
     assert received.content == BIG[1]
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_one_byte_above_the_largest_file_is_refused_and_the_largest_is_taken(tmp_path: Path) -> None:
+def test_largest_file_is_accepted_and_one_byte_more_refused(tmp_path: Path) -> None:
     largest = b"id\n" + b"1\n" * (BYTES_PER_MB // 2 - 2) + b"1"
     assert len(largest) == BYTES_PER_MB
     settings = settings_for(tmp_path, max_file_size_mb=1, chunk_size_mb=1)
@@ -365,7 +365,7 @@ def test_one_byte_above_the_largest_file_is_refused_and_the_largest_is_taken(tmp
         asyncio.run(receive(body_of([*FIELDS[:1], ("file", largest + b"\n")]), temp_dir=tmp_path, settings=settings))
 
 
-def test_declared_encoding_decides_how_headers_are_read(tmp_path: Path) -> None:
+def test_declared_encoding_is_used_to_read_headers(tmp_path: Path) -> None:
     source: Part = ("file", "größe\n1\n".encode("latin-1"))
     declared = asyncio.run(receive(body_of([*FIELDS, ("encoding", b"latin-1"), source]), temp_dir=tmp_path)).result
     assert (declared.headers, declared.encoding) == (["größe"], "iso8859-1")

@@ -70,7 +70,7 @@ def check(answer: httpx.Response, status: int, code: str) -> None:
 
 @KNOWN
 @pytest.mark.parametrize("place", ["mkdir", "rename", "fsync"])
-def test_upload_is_refused_with_what_to_do(
+def test_disk_errors_have_their_status_and_code(
     uploader: RunningUploader, place: str, number: int, status: int, code: str
 ) -> None:
     before = uploader.files()
@@ -87,7 +87,7 @@ def test_upload_is_refused_with_what_to_do(
 
 
 @KNOWN
-def test_download_that_cannot_be_opened_is_refused_before_it_starts(
+def test_download_without_file_handles_is_refused_before_it_starts(
     uploader: RunningUploader, number: int, status: int, code: str
 ) -> None:
     url = f"{uploader.base_url}/chunks/{post(uploader).json()['upload_id']}/1/download"
@@ -100,7 +100,7 @@ def test_download_that_cannot_be_opened_is_refused_before_it_starts(
     assert httpx.get(url).content == b"a\n1\n"
 
 
-def test_directory_is_removed_when_there_are_no_handles_left(tmp_path: Path) -> None:
+def test_directory_is_removed_without_file_handles(tmp_path: Path) -> None:
     directory = StagingDirectory(temp_dir=tmp_path, upload_id="a" * 32)
     directory.create()
     for number in range(50):
@@ -120,7 +120,7 @@ def test_directory_that_cannot_be_locked_is_removed(tmp_path: Path) -> None:
     assert list((tmp_path / STAGING).iterdir()) == []
 
 
-def test_serving_raises_the_limit_of_open_files() -> None:
+def test_serve_raises_the_open_file_limit() -> None:
     code = (
         "import resource; from uploader.runtime.open_file_limit import raise_open_file_limit as r;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]));"
@@ -131,7 +131,7 @@ def test_serving_raises_the_limit_of_open_files() -> None:
     assert raised == soft == hard
 
 
-def test_connections_are_no_more_than_the_handles_are_enough_for(tmp_path: Path) -> None:
+def test_connections_are_limited_by_the_open_file_limit(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     settings = Settings(temp_dir=tmp_path, max_connections=100_000)
     try:

@@ -19,7 +19,7 @@ async def steps_of(loop: PeriodicTask, done: threading.Event) -> None:
     await asyncio.wait_for(task, timeout=10)
 
 
-def test_poke_does_not_wait_for_the_interval() -> None:
+def test_wake_starts_a_step_immediately() -> None:
     async def run() -> int:
         threads = BlockingPool(name="test", size=1)
         count, twice = 0, threading.Event()
@@ -43,7 +43,7 @@ def test_poke_does_not_wait_for_the_interval() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), ManifestUnavailableError("the database is away")])
-def test_loop_outlives_what_a_step_meets_and_says_so(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+def test_errors_of_a_step_are_logged_and_the_task_continues(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
         threads = BlockingPool(name="test", size=1)
         count, again = 0, threading.Event()
@@ -65,7 +65,7 @@ def test_loop_outlives_what_a_step_meets_and_says_so(error: Exception, caplog: p
     assert all(str(error) in f"{getattr(record, 'error', '')}{record.exc_text}" for record in failed)
 
 
-def test_stop_waits_for_the_step_that_runs() -> None:
+def test_stop_waits_for_the_running_step() -> None:
     async def run() -> bool:
         threads = BlockingPool(name="test", size=1)
         begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()

@@ -20,12 +20,12 @@ def answered() -> Iterator[threading.Event]:
     event.set()
 
 
-def test_answer_is_what_was_asked_for_each_time_anew() -> None:
+def test_each_call_returns_a_new_result() -> None:
     ask = SingleFlightCall(count().__next__, timeout_s=60)
     assert [ask(), ask()] == [0, 1]
 
 
-def test_what_is_raised_is_raised_to_whoever_asks() -> None:
+def test_error_is_raised_to_the_caller() -> None:
     def ask() -> None:
         raise ManifestUnavailableError("it is a test")
 
@@ -33,7 +33,7 @@ def test_what_is_raised_is_raised_to_whoever_asks() -> None:
         SingleFlightCall(ask, timeout_s=60)()
 
 
-def test_who_asks_while_a_call_hangs_gets_an_error_and_starts_no_other(answered: threading.Event) -> None:
+def test_calls_during_a_hanging_call_time_out_and_start_no_other(answered: threading.Event) -> None:
     calls = count(1)
     numbers: list[int] = []
     begun = threading.Event()

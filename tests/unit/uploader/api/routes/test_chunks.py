@@ -21,7 +21,7 @@ class TestDownload:
     def url(self, upload: Callable[..., str]) -> str:
         return f"/chunks/{upload()}/2/download"
 
-    def test_whole_chunk_with_its_hash_as_etag(self, client: httpx.Client, url: str) -> None:
+    def test_whole_chunk_has_its_hash_as_etag(self, client: httpx.Client, url: str) -> None:
         answer = client.get(url)
         content = chunk_bytes(2)
         assert (answer.status_code, answer.content) == (200, content)
@@ -33,7 +33,7 @@ class TestDownload:
         assert (head.status_code, head.content) == (200, b"")
         assert {**head.headers, "date": ""} == {**answer.headers, "date": ""}
 
-    def test_every_answer_with_the_chunk_names_its_object(self, client: httpx.Client, url: str) -> None:
+    def test_every_chunk_response_names_the_object(self, client: httpx.Client, url: str) -> None:
         upload_id = url.split("/")[2]
         manifest = client.get(f"/uploads/{upload_id}/manifest").json()
         chunk = manifest["chunks"][1]
@@ -62,41 +62,39 @@ class TestDownload:
         assert answer.headers["content-range"] == f"bytes {first}-{first + len(answer.content) - 1}/{len(content)}"
         assert answer.headers["content-length"] == str(len(answer.content))
 
-    def test_range_longer_than_the_chunk_ends_with_it(self, client: httpx.Client, url: str) -> None:
+    def test_range_is_truncated_at_the_end_of_the_chunk(self, client: httpx.Client, url: str) -> None:
         answer = client.get(url, headers={"Range": "bytes=3-999999"})
         assert (answer.status_code, answer.content) == (206, chunk_bytes(2)[3:])
         answer = client.get(url, headers={"Range": "bytes=-999999"})
         assert (answer.status_code, answer.content) == (206, chunk_bytes(2))
 
     @pytest.mark.parametrize("asked", ["bytes=0-1,3-4", "rows=0-1", "bytes=3-1", "bytes=-", "bytes", "bytes=a-b"])
-    def test_several_ranges_and_such_as_make_no_sense_give_the_whole(
+    def test_multiple_or_invalid_ranges_return_the_whole_chunk(
         self, client: httpx.Client, url: str, asked: str
     ) -> None:
         answer = client.get(url, headers={"Range": asked})
         assert (answer.status_code, answer.content) == (200, chunk_bytes(2))
 
     @pytest.mark.parametrize("asked", ["bytes=99999-", "bytes=99999-100000", "bytes=-0"])
-    def test_range_behind_the_end_is_refused_with_the_size(self, client: httpx.Client, url: str, asked: str) -> None:
+    def test_range_after_the_end_is_refused_with_the_size(self, client: httpx.Client, url: str, asked: str) -> None:
         answer = client.get(url, headers={"Range": asked})
         assert_problem(answer, 416, "range_not_satisfiable")
         assert answer.headers["content-range"] == f"bytes */{len(chunk_bytes(2))}"
 
-    def test_if_range_gives_the_part_of_this_chunk_or_the_whole_of_another(
-        self, client: httpx.Client, url: str
-    ) -> None:
+    def test_if_range_returns_the_range_only_if_the_etag_matches(self, client: httpx.Client, url: str) -> None:
         etag = client.head(url).headers["etag"]
         for if_range, status in ((etag, 206), ('"other"', 200), (f"W/{etag}", 200)):
             answer = client.get(url, headers={"Range": "bytes=0-3", "If-Range": if_range})
             assert answer.status_code == status
         assert client.get(url, headers={"Range": "bytes=99999-", "If-Range": '"other"'}).status_code == 200
 
-    def test_if_range_with_a_date_gives_the_whole_wherever_the_range_lies(self, client: httpx.Client, url: str) -> None:
+    def test_if_range_with_a_date_returns_the_whole_chunk(self, client: httpx.Client, url: str) -> None:
         date = client.head(url).headers["last-modified"]
         for asked in ("bytes=0-3", "bytes=99999-"):
             answer = client.get(url, headers={"Range": asked, "If-Range": date})
             assert (answer.status_code, answer.content) == (200, chunk_bytes(2))
 
-    def test_file_that_goes_after_it_was_found_is_gone_not_an_error(
+    def test_file_removed_after_the_lookup_is_reported_as_gone(
         self, server: RunningUploader, client: httpx.Client, url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         service = server.runtime.service
@@ -110,14 +108,14 @@ class TestDownload:
         monkeypatch.setattr(service, "locate_chunk", locate_and_lose)
         assert_problem(client.get(url), 410, "chunk_gone")
 
-    def test_client_that_has_it_already_gets_no_bytes(self, client: httpx.Client, url: str) -> None:
+    def test_matching_if_none_match_returns_304(self, client: httpx.Client, url: str) -> None:
         etag = client.head(url).headers["etag"]
         for tags, status in ((etag, 304), (f'"other", W/{etag}', 304), ("*", 304), ('"other"', 200)):
             answer = client.get(url, headers={"If-None-Match": tags})
             assert answer.status_code == status
             assert answer.headers["etag"] == etag
 
-    def test_unknown_chunk_and_gone_ones(
+    def test_unknown_and_removed_chunks_are_reported(
         self, client: httpx.Client, upload: Callable[..., str], temp_dir: Path
     ) -> None:
         upload_id = upload()
@@ -139,7 +137,7 @@ class TestChunkState:
         assert problem["field"] == "evidence.sha256"
         assert problem["expected"] == hashlib.sha256(chunk_bytes(1)).hexdigest()
 
-    def test_change_against_the_table_is_refused_and_repeating_is_not(
+    def test_illegal_state_change_is_refused_and_a_repeated_one_accepted(
         self, client: httpx.Client, upload: Callable[..., str]
     ) -> None:
         upload_id = upload()
@@ -160,13 +158,13 @@ class TestChunkState:
             {"state": "failed", "published_at": "0"},
         ],
     )
-    def test_body_that_breaks_a_rule_is_named(
+    def test_invalid_body_field_is_named(
         self, client: httpx.Client, upload: Callable[..., str], body: dict[str, str]
     ) -> None:
         assert_problem(client.put(f"/chunks/{upload()}/1/state", json=body), 422, "invalid_request")
 
     @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
-    def test_evidence_that_is_no_json_is_refused(
+    def test_evidence_that_is_not_json_is_refused(
         self, client: httpx.Client, upload: Callable[..., str], number: str
     ) -> None:
         body = f'{{"state": "relayed", "evidence": {{"seconds": [{number}]}}}}'
@@ -174,13 +172,13 @@ class TestChunkState:
         answer = client.put(f"/chunks/{upload()}/1/state", content=body, headers=headers)
         assert_problem(answer, 422, "invalid_field")
 
-    def test_evidence_without_end_is_refused(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+    def test_oversized_evidence_is_refused(self, client: httpx.Client, upload: Callable[..., str]) -> None:
         answer = put_state(client, upload(), 1, "failed", evidence={"log": "x" * 20_000})
         assert_problem(answer, 422, "invalid_field")
 
     @pytest.mark.parametrize("depth", [21, 500, 5_000, 30_000])
     @pytest.mark.parametrize("brackets", ["[]", "{}"])
-    def test_deeply_nested_evidence_is_refused_and_nothing_fails(
+    def test_deeply_nested_evidence_is_refused_without_an_internal_error(
         self,
         client: httpx.Client,
         upload: Callable[..., str],
@@ -197,7 +195,7 @@ class TestChunkState:
         assert len(answer.content) < 2_000
         assert "Traceback" not in caplog.text
 
-    def test_evidence_as_deep_as_allowed_is_kept(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+    def test_evidence_at_the_nesting_limit_is_kept(self, client: httpx.Client, upload: Callable[..., str]) -> None:
         nested: Any = 1
         for _ in range(19):
             nested = [nested]
@@ -211,7 +209,9 @@ class TestChunkState:
         answer = client.put(f"/chunks/{upload()}/1/state", content=body, headers=headers)
         assert_problem(answer, 422, "invalid_request")
 
-    def test_chunk_of_a_deleted_upload_takes_no_news(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+    def test_chunk_of_a_deleted_upload_accepts_no_state_change(
+        self, client: httpx.Client, upload: Callable[..., str]
+    ) -> None:
         upload_id = upload()
         client.delete(f"/uploads/{upload_id}?force=true")
         assert_problem(put_state(client, upload_id, 1, "relayed"), 410, "upload_gone")

@@ -24,15 +24,15 @@ def test_page_loads_everything_from_the_uploader(client: httpx.Client) -> None:
         assert answer.content
 
 
-def test_page_asks_nobody_to_validate_the_document(client: httpx.Client) -> None:
+def test_page_uses_no_external_validator(client: httpx.Client) -> None:
     # Swagger UI sends the document's address to validator.swagger.io unless this is null.
     assert re.search(r'"validatorUrl":\s*null', client.get("/docs").text)
 
 
-def test_assets_are_below_the_page_so_that_one_ingress_path_serves_both(client: httpx.Client) -> None:
+def test_assets_are_below_the_path_of_the_page(client: httpx.Client) -> None:
     for asset in _LINK.findall(client.get("/docs").text):
         assert asset.startswith("/docs/"), asset
 
 
-def test_there_is_one_page(client: httpx.Client) -> None:
+def test_there_is_only_one_documentation_page(client: httpx.Client) -> None:
     assert client.get("/redoc").status_code == 404

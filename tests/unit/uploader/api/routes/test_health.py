@@ -20,7 +20,7 @@ class TestHealth:
         assert client.get("/health").json() == {"status": "alive"}
         wait_until(lambda: client.get("/ready").status_code == 200, what="ready", deadline_s=10, poll_s=0.02)
 
-    def test_kafka_away_is_named_and_its_return_announces_what_waits(
+    def test_unavailable_kafka_is_reported_and_its_return_publishes_waiting_chunks(
         self, client: httpx.Client, kafka: FakePublisher, clock: SettableClock
     ) -> None:
         kafka.away = True
@@ -37,7 +37,7 @@ class TestHealth:
         wait_until(lambda: client.get("/ready").status_code == 200, what="ready again", deadline_s=10, poll_s=0.02)
         wait_until(lambda: kafka.messages, what="the chunk is announced", deadline_s=10, poll_s=0.02)
 
-    def test_full_disk_and_lost_database_are_named(self, tmp_path: Path) -> None:
+    def test_full_disk_and_lost_database_are_reported(self, tmp_path: Path) -> None:
         temp_dir = tmp_path / "chunks"
         with (
             running_uploader(temp_dir, min_free_disk_mb=10**9, low_disk_mb=10**9) as server,
@@ -56,7 +56,7 @@ class TestHealth:
 
 
 class TestProblems:
-    def test_paths_and_methods_that_there_are_not(self, client: httpx.Client) -> None:
+    def test_unknown_paths_and_methods_are_refused(self, client: httpx.Client) -> None:
         assert_problem(client.get("/nowhere"), 404, "not_found")
         answer = client.post("/health")
         assert_problem(answer, 405, "method_not_allowed")
@@ -70,12 +70,10 @@ class TestProblems:
             ("/uploads/known", "POST"),
         ],
     )
-    def test_allow_names_every_method_of_the_path_and_no_other(
-        self, client: httpx.Client, path: str, allowed: str
-    ) -> None:
+    def test_allow_lists_exactly_the_methods_of_the_path(self, client: httpx.Client, path: str, allowed: str) -> None:
         assert client.options(path).headers["allow"] == allowed
 
-    def test_the_unforeseen_tells_the_log_and_not_the_client(
+    def test_unexpected_error_is_logged_and_hidden_from_the_client(
         self,
         server: RunningUploader,
         client: httpx.Client,
@@ -92,7 +90,7 @@ class TestProblems:
         assert "secret" not in answer.text
         assert "RuntimeError: secret" in caplog.text
 
-    def test_every_route_says_what_it_does_and_which_problems_it_has(self, client: httpx.Client) -> None:
+    def test_every_route_documents_its_summary_and_problems(self, client: httpx.Client) -> None:
         document = client.get("/openapi.json").json()
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
@@ -104,7 +102,7 @@ class TestProblems:
         assert "HTTPValidationError" not in document["components"]["schemas"]  # FastAPI's, which nobody gets here
 
 
-def test_shutdown_closes_kafka_and_leaves_no_thread(tmp_path: Path) -> None:
+def test_shutdown_closes_the_publisher_and_ends_all_threads(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     with running_uploader(tmp_path / "chunks") as server:
         assert httpx.get(f"{server.base_url}/health", trust_env=False).status_code == 200

@@ -18,7 +18,9 @@ from tests.support.waiting import wait_until
 
 
 class TestStatus:
-    def test_way_of_an_upload_as_its_status_tells_it(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+    def test_status_follows_an_upload_through_its_states(
+        self, client: httpx.Client, upload: Callable[..., str]
+    ) -> None:
         upload_id = upload()
         put_state(client, upload_id, 1, "relayed")
         land(client, upload_id, 1)
@@ -38,7 +40,7 @@ class TestStatus:
         assert (status["status"], status["error"]) == ("landed", None)
         assert status["landed_at"] is not None
 
-    def test_unknown_upload_is_a_404_that_says_so(self, client: httpx.Client) -> None:
+    def test_unknown_upload_returns_404(self, client: httpx.Client) -> None:
         for method, path in [
             ("GET", f"/uploads/{UNKNOWN}/status"),
             ("GET", "/uploads/%00/status"),
@@ -49,7 +51,7 @@ class TestStatus:
         ]:
             assert_problem(client.request(method, path), 404, "upload_not_found")
 
-    def test_manifest_is_that_of_the_contract(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+    def test_manifest_matches_the_contract(self, client: httpx.Client, upload: Callable[..., str]) -> None:
         upload_id = upload()
         manifest = Manifest.model_validate(client.get(f"/uploads/{upload_id}/manifest").json())
         assert manifest.upload_id == upload_id
@@ -69,16 +71,16 @@ class TestKnown:
         assert client.delete(f"/uploads/{upload_id}?force=true").status_code == 200
         assert client.post("/uploads/known", json={"upload_ids": [upload_id]}).json() == {"known": [upload_id]}
 
-    def test_no_ids_are_no_error(self, client: httpx.Client) -> None:
+    def test_empty_list_of_ids_is_accepted(self, client: httpx.Client) -> None:
         assert client.post("/uploads/known", json={"upload_ids": []}).json() == {"known": []}
 
     @pytest.mark.parametrize(
         "ids", [["x"], ["A" * 32], [None], [1], "f" * 32, None, [f"{number:032x}" for number in range(501)]]
     )
-    def test_other_bodies_are_refused(self, client: httpx.Client, ids: object) -> None:
+    def test_invalid_bodies_are_refused(self, client: httpx.Client, ids: object) -> None:
         assert_problem(client.post("/uploads/known", json={"upload_ids": ids}), 422, "invalid_request")
 
-    def test_as_many_ids_as_a_batch_has_messages_are_taken(self, client: httpx.Client) -> None:
+    def test_a_full_batch_of_ids_is_accepted(self, client: httpx.Client) -> None:
         ids = [f"{number:032x}" for number in range(DRAIN_MAX_MESSAGES)]
         assert client.post("/uploads/known", json={"upload_ids": ids}).json() == {"known": []}
 
@@ -101,7 +103,7 @@ class TestList:
             cursor = page["next_cursor"]
         assert found == ids[::-1]
 
-    def test_dataset_and_status_narrow_it(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+    def test_dataset_and_status_filter_the_list(self, client: httpx.Client, upload: Callable[..., str]) -> None:
         women, cars = upload(dataset="women"), upload(dataset="cars")
         land(client, cars, 1, 2, 3)
 
@@ -125,18 +127,18 @@ class TestList:
             "WyIwMDAxLTAxLTAxVDAwOjAwOjAwKzE0OjAwIiwgImEiXQ",
         ],
     )
-    def test_cursor_that_no_page_gave_out_is_refused(self, client: httpx.Client, cursor: str) -> None:
+    def test_forged_cursor_is_refused(self, client: httpx.Client, cursor: str) -> None:
         problem = assert_problem(client.get("/uploads", params={"cursor": cursor}), 422, "invalid_field")
         assert problem["field"] == "cursor"
 
-    def test_query_that_breaks_a_rule_is_named(self, client: httpx.Client) -> None:
+    def test_invalid_query_parameter_is_named(self, client: httpx.Client) -> None:
         problem = assert_problem(client.get("/uploads?limit=201&status=x"), 422, "invalid_request")
         assert [fault["field"] for fault in problem["faults"]] == ["query.status", "query.limit"]
         assert_problem(client.get("/uploads?dataset=a%00b"), 422, "invalid_dataset_name")
 
 
 class TestAnnounceAgain:
-    def test_everything_but_what_has_landed_is_announced_once_more(
+    def test_all_chunks_that_have_not_landed_are_announced_again(
         self, client: httpx.Client, upload: Callable[..., str], kafka: FakePublisher
     ) -> None:
         upload_id = upload()
@@ -148,7 +150,7 @@ class TestAnnounceAgain:
         wait_until(lambda: len(kafka.messages) == 5, what="two more messages", deadline_s=10, poll_s=0.02)
         assert kafka.announced[3:] == [(upload_id, 2), (upload_id, 3)]
 
-    def test_lost_file_is_not_announced_but_said(
+    def test_lost_file_is_reported_and_not_announced(
         self, client: httpx.Client, upload: Callable[..., str], temp_dir: Path
     ) -> None:
         upload_id = upload()
@@ -158,7 +160,7 @@ class TestAnnounceAgain:
         assert answer["chunks"][1]["state"] == "failed"
         assert answer["chunks"][1]["error"] == "its file is missing from the uploader's disk"
 
-    def test_landed_upload_sends_one_message_and_says_where_kafka_does_not_take_it(
+    def test_landed_upload_sends_one_message_and_reports_a_kafka_failure(
         self, client: httpx.Client, upload: Callable[..., str], kafka: FakePublisher
     ) -> None:
         upload_id = upload()
@@ -173,7 +175,7 @@ class TestAnnounceAgain:
         finally:
             kafka.away = False
 
-    def test_asking_the_wrong_replica_fails_nothing(
+    def test_announcing_at_another_replica_fails_no_chunk(
         self, server: RunningUploader, client: httpx.Client, upload: Callable[..., str], temp_dir: Path
     ) -> None:
         upload_id = upload()
@@ -185,7 +187,7 @@ class TestAnnounceAgain:
 
 
 class TestDelete:
-    def test_upload_on_its_way_needs_force(
+    def test_deleting_an_upload_in_progress_requires_force(
         self, client: httpx.Client, upload: Callable[..., str], temp_dir: Path
     ) -> None:
         upload_id = upload()
@@ -199,7 +201,7 @@ class TestDelete:
         assert_problem(client.get(f"/uploads/{upload_id}/manifest"), 410, "upload_gone")
         assert_problem(client.post(f"/uploads/{upload_id}/announce"), 410, "upload_gone")
 
-    def test_landed_upload_goes_without_force(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+    def test_landed_upload_is_deleted_without_force(self, client: httpx.Client, upload: Callable[..., str]) -> None:
         upload_id = upload()
         land(client, upload_id, 1, 2, 3)
         assert client.delete(f"/uploads/{upload_id}").status_code == 200

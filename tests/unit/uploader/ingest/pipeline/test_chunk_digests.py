@@ -8,7 +8,7 @@ from uploader.ingest.pipeline.chunk_digests import ChunkDigests
 from uploader.ingest.pipeline.worker import Worker
 
 
-def test_failure_in_chunk_1_does_not_leave_the_hash_of_the_content_waiting() -> None:
+def test_failure_in_chunk_1_does_not_block_the_content_hash() -> None:
     def fail() -> None:
         raise OSError
 

@@ -18,7 +18,7 @@ FILES = 40
 
 
 @pytest.mark.parametrize("writeback_bytes", [1, 2])
-def test_close_that_fails_is_a_failure_and_the_other_files_are_closed(tmp_path: Path, writeback_bytes: int) -> None:
+def test_failed_close_is_reported_and_the_other_files_are_closed(tmp_path: Path, writeback_bytes: int) -> None:
     failures: list[BaseException] = []
     real_close, closed = os.close, []
 

@@ -10,7 +10,7 @@ import pytest
 from uploader.ingest.pipeline.worker import Worker
 
 
-def test_cancelled_join_does_not_keep_the_next_one_from_waiting_for_the_thread() -> None:
+def test_join_after_a_cancelled_join_waits_for_the_thread() -> None:
     async def cancel_a_join() -> None:
         failures: list[BaseException] = []
         begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()

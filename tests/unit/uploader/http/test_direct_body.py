@@ -1,4 +1,4 @@
-"""A body that is read past uvicorn, and the connection that goes back to it: the answers are what they always were."""
+"""Bodies read past uvicorn, and the connection afterwards: responses are the same as over ASGI."""
 
 from __future__ import annotations
 
@@ -32,16 +32,14 @@ def body_of(rows: bytes = ROWS, *, dataset: bytes = b"people") -> bytes:
     return form([("dataset_name", dataset), ("file", rows)])
 
 
-def test_body_is_read_from_the_connection_and_not_from_asgi(
-    connection: socket.socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_body_is_read_from_the_connection_past_asgi(connection: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uploader.api.routes.upload.StreamedBody", None)
     body = body_of()
     connection.sendall(upload_head(body) + body)
     assert Connection(connection).next_of_all().status == 202
 
 
-def test_connection_is_good_for_more_requests(connection: socket.socket) -> None:
+def test_connection_serves_further_requests(connection: socket.socket) -> None:
     answers, body = Connection(connection), body_of()
     for _ in range(3):
         connection.sendall(upload_head(body) + body)
@@ -50,21 +48,21 @@ def test_connection_is_good_for_more_requests(connection: socket.socket) -> None
         assert answers.next_of_all().status == 200
 
 
-def test_request_right_behind_a_body_is_not_taken_for_content(connection: socket.socket) -> None:
+def test_request_right_after_a_body_is_not_content(connection: socket.socket) -> None:
     body = body_of()
     connection.sendall(upload_head(body) + body + HEALTH + upload_head(body) + body)
     answers = Connection(connection)
     assert [answers.next_of_all().status for _ in range(3)] == [202, 200, 202]
 
 
-def test_body_that_comes_with_its_head_is_taken(connection: socket.socket) -> None:
+def test_body_sent_with_its_head_is_accepted(connection: socket.socket) -> None:
     body = body_of(b"id\n1\n")
     connection.sendall(upload_head(body) + body + HEALTH)
     answers = Connection(connection)
     assert [answers.next_of_all().status for _ in range(2)] == [202, 200]
 
 
-def test_body_that_comes_byte_by_byte_is_taken(connection: socket.socket) -> None:
+def test_body_sent_byte_by_byte_is_accepted(connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     body = body_of(b'id,name\r\n1,"a\r\nb"\r\n')
     for byte in upload_head(body) + body:
@@ -72,7 +70,7 @@ def test_body_that_comes_byte_by_byte_is_taken(connection: socket.socket) -> Non
     assert Connection(connection).next_of_all().status == 202
 
 
-def test_client_that_waits_to_be_asked_is_asked(connection: socket.socket) -> None:
+def test_client_that_expects_100_continue_gets_it(connection: socket.socket) -> None:
     body, answers = body_of(), Connection(connection)
     connection.sendall(upload_head(body, b"Expect: 100-continue"))
     assert answers.next_of_all().status == 100
@@ -80,7 +78,7 @@ def test_client_that_waits_to_be_asked_is_asked(connection: socket.socket) -> No
     assert answers.next_of_all().status == 202
 
 
-def test_refused_upload_is_received_to_its_end_and_the_connection_goes_on(connection: socket.socket) -> None:
+def test_refused_upload_is_drained_and_the_connection_continues(connection: socket.socket) -> None:
     body, answers = body_of(dataset=b"no such/name"), Connection(connection)
     connection.sendall(upload_head(body) + body[: BYTES_PER_MB // 2])
     assert answers.next_of_all().status == 422
@@ -88,12 +86,12 @@ def test_refused_upload_is_received_to_its_end_and_the_connection_goes_on(connec
     assert answers.next_of_all().status == 200
 
 
-def test_content_length_that_is_too_much_is_refused_before_the_body_comes(connection: socket.socket) -> None:
+def test_excessive_content_length_is_refused_before_the_body(connection: socket.socket) -> None:
     connection.sendall(upload_head(b"").replace(b"Content-Length: 0", b"Content-Length: %d" % (60 * BYTES_PER_MB)))
     assert Connection(connection).next_of_all().status == 413
 
 
-def test_client_that_sends_no_more_leaves_nothing(uploader: RunningUploader, connection: socket.socket) -> None:
+def test_client_that_stops_sending_leaves_no_files(uploader: RunningUploader, connection: socket.socket) -> None:
     before, body = uploader.files(), body_of()
     connection.sendall(upload_head(body) + body[: len(body) // 2])
     wait_until(lambda: uploader.files() > before, what="the upload is being received", deadline_s=20, poll_s=0.01)

@@ -1,0 +1,36 @@
+"""Uploaders, and raw connections to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.uploader.raw_http import Connection, connected
+from tests.support.uploader.server import RunningUploader, running_uploader
+
+
+@pytest.fixture(scope="module")
+def uploader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUploader]:
+    with running_uploader(tmp_path_factory.mktemp("chunks"), max_file_size_mb=50) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUploader]:
+    """Give an uploader that waits for nothing long."""
+    directory = tmp_path_factory.mktemp("chunks")
+    with running_uploader(directory, request_timeout_s=2, keep_alive_s=1, send_timeout_s=1) as server:
+        yield server
+
+
+@pytest.fixture
+def connection(uploader: RunningUploader) -> Iterator[Connection]:
+    with connected(uploader.port) as made:
+        yield made
+
+
+@pytest.fixture
+def to_hasty(hasty: RunningUploader) -> Iterator[Connection]:
+    with connected(hasty.port) as made:
+        yield made
