@@ -99,7 +99,7 @@ bench: setup ## Benchmarks; they print tables and take their time
 
 # A project of its own: what it takes away in the end is its own volumes, and never yours.
 .PHONY: e2e-compose
-e2e-compose: setup ## Both lanes in the containers of docker-compose.yml; needs Docker with Compose 2.24 or newer
+e2e-compose: setup ## Both pipelines in the containers of docker-compose.yml; needs Docker with Compose 2.24 or newer
 	export COMPOSE_PROJECT_NAME=csvpipe-e2e; \
 	trap 'docker compose --profile "*" down --volumes' EXIT; \
 	docker compose --profile core up --build --wait --wait-timeout 900; \

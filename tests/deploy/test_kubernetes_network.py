@@ -1,4 +1,4 @@
-"""Who may talk to whom: all that the lane needs, and no more."""
+"""Who may talk to whom: all that the pipeline needs, and no more."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _LIFE_S = 900
 
 
 class MSKAuthTokenProvider:
-    """As the real one's, as far as the ordered lane calls it."""
+    """As the real one's, as far as the sequencer calls it."""
 
     @staticmethod
     def generate_auth_token(region: str) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Both lanes in the containers of docker-compose.yml, through the ports that they publish: `make e2e-compose`.
+"""Both pipelines in the containers of docker-compose.yml, through the ports that they publish: `make e2e-compose`.
 
 Needs an engine, and the profile ``core`` running. Nothing here knows how the containers came up.
 """
