@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from contracts.api import KnownUploads
+from contracts.api import MAX_LOOKED_UP, KnownUploads, UploadIds
 from contracts.message import ChunkMessage
 from dags.modules.errors import UploaderError
 from dags.modules.http_session import open_session
-from dags.modules.settings import DRAIN_MAX_MESSAGES
 from dags.modules.task_log import task_logger
 from dags.modules.validators import base_url
 
@@ -49,8 +48,8 @@ def fetch_known(address: str, upload_ids: Iterable[str]) -> set[str]:
     ids = sorted(set(upload_ids))
     try:
         with open_session(retries=1, methods=frozenset({"POST"})) as session:
-            for start in range(0, len(ids), DRAIN_MAX_MESSAGES):
-                part = {"upload_ids": ids[start : start + DRAIN_MAX_MESSAGES]}
+            for start in range(0, len(ids), MAX_LOOKED_UP):
+                part = UploadIds(upload_ids=ids[start : start + MAX_LOOKED_UP]).model_dump()
                 response = session.post(
                     f"{address}/uploads/known", json=part, timeout=_TIMEOUT_S, allow_redirects=False
                 )

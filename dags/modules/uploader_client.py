@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from contracts.api import UploadStatus
+from contracts.api import StateChange, UploadStatus
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
 from dags.modules.errors import StateRefusedError, UploadDeletedError, UploaderError, UploaderResponseError
@@ -89,13 +89,10 @@ class UploaderClient:
             UploadDeletedError: The upload was deleted.
             UploaderError: The uploader does not answer, or its response is invalid.
         """
-        body = {
-            "state": state.value,
-            "evidence": dict(evidence or {}),
-            "reason": reason,
-            "published_at": published_at,
-        }
-        self._call("PUT", f"/chunks/{self._upload_id}/{chunk_id}/state", json=body)
+        change = StateChange.model_validate(
+            {"state": state, "evidence": evidence or {}, "reason": reason, "published_at": published_at}
+        )
+        self._call("PUT", f"/chunks/{self._upload_id}/{chunk_id}/state", json=change.model_dump(mode="json"))
 
     def report_relayed(self, chunk_id: int) -> None:
         """Report that NiFi has accepted a chunk. A chunk that has already landed keeps its state.

@@ -6,9 +6,8 @@ import json
 import threading
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
 
-from contracts.api import ChunkStatus, Status, UploadStatus
+from contracts.api import ChunkStatus, StateChange, Status, UploadStatus
 from contracts.errors import IllegalStateChangeError
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.message import ChunkMessage
@@ -29,7 +28,7 @@ class FakeUploader(FakeServer):
         self.messages: dict[tuple[str, int], ChunkMessage] = {}
         self.states: dict[tuple[str, int], ChunkState] = {}
         self.reasons: dict[tuple[str, int], str | None] = {}
-        self.given_up_of: dict[tuple[str, int], str | None] = {}
+        self.failed_at: dict[tuple[str, int], datetime | None] = {}
         """``published_at`` in the last report of each chunk."""
         self.relayed_at: dict[tuple[str, int], datetime] = {}
         self.aborted: set[str] = set()
@@ -124,7 +123,7 @@ class FakeUploader(FakeServer):
             case ("GET", ["chunks", upload_id, chunk_id, "download"]) if (upload_id, int(chunk_id)) in self.contents:
                 return 200, self.contents[upload_id, int(chunk_id)]
             case ("PUT", ["chunks", upload_id, chunk_id, "state"]) if (upload_id, int(chunk_id)) in self.states:
-                return self._change((upload_id, int(chunk_id)), json.loads(body))
+                return self._change((upload_id, int(chunk_id)), StateChange.model_validate_json(body))
         known = self.states_of(parts[1]) if len(parts) > 1 else []
         return 404, {"code": "not_found" if known else "upload_not_found"}
 
@@ -162,10 +161,9 @@ class FakeUploader(FakeServer):
         )
         return status.model_dump_json().encode()
 
-    def _change(self, chunk: tuple[str, int], report: dict[str, Any]) -> Answer:
-        message, new = self.messages[chunk], ChunkState(report["state"])
-        evidence = report.get("evidence") or {}
-        seen = (evidence.get("size_bytes"), evidence.get("sha256"))
+    def _change(self, chunk: tuple[str, int], report: StateChange) -> Answer:
+        message, new = self.messages[chunk], report.state
+        seen = (report.evidence.get("size_bytes"), report.evidence.get("sha256"))
         if new is ChunkState.LANDED and seen != (message.size_bytes, message.sha256):
             return 409, {"code": "evidence_mismatch"}
         with self.lock:
@@ -176,6 +174,6 @@ class FakeUploader(FakeServer):
             self.states[chunk] = new
             if new is ChunkState.RELAYED:
                 self.relayed_at[chunk] = datetime.now(UTC)
-            self.reasons[chunk] = report.get("reason")
-            self.given_up_of[chunk] = report.get("published_at")
+            self.reasons[chunk] = report.reason
+            self.failed_at[chunk] = report.published_at
         return 200, {"chunk_id": chunk[1], "state": new}
