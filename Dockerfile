@@ -46,11 +46,11 @@ FROM build AS build-uploader
 # Dependencies first: they change rarely, and their layer stays cached while the code changes.
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
-    $SYNC --no-install-project --extra uploader --extra postgresql --extra cli --extra tracing
+    $SYNC --no-install-project --extra uploader --extra postgresql --extra nifi --extra tracing
 COPY . .
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
-    $SYNC --no-editable --extra uploader --extra postgresql --extra cli --extra tracing; \
+    $SYNC --no-editable --extra uploader --extra postgresql --extra nifi --extra tracing; \
     slim .venv uploader.app,uploader.healthcheck serve upload status list verify bucket nifi
 
 FROM build AS build-sequencer

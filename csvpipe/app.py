@@ -1,4 +1,4 @@
-"""The tree of commands. Only the command that is called gets imported; the others are a line of help."""
+"""The tree of commands. Only the called command is imported; the others are one line of help each."""
 
 from __future__ import annotations
 
@@ -21,24 +21,30 @@ store, or from another writer in the partition · 77 permission denied · 78 inv
 
 @dataclass(frozen=True)
 class CommandSpec:
-    """A command that is not imported yet: its module holds ``command`` (a function) or ``app`` (a group).
+    """A command that is not imported yet.
 
-    ``late`` are packages that it imports only when it runs; ``extra`` holds what it needs beyond the standard library.
+    Attributes:
+        name: as typed.
+        module: holds ``command`` (a function) or ``app`` (a group).
+        help: one line.
+        extra: the extra with its packages; empty if the base install is enough.
+        late: packages that it imports only while it runs.
+        in_checkout: whether it needs the files of a checkout.
     """
 
     name: str
     module: str
     help: str
-    extra: str = "cli"
+    extra: str = ""
     late: tuple[str, ...] = ()
     in_checkout: bool = False
 
 
 COMMANDS = (
-    CommandSpec("upload", "csvpipe.commands.upload", "Upload a CSV file, and wait until it has landed."),
-    CommandSpec("status", "csvpipe.commands.status", "Show where an upload and each of its chunks stand."),
+    CommandSpec("upload", "csvpipe.commands.upload", "Upload a CSV file and wait until it has landed."),
+    CommandSpec("status", "csvpipe.commands.status", "Show the state of an upload and of each of its chunks."),
     CommandSpec("list", "csvpipe.commands.list_uploads", "List uploads, the newest first."),
-    CommandSpec("verify", "csvpipe.commands.verify", "Prove from the bucket that every byte arrived."),
+    CommandSpec("verify", "csvpipe.commands.verify", "Verify that the bucket holds every byte of an upload."),
     CommandSpec("bucket", "csvpipe.commands.bucket", "Create the bucket if it does not exist."),
     CommandSpec(
         "sequence",
@@ -50,14 +56,14 @@ COMMANDS = (
     CommandSpec(
         "verify-topic",
         "csvpipe.commands.verify_topic",
-        "Prove from a Kafka topic that every row is there, once and in order.",
+        "Verify that a Kafka topic holds every row, once and in order.",
         extra="sequencer",
         late=("confluent_kafka", "polars"),
     ),
     CommandSpec(
         "recover",
         "csvpipe.commands.recover",
-        "Make the uploader's database anew from what lies on its disk.",
+        "Rebuild the uploader's database from the files on its disk.",
         extra="uploader",
         late=("fastapi", "sqlalchemy"),
     ),
@@ -72,17 +78,19 @@ COMMANDS = (
     CommandSpec(
         "stack",
         "csvpipe.commands.stack",
-        "Run Kafka, MinIO, NiFi, Airflow and the uploader here.",
-        extra="cli,uploader,airflow",
+        "Run Kafka, MinIO, NiFi, Airflow and the uploader on this machine.",
+        extra="stack",
         late=("airflow", "confluent_kafka", "fastapi"),
         in_checkout=True,
     ),
-    CommandSpec("nifi", "csvpipe.commands.nifi", "Deploy, export and inspect the NiFi flow."),
+    CommandSpec(
+        "nifi", "csvpipe.commands.nifi", "Deploy, export and inspect the NiFi flow.", extra="nifi", late=("nipyapi",)
+    ),
     CommandSpec(
         "demo",
         "csvpipe.commands.demo",
-        "Start the stack, send a real CSV through it, and prove it.",
-        extra="cli,uploader,airflow",
+        "Start the stack, send a real CSV file through it and verify the result.",
+        extra="stack",
         late=("airflow", "confluent_kafka", "fastapi"),
         in_checkout=True,
     ),
@@ -90,14 +98,14 @@ COMMANDS = (
 
 
 def build_app(*, wanted: str | None) -> typer.Typer:
-    """Return the application with the command ``wanted`` in full and every other one as a line of help.
+    """Return the application: the command ``wanted`` in full, every other one as a line of help.
 
     Raises:
         MissingPackageError: the command needs a package that is not installed.
         NoCheckoutError: the command works in a checkout only.
     """
     app = typer.Typer(
-        help="Huge CSV files in; complete, ordered and provably intact objects out.",
+        help="Huge CSV files in; complete, ordered and verified objects out.",
         epilog=EXIT_CODES_HELP,
         no_args_is_help=True,
         add_completion=False,
@@ -130,7 +138,7 @@ def _add(app: typer.Typer, spec: CommandSpec, module: ModuleType) -> None:
 
 
 def _not_loaded() -> None:
-    raise AssertionError("a command that is called is always loaded")
+    raise AssertionError("a called command is always loaded")
 
 
 def _print_version(wanted: bool) -> None:
@@ -144,4 +152,4 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
     ] = False,
 ) -> None:
-    """Nothing to do: the options act by themselves."""
+    """Do nothing: the callbacks of the options act."""

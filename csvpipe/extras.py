@@ -1,4 +1,4 @@
-"""What a command needs that may not be there, with the remedy in the error."""
+"""Checks for packages and files that a command needs and an installation may lack."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MissingPackageError(CommandError):
 
 
 class NoCheckoutError(CommandError):
-    """A command that works on the repository runs from an installed wheel."""
+    """The command needs a checkout, and runs from an installed wheel."""
 
     code = "no_checkout"
     exit_code = ExitCode.CONFIGURATION
@@ -34,10 +34,10 @@ class NoCheckoutError(CommandError):
 
 
 def import_with_hint(name: str, *, extra: str, what: str) -> ModuleType:
-    """Import the module ``name`` of ours.
+    """Import ``name``, one of our modules, for the command ``what``.
 
     Raises:
-        MissingPackageError: a package from ``extra`` is missing; the text says how to install it for ``what``.
+        MissingPackageError: a package of ``extra`` is missing; the message says how to install it.
     """
     try:
         return import_module(name)
@@ -49,7 +49,7 @@ def import_with_hint(name: str, *, extra: str, what: str) -> ModuleType:
 
 
 def require_packages(packages: Iterable[str], *, extra: str, what: str) -> None:
-    """Check that packages are installed which ``what`` imports late; they are not imported here.
+    """Check that ``packages``, which ``what`` imports late, are installed. They are not imported here.
 
     Raises:
         MissingPackageError: one is missing.
@@ -60,18 +60,19 @@ def require_packages(packages: Iterable[str], *, extra: str, what: str) -> None:
 
 
 def require_checkout(*, what: str, root: Path = CHECKOUT) -> None:
-    """Check that this runs in a checkout of the repository and not from an installed wheel.
+    """Check that this is a checkout of the repository, not an installed wheel.
 
     Raises:
-        NoCheckoutError: it does not.
+        NoCheckoutError: it is a wheel.
     """
     if not (root / "pyproject.toml").is_file():
-        raise NoCheckoutError(f"{what} works in a checkout of the repository, as it keeps its files in .stack/ there")
+        raise NoCheckoutError(f"{what} works in a checkout of the repository only: it keeps its files in .stack/")
 
 
 def _missing(package: str, *, extra: str, what: str) -> MissingPackageError:
+    wanted = f"'csvpipe[{extra}]'" if extra else "--force-reinstall csvpipe"
     return MissingPackageError(
-        f"{what} needs the package '{package}', which is not installed. Run: make setup, or pip install "
-        f"'csvpipe[{extra}]'",
+        f"{what} needs the package '{package}', which is not installed. Run: pip install {wanted}, or in a checkout: "
+        "make setup",
         package=package,
     )

@@ -275,7 +275,7 @@ def test_context_of_the_images_holds_every_package_and_nothing_but_what_is_named
 
 def test_images_are_built_with_extras_that_the_project_has() -> None:
     extras = set(re.findall(r"--extra (\S+?)[;\s]", DOCKERFILE))
-    assert extras == {"uploader", "postgresql", "cli", "sequencer", "tracing"}
+    assert extras == {"uploader", "postgresql", "nifi", "sequencer", "tracing"}
     assert extras <= set(PYPROJECT["project"]["optional-dependencies"])
 
 

@@ -9,7 +9,7 @@ import pytest
 from contracts.errors import CsvPipeError
 from contracts.exit_codes import ExitCode
 
-PACKAGES = ("contracts", "csvpipe", "nifi", "sequencer", "stack", "telemetry", "uploader")
+PACKAGES = ("aws", "contracts", "csvpipe", "nifi", "sequencer", "stack", "telemetry", "uploader")
 DAG_ERRORS = "dags.modules.errors"
 
 

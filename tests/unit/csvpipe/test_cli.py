@@ -22,7 +22,7 @@ from csvpipe.commands.verify import conclusion
 from csvpipe.extras import NoCheckoutError, require_checkout
 from csvpipe.proof import Difference, Proof, SourceProof
 from tests.support.s3.fake_bucket import lay_out
-from tests.unit.csvpipe.fake_uploader import UPLOAD_ID, run_fake_uploader, status_document
+from tests.support.uploader.fake_uploader import UPLOAD_ID, run_fake_uploader, status_document
 
 HEAVY = {"httpx", "boto3", "uvicorn", "fastapi", "nipyapi", "sqlalchemy", "numpy", "airflow"}
 
@@ -79,7 +79,7 @@ def test_package_that_is_imported_late_is_missed_at_once(
 ) -> None:
     monkeypatch.setattr("csvpipe.extras.find_spec", lambda name: None if name == "airflow" else object())
     assert run("stack", "status") == ExitCode.CONFIGURATION
-    assert "pip install 'csvpipe[cli,uploader,airflow]'" in capsys.readouterr().err
+    assert "pip install 'csvpipe[stack]'" in capsys.readouterr().err
 
 
 def test_stack_outside_a_checkout_is_refused(tmp_path: Path) -> None:

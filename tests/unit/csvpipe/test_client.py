@@ -12,7 +12,7 @@ from contracts.errors import CsvPipeError, SourceChangedError, TemporaryFailureE
 from csvpipe.client import UploaderClient
 from csvpipe.errors import CommandError, NotLandedError, RefusedError, UnavailableError
 from csvpipe.landing import follow, wait_until_landed
-from tests.unit.csvpipe.fake_uploader import UPLOAD_ID, FakeUploader, run_fake_uploader, status_document
+from tests.support.uploader.fake_uploader import UPLOAD_ID, FakeUploader, run_fake_uploader, status_document
 
 CONTENT = b'a,b\r\n1,"x\r\ny"\r\n'
 
