@@ -12,7 +12,7 @@ from sequencer.input.dialects import FileDialect, recorded_dialects
 from sequencer.input.job_input import JobInput
 from sequencer.input.opening import open_job_input
 from sequencer.model.checkpoint import Checkpoint
-from sequencer.model.source_identity import condensed
+from sequencer.model.source_identity import condense
 from sequencer.settings import JobSettings
 
 _WITHOUT_NOTE = "use --job-id with its checkpoint, or --delimiter and --encoding, to verify that as well"
@@ -40,7 +40,7 @@ def open_proof_input(settings: JobSettings) -> ProofInput:
     if checkpoint and not noted:
         why_not = f"the checkpoint of {checkpoint.job_id} records none"
     job = open_job_input(settings, noted)
-    if checkpoint and noted and condensed(checkpoint.sources) != condensed(job.identity):
+    if checkpoint and noted and condense(checkpoint.sources) != condense(job.identity):
         why_not, noted = f"the checkpoint of {checkpoint.job_id} is of another source", []
         job = open_job_input(settings)
     owner = checkpoint.job_id if checkpoint and noted else None
@@ -69,7 +69,7 @@ def _checkpoint(settings: JobSettings) -> tuple[Checkpoint | None, str]:
 def _described(
     settings: JobSettings, job: JobInput, noted: Sequence[FileDialect], *, owner: str | None, why_not: str
 ) -> str:
-    used = [FileDialect.of(head) for head in job.heads]
+    used = [FileDialect.of(head) for head in job.headers]
     given = [name for name in ("delimiter", "encoding") if getattr(settings, name)]
     others = len({*used}) - 1
     text = f"read with {used[0]}" + (f" (and {others} other dialects in later files)" if others else "")

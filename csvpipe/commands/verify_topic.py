@@ -22,8 +22,10 @@ from sequencer.kafka.client import client_config
 from sequencer.kafka.partition_reader import PartitionReader
 from sequencer.model.partition import PartitionRef
 from sequencer.settings import JobSettings, load_settings
+from sequencer.verify.content_check import ContentCheck
+from sequencer.verify.line_check import LineCheck
+from sequencer.verify.result import MAX_DIFFERENCES, TopicCheckResult
 from sequencer.verify.source_rows import rows_by_python
-from sequencer.verify.topic_check import MOST_DIFFERENCES, ContentCheck, LineCheck, TopicProof
 
 _NO_LAST = 2**62
 """Above the line of any row."""
@@ -98,13 +100,13 @@ def command(
         )
         started = time.perf_counter()
         _read(log, check, begin, end)
-        proof = check.finish()
-    if not proof.records and not proof.dead_lettered and not source and expect_rows is None:
-        proof.differ(None, None, "there are no records; use --expect-rows 0 if none are expected")
-    output().print(_conclusion(settings, proof, time.perf_counter() - started, content=bool(source)))
+        result = check.finish()
+    if not result.records and not result.dead_lettered and not source and expect_rows is None:
+        result.add_difference(None, None, "there are no records; use --expect-rows 0 if none are expected")
+    output().print(_conclusion(settings, result, time.perf_counter() - started, content=bool(source)))
     if read:
         output().print(f"  source {shown(read.how)}")
-    if not proof.holds:
+    if not result.is_match:
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
@@ -119,7 +121,7 @@ def _partition(settings: JobSettings) -> PartitionRef:
 def _content_check(settings: JobSettings, lines: range, dead_letter_topic: str | None, job: JobInput) -> ContentCheck:
     """Return the check that compares records with the rows of the source that have these lines."""
     kinds = {column.column: column.type for column in load_job_schema(settings).columns}
-    rows = rows_by_python(job.sources, job.heads)
+    rows = rows_by_python(job.sources, job.headers)
     wanted = takewhile(lambda row: row[0] < lines.stop, dropwhile(lambda row: row[0] < lines.start, rows))
     etags = {etag for _, _, etag in job.identity}
     dead = [line for line, etag in _dead_letters(settings, dead_letter_topic) if line in lines and etag in etags]
@@ -138,7 +140,7 @@ def _read(log: PartitionReader, check: ContentCheck | LineCheck, begin: int, end
         for offsets, values in log.batches(begin, end):
             check.feed(offsets, values)
             bar.update(task, completed=offsets[-1] - begin + 1)
-            if check.proof.is_full:
+            if check.result.is_full:
                 return
         bar.update(task, completed=max(0, end - begin))
 
@@ -170,15 +172,15 @@ def _dead_letters(settings: JobSettings, topic: str | None) -> list[tuple[int, s
     return sorted(found)
 
 
-def _conclusion(settings: JobSettings, proof: TopicProof, seconds: float, *, content: bool) -> str:
+def _conclusion(settings: JobSettings, result: TopicCheckResult, seconds: float, *, content: bool) -> str:
     where = _partition(settings)
-    if proof.holds:
-        dead = f", {counted(proof.dead_lettered, 'row')} dead-lettered" if proof.dead_lettered else ""
+    if result.is_match:
+        dead = f", {counted(result.dead_lettered, 'row')} dead-lettered" if result.dead_lettered else ""
         what = "every row once, in order, and identical to the source" if content else "every row once and in order"
-        span = "" if proof.first_offset is None else f" (offsets {proof.first_offset}-{proof.last_offset})"
-        rate = f"{format_count(round(proof.records / max(seconds, 1e-9)))}/s"
-        return f"[green]VERIFIED[/] {where}: {what}: {counted(proof.records, 'record')}{span}{dead}; {rate}"
-    rest = "".join(f"\n  {shown(each)}" for each in proof.differences[1:])
-    if proof.is_full:
-        rest += f"\n  stopped after {MOST_DIFFERENCES} differences; there may be more"
-    return f"[red]MISMATCH[/] {where}: {shown(proof.differences[0])}{rest}"
+        span = "" if result.first_offset is None else f" (offsets {result.first_offset}-{result.last_offset})"
+        rate = f"{format_count(round(result.records / max(seconds, 1e-9)))}/s"
+        return f"[green]VERIFIED[/] {where}: {what}: {counted(result.records, 'record')}{span}{dead}; {rate}"
+    rest = "".join(f"\n  {shown(each)}" for each in result.differences[1:])
+    if result.is_full:
+        rest += f"\n  stopped after {MAX_DIFFERENCES} differences; there may be more"
+    return f"[red]MISMATCH[/] {where}: {shown(result.differences[0])}{rest}"

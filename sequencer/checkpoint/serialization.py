@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sequencer.model.checkpoint import Checkpoint, DialectRun, JobStatus
-from sequencer.model.source_identity import condensed
+from sequencer.model.source_identity import FileIdentity, condense
 from sequencer.model.source_position import SourcePosition
 
 NUMBERS = (
@@ -58,8 +58,8 @@ def to_fields(checkpoint: Checkpoint) -> dict[str, str | int]:
         "topic": checkpoint.topic,
         "mode": checkpoint.mode,
         "row_range": json.dumps(checkpoint.row_range),
-        "etag": checkpoint.sources[0][2] if checkpoint.sources else "",
-        "sources": json.dumps(condensed(checkpoint.sources)),
+        "etag": checkpoint.sources[0].etag if checkpoint.sources else "",
+        "sources": json.dumps(condense(checkpoint.sources)),
         "dialects": json.dumps([asdict(run) for run in checkpoint.dialects]),
         "header": json.dumps(checkpoint.header),
         "error": checkpoint.error,
@@ -84,7 +84,7 @@ def from_fields(job_id: str, fields: dict[str, Any]) -> Checkpoint:
         place=SourcePosition(int(fields["place_line"]), int(fields["source_index"]), int(fields["byte_offset"])),
         mode=fields["mode"],
         row_range=(first, last),
-        sources=tuple((name, size, etag) for name, size, etag in json.loads(fields["sources"])),
+        sources=tuple(FileIdentity(*file) for file in json.loads(fields["sources"])),
         dialects=tuple(DialectRun(**run) for run in json.loads(fields["dialects"])),
         header=tuple(json.loads(fields["header"])),
         error=fields["error"],

@@ -1,4 +1,4 @@
-"""Types the columns that a schema names, and finds the rows that break it."""
+"""Converts columns to the types of a schema, and finds the rows that violate it."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _NUMBER = rf"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]{_DIGITS})?$"
 _JSON_NUMBER = rf"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE]{_DIGITS})?$"
 """RFC 8259, 6."""
 _TO_JSON = ((r"^\+", ""), (r"^(-?)0+([0-9])", "${1}${2}"), (r"^(-?)\.", "${1}0."), (r"\.([eE]|$)", "${1}"))
-"""What makes ``+007.`` to ``7``: signs, zeros and points that JSON does not have; no digit that counts is touched."""
+"""Turns ``+007.`` into ``7``: removes signs, zeros and points that JSON does not allow, and no significant digit."""
 _BEGIN, _END = "\0", "\0\0"
-"""Around a number's own text: no field has a NUL, as csvscan refuses it."""
+"""Marks around the text of a number: no field has a NUL, as csvscan refuses it."""
 
 
 class TypedColumns:
-    """Applies a schema to frames whose columns are all strings, and which have ``_source_line``."""
+    """Applies a schema to frames in which all columns are strings, plus ``_source_line``."""
 
     def __init__(self, schema: Schema) -> None:
         self._columns = [column for column in schema.columns if column.type != "string" or column.required]
         self._has_numbers = any(column.type in ("integer", "number") for column in self._columns)
 
     def apply(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[int, str]]]:
-        """Return the rows that the schema allows, typed, and the line and reason of each other one.
+        """Return the valid rows with typed columns, and the line and reason of each other row.
 
-        Numbers stay text, between marks: :meth:`unmarked` makes JSON numbers of them, digit by digit.
+        Numbers remain text between marks, so that :meth:`unmarked` can write all of their digits as JSON numbers.
         """
         if not self._columns or not frame.height:
             return frame, []
@@ -56,7 +56,7 @@ class TypedColumns:
         return frame.with_columns(typed).filter(~is_bad), faults
 
     def unmarked(self, json_lines: bytes) -> bytes:
-        """Return the JSON lines of a typed frame with the numbers as numbers."""
+        """Return the JSON lines of a typed frame with the marked numbers as JSON numbers."""
         if not self._has_numbers:
             return json_lines
         return json_lines.replace(b'"\\u0000', b"").replace(b'\\u0000\\u0000"', b"")
@@ -65,7 +65,7 @@ class TypedColumns:
 def _reason(value: str, column: ColumnSchema) -> str:
     if not value:
         return f"column {column.column!r} is empty and required"
-    return f"column {column.column!r}: {value[:100]!r} is no {column.type}"
+    return f"column {column.column!r}: {value[:100]!r} is not a valid {column.type}"
 
 
 def _is_faulty(text: pl.Series, typed: pl.Series, column: ColumnSchema) -> pl.Series:
@@ -74,11 +74,11 @@ def _is_faulty(text: pl.Series, typed: pl.Series, column: ColumnSchema) -> pl.Se
 
 
 def _typed(text: pl.Series, column: ColumnSchema) -> pl.Series:
-    """Return the values; null where ``text`` is none of the type."""
+    """Return the values; null if ``text`` is not of the type."""
     match column.type:
         case "integer":
             return _marked(text, text.str.contains(_INTEGER))
-        case "number":  # within the range of a double, as most readers of JSON make one of it
+        case "number":  # within the range of a double, which most JSON parsers return
             finite = text.cast(pl.Float64, strict=False).is_finite().fill_null(value=False)
             return _marked(text, text.str.contains(_NUMBER) & finite)
         case "boolean":
@@ -90,7 +90,7 @@ def _typed(text: pl.Series, column: ColumnSchema) -> pl.Series:
 
 
 def _marked(text: pl.Series, is_number: pl.Series) -> pl.Series:
-    """Return numbers as JSON has them, each by itself, so that a row is the same record whatever its block."""
+    """Return numbers in the form of JSON; each on its own, so that the record of a row does not depend on its block."""
     if not text.filter(is_number).str.contains(_JSON_NUMBER).all():
         for pattern, replacement in _TO_JSON:
             text = text.str.replace(pattern, replacement)

@@ -33,17 +33,17 @@ class FileDialect:
         return f"delimiter {self.delimiter!r}, encoding {self.encoding}"
 
 
-def dialect_runs(heads: Sequence[FileHeader]) -> tuple[DialectRun, ...]:
+def dialect_runs(headers: Sequence[FileHeader]) -> tuple[DialectRun, ...]:
     """Return the dialects to record in a checkpoint; empty if there are too many."""
-    runs = [(dialect, len([*group])) for dialect, group in groupby(map(FileDialect.of, heads))]
+    runs = [(dialect, len([*group])) for dialect, group in groupby(map(FileDialect.of, headers))]
     if len(runs) > _MAX_RUNS:
         return ()
     return tuple(DialectRun(files, dialect.delimiter, dialect.encoding) for dialect, files in runs)
 
 
-def recorded_header(heads: Sequence[FileHeader]) -> tuple[str, ...]:
+def recorded_header(headers: Sequence[FileHeader]) -> tuple[str, ...]:
     """Return the column names to record in a checkpoint; empty if they are too long."""
-    columns = tuple(heads[0].columns)
+    columns = tuple(headers[0].columns)
     return columns if len(json.dumps(columns)) <= _MAX_HEADER_CHARACTERS else ()
 
 
@@ -53,17 +53,17 @@ def recorded_dialects(checkpoint: Checkpoint | None) -> list[FileDialect]:
     return [FileDialect(run.delimiter, run.encoding) for run in runs for _ in range(run.files)]
 
 
-def check_same_dialect(checkpoint: Checkpoint | None, heads: Sequence[FileHeader]) -> None:
+def check_same_dialect(checkpoint: Checkpoint | None, headers: Sequence[FileHeader]) -> None:
     """Check that a job reads its files as it did when it started.
 
     Args:
         checkpoint: the job's last checkpoint, or None for a new job.
-        heads: headers of the files, as they are read now.
+        headers: headers of the files, as they are read now.
 
     Raises:
         JobUsageError: a file would be read differently, so later records would have other fields.
     """
-    for before, now in zip(recorded_dialects(checkpoint), map(FileDialect.of, heads), strict=False):
+    for before, now in zip(recorded_dialects(checkpoint), map(FileDialect.of, headers), strict=False):
         if checkpoint is not None and before != now:
             raise JobUsageError(
                 f"DELIMITER, ENCODING: job {checkpoint.job_id} was started with {before} and cannot resume with {now}: "

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 
-from sequencer.encoding.json_records import Encoder
+from sequencer.encoding.record_encoder import RecordEncoder
 from sequencer.errors import BadRowError
 from sequencer.input.dialects import FileDialect
 from sequencer.model.blocks import EncodedBlock
 from sequencer.model.schema import Schema
+from sequencer.model.source_identity import FileIdentity
 from sequencer.model.source_position import START, SourcePosition
 from sequencer.settings import JobSettings
-from sequencer.source.decoding import FileHeader, read_head, read_rows
+from sequencer.source.decoding import FileHeader, read_blocks, read_header
 from sequencer.source.source_file import SourceFile
 
 
@@ -24,7 +25,7 @@ class JobInput:
 
     Attributes:
         sources: the files, in order.
-        heads: the header of each; all have the same columns.
+        headers: the header of each; all have the same columns.
         encoders: one for each file.
         begin: source position before the job's first row.
         end: source position after its last row, or None for the end of the last file.
@@ -32,8 +33,8 @@ class JobInput:
     """
 
     sources: Sequence[SourceFile]
-    heads: Sequence[FileHeader]
-    encoders: Sequence[Encoder]
+    headers: Sequence[FileHeader]
+    encoders: Sequence[RecordEncoder]
     begin: SourcePosition = START
     end: SourcePosition | None = None
     upto: int | None = None
@@ -44,9 +45,9 @@ class JobInput:
         return self.begin.line, self.end.line if self.end else None
 
     @property
-    def identity(self) -> tuple[tuple[str, int, str], ...]:
+    def identity(self) -> tuple[FileIdentity, ...]:
         """Name, size and ETag of each file."""
-        return tuple((source.name, source.size_bytes, source.etag) for source in self.sources)
+        return tuple(FileIdentity(source.name, source.size_bytes, source.etag) for source in self.sources)
 
     @property
     def names(self) -> frozenset[str]:
@@ -90,7 +91,7 @@ class JobInput:
             BadRowError: the content is not CSV. The functions raise it for a bad row that fails the job.
         """
         upto = self.upto
-        for block in read_rows(self.sources, self.heads, start=place, stop=self.end):
+        for block in read_blocks(self.sources, self.headers, start=place, stop=self.end):
             on_read(self._bytes_read(block.start.source_index))
             if upto is not None and upto <= max(last_line, block.start.line):
                 return
@@ -118,23 +119,23 @@ def open_input(
     Raises:
         BadRowError: a header is not valid, or not that of the first file.
     """
-    heads = [
-        read_head(
+    headers = [
+        read_header(
             source,
             delimiter=settings.delimiter or (known.delimiter if known else ""),
             encoding=settings.encoding or (known.encoding if known else ""),
         )
         for source, known in zip_longest(sources, dialects[: len(sources)])
     ]
-    for source, head in zip(sources, heads, strict=True):
-        if head.columns != heads[0].columns:
+    for source, head in zip(sources, headers, strict=True):
+        if head.columns != headers[0].columns:
             raise BadRowError(
                 f"{source.name}: the header is {','.join(head.columns)[:200]!r} and that of {sources[0].name} is "
-                f"{','.join(heads[0].columns)[:200]!r}; they must have the same columns in the same order",
+                f"{','.join(headers[0].columns)[:200]!r}; they must have the same columns in the same order",
                 row=0,
             )
     encoders = [
-        Encoder(
+        RecordEncoder(
             columns=head.columns,
             dialect=head.header.dialect,
             encoding=head.encoding,
@@ -142,6 +143,6 @@ def open_input(
             on_bad_row=settings.on_bad_row,
             max_record_bytes=settings.max_record_bytes,
         )
-        for head in heads
+        for head in headers
     ]
-    return JobInput(sources=sources, heads=heads, encoders=encoders, upto=settings.limit or None)
+    return JobInput(sources=sources, headers=headers, encoders=encoders, upto=settings.limit or None)

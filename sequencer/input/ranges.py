@@ -12,9 +12,9 @@ from dataclasses import replace
 from csvscan import scan_rows
 from sequencer.errors import JobUsageError
 from sequencer.input.job_input import JobInput
-from sequencer.model.blocks import RecordBlock
+from sequencer.model.blocks import RowBlock
 from sequencer.model.source_position import START, SourcePosition
-from sequencer.source.decoding import read_rows
+from sequencer.source.decoding import read_blocks
 
 
 def plan_ranges(source: JobInput, count: int, *, check_stop: Callable[[], None] = lambda: None) -> list[SourcePosition]:
@@ -35,8 +35,8 @@ def plan_ranges(source: JobInput, count: int, *, check_stop: Callable[[], None] 
             f"--partitions: {compressed} is compressed, so each range would have to decompress everything before it. "
             "Provide it uncompressed or as several files, or use one partition"
         )
-    heads = zip(source.sources, source.heads, strict=True)
-    decoded = next((file.name for file, head in heads if head.transcoded_from), None)
+    headers = zip(source.sources, source.headers, strict=True)
+    decoded = next((file.name for file, head in headers if head.transcoded_from), None)
     if decoded is not None:
         raise JobUsageError(
             f"--partitions: {decoded} is in UTF-16 or a multi-byte encoding, which can be read from its start only. "
@@ -47,7 +47,7 @@ def plan_ranges(source: JobInput, count: int, *, check_stop: Callable[[], None] 
     places: list[SourcePosition] = []
     before = 0  # bytes of the files before the current one
     index = 0
-    for block in read_rows(source.sources, source.heads, start=START):
+    for block in read_blocks(source.sources, source.headers, start=START):
         check_stop()
         while block.start.source_index > index:
             before += source.sources[index].size_bytes
@@ -66,9 +66,9 @@ def split_input(source: JobInput, places: Sequence[SourcePosition]) -> list[JobI
     return [replace(source, begin=begin, end=end) for begin, end in zip(begins, ends, strict=True)]
 
 
-def _row_end(block: RecordBlock, byte_offset: int, source: JobInput) -> SourcePosition:
+def _row_end(block: RowBlock, byte_offset: int, source: JobInput) -> SourcePosition:
     """Return the first row end of ``block`` at or after ``byte_offset`` of its file."""
-    scan = scan_rows(block.data, source.heads[block.start.source_index].header.dialect)
+    scan = scan_rows(block.data, source.headers[block.start.source_index].header.dialect)
     end = scan.first_end_at_or_after(byte_offset - block.start.byte_offset)
     if end is None:
         return block.end

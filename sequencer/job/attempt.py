@@ -84,7 +84,7 @@ def run_attempt(parts: JobParts, *, lease: HeldLease, stop: StopRequest, memory:
     """
     known = _load_checkpoint(parts, memory)
     check_source(known, parts.source.identity)
-    check_same_dialect(known, parts.source.heads)
+    check_same_dialect(known, parts.source.headers)
     check_same_job(known, partition=parts.partition, mode=parts.settings.mode, row_range=parts.source.row_range)
     try:
         with ExitStack() as stack:
@@ -228,8 +228,8 @@ def _first_checkpoint(parts: JobParts, start: ResumePoint, known: Checkpoint | N
         mode=parts.settings.mode,
         row_range=parts.source.row_range,
         sources=parts.source.identity,
-        dialects=dialect_runs(parts.source.heads),
-        header=recorded_header(parts.source.heads),
+        dialects=dialect_runs(parts.source.headers),
+        header=recorded_header(parts.source.headers),
     )
 
 

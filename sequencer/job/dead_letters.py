@@ -97,13 +97,13 @@ class DeadLetters:
         if not unsent:
             return True
         sender = self._open_sender()
-        records = Records.of(
+        records = Records.from_values(
             [dead_letter_json(each, job_id=self._job_id, etag=self._etags[each.source_file]) for each in unsent]
         )
-        for begin, end in records.spans(most_records=MAX_UNACKNOWLEDGED_RECORDS, most_bytes=BATCH_BYTES):
+        for begin, end in records.batch_bounds(max_records=MAX_UNACKNOWLEDGED_RECORDS, max_bytes=BATCH_BYTES):
             if not may_send():
                 return False
-            sender.send(records.part(begin, end), last_line=unsent[end - 1].line, place=None)
+            sender.send(records.slice(begin, end), last_line=unsent[end - 1].line, place=None)
             if not sender.drain(until=until):
                 return False
             self._sent.update(each.line for each in unsent[begin:end])

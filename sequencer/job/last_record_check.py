@@ -36,7 +36,7 @@ class LastRecordCheck:
         records, lines = encoded.records, encoded.lines
         if not records or lines[0] != expected.line or next(iter(records)) != expected.value:
             raise _mismatch(expected)
-        return replace(encoded, records=records.part(1, len(records)), lines=lines[1:])
+        return replace(encoded, records=records.slice(1, len(records)), lines=lines[1:])
 
     def check_compared(self) -> None:
         """Check, at the end of the source, that the expected record was compared.

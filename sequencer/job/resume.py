@@ -11,7 +11,7 @@ from sequencer.errors import DataLostError, ForeignRecordsError, JobUsageError, 
 from sequencer.kafka.partition_reader import LogRecord, LogTail
 from sequencer.model.checkpoint import Checkpoint
 from sequencer.model.partition import PartitionRef
-from sequencer.model.source_identity import condensed
+from sequencer.model.source_identity import FileIdentity, condense
 from sequencer.model.source_position import START, SourcePosition
 
 
@@ -258,7 +258,7 @@ def _cannot_resume(job_id: str, name: str, started: str, now: str) -> JobUsageEr
     )
 
 
-def check_source(checkpoint: Checkpoint | None, sources: tuple[tuple[str, int, str], ...]) -> None:
+def check_source(checkpoint: Checkpoint | None, sources: tuple[FileIdentity, ...]) -> None:
     """Check that a job resumes with the source that it was started with.
 
     Raises:
@@ -266,14 +266,14 @@ def check_source(checkpoint: Checkpoint | None, sources: tuple[tuple[str, int, s
     """
     if checkpoint is None or not checkpoint.sources:
         return
-    recorded, current = condensed(checkpoint.sources), condensed(sources)
+    recorded, current = condense(checkpoint.sources), condense(sources)
     if recorded == current:
         return
     before, now = dict.fromkeys(recorded), dict.fromkeys(current)
     changed = next((each for each in [*now, *before] if (each in now) != (each in before)), current[0])
     raise SourceChangedError(
-        f"{changed[0]} differs from the source that job {checkpoint.job_id} was started with ({changed[1]} bytes and "
-        f"ETag {changed[2]} in one of both), so its rows may differ. Send the changed source as a new job, with "
-        "another JOB_ID and an empty partition",
-        source=changed[0],
+        f"{changed.name} differs from the source that job {checkpoint.job_id} was started with "
+        f"({changed.size_bytes} bytes and ETag {changed.etag} in one of both), so its rows may differ. Send the "
+        "changed source as a new job, with another JOB_ID and an empty partition",
+        source=changed.name,
     )

@@ -118,12 +118,12 @@ class RunningAttempt:
         if encoded.dead and self.dead_letters is not None and not self._send_dead(self.dead_letters, encoded.dead):
             return False
         count, needs_lease = len(encoded.records), self.target.needs_lease
-        for begin, end in encoded.records.spans(most_records=BATCH_RECORDS, most_bytes=BATCH_BYTES):
+        for begin, end in encoded.records.batch_bounds(max_records=BATCH_RECORDS, max_bytes=BATCH_BYTES):
             if self.stop.requested:
                 return False
             whole = end == count and encoded.lines[-1] == encoded.last_line
             place = encoded.end if whole else None
-            batch = encoded.records.part(begin, end)
+            batch = encoded.records.slice(begin, end)
             self.sender.wait_for_capacity(batch)
             # Last, as what is queued now may be sent until it expires.
             if not self.guard.wait_until_safe(self.sender.poll, needed=needs_lease):

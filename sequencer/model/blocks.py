@@ -1,4 +1,4 @@
-"""Blocks of rows, as they are read and as they are encoded."""
+"""Blocks of rows, as read from the source and as encoded."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from sequencer.model.source_position import SourcePosition
 
 
 @dataclass(frozen=True, slots=True)
-class RecordBlock:
+class RowBlock:
     """Whole rows of one file, verbatim.
 
     Attributes:
-        data: the bytes, from the start of a row to the end of one.
-        rows: how many rows they hold; blank lines are none.
-        start: the place before the first of them.
-        end: the place behind the last.
-        source_file: name of the file, as ``_source_file`` has it.
-        ragged: whether a row has another number of fields than the header.
-        irregular: whether quotes or line ends are such that only Python's ``csv`` reads them as meant.
+        data: the bytes, from the start of a row to the end of another.
+        rows: number of rows; blank lines do not count.
+        start: position before the first row.
+        end: position after the last row.
+        source_file: name of the file, the value of ``_source_file``.
+        ragged: whether a row has a different number of fields than the header.
+        irregular: whether quotes or line ends differ from RFC 4180, so that Python's ``csv`` has to read them.
     """
 
     data: bytes
@@ -33,7 +33,7 @@ class RecordBlock:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A row that is not sent: its line in the sequence, its text, and why."""
+    """A row that is not sent, with its ``_source_line``, its text and the reason."""
 
     line: int
     source_file: str
@@ -43,14 +43,14 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class EncodedBlock:
-    """The records of a block, as JSON, in order.
+    """The records of a block, in order.
 
     Attributes:
-        records: one JSON object each, in one buffer.
-        lines: the ``_source_line`` of each; consecutive where the block has no dead letters.
+        records: one JSON object per row.
+        lines: ``_source_line`` of each record; consecutive if there are no dead letters.
         dead: the rows that are not sent.
-        last_line: the last row of the block, sent or dead.
-        end: the place behind the block; None where only the first part of it was asked for.
+        last_line: ``_source_line`` of the last row, sent or not.
+        end: position after the block; None if only its first rows were requested.
     """
 
     records: Records

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from sequencer.model.source_identity import FileIdentity
 from sequencer.model.source_position import START, SourcePosition
 
 
@@ -67,7 +68,7 @@ class Checkpoint:
     place: SourcePosition = START
     mode: str = "exclusive"
     row_range: tuple[int, int | None] = (0, None)
-    sources: tuple[tuple[str, int, str], ...] = ()
+    sources: tuple[FileIdentity, ...] = ()
     dialects: tuple[DialectRun, ...] = ()
     header: tuple[str, ...] = ()
     error: str = ""

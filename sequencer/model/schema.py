@@ -1,4 +1,4 @@
-"""The schema of a source: which columns are more than text."""
+"""The schema of a source, which has the types of its columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ColumnType = Literal["string", "integer", "number", "boolean"]
 
 
 class ColumnSchema(BaseModel):
-    """One column. ``required``: an empty field is a fault; else it becomes null (a string stays empty)."""
+    """One column. An empty field is an error if ``required``, else null (in a string column the empty string)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,7 +25,7 @@ class ColumnSchema(BaseModel):
 
 
 class Schema(BaseModel):
-    """The columns that are typed; the others are strings."""
+    """The typed columns; all others are strings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,18 +33,18 @@ class Schema(BaseModel):
 
     @field_validator("columns")
     @classmethod
-    def _stand_once(cls, columns: tuple[ColumnSchema, ...]) -> tuple[ColumnSchema, ...]:
+    def _check_unique(cls, columns: tuple[ColumnSchema, ...]) -> tuple[ColumnSchema, ...]:
         names = [column.column for column in columns]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"the column {twice!r} stands twice")
+            raise ValueError(f"the column {twice!r} occurs twice")
         return columns
 
     def check_header(self, names: Sequence[str]) -> None:
         """Check that every column of the schema is in the file.
 
         Raises:
-            SettingsError: one is not.
+            SettingsError: a column is missing.
         """
         missing = [column.column for column in self.columns if column.column not in names]
         if missing:
@@ -55,7 +55,7 @@ def load_schema(path: str) -> Schema:
     """Read a schema from a JSON or YAML file: ``columns: [{column: id, type: integer, required: true}]``.
 
     Raises:
-        SettingsError: it cannot be read, or is no schema.
+        SettingsError: it cannot be read, or is not a valid schema.
     """
     if not path:
         return Schema()
@@ -67,10 +67,10 @@ def load_schema(path: str) -> Schema:
 
 
 def parse_schema(content: bytes, name: str) -> Schema:
-    """Return the schema that ``content`` is, which was read from ``name``; see :func:`load_schema`.
+    """Parse the content of the schema file ``name``; see :func:`load_schema`.
 
     Raises:
-        SettingsError: it is no schema.
+        SettingsError: it is not a valid schema.
     """
     try:
         given: Any = yaml.safe_load(content.decode("utf-8-sig"))
@@ -82,6 +82,6 @@ def parse_schema(content: bytes, name: str) -> Schema:
     except UnicodeDecodeError as error:
         raise SettingsError(f"SCHEMA_FILE {name}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
     except RecursionError as error:
-        raise SettingsError(f"SCHEMA_FILE {name}: it is nested too deeply for a schema") from error
+        raise SettingsError(f"SCHEMA_FILE {name}: it is nested too deeply") from error
     except (yaml.YAMLError, ValueError) as error:
         raise SettingsError(f"SCHEMA_FILE {name}: {error}") from error

@@ -1,30 +1,38 @@
-"""What a source is known by in a checkpoint: of many files, groups of them, as an item of DynamoDB holds 400 KB."""
+"""Identifies the files of a source in a checkpoint; many files by group, as a DynamoDB item is limited to 400 KB."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from typing import NamedTuple
 
-Identity = tuple[tuple[str, int, str], ...]
-"""Name, size and ETag of each file, or of each group."""
-MOST_ENTRIES = 20
-"""A key may have 1024 bytes: two of them for each group are 40 KB at most."""
+MAX_ENTRIES = 20
+"""A key may have 1024 bytes: with two of them per group, the entries have at most 40 KB."""
 
 
-def condensed(files: Identity) -> Identity:
-    """Return ``files`` as they are where they are few, else one entry for each group of files that follow each other.
+class FileIdentity(NamedTuple):
+    """Identifies the content of a file, or of a group of consecutive files."""
 
-    Its size is that of all in the group, its ETag a SHA-256 over the name, size and ETag of each. What is condensed
-    stays as it is.
+    name: str
+    size_bytes: int
+    etag: str
+
+
+def condense(files: Sequence[FileIdentity]) -> tuple[FileIdentity, ...]:
+    """Return ``files`` if there are few, else one entry per group of consecutive files.
+
+    An entry has the total size of its group, and as ETag a SHA-256 over the name, size and ETag of each file.
+    Condensing again changes nothing.
     """
-    if len(files) <= MOST_ENTRIES:
-        return files
-    size = -(-len(files) // MOST_ENTRIES)
+    if len(files) <= MAX_ENTRIES:
+        return tuple(files)
+    size = -(-len(files) // MAX_ENTRIES)
     groups = [files[begin : begin + size] for begin in range(0, len(files), size)]
     return tuple(_entry(group) if len(group) > 1 else group[0] for group in groups)
 
 
-def _entry(group: Identity) -> tuple[str, int, str]:
+def _entry(group: Sequence[FileIdentity]) -> FileIdentity:
     digest = hashlib.sha256(json.dumps(group).encode()).hexdigest()
-    name = f"one of the {len(group)} files from {group[0][0]} to {group[-1][0]}"
-    return name, sum(size for _, size, _ in group), f"sha256:{digest}"
+    name = f"one of the {len(group)} files from {group[0].name} to {group[-1].name}"
+    return FileIdentity(name, sum(file.size_bytes for file in group), f"sha256:{digest}")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SourcePosition:
-    """A place between two rows of the whole sequence.
+    """A position between two rows.
 
     Attributes:
-        line: how many data rows lie before it, over all files; so also the ``_source_line`` of the last of them.
-        source_index: the file that it lies in, from 0.
-        byte_offset: where it lies in that file's content, after decompression.
+        line: number of data rows before it, over all files; equal to ``_source_line`` of the last of them.
+        source_index: number of its file, from 0.
+        byte_offset: its offset in the decompressed content of the file.
     """
 
     line: int = 0

@@ -1,4 +1,4 @@
-"""A file as text: its header, and what follows it in an encoding whose line ends are single bytes."""
+"""Reads the header and the rows of files, transcoded to UTF-8 if necessary."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from csvscan import (
     parse_delimiter,
 )
 from sequencer.errors import BadRowError
-from sequencer.model.blocks import RecordBlock
+from sequencer.model.blocks import RowBlock
 from sequencer.model.source_position import SourcePosition
 from sequencer.source.compression import skip
-from sequencer.source.row_blocks import RowBlocks
+from sequencer.source.row_block_reader import RowBlockReader
 from sequencer.source.source_file import SourceFile
 
 
 @dataclass(frozen=True)
 class FileHeader:
-    """What the start of a file tells.
+    """The header of a file.
 
     Attributes:
-        header: its first record, with the dialect.
-        columns: the names in it.
-        encoding: what the content is in once it is read by :func:`read_content`.
-        transcoded_from: the UTF-16 or multi-byte encoding that it is made from; None: it is read as it is.
+        header: the first record, with the dialect.
+        columns: names of the columns.
+        encoding: encoding of the content that :func:`read_content` yields.
+        transcoded_from: the UTF-16 or multi-byte encoding of the file; None if it is not transcoded.
     """
 
     header: Header
@@ -46,21 +46,21 @@ class FileHeader:
 
     @property
     def source_encoding(self) -> str:
-        """The encoding of the file as it is stored."""
+        """Encoding of the file as stored."""
         return self.transcoded_from or self.encoding
 
 
-def read_head(source: SourceFile, *, delimiter: str = "", encoding: str = "") -> FileHeader:
+def read_header(source: SourceFile, *, delimiter: str = "", encoding: str = "") -> FileHeader:
     """Read the header of a file.
 
     Args:
         source: the file.
-        delimiter: as :func:`csvscan.delimiters.parse_delimiter` reads it; empty: it is found out.
-        encoding: by any name that Python knows; empty: UTF-8, or UTF-16 by its byte order mark.
+        delimiter: a spelling that :func:`csvscan.parse_delimiter` accepts; empty to detect it.
+        encoding: any name that Python knows; empty for UTF-8, or UTF-16 with a byte order mark.
 
     Raises:
-        BadRowError: there is none, or it is not valid.
-        SettingsError: the delimiter or the encoding cannot be.
+        BadRowError: there is no header, or it is not valid.
+        SettingsError: the delimiter or the encoding is not supported.
     """
     separator, declared = _declared(delimiter, encoding)
     with source.open(0) as pieces, _named(source):
@@ -70,18 +70,18 @@ def read_head(source: SourceFile, *, delimiter: str = "", encoding: str = "") ->
         header = next(filter(None, map(finder.feed, text)), None) or finder.finish()
     if header.encoding == UNKNOWN_8BIT:
         raise BadRowError(
-            f"{source.name}: the header is not UTF-8; say with ENCODING what it is: windows-1252 for most Western "
-            "exports, cp932, gb18030 or cp949 for East Asian ones"
+            f"{source.name}: the header is not UTF-8; set ENCODING: windows-1252 for most Western exports, cp932, "
+            "gb18030 or cp949 for East Asian ones"
         )
     columns = tuple(field.decode(header.encoding) for field in header.fields)
     return FileHeader(header=header, columns=columns, encoding=readable or "utf-8", transcoded_from=transcoded_from)
 
 
 def _declared(delimiter: str, encoding: str) -> tuple[bytes | None, str | None]:
-    """Return the delimiter and the encoding that are declared, by their names in Python.
+    """Return the declared delimiter, and the name in Python of the declared encoding.
 
     Raises:
-        SettingsError: they cannot be.
+        SettingsError: one of them is not supported.
     """
     try:
         separator = parse_delimiter(delimiter)
@@ -97,38 +97,40 @@ def _declared(delimiter: str, encoding: str) -> tuple[bytes | None, str | None]:
 
 
 @contextmanager
-def read_content(source: SourceFile, head: FileHeader, start: int) -> Iterator[Iterator[bytes | memoryview]]:
-    """Give the content from byte ``start`` of it on; what is transcoded is read from its start and counted as UTF-8."""
-    if head.transcoded_from is None:
+def read_content(source: SourceFile, file_header: FileHeader, start: int) -> Iterator[Iterator[bytes | memoryview]]:
+    """Yield the content from byte ``start`` on. If it is transcoded, bytes are those of the UTF-8."""
+    if file_header.transcoded_from is None:
         with source.open(start) as pieces:
             yield iter(pieces)
         return
     with source.open(0) as pieces, _named(source):
-        yield skip(_decoded(pieces, head.transcoded_from)[1], start)
+        yield skip(_decoded(pieces, file_header.transcoded_from)[1], start)
 
 
-def read_rows(
+def read_blocks(
     sources: Sequence[SourceFile],
-    heads: Sequence[FileHeader],
+    headers: Sequence[FileHeader],
     *,
     start: SourcePosition,
     stop: SourcePosition | None = None,
-) -> Iterator[RecordBlock]:
-    """Give the blocks of rows of all files from ``start`` on, up to the row end ``stop`` where it is given.
+) -> Iterator[RowBlock]:
+    """Yield the blocks of rows of all files from ``start`` on, up to the row end ``stop`` if given.
 
     Raises:
-        BadRowError: the content is no CSV.
+        BadRowError: the content is not valid CSV.
     """
-    place = start
+    position = start
     for index in range(start.source_index, len(sources)):
-        source, head = sources[index], heads[index]
-        begin = max(place.byte_offset if index == start.source_index else 0, len(head.header.prefix))
-        place = SourcePosition(place.line, index, begin)
-        rows = RowBlocks(header=head.header, source_file=source.name, start=place, encoding=head.encoding)
-        with read_content(source, head, begin) as pieces:
+        source, file_header = sources[index], headers[index]
+        begin = max(position.byte_offset if index == start.source_index else 0, len(file_header.header.prefix))
+        position = SourcePosition(position.line, index, begin)
+        reader = RowBlockReader(
+            header=file_header.header, source_file=source.name, start=position, encoding=file_header.encoding
+        )
+        with read_content(source, file_header, begin) as pieces:
             ends_here = stop is not None and stop.source_index == index
-            for block in rows.split(_first(pieces, stop.byte_offset - begin) if stop and ends_here else pieces):
-                place = block.end
+            for block in reader.read(_first(pieces, stop.byte_offset - begin) if stop and ends_here else pieces):
+                position = block.end
                 yield block
         if ends_here:
             return
@@ -165,7 +167,7 @@ def _first(pieces: Iterator[bytes | memoryview], size: int) -> Iterator[bytes | 
 
 @contextmanager
 def _named(source: SourceFile) -> Iterator[None]:
-    """Name the file that is no CSV."""
+    """Add the name of the file to the error for invalid CSV."""
     try:
         yield
     except CsvFormatError as error:

@@ -1,4 +1,4 @@
-"""The rows of a source as Python's ``csv`` reads them, for the proof: none of the code that sends takes part in it."""
+"""Reads the rows of a source with Python's ``csv``, for verification; shares no code with the encoder."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections.abc import Iterator, Sequence
 from sequencer.source.decoding import FileHeader
 from sequencer.source.source_file import SourceFile
 
-_LARGEST_FIELD_BYTES = 2**31 - 1
+_MAX_FIELD_BYTES = 2**31 - 1
 
 
 def rows_by_python(
-    sources: Sequence[SourceFile], heads: Sequence[FileHeader]
+    sources: Sequence[SourceFile], headers: Sequence[FileHeader]
 ) -> Iterator[tuple[int, str, dict[str, str] | None]]:
-    """Give line, file and fields by name of each row, over all files; None for the fields of one of another width."""
-    csv.field_size_limit(_LARGEST_FIELD_BYTES)
+    """Yield line, file and fields by column name of each row of all files; None for the fields of a ragged row."""
+    csv.field_size_limit(_MAX_FIELD_BYTES)
     line = 0
-    for source, head in zip(sources, heads, strict=True):
-        encoding = _encoding(head)
+    for source, file_header in zip(sources, headers, strict=True):
+        encoding = _encoding(file_header)
         with source.open(0) as pieces:
             text = io.TextIOWrapper(io.BufferedReader(_Pieces(pieces)), encoding=encoding, newline="")
-            reader = csv.reader(text, delimiter=head.header.dialect.delimiter.decode("ascii"))
-            if head.header.has_sep_line:
+            reader = csv.reader(text, delimiter=file_header.header.dialect.delimiter.decode("ascii"))
+            if file_header.header.has_sep_line:
                 text.readline()
             names: list[str] | None = None
             for row in reader:
@@ -37,9 +37,9 @@ def rows_by_python(
                 yield line, source.name, dict(zip(names, row, strict=True)) if fits else None
 
 
-def _encoding(head: FileHeader) -> str:
-    """Return what Python reads the file in, past its byte order mark."""
-    encoding = head.source_encoding
+def _encoding(file_header: FileHeader) -> str:
+    """Return the encoding with which Python skips the byte order mark."""
+    encoding = file_header.source_encoding
     return {"utf-16-le": "utf-16", "utf-16-be": "utf-16", "utf-8": "utf-8-sig"}.get(encoding, encoding)
 
 
@@ -51,11 +51,11 @@ class _Pieces(io.RawIOBase):
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def readinto(self, target: object) -> int:
-        """Fill ``target`` as far as the next piece goes."""
+        """Read from the next piece into ``target``."""
         view = memoryview(target)  # type: ignore[arg-type]  # a writable buffer, as io demands
         while not self._rest:
             piece = next(self._pieces, None)

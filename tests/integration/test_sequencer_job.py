@@ -248,7 +248,7 @@ def test_another_producer_in_the_partition_stops_the_job(rig: SequencerRig) -> N
     assert "another producer" in ended.err
     found = rig.verify()
     assert found.code == 1
-    assert "no record of a sequencer" in found.out
+    assert "not written by csvpipe" in found.out
 
 
 def test_partition_of_others_is_rejected_without_append(rig: SequencerRig) -> None:

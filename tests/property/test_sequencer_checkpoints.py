@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sequencer.checkpoint.serialization import from_fields, to_fields
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
 from sequencer.model.checkpoint import Checkpoint, DialectRun, JobStatus
+from sequencer.model.source_identity import FileIdentity
 from sequencer.model.source_position import SourcePosition
 
 COUNTS = st.integers(0, 2**62)
@@ -30,7 +31,9 @@ CHECKPOINTS = st.builds(
     partition=st.integers(0, 10_000),
     first_offset=COUNTS,
     place=st.builds(SourcePosition, COUNTS, st.integers(0, 1000), COUNTS),
-    sources=st.lists(st.tuples(st.text(max_size=10), COUNTS, st.text(max_size=10)), max_size=3).map(tuple),
+    sources=st.lists(st.builds(FileIdentity, st.text(max_size=10), COUNTS, st.text(max_size=10)), max_size=3).map(
+        tuple
+    ),
     error=st.text(max_size=30),
     last_offset=st.integers(-1, 2**62),
     found_records=COUNTS,

@@ -12,13 +12,13 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from csvscan import Dialect, HeaderFinder
-from sequencer.encoding.json_records import Encoder
+from sequencer.encoding.record_encoder import RecordEncoder
 from sequencer.kafka.partition_reader import parse
-from sequencer.model.blocks import RecordBlock
+from sequencer.model.blocks import RowBlock
 from sequencer.model.schema import Schema
 from sequencer.model.source_position import START, SourcePosition
-from sequencer.source.row_blocks import RowBlocks
-from sequencer.verify.topic_check import lines_of
+from sequencer.source.row_block_reader import RowBlockReader
+from sequencer.verify.line_check import lines_of
 
 TEXTS = st.text(alphabet=st.sampled_from(list('ab1 ,;"\n\r\té€\u2028\\\x01{}')), max_size=6)
 PLAIN = st.text(alphabet=st.sampled_from(list("ab1.-é")), max_size=6)
@@ -26,22 +26,22 @@ PLAIN = st.text(alphabet=st.sampled_from(list("ab1.-é")), max_size=6)
 
 def blocks_of(
     content: bytes, sizes: Sequence[int], *, block_bytes: int, delimiter: str = ","
-) -> tuple[list[str], list[RecordBlock]]:
+) -> tuple[list[str], list[RowBlock]]:
     finder = HeaderFinder(delimiter=delimiter.encode())
     header = finder.feed(content) or finder.finish()
     start = SourcePosition(0, 0, len(header.prefix))
-    rows = RowBlocks(header=header, source_file="f", start=start, encoding="utf-8", block_bytes=block_bytes)
+    rows = RowBlockReader(header=header, source_file="f", start=start, encoding="utf-8", block_bytes=block_bytes)
     pieces, position, turn = [], len(header.prefix), 0
     while position < len(content):
         pieces.append(content[position : position + sizes[turn % len(sizes)]])
         position += sizes[turn % len(sizes)]
         turn += 1
-    return [field.decode() for field in header.fields], list(rows.split(pieces))
+    return [field.decode() for field in header.fields], list(rows.read(pieces))
 
 
-def encoder_for(columns: Sequence[str], delimiter: str = ",", **given: object) -> Encoder:
+def encoder_for(columns: Sequence[str], delimiter: str = ",", **given: object) -> RecordEncoder:
     options = {"schema": Schema(), "on_bad_row": "stop", "encoding": "utf-8", **given}
-    return Encoder(columns=columns, dialect=Dialect(delimiter.encode()), **options)  # type: ignore[arg-type]
+    return RecordEncoder(columns=columns, dialect=Dialect(delimiter.encode()), **options)  # type: ignore[arg-type]
 
 
 def read_by_python(content: bytes, delimiter: str) -> list[list[str]]:

@@ -66,7 +66,7 @@ SCHEMAS = {
     "nothing": (b"", "Input should be a valid dictionary"),
     "nested without end": (b"[" * 20_000, "nested too deeply"),
     "a date that is none": (b"columns: 2026-99-99", "SCHEMA_FILE"),
-    "a column twice": (b"columns: [{column: a, type: integer}, {column: a}]", "the column 'a' stands twice"),
+    "a column twice": (b"columns: [{column: a, type: integer}, {column: a}]", "the column 'a' occurs twice"),
     "another type": (b"columns: [{column: a, type: date}]", "columns.0.type"),
 }
 

@@ -43,7 +43,7 @@ def fields_of(source: JobInput) -> list[dict[str, str]]:
         for block in source.encoded(place=source.begin, last_line=0)
         for record in block.records
     ]
-    assert found == [fields for _, _, fields in rows_by_python(source.sources, source.heads)]
+    assert found == [fields for _, _, fields in rows_by_python(source.sources, source.headers)]
     return found
 
 
@@ -173,22 +173,22 @@ def test_data_after_a_compressed_stream_is_reported_with_its_position(
 
 def test_backslash_before_a_quote_is_explained(tmp_path: Path) -> None:
     path = file(tmp_path / "a.csv", b'a,b\n1,"say \\"hi\\", again"\n')
-    with pytest.raises(BadRowError, match=r"read with the delimiter ','; DELIMITER says another.*doubled"):
+    with pytest.raises(BadRowError, match=r"read with the delimiter ','; set DELIMITER if it is another.*doubled"):
         fields_of(opened(path))
     path = file(tmp_path / "b.csv", b'a,b\n1,"say \\""\n2,3\n')
     with pytest.raises(BadRowError, match="doubled"):
         fields_of(opened(path))
 
 
-def checkpoint_of(heads: Sequence[FileHeader], *, topic: str = "rows", **given: Any) -> Checkpoint:
+def checkpoint_of(headers: Sequence[FileHeader], *, topic: str = "rows", **given: Any) -> Checkpoint:
     return Checkpoint(
         job_id="job",
         timestamp=datetime(2026, 1, 31, tzinfo=UTC),
         topic=topic,
         partition=0,
         first_offset=0,
-        dialects=dialect_runs(heads),
-        header=recorded_header(heads),
+        dialects=dialect_runs(headers),
+        header=recorded_header(headers),
         **given,
     )
 
@@ -199,7 +199,7 @@ def test_checkpoint_records_how_each_file_is_read(tmp_path: Path) -> None:
         file(tmp_path / "2.csv", b"a;b\n3;4\n"),
         file(tmp_path / "3.csv", "a,b\n5,6\n".encode("utf-16")),
     ]
-    checkpoint = checkpoint_of(opened(*paths).heads)
+    checkpoint = checkpoint_of(opened(*paths).headers)
     fields = to_fields(checkpoint)
     assert json.loads(str(fields["dialects"])) == [
         {"files": 2, "delimiter": ";", "encoding": "utf-8"},
@@ -213,16 +213,16 @@ def test_checkpoint_records_how_each_file_is_read(tmp_path: Path) -> None:
     again = open_input(
         [LocalFile(str(path)) for path in paths], settings=JobSettings(), schema=Schema(), dialects=recorded
     )
-    assert [FileDialect.of(head) for head in again.heads] == [semicolon, semicolon, comma]
+    assert [FileDialect.of(head) for head in again.headers] == [semicolon, semicolon, comma]
 
 
 def test_job_that_would_read_its_files_differently_is_rejected(tmp_path: Path) -> None:
     path = file(tmp_path / "1.csv", b"a;b\n1;2\n")
-    checkpoint = checkpoint_of(opened(path).heads)
-    check_same_dialect(None, opened(path, delimiter=",").heads)
-    check_same_dialect(checkpoint, opened(path).heads)
+    checkpoint = checkpoint_of(opened(path).headers)
+    check_same_dialect(None, opened(path, delimiter=",").headers)
+    check_same_dialect(checkpoint, opened(path).headers)
     with pytest.raises(JobUsageError, match=r"delimiter ';', encoding utf-8.* delimiter ','"):
-        check_same_dialect(checkpoint, opened(path, delimiter=",").heads)
+        check_same_dialect(checkpoint, opened(path, delimiter=",").headers)
 
 
 class Proof:
@@ -235,7 +235,7 @@ class Proof:
         checkpoints = SqliteCheckpoints(str(self.store))
         checkpoints.acquire_lease("job", owner="me", now=0.0, lease_s=9e9, is_dead=lambda _: False)
         checkpoints.save(
-            checkpoint_of(source.heads, topic=topic, sources=source.identity),
+            checkpoint_of(source.headers, topic=topic, sources=source.identity),
             owner="me",
         )
 
@@ -246,14 +246,14 @@ class Proof:
 
 def test_verification_reads_as_the_job_recorded(tmp_path: Path) -> None:
     found = open_proof_input(Proof(tmp_path).settings(job_id="job"))
-    assert found.job.heads[0].columns == ("a", " x;b")
+    assert found.job.headers[0].columns == ("a", " x;b")
     assert found.how == "read with delimiter ',', encoding utf-8: as recorded by job job"
 
 
 def test_verification_prefers_its_options_and_reports_what_the_job_recorded(tmp_path: Path) -> None:
     settings = Proof(tmp_path).settings(job_id="job", delimiter=";", encoding="utf-8")
     found = open_proof_input(settings)
-    assert found.job.heads[0].columns == ("a, x", "b")
+    assert found.job.headers[0].columns == ("a, x", "b")
     assert found.how == (
         "read with delimiter ';', encoding utf-8: delimiter and encoding as given. Job job recorded something else: "
         "delimiter ',', encoding utf-8"
@@ -273,7 +273,7 @@ def test_verification_without_a_record_reports_that_it_detected_the_dialect(
     tmp_path: Path, given: dict[str, str], why: str
 ) -> None:
     found = open_proof_input(Proof(tmp_path).settings(**given))
-    assert found.job.heads[0].columns == ("a, x", "b")
+    assert found.job.headers[0].columns == ("a, x", "b")
     assert f"detected in the source, as {why}: use --job-id" in found.how
 
 
@@ -281,5 +281,5 @@ def test_checkpoint_of_another_source_is_ignored(tmp_path: Path) -> None:
     proof = Proof(tmp_path)
     proof.path.write_bytes(b"a, x;b\n1, y;2\n3, z;4\n")
     found = open_proof_input(proof.settings(job_id="job"))
-    assert found.job.heads[0].columns == ("a, x", "b")
+    assert found.job.headers[0].columns == ("a, x", "b")
     assert "as the checkpoint of job is of another source" in found.how

@@ -69,7 +69,7 @@ def test_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
     declared = encoding if encoding == "cp1252" else ""
     source = opened(path, encoding=declared)
     assert [r["größe"] for r in records(source)] == ["ä", "ü"]
-    assert [fields for _, _, fields in rows_by_python(source.sources, source.heads)] == [
+    assert [fields for _, _, fields in rows_by_python(source.sources, source.headers)] == [
         {"größe": "ä", "b": "2"},
         {"größe": "ü", "b": "4"},
     ]
@@ -77,7 +77,7 @@ def test_other_encodings_are_read(tmp_path: Path, encoding: str) -> None:
 
 def test_header_that_is_not_utf_8_asks_for_the_encoding(tmp_path: Path) -> None:
     path = write(tmp_path / "1.csv", [["größe"], ["1"]], encoding="latin-1")
-    with pytest.raises(BadRowError, match="say with ENCODING what it is"):
+    with pytest.raises(BadRowError, match="set ENCODING"):
         opened(path)
 
 
@@ -141,7 +141,7 @@ def test_ranges_of_a_file_in_utf_16_are_refused(tmp_path: Path, encoding: str) -
     if encoding == "utf-8-sig":
         assert len(plan_ranges(source, 4)) == 3
         return
-    with pytest.raises(JobUsageError, match=r"1\.csv is in UTF-16.*take one partition"):
+    with pytest.raises(JobUsageError, match=r"1\.csv is in UTF-16"):
         plan_ranges(source, 2)
 
 
@@ -181,5 +181,5 @@ def test_rows_of_another_width_are_reported_without_their_fields(tmp_path: Path)
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n3\n\n4,5\n", encoding="utf-8")
     source = opened(path)
-    found = list(rows_by_python(source.sources, source.heads))
+    found = list(rows_by_python(source.sources, source.headers))
     assert found == [(1, str(path), {"a": "1", "b": "2"}), (2, str(path), None), (3, str(path), {"a": "4", "b": "5"})]

@@ -13,10 +13,11 @@ from sequencer.job.resume import ResumePoint, check_gaps, check_same_job, check_
 from sequencer.kafka.partition_reader import LogRecord, LogTail
 from sequencer.model.checkpoint import Checkpoint
 from sequencer.model.partition import PartitionRef
+from sequencer.model.source_identity import FileIdentity
 from sequencer.model.source_position import START, SourcePosition
 
 NAME = "s3://bucket/people.csv"
-SOURCES = ((NAME, 1000, "etag"),)
+SOURCES = (FileIdentity(NAME, 1000, "etag"),)
 PLACE = SourcePosition(90, 0, 900)
 NOTED = Checkpoint(
     job_id="job",
@@ -227,9 +228,9 @@ def test_source_with_another_etag_is_another_source() -> None:
     check_source(None, SOURCES)
     check_source(NOTED, SOURCES)
     with pytest.raises(SourceChangedError, match=r"people\.csv.*another JOB_ID"):
-        check_source(NOTED, ((NAME, 1000, "other"),))
+        check_source(NOTED, (FileIdentity(NAME, 1000, "other"),))
 
 
 def test_source_with_one_file_more_is_another_source() -> None:
     with pytest.raises(SourceChangedError, match=r"more\.csv"):
-        check_source(NOTED, (*SOURCES, ("more.csv", 1, "x")))
+        check_source(NOTED, (*SOURCES, FileIdentity("more.csv", 1, "x")))

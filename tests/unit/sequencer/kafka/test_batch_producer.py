@@ -49,7 +49,7 @@ def librdkafka_threads() -> int:
 def test_purged_records_are_reported_as_failed(library: str) -> None:
     told = Told(library=library)
     producer = told.producer()
-    producer.produce(Records.of([b"a", b"bb", b""]))
+    producer.produce(Records.from_values([b"a", b"bb", b""]))
     producer.purge()
 
     def all_told() -> bool:
@@ -87,7 +87,7 @@ def test_closing_ends_the_threads_of_the_client() -> None:
 def test_record_that_is_too_long_is_refused_with_its_reason() -> None:
     producer = Told().producer(**{"message.max.bytes": 2000})
     with pytest.raises(KafkaException, match="Message size too large"):
-        producer.produce(Records.of([b"fits", b"x" * 3000]))
+        producer.produce(Records.from_values([b"fits", b"x" * 3000]))
     producer.close()
 
 

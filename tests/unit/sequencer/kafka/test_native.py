@@ -54,7 +54,7 @@ def test_library_is_the_one_of_the_wheel_unless_another_is_named() -> None:
 def test_fields_of_a_message_lie_where_this_version_puts_them(producer: ListeningProducer) -> None:
     values = [b"a", b"", "größe".encode(), b"x" * 5000]
     for _ in range(2):
-        producer.produce(Records.of(values))
+        producer.produce(Records.from_values(values))
     producer.flush_soon()
 
     def all_came() -> bool:

@@ -30,7 +30,7 @@ def test_as_long_as_nothing_is_acknowledged_only_a_first_window_is_queued() -> N
 
     def send_for_ever() -> None:
         while True:
-            batch = Records.of([b"x" * 1000] * 100)
+            batch = Records.from_values([b"x" * 1000] * 100)
             sending.wait_for_capacity(batch)
             sending.send(batch, last_line=100 * len(sent) + 100, place=None)
             sent.append(100_000)
@@ -49,10 +49,10 @@ def test_batch_fits_a_request_and_twice_the_first_window() -> None:
 
 def test_failed_sender_accepts_nothing_more() -> None:
     sending = sender(delivery_timeout_s=60)
-    sending.send(Records.of([b"x"]), last_line=1, place=None)
+    sending.send(Records.from_values([b"x"]), last_line=1, place=None)
     sending.close()
     with pytest.raises(TemporaryFailureError):
-        sending.send(Records.of([b"y"]), last_line=2, place=None)
+        sending.send(Records.from_values([b"y"]), last_line=2, place=None)
 
 
 def test_options_that_the_order_depends_on_cannot_be_overridden() -> None:

@@ -90,7 +90,7 @@ def sent(batches: int, *, records: int, seconds: float) -> tuple[list[str], list
     limits = TransactionLimits(records=records, open_s=seconds)
     sender = opened(producer, limits, on_acknowledged=acknowledged.append)
     for number in range(1, batches + 1):
-        batch = Records.of([b"x"] * BATCH)
+        batch = Records.from_values([b"x"] * BATCH)
         sender.wait_for_capacity(batch)
         sender.send(batch, last_line=number * BATCH, place=None)
     return producer.calls, [each.records for each in acknowledged]

@@ -9,14 +9,14 @@ import pytest
 
 from contracts.errors import SettingsError
 from csvscan import Dialect, HeaderFinder
-from sequencer.encoding.json_records import Encoder, check_columns, row_bounds
+from sequencer.encoding.record_encoder import RecordEncoder, check_columns, row_bounds
 from sequencer.errors import BadRowError
 from sequencer.job.dead_letters import dead_letter_json
-from sequencer.model.blocks import DeadLetter, EncodedBlock, RecordBlock
+from sequencer.model.blocks import DeadLetter, EncodedBlock, RowBlock
 from sequencer.model.schema import ColumnSchema, Schema
 from sequencer.model.source_position import SourcePosition
 from sequencer.settings import MAX_RECORD_BYTES
-from sequencer.source.row_blocks import RowBlocks
+from sequencer.source.row_block_reader import RowBlockReader
 
 TYPED = Schema(
     columns=(
@@ -31,11 +31,11 @@ def encode(content: bytes, *, encoding: str = "utf-8", first_line: int = 0, **gi
     finder = HeaderFinder(encoding=None if encoding == "utf-8" else encoding)
     header = finder.feed(content) or finder.finish()
     start = SourcePosition(first_line, 0, len(header.prefix))
-    rows = RowBlocks(header=header, source_file="a.csv", start=start, encoding=encoding)
-    (block,) = rows.split([content[len(header.prefix) :]])
+    rows = RowBlockReader(header=header, source_file="a.csv", start=start, encoding=encoding)
+    (block,) = rows.read([content[len(header.prefix) :]])
     columns = [field.decode(encoding) for field in header.fields]
     options = {"schema": Schema(), "on_bad_row": "dead-letter", **given}
-    return Encoder(columns=columns, dialect=Dialect(), encoding=encoding, **options).encode(block)
+    return RecordEncoder(columns=columns, dialect=Dialect(), encoding=encoding, **options).encode(block)
 
 
 def test_record_is_the_row_with_its_line_and_file() -> None:
@@ -53,13 +53,13 @@ def test_other_encodings_become_utf_8() -> None:
 
 
 @pytest.mark.parametrize("quoted", [b"", b'"x"\n'], ids=["plain", "quoted"])
-def test_single_column_keeps_its_empty_rows_only_where_they_are_quoted(quoted: bytes) -> None:
+def test_single_column_keeps_empty_rows_only_if_they_are_quoted(quoted: bytes) -> None:
     encoded = encode(b"x\na\n\n" + quoted + b'""\nb\n')
     values = [json.loads(record)["x"] for record in encoded.records]
     assert values == ["a", *(["x"] if quoted else []), "", "b"]
 
 
-def test_ragged_rows_are_dead_letters_and_the_lines_of_the_others_stay() -> None:
+def test_ragged_rows_become_dead_letters_and_the_others_keep_their_lines() -> None:
     encoded = encode(b"a,b\n1,2\n3\n4,5\n6,7,8\n9,0\n")
     assert [json.loads(record)["a"] for record in encoded.records] == ["1", "4", "9"]
     assert list(encoded.lines) == [1, 3, 5]
@@ -70,13 +70,13 @@ def test_ragged_rows_are_dead_letters_and_the_lines_of_the_others_stay() -> None
     assert encoded.last_line == 5
 
 
-def test_ragged_row_that_stops_the_job_is_named_by_row_and_byte() -> None:
+def test_ragged_row_that_stops_the_job_is_reported_with_row_and_byte() -> None:
     with pytest.raises(BadRowError, match="row 2, byte 8: 1 field instead of 2") as caught:
         encode(b"a,b\n1,2\n3\n4,5\n", on_bad_row="stop")
     assert caught.value.extra["row"] == 2
 
 
-def test_schema_types_its_columns_and_leaves_the_others() -> None:
+def test_schema_converts_its_columns_only() -> None:
     encoded = encode(b"id,price,sold,note\n1,2.5,yes,7\n-2,,,\n", schema=TYPED)
     values = [json.loads(record) for record in encoded.records]
     assert [(v["id"], v["price"], v["sold"], v["note"]) for v in values] == [(1, 2.5, True, "7"), (-2, None, None, "")]
@@ -85,24 +85,24 @@ def test_schema_types_its_columns_and_leaves_the_others() -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (b"x,1,true", "column 'id': 'x' is no integer"),
+        (b"x,1,true", "column 'id': 'x' is not a valid integer"),
         (b",1,true", "column 'id' is empty and required"),
-        (b"1,1e,true", "column 'price': '1e' is no number"),
-        (b"1,inf,true", "column 'price': 'inf' is no number"),
-        (b"1,1,maybe", "column 'sold': 'maybe' is no boolean"),
-        (b"1,1e400,true", "column 'price': '1e400' is no number"),
-        (b"1,1_000,true", "column 'price': '1_000' is no number"),
-        (b"1,0x1,true", "column 'price': '0x1' is no number"),
-        (b"1, 1,true", "column 'price': ' 1' is no number"),
-        (b"1,.,true", "column 'price': '.' is no number"),
-        (b"1,+,true", "column 'price': '+' is no number"),
-        ("1,٣,true".encode(), "column 'price': '٣' is no number"),
-        (b"1.0,1,true", "column 'id': '1.0' is no integer"),
-        (b"1e5,1,true", "column 'id': '1e5' is no integer"),
-        ("٣,1,true".encode(), "column 'id': '٣' is no integer"),
+        (b"1,1e,true", "column 'price': '1e' is not a valid number"),
+        (b"1,inf,true", "column 'price': 'inf' is not a valid number"),
+        (b"1,1,maybe", "column 'sold': 'maybe' is not a valid boolean"),
+        (b"1,1e400,true", "column 'price': '1e400' is not a valid number"),
+        (b"1,1_000,true", "column 'price': '1_000' is not a valid number"),
+        (b"1,0x1,true", "column 'price': '0x1' is not a valid number"),
+        (b"1, 1,true", "column 'price': ' 1' is not a valid number"),
+        (b"1,.,true", "column 'price': '.' is not a valid number"),
+        (b"1,+,true", "column 'price': '+' is not a valid number"),
+        ("1,٣,true".encode(), "column 'price': '٣' is not a valid number"),
+        (b"1.0,1,true", "column 'id': '1.0' is not a valid integer"),
+        (b"1e5,1,true", "column 'id': '1e5' is not a valid integer"),
+        ("٣,1,true".encode(), "column 'id': '٣' is not a valid integer"),
     ],
 )
-def test_row_that_breaks_the_schema_is_a_dead_letter_with_its_reason(row: bytes, reason: str) -> None:
+def test_row_that_violates_the_schema_becomes_a_dead_letter_with_its_reason(row: bytes, reason: str) -> None:
     encoded = encode(b"id,price,sold\n1,1,no\n" + row + b"\n3,3,no\n", schema=TYPED)
     assert list(encoded.lines) == [1, 3]
     assert [(letter.line, letter.text, letter.reason) for letter in encoded.dead] == [(2, row.decode(), reason)]
@@ -144,7 +144,7 @@ INTEGERS = {
     ("kind", "text", "sent"),
     [("number", *each) for each in NUMBERS.items()] + [("integer", *each) for each in INTEGERS.items()],
 )
-def test_number_keeps_its_own_digits_whatever_stands_in_its_block(
+def test_number_keeps_its_digits_whatever_its_block(
     kind: Literal["number", "integer"], text: str, sent: str, alone: bool
 ) -> None:
     schema = Schema(columns=(ColumnSchema(column="n", type=kind),))
@@ -155,28 +155,28 @@ def test_number_keeps_its_own_digits_whatever_stands_in_its_block(
     json.loads(first, parse_int=str)
 
 
-def test_marks_of_numbers_are_told_from_texts_that_look_like_them() -> None:
+def test_marks_of_numbers_differ_from_any_text() -> None:
     texts = ["\\u0000", "\\u0000\\u0000", '"\\u0000', '\\u0000\\u0000"', "u0000"]
     quoted = "".join('1,"{}"\n'.format(text.replace('"', '""')) for text in texts)
     encoded = encode(f"n,note\n{quoted}".encode(), schema=Schema(columns=(ColumnSchema(column="n", type="number"),)))
     assert [json.loads(record)["note"] for record in encoded.records] == texts
 
 
-def test_record_too_long_for_kafka_is_a_dead_letter() -> None:
+def test_record_too_large_for_kafka_becomes_a_dead_letter() -> None:
     encoded = encode(b"a\n1\n" + b"x" * 500 + b"\n3\n", max_record_bytes=300)
     assert list(encoded.lines) == [1, 3]
-    assert "a message may have 300" in encoded.dead[0].reason
+    assert "MAX_RECORD_BYTES=300" in encoded.dead[0].reason
 
 
 @pytest.mark.parametrize("bad", [b"x\n", b"x,1,yes\n"], ids=["ragged", "against the schema"])
-def test_rows_of_a_block_are_looked_for_once_however_many_are_bad(bad: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_a_block_are_found_once_however_many_are_bad(bad: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     scans = []
 
-    def bounds_of(block: RecordBlock, dialect: Dialect) -> list[int]:
+    def bounds_of(block: RowBlock, dialect: Dialect) -> list[int]:
         scans.append(block)
         return row_bounds(block, dialect)
 
-    monkeypatch.setattr("sequencer.encoding.json_records.row_bounds", bounds_of)
+    monkeypatch.setattr("sequencer.encoding.record_encoder.row_bounds", bounds_of)
     encoded = encode(b"id,price,sold\n" + b"1,1,no\n" * 50 + bad * 50 + b"9,9,yes\n", schema=TYPED)
     assert len(encoded.dead) == 50
     assert {letter.text for letter in encoded.dead} == {bad.decode().strip()}
@@ -184,27 +184,27 @@ def test_rows_of_a_block_are_looked_for_once_however_many_are_bad(bad: bytes, mo
     assert len(scans) == 1
 
 
-def test_bad_row_that_stops_the_job_is_the_first_one_whatever_is_wrong_with_it() -> None:
+def test_first_bad_row_stops_the_job_whatever_its_fault() -> None:
     content = b"id,price,sold\n1,1,no\n2,x,no\n3\n4\n"
-    with pytest.raises(BadRowError, match="row 2, byte 21: column 'price': 'x' is no number; with ON_BAD_ROW"):
+    with pytest.raises(BadRowError, match="row 2, byte 21: column 'price': 'x' is not a valid number; with ON_BAD_ROW"):
         encode(content, schema=TYPED, on_bad_row="stop")
 
 
-def test_column_of_the_schema_that_is_not_there_is_a_wrong_setting() -> None:
+def test_missing_column_of_the_schema_is_a_wrong_setting() -> None:
     with pytest.raises(SettingsError, match="no column 'sold'"):
         encode(b"id,price\n1,2\n", schema=TYPED)
 
 
 @pytest.mark.parametrize(
     ("columns", "text"),
-    [(["a", "b", "a"], "columns 1 and 3: the name 'a' stands twice"), (["_source_line"], "column 1: .*is kept")],
+    [(["a", "b", "a"], "columns 1 and 3: the name 'a' occurs twice"), (["_source_line"], "column 1: .*is reserved")],
 )
-def test_names_that_an_object_cannot_have_are_refused(columns: list[str], text: str) -> None:
+def test_duplicate_and_reserved_names_are_refused(columns: list[str], text: str) -> None:
     with pytest.raises(BadRowError, match=text):
         check_columns(columns)
 
 
-def test_dead_letter_of_a_huge_row_is_no_longer_than_kafka_takes() -> None:
+def test_dead_letter_of_a_huge_row_fits_into_a_kafka_record() -> None:
     (letter,) = encode(b"a,b\n" + b"x" * 3_000_000 + b"\n").dead
     assert letter.reason == "1 field instead of 2"
     assert len(dead_letter_json(letter, job_id="job", etag="e")) < MAX_RECORD_BYTES
@@ -214,15 +214,15 @@ def test_unterminated_quote_is_reported_before_it_uses_up_the_memory() -> None:
     finder = HeaderFinder()
     header = finder.feed(b"a,b\n") or finder.finish()
     start = SourcePosition(0, 0, 4)
-    rows = RowBlocks(header=header, source_file="a.csv", start=start, encoding="utf-8", max_row_bytes=10_000_000)
+    rows = RowBlockReader(header=header, source_file="a.csv", start=start, encoding="utf-8", max_row_bytes=10_000_000)
     pieces = (piece for piece in [b'1,2\n3,"', *[b"4,5\n" * 500_000] * 20])
     with pytest.raises(BadRowError) as raised:
-        list(rows.split(pieces))
+        list(rows.read(pieces))
     assert raised.value.extra == {"row": 2, "byte": 8}
     assert next(pieces), "the rest was not read"
 
 
-def test_dead_letter_says_whose_it_is_and_why() -> None:
+def test_dead_letter_has_its_job_and_reason() -> None:
     assert json.loads(dead_letter_json(DeadLetter(7, "a.csv", "1,é", "why"), job_id="job", etag="e")) == {
         "job_id": "job",
         "_source_line": 7,
@@ -241,6 +241,6 @@ def test_dead_letter_says_whose_it_is_and_why() -> None:
         (b'1,2\n3,"4\n', "row 2, byte 10: expected a closing quote"),
     ],
 )
-def test_content_that_is_no_csv_is_named_by_row_and_byte(body: bytes, text: str) -> None:
+def test_invalid_csv_is_reported_with_row_and_byte(body: bytes, text: str) -> None:
     with pytest.raises(BadRowError, match=f"a.csv: {text}"):
         encode(b"a,b\n" + body)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from csvscan import BlockScanner, CsvFormatError, Header
 from sequencer.errors import BadRowError
-from sequencer.model.blocks import RecordBlock
+from sequencer.model.blocks import RowBlock
 from sequencer.model.source_position import SourcePosition
 from sequencer.source.pieces import cut_up
 
@@ -17,7 +17,7 @@ MAX_ROW_BYTES = 64 * 1024 * 1024
 _ENCODING_HINT = "; --encoding declares another encoding"
 
 
-class RowBlocks:
+class RowBlockReader:
     """The blocks of one file.
 
     Each block starts at the start of a row, so that only bytes are carried over: a row that is cut off by the end of a
@@ -54,7 +54,7 @@ class RowBlocks:
             byte_offset=start.byte_offset,
         )
 
-    def split(self, pieces: Iterable[bytes | memoryview]) -> Iterator[RecordBlock]:
+    def read(self, pieces: Iterable[bytes | memoryview]) -> Iterator[RowBlock]:
         """Yield the blocks of ``pieces``, which are the content from ``start`` on.
 
         Raises:
@@ -80,7 +80,7 @@ class RowBlocks:
         if size and (block := self._block(b"".join(held), is_last=True)) is not None:
             yield block
 
-    def _block(self, buffer: bytes, *, is_last: bool) -> RecordBlock | None:
+    def _block(self, buffer: bytes, *, is_last: bool) -> RowBlock | None:
         try:
             found = self._scanner.scan(buffer, is_last=is_last)
         except CsvFormatError as error:
@@ -89,7 +89,7 @@ class RowBlocks:
             return None
         start = self._position
         self._position = SourcePosition(self._scanner.rows, start.source_index, self._scanner.byte_offset)
-        return RecordBlock(
+        return RowBlock(
             data=buffer[: found.size_bytes],
             rows=found.rows,
             start=start,
