@@ -255,7 +255,7 @@ class DatabaseFullError(ManifestUnavailableError):
 
 
 class ManifestLostError(ManifestUnavailableError):
-    """The manifest database is missing, damaged or replaced; the text tells which, and what to do."""
+    """The manifest database is missing, damaged or replaced; the text states which, and what to do."""
 
     code = "manifest_lost"
     title = "Manifest database lost"

@@ -1,4 +1,4 @@
-"""The running uploader and its OpenAPI document agree, over hundreds of calls that the document allows or forbids."""
+"""The running uploader conforms to its OpenAPI document, over hundreds of valid and invalid calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_CHUNKS = 50
 _LEAST_CASES = 700
 
 
-def test_every_answer_is_as_documented(tmp_path: Path) -> None:
+def test_every_response_is_as_documented(tmp_path: Path) -> None:
     chunks = tmp_path / "chunks"
     chunks.mkdir()
     with running_uploader(chunks, max_chunks=_MAX_CHUNKS, max_file_size_mb=50) as uploader:

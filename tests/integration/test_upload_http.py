@@ -1,4 +1,4 @@
-"""``POST /upload/csv`` over HTTP: what is taken, what is refused and why, and that nothing of the latter remains."""
+"""``POST /upload/csv`` over HTTP: accepted uploads, and refused ones, which leave no files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def chunks_of(uploader: RunningUploader, upload_id: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize(("chunk_type", "chunk_size", "total"), [("size", 1, 1), ("rows", 300, 4), ("count", 3, 3)])
-def test_chunks_that_are_downloaded_are_the_source(
+def test_downloaded_chunks_equal_the_source(
     uploader: RunningUploader, chunk_type: str, chunk_size: int, total: int
 ) -> None:
     answer = post(uploader, data={"dataset_name": "people", "chunk_type": chunk_type, "chunk_size": chunk_size})
@@ -95,7 +95,7 @@ def test_fields_after_the_file_and_fields_in_the_query_give_the_same_chunks(uplo
     assert contents[0] == contents[1] == contents[2]
 
 
-def test_body_without_content_length_is_taken(uploader: RunningUploader) -> None:
+def test_body_without_content_length_is_accepted(uploader: RunningUploader) -> None:
     body = form([("dataset_name", b"people"), ("file", ROWS)], boundary="b")
     pieces = (body[start : start + 1000] for start in range(0, len(body), 1000))
     answer = post_body(uploader, pieces)
@@ -103,7 +103,7 @@ def test_body_without_content_length_is_taken(uploader: RunningUploader) -> None
     assert answer.json()["sha256"] == hashlib.sha256(ROWS).hexdigest()
 
 
-def test_utf16_is_stored_as_utf8_and_says_so(uploader: RunningUploader) -> None:
+def test_utf16_is_stored_as_utf8_and_recorded(uploader: RunningUploader) -> None:
     source = "näme,x\nä,1\n".encode("utf-16")
     answer = post(uploader, source)
     assert answer.status_code == 202, answer.text
@@ -113,7 +113,7 @@ def test_utf16_is_stored_as_utf8_and_says_so(uploader: RunningUploader) -> None:
     assert chunks_of(uploader, answer.json()["upload_id"]) == ["näme,x\nä,1\n".encode()]
 
 
-def test_uploads_at_once_do_not_mix(uploader: RunningUploader) -> None:
+def test_concurrent_uploads_do_not_mix(uploader: RunningUploader) -> None:
     header = b"id,name\n"
     sources = [header + b"".join(b"%d,%d\n" % (number, row) for row in range(50_000)) for number in range(5)]
     with ThreadPoolExecutor(max_workers=5) as pool:
@@ -261,7 +261,7 @@ REFUSED: dict[str, Refusal] = {
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused_upload_says_why_and_leaves_nothing(uploader: RunningUploader, case: str) -> None:
+def test_refused_upload_gives_the_reason_and_leaves_no_files(uploader: RunningUploader, case: str) -> None:
     status, code, request, members = REFUSED[case]
     answer = post_body(uploader, **request) if "body" in request else post(uploader, **request)
     problem = answer.json()
@@ -273,9 +273,7 @@ def test_refused_upload_says_why_and_leaves_nothing(uploader: RunningUploader, c
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("chunks", [{"chunk_type": "rows"}, {"chunk_type": "count", "chunk_size": "2"}])
 @pytest.mark.parametrize("case", [case for case in REFUSED if REFUSED[case][1] == "invalid_csv"])
-def test_violation_is_the_same_whichever_way_it_is_cut(
-    uploader: RunningUploader, case: str, chunks: dict[str, str]
-) -> None:
+def test_both_chunkers_report_the_same_violation(uploader: RunningUploader, case: str, chunks: dict[str, str]) -> None:
     _, _, request, members = REFUSED[case]
     fields = [(name, value.encode()) for name, value in chunks.items()]
     for parts in (
@@ -295,7 +293,7 @@ def test_utf16_may_be_declared(uploader: RunningUploader, encoding: str) -> None
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("order", ["fields first", "file first"])
-def test_violation_at_the_end_of_many_chunks_leaves_none_of_them(uploader: RunningUploader, order: str) -> None:
+def test_violation_after_many_chunks_leaves_no_files(uploader: RunningUploader, order: str) -> None:
     content = b"a,b\n" + b"1,2\n" * 1_000_000 + b"3\n"
     parts = [("dataset_name", b"d"), ("chunk_size", b"1"), ("file", content)]
     body = form(reversed(parts) if order == "file first" else parts, boundary="b")
@@ -328,7 +326,7 @@ def test_too_large_without_content_length_is_refused_while_it_streams(uploader: 
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("query", ["dataset_name=d", "dataset_name=d&chunk_type=count&chunk_size=3", "strict=true"])
-def test_client_that_breaks_off_leaves_nothing(uploader: RunningUploader, query: str) -> None:
+def test_disconnected_client_leaves_no_files(uploader: RunningUploader, query: str) -> None:
     start = form([("file", b"a,b\n" + b"1,2\n" * 2_000_000)], boundary="b").removesuffix(b"\r\n--b--\r\n")
     with socket.create_connection(("127.0.0.1", uploader.port), timeout=20) as connection:
         connection.sendall(head_of(query, content_length=2 * len(start)) + start)
@@ -337,7 +335,7 @@ def test_client_that_breaks_off_leaves_nothing(uploader: RunningUploader, query:
 
 
 @pytest.mark.usefixtures("untouched")
-def test_one_upload_too_many_is_told_to_come_again(tmp_path: Path) -> None:
+def test_upload_above_the_limit_gets_retry_after(tmp_path: Path) -> None:
     with running_uploader(tmp_path, max_concurrent_uploads=1) as uploader:
         with socket.create_connection(("127.0.0.1", uploader.port), timeout=20) as connection:
             connection.sendall(head_of("dataset_name=d", content_length=1000))
@@ -349,7 +347,7 @@ def test_one_upload_too_many_is_told_to_come_again(tmp_path: Path) -> None:
         assert post(uploader).status_code == 202
 
 
-def test_disk_that_would_be_too_full_is_refused_before_the_body(tmp_path: Path) -> None:
+def test_upload_without_disk_space_is_refused_before_the_body(tmp_path: Path) -> None:
     with running_uploader(tmp_path, min_free_disk_mb=10**9, low_disk_mb=10**9) as uploader:
         answer = post(uploader)
         assert (answer.status_code, answer.json()["code"]) == (507, "disk_full")
@@ -358,7 +356,7 @@ def test_disk_that_would_be_too_full_is_refused_before_the_body(tmp_path: Path) 
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("step", ["_commit", "create"])
-def test_disk_that_runs_full_outside_of_the_file_is_said(uploader: RunningUploader, step: str) -> None:
+def test_full_disk_outside_of_the_file_is_reported(uploader: RunningUploader, step: str) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     with patch.object(StagingDirectory, step, side_effect=full):
         answer = post(uploader)

@@ -1,4 +1,4 @@
-"""The uploader as it is run: ``csvpipe serve`` with two workers, and Kafka not there yet."""
+"""``csvpipe serve`` with two workers, started before Kafka."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _upload(client: httpx.Client) -> httpx.Response:
     return client.post("/upload/csv", data={"dataset_name": "early"}, files=files)
 
 
-def test_upload_before_kafka_is_there_is_announced_when_it_comes(stack: LocalStack, client: httpx.Client) -> None:
+def test_upload_before_kafka_starts_is_announced_afterwards(stack: LocalStack, client: httpx.Client) -> None:
     assert client.get("/health").status_code == 200
     assert client.get("/ready").status_code == 503
     response = _upload(client)
@@ -45,7 +45,7 @@ def test_upload_before_kafka_is_there_is_announced_when_it_comes(stack: LocalSta
     wait_until(lambda: client.get("/ready").status_code == 200, what="/ready says that Kafka is there", deadline_s=60)
 
 
-def test_manifest_outlives_a_restart_and_the_workers_do_not(stack: LocalStack, client: httpx.Client) -> None:
+def test_manifest_survives_a_restart_of_the_workers(stack: LocalStack, client: httpx.Client) -> None:
     upload_id = _upload(client).json()["upload_id"]
     stack.stop(["uploader"])
     with pytest.raises(httpx.ConnectError):

@@ -1,4 +1,4 @@
-"""Any records, any options, any reads, any order of parts: the chunks are the source, and every row is in one."""
+"""Any records, options, reads and order of parts: the chunks equal the source, and every row is in exactly one."""
 
 from __future__ import annotations
 

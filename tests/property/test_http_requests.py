@@ -1,4 +1,4 @@
-"""Whatever is offered in a head, and whatever a body looks like: one request is one request, and has one answer."""
+"""Any upgrade offer and any body: one request stays one request and gets one response."""
 
 from __future__ import annotations
 

@@ -324,7 +324,7 @@ class DirectBodyProtocol(HttpToolsProtocol):
         return self._stage is _Stage.CLOSING or self.transport.is_closing()
 
     def _enter(self, stage: _Stage, time_s: float | None = None) -> None:
-        """Wait as ``stage`` says, for at most ``time_s``, or as long as the application allows if it is None."""
+        """Enter ``stage`` for at most ``time_s``, or for as long as the application takes if it is None."""
         self._stage = stage
         if self._timer is not None:
             self._timer.cancel()

@@ -71,7 +71,7 @@ async def receive_upload(
         window_s: the window of the minimum rate.
 
     Raises:
-        CsvPipeError: the upload is refused; the subclass tells why.
+        CsvPipeError: the upload is refused; the subclass gives the reason.
         OSError: the disk has failed or is full.
     """
     log = UploadLog(_log, upload_id)
@@ -200,7 +200,7 @@ class UploadReceiver:
         self._job.source_filename = Path(part.filename or "").name
         options = self._fields.options() if self._fields.are_sufficient else None
         if options is None or options.chunk_type is ChunkType.COUNT:
-            # The spool file is removed when the chunks exist: for a moment there are both.
+            # The spool file is removed when the chunks exist: until then both need space.
             with self._rate.paused():
                 await check_disk(
                     self._job.directory, needed_bytes=2 * (self._job.expected_bytes or 0), settings=self._settings

@@ -1,4 +1,4 @@
-"""What tests of the uploader's routes say to it, and how they look at an error."""
+"""Requests of tests to the uploader's routes, and checks of its errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drives the receiving half of the uploader without HTTP: a multipart body in, chunk files and a description out."""
+"""Reception of uploads without HTTP: a multipart body in, chunk files and their description out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Part = tuple[str, bytes]
 
 @dataclass(frozen=True)
 class Received:
-    """What an upload came to: its options, its description, and the bytes of its chunk files in order."""
+    """The result of an upload: its options, its description, and the content of its chunk files in order."""
 
     options: CutOptions
     result: CutResult

@@ -1,4 +1,4 @@
-"""Looking into a directory that a running process changes meanwhile."""
+"""Listing a directory that a running process is changing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ASGI application that notes each request it gets, in a real uvicorn on a free port, in this process."""
+"""An ASGI application that records its requests, in a real uvicorn on a free port, in this process."""
 
 from __future__ import annotations
 

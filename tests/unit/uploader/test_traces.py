@@ -1,4 +1,4 @@
-"""One upload is one trace: over HTTP, into Kafka's headers, however late, and back to the download."""
+"""One upload is one trace, from the request through the Kafka headers to the download."""
 
 from __future__ import annotations
 

@@ -82,7 +82,15 @@ class ChunkingJob:
             self._check_file(chunk)
         fsync_directory(self.directory)
         for chunk in chunks:
-            self.log.info("Chunk %d/%d: %s processed", chunk.chunk_id, len(chunks), chunk.filename)
+            self.log.info(
+                "Chunk stored",
+                extra={
+                    "chunk_id": chunk.chunk_id,
+                    "total_chunks": len(chunks),
+                    "path": chunk.filename,
+                    "size_bytes": chunk.size_bytes,
+                },
+            )
         return CutResult(
             source_filename=self.source_filename,
             source_bytes=self.source_bytes,

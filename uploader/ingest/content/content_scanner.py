@@ -115,7 +115,7 @@ class ContentScanner:
         try:
             header = self._header_finder.finish()
         except CsvFormatError:
-            return  # not a real end: a quote is open, or nothing has come
+            return  # not a real end: a quote is open, or nothing was received
         if header.prefix.endswith((b"\n", b"\r")):
             with csv_errors(lambda: self._delimiter):
                 self._start_body(header)

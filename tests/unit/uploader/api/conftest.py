@@ -1,4 +1,4 @@
-"""The routes, over the whole application: a real SQLite file, real files, a fake Kafka."""
+"""The whole application with a real SQLite file, real files and a fake Kafka."""
 
 from __future__ import annotations
 

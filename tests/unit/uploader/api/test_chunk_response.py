@@ -1,4 +1,4 @@
-"""A download that nobody waits for any more is not read to its end."""
+"""Downloads end when their client disconnects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TEMP_DIR at a start, and the work of a stopping uploader."""
+"""TEMP_DIR at the start, and the leases at the shutdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The directory of an upload that comes in."""
+"""The directory of an incoming upload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""File names, in every form that clients send them in."""
+"""File names in every form that clients send."""
 
 from __future__ import annotations
 

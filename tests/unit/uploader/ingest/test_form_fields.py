@@ -1,4 +1,4 @@
-"""What the fields of an upload may say."""
+"""Valid and invalid fields of an upload."""
 
 from __future__ import annotations
 

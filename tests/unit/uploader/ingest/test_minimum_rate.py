@@ -1,4 +1,4 @@
-"""How slow an upload may be; the clock is the loop's, put forward by hand."""
+"""The minimum upload rate, with an event loop whose clock the test advances."""
 
 from __future__ import annotations
 

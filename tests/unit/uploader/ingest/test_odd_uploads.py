@@ -1,4 +1,4 @@
-"""Uploads that are understood although they are odd, and such that are refused with the way out."""
+"""Unusual uploads that are accepted, and others that are refused with a hint."""
 
 from __future__ import annotations
 

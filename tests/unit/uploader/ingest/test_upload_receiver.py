@@ -1,4 +1,4 @@
-"""What happens to an upload that goes wrong on our side, stalls, or says things late."""
+"""Uploads that fail on the uploader's side, stall, or send their fields late."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Disks and file handles that run out: answers that say what to do, and nothing that stays behind."""
+"""Full disks and exhausted file handles: responses say what to do, and no files are left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking what may never answer."""
+"""Calls with a timeout to functions that may hang."""
 
 from __future__ import annotations
 

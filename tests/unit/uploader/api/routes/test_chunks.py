@@ -1,4 +1,4 @@
-"""``/chunks``: the bytes of a chunk, and what is reported of it."""
+"""``/chunks``: downloads and state changes."""
 
 from __future__ import annotations
 

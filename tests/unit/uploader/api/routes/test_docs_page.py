@@ -1,4 +1,4 @@
-"""``/docs``: the API's page works on a network that reaches nothing but the uploader."""
+"""``/docs``: the page works without access to other hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Health, readiness, the form of errors, and the stop."""
+"""Health, readiness, problem documents and shutdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are made durable behind the writer's back."""
+"""Files that are made durable in the background."""
 
 from __future__ import annotations
 
