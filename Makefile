@@ -35,10 +35,12 @@ down: setup ## Stop the local stack; data stays
 
 .PHONY: docs
 docs: setup ## Build the documentation site into build/site
+	$(RUN) python docs/.site/fetch_mermaid.py
 	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build
 
 .PHONY: lint
-lint: docs ## ruff, mypy --strict, import-linter, the documentation site
+lint: setup ## ruff, mypy --strict, import-linter, the documentation site
+	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) lint-imports --no-cache
