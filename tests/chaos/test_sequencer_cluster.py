@@ -45,7 +45,7 @@ def kill_leader(cluster: KafkaCluster, leader: int) -> Callable[[], None]:
 
 
 def freeze_leader(cluster: KafkaCluster, leader: int) -> Callable[[], None]:
-    """Freeze a node; return what lets it go on: it finds that another leads by then."""
+    """Suspend a node; return the function that resumes it, when another node leads."""
     cluster.freeze(leader)
     return lambda: cluster.thaw(leader)
 

@@ -105,7 +105,7 @@ def test_broker_restarted_under_a_running_job_loses_no_row(
     with rig.start("--mode", mode, "--checkpoint-interval", "5000") as process:
         for harm in (kill_broker, restart_broker):
             sent = _sent(rig)
-            wait_until(lambda sent=sent: _sent(rig) > sent, what="it goes on", deadline_s=120, poll_s=0.01)  # type: ignore[misc]
+            wait_until(lambda sent=sent: _sent(rig) > sent, what="it continues", deadline_s=120, poll_s=0.01)  # type: ignore[misc]
             harm(rig)
         ended = rig.end_of(process)
     assert ended.code == 0, str(ended)

@@ -142,7 +142,7 @@ def test_late_request_of_a_failed_attempt_does_not_break_the_order(
 def test_late_request_of_a_killed_process_does_not_break_the_order(
     distant: DistantKafka, rig: SequencerRig, mode: str, options: tuple[str, ...], late: Late
 ) -> None:
-    """Its successor takes the lease at once, as it sees that the process is gone."""
+    """Its successor acquires the lease immediately, because the process has ended."""
     with start(rig, distant.line.address, mode, options) as killed:
         before = wait_until_held(distant, rig, killed)
         killed.kill()

@@ -17,7 +17,7 @@ def rig(kafka_broker: KafkaBroker, tmp_path: Path) -> SequencerRig:
 
 
 def test_verification_reads_the_source_as_the_job_recorded(rig: SequencerRig) -> None:
-    """Declared as commas, the file is sent so; a proof that finds out by itself would read semicolons."""
+    """The file is sent with commas as declared; a verification that detects the delimiter would use semicolons."""
     Path(rig.source).write_text("a, x;b\n1, y;2\n3, z;4\n", encoding="utf-8")
     done = rig.run("--delimiter", "comma")
     assert done.code == 0, str(done)
@@ -30,9 +30,9 @@ def test_verification_reads_the_source_as_the_job_recorded(rig: SequencerRig) ->
     assert proven.code == 0, str(proven)
     assert "source read with delimiter ',', encoding utf-8: as recorded by job job" in proven.out
 
-    anew = rig.verify("--source", rig.source)
-    assert anew.code == 1, str(anew)
-    assert "delimiter ';', encoding utf-8: detected in the source, as no --job-id was given" in anew.out
+    detected = rig.verify("--source", rig.source)
+    assert detected.code == 1, str(detected)
+    assert "delimiter ';', encoding utf-8: detected in the source, as no --job-id was given" in detected.out
 
     other = rig.run("--delimiter", "semicolon")
     assert other.code == 64, str(other)

@@ -36,14 +36,14 @@ def sent(rig: SequencerRig) -> int:
 
 
 @contextmanager
-def somebody_writing(rig: SequencerRig, topic: str) -> Iterator[None]:
-    """Let somebody else write to partition 0 all the time; from the first record on."""
+def another_producer_writing(rig: SequencerRig, topic: str) -> Iterator[None]:
+    """Let another producer write to partition 0 continuously; returns after its first record."""
     begun, stop = threading.Event(), threading.Event()
 
     def write() -> None:
         other = Producer({"bootstrap.servers": rig.broker.bootstrap, "linger.ms": 5})
         while not stop.is_set():
-            other.produce(topic, b"from somebody else", partition=0, on_delivery=lambda *_: begun.set())
+            other.produce(topic, b"from another producer", partition=0, on_delivery=lambda *_: begun.set())
             other.poll(0.001)
         other.flush(30)
 
@@ -183,7 +183,7 @@ def test_bad_row_fails_a_job_with_on_bad_row_stop(rig: SequencerRig) -> None:
 
 
 def test_second_process_is_rejected_with_the_name_of_the_first(rig: SequencerRig) -> None:
-    """The first one stands still meanwhile, well within its lease: it could be done before the second has begun."""
+    """The first one is suspended meanwhile, well within its lease; else it could end before the second one starts."""
     rig.write_source(10 * ROWS)
     rig.environment = {"LEASE_S": "600", "DELIVERY_TIMEOUT_S": "300", "LEASE_WAIT_S": "1"}
     with rig.start("--checkpoint-interval", "1000") as first:
@@ -241,7 +241,7 @@ def test_another_producer_in_the_partition_stops_the_job(rig: SequencerRig) -> N
     with rig.start("--checkpoint-interval", "1000") as process:
         wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
         other = Producer({"bootstrap.servers": rig.broker.bootstrap})
-        other.produce(rig.topic, b"from somebody else", partition=0)
+        other.produce(rig.topic, b"from another producer", partition=0)
         assert other.flush(30) == 0
         ended = rig.end_of(process)
     assert ended.code == 76, str(ended)
@@ -253,7 +253,7 @@ def test_another_producer_in_the_partition_stops_the_job(rig: SequencerRig) -> N
 
 def test_partition_of_others_is_rejected_without_append(rig: SequencerRig) -> None:
     other = Producer({"bootstrap.servers": rig.broker.bootstrap})
-    other.produce(rig.topic, b"from somebody else", partition=0)
+    other.produce(rig.topic, b"from another producer", partition=0)
     assert other.flush(30) == 0
     rig.write_source(100)
     assert rig.run().code == 76
@@ -263,7 +263,7 @@ def test_partition_of_others_is_rejected_without_append(rig: SequencerRig) -> No
 
 def test_shared_partition_holds_the_rows_of_both(rig: SequencerRig) -> None:
     rig.write_source(ROWS)
-    with somebody_writing(rig, rig.topic):
+    with another_producer_writing(rig, rig.topic):
         ended = rig.run("--mode", "transactional")
     assert ended.code == 0, str(ended)
     log = PartitionReader({"bootstrap.servers": rig.broker.bootstrap}, PartitionRef(rig.topic), committed=True)
@@ -276,7 +276,7 @@ def test_dead_letters_of_other_jobs_do_not_delay_a_start(rig: SequencerRig) -> N
     rig.write_source(1000, bad=[7, 900])
     dead_letters = rig.new_topic()
     options = ("--on-bad-row", "dead-letter", "--dead-letter-topic", dead_letters)
-    with somebody_writing(rig, dead_letters):
+    with another_producer_writing(rig, dead_letters):
         for _ in range(2):
             ended = rig.run(*options)
             assert ended.code == 0, str(ended)
@@ -286,7 +286,7 @@ def test_dead_letters_of_other_jobs_do_not_delay_a_start(rig: SequencerRig) -> N
 def test_termination_ends_the_wait_for_an_idle_partition(rig: SequencerRig) -> None:
     rig.write_source(100)
     rig.environment = {"STOPPED_EXIT_CODE": "99"}
-    with somebody_writing(rig, rig.topic), rig.start() as process:
+    with another_producer_writing(rig, rig.topic), rig.start() as process:
         wait_until(lambda: "still being written to" in process.said(), what="it waits", deadline_s=60)
         process.send_signal(signal.SIGTERM)
         ended = rig.end_of(process, timeout_s=20)
@@ -299,7 +299,7 @@ def test_termination_ends_the_waiting_for_the_transaction_of_another(rig: Sequen
     other = Producer({"bootstrap.servers": rig.broker.bootstrap, "transactional.id": uuid.uuid4().hex})
     other.init_transactions(60)
     other.begin_transaction()
-    other.produce(rig.topic, b"from somebody else", partition=0)
+    other.produce(rig.topic, b"from another producer", partition=0)
     assert other.flush(30) == 0
     with rig.start("--mode", "transactional") as process:
         wait_until(lambda: "open transaction of another producer" in process.said(), what="it waits", deadline_s=60)
@@ -322,7 +322,7 @@ def test_changed_source_is_rejected(rig: SequencerRig) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_source_that_was_changed_is_seen_without_a_checkpoint_too(rig: SequencerRig, mode: str) -> None:
-    """The rows of the new file up to the old one's last would be passed over, and nobody would know."""
+    """The rows of the new file up to the last one of the old file would be skipped unnoticed."""
     rig.write_source(1000)
     assert rig.run("--mode", mode).code == 0
     rig.forget_checkpoint()

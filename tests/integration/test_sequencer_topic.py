@@ -130,7 +130,7 @@ def test_rows_that_are_removed_between_two_starts_are_an_error(rig: SequencerRig
 
 
 def test_removed_records_of_others_before_the_jobs_are_not_an_error(rig: SequencerRig) -> None:
-    """Those of another job that has sent before; this one begins behind them."""
+    """Those of another job that has sent before; this one starts after them."""
     rig.write_source(1000)
     assert rig.run().code == 0
     rig.job_id = "another"

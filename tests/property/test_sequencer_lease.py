@@ -1,4 +1,4 @@
-"""Two processes and one lease, whatever the clock, the store and the processes do: never may both send."""
+"""Two processes and one lease: whatever the clock, the store and the processes do, both never send at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseL
 
 LEASE_S, EXPIRY_S = 10.0, 4.0
 SLOTS = st.sampled_from([0, 1])
-MODES = st.sampled_from(["works", "works", "is away", "loses its answer", "is slow before", "is slow after"])
+MODES = st.sampled_from(["works", "works", "is unavailable", "loses its answer", "is slow before", "is slow after"])
 
 
 class FakeTurns(threading.Event):
@@ -95,7 +95,7 @@ class FakeProcess:
 
 
 class TwoProcesses(RuleBasedStateMachine):
-    """Frozen is whoever is not called: its rules are not drawn for a while, and the clock goes on."""
+    """A process is suspended while its rules are not drawn; the clock advances meanwhile."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,10 +112,10 @@ class TwoProcesses(RuleBasedStateMachine):
         self.clock = Clock(wall=lambda: self.now, monotonic=lambda: self.now)
 
     def by_mode(self, call: Callable[..., None]) -> Callable[..., None]:
-        """Return a method of the store that does as the store is said to do."""
+        """Return a method of the store that behaves as the mode says."""
 
         def called(*positional: object, **named: object) -> None:
-            if self.mode == "is away":
+            if self.mode == "is unavailable":
                 raise CheckpointsUnavailableError("away")
             self.now += self.delay_s if self.mode == "is slow before" else 0
             call(*positional, **named)
@@ -150,10 +150,10 @@ class TwoProcesses(RuleBasedStateMachine):
             others = [other for other in self.running.values() if not other.is_lost()]
             assert all(other.sends_until <= self.now for other in others), "what it has queued would be sent now"
             self.running[slot] = process
-        assert not refused or self.running or self.mode_was_unsure, "nobody has it"
+        assert not refused or self.running or self.mode_was_unsure, "no process holds it"
 
     mode_was_unsure = False
-    """Whether a process may have the lease that has never known it, or that has not given it up."""
+    """Whether a process may hold the lease without knowing it, or without having released it."""
 
     @rule(slot=SLOTS)
     def renew(self, slot: int) -> None:
@@ -167,10 +167,10 @@ class TwoProcesses(RuleBasedStateMachine):
 
     @rule(slot=SLOTS)
     def stop(self, slot: int) -> None:
-        """Leave in order: what was queued is sent or thrown away by then."""
+        """Leave the context: what was queued is sent or dropped by then."""
         if slot in self.running:
             process = self.running.pop(slot)
-            self.mode_was_unsure = self.mode_was_unsure or self.mode == "is away"
+            self.mode_was_unsure = self.mode_was_unsure or self.mode == "is unavailable"
             process.lease.__exit__(None, None, None)
             assert process.turns.is_ended()
 
@@ -183,7 +183,7 @@ class TwoProcesses(RuleBasedStateMachine):
 
     @precondition(lambda self: self.mode == "works")
     @rule(slot=SLOTS)
-    def renewal_makes_a_holder_safe_or_tells_it(self, slot: int) -> None:
+    def renewal_makes_the_lease_safe_or_lost(self, slot: int) -> None:
         if slot in self.running:
             self.running[slot].renew()
             assert self.running[slot].lease.is_safe() != self.running[slot].is_lost()
@@ -193,7 +193,7 @@ class TwoProcesses(RuleBasedStateMachine):
         assert sum(process.lease.is_safe() for process in self.running.values()) <= 1
 
     @invariant()
-    def whoever_may_send_holds_the_lease_in_the_store(self) -> None:
+    def a_process_that_may_send_holds_the_lease_in_the_store(self) -> None:
         for process in self.running.values():
             if process.lease.is_safe():
                 with working(self):
@@ -207,7 +207,7 @@ class TwoProcesses(RuleBasedStateMachine):
 
 @contextmanager
 def working(machine: TwoProcesses) -> Iterator[None]:
-    """Let the store work for a look at it."""
+    """Let the store work for one check."""
     mode, machine.mode = machine.mode, "works"
     try:
         yield

@@ -1,4 +1,4 @@
-"""Whatever lies in the partition and in the checkpoint: a job goes on exactly behind its last row, or refuses."""
+"""Whatever the partition and the checkpoint hold, a job resumes exactly after its last row, or refuses."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ HARMS = (
     "none",
     "the end is lost",
     "the end is lost and others write",
-    "others write behind",
+    "others write after it",
     "others write between",
-    "a marker stands behind",
+    "a marker follows",
     "retention",
-    "the topic is made anew",
+    "the topic is recreated",
 )
 
 
@@ -82,13 +82,13 @@ def stories(draw: st.DrawFn) -> Story:
     if draw(st.booleans()):
         last_line = lines[acknowledged - 1] if acknowledged else before_line
         if acknowledged == len(lines) and draw(st.booleans()):
-            last_line = before_line + len(dead)  # done, with dead rows behind the last record
+            last_line = before_line + len(dead)  # done, with dead rows after the last record
         checkpoint = noted(first, acknowledged, last_line, before_line)
     harm = draw(st.sampled_from(HARMS))
     entries: list[Entry] = [*earlier, *((line, NAME) for line in lines[:sent])]
     low = hurt(draw, harm, entries, first=first, untouched=first + (acknowledged if checkpoint else 0))
     ours_are_there = any(entry == (line, NAME) for line, entry in zip(lines, entries[first:], strict=False))
-    # Behind others a job starts with --append. It is told so again as long as it has its checkpoint, which it needs.
+    # After records of others a job starts with --append, given again while it has the checkpoint that it needs.
     append = bool(earlier) and (checkpoint is not None or not ours_are_there)
     return Story(before_line, dead, FakeLog(entries, low), checkpoint, append, harm)
 
@@ -107,7 +107,7 @@ def noted(first_offset: int, sent: int, last_line: int, before_line: int) -> Che
 
 
 def hurt(draw: st.DrawFn, harm: str, entries: list[Entry], *, first: int, untouched: int) -> int:
-    """Do ``harm`` to a log whose job began at ``first``; what lies below ``untouched`` was acknowledged as it is."""
+    """Do ``harm`` to a log whose job started at ``first``; records below ``untouched`` were acknowledged."""
     foreign = st.lists(st.sampled_from(FOREIGN), min_size=1, max_size=5)
     match harm:
         case "the end is lost":
@@ -115,16 +115,16 @@ def hurt(draw: st.DrawFn, harm: str, entries: list[Entry], *, first: int, untouc
         case "the end is lost and others write":
             del entries[draw(st.integers(first, len(entries))) :]
             entries.extend(draw(foreign))
-        case "others write behind":
+        case "others write after it":
             entries.extend(draw(foreign))
         case "others write between":
             at = draw(st.integers(untouched, len(entries)))
             entries[at:at] = draw(foreign)
-        case "a marker stands behind":
+        case "a marker follows":
             entries.append(None)
         case "retention":
             return draw(st.integers(0, len(entries)))
-        case "the topic is made anew":
+        case "the topic is recreated":
             entries.clear()
     return 0
 
@@ -157,7 +157,7 @@ def test_job_resumes_after_its_last_row_or_refuses(story: Story) -> None:
         refused_rightly = bool(entries) and story.checkpoint is None and not story.append
         assert story.harm != "none" or (refused_rightly and not tail_is_ours) or _looks_like_one_run(story)
         return
-    event(f"{story.harm}: goes on")
+    event(f"{story.harm}: resumes")
     rows = story.alive_upto(start.last_line)
     assert start.sent == len(rows), "each row has its record, and none a second one"
     assert start.first_offset + start.sent == len(entries), "the next record gets the offset that it must have"

@@ -11,7 +11,7 @@ TRY_AGAIN = 75
 
 
 class PersistentJob:
-    """A job that is started again whenever it ends with 75, as whoever runs one does."""
+    """A job that is started again whenever it ends with 75, as a scheduler does."""
 
     def __init__(self, rig: SequencerRig, dice: random.Random, *options: str) -> None:
         self._rig = rig
@@ -32,19 +32,19 @@ class PersistentJob:
         wait_until(sends, what="it sends", deadline_s=240, poll_s=0.01, explain=self.said)
 
     def listen(self) -> None:
-        """Take note of what it has said so far."""
+        """Mark the end of what it has logged so far."""
         self._heard = self.said()
 
     def has_noticed(self) -> bool:
-        """Return whether it has said anything of trouble since :meth:`listen`, or has ended."""
+        """Return whether it has logged a warning since :meth:`listen`, or has ended."""
         return " WARNING " in self.said().removeprefix(self._heard) or self._process.poll() is not None
 
     def has_given_up(self) -> bool:
-        """Return whether it has ended, or begins anew, since :meth:`listen`."""
+        """Return whether it has ended or retries since :meth:`listen`."""
         return "Attempt failed; retrying" in self.said().removeprefix(self._heard) or self._process.poll() is not None
 
     def finish(self) -> None:
-        """Wait for its end, however often it has to be started again for that."""
+        """Wait for its end, starting it again as often as needed."""
         while self._rig.end_of(self._process).code != 0:
             self._start_again()
 
@@ -53,13 +53,13 @@ class PersistentJob:
         return self._process.said()
 
     def kill_and_start_again(self) -> None:
-        """Kill it, and start it as whoever runs it does."""
+        """Kill it, and start it again as a scheduler does."""
         self._process.kill()
         self._rig.end_of(self._process)
         self._process = self._start()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
         self._process.kill()
         self._rig.end_of(self._process)
 

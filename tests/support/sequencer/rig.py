@@ -53,7 +53,7 @@ class Ended:
 
 
 class RunningCommand(subprocess.Popen[str]):
-    """A command under way. It logs to a file: in a pipe that nobody reads it would get stuck."""
+    """A running command. It logs to a file, because it would block on a pipe that is not read."""
 
     def __init__(self, command: Sequence[str], *, environment: dict[str, str], directory: Path) -> None:
         self._log = directory / f"{command[1]}-{uuid.uuid4().hex[:12]}.log"
@@ -131,7 +131,7 @@ class SequencerRig:
                 return False
             return True
 
-        wait_until(is_made, what="the topic is made anew", deadline_s=60)
+        wait_until(is_made, what="the topic is recreated", deadline_s=60)
 
     def write_source(self, rows: int, *, bad: Sequence[int] = ()) -> None:
         """Write a source with quotes, commas and line ends in its fields; the rows ``bad`` lack a field."""
@@ -165,7 +165,7 @@ class SequencerRig:
             return self.end_of(process)
 
     def assert_proven(self, rows: int, *options: str) -> None:
-        """Check that the topic holds every row of the source once, in order, as it stands there."""
+        """Check that the topic holds every row of the source once, in order and identical."""
         by_source, by_line = ("--source", self.source), ("--expect-rows", str(rows))
         with self._verifier(*by_source, *options) as first, self._verifier(*by_line, *options) as second:
             for process in (first, second):
@@ -178,15 +178,17 @@ class SequencerRig:
             file.execute("BEGIN IMMEDIATE")
             process.send_signal(signal.SIGSTOP)
             frozen = psutil.Process(process.pid)
-            wait_until(lambda: frozen.status() == psutil.STATUS_STOPPED, what="it stands", deadline_s=20, poll_s=0.01)
+            wait_until(
+                lambda: frozen.status() == psutil.STATUS_STOPPED, what="it is suspended", deadline_s=20, poll_s=0.01
+            )
             file.execute("ROLLBACK")
 
     def checkpoint(self) -> Checkpoint | None:
-        """Return what the job has noted."""
+        """Return the job's checkpoint."""
         return self._store().load(self.job_id)
 
     def forget_checkpoint(self) -> None:
-        """Delete what the job has noted."""
+        """Delete the job's checkpoint."""
         self._store().delete(self.job_id)
 
     def _store(self) -> CheckpointStore:

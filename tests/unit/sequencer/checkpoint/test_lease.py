@@ -1,4 +1,4 @@
-"""One process at a time may send, and knows when it may not any more."""
+"""Only one process at a time may send, and it knows when it no longer may."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_unavailable_store_makes_the_lease_unsafe_until_it_is_back(checkpoints: 
         with patch.object(checkpoints, "renew_lease", side_effect=CheckpointsUnavailableError("away")):
             wait_until(lambda: not held.is_safe(), what="nothing may be queued", deadline_s=30)
             held.check()
-        wait_until(held.is_safe, what="it goes on", deadline_s=30)
+        wait_until(held.is_safe, what="it is safe again", deadline_s=30)
 
 
 def test_lease_that_the_store_refuses_to_renew_stops_the_job_once_it_is_not_safe(
@@ -102,9 +102,9 @@ def test_lease_that_the_store_refuses_to_renew_stops_the_job_once_it_is_not_safe
 
     with lease(checkpoints, lease_s=1, expiry_s=0.2) as held:
         with patch.object(checkpoints, "renew_lease", side_effect=NotAllowedError("the token has expired")):
-            wait_until(said, what="the job is told why", deadline_s=30)
+            wait_until(said, what="the reason is raised", deadline_s=30)
             assert not held.is_safe()
-        wait_until(held.is_safe, what="it goes on once it is allowed again", deadline_s=30)
+        wait_until(held.is_safe, what="it is safe again", deadline_s=30)
         held.check()
 
 

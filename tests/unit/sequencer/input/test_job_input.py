@@ -163,10 +163,10 @@ def test_progress_is_relative_to_the_bytes_of_the_range(tmp_path: Path) -> None:
     ranges = split_input(source, plan_ranges(source, 3))
     assert sum(part.total_bytes for part in ranges) == sum(path.stat().st_size for path in files)
     for part in ranges:
-        told: list[int] = []
-        list(part.to_encode(place=part.begin, last_line=part.begin.line, on_read=told.append))
+        read: list[int] = []
+        list(part.to_encode(place=part.begin, last_line=part.begin.line, on_read=read.append))
         assert part.bytes_upto(part.begin) == 0
-        assert told[-1] >= part.total_bytes
+        assert read[-1] >= part.total_bytes
 
 
 def test_limit_counts_the_rows_of_all_ranges_together(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_limit_counts_the_rows_of_all_ranges_together(tmp_path: Path) -> None:
     source = opened(path, limit=60)
     found = [records(part) for part in split_input(source, plan_ranges(source, 2))]
     assert [r["_source_line"] for part in found for r in part] == list(range(1, 61))
-    assert all(found), "the limit lies in the second range"
+    assert all(found), "the limit is in the second range"
 
 
 def test_rows_of_another_width_are_reported_without_their_fields(tmp_path: Path) -> None:

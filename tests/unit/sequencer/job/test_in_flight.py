@@ -1,4 +1,4 @@
-"""Until when something may be on its way: by what this process has sent, or by the last checkpoint."""
+"""Until when requests may be in flight, from what this process has sent or from the last checkpoint."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_process_before_may_have_queued_records_until_its_end(status: JobStatus 
     with patch("sequencer.job.in_flight.time.time", lambda: NOW):
         assert in_flight.queued_until(checkpoint) == until
     with patch("sequencer.job.in_flight.time.time", lambda: NOW + 500):
-        assert in_flight.queued_until(checkpoint) == until, "it holds the lease since, and nobody else sends"
+        assert in_flight.queued_until(checkpoint) == until, "it has held the lease since, so no other process sends"
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Where a job goes on, from what the log and the checkpoint say."""
+"""The resume point of a job, from the partition and its checkpoint."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_checkpoint_that_agrees_with_the_partition_is_resumed_from() -> None:
         (record(104, 101), "row 101"),
         (record(103, 99), "at offset 103"),
     ],
-    ids=["somebody", "another job", "an earlier row", "a later row", "a marker behind"],
+    ids=["unknown", "another job", "an earlier row", "a later row", "a marker after it"],
 )
 def test_records_in_the_place_of_lost_ones_stop_the_job(last: LogRecord, what: str) -> None:
     """The log ends where the checkpoint says, so that nothing seems to be missing."""

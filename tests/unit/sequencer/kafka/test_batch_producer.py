@@ -20,8 +20,8 @@ from tests.support.waiting import wait_until
 NOBODY = {"bootstrap.servers": "127.0.0.1:1", "socket.connection.setup.timeout.ms": 1000}
 
 
-class Told:
-    """Keeps what a producer tells."""
+class Events:
+    """Collects what a producer reports."""
 
     def __init__(self, *, library: str = "") -> None:
         self.library = library
@@ -47,30 +47,30 @@ def librdkafka_threads() -> int:
 
 @pytest.mark.parametrize("library", [""])
 def test_purged_records_are_reported_as_failed(library: str) -> None:
-    told = Told(library=library)
-    producer = told.producer()
+    events = Events(library=library)
+    producer = events.producer()
     producer.produce(Records.from_values([b"a", b"bb", b""]))
     producer.purge()
 
-    def all_told() -> bool:
+    def all_reported() -> bool:
         producer.poll(0.1)
-        return sum(count for _, count, _ in told.delivered) == 3
+        return sum(count for _, count, _ in events.delivered) == 3
 
-    wait_until(all_told, what="the purge is told", deadline_s=30)
-    assert {error.code() for error, _, _ in told.delivered if error} == {KafkaError._PURGE_QUEUE}
+    wait_until(all_reported, what="the purge is reported", deadline_s=30)
+    assert {error.code() for error, _, _ in events.delivered if error} == {KafkaError._PURGE_QUEUE}
     producer.close()
 
 
 def test_missing_broker_is_reported_and_not_fatal() -> None:
-    told = Told()
-    producer = told.producer(**{"statistics.interval.ms": 50})
+    events = Events()
+    producer = events.producer(**{"statistics.interval.ms": 50})
 
     def heard() -> bool:
         producer.poll(0.1)
-        return bool(told.errors and told.statistics)
+        return bool(events.errors and events.statistics)
 
     wait_until(heard, what="errors and statistics come", deadline_s=30)
-    assert not any(error.fatal() for error in told.errors)
+    assert not any(error.fatal() for error in events.errors)
     producer.close()
     producer.poll(0)
     producer.close()  # twice is no fault
@@ -78,14 +78,14 @@ def test_missing_broker_is_reported_and_not_fatal() -> None:
 
 def test_closing_ends_the_threads_of_the_client() -> None:
     before = librdkafka_threads()
-    producer = Told().producer()
+    producer = Events().producer()
     assert librdkafka_threads() > before
     producer.close()
     wait_until(lambda: librdkafka_threads() <= before, what="they are gone", deadline_s=30)
 
 
 def test_record_that_is_too_long_is_refused_with_its_reason() -> None:
-    producer = Told().producer(**{"message.max.bytes": 2000})
+    producer = Events().producer(**{"message.max.bytes": 2000})
     with pytest.raises(KafkaException, match="Message size too large"):
         producer.produce(Records.from_values([b"fits", b"x" * 3000]))
     producer.close()
@@ -98,7 +98,7 @@ def test_record_that_is_too_long_is_refused_with_its_reason() -> None:
 def test_option_that_is_not_valid_is_named(option: dict[str, object], text: str) -> None:
     config = {**NOBODY, "enable.idempotence": True, **option}
     with pytest.raises(KafkaException, match=text):
-        Told().producer(**config)
+        Events().producer(**config)
 
 
 def test_option_that_is_not_valid_is_a_wrong_setting_of_the_job() -> None:
@@ -122,7 +122,7 @@ def test_token_is_asked_for_before_anything_is_polled() -> None:
         asked.set()
         return "fake token", 4e9
 
-    producer = Told().producer(
+    producer = Events().producer(
         **{"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "OAUTHBEARER", "oauth_cb": fake_token}
     )
     assert asked.wait(30)
@@ -133,16 +133,16 @@ def test_missing_token_is_an_error_and_not_a_crash(caplog: pytest.LogCaptureFixt
     def no_token(_config: str) -> tuple[str, float]:
         raise RuntimeError("no role on this machine")
 
-    told = Told()
-    producer = told.producer(
+    events = Events()
+    producer = events.producer(
         **{"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "OAUTHBEARER", "oauth_cb": no_token}
     )
 
     def heard() -> bool:
         producer.poll(0.1)
-        return any("no role on this machine" in error.str() for error in told.errors)
+        return any("no role on this machine" in error.str() for error in events.errors)
 
-    wait_until(heard, what="the reason is told", deadline_s=30)
+    wait_until(heard, what="the reason is reported", deadline_s=30)
     assert any(record.exc_info for record in caplog.records)
     producer.close()
 

@@ -1,4 +1,4 @@
-"""What an error of Kafka means for a job: its exit code tells whoever started it what to do next."""
+"""What a Kafka error means for a job, and its exit code."""
 
 from __future__ import annotations
 

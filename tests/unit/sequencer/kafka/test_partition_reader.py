@@ -1,10 +1,10 @@
-"""Waiting until a partition is at rest: somebody else's writing ends it, and so does the wish to stop."""
+"""Waiting until a partition is idle, which another producer or a stop request ends."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -50,11 +50,16 @@ def fake_log(stop: StopRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fak
     made.close()
 
 
+def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """Return the fields of the reader's log lines; the Kafka client has lines of its own."""
+    return [vars(record) for record in caplog.records if record.name == partition_reader.__name__]
+
+
 def test_end_is_final_once_the_partition_is_idle(fake_log: FakeLog, caplog: pytest.LogCaptureFixture) -> None:
     fake_log.highs = [7, 7, 9, 10, 10]
     assert fake_log.wait_until_idle(1.0) == (0, 10)
     assert fake_log.now == 2.5, "a second after the last one has come"
-    assert [(vars(record)["topic"], vars(record)["partition"]) for record in caplog.records] == [("rows", 3)]
+    assert [(fields["topic"], fields["partition"]) for fields in logged(caplog)] == [("rows", 3)]
 
 
 def test_partition_that_keeps_growing_is_not_waited_for_forever(fake_log: FakeLog) -> None:
@@ -68,11 +73,11 @@ def test_partition_that_keeps_growing_is_not_waited_for_forever(fake_log: FakeLo
 def test_long_wait_is_logged_before_it_starts(fake_log: FakeLog, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     assert fake_log.wait_until_idle(35) == (0, 7)
-    assert [vars(record)["duration_s"] for record in caplog.records] == [35]
+    assert [fields["duration_s"] for fields in logged(caplog)] == [35]
 
 
 def test_waiting_lasts_while_records_come(fake_log: FakeLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that reads a busy partition has a record whenever it is polled: a second would be over at once."""
+    """A client that reads a busy partition has a record whenever it is polled: the wait would end immediately."""
     waited: list[float] = []
     monkeypatch.setattr(StopRequest, "wait", lambda _self, seconds: waited.append(seconds))
     monkeypatch.setattr(
@@ -137,7 +142,7 @@ class FakeMessage(bytes):
 LENGTHS = {
     "long ones": [100_000] * 1000,
     "longer than a batch": [9_000_000] * 5,
-    "long behind short": [100] * 20_000 + [50_000] * 1500,
+    "long after short": [100] * 20_000 + [50_000] * 1500,
     "short ones": [100] * 100_000,
 }
 
@@ -152,7 +157,7 @@ def test_size_of_a_fetch_is_bounded_in_bytes(fake_log: FakeLog, monkeypatch: pyt
         batches = [(offsets, [len(value) for value in values]) for offsets, values in fake_log.batches(0, len(sizes))]
     assert [offset for offsets, _ in batches for offset in offsets] == list(range(len(sizes)))
     assert [size for _, found in batches for size in found] == sizes
-    if lengths == "long behind short":  # one batch may be as many as the short ones were
+    if lengths == "long after short":  # one batch may be as many as the short ones were
         assert [sum(found) > partition_reader.BATCH_BYTES for _, found in batches].count(True) <= 1
         assert sum(batches[-1][1]) <= partition_reader.BATCH_BYTES
     else:

@@ -1,4 +1,4 @@
-"""Asking for the topic's option where nobody answers; what the fence does is tested on a real broker."""
+"""Reading the topic's option from a silent broker; the fence itself is tested with a real broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A topic that was just made is waited for: the brokers learn of it a moment after the controller."""
+"""A new topic is polled until the brokers know it, which is after the controller."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sequencer.model.partition import PartitionRef
 
 
 class FakeAdmin:
-    """Makes every topic at once."""
+    """Creates every topic immediately."""
 
     def create_topics(self, topics: list[Any]) -> dict[str, Future[None]]:
         made: Future[None] = Future()
@@ -23,7 +23,7 @@ class FakeAdmin:
 
 
 class FakeLog:
-    """Knows the topic from the third look after it was made on."""
+    """Knows the topic from the third request after its creation on."""
 
     looks = 0
 

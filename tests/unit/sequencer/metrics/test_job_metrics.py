@@ -105,7 +105,7 @@ def test_failed_request_is_part_of_the_next_values(moto_cloudwatch: CloudWatchCl
         patch.object(moto_cloudwatch, "put_metric_data", fail_while_two_attempts_fail),
         CloudWatchEmitter(moto_cloudwatch, namespace="csvpipe", job_id="job", progress=progress, interval_s=0.01),
     ):
-        wait_until(lambda: len(sent) > 4, what="it goes on", deadline_s=20)
+        wait_until(lambda: len(sent) > 4, what="more is sent", deadline_s=20)
     assert sent[:5] == [0, 0, 2, 2, 0]
 
 
@@ -162,7 +162,7 @@ def test_unreachable_cloudwatch_loses_only_metrics(moto_cloudwatch: CloudWatchCl
         patch.object(moto_cloudwatch, "put_metric_data", fail_twice),
         emitter(moto_cloudwatch, interval_s=0.01) as emitting,
     ):
-        wait_until(lambda: len(calls) > 3, what="it goes on", deadline_s=20)
+        wait_until(lambda: len(calls) > 3, what="more is sent", deadline_s=20)
     assert emitting.dropped == 2
 
 
