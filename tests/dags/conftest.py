@@ -35,7 +35,7 @@ for _name in [name for name in os.environ if name.startswith("CSV_INGESTION_")]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _airflow_has_set_up_logging() -> None:
-    """Its first import takes the handlers away, pytest's among them; let that not be in the middle of a test."""
+    """Import Airflow before the first test: its first import removes all log handlers, including pytest's."""
     from airflow.sdk import Connection  # noqa: F401 - imported for what it does
 
 

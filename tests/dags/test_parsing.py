@@ -83,7 +83,7 @@ def test_wake_up_does_not_commit_or_filter(dag_bag: DagBag) -> None:
 
 
 def test_drain_summary_is_one_xcom(dag_bag: DagBag) -> None:
-    """With multiple outputs its count ``runs`` would stand where the pushed list of runs stands."""
+    """With multiple outputs, its count ``runs`` would replace the pushed list of runs."""
     assert tasks_of(dag_bag, DAG_LISTENER)["extract_message_data"].multiple_outputs is False
 
 

@@ -1,4 +1,4 @@
-"""When a failed task is tried again."""
+"""The retry policy of the chunk tasks."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_retries_span_15_minutes_with_delays_up_to_a_minute() -> None:
 
 
 def test_cleared_task_starts_with_the_first_delay() -> None:
-    """Airflow goes on counting tries, and adds the task's retries to those that there were."""
+    """Airflow continues to count attempts, and adds the task's retries to the previous maximum."""
     assert delay_s(POLICY.evaluate(NiFiUnreachableError("away"), 22, 21 + 20)) == 5
     assert delay_s(POLICY.evaluate(ValueError(), 22, 21 + 20)) == 300
 

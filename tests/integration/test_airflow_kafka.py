@@ -169,7 +169,7 @@ def test_commit_is_refused_while_the_group_has_a_member(config: dict[str, Any], 
     produce(topic, 0, b"a")
     member = Consumer(config)
     member.subscribe([topic])
-    # The sensor's consumer, as it stands when a triggerer is killed. It has looked at the message, and commits nothing.
+    # The sensor's consumer after a kill of its triggerer: it has read the message and commits nothing.
     message: Message = wait_until(lambda: member.poll(0.5), what="the member gets the message", deadline_s=30)
     assert any_message(message) == "partition 0, offset 0"
     with pytest.raises(KafkaCommitError, match="cannot commit"):

@@ -80,12 +80,12 @@ def _processor(flow: Json, name: str) -> dict[str, Any]:
 
 def test_second_deployment_changes_nothing(nifi: NiFiServer) -> None:
     nifi.deploy()
-    told: list[str] = []
+    lines: list[str] = []
 
-    deployment = nifi.deploy(report=told.append)
+    deployment = nifi.deploy(report=lines.append)
 
     assert not deployment.changed
-    assert told[-1] == "nothing to change"
+    assert lines[-1] == "nothing to change"
     assert nifi.status().faults == []
 
 

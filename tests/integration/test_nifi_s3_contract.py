@@ -94,13 +94,13 @@ def test_single_part_upload_sets_attributes(nifi: NiFiServer, source: FakeChunkS
 
     nifi.send(message)
 
-    told = _landed(nifi, message)
-    assert told["s3.apimethod"] == "putobject"
-    assert told["s3.bucket"] == "raw"
-    assert told["s3.key"] == object_key("contract", message.filename)
-    assert told["s3.etag"] == hashlib.md5(content).hexdigest()
-    assert told["s3.storeClass"] == "STANDARD"
-    assert told["s3.url"] == f"{nifi.minio.endpoint}/raw/contract/{message.filename}"
+    attributes = _landed(nifi, message)
+    assert attributes["s3.apimethod"] == "putobject"
+    assert attributes["s3.bucket"] == "raw"
+    assert attributes["s3.key"] == object_key("contract", message.filename)
+    assert attributes["s3.etag"] == hashlib.md5(content).hexdigest()
+    assert attributes["s3.storeClass"] == "STANDARD"
+    assert attributes["s3.url"] == f"{nifi.minio.endpoint}/raw/contract/{message.filename}"
 
 
 def test_multipart_upload_sets_attributes(nifi: NiFiServer, source: FakeChunkSource) -> None:
@@ -108,10 +108,10 @@ def test_multipart_upload_sets_attributes(nifi: NiFiServer, source: FakeChunkSou
 
     nifi.send(message)
 
-    told = _landed(nifi, message)
-    assert told["s3.apimethod"] == "multipartupload"
-    assert told["s3.etag"].endswith("-3")
-    assert told["s3.uploadId"]
+    attributes = _landed(nifi, message)
+    assert attributes["s3.apimethod"] == "multipartupload"
+    assert attributes["s3.etag"].endswith("-3")
+    assert attributes["s3.uploadId"]
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ def test_s3_refusal_sets_attributes(
 
     giving_up.send(message)
 
-    told = _attributes(giving_up.wait_failed(message, "s3_failed"))
-    assert (told["s3.statusCode"], told["s3.errorCode"]) == (status, code)
-    assert told["s3.exception"] == "com.amazonaws.services.s3.model.AmazonS3Exception"
-    assert told["s3.errorMessage"]
-    assert not {"s3.bucket", "s3.etag"} & told.keys()
+    attributes = _attributes(giving_up.wait_failed(message, "s3_failed"))
+    assert (attributes["s3.statusCode"], attributes["s3.errorCode"]) == (status, code)
+    assert attributes["s3.exception"] == "com.amazonaws.services.s3.model.AmazonS3Exception"
+    assert attributes["s3.errorMessage"]
+    assert not {"s3.bucket", "s3.etag"} & attributes.keys()
 
 
 def test_unavailable_s3_sets_attributes(giving_up: NiFiServer, source: FakeChunkSource) -> None:
@@ -142,12 +142,12 @@ def test_unavailable_s3_sets_attributes(giving_up: NiFiServer, source: FakeChunk
     giving_up.minio.stop()
     try:
         giving_up.send(message)
-        told = _attributes(giving_up.wait_failed(message, "s3_failed"))
+        attributes = _attributes(giving_up.wait_failed(message, "s3_failed"))
     finally:
         giving_up.minio.start()
 
-    assert told["s3.exception"] == "com.amazonaws.SdkClientException"
-    assert not {"s3.statusCode", "s3.errorCode"} & told.keys()
+    assert attributes["s3.exception"] == "com.amazonaws.SdkClientException"
+    assert not {"s3.statusCode", "s3.errorCode"} & attributes.keys()
 
 
 def test_encryption_is_requested(giving_up: NiFiServer, source: FakeChunkSource) -> None:
@@ -157,8 +157,10 @@ def test_encryption_is_requested(giving_up: NiFiServer, source: FakeChunkSource)
 
     giving_up.send(message)
 
-    told = _attributes(giving_up.wait_failed(message, "s3_failed"))
-    assert told["s3.errorCode"] in {"NotImplemented", "InvalidArgument"}, "a MinIO without a key service refuses it"
+    attributes = _attributes(giving_up.wait_failed(message, "s3_failed"))
+    assert attributes["s3.errorCode"] in {"NotImplemented", "InvalidArgument"}, (
+        "a MinIO without a key service refuses it"
+    )
 
 
 def _put_properties(nifi: NiFiServer) -> dict[str, dict[str, Any]]:

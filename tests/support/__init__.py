@@ -1,1 +1,1 @@
-"""What the tests on real services share: the services themselves, waiting, and data."""
+"""Shared parts of tests: real services, fakes, clients and data, by subject."""

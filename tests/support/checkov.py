@@ -1,4 +1,4 @@
-"""checkov, in a virtual environment of its own: its dependencies do not go with ours."""
+"""checkov in its own virtual environment, as its dependencies conflict with ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Python tools that would not fit beside our own dependencies: each in a virtual environment of its own."""
+"""Virtual environments for Python tools whose dependencies conflict with ours."""
 
 from __future__ import annotations
 

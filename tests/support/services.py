@@ -1,4 +1,4 @@
-"""Real services for tests: each a small stack of its own, on free ports, with its data in a directory of the test."""
+"""Real services for tests: each a small stack on free ports, with its data in a directory of the test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def settings_on_free_ports(**given: Any) -> StackSettings:
-    """Return settings with a free port for everything, and nothing from a developer's ``.env``."""
+    """Return settings with free ports, and without a developer's ``.env``."""
     return StackSettings.on_free_ports(_env_file=None, **given)
 
 
@@ -26,7 +26,7 @@ def settings_on_free_ports(**given: Any) -> StackSettings:
 def running_stack(
     root: Path, names: Sequence[str] | None, *, report: StackReport = silent, **settings: Any
 ) -> Iterator[LocalStack]:
-    """Start ``names`` (None: all) under ``root``; stop them in the end, also when the test fails."""
+    """Start ``names``, or all if None, under ``root``. Stop them at the end, even if the test fails."""
     stack = LocalStack(root=root, settings=settings_on_free_ports(**settings), report=report)
     try:
         stack.start(names)
@@ -36,14 +36,14 @@ def running_stack(
 
 
 class Service:
-    """A component that a test may stop, start and kill."""
+    """A component that a test can stop, start and kill."""
 
     def __init__(self, stack: LocalStack, name: str) -> None:
         self.stack = stack
         self.name = name
 
     def stop(self) -> None:
-        """Stop it in order."""
+        """Stop it gracefully."""
         self.stack.stop([self.name])
 
     def start(self) -> None:
@@ -51,7 +51,7 @@ class Service:
         self.stack.start([self.name])
 
     def kill(self) -> None:
-        """Take it away as a power cut does."""
+        """Kill it, as a power cut does."""
         for process in self.stack.processes_of(self.name):
             process.kill(signal.SIGKILL, family=True)
 
@@ -64,7 +64,7 @@ class KafkaBroker(Service):
     """A real broker."""
 
     replicas = 1
-    """How many brokers hold each partition of a topic that a test makes."""
+    """Replication factor of topics that a test creates."""
 
     @property
     def bootstrap(self) -> str:

@@ -1,4 +1,4 @@
-"""Waiting for a condition, never for a time."""
+"""Polling for a condition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def wait_until(
     poll_s: float = 0.25,
     explain: Callable[[], str] = lambda: "",
 ) -> _T:
-    """Return the first answer of ``condition`` that is true.
+    """Return the first true result of ``condition``.
 
     Raises:
         AssertionError: the deadline passed; the text holds the last answer and what ``explain`` has to say.

@@ -1,4 +1,4 @@
-"""The loader of Docker Compose, a Go library, as a program: it prints the services of each profile as JSON."""
+"""The loader of Docker Compose, a Go library, as a program that prints the services of each profile as JSON."""
 
 from __future__ import annotations
 

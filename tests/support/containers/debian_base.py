@@ -1,4 +1,4 @@
-"""The base of our images, made from Debian's packages where no registry of images is at hand."""
+"""The base of our images, built from Debian packages when no image registry is available."""
 
 from __future__ import annotations
 

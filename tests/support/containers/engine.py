@@ -1,4 +1,4 @@
-"""Images and containers without an engine: buildah builds, podman runs, both from Debian and as root.
+"""Container images and containers without a daemon: buildah and podman from Debian, as root.
 
 Storage is a folder of the test's own, so nothing is left behind and nobody else's images are seen.
 """
@@ -21,14 +21,14 @@ READ_ONLY = ("--read-only", "--read-only-tmpfs=false")
 """Options of a container without a writable file system."""
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = {"buildah": "buildah", "debootstrap": "debootstrap", "podman": "podman", "runc": "runc"}
-"""Programs and the packages of Debian that hold them."""
+"""Programs and the Debian packages that contain them."""
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
 _BUILD_S = 1_200.0
 _CALL_S = 120.0
 
 
 def provide_engine() -> None:
-    """Install what images are built and run with, where it is missing.
+    """Install the programs that build and run images, if they are missing.
 
     Raises:
         AssertionError: it is missing and cannot be installed; the text says what to do.
@@ -49,7 +49,7 @@ def provide_engine() -> None:
 def call(
     command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None, deadline_s: float = _CALL_S
 ) -> str:
-    """Run a command in the checkout's root and return what it printed.
+    """Run a command in the checkout's root and return its output.
 
     Raises:
         AssertionError: it failed; the text holds the end of what it said.
@@ -86,7 +86,7 @@ class Engine:
         return [*places, "--storage-driver", self.driver]
 
     def podman(self, *arguments: str | Path, deadline_s: float = _CALL_S) -> str:
-        """Run podman and return what it printed."""
+        """Run podman and return its output."""
         return call([*self.podman_command, *arguments], deadline_s=deadline_s)
 
     @property
@@ -116,11 +116,11 @@ class Engine:
         return image
 
     def inspect(self, image: str) -> Any:
-        """Return what podman knows of an image."""
+        """Return podman's metadata of an image."""
         return json.loads(self.podman("image", "inspect", image))[0]
 
     def compressed_bytes(self, image: str) -> int:
-        """Return what the layers of an image take in a registry, packed with gzip."""
+        """Return the size of an image's layers in a registry, compressed with gzip."""
         archive = self.folder / "packed"
         self.podman("push", "--compress", image, f"dir:{archive}", deadline_s=_BUILD_S)
         manifest = json.loads((archive / "manifest.json").read_text())
@@ -130,14 +130,14 @@ class Engine:
         return size_bytes
 
     def run(self, image: str, *arguments: str, options: Sequence[str | Path] = ()) -> str:
-        """Run a command of an image in a container that is gone afterwards, and return what it printed."""
+        """Run a command of an image in a temporary container, and return its output."""
         return self.podman("run", "--rm", "--network=host", *LIMITS, *options, image, *arguments)
 
     @contextmanager
     def container(
         self, image: str, *arguments: str, environment: Mapping[str, str], options: Sequence[str | Path] = ()
     ) -> Iterator[str]:
-        """Run a service of an image, and give the id of its container; it is gone afterwards."""
+        """Run a service of an image in a temporary container, and return the container's id."""
         given = [word for name, value in environment.items() for word in ("--env", f"{name}={value}")]
         # Engines look after health by timers of systemd, which need not be there; a test asks by itself.
         how = ["--detach", "--network=host", "--no-healthcheck", *LIMITS, *given, *options]
@@ -152,7 +152,7 @@ class Engine:
         return int(self.podman("wait", container))
 
     def remove(self) -> None:
-        """Take every image and the storage away."""
+        """Delete all images and the storage."""
         self.podman("rmi", "--all", "--force")
         mounted = self.folder / "images" / self.driver
         if mounted.is_mount():
@@ -161,6 +161,6 @@ class Engine:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     (port,) = free_ports(1)
     return port

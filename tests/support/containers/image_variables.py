@@ -1,4 +1,4 @@
-"""Which environment variables are read in a container: by the image's own script, or by the program that it starts."""
+"""Environment variables that are read in a container, by the image's script or by the program that it starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shell blocks of the documents, so that tests can run them.
+"""The shell blocks of the documentation, for tests that run them.
 
 The first word after the fence's language says how a block is tested: ``check`` (needs no service), ``stack`` (needs
 the whole stack), ``cluster`` (on the API server of tests/cluster; ``cluster-SOMETHING`` is

@@ -1,4 +1,4 @@
-"""A real Kafka of three nodes, each of which can be killed or frozen; its clients come by slow lines."""
+"""A real Kafka cluster of three nodes, which can be killed or frozen. Its clients connect through slow lines."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ClusterNode(Kafka):
         return CLUSTER_ID
 
     def after_start(self, report: Report) -> None:
-        """Make nothing."""
+        """Create no topics."""
 
 
 class KafkaCluster(KafkaBroker):
@@ -77,7 +77,7 @@ class KafkaCluster(KafkaBroker):
         return ",".join(line.address for line in self.lines)
 
     def slow_down(self, bytes_per_s: int) -> None:
-        """Let so many bytes a second pass on each connection; 0: as many as there are."""
+        """Limit each connection to a number of bytes per second, or remove the limit with 0."""
         for line in self.lines:
             line.slow_down(bytes_per_s)
 
@@ -104,14 +104,14 @@ class KafkaCluster(KafkaBroker):
                 node.kill()
 
     def freeze(self, number: int) -> None:
-        """Stop a node's process; whoever is connected to it is told nothing."""
+        """Freeze a node's process. Its clients are not notified."""
         for pid in self._pids(number):
             os.kill(pid, signal.SIGSTOP)
             frozen = psutil.Process(pid)
             wait_until(lambda: frozen.status() == psutil.STATUS_STOPPED, what="it stands", deadline_s=20, poll_s=0.01)  # noqa: B023  called here
 
     def thaw(self, number: int) -> None:
-        """Let a frozen node run on."""
+        """Continue a frozen node."""
         for pid in self._pids(number):
             os.kill(pid, signal.SIGCONT)
 

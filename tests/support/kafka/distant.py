@@ -1,4 +1,4 @@
-"""A real Kafka that a client reaches by a line that can be cut; tests look at it past that line."""
+"""A real Kafka whose clients connect through a line that can be cut. Tests can bypass the line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real broker that is come to by TLS, by SASL/SCRAM and by SASL/OAUTHBEARER, and that asks its ACLs."""
+"""A real broker with TLS, SASL/SCRAM and SASL/OAUTHBEARER listeners, and with ACLs."""
 
 from __future__ import annotations
 

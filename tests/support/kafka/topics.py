@@ -1,4 +1,4 @@
-"""What stands in a topic of chunk messages, read from a real broker."""
+"""The contents of a topic of chunk messages, read from a real broker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.services import KafkaBroker
 
 
 def read_topic(broker: KafkaBroker, topic: str) -> dict[int, list[tuple[bytes, ChunkMessage]]]:
-    """Return all that stands in the topic, key and message, by partition."""
+    """Return the keys and messages in the topic, by partition."""
     consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": uuid.uuid4().hex})
     try:
         found: dict[int, list[tuple[bytes, ChunkMessage]]] = {}
@@ -35,10 +35,10 @@ def read_topic(broker: KafkaBroker, topic: str) -> dict[int, list[tuple[bytes, C
 
 
 def announced_messages(broker: KafkaBroker, topic: str) -> list[ChunkMessage]:
-    """Return every message of the topic, in no order."""
+    """Return all messages of the topic, in any order."""
     return [message for records in read_topic(broker, topic).values() for _, message in records]
 
 
 def announcements(broker: KafkaBroker, topic: str) -> Counter[tuple[str, int]]:
-    """Return how often each chunk of each upload stands in the topic."""
+    """Return the number of messages for each chunk of each upload."""
     return Counter((message.upload_id, message.chunk_id) for message in announced_messages(broker, topic))

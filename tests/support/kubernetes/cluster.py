@@ -1,4 +1,4 @@
-"""A control plane of Kubernetes: a real API server and controller manager on etcd. Its node is a fake_kubelet."""
+"""A Kubernetes control plane: a real API server and controller manager on etcd. Its node is a fake_kubelet."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def _etcd() -> Path:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A control plane that runs: its address, and kubectl for it."""
+    """A running control plane: its address, and kubectl for it."""
 
     url: str
     kubeconfig: Path
     bin: Path
 
     def client(self) -> httpx.Client:
-        """Return a client of the API with every right."""
+        """Return a client of the API with all permissions."""
         return httpx.Client(
             base_url=self.url, headers={"Authorization": f"Bearer {_TOKEN}"}, verify=False, timeout=60, trust_env=False
         )
@@ -83,7 +83,7 @@ class Cluster:
         return {"PATH": path, "KUBECONFIG": str(self.kubeconfig), "HOME": str(self.kubeconfig.parent)}
 
     def kubectl(self, *arguments: str, cwd: Path | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run kubectl to its end, whatever that is."""
+        """Run kubectl until it ends, successfully or not."""
         return subprocess.run(
             ["kubectl", *arguments],
             cwd=cwd,

@@ -1,4 +1,4 @@
-"""A stand-in for the scheduler and the kubelet: binds pods to a node, and reports what a kubelet would report of them.
+"""A fake of scheduler and kubelet: binds pods to a node, and reports their states.
 
 It starts nothing. A pod whose ConfigMaps and Secrets are there is Running and Ready, or Succeeded if a Job made it; one
 that refers to something missing waits with ``CreateContainerConfigError``, as with a kubelet.

@@ -1,4 +1,4 @@
-"""kustomize, built once from its source at a pinned version, and what it makes of a directory."""
+"""kustomize, built from source at a pinned version, and its output for a directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The resources of an overlay as kustomize builds them, and the questions that tests ask of them."""
+"""The resources of an overlay as kustomize builds them, and queries on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What NetworkPolicies allow, as far as ours go: peers by namespace and pod labels or by address; port ranges too."""
+"""Evaluation of NetworkPolicies, as far as ours use them: peers by labels or address, and port ranges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading what a service shows to Prometheus."""
+"""Metrics of a service, read as Prometheus reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An OTLP receiver for tests: takes what the real exporter sends, and decodes it."""
+"""An OTLP receiver that decodes the spans of the real exporter."""
 
 from __future__ import annotations
 

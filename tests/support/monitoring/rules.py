@@ -1,4 +1,4 @@
-"""What the alert rules and the dashboards in monitoring/ ask for."""
+"""Metrics used by the alert rules and dashboards in monitoring/."""
 
 from __future__ import annotations
 

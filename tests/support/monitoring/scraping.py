@@ -1,4 +1,4 @@
-"""Where a local stack is scraped, read from the configuration that it gives to Prometheus."""
+"""Scrape addresses of a local stack, from the configuration that it generates for Prometheus."""
 
 from __future__ import annotations
 

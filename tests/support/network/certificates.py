@@ -1,4 +1,4 @@
-"""Certificates for a broker of a test: an authority of its own, and what it has signed."""
+"""Certificates for a test: an authority, and certificates signed by it."""
 
 from __future__ import annotations
 

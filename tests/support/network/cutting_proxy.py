@@ -1,4 +1,4 @@
-"""A TCP proxy on a free port that breaks its first connections off after so many bytes of answer."""
+"""A TCP proxy on a free port that cuts its first connections after a number of response bytes."""
 
 from __future__ import annotations
 

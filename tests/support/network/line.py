@@ -1,4 +1,4 @@
-"""The network between a client and a service, as a TCP proxy: it can be cut, mended, slow, or late."""
+"""A TCP proxy that simulates a network line: it can be cut, restored, slow, or late."""
 
 from __future__ import annotations
 

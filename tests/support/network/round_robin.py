@@ -1,4 +1,4 @@
-"""A load balancer of the tests: a TCP proxy that gives each new connection to the next target that takes it."""
+"""A load balancer: a TCP proxy that forwards each new connection to the next available target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fake of the uploader's download route: serves bytes, and fails on demand."""
+"""A fake of the uploader's download route that serves bytes, and fails on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fake of NiFi 2.7 for the deployment: it renames properties on import as Apache's source says; not a recording."""
+"""A fake of NiFi 2.7 for deployments. Its renames on import are from Apache's source, not from a recording."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real NiFi with the flow of this checkout, for tests: quick to give up, its log at hand."""
+"""A real NiFi with the flow of this checkout, with few retries."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class NiFiServer(Service):
         return {**own, "source.url.pattern": own["source.url.pattern"].replace(port, ":[0-9]+/")}
 
     def deploy(self, **given: Any) -> Deployment:
-        """Deploy the flow with this stack's parameters and quick retries, or with what is given instead."""
+        """Deploy the flow with this stack's parameters and quick retries, or with the given arguments instead."""
         return deploy(**{"url": self.url, "parameters": self.parameters(), "scheduling": QUICK, **given})
 
     def status(self) -> FlowStatus:

@@ -1,4 +1,4 @@
-"""CSV files that are the same each time, with what is known of them from the making."""
+"""Deterministic CSV files with known contents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must be true of the objects of an upload: every row of the file that was made, once, whole and in order."""
+"""Checks on the objects of a landed upload: every row of the generated file, once, complete and in order."""
 
 from __future__ import annotations
 

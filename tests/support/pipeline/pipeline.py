@@ -1,4 +1,4 @@
-"""The whole pipeline from outside: uploads by HTTP, and what must be true at the end, read from each service itself."""
+"""The whole ingestion pipeline from outside: uploads by HTTP, and checks on each service itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fake S3 on a free port that keeps to the protocol; where a test says so, it breaks it as gateways do."""
+"""A fake S3 server on a free port. It follows the protocol, and breaks it on request, as gateways do."""
 
 from __future__ import annotations
 

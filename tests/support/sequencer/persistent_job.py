@@ -1,4 +1,4 @@
-"""A job of the sequencer that is started again whenever it ends with 75."""
+"""A job of the sequencer that is restarted whenever it exits with 75."""
 
 from __future__ import annotations
 

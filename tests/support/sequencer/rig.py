@@ -1,4 +1,4 @@
-"""Drives ``csvpipe sequence`` and ``csvpipe verify-topic`` as processes of their own, on a real broker."""
+"""``csvpipe sequence`` and ``csvpipe verify-topic`` as processes, with a real broker."""
 
 from __future__ import annotations
 

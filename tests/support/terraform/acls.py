@@ -1,4 +1,4 @@
-"""The rights that MSK's IAM gives, as ACLs of Apache's broker, which enforces them.
+"""The permissions of MSK's IAM as ACLs of Apache's broker, which enforces them.
 
 MSK describes each action by the ACL that it is equivalent to ("Semantics of IAM authorization policy actions and
 resources"). An action without one, or one that needs another which is not given, raises.

@@ -1,4 +1,4 @@
-"""S3, DynamoDB and CloudWatch as moto fakes them, behind a fake of IAM that refuses as AWS does.
+"""S3, DynamoDB and CloudWatch as faked by moto, behind a fake of IAM that refuses requests as AWS does.
 
 moto knows no conditions of IAM. So each call is judged here, over HTTP, before moto sees it: who comes with
 :data:`JOB_KEY` has the rights of the planned role, who comes with :data:`OWNER_KEY` has all.

@@ -1,4 +1,4 @@
-"""A fake of IAM: says whether the statements of a planned policy allow a call, as AWS evaluates them.
+"""A fake of IAM that evaluates the statements of a planned policy for a call, as AWS does.
 
 Only what our policies use: ``Allow``, and the operators and keys below. What is unknown raises: a policy that this fake
 cannot judge must not count as one that works.

@@ -1,4 +1,4 @@
-"""A fake of CloudWatch's metric math: evaluates the expression of a planned alarm on one value for each metric."""
+"""A fake of CloudWatch's metric math that evaluates a planned alarm's expression on one value per metric."""
 
 from __future__ import annotations
 

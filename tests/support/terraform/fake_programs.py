@@ -1,4 +1,4 @@
-"""Fakes of programs that scripts call: each says that it is one, writes its calls down, and answers as it was told."""
+"""Fakes of programs that scripts call. They record their calls and return prepared results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ for number, (part, answers, earlier, times) in enumerate(json.loads((here / "ans
 
 @dataclass(frozen=True)
 class Ended:
-    """How a script ended."""
+    """The result of a script."""
 
     code: int
     out: str

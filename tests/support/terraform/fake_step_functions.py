@@ -1,4 +1,4 @@
-"""A fake of AWS Step Functions: it runs the few kinds of states that our machine has, and tells what became of them."""
+"""A fake of AWS Step Functions for the kinds of states in our state machine."""
 
 from __future__ import annotations
 

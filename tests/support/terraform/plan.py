@@ -1,4 +1,4 @@
-"""What stands in a plan of Terraform: resources by type and name, and the statements of policies."""
+"""A Terraform plan: resources by type and name, and the statements of policies."""
 
 from __future__ import annotations
 

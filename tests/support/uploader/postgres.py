@@ -1,4 +1,4 @@
-"""A real PostgreSQL of the test's own: on a free port, as an unprivileged user, gone with the test."""
+"""A real PostgreSQL server for a test, on a free port and as an unprivileged user."""
 
 from __future__ import annotations
 

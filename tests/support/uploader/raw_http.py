@@ -1,4 +1,4 @@
-"""HTTP/1.1 as bytes on a socket: for requests that no client library sends."""
+"""HTTP/1.1 as bytes on a socket, for requests that no client library sends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIMEOUT_S = 30.0
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer."""
+    """A response."""
 
     status: int
     headers: dict[str, str]
@@ -25,7 +25,7 @@ class Answer:
 
     @property
     def problem(self) -> dict[str, Any]:
-        """Return the problem document that it has to be."""
+        """Return the body, which must be a problem document."""
         assert self.headers["content-type"] == "application/problem+json", self
         problem: dict[str, Any] = json.loads(self.body)
         assert problem["status"] == self.status
@@ -33,7 +33,7 @@ class Answer:
 
 
 class Connection:
-    """A connection, and the answers that come on it."""
+    """A connection and its responses."""
 
     def __init__(self, peer: socket.socket) -> None:
         self.socket = peer
@@ -44,16 +44,16 @@ class Connection:
         self.socket.sendall(data)
 
     def end_sending(self) -> None:
-        """Shut the sending side down, and go on receiving."""
+        """Shut down the sending side, and continue to receive."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def next(self) -> Answer:
-        """Return the next answer; 100 Continue is passed over."""
+        """Return the next response, ignoring 100 Continue."""
         answer = self.next_of_all()
         return answer if answer.status != 100 else self.next()
 
     def next_of_all(self) -> Answer:
-        """Return the next answer, be it 100 Continue."""
+        """Return the next response, including 100 Continue."""
         head = self._until(b"\r\n\r\n").decode("latin-1")
         lines = head.split("\r\n")
         headers = {

@@ -1,4 +1,4 @@
-"""Real replicas of the uploader: a process and a disk each, one database, one broker, and a proxy in front."""
+"""Real replicas of the uploader with their own processes and disks, one database, one broker, and a proxy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Replica:
 
     @property
     def is_running(self) -> bool:
-        """Return whether its process lives."""
+        """Return whether its process is running."""
         return all(process.pid is not None for process in self._stack.processes_of("uploader"))
 
     def start(self) -> None:
@@ -37,7 +37,7 @@ class Replica:
         self._stack.start(["uploader"])
 
     def kill(self) -> None:
-        """Take it away as a power cut does."""
+        """Kill it, as a power cut does."""
         for process in self._stack.processes_of("uploader"):
             process.kill(signal.SIGKILL, family=True)
 
@@ -67,7 +67,7 @@ class ReplicaSet:
     proxy: RoundRobinProxy
 
     def replica_of(self, upload_id: str) -> Replica:
-        """Return the one on whose disk the chunks lie."""
+        """Return the replica that stores the chunks."""
         [replica] = [each for each in self.replicas if upload_id in each.uploads_on_disk()]
         return replica
 

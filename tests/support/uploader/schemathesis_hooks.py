@@ -1,4 +1,4 @@
-"""What schemathesis cannot read from the OpenAPI document: contents of files, cursors, fields that come in two ways.
+"""Hooks for schemathesis: file contents, cursors, and fields that the OpenAPI document cannot describe.
 
 Loaded by schemathesis itself (``SCHEMATHESIS_HOOKS``); :mod:`tests.integration.test_api_conformance` runs it.
 """

@@ -1,4 +1,4 @@
-"""The real uploader in a real uvicorn on a free port, in this process; only Kafka is a fake."""
+"""The real uploader in a real uvicorn on a free port in this process, with a fake publisher."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from uploader.settings import Settings
 
 @dataclass(frozen=True)
 class RunningUploader:
-    """An uploader to talk to."""
+    """A running uploader."""
 
     port: int
     temp_dir: Path
@@ -36,7 +36,7 @@ class RunningUploader:
 
     @property
     def base_url(self) -> str:
-        """Return where it answers."""
+        """Return its URL."""
         return f"http://127.0.0.1:{self.port}"
 
     @property

@@ -1,4 +1,4 @@
-"""A real disk that is small: a tmpfs of a few megabytes, mounted for a test (which needs root)."""
+"""A small file system: a tmpfs of a few megabytes, mounted for a test (requires root)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads in a store, for tests of the store: what announces and lands their chunks."""
+"""Uploads in a store: announce and land their chunks."""
 
 from __future__ import annotations
 

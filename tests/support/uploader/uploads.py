@@ -1,4 +1,4 @@
-"""Uploads for tests of the service: cut results with real files, and the time of day in the test's hands."""
+"""Uploads for tests of the services: chunking results with real files, and a settable clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _AGES = count(1)
 
 @dataclass
 class SettableClock:
-    """A clock that stands still until the test moves it."""
+    """A clock that changes only when the test moves it."""
 
     now: datetime = field(default_factory=lambda: datetime(2026, 1, 31, 12, 0, tzinfo=UTC))
 
@@ -33,7 +33,7 @@ class SettableClock:
 
 
 def chunk_bytes(chunk_id: int) -> bytes:
-    """Return what stands in the file of a chunk: the header and one row."""
+    """Return the content of a chunk file: the header and one row."""
     return HEADER + b"%d,row of chunk %d\n" % (chunk_id, chunk_id)
 
 

@@ -1,4 +1,4 @@
-"""Messages of uploads that nobody has: told apart by one question a batch, and never by a silence."""
+"""Lookup of unknown uploads, with one request per batch. No answer never means unknown."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def test_many_ids_are_looked_up_in_parts(fake_uploader: FakeUploader, message: C
 
 
 def test_unavailable_uploader_keeps_its_messages(message: ChunkMessage, fake_uploader: FakeUploader) -> None:
-    away = f"http://127.0.0.1:{free_ports(1)[0]}"
+    unreachable = f"http://127.0.0.1:{free_ports(1)[0]}"
     other = "c" * 32
-    messages = [of(message, STRANGE, address=away), of(message, other, address=fake_uploader.url)]
+    messages = [of(message, STRANGE, address=unreachable), of(message, other, address=fake_uploader.url)]
     assert find_unknown(messages) == {other}
 
 

@@ -59,10 +59,10 @@ def context(tmp_path: Path) -> StackContext:
 
 
 def prepare(context: StackContext) -> tuple[str, list[str]]:
-    told: list[str] = []
+    lines: list[str] = []
     nifi = NiFi(context)
-    nifi.prepare(told.append)
-    return nifi.description().rpartition(": ")[2], told
+    nifi.prepare(lines.append)
+    return nifi.description().rpartition(": ")[2], lines
 
 
 def age(context: StackContext, seconds: float) -> None:
@@ -74,9 +74,9 @@ def test_standin_is_replaced_by_apaches_nar(context: StackContext, maven: FakeMa
     assert prepare(context)[0] == "stand-in"
     maven.error = None
     age(context, DAY_S + 1)
-    whose, told = prepare(context)
+    whose, lines = prepare(context)
     assert whose == "Apache's"
-    assert "replaced the stand-in" in told[-1]
+    assert "replaced the stand-in" in lines[-1]
     assert [path.name for path in sorted((NiFi(context).s3_nar / "lib").iterdir())] == [
         "nifi-aws-nar-2.3.0.nar",
         "nifi-aws-service-api-nar-2.3.0.nar",
@@ -116,6 +116,6 @@ def test_apaches_nar_is_not_looked_up_again(context: StackContext, maven: FakeMa
 
 
 def test_tool_is_stopped_after_its_timeout(tmp_path: Path) -> None:
-    told: list[str] = []
+    lines: list[str] = []
     with pytest.raises(PrepareError, match="timed out after"):
-        run_tool(["sleep", "60"], cwd=tmp_path, report=told.append, what="sleep", timeout_s=0.1)
+        run_tool(["sleep", "60"], cwd=tmp_path, report=lines.append, what="sleep", timeout_s=0.1)

@@ -14,7 +14,7 @@ class FakeNiFiWithOneStillStopping:
 
     def __init__(self) -> None:
         self.states = {"ListenHTTP": "STOPPED", "InvokeHTTP": "STOPPED"}
-        self.told = 0
+        self.start_requests = 0
 
     def services(self, _group_id: str) -> list[Service]:
         return []
@@ -24,9 +24,9 @@ class FakeNiFiWithOneStillStopping:
 
     def set_running(self, _group_id: str, *, running: bool) -> None:
         assert running
-        self.told += 1
+        self.start_requests += 1
         self.states["InvokeHTTP"] = "RUNNING"
-        if self.told > 1:
+        if self.start_requests > 1:
             self.states["ListenHTTP"] = "RUNNING"
 
 
