@@ -24,7 +24,7 @@ from uploader.api.runtime import set_runtime
 from uploader.assembly import Intervals, open_runtime
 from uploader.http.http_limits import HttpLimits
 from uploader.kafka.publisher import Publisher
-from uploader.monitoring.exposition import MetricsPage
+from uploader.monitoring.metrics_page import MetricsPage
 from uploader.runtime.clock import Clock, utc_now
 from uploader.runtime.logging import configure_logging
 from uploader.settings import Settings, load_settings

@@ -21,8 +21,8 @@ from uploader.errors import ManifestUnavailableError
 from uploader.ingest.concurrency_limit import ConcurrencyLimit
 from uploader.kafka.kafka_publisher import KafkaPublisher
 from uploader.kafka.publisher import Publisher
-from uploader.monitoring.exposition import MetricsPage
 from uploader.monitoring.measured_publisher import MeasuredPublisher
+from uploader.monitoring.metrics_page import MetricsPage
 from uploader.monitoring.readiness import KafkaProbe, Readiness
 from uploader.monitoring.replica_gauges import DiskLimits, ReplicaGauges
 from uploader.runtime.blocking_pool import BlockingPool
@@ -35,7 +35,7 @@ from uploader.uploads.acceptance import Acceptance
 from uploader.uploads.cleaner import Cleaner
 from uploader.uploads.outbox import Outbox
 from uploader.uploads.reconciler import Reconciler
-from uploader.uploads.recovery import make_room, recover
+from uploader.uploads.recovery import free_disk_space, recover
 from uploader.uploads.replicas import Replicas
 from uploader.uploads.service import UploadService
 
@@ -198,7 +198,7 @@ async def _open_resources(
     spans = open_spans(settings)
     stack.push_async_callback(pool.run, spans.close)
     ballast = BallastFile(settings.ballast_path, size_bytes=settings.ballast_bytes)
-    await pool.run(make_room, files=files, ballast=ballast)
+    await pool.run(free_disk_space, files=files, ballast=ballast)
     store = await pool.run(open_store, settings.store_url)
     stack.push_async_callback(pool.run, store.close)
     measured = MeasuredPublisher(publisher or _kafka_publisher(settings, replica), metrics=metrics_page.metrics)

@@ -21,7 +21,7 @@ from uploader.disk.directory_lock import lock_exclusively
 from uploader.runtime.clock import utc_now
 from uploader.settings import Settings
 from uploader.store.store import Store, open_store
-from uploader.uploads.rebuild import BAD_OUTCOMES, Finding, Outcome, Rebuild
+from uploader.uploads.database_rebuild import BAD_OUTCOMES, DatabaseRebuild, RebuildFinding, RebuildOutcome
 from uploader.uploads.recovery import check_disk
 
 
@@ -54,12 +54,14 @@ def command(
         )
 
 
-def _recover(settings: Settings, *, dry_run: bool) -> list[Finding]:
+def _recover(settings: Settings, *, dry_run: bool) -> list[RebuildFinding]:
     files = ChunkFiles(settings.temp_dir)
     with _store(settings, dry_run=dry_run) as store:
         if not dry_run:
             check_disk(store=store, files=files, replica=settings.replica_name)
-        rebuild = Rebuild(store=store, files=files, replica=settings.replica_name, clock=utc_now, dry_run=dry_run)
+        rebuild = DatabaseRebuild(
+            store=store, files=files, replica=settings.replica_name, clock=utc_now, dry_run=dry_run
+        )
         with record_progress(messages()) as progress:
             return list(progress.track(rebuild.run(), total=len(rebuild.upload_ids()), description="uploads"))
 
@@ -75,14 +77,14 @@ def _store(settings: Settings, *, dry_run: bool) -> Iterator[Store]:
             yield store
 
 
-def _print(settings: Settings, findings: list[Finding], *, dry_run: bool, as_json: bool) -> None:
+def _print(settings: Settings, findings: list[RebuildFinding], *, dry_run: bool, as_json: bool) -> None:
     counts = Counter(each.outcome for each in findings)
     if as_json:
         document = {
             "temp_dir": str(settings.temp_dir),
             "replica": settings.replica_name,
             "dry_run": dry_run,
-            "counts": {outcome.value: counts[outcome] for outcome in Outcome},
+            "counts": {outcome.value: counts[outcome] for outcome in RebuildOutcome},
             "uploads": [
                 {
                     "upload_id": each.upload_id,
@@ -101,6 +103,7 @@ def _print(settings: Settings, findings: list[Finding], *, dry_run: bool, as_jso
             console.print(f"{each.upload_id} {each.outcome}: {note}", markup=False)
     verb = "would be restored" if dry_run else "restored"
     console.print(
-        f"{counted(counts[Outcome.RESTORED], 'upload')} {verb}, {format_count(counts[Outcome.KNOWN])} known, "
+        f"{counted(counts[RebuildOutcome.RESTORED], 'upload')} {verb}, "
+        f"{format_count(counts[RebuildOutcome.KNOWN])} known, "
         f"{format_count(sum(counts[bad] for bad in BAD_OUTCOMES))} not recoverable"
     )

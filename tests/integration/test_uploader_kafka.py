@@ -21,7 +21,7 @@ from tests.support.kafka.topics import read_topic
 from tests.support.services import KafkaBroker
 from tests.support.uploader.uploads import SettableClock, upload_records
 from tests.support.waiting import wait_until
-from uploader.domain.messages import message_of
+from uploader.domain.messages import build_message
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import PublishError
 from uploader.kafka.kafka_publisher import KafkaPublisher
@@ -48,7 +48,7 @@ def publisher(kafka_broker: KafkaBroker, topic: str) -> Iterator[KafkaPublisher]
 def messages_of(*, chunks: int) -> list[ChunkMessage]:
     clock = SettableClock()
     upload, records = upload_records(at=clock.now, chunks=chunks)
-    return [message_of(upload, chunk, base_url="http://127.0.0.1:8000", published_at=clock.now) for chunk in records]
+    return [build_message(upload, chunk, base_url="http://127.0.0.1:8000", published_at=clock.now) for chunk in records]
 
 
 def held() -> tuple[int, int]:

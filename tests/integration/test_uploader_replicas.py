@@ -328,7 +328,7 @@ def test_second_replica_of_the_same_name_with_another_disk_is_refused(site: Site
         with running_replica(tmp_path, "replica-0", site.environment) as second:
             return second
 
-    with pytest.raises(ProcessDiedError, match="is not replica replica-0's") as refused:
+    with pytest.raises(ProcessDiedError, match="does not belong to replica replica-0") as refused:
         start()
     assert "Has each replica a REPLICA_NAME of its own?" in str(refused.value)
     assert [each.is_running for each in site.replicas.replicas] == [True, True]

@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI, Request
 
 from contracts.spans import Spans
 from uploader.ingest.concurrency_limit import ConcurrencyLimit
-from uploader.monitoring.exposition import MetricsPage
+from uploader.monitoring.metrics_page import MetricsPage
 from uploader.monitoring.readiness import Readiness
 from uploader.settings import Settings
 from uploader.store.store import Store

@@ -1,1 +1,1 @@
-"""What an upload and its chunks are: values, states and messages, without I/O."""
+"""Uploads and chunks as values, states and messages, without I/O."""

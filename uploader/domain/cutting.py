@@ -1,4 +1,4 @@
-"""What the uploader's parts hand to each other: how to cut, and what was cut."""
+"""The options and the result of cutting an upload into chunks."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ TranscodedFrom = Literal["utf-16-le", "utf-16-be"]
 
 
 class ChunkType(StrEnum):
-    """What ``chunk_size`` counts."""
+    """The unit of ``chunk_size``."""
 
     SIZE = "size"
-    """Megabytes (of 1 048 576 bytes): a chunk ends at the first record end at or past that many body bytes."""
+    """MiB: a chunk ends at the first row end at or after that many body bytes."""
     ROWS = "rows"
-    """Data rows: each chunk holds exactly that many, the last one the rest."""
+    """Rows: each chunk has exactly that many, the last one the rest."""
     COUNT = "count"
-    """Number of chunks: the rows are spread so evenly that two chunks differ by one row at most."""
+    """Number of chunks: rows are distributed evenly, so that chunks differ by at most one row."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CutOptions:
-    """How one upload is to be cut; ``None`` means: find out from the file."""
+    """How to cut one upload. ``None`` means that the value is detected from the file."""
 
     dataset_name: str
     chunk_type: ChunkType
@@ -34,10 +34,10 @@ class CutOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class CutChunk:
-    """One chunk file on disk: the header prefix and whole records, verbatim.
+    """One chunk file on disk: the header and whole rows, verbatim.
 
-    Rows count from 1 without header and blank lines, both ends included (``row_end = row_start - 1`` where there is
-    none). Bytes are the half-open range of the body in the content (see :class:`contracts.manifest.Manifest`).
+    Rows are counted from 1, without header and blank lines, both ends included (``row_end = row_start - 1`` if there
+    are none). Bytes are the half-open range of the body in the content (see :class:`contracts.manifest.Manifest`).
     """
 
     chunk_id: int
@@ -57,7 +57,7 @@ class CutChunk:
 
 @dataclass(frozen=True, kw_only=True)
 class CutResult:
-    """A whole upload after the cut: every chunk file is written and fsynced, nothing is committed yet."""
+    """A whole upload after cutting: every chunk file is written and fsynced, nothing is committed yet."""
 
     source_filename: str
     source_bytes: int

@@ -1,4 +1,4 @@
-"""How large a header may be: it is repeated in every chunk file and, as JSON, in every message."""
+"""Size limits of a header, which every chunk file and, as JSON, every message repeats."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from csvscan import CsvFormatError
 from uploader.errors import HeaderRepeatedError
 
 MAX_HEADER_JSON_BYTES = 64 * 1024
-"""Of the column names as JSON: with everything else a message stays far below the 1 MB that Kafka takes by default."""
+"""Limit of the column names as JSON; the whole message stays far below Kafka's default limit of 1 MB."""
 MAX_REPEATED_BYTES = 4 * BYTES_PER_MB
-"""What the headers of all chunks may always take together, however short the file."""
+"""Total size of the headers of all chunks that is always allowed, however small the file."""
 MAX_REPEATED_SHARE = 4
-"""How many times the size of the file the headers of all chunks may take."""
+"""Allowed total size of the headers of all chunks, as a multiple of the file's size."""
 
 
 def header_json_bytes(headers: list[str]) -> int:
-    """Return the size of the column names as they stand in a message."""
+    """Return the size of the column names in a message."""
     return len(to_json(headers))
 
 
@@ -25,7 +25,7 @@ def check_header(headers: list[str], *, header_bytes: int) -> int:
     """Return the size of the column names in a message.
 
     Raises:
-        CsvFormatError: it is more than :data:`MAX_HEADER_JSON_BYTES`.
+        CsvFormatError: they exceed :data:`MAX_HEADER_JSON_BYTES`.
     """
     json_bytes = header_json_bytes(headers)
     if json_bytes > MAX_HEADER_JSON_BYTES:
@@ -33,7 +33,7 @@ def check_header(headers: list[str], *, header_bytes: int) -> int:
             "header_too_long",
             row=0,
             byte=0,
-            expected=f"column names of at most {MAX_HEADER_JSON_BYTES} bytes as JSON, as every message holds them",
+            expected=f"column names of at most {MAX_HEADER_JSON_BYTES} bytes as JSON, as every message repeats them",
             found=f"{json_bytes} bytes: {len(headers)} columns in a header record of {header_bytes} bytes",
         )
     return json_bytes
@@ -43,16 +43,15 @@ def check_repetition(*, header_bytes: int, json_bytes: int, chunks: int, sent_by
     """Check that the headers of ``chunks`` chunks are in proportion to the ``sent_bytes`` of the file.
 
     Raises:
-        HeaderRepeatedError: they are not; the text names a number of chunks that is accepted.
+        HeaderRepeatedError: they are not. Its text names an accepted number of chunks.
     """
     once = max(header_bytes, json_bytes)
     allowed = max(MAX_REPEATED_BYTES, MAX_REPEATED_SHARE * sent_bytes)
     if once * chunks > allowed:
         raise HeaderRepeatedError(
-            f"every chunk and every message repeats the header, which has {header_bytes} bytes ({json_bytes} as JSON): "
-            f"in {chunks} chunks that is {once * chunks} bytes, for a file of {sent_bytes} bytes. "
-            f"At most {allowed} are accepted: choose a chunk_size that gives at most {allowed // once} chunks, "
-            "or shorten the column names",
+            f"the header of {header_bytes} bytes ({json_bytes} as JSON) is repeated in every chunk and message: "
+            f"{chunks} chunks repeat {once * chunks} bytes for a file of {sent_bytes} bytes, and at most {allowed} are "
+            f"accepted. Choose a chunk_size that gives at most {allowed // once} chunks, or shorten the column names",
             field="chunk_size",
             header_bytes=header_bytes,
             header_json_bytes=json_bytes,

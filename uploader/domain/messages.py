@@ -1,4 +1,4 @@
-"""Chunk messages, from what the manifest holds."""
+"""Construction of chunk messages from uploads and chunks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from uploader.domain.records import ChunkRecord, UploadRecord
 
 
 def download_url(upload_id: str, chunk_id: int, *, base_url: str) -> str:
-    """Return where the replica at ``base_url`` gives the bytes of a chunk that it holds."""
+    """Return the URL at which the replica at ``base_url`` serves a chunk."""
     return f"{base_url}/chunks/{upload_id}/{chunk_id}/download"
 
 
-def message_of(upload: UploadRecord, chunk: ChunkRecord, *, base_url: str, published_at: datetime) -> ChunkMessage:
-    """Return the message that announces ``chunk``; ``base_url`` is the address of the replica that holds its file."""
+def build_message(upload: UploadRecord, chunk: ChunkRecord, *, base_url: str, published_at: datetime) -> ChunkMessage:
+    """Return the message that announces ``chunk``; ``base_url`` is the address of the replica that stores it."""
     return ChunkMessage(
         upload_id=upload.upload_id,
         dataset_name=upload.dataset_name,
@@ -41,14 +41,14 @@ def message_of(upload: UploadRecord, chunk: ChunkRecord, *, base_url: str, publi
     )
 
 
-def messages_of(
+def build_messages(
     upload: UploadRecord, chunks: Sequence[ChunkRecord], *, base_url: str, published_at: datetime
 ) -> list[ChunkMessage]:
-    """Return the messages of several chunks. The list of column names is validated once, and one for all of them."""
+    """Return the messages of several chunks, which share one list of column names that is validated once."""
     if not chunks:
         return []
-    first = message_of(upload, chunks[0], base_url=base_url, published_at=published_at)
+    first = build_message(upload, chunks[0], base_url=base_url, published_at=published_at)
     names = {"headers": first.headers, "header_count": first.header_count}
     nameless = replace(upload, headers=[])
-    others = [message_of(nameless, chunk, base_url=base_url, published_at=published_at) for chunk in chunks[1:]]
+    others = [build_message(nameless, chunk, base_url=base_url, published_at=published_at) for chunk in chunks[1:]]
     return [first, *(other.model_copy(update=names) for other in others)]

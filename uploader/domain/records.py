@@ -1,4 +1,4 @@
-"""What the database holds, as plain values. Every moment is aware and in UTC."""
+"""Database rows as plain values. Every datetime is aware and in UTC."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from uploader.domain.cutting import ChunkType, CutChunk, CutOptions, CutResult, 
 
 @dataclass(frozen=True, kw_only=True)
 class UploadOverview:
-    """One upload without what may be large: read wherever many are read, or one is read often.
+    """One upload without its large fields, for queries of many uploads and for frequent ones.
 
-    ``replica`` is the one whose disk has the chunk files; ``traceparent`` (W3C) is what all its announcements
-    belong to, however late they come.
+    ``replica`` is the one whose disk has the chunk files; ``traceparent`` (W3C) is the trace of
+    all its announcements, however late.
     """
 
     upload_id: str
@@ -47,20 +47,20 @@ class UploadOverview:
 
 @dataclass(frozen=True, kw_only=True)
 class UploadRecord(UploadOverview):
-    """One upload in full: for its messages, its manifest, and the answer to whoever sent it."""
+    """One upload in full, for its messages, its manifest and the answer to its sender."""
 
     source_filename: str
     headers: list[str]
 
     @property
     def overview(self) -> UploadOverview:
-        """The upload without what may be large."""
+        """The upload without its large fields."""
         return UploadOverview(**{each.name: getattr(self, each.name) for each in fields(UploadOverview)})
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkRecord:
-    """One chunk. ``attempts`` counts the announcements that Kafka acknowledged since the last one asked for by hand."""
+    """One chunk. ``attempts`` counts the acknowledged announcements since the last one requested by hand."""
 
     upload_id: str
     chunk_id: int
@@ -88,7 +88,7 @@ class ChunkRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicaRecord:
-    """One replica: its disk, the address that it gave last, and when it was last heard of (None: never)."""
+    """One replica: its disk, and the address and time of its last check-in, or None if there was none."""
 
     name: str
     disk_id: str
@@ -139,7 +139,7 @@ def new_upload(
 
 
 def requested_options(options: CutOptions) -> dict[str, object]:
-    """Return what makes two uploads of the same bytes the same upload."""
+    """Return the options in which a repeated upload must agree with the first."""
     return {
         "dataset_name": options.dataset_name,
         "chunk_type": options.chunk_type.value,

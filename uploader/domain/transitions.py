@@ -1,4 +1,4 @@
-"""What a change of state does to a chunk and to its upload. Pure: the store runs these inside its transactions."""
+"""State changes of chunks and uploads, as pure functions that the store runs inside its transactions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WHAT_TO_DO = "look at Airflow and NiFi, then POST /uploads/{id}/announce"
 
 
 def announced(chunk: ChunkRecord, *, at: datetime) -> ChunkRecord:
-    """Return ``chunk`` after Kafka's acknowledgement; a consumer that was faster than the mark keeps its word.
+    """Return ``chunk`` after Kafka's acknowledgement; a state that a faster consumer has reported stays.
 
     ``at`` is the message's own ``published_at``: :func:`reported_failed` compares the two.
     """
@@ -51,7 +51,7 @@ def landed(chunk: ChunkRecord, *, evidence: Mapping[str, object], at: datetime) 
 
 
 def failed(chunk: ChunkRecord, *, reason: str, evidence: Mapping[str, object] | None = None) -> ChunkRecord:
-    """Return ``chunk`` failed. Where it was announced, reconciliation tries again, up to its limit.
+    """Return ``chunk`` failed. If it was announced, reconciliation retries it, up to its limit.
 
     Raises:
         IllegalStateChangeError: it has landed.
@@ -69,9 +69,9 @@ def reported_failed(
     published_at: datetime | None,
     reannounce_limit: int,
 ) -> ChunkRecord:
-    """Return ``chunk`` after the relay has given it up; one that waits to be announced (again) goes on waiting.
+    """Return ``chunk`` after the relay reported a failure; a chunk that waits to be announced (again) is unchanged.
 
-    So does one that has been announced again since the message of ``published_at``, which is the one that was given up.
+    So is a chunk that was announced again after ``published_at``, the time of the message that failed.
 
     Raises:
         IllegalStateChangeError: it has landed.
@@ -79,7 +79,7 @@ def reported_failed(
     if chunk.state is ChunkState.STORED or _is_announced_since(chunk, published_at):
         return chunk
     if chunk.attempts > reannounce_limit:
-        reason = f"{reason}; announced {chunk.attempts} times, and not again by itself: {WHAT_TO_DO}"
+        reason = f"{reason}; announced {chunk.attempts} times, with no automatic retry left: {WHAT_TO_DO}"
     return failed(chunk, reason=reason, evidence=evidence)
 
 
@@ -88,7 +88,7 @@ def _is_announced_since(chunk: ChunkRecord, moment: datetime | None) -> bool:
 
 
 def lost(chunk: ChunkRecord, *, reason: str) -> ChunkRecord:
-    """Return ``chunk`` given up because of its file: announcing it again would bring nothing.
+    """Return ``chunk`` failed because of its file: announcing it again would not help.
 
     Raises:
         IllegalStateChangeError: it has landed.
@@ -98,9 +98,9 @@ def lost(chunk: ChunkRecord, *, reason: str) -> ChunkRecord:
 
 
 def renewed(chunk: ChunkRecord, *, by_hand: bool) -> ChunkRecord:
-    """Return ``chunk`` waiting for another announcement; one that is safe in the bucket stays as it is.
+    """Return ``chunk`` waiting for another announcement, or unchanged if it is safe in the bucket.
 
-    ``by_hand`` starts counting the attempts anew.
+    ``by_hand`` resets the count of attempts.
     """
     if chunk.state in SAFE_IN_BUCKET:
         return chunk
@@ -123,16 +123,16 @@ def cleaned(chunk: ChunkRecord, *, at: datetime) -> ChunkRecord:
 
 
 def found_cleaned(chunk: ChunkRecord, *, at: datetime) -> ChunkRecord:
-    """Return ``chunk`` after its mark was found on the disk: its file was removed, and so it had landed.
+    """Return ``chunk`` after a mark on the disk showed that its file was removed, so that it had landed.
 
-    That is news where the database is an older copy, or was made anew.
+    The database does not know that if it is an older copy or was rebuilt.
     """
     evidence = {"size_bytes": chunk.size_bytes, "sha256": chunk.sha256, "recovered": True}
     return cleaned(landed(chunk, evidence=evidence, at=at), at=at)
 
 
 def is_overdue(chunk: ChunkRecord, *, before: datetime, reannounce_limit: int) -> bool:
-    """Return whether a chunk was announced or relayed ``before``, has not landed, and is not given up."""
+    """Return whether a chunk was announced or relayed ``before``, has not landed, and has retries left."""
     last_sent = chunk.relayed_at or chunk.announced_at
     may_land = chunk.state in ON_THEIR_WAY or chunk.state is ChunkState.FAILED
     given_up = is_given_up(chunk, reannounce_limit=reannounce_limit)
@@ -140,13 +140,13 @@ def is_overdue(chunk: ChunkRecord, *, before: datetime, reannounce_limit: int) -
 
 
 def is_given_up(chunk: ChunkRecord, *, reannounce_limit: int) -> bool:
-    """Return whether a chunk has failed for good: too often, or before it was announced (Kafka or the disk says no)."""
+    """Return whether a chunk has failed permanently: too often, or before it was announced (by Kafka or the disk)."""
     was_announced = (chunk.relayed_at or chunk.announced_at) is not None
     return chunk.state is ChunkState.FAILED and not (was_announced and chunk.attempts <= reannounce_limit)
 
 
 def check_evidence(chunk: ChunkRecord, evidence: Mapping[str, object]) -> None:
-    """Compare what was seen in the bucket with what was announced.
+    """Compare the object in the bucket with the announced chunk.
 
     Raises:
         EvidenceMismatchError: size or SHA-256 is missing or differs.
@@ -155,8 +155,8 @@ def check_evidence(chunk: ChunkRecord, evidence: Mapping[str, object]) -> None:
         seen = evidence.get(name)
         if seen != expected:
             raise EvidenceMismatchError(
-                f"chunk {chunk.chunk_id} has {name} {expected}, the evidence says "
-                f"{'nothing' if seen is None else repr(seen)[:80]}",
+                f"chunk {chunk.chunk_id} has {name} {expected}, but the evidence has "
+                f"{'none' if seen is None else repr(seen)[:80]}",
                 field=f"evidence.{name}",
                 expected=expected,
                 found=None if seen is None else str(seen)[:80],
@@ -164,7 +164,7 @@ def check_evidence(chunk: ChunkRecord, evidence: Mapping[str, object]) -> None:
 
 
 def summarised(upload: _Upload, counts: Mapping[ChunkState, int], *, first_error: str | None, at: datetime) -> _Upload:
-    """Return ``upload`` with the state, moments and error that follow from its chunks."""
+    """Return ``upload`` with the state, timestamps and error that follow from its chunks."""
     state = summarise_chunks(dict(counts))
     check_upload_change(upload.state, state)
     failures = counts.get(ChunkState.FAILED, 0)

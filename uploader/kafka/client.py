@@ -1,4 +1,4 @@
-"""Making clients of kafka-python that fail fast and leave nothing behind when they cannot connect."""
+"""Construction of kafka-python clients that fail fast and leak nothing if they cannot connect."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from kafka.net.inet import KafkaNetSocket
 from uploader.errors import PublishError
 
 KAFKA_FAILURES = (KafkaError, OSError, RuntimeError)
-"""What kafka-python raises where a broker is away, leaves, or answers badly."""
+"""Exceptions of kafka-python if a broker is unavailable, disconnects, or answers badly."""
 
 _Client = TypeVar("_Client")
 
 
 class _ClosedOnFailure(KafkaNetSocket):  # type: ignore[misc]  # kafka-python is not typed
-    """A direct connection whose socket is closed where connecting fails; kafka-python 3.0 leaves that to chance.
+    """A direct connection that closes its socket if connecting fails; kafka-python 3.0 leaves that to the collector.
 
-    Asked for by ``proxy_url``, which is how kafka-python takes other kinds of sockets.
+    ``proxy_url`` selects it: that is kafka-python's way to choose another kind of socket.
     """
 
     SCHEMES = ("direct",)
@@ -37,13 +37,13 @@ class _ClosedOnFailure(KafkaNetSocket):  # type: ignore[misc]  # kafka-python is
 
 
 def connect(make: Callable[..., _Client], *, brokers: Sequence[str], deadline: float, **config: Any) -> _Client:  # noqa: ANN401  kafka-python's options
-    """Return ``make(...)``, connected before ``deadline`` (of the monotonic clock).
+    """Return ``make(...)``, connected before ``deadline`` on the monotonic clock.
 
     Raises:
         PublishError: no broker answered.
     """
     _reach_any(brokers, deadline)
-    # A client whose bootstrap fails in its constructor leaves its sockets, and for some its thread, to nobody.
+    # If its bootstrap fails in the constructor, a client leaks its sockets, and some leak a thread.
     networks: list[KafkaNetClient] = []
 
     def network(**options: Any) -> KafkaNetClient:  # noqa: ANN401  kafka-python's options
@@ -63,11 +63,11 @@ def connect(make: Callable[..., _Client], *, brokers: Sequence[str], deadline: f
         for client in networks:
             with suppress(*KAFKA_FAILURES):
                 client.close()
-        raise PublishError(f"Kafka at {', '.join(brokers)} does not answer: {reason(error)}") from error
+        raise PublishError(f"Kafka at {', '.join(brokers)} does not answer: {describe(error)}") from error
 
 
-def reason(error: BaseException) -> str:
-    """Return what an error of kafka-python says, in one line."""
+def describe(error: BaseException) -> str:
+    """Return the type and message of an error of kafka-python in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
@@ -82,4 +82,4 @@ def _reach_any(brokers: Sequence[str], deadline: float) -> None:
             faults.append(f"{broker} ({error.strerror or error})")
         else:
             return
-    raise PublishError(f"no Kafka broker takes connections: {', '.join(faults)}")
+    raise PublishError(f"no Kafka broker accepts connections: {', '.join(faults)}")

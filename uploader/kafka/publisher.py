@@ -1,4 +1,4 @@
-"""Announcing chunks: what the outbox needs. All calls block."""
+"""The interface through which the outbox publishes chunk messages. Calls block."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from contracts.message import ChunkMessage
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of some messages, by chunk id. Those that stand nowhere were not acknowledged, see ``failure``."""
+class PublishResult:
+    """The result of publishing messages, by chunk id. The others were not acknowledged; see ``failure``."""
 
     acknowledged: list[int] = field(default_factory=list)
     refused: dict[int, str] = field(default_factory=dict)
-    """Messages that Kafka will never take, with the reason."""
+    """Messages that Kafka will never accept, with the reason."""
     failure: str | None = None
 
 
 class Publisher(Protocol):
     """Publishes chunk messages."""
 
-    def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float, traceparent: str | None = None) -> Outcome:
+    def publish(
+        self, messages: Sequence[ChunkMessage], *, timeout_s: float, traceparent: str | None = None
+    ) -> PublishResult:
         """Publish ``messages`` in order and wait for the acknowledgements, at most ``timeout_s``.
 
-        Each gets the header ``traceparent`` where one is given.
+        Each gets the header ``traceparent`` if one is given.
         """
 
     def check(self, *, timeout_s: float) -> None:
@@ -36,4 +38,4 @@ class Publisher(Protocol):
         """
 
     def close(self, *, timeout_s: float) -> None:
-        """Send what is buffered and disconnect."""
+        """Flush buffered messages and disconnect."""

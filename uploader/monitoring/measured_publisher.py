@@ -6,18 +6,20 @@ import time
 from collections.abc import Sequence
 
 from contracts.message import ChunkMessage
-from uploader.kafka.publisher import Outcome, Publisher
+from uploader.kafka.publisher import Publisher, PublishResult
 from uploader.monitoring.metrics import UploaderMetrics
 
 
 class MeasuredPublisher:
-    """Hands everything on; counts messages and how long Kafka takes for them."""
+    """Delegates to another publisher, and counts and times what it does."""
 
     def __init__(self, publisher: Publisher, *, metrics: UploaderMetrics) -> None:
         self._publisher = publisher
         self._metrics = metrics
 
-    def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float, traceparent: str | None = None) -> Outcome:
+    def publish(
+        self, messages: Sequence[ChunkMessage], *, timeout_s: float, traceparent: str | None = None
+    ) -> PublishResult:
         """Publish ``messages``; see :class:`uploader.kafka.publisher.Publisher`."""
         started = time.perf_counter()
         outcome = self._publisher.publish(messages, timeout_s=timeout_s, traceparent=traceparent)
@@ -33,5 +35,5 @@ class MeasuredPublisher:
         self._publisher.check(timeout_s=timeout_s)
 
     def close(self, *, timeout_s: float) -> None:
-        """Send what is buffered and disconnect."""
+        """Flush buffered messages and disconnect."""
         self._publisher.close(timeout_s=timeout_s)

@@ -1,4 +1,4 @@
-"""What the uploader counts, for Prometheus. Counting never raises: an upload does not fail for the sake of a number."""
+"""Counters and histograms of the uploader. Counting never raises: no upload fails because of a metric."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from contracts.errors import CsvPipeError
 from contracts.names import BYTES_PER_MB
 from uploader.errors import DatabaseFullError, DiskFullError
-from uploader.kafka.publisher import Outcome
+from uploader.kafka.publisher import PublishResult
 from uploader.monitoring.upload_outcome import ACCEPTED, FAILED, REPLAYED, UploadOutcome
 
 UNKNOWN_ROUTE = "none"
-"""Route of a request that none takes: the path is the client's, and there are as many as clients like."""
+"""The route label of requests to unknown paths: the path itself comes from the client, so its values are unlimited."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
 _REQUEST_S = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 300, 900)
-_CUTTING_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
+_CHUNKING_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 _PUBLISH_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LANDING_S = (1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 _FILE_BYTES = tuple(size_mb * BYTES_PER_MB for size_mb in (1, 10, 50, 100, 500, 1024, 2048, 5120, 10240))
@@ -29,49 +29,49 @@ _log = logging.getLogger(__name__)
 _P = ParamSpec("_P")
 
 
-def _harmless(count: Callable[_P, None]) -> Callable[_P, None]:
+def _never_raises(count: Callable[_P, None]) -> Callable[_P, None]:
     @wraps(count)
     def guarded(*args: _P.args, **kwargs: _P.kwargs) -> None:
         try:
             count(*args, **kwargs)
-        except Exception:  # noqa: BLE001  whatever the library meets, the work that is counted goes on
-            _log.exception("%s: not counted", count.__name__)
+        except Exception:  # noqa: BLE001  no error of the library may fail the work that is counted
+            _log.exception("Metric not counted", extra={"metric": count.__name__})
 
     return guarded
 
 
 class UploaderMetrics:
-    """Counters and histograms; made once for each application, as their names are given once."""
+    """The counters and histograms of one application."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        # It gives a second series for each one, which says when the process started.
+        # The library would add a second series to each one, with the start of the process.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
         self._requests = Counter(
             "csvpipe_http_requests",
-            "Requests that were answered, by template of the route",
+            "Answered requests, by route template",
             ["method", "route", "status"],
             registry=registry,
         )
         self._request_s = Histogram(
             "csvpipe_http_request_duration_seconds",
-            "Time from the request's head to the end of its answer",
+            "Time from the request's head to the end of the response",
             ["method", "route"],
             buckets=_REQUEST_S,
             registry=registry,
         )
         self._uploads = Counter(
             "csvpipe_uploads",
-            "Uploads by what became of them: accepted, replayed, failed, or the code of the error",
+            "Uploads by result: accepted, replayed, failed, or the error code",
             ["result"],
             registry=registry,
         )
-        self._bytes = Counter("csvpipe_upload_bytes", "Bytes of accepted files, as they were sent", registry=registry)
+        self._bytes = Counter("csvpipe_upload_bytes", "Bytes of accepted files as sent", registry=registry)
         self._rows = Counter("csvpipe_upload_rows", "Data rows of accepted files", registry=registry)
         self._chunks = Counter("csvpipe_upload_chunks", "Chunks of accepted files", registry=registry)
-        self._cutting_s = Histogram(
+        self._chunking_s = Histogram(
             "csvpipe_upload_chunking_duration_seconds",
-            "Time to receive and cut an accepted file, until its chunks are on disk for good",
-            buckets=_CUTTING_S,
+            "Time to receive and chunk an accepted file, until its chunks are durable",
+            buckets=_CHUNKING_S,
             registry=registry,
         )
         self._file_bytes = Histogram(
@@ -79,13 +79,13 @@ class UploaderMetrics:
         )
         self._publish_s = Histogram(
             "csvpipe_publish_duration_seconds",
-            "Time until Kafka has acknowledged a batch of messages, or not",
+            "Time until Kafka acknowledged a batch of messages or the publish failed",
             buckets=_PUBLISH_S,
             registry=registry,
         )
         self._published = Counter(
             "csvpipe_published_messages",
-            "Messages handed to Kafka: acknowledged, refused for good, or failed and sent again later",
+            "Messages sent to Kafka: acknowledged, refused permanently, or failed and retried later",
             ["result"],
             registry=registry,
         )
@@ -95,22 +95,22 @@ class UploaderMetrics:
             buckets=_LANDING_S,
             registry=registry,
         )
-        # What alerts ask for begins at 0: a counter whose first sample is 1 has not increased.
+        # Series of alerts start at 0: a counter whose first sample is 1 has not increased.
         for result in (ACCEPTED, REPLAYED, FAILED, DiskFullError.code, DatabaseFullError.code):
             self._uploads.labels(result)
         for result in ("acknowledged", "refused", "failed"):
             self._published.labels(result)
 
-    @_harmless
+    @_never_raises
     def count_request(self, *, method: str, route: str | None, status: str, duration_s: float) -> None:
-        """Count one answer."""
+        """Count one response."""
         known = method if method in _METHODS else "other"
         self._requests.labels(known, route or UNKNOWN_ROUTE, status).inc()
         self._request_s.labels(known, route or UNKNOWN_ROUTE).observe(duration_s)
 
     @contextmanager
     def upload(self) -> Iterator[UploadOutcome]:
-        """Count one upload when the context ends, however it ends."""
+        """Count one upload when the context ends, successfully or not."""
         outcome = UploadOutcome()
         try:
             yield outcome
@@ -123,7 +123,7 @@ class UploaderMetrics:
         finally:
             self._count_upload(outcome)
 
-    @_harmless
+    @_never_raises
     def _count_upload(self, outcome: UploadOutcome) -> None:
         self._uploads.labels(outcome.result).inc()
         if outcome.result != ACCEPTED or outcome.cut is None:
@@ -131,11 +131,11 @@ class UploaderMetrics:
         self._bytes.inc(outcome.cut.source_bytes)
         self._rows.inc(outcome.cut.row_count)
         self._chunks.inc(len(outcome.cut.chunks))
-        self._cutting_s.observe(outcome.chunking_s)
+        self._chunking_s.observe(outcome.chunking_s)
         self._file_bytes.observe(outcome.cut.source_bytes)
 
-    @_harmless
-    def count_publish(self, outcome: Outcome, *, messages: int, duration_s: float) -> None:
+    @_never_raises
+    def count_publish(self, outcome: PublishResult, *, messages: int, duration_s: float) -> None:
         """Count one batch of messages."""
         acknowledged, refused = len(outcome.acknowledged), len(outcome.refused)
         self._publish_s.observe(duration_s)
@@ -143,7 +143,7 @@ class UploaderMetrics:
         self._published.labels("refused").inc(refused)
         self._published.labels("failed").inc(messages - acknowledged - refused)
 
-    @_harmless
+    @_never_raises
     def count_landing(self, took: timedelta) -> None:
         """Count one chunk that has landed."""
         self._landing_s.observe(max(0.0, took.total_seconds()))

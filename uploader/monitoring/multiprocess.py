@@ -1,13 +1,13 @@
-"""Counters that all worker processes of one uploader share, so that whoever answers a scrape knows those of all.
+"""Counters shared by all worker processes of one uploader, so that any worker can answer a scrape for all.
 
-The client library of Prometheus keeps them in memory-mapped files of one directory, one set for each process, and adds
-them up when it is asked. Two things are done here that it leaves to its user:
+Prometheus' client library keeps them in memory-mapped files of one directory, one set per process, and sums them at a
+scrape. This module adds two things that it leaves to its users:
 
-- A process takes a *slot*, a number under a lock that the kernel gives back when the process dies, however it dies. Its
-  successor takes the same slot and counts on in the same files: a counter never goes down, and a worker that dies a
-  hundred times leaves no hundred files.
-- The files get their blocks before they are mapped. To write to a mapped file on a disk that is full kills the process
-  (SIGBUS), and no ``except`` is asked.
+- A process takes a *slot*, a number under a lock that the kernel releases when the process dies, however it dies. Its
+  successor takes the same slot and continues in the same files: a counter never decreases, and a worker that dies a
+  hundred times does not leave a hundred files.
+- The blocks of the files are allocated before they are mapped. Writing to a mapped file on a full disk kills the
+  process with SIGBUS, which no ``except`` catches.
 """
 
 from __future__ import annotations
@@ -24,29 +24,32 @@ from itertools import count
 from pathlib import Path
 
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-"""Where the library looks for the directory."""
+"""The variable in which the library looks for the directory."""
 _PREFIX = "csvpipe-metrics-"
-_IN_MEMORY = Path("/dev/shm")  # noqa: S108  a directory of its own is made there, for this user alone
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108  mkdtemp makes a private directory there
 _IN_USE = "in-use.lock"
 _KINDS = ("counter", "histogram")
 _FILE_BYTES = 1024 * 1024
-"""Room for 5 000 series, twenty times what there are: the library never has to let a file grow."""
+"""Room for 5,000 series, twenty times the current number: the library never needs to extend a file."""
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
 def shared_counters(parent: Path | None = None) -> Iterator[Path | None]:
-    """Give a new, empty directory to the processes that start in this context; None where none can be made.
+    """Provide a new, empty directory to the processes that start in this context, or None if none can be made.
 
-    It lies in memory where the machine offers that. What a server left that was killed is removed.
+    It is in memory if the machine has /dev/shm. Directories that killed servers left are removed.
     """
     parent = parent or (_IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else Path(tempfile.gettempdir()))
     try:
-        _remove_left_over(parent)
+        _remove_leftovers(parent)
         directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         in_use = _hold(directory / _IN_USE, fcntl.LOCK_SH)
     except OSError as error:
-        _log.warning("No directory for counters in %s (%s): each worker counts for itself", parent, error.strerror)
+        _log.warning(
+            "No directory for shared counters; each worker counts on its own",
+            extra={"path": str(parent), "error": error.strerror},
+        )
         yield None
         return
     os.environ[DIRECTORY_VARIABLE] = str(directory)
@@ -59,9 +62,9 @@ def shared_counters(parent: Path | None = None) -> Iterator[Path | None]:
 
 
 def join_shared_counters() -> Path | None:
-    """Let every counter that this process makes from now on be a shared one, and return their directory.
+    """Make every counter that this process creates from now on a shared one, and return their directory.
 
-    None where the environment names no directory, or there is no room in it: then they are this process's own.
+    Return None if the environment names no directory or it has no space: then the counters are this process's own.
     """
     from prometheus_client import values
 
@@ -76,7 +79,7 @@ def join_shared_counters() -> Path | None:
 
 @cache
 def _values_of_slot(_directory: str, slot: int) -> type:
-    """Return the class of the values in the files of ``slot``; one for all applications of the process."""
+    """Return the class of the values in the files of ``slot``, the same for all applications of the process."""
     from prometheus_client import values
 
     made: type = values.MultiProcessValue(process_identifier=lambda: slot)  # type: ignore[no-untyped-call]  # the library's
@@ -91,13 +94,16 @@ def _try_to_take_slot(directory: Path) -> int | None:
         for kind in _KINDS:
             _reserve(directory / f"{kind}_{slot}.db")
     except OSError as error:
-        _log.warning("No shared counters in %s (%s): this worker counts for itself", directory, error.strerror)
+        _log.warning(
+            "No shared counters; this worker counts on its own",
+            extra={"path": str(directory), "error": error.strerror},
+        )
         return None
     return slot
 
 
 def _take_slot(directory: Path) -> int:
-    """Return the lowest number that no living process has. It is this one's until it dies."""
+    """Return the lowest number that no running process has. This process keeps it until it dies."""
     for slot in count():
         with suppress(BlockingIOError):
             _hold(directory / f"slot-{slot}.lock", fcntl.LOCK_EX)
@@ -106,7 +112,7 @@ def _take_slot(directory: Path) -> int:
 
 
 def _reserve(file: Path) -> None:
-    """Make room for good: what is written to the mapped file later needs no block that the disk may not have."""
+    """Allocate the blocks now, so that writing to the mapped file never needs one that a full disk lacks."""
     with file.open("ab") as opened:
         os.posix_fallocate(opened.fileno(), 0, _FILE_BYTES)
 
@@ -126,10 +132,10 @@ def _hold(file: Path, kind: int) -> int:
     return descriptor
 
 
-def _remove_left_over(parent: Path) -> None:
+def _remove_leftovers(parent: Path) -> None:
     for directory in parent.glob(f"{_PREFIX}*"):
-        # Without its lock file it is one that another server is just making.
+        # A directory without its lock file is just being made by another server.
         if (directory / _IN_USE).exists():
-            with suppress(OSError):  # in use, or another user's
+            with suppress(OSError):  # in use, or owned by another user
                 os.close(_hold(directory / _IN_USE, fcntl.LOCK_EX))
                 shutil.rmtree(directory)

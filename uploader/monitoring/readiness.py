@@ -1,4 +1,4 @@
-"""Whether the uploader can do its work: Kafka, the database of manifests, and the disk."""
+"""Readiness of the uploader: Kafka, the database of manifests, and the disk."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from uploader.store.store import Store
 
 _CHECK_TIMEOUT_S = 5.0
 _PING_WITHIN_S = 3.0
-"""Less than a probe waits for (5 s in k8s/): that the database says nothing shall be in the answer."""
+"""Less than the timeout of a probe (5 s in k8s/), so that the response can report an unresponsive database."""
+_UNCHECKED = "not checked yet"
 _log = logging.getLogger(__name__)
 
 
 class Check(BaseModel):
-    """One thing that the uploader needs."""
+    """The state of one dependency."""
 
     ok: bool
-    why: str | None = Field(None, description="what is wrong; null where nothing is")
+    why: str | None = Field(None, description="the fault, or null if there is none")
 
 
 class ReadyAnswer(BaseModel):
-    """Everything that the uploader needs."""
+    """The state of every dependency of the uploader."""
 
     status: Literal["ready", "not_ready"]
     kafka: Check
@@ -38,31 +39,31 @@ class ReadyAnswer(BaseModel):
 
 
 class KafkaProbe:
-    """Asks Kafka from time to time, so that ``/ready`` answers at once. Calls block."""
+    """Checks Kafka periodically, so that ``/ready`` can answer immediately. Calls block."""
 
     def __init__(self, publisher: Publisher, *, on_return: Callable[[], None] = lambda: None) -> None:
         self._publisher = publisher
         self._on_return = on_return
-        self._fault: str | None = "not asked yet"
+        self._fault: str | None = _UNCHECKED
 
     @property
     def check(self) -> Check:
-        """What was found last."""
+        """The result of the last check."""
         return Check(ok=self._fault is None, why=self._fault)
 
     def run_pass(self) -> bool:
-        """Ask once; call ``on_return`` where Kafka has come back."""
+        """Check Kafka once; call ``on_return`` if it is back."""
         before = self._fault
         try:
             self._publisher.check(timeout_s=_CHECK_TIMEOUT_S)
         except PublishError as error:
             self._fault = error.detail
-            if before is None or before == "not asked yet":
-                _log.warning("Kafka is away, uploads are taken and announced later: %s", error.detail)
+            if before is None or before == _UNCHECKED:
+                _log.warning("Kafka is unavailable; uploads will be announced later", extra={"error": error.detail})
             return False
         self._fault = None
         if before is not None:
-            _log.info("Kafka answers")
+            _log.info("Kafka is available")
             self._on_return()
         return True
 
@@ -73,17 +74,17 @@ class Readiness:
     def __init__(self, *, kafka: KafkaProbe, store: Store, files: ChunkFiles, min_free_disk_bytes: int) -> None:
         self._kafka = kafka
         self._store = store
-        self._ping = SingleFlightCall(self._ask_store, timeout_s=_PING_WITHIN_S)
+        self._ping = SingleFlightCall(self._ping_store, timeout_s=_PING_WITHIN_S)
         self._files = files
         self._min_free_disk_bytes = min_free_disk_bytes
 
     def answer(self) -> ReadyAnswer:
-        """Return what works and what does not."""
+        """Return the state of each dependency (blocks)."""
         kafka, manifest, disk = self._kafka.check, self._manifest(), self._disk()
         ready = kafka.ok and manifest.ok and disk.ok
         return ReadyAnswer(status="ready" if ready else "not_ready", kafka=kafka, manifest=manifest, disk=disk)
 
-    def _ask_store(self) -> None:
+    def _ping_store(self) -> None:
         self._store.ping()
 
     def _manifest(self) -> Check:
@@ -101,5 +102,5 @@ class Readiness:
             return Check(ok=False, why=f"TEMP_DIR: {error.strerror}")
         if free < self._min_free_disk_bytes:
             least = self._min_free_disk_bytes // BYTES_PER_MB
-            return Check(ok=False, why=f"{free // BYTES_PER_MB} MB free, MIN_FREE_DISK_MB is {least}")
+            return Check(ok=False, why=f"{free // BYTES_PER_MB} MiB free, MIN_FREE_DISK_MB is {least}")
         return Check(ok=True)

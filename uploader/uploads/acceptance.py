@@ -1,4 +1,4 @@
-"""Makes an upload exist once its bytes are on disk: files, manifest, announcement; all or nothing, once for a key."""
+"""Acceptance of an upload whose bytes are on disk: files, manifest and announcement, once for each idempotency key."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from uploader.uploads.responses import accepted_of
 
 IDEMPOTENCY_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 _MAY_EXIST = (
-    "the upload may exist all the same: send it again with the same Idempotency-Key, and it is taken once, or look for "
-    "it in GET /uploads"
+    "the upload may exist anyway: look for it in GET /uploads, or send it again with the same Idempotency-Key, which "
+    "stores it once"
 )
 _log = logging.getLogger(__name__)
 
 
 class Acceptance:
-    """The step from a directory of chunk files to an upload."""
+    """Turns a directory of chunk files into an upload."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class Acceptance:
         self._clock = clock
 
     def check_open(self) -> None:
-        """Return if uploads can be committed as far as is known, before one is received (does not block).
+        """Check, before an upload is received, that it could be committed as far as is known (does not block).
 
         Raises:
-            ManifestLostError: the database is gone, or another than it was.
+            ManifestLostError: the database is gone, or was replaced.
         """
         self._store.check_usable()
 
@@ -77,19 +77,20 @@ class Acceptance:
         created_at: datetime | None = None,
         traceparent: str | None = None,
     ) -> UploadAccepted:
-        """Make an upload exist: files to their place, manifest committed, chunks announced where Kafka answers.
+        """Accept an upload: move its files into place, commit its manifest, and announce its chunks if Kafka answers.
 
-        ``created_at`` is when its first byte came, ``traceparent`` what its announcements belong to. Where this raises,
-        nothing of the upload remains (at once, or when the cleaner has come by), but for the one error named below;
-        where the idempotency key is known, neither, and the answer is that of the first upload (``replayed``).
+        ``created_at`` is when its first byte arrived, ``traceparent`` the trace of its announcements. If this raises,
+        nothing of the upload remains, at the latest after the next cleaning; ManifestUnavailableError is the exception.
+        If the idempotency key is known, nothing remains either, and the answer is that of the first upload
+        (``replayed``).
 
         Raises:
-            InvalidFieldError: the idempotency key breaks its rule.
+            InvalidFieldError: the idempotency key is malformed.
             IdempotencyConflictError: the key was used for other content or options.
             TimestampCollisionError: another upload of the dataset has the same ``created_at``.
             DatabaseFullError: the disk of the database is full.
-            ManifestLostError: the database is gone, or another than it was.
-            ManifestUnavailableError: the manifest could not be committed, or was and the database could not say so.
+            ManifestLostError: the database is gone, or was replaced.
+            ManifestUnavailableError: the manifest was not committed, or the confirmation of the commit was lost.
         """
         check_idempotency_key(idempotency_key)
         upload, chunks = new_upload(
@@ -103,13 +104,13 @@ class Acceptance:
             chunked_at=self._clock(),
             traceparent=traceparent,
         )
-        # In a task that runs to its end: a request that is cancelled half-way (shutdown) must not leave a manifest
-        # without files, and the directory is the task's until it is done.
+        # In a task that always completes: a request that is cancelled half-way (shutdown) must not leave a manifest
+        # without files, and the directory belongs to the task until it is done.
         task = asyncio.create_task(self._accept(upload, chunks, directory))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            while not task.done():  # however often one cancels
+            while not task.done():  # however often it is cancelled
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait({task})
             raise
@@ -124,10 +125,10 @@ class Acceptance:
                 self._store.uploads.create, upload, chunks, claim=claim, claim_for=CLAIM_FOR
             )
         except (DatabaseFullError, ManifestLostError):
-            await directory.discard()  # not stored, without a doubt
+            await directory.discard()  # certainly not stored
             raise
         except ManifestUnavailableError as error:
-            # The database may have committed and not been able to say so: the cleaner sees which, and acts.
+            # The commit may have succeeded without a confirmation: the cleaner finds out, and acts.
             await directory.abandon_lock()
             raise ManifestUnavailableError(f"{error.detail}; {_MAY_EXIST}", **error.extra) from error
         except BaseException:
@@ -136,21 +137,24 @@ class Acceptance:
         if first is not None:
             await directory.discard()
             return self._replay(first, upload)
-        # From here on nothing may fail the request: the client would send again, and the data would arrive twice.
+        # From here nothing may fail the request: the client would send the file again, and the data would arrive twice.
         log = UploadLog(_log, upload.upload_id)
         try:
             await directory.release()
         except OSError:
-            log.exception("Its lock file could not be removed; the cleaner will try again")
+            log.exception("Lock file not removed; the cleaner will retry")
         try:
             return await self._threads.run(self._announce, upload, claim)
         except Exception:
-            log.exception("Not announced yet, the outbox goes on")
+            log.exception("Upload not announced yet; the outbox will retry")
             return accepted_of(upload, base_url=self._replica.base_url, replayed=False)
 
     def _announce(self, upload: UploadRecord, claim: Claim) -> UploadAccepted:
         log = UploadLog(_log, upload.upload_id)
-        log.info("Accepted: dataset %s, %d chunks, %d rows", upload.dataset_name, upload.total_chunks, upload.row_count)
+        log.info(
+            "Upload accepted",
+            extra={"dataset": upload.dataset_name, "chunks": upload.total_chunks, "rows": upload.row_count},
+        )
         self._outbox.announce_now(upload, claim)
         return accepted_of(
             self._store.uploads.find(upload.upload_id) or upload, base_url=self._replica.base_url, replayed=False
@@ -162,7 +166,7 @@ class Acceptance:
                 "this Idempotency-Key was used for an upload with other content or other options; "
                 "use a new key for a new upload"
             )
-        UploadLog(_log, first.upload_id).info("The same upload came again; answered with the first")
+        UploadLog(_log, first.upload_id).info("Repeated upload answered with the first one")
         return accepted_of(first, base_url=self._replica.base_url, replayed=True)
 
 
@@ -170,7 +174,7 @@ def check_idempotency_key(key: str | None) -> None:
     """Check an Idempotency-Key before the bytes are received.
 
     Raises:
-        InvalidFieldError: it breaks its rule.
+        InvalidFieldError: it is malformed.
     """
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidFieldError(
@@ -179,5 +183,5 @@ def check_idempotency_key(key: str | None) -> None:
 
 
 def _storable(name: str) -> str:
-    """Return ``name`` without what PostgreSQL cannot hold: NUL, and surrogates that stand for undecodable bytes."""
+    """Return ``name`` without characters that PostgreSQL cannot store: NUL, and surrogates of undecodable bytes."""
     return name.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

@@ -1,7 +1,7 @@
-"""Cleaning: files of landed chunks go after a time, or sooner when the disk runs low; leftovers of crashes go always.
+"""Cleaning: removal of the files of landed chunks after a delay, or earlier if the disk is low, and of leftovers.
 
-A chunk that has not landed is never removed. A file is removed first, durably, and then marked: a crash between the
-two leaves a landed chunk without a file, which the next pass marks.
+A chunk that has not landed is never removed. A file is removed first, durably, and its chunk marked afterwards: a crash
+between the two leaves a landed chunk without a file, which the next pass marks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
 
-from contracts.names import BYTES_PER_MB
 from contracts.states import UploadState
 from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import ChunkFiles
@@ -27,9 +26,9 @@ from uploader.store.store import Store
 LEASE_FOR = timedelta(seconds=60)
 _CHUNKS_AT_ONCE = 100
 _CHUNKS_AT_ONCE_LOW = 10
-"""Few, as the disk is looked at between two batches."""
+"""Few, because free space is measured between two batches."""
 _COMMIT_MAY_TAKE_S = 60.0
-"""How long the database may still be committing for a process or a connection that is gone."""
+"""How long the database may take to commit for a process or a connection that is gone."""
 _log = logging.getLogger(__name__)
 
 
@@ -55,23 +54,23 @@ class Cleaner:
         self._low_disk_bytes = low_disk_bytes
         self._clock = clock
         self._ballast = ballast or BallastFile()
-        self._strangers: set[str] = set()
-        """Directories that were complained about: once is enough."""
-        self._known: set[str] = set()
-        """Directories that the database was asked about, and knew."""
+        self._reported: set[str] = set()
+        """Unknown directories that were logged; each is logged once."""
+        self._found: set[str] = set()
+        """Directories that are known to be in the database."""
 
     def run_pass(self) -> bool:
-        """Remove what may go, unless another worker does."""
+        """Remove what may be removed, unless another worker has the lease."""
         try:
             if self._take_lease():
                 self._clean_all()
             else:
-                self._look_for_strangers()
+                self._check_new_directories()
         except ManifestUnavailableError as error:
             if self._files.is_full():
                 self._clean_full_disk()
             elif not (isinstance(error, DatabaseFullError) and self._ballast.remove()):
-                raise  # with the ballast gone the next pass may do it
+                raise  # without the ballast the next pass may succeed
         return True
 
     def _take_lease(self) -> bool:
@@ -80,18 +79,18 @@ class Cleaner:
     def _clean_all(self) -> None:
         self.sweep()
         self._clean_old()
-        self._clean_for_room()
+        self._clean_for_space()
         self._ballast.create()
 
     def _clean_full_disk(self) -> None:
-        """Make room where not even the lease can be written: with the ballast, and else without a lease.
+        """Free space if not even the lease can be written: remove the ballast, or else landed files without a lease.
 
-        Several workers may be at this at once. Files go before they are marked, as always.
+        Several workers may do this at the same time. Files are removed before their chunks are marked, as always.
         """
         self._files.remove_abandoned()
         if not self._ballast.remove():
             chunks = self._store.backlog.landed(replica=self._replica.name, before=None, limit=_CHUNKS_AT_ONCE)
-            _log.warning("The disk is full to the last byte: the files of %d landed chunks go", len(chunks))
+            _log.warning("Disk is full; removing files of landed chunks", extra={"chunks": len(chunks)})
             for upload_id, group in _by_upload(chunks):
                 self._files.remove_chunks(upload_id, group)
             self._clean(chunks)
@@ -99,14 +98,14 @@ class Cleaner:
             self._clean_all()
 
     def stop(self) -> None:
-        """Leave the work to others at once."""
+        """Release the lease, so that another worker can take over immediately."""
         self._store.leases.release(self._lease, owner=self._replica.worker)
 
     def sweep(self) -> None:
-        """Remove what crashes left: half-received files, directories without a manifest or of deleted uploads."""
+        """Remove leftovers of crashes: half-received files, directories without a manifest or of deleted uploads."""
         for upload_id in self._files.remove_abandoned():
-            UploadLog(_log, upload_id).info("Removed what had been received of it when its process ended")
-        # In this order: a directory given up by its process has its manifest committed, or soon, or never will.
+            UploadLog(_log, upload_id).info("Half-received upload removed; its process has ended")
+        # In this order: an abandoned directory has a committed manifest, or will have soon, or never will.
         abandoned = [upload_id for upload_id in self._files.upload_ids() if self._files.is_abandoned(upload_id)]
         known = self._store.uploads.find_many(abandoned)
         for upload_id in abandoned:
@@ -115,18 +114,18 @@ class Cleaner:
                 self._sweep_unknown(upload_id)
             elif upload.state is UploadState.ABORTED:
                 self._files.remove_upload(upload_id)
-                UploadLog(_log, upload_id).info("Removed the files of a deleted upload")
+                UploadLog(_log, upload_id).info("Files of a deleted upload removed")
             else:
                 self._files.remove_lock(upload_id)
-        self._look_for_strangers()
+        self._check_new_directories()
 
-    def _look_for_strangers(self) -> None:
-        """Notice a database that was exchanged, also in a worker that does not clean. Looks at new directories only."""
+    def _check_new_directories(self) -> None:
+        """Detect a replaced database, also in a worker without the lease. Checks new directories only."""
         present = set(self._files.upload_ids())
-        self._known &= present
-        unlocked = [each for each in present - self._known if self._files.lock_age_s(each) is None]
+        self._found &= present
+        unlocked = [each for each in present - self._found if self._files.lock_age_s(each) is None]
         known = self._store.uploads.find_many(unlocked)
-        self._known |= known.keys()
+        self._found |= known.keys()
         for upload_id in unlocked:
             if upload_id not in known:
                 self._sweep_unknown(upload_id)
@@ -134,29 +133,29 @@ class Cleaner:
     def _sweep_unknown(self, upload_id: str) -> None:
         age_s = self._files.lock_age_s(upload_id)
         if age_s is None:
-            # It was committed, to a database that is not this one (or another worker has just removed it).
-            if upload_id not in self._strangers and upload_id in self._files.upload_ids():
-                self._strangers.add(upload_id)
-                self._report_stranger(upload_id)
+            # It was committed to another database, or another worker has just removed it.
+            if upload_id not in self._reported and upload_id in self._files.upload_ids():
+                self._reported.add(upload_id)
+                self._report_unknown(upload_id)
         elif age_s > _COMMIT_MAY_TAKE_S:
             self._files.remove_upload(upload_id)
-            UploadLog(_log, upload_id).info("Removed files without a manifest: its process ended before the commit")
+            UploadLog(_log, upload_id).info("Files without a manifest removed; the process ended before the commit")
 
-    def _report_stranger(self, upload_id: str) -> None:
+    def _report_unknown(self, upload_id: str) -> None:
         if self._files.has_manifest(upload_id):
             self._store.declare_lost(
-                f"upload {upload_id}, which lies in TEMP_DIR, is not in the database of manifests: it is another "
-                "database than before, or an older copy (look at DATABASE_URL)"
+                f"upload {upload_id} is in TEMP_DIR but not in the database of manifests, which is another one or an "
+                "older copy (check DATABASE_URL)"
             )
             UploadLog(_log, upload_id).error(
-                "It was accepted, and the database does not know it: DATABASE_URL leads to another database than "
-                "before, or to an older copy. Nothing is accepted until the right one is back, or `csvpipe recover` "
-                "has run"
+                "Accepted upload is not in the database: DATABASE_URL leads to another database or to an older copy. "
+                "Uploads are refused until the right one is back or `csvpipe recover` has run"
             )
         else:
             UploadLog(_log, upload_id).error(
-                "Its directory in TEMP_DIR has no manifest, and the database (DATABASE_URL) does not know it: nothing "
-                "of it can be recovered. Move the directory away"
+                "Directory in TEMP_DIR has no manifest and is not in the database (DATABASE_URL), so its upload cannot be "
+                "recovered: move it away",
+                extra={"path": str(self._files.root / upload_id)},
             )
 
     def _clean_old(self) -> None:
@@ -166,11 +165,11 @@ class Cleaner:
         while chunks := self._store.backlog.landed(replica=self._replica.name, before=before, limit=_CHUNKS_AT_ONCE):
             self._clean(chunks)
 
-    def _clean_for_room(self) -> None:
+    def _clean_for_space(self) -> None:
         while (free := self._files.free_bytes()) < self._low_disk_bytes:
             chunks = self._store.backlog.landed(replica=self._replica.name, before=None, limit=_CHUNKS_AT_ONCE_LOW)
             if not chunks:
-                _log.warning("The disk is low (%d MB free) and no landed chunk is left to remove", free // BYTES_PER_MB)
+                _log.warning("Disk is low, and no landed chunk is left to remove", extra={"free_bytes": free})
                 return
             self._clean(chunks)
 
@@ -183,12 +182,12 @@ class Cleaner:
         self._files.remove_chunks(upload_id, chunks)
         try:
             ids = [chunk.chunk_id for chunk in chunks]
-            upload, _ = self._store.chunks.edit(upload_id, ids, partial(cleaned, at=at), at=at)
+            self._store.chunks.edit(upload_id, ids, partial(cleaned, at=at), at=at)
         except UploadGoneError:
-            return  # deleted meanwhile: its directory goes as a whole
+            return  # deleted meanwhile: its whole directory is removed
         log = UploadLog(_log, upload_id)
         for chunk in chunks:
-            log.info("Chunk %d/%d: %s cleaned up", chunk.chunk_id, upload.total_chunks, chunk.filename)
+            log.chunk(logging.INFO, "Chunk file removed", chunk)
 
 
 def _by_upload(chunks: list[ChunkRecord]) -> Iterator[tuple[str, list[ChunkRecord]]]:

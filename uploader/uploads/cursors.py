@@ -1,4 +1,4 @@
-"""The cursor of a page of uploads: where the next page goes on, opaque to clients."""
+"""Cursors of pages of uploads: the start of the next page, opaque to clients."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from uploader.errors import InvalidFieldError
 
 
 def write_cursor(upload: UploadOverview) -> str:
-    """Return the cursor of what comes after ``upload``."""
+    """Return the cursor of the page after ``upload``."""
     place = json.dumps([upload.created_at.isoformat(), upload.upload_id])
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
 def read_cursor(cursor: str) -> tuple[datetime, str]:
-    """Return when the last upload of a page was made, in UTC, and its id.
+    """Return the creation time of the last upload of a page, in UTC, and its id.
 
     Raises:
-        InvalidFieldError: the cursor is not one that a page gave out.
+        InvalidFieldError: the cursor does not come from a page.
     """
     try:
         moment, upload_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
@@ -30,5 +30,5 @@ def read_cursor(cursor: str) -> tuple[datetime, str]:
             raise ValueError(cursor)
         after = after.astimezone(UTC)
     except (ValueError, TypeError, OverflowError, binascii.Error) as error:
-        raise InvalidFieldError("cursor is not one that a page of uploads gave out", field="cursor") from error
+        raise InvalidFieldError("cursor must be the next_cursor of a page of uploads", field="cursor") from error
     return after, str(upload_id)

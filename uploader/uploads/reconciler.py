@@ -1,6 +1,6 @@
-"""Reconciliation: what was announced and has not landed for too long is announced again, and at last given up.
+"""Reconciliation: chunks that were announced and have not landed in time are announced again, up to a limit.
 
-Also what the relay has reported as failed: it gives up after minutes, and the cause may be gone by now.
+So are chunks that the relay reported as failed: it gives up after minutes, and the cause may be gone by then.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Looks for overdue chunks of one replica. Calls block."""
+    """Finds the overdue chunks of one replica. Calls block."""
 
     def __init__(self, *, store: Store, replica: ReplicaIdentity, after: timedelta, limit: int, clock: Clock) -> None:
         self._store = store
@@ -34,46 +34,45 @@ class Reconciler:
         self._clock = clock
 
     def run_pass(self) -> bool:
-        """Treat all overdue chunks, unless another worker does; the outbox then announces them."""
+        """Return all overdue chunks to the outbox, or fail them, unless another worker has the lease."""
         now = self._clock()
         if not self._store.leases.take(self._lease, owner=self._replica.worker, lease_for=LEASE_FOR, now=now):
             return True
-        voided = self._store.backlog.reset_future_timestamps(replica=self._replica.name, now=now)
-        if voided:
-            _log.warning("The clock was put back: %d moments of chunks lay in the future, and count as now", voided)
+        reset = self._store.backlog.reset_future_timestamps(replica=self._replica.name, now=now)
+        if reset:
+            _log.warning("Clock was set back; future timestamps of chunks reset to now", extra={"timestamps": reset})
         before = now - self._after
         while overdue := self._store.backlog.overdue(
             replica=self._replica.name, before=before, reannounce_limit=self._limit, limit=_CHUNKS_AT_ONCE
         ):
             for upload_id, chunk_ids in overdue.items():
-                self._treat(upload_id, chunk_ids, before=before)
+                self._renew_or_fail(upload_id, chunk_ids, before=before)
         return True
 
     def stop(self) -> None:
-        """Leave the work to others at once."""
+        """Release the lease, so that another worker can take over immediately."""
         self._store.leases.release(self._lease, owner=self._replica.worker)
 
-    def _treat(self, upload_id: str, chunk_ids: list[int], *, before: datetime) -> None:
+    def _renew_or_fail(self, upload_id: str, chunk_ids: list[int], *, before: datetime) -> None:
         log = UploadLog(_log, upload_id)
 
         def edit(chunk: ChunkRecord) -> ChunkRecord:
             if not is_overdue(chunk, before=before, reannounce_limit=self._limit):
                 return chunk  # it has landed since the query
             if chunk.attempts > self._limit:
-                return failed(chunk, reason=self._verdict(chunk))
+                return failed(chunk, reason=self._give_up_reason(chunk))
             return renewed(chunk, by_hand=False)
 
         try:
-            upload, chunks = self._store.chunks.edit(upload_id, chunk_ids, edit, at=self._clock())
+            _, chunks = self._store.chunks.edit(upload_id, chunk_ids, edit, at=self._clock())
         except UploadGoneError:
             return
         for chunk in chunks:
-            place = (chunk.chunk_id, upload.total_chunks, chunk.filename)
             if chunk.state is ChunkState.FAILED:
-                log.error("Chunk %d/%d: %s failed: %s", *place, chunk.error)
+                log.chunk(logging.ERROR, "Chunk failed", chunk, error=chunk.error, attempt=chunk.attempts)
             elif chunk.state is ChunkState.STORED:
-                log.warning("Chunk %d/%d: %s has not landed in time, it will be announced again", *place)
+                log.chunk(logging.WARNING, "Chunk overdue; announcing it again", chunk, attempt=chunk.attempts)
 
-    def _verdict(self, chunk: ChunkRecord) -> str:
+    def _give_up_reason(self, chunk: ChunkRecord) -> str:
         minutes = self._after.total_seconds() / 60
         return f"announced {chunk.attempts} times and not landed within {minutes:g} minutes of the last; {WHAT_TO_DO}"

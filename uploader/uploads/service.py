@@ -1,4 +1,4 @@
-"""What clients and the relay can ask of uploads that exist: look, download, report, announce again, delete."""
+"""Operations on existing uploads: status, download, state reports, repeated announcement, deletion."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from uploader.runtime.logging import UploadLog
 from uploader.store.store import Store
 from uploader.store.uploads import UploadQuery
 from uploader.uploads.cursors import read_cursor, write_cursor
-from uploader.uploads.held_chunk import HeldChunk
+from uploader.uploads.downloadable_chunk import DownloadableChunk
 from uploader.uploads.outbox import Outbox
 from uploader.uploads.replicas import Replicas
 from uploader.uploads.responses import manifest_of, status_of, summary_of
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class UploadService:
-    """Uploads that exist (:mod:`uploader.uploads.acceptance` makes them). Every call blocks."""
+    """Operations on uploads that :mod:`uploader.uploads.acceptance` has accepted. Calls block."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class UploadService:
         self._on_landed = on_landed
 
     def status(self, upload_id: str) -> UploadStatus:
-        """Return where an upload and its chunks stand.
+        """Return the status of an upload and of its chunks.
 
         Raises:
-            UploadNotFoundError: there is none of this id.
+            UploadNotFoundError: there is no upload with this id.
         """
         return self._status(*self._store.chunks.read(upload_id))
 
@@ -70,7 +70,7 @@ class UploadService:
         """Return the manifest of an upload.
 
         Raises:
-            UploadNotFoundError: there is none of this id.
+            UploadNotFoundError: there is no upload with this id.
             UploadGoneError: it was deleted.
         """
         overview, chunks = self._store.chunks.read(upload_id)
@@ -85,7 +85,7 @@ class UploadService:
         """Return a page of uploads, the newest first.
 
         Raises:
-            InvalidFieldError: the cursor is not one that a page gave out.
+            InvalidFieldError: the cursor does not come from a page.
         """
         after = None if cursor is None else read_cursor(cursor)
         found = self._store.uploads.list_page(
@@ -101,50 +101,52 @@ class UploadService:
 
     def locate_chunk(
         self, upload_id: str, chunk_id: int, *, redirected_by: str | None = None
-    ) -> tuple[Path, HeldChunk]:
-        """Return the path of a chunk's file, and what it holds.
+    ) -> tuple[Path, DownloadableChunk]:
+        """Return the path of a chunk's file, and its description.
 
-        ``redirected_by`` is the replica that sent the client here.
+        ``redirected_by`` is the replica that redirected the client here.
 
         Raises:
-            UploadNotFoundError: there is no upload of this id.
+            UploadNotFoundError: there is no upload with this id.
             ChunkNotFoundError: it has no such chunk.
             UploadGoneError: it was deleted.
             ChunkGoneError: the file has been cleaned up after landing, or is damaged.
-            ChunkRedirectedError: the file lies on the disk of another replica; the client is to ask there.
-            ChunkOnOtherReplicaError: so it does, and nothing is known of where that replica can be reached.
-            ReplicaUnavailableError: so it does, and that replica is away.
+            ChunkRedirectedError: the file is on another replica; the client should ask there.
+            ChunkOnOtherReplicaError: the file is on another replica whose address is unknown.
+            ReplicaUnavailableError: the file is on another replica, which is unavailable.
         """
         upload, chunk = self._store.chunks.read_one(upload_id, chunk_id)
         _check_not_deleted(upload)
         cleaned_up = chunk.state is ChunkState.CLEANED
-        fault = "its file was removed after it had landed" if cleaned_up else self._files.find_fault(chunk)
+        fault = "its file was removed after the chunk landed" if cleaned_up else self._files.find_fault(chunk)
         if fault is None:
-            return self._files.path(chunk), HeldChunk.of(upload, chunk)
+            return self._files.path(chunk), DownloadableChunk.of(upload, chunk)
         if not cleaned_up and upload.replica != self._replica.name:
-            raise self._replicas.elsewhere(upload, chunk_id, redirected_by=redirected_by)
+            raise self._replicas.locate_elsewhere(upload, chunk_id, redirected_by=redirected_by)
         if chunk.state not in SAFE_IN_BUCKET:
-            UploadLog(_log, upload_id).error("Chunk %d/%d: %s", chunk_id, upload.total_chunks, fault)
+            UploadLog(_log, upload_id).chunk(logging.ERROR, "Chunk file cannot be served", chunk, error=fault)
         raise ChunkGoneError(f"chunk {chunk_id} of upload {upload_id} cannot be downloaded: {fault}")
 
     def change_chunk_state(self, upload_id: str, chunk_id: int, change: StateChange) -> ChunkStatus:
-        """Take note of what the relay says of a chunk; the same once more changes nothing.
+        """Record a chunk's state that the relay reports; repeating a report changes nothing.
 
         Raises:
-            UploadNotFoundError: there is no upload of this id.
+            UploadNotFoundError: there is no upload with this id.
             ChunkNotFoundError: it has no such chunk.
             UploadGoneError: it was deleted.
-            EvidenceMismatchError: the object seen in the bucket is not this chunk.
+            EvidenceMismatchError: the object in the bucket is not this chunk.
             IllegalStateChangeError: the table of states forbids the change.
         """
         try:
             evidence_chars = len(json.dumps(change.evidence, allow_nan=False))
         except ValueError as error:
-            raise InvalidFieldError("evidence holds NaN or Infinity, which JSON has not", field="evidence") from error
+            raise InvalidFieldError(
+                "evidence has NaN or Infinity, which JSON does not allow", field="evidence"
+            ) from error
         if evidence_chars > _MAX_EVIDENCE_CHARS:
             raise InvalidFieldError(f"evidence is larger than {_MAX_EVIDENCE_CHARS} characters", field="evidence")
         now = self._clock()
-        reason = (change.reason or "no reason was given").replace("\x00", "")
+        reason = (change.reason or "no reason given").replace("\x00", "")
         edit = {
             ChunkState.RELAYED: partial(relayed, evidence=change.evidence, at=now),
             ChunkState.LANDED: partial(landed, evidence=change.evidence, at=now),
@@ -156,7 +158,7 @@ class UploadService:
                 reannounce_limit=self._reannounce_limit,
             ),
         }[change.state]
-        # A landing makes room: its file may go.
+        # A landing frees space later: the chunk's file may be removed.
         upload, [chunk] = self._ballast.run_or_remove(
             lambda: self._store.chunks.edit(upload_id, [chunk_id], edit, at=now)
         )
@@ -166,13 +168,13 @@ class UploadService:
         return ChunkStatus.model_validate(chunk)
 
     def announce_again(self, upload_id: str) -> UploadStatus:
-        """Let the outbox announce everything that has not landed, also what has failed; attempts count from 0.
+        """Return all chunks that have not landed, failed ones included, to the outbox; attempts count from 0.
 
-        Where all has landed, one chunk's message is sent at once and no state changes: the run that takes it finds the
-        object and writes the upload's manifest to the bucket, which may have failed before.
+        If all have landed, send one chunk's message immediately and change no state: the DAG run finds the object and
+        writes the upload's manifest to the bucket, which may have failed before.
 
         Raises:
-            UploadNotFoundError: there is none of this id.
+            UploadNotFoundError: there is no upload with this id.
             UploadGoneError: it was deleted.
             PublishError: all has landed, and Kafka does not take the message.
         """
@@ -181,33 +183,35 @@ class UploadService:
         def edit(chunk: ChunkRecord) -> ChunkRecord:
             if chunk.state in SAFE_IN_BUCKET:
                 return chunk
-            # Only the replica that holds the files can tell whether they are there.
+            # Only the replica with the files can check them.
             fault = self._files.find_fault(chunk) if replica == self._replica.name else None
             return renewed(chunk, by_hand=True) if fault is None else lost(chunk, reason=fault)
 
         upload, chunks = self._store.chunks.edit(upload_id, None, edit, at=self._clock())
         if upload.state is UploadState.LANDED:
             self._outbox.announce_once_more(upload, chunks[0])
-            UploadLog(_log, upload_id).info("Asked to announce again: all has landed, chunk 1 goes for the manifest")
+            UploadLog(_log, upload_id).info("Chunk 1 announced again for the manifest; all chunks have landed")
             return self._status(upload, chunks)
         waiting = sum(chunk.state is ChunkState.STORED for chunk in chunks)
-        UploadLog(_log, upload_id).info("Asked to announce again: %d of %d chunks", waiting, upload.total_chunks)
+        UploadLog(_log, upload_id).info(
+            "Chunks returned to the outbox", extra={"chunks": waiting, "total_chunks": upload.total_chunks}
+        )
         return self._status(upload, chunks)
 
     def delete(self, upload_id: str, *, force: bool) -> UploadStatus:
-        """Give an upload up: no more announcements and downloads, files removed. Its row stays and says so.
+        """Delete an upload: remove its files, and stop its announcements and downloads. Its row stays, as ``aborted``.
 
-        What lies in the bucket already stays there. The idempotency key is free again.
+        Objects in the bucket stay there. The idempotency key is free again.
 
         Raises:
-            UploadNotFoundError: there is none of this id.
+            UploadNotFoundError: there is no upload with this id.
             UploadInProgressError: chunks are announced or relayed, and ``force`` is not set.
         """
         upload = self._abort(upload_id, force=force)
-        # In this order: a crash between the two leaves files that the cleaner finds by the upload's state.
+        # In this order: after a crash between the two, the cleaner finds the files by the upload's state.
         if upload.replica == self._replica.name:
             self._files.remove_upload(upload_id)
-        UploadLog(_log, upload_id).info("Deleted")
+        UploadLog(_log, upload_id).info("Upload deleted")
         return self.status(upload_id)
 
     def _abort(self, upload_id: str, *, force: bool) -> UploadOverview:
@@ -221,7 +225,7 @@ class UploadService:
             on_their_way = any(chunk.state in ON_THEIR_WAY for chunk in chunks)
             if upload.replica != self._replica.name or (on_their_way and not force):
                 raise
-            # Against the order, as there is no other way: a crash before the mark leaves chunks that count as lost.
+            # In reverse order, for lack of space: a crash before the commit leaves chunks that count as lost.
             self._files.remove_upload(upload_id)
             return abort()
 
@@ -230,13 +234,10 @@ class UploadService:
 
     def _log_change(self, upload: UploadOverview, chunk: ChunkRecord) -> None:
         log = UploadLog(_log, upload.upload_id)
-        place = (chunk.chunk_id, upload.total_chunks, chunk.filename, chunk.state)
-        if chunk.state is ChunkState.FAILED:
-            log.error("Chunk %d/%d: %s %s: %s", *place, chunk.error)
-        else:
-            log.info("Chunk %d/%d: %s %s", *place)
+        level = logging.ERROR if chunk.state is ChunkState.FAILED else logging.INFO
+        log.chunk(level, f"Chunk {chunk.state}", chunk, error=chunk.error)
         if upload.state is UploadState.LANDED:
-            log.info("Landed: all %d chunks", upload.total_chunks)
+            log.info("Upload landed", extra={"chunks": upload.total_chunks})
 
 
 def _check_not_deleted(upload: UploadOverview) -> None:

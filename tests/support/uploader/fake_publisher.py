@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from contracts.message import ChunkMessage
 from uploader.errors import PublishError
-from uploader.kafka.publisher import Outcome
+from uploader.kafka.publisher import PublishResult
 
 
 @dataclass
@@ -27,16 +27,18 @@ class FakePublisher:
     """The upload whose messages it was handed last."""
     closed: bool = False
 
-    def publish(self, messages: Sequence[ChunkMessage], *, timeout_s: float, traceparent: str | None = None) -> Outcome:
+    def publish(
+        self, messages: Sequence[ChunkMessage], *, timeout_s: float, traceparent: str | None = None
+    ) -> PublishResult:
         self.calls += 1
         self.about_to_publish = messages[0].upload_id
         self.before_publish()
         if self.away:
-            return Outcome(failure="the fake is away")
+            return PublishResult(failure="the fake is away")
         taken = [message for message in messages[: self.takes] if message.chunk_id not in self.refuses]
         self.messages += taken
         self.traceparents += [traceparent] * len(taken)
-        return Outcome(
+        return PublishResult(
             acknowledged=[message.chunk_id for message in taken],
             refused={message.chunk_id: "too large" for message in messages if message.chunk_id in self.refuses},
             failure=None if self.takes is None or len(messages) <= self.takes else "the fake left half-way",

@@ -17,7 +17,7 @@ from tests.support.uploader.small_disk import small_disk
 from tests.support.uploader.uploads import cut_options
 from uploader.disk.directories import STAGING
 from uploader.domain.header_limits import MAX_HEADER_JSON_BYTES, MAX_REPEATED_BYTES
-from uploader.domain.messages import message_of
+from uploader.domain.messages import build_message
 from uploader.domain.records import new_upload
 from uploader.errors import DiskFullError, HeaderRepeatedError, InvalidCsvError
 
@@ -89,7 +89,7 @@ def test_largest_header_that_is_accepted_fits_into_a_message_many_times_over(tmp
         created_at=now,
         chunked_at=now,
     )
-    message = message_of(records[0], records[1][0], base_url="https://" + "h" * 2000, published_at=now)
+    message = build_message(records[0], records[1][0], base_url="https://" + "h" * 2000, published_at=now)
     assert len(message.to_bytes()) < KAFKA_LIMIT_BYTES / 10
     with pytest.raises(InvalidCsvError):
         upload([DATASET, LOOSE, *by("rows", 1), ("file", b"x" + source)], temp_dir=tmp_path)

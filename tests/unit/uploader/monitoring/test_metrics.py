@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 from uploader.assembly import Intervals
 from uploader.domain.records import ChunkRecord, UploadRecord
 from uploader.domain.transitions import announced, failed, landed, lost, relayed, renewed, reported_failed
-from uploader.kafka.publisher import Outcome
+from uploader.kafka.publisher import PublishResult
 from uploader.monitoring.metrics import UploaderMetrics
 from uploader.store.store import Store
 
@@ -293,7 +293,7 @@ class TestOldestUnlanded:
 def test_messages_that_kafka_left_are_counted_as_failed() -> None:
     registry = CollectorRegistry()
     metrics = UploaderMetrics(registry)
-    metrics.count_publish(Outcome(acknowledged=[1, 2], refused={3: "too large"}), messages=5, duration_s=0.1)
+    metrics.count_publish(PublishResult(acknowledged=[1, 2], refused={3: "too large"}), messages=5, duration_s=0.1)
     metrics.count_landing(timedelta(seconds=-1))  # two clocks: a landing takes no negative time
     counts = {r: registry.get_sample_value("csvpipe_published_messages_total", {"result": r}) for r in RESULTS}
     assert counts == {"acknowledged": 2, "refused": 1, "failed": 2}

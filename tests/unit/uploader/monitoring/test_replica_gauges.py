@@ -18,7 +18,7 @@ from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.uploads import REPLICA, SettableClock
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.errors import ManifestUnavailableError
-from uploader.monitoring.exposition import MetricsPage
+from uploader.monitoring.metrics_page import MetricsPage
 from uploader.monitoring.readiness import KafkaProbe, Readiness
 from uploader.monitoring.replica_gauges import DiskLimits, ReplicaGauges
 from uploader.store.database_guard import DatabaseGuard

@@ -12,7 +12,7 @@ from contracts.states import ChunkState, UploadState
 from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.domain.records import UploadRecord
-from uploader.kafka.publisher import Outcome
+from uploader.kafka.publisher import PublishResult
 from uploader.store.claims import Claim
 from uploader.store.store import Store
 from uploader.uploads.outbox import CLAIM_FOR, Outbox
@@ -65,7 +65,7 @@ def test_messages_of_a_wide_header_go_out_in_batches_of_a_few_megabytes(
     batches: list[Sequence[ChunkMessage]] = []
     publish = kafka.publish
 
-    def note(messages: Sequence[ChunkMessage], **given: Any) -> Outcome:
+    def note(messages: Sequence[ChunkMessage], **given: Any) -> PublishResult:
         batches.append(messages)
         return publish(messages, **given)
 
@@ -159,7 +159,7 @@ def test_message_that_kafka_refuses_fails_its_chunk_and_no_other(
     assert outbox.run_pass()
     assert states(store, upload) == [ChunkState.ANNOUNCED, ChunkState.FAILED, ChunkState.ANNOUNCED]
     assert store.chunks.read(upload.upload_id)[0].error == (
-        "1 of 3 chunks failed; the first: chunk 2: Kafka refuses its message: too large"
+        "1 of 3 chunks failed; the first: chunk 2: Kafka refused its message: too large"
     )
 
 

@@ -93,7 +93,7 @@ def test_after_the_limit_the_chunk_fails_and_the_log_says_so(
     assert chunk.error is not None
     assert "announced 3 times and not landed within 30 minutes" in chunk.error
     [error] = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert "Chunk 1/1: people_chunk_001_stamp.csv failed" in error.getMessage()
+    assert (vars(error)["chunk_id"], vars(error)["path"]) == (1, "people_chunk_001_stamp.csv")
 
 
 def test_chunk_that_the_relay_gave_up_is_announced_again_until_the_limit(

@@ -1,4 +1,4 @@
-"""What the service makes of a consumer's news of a failure, and of being asked to announce again."""
+"""Failure reports of the relay, and repeated announcements by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from uploader.uploads.outbox import Outbox
 from uploader.uploads.replicas import Replicas
 from uploader.uploads.service import UploadService
 
-NIFI_SAYS_NO = StateChange(state=ChunkState.FAILED, reason="NiFi says no")
+NIFI_FAILURE = StateChange(state=ChunkState.FAILED, reason="NiFi refused it")
 
 
 @pytest.fixture
@@ -41,16 +41,16 @@ def land(chunk: ChunkRecord, *, clock: SettableClock) -> ChunkRecord:
 
 
 class TestFailure:
-    def test_below_the_limit_the_upload_is_not_final(
+    def test_failure_below_the_limit_is_not_final(
         self, service: UploadService, outbox: Outbox, create: Callable[..., UploadRecord]
     ) -> None:
         upload_id = create(chunks=1).upload_id
         outbox.run_pass()
-        assert service.change_chunk_state(upload_id, 1, NIFI_SAYS_NO).error == "NiFi says no"
+        assert service.change_chunk_state(upload_id, 1, NIFI_FAILURE).error == "NiFi refused it"
         status = service.status(upload_id)
         assert (status.state, status.final) == (UploadState.FAILED, False)
 
-    def test_after_the_limit_it_is_final_and_the_error_says_what_to_do(
+    def test_failure_after_the_limit_is_final_and_has_instructions(
         self,
         service: UploadService,
         outbox: Outbox,
@@ -62,9 +62,9 @@ class TestFailure:
         outbox.run_pass()
         store.chunks.edit(upload_id, None, partial(renewed, by_hand=False), at=clock.now)
         outbox.run_pass()
-        error = service.change_chunk_state(upload_id, 1, NIFI_SAYS_NO).error
+        error = service.change_chunk_state(upload_id, 1, NIFI_FAILURE).error
         assert error == (
-            "NiFi says no; announced 2 times, and not again by itself: look at Airflow and NiFi, "
+            "NiFi refused it; announced 2 times, with no automatic retry left: look at Airflow and NiFi, "
             "then POST /uploads/{id}/announce"
         )
         status = service.status(upload_id)
@@ -73,7 +73,7 @@ class TestFailure:
         assert status.error.endswith(error)
         assert not service.announce_again(upload_id).final
 
-    def test_while_the_chunk_waits_to_be_announced_again_it_is_old_news(
+    def test_failure_is_ignored_while_the_chunk_waits_for_another_announcement(
         self,
         service: UploadService,
         outbox: Outbox,
@@ -83,11 +83,11 @@ class TestFailure:
         upload_id = create(chunks=1).upload_id
         outbox.run_pass()
         service.announce_again(upload_id)
-        assert service.change_chunk_state(upload_id, 1, NIFI_SAYS_NO).state is ChunkState.STORED
+        assert service.change_chunk_state(upload_id, 1, NIFI_FAILURE).state is ChunkState.STORED
         outbox.run_pass()
         assert kafka.announced == [(upload_id, 1)] * 2
 
-    def test_of_an_earlier_message_it_is_old_news_and_of_the_last_one_it_counts(
+    def test_failure_of_an_earlier_message_is_ignored_and_of_the_last_one_counts(
         self,
         service: UploadService,
         outbox: Outbox,
@@ -96,8 +96,8 @@ class TestFailure:
         clock: SettableClock,
         create: Callable[..., UploadRecord],
     ) -> None:
-        """The four tries of a run take longer than the pause before the next announcement, which begins another."""
-        # The mark comes later than the message says.
+        """The four tries of a DAG run take longer than the pause before the next announcement, the start of another."""
+        # The commit is later than the message's published_at.
         kafka.before_publish = lambda: clock.advance(seconds=9, microseconds=1)
         upload_id = create(chunks=1).upload_id
         outbox.run_pass()
@@ -107,7 +107,7 @@ class TestFailure:
         service.change_chunk_state(upload_id, 1, StateChange(state=ChunkState.RELAYED))
         before = service.status(upload_id)
         first, last = (
-            NIFI_SAYS_NO.model_copy(update={"published_at": message.published_at}) for message in kafka.messages
+            NIFI_FAILURE.model_copy(update={"published_at": message.published_at}) for message in kafka.messages
         )
         assert service.change_chunk_state(upload_id, 1, first).state is ChunkState.RELAYED
         assert service.status(upload_id) == before
@@ -139,7 +139,7 @@ class TestAnnounceAgain:
         assert kafka.announced[3:] == [(upload_id, 1)]
         assert kafka.messages[3] == kafka.messages[0].model_copy(update={"published_at": clock.now})
 
-    def test_landed_upload_with_kafka_away_is_an_error_as_nothing_would_try_again(
+    def test_landed_upload_without_kafka_is_an_error_as_nothing_would_retry(
         self,
         service: UploadService,
         store: Store,
@@ -150,7 +150,7 @@ class TestAnnounceAgain:
         upload_id = create().upload_id
         store.chunks.edit(upload_id, None, partial(land, clock=clock), at=clock.now)
         kafka.away = True
-        with pytest.raises(PublishError, match="ask again"):
+        with pytest.raises(PublishError, match="try again"):
             service.announce_again(upload_id)
 
     def test_upload_with_a_lost_file_is_final_when_the_rest_has_landed(

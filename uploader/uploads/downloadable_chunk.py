@@ -1,4 +1,4 @@
-"""What a download says of the chunk that it sends."""
+"""The description of a chunk that a download sends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uploader.domain.records import ChunkRecord, UploadOverview
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeldChunk:
+class DownloadableChunk:
     """A chunk whose file is on this replica's disk; ``key`` is the key of its object in the bucket."""
 
     key: str
@@ -19,13 +19,13 @@ class HeldChunk:
 
     @classmethod
     def of(cls, upload: UploadOverview, chunk: ChunkRecord) -> Self:
-        """Return what is known of ``chunk`` of ``upload``."""
+        """Return the description of ``chunk``."""
         key = object_key(upload.dataset_name, chunk.filename)
         return cls(key=key, size_bytes=chunk.size_bytes, sha256=chunk.sha256)
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers by which the relay knows where the chunk belongs; its message may come from anybody."""
+        """Response headers by which the relay checks the chunk, because anyone may have sent its message."""
         return {
             HEADER_OBJECT_KEY: self.key,
             HEADER_SHA256: self.sha256,

@@ -1,4 +1,4 @@
-"""The text that Prometheus gets: counters of all workers, and gauges of the moment."""
+"""The metrics page for Prometheus: counters of all workers, and gauges that are read at each scrape."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class MetricsPage:
-    """Holds the counters of one application; :meth:`show` adds what is measured at a scrape."""
+    """The counters of one application; :meth:`show` adds collectors that are read at each scrape."""
 
     def __init__(self) -> None:
         self._shared: Path | None = join_shared_counters()
@@ -25,7 +25,7 @@ class MetricsPage:
         self.metrics = UploaderMetrics(self._own)
 
     def show(self, collector: Collector) -> None:
-        """Ask ``collector`` at each scrape."""
+        """Read ``collector`` at each scrape."""
         self._measured.register(collector)
 
     def render(self) -> bytes:

@@ -1,8 +1,7 @@
-"""Makes the database anew from the manifests that lie beside the chunk files (``csvpipe recover``).
+"""Rebuilding the database from the manifests next to the chunk files (``csvpipe recover``).
 
-What the disk does not tell is taken to be undone: a chunk whose file is there counts as stored and is announced again,
-which is harmless, as its object is found in the bucket. Every upload is one transaction, and one that is known already
-is left as it is: so this may be killed and run again.
+A chunk whose file exists counts as stored and is announced again. That is harmless, because its object is found in the
+bucket. Every upload is one transaction, and known uploads are unchanged, so a rebuild can be interrupted and repeated.
 """
 
 from __future__ import annotations
@@ -24,34 +23,34 @@ from uploader.store.store import Store
 from uploader.store.uploads import RestoreOutcome
 
 
-class Outcome(StrEnum):
-    """What became of one directory."""
+class RebuildOutcome(StrEnum):
+    """The result for one directory."""
 
     RESTORED = "restored"
     """Its upload is in the database again."""
     KNOWN = "known"
-    """The database knew it."""
+    """It was in the database already."""
     NO_MANIFEST = "no_manifest"
-    """It has no manifest: nothing can be said of its files."""
+    """It has no manifest, so nothing is known about its files."""
     UNREADABLE = "unreadable"
     """Its manifest is damaged, or contradicts the database."""
 
 
-BAD_OUTCOMES = frozenset({Outcome.NO_MANIFEST, Outcome.UNREADABLE})
+BAD_OUTCOMES = frozenset({RebuildOutcome.NO_MANIFEST, RebuildOutcome.UNREADABLE})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One directory: what became of it, its chunks by state, and what a person should know."""
+class RebuildFinding:
+    """One directory: its result, its chunks by state, and notes for the operator."""
 
     upload_id: str
-    outcome: Outcome
+    outcome: RebuildOutcome
     chunks: dict[ChunkState, int]
     notes: list[str]
 
 
-class Rebuild:
-    """Goes through the directories of one disk. Calls block."""
+class DatabaseRebuild:
+    """Restores the uploads of one disk. Calls block."""
 
     def __init__(self, *, store: Store, files: ChunkFiles, replica: str, clock: Clock, dry_run: bool) -> None:
         self._store = store
@@ -61,55 +60,55 @@ class Rebuild:
         self._dry_run = dry_run
 
     def upload_ids(self) -> list[str]:
-        """Return the directories to go through."""
+        """Return the directories of uploads."""
         return self._files.upload_ids()
 
-    def run(self) -> Iterator[Finding]:
-        """Restore one upload after the other, and say of each what became of it."""
+    def run(self) -> Iterator[RebuildFinding]:
+        """Restore one upload after the other, and yield the result of each."""
         for upload_id in self.upload_ids():
             yield self._restore(upload_id)
 
-    def _restore(self, upload_id: str) -> Finding:
+    def _restore(self, upload_id: str) -> RebuildFinding:
         try:
             found = read_manifest(self._files.root / upload_id)
             if found is None:
-                return self._known_without_manifest(upload_id)
+                return self._find_without_manifest(upload_id)
             if upload_id in self._store.uploads.find_many([upload_id]):
                 return self._repair(found)
-            return self._store_anew(found)
+            return self._store_again(found)
         except (ManifestFileError, TimestampCollisionError) as error:
-            return Finding(upload_id=upload_id, outcome=Outcome.UNREADABLE, chunks={}, notes=[str(error)])
+            return RebuildFinding(upload_id=upload_id, outcome=RebuildOutcome.UNREADABLE, chunks={}, notes=[str(error)])
 
-    def _known_without_manifest(self, upload_id: str) -> Finding:
+    def _find_without_manifest(self, upload_id: str) -> RebuildFinding:
         if upload_id in self._store.uploads.find_many([upload_id]):
-            return Finding(upload_id=upload_id, outcome=Outcome.KNOWN, chunks={}, notes=[])
-        note = "no manifest lies beside its files: move the directory away"
-        return Finding(upload_id=upload_id, outcome=Outcome.NO_MANIFEST, chunks={}, notes=[note])
+            return RebuildFinding(upload_id=upload_id, outcome=RebuildOutcome.KNOWN, chunks={}, notes=[])
+        note = "no manifest next to its files: move the directory away"
+        return RebuildFinding(upload_id=upload_id, outcome=RebuildOutcome.NO_MANIFEST, chunks={}, notes=[note])
 
-    def _store_anew(self, found: StoredManifest) -> Finding:
+    def _store_again(self, found: StoredManifest) -> RebuildFinding:
         at = self._clock()
-        chunks = [self._as_found(chunk, at=at) for chunk in found.chunks]
+        chunks = [self._check_file(chunk, at=at) for chunk in found.chunks]
         counts = _counted(chunks)
         upload = replace(_summarised(found.upload, chunks, counts, at=at), replica=self._replica)
         notes = [f"chunk {chunk.chunk_id}: {chunk.error}" for chunk in chunks if chunk.error is not None]
         if not self._dry_run:
             restored = self._store.uploads.restore(upload, chunks)
             if restored is RestoreOutcome.KNOWN:
-                return Finding(upload_id=upload.upload_id, outcome=Outcome.KNOWN, chunks=counts, notes=[])
+                return RebuildFinding(upload_id=upload.upload_id, outcome=RebuildOutcome.KNOWN, chunks=counts, notes=[])
             if restored is RestoreOutcome.WITHOUT_KEY:
                 notes.append("its Idempotency-Key belongs to another upload now")
-            # It stays locked where its process died around the commit; the manifest says now whose the files are.
+            # It is still locked if its process died around the commit; now it has a manifest.
             self._files.remove_lock(upload.upload_id)
-        return Finding(upload_id=upload.upload_id, outcome=Outcome.RESTORED, chunks=counts, notes=notes)
+        return RebuildFinding(upload_id=upload.upload_id, outcome=RebuildOutcome.RESTORED, chunks=counts, notes=notes)
 
-    def _as_found(self, chunk: ChunkRecord, *, at: datetime) -> ChunkRecord:
+    def _check_file(self, chunk: ChunkRecord, *, at: datetime) -> ChunkRecord:
         if self._files.was_cleaned(chunk):
             return found_cleaned(chunk, at=at)
         fault = self._files.find_fault(chunk)
         return chunk if fault is None else lost(chunk, reason=fault)
 
-    def _repair(self, found: StoredManifest) -> Finding:
-        """Tell an older copy of the database what was cleaned since: those chunks have landed."""
+    def _repair(self, found: StoredManifest) -> RebuildFinding:
+        """Mark chunks as cleaned in an older copy of the database: they have landed since."""
         upload_id = found.upload.upload_id
         gone = [chunk.chunk_id for chunk in found.chunks if self._files.was_cleaned(chunk)]
         _, chunks = self._store.chunks.read(upload_id)
@@ -121,7 +120,7 @@ class Rebuild:
             except UploadGoneError:
                 unaware = []
         notes = [f"chunk {chunk_id}: had landed and was cleaned" for chunk_id in unaware]
-        return Finding(upload_id=upload_id, outcome=Outcome.KNOWN, chunks=_counted(chunks), notes=notes)
+        return RebuildFinding(upload_id=upload_id, outcome=RebuildOutcome.KNOWN, chunks=_counted(chunks), notes=notes)
 
 
 def _counted(chunks: list[ChunkRecord]) -> dict[ChunkState, int]:
