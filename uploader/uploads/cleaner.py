@@ -153,8 +153,8 @@ class Cleaner:
             )
         else:
             UploadLog(_log, upload_id).error(
-                "Directory in TEMP_DIR has no manifest and is not in the database (DATABASE_URL), so it cannot be recovered: "
-                "move it away",
+                "Directory in TEMP_DIR has no manifest and is not in the database (DATABASE_URL), so it cannot "
+                "be recovered: move it away",
                 extra={"path": str(self._files.root / upload_id)},
             )
 
