@@ -1,6 +1,6 @@
-"""The notice that AWS gives before it takes a Spot machine away, two minutes ahead.
+"""Watches for the notice with which AWS announces, two minutes ahead, that it will reclaim a Spot instance.
 
-EC2 puts it into the instance's metadata (IMDSv2). ECS and Batch send TERM to the container, which a job takes anyway.
+EC2 puts it into the instance metadata (IMDSv2). ECS and Batch send TERM to the container, which a job handles anyway.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _log = logging.getLogger(__name__)
 METADATA = "http://169.254.169.254"
 INTERVAL_S = 5.0
 TIMEOUT_S = 1.0
-GOING_S = 180.0
-_TOKEN_S = "21600"  # noqa: S105  how long a token lasts, and none
+RECLAIM_WAIT_S = 180.0
+_TOKEN_S = "21600"  # noqa: S105  the lifetime of a token, not a token
 
 
 class InterruptionWatch:
-    """Asks for the notice every few seconds, from entering the context to leaving it.
+    """Polls for the notice in a thread while its context is open.
 
-    A machine without that metadata is said once, at DEBUG, and asked again: it may be slow at its start.
+    If there is no instance metadata, that is logged once at DEBUG, and the polling continues: it may be slow to start.
 
     Args:
-        on_notice: called once, with what the notice says.
-        endpoint: of the metadata.
-        interval_s: seconds between two questions.
-        timeout_s: how long an answer is waited for.
+        on_notice: called once with the text of the notice.
+        endpoint: URL of the instance metadata.
+        interval_s: seconds between two requests.
+        timeout_s: timeout of a request in seconds.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class InterruptionWatch:
         self._thread.join()
 
     def _run(self) -> None:
-        told = False
+        is_logged = False
         while True:
             try:
                 notice = self.notice()
             except HTTPError as error:
-                if not told:
-                    _log.debug("there is no metadata of EC2 here: %s", error)
-                told, notice = True, None
+                if not is_logged:
+                    _log.debug("No EC2 instance metadata", extra={"error": str(error)})
+                is_logged, notice = True, None
             if notice is not None:
                 self._on_notice(notice)
                 return
@@ -78,10 +78,10 @@ class InterruptionWatch:
                 return
 
     def notice(self) -> str | None:
-        """Return the notice; None: there is none.
+        """Return the notice, or None if there is none.
 
         Raises:
-            urllib3.exceptions.HTTPError: there is no metadata.
+            urllib3.exceptions.HTTPError: there is no instance metadata.
         """
         if not self._token:
             headers = {"X-aws-ec2-metadata-token-ttl-seconds": _TOKEN_S}
@@ -93,33 +93,33 @@ class InterruptionWatch:
             headers={"X-aws-ec2-metadata-token": self._token},
         )
         if answer.status == 401:
-            self._token = ""  # it has run out
+            self._token = ""  # it has expired
         return answer.data.decode() if answer.status == 200 else None
 
 
-def wait_on_machine_that_goes(stop: StopRequest, *, endpoint: str = METADATA, most_s: float = GOING_S) -> None:
-    """Return at once unless this machine has its notice already; on such a machine wait to be taken away with it.
+def wait_if_reclaimed(stop: StopRequest, *, endpoint: str = METADATA, max_wait_s: float = RECLAIM_WAIT_S) -> None:
+    """Return immediately unless this instance already has its notice; then wait to be reclaimed together with it.
 
-    Batch starts a job that ends with 75 again at once, on the same machine while that takes new jobs. Each such start
-    would see the notice and end, and in the two minutes that are left all ten attempts would be used up. A start that
-    waits costs one attempt, and Batch places the next one elsewhere, as the machine is gone.
+    Batch immediately restarts a job that exits with 75, on the same instance as long as that accepts jobs. Each such
+    start would see the notice and exit, which would use up all ten attempts within the remaining two minutes. A start
+    that waits uses up one attempt, and Batch places the next one on another instance.
 
     Args:
-        stop: the request to end early.
-        endpoint: of the metadata.
-        most_s: how long the machine is waited for; more than the two minutes of the notice.
+        stop: the request to stop.
+        endpoint: URL of the instance metadata.
+        max_wait_s: longest wait in seconds; more than the two minutes of the notice.
 
     Raises:
-        StopRequestedError: the machine goes, and nothing was begun.
+        StopRequestedError: the instance is reclaimed, and nothing was started.
     """
     try:
         notice = InterruptionWatch(stop.request, endpoint=endpoint).notice()
     except HTTPError as error:
-        _log.debug("there is no metadata of EC2 here: %s", error)
+        _log.debug("No EC2 instance metadata", extra={"error": str(error)})
         return
     if notice is None:
         return
-    _log.warning("This machine is about to be taken away: nothing is begun on it: %s", notice)
-    if not stop.wait(most_s):
-        stop.request(f"the machine is about to be taken away: {notice}")
+    _log.warning("Instance is about to be reclaimed; not starting the job", extra={"notice": notice})
+    if not stop.wait(max_wait_s):
+        stop.request(f"the instance is about to be reclaimed: {notice}")
     stop.check()

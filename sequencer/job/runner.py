@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from contracts.backoff import Backoff
-from sequencer.aws.interruption import InterruptionWatch, wait_on_machine_that_goes
+from sequencer.aws.interruption import InterruptionWatch, wait_if_reclaimed
 from sequencer.checkpoint.factory import open_checkpoints
 from sequencer.checkpoint.lease import owner_name
 from sequencer.checkpoint.store import CheckpointStore
@@ -67,7 +67,7 @@ def run_process(settings: JobSettings, *, stop: StopRequest, observers: Sequence
             stack.enter_context(serving_metrics(collector, port=settings.metrics_port))
             observers = [*observers, collector.add]
         if settings.interruption_check:
-            wait_on_machine_that_goes(stop)
+            wait_if_reclaimed(stop)
             stack.enter_context(InterruptionWatch(stop.request))
         stop.check()
         return run_sequence(settings, source, stop=stop, observers=observers)

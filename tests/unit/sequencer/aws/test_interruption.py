@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from sequencer.aws.interruption import InterruptionWatch, wait_on_machine_that_goes
+from sequencer.aws.interruption import InterruptionWatch, wait_if_reclaimed
 from sequencer.shutdown import StopRequest, StopRequestedError
 from tests.support.waiting import wait_until
 
@@ -16,16 +16,22 @@ NOTICE = '{"action": "terminate", "time": "2026-01-31T12:02:00Z"}'
 
 
 class FakeMetadata:
-    """EC2's instance metadata, as far as the notice goes. Tokens can be made to run out."""
+    """EC2's instance metadata, with the notice only. Tokens can be made to expire."""
 
     def __init__(self) -> None:
         self.notice = ""
         self.tokens = 0
         self.asked = 0
+        self.refused = 0
+        self.is_down = False
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_PUT(self) -> None:
+                if fake.is_down:
+                    fake.refused += 1
+                    self.close_connection = True
+                    return
                 assert self.path == "/latest/api/token"
                 assert self.headers["X-aws-ec2-metadata-token-ttl-seconds"]
                 fake.tokens += 1
@@ -65,7 +71,7 @@ def fake_metadata() -> Iterator[FakeMetadata]:
     thread.join()
 
 
-def test_notice_is_told_once(fake_metadata: FakeMetadata) -> None:
+def test_notice_is_reported_once(fake_metadata: FakeMetadata) -> None:
     told: list[str] = []
     with InterruptionWatch(told.append, endpoint=fake_metadata.endpoint, interval_s=0.01, timeout_s=20):
         wait_until(lambda: fake_metadata.asked > 2, what="it asks", deadline_s=20)
@@ -76,7 +82,7 @@ def test_notice_is_told_once(fake_metadata: FakeMetadata) -> None:
     assert fake_metadata.tokens == 1
 
 
-def test_token_that_has_run_out_is_made_anew(fake_metadata: FakeMetadata) -> None:
+def test_expired_token_is_renewed(fake_metadata: FakeMetadata) -> None:
     told: list[str] = []
     with InterruptionWatch(told.append, endpoint=fake_metadata.endpoint, interval_s=0.01):
         wait_until(lambda: fake_metadata.asked > 0, what="it asks", deadline_s=20)
@@ -85,24 +91,26 @@ def test_token_that_has_run_out_is_made_anew(fake_metadata: FakeMetadata) -> Non
         wait_until(lambda: told == [NOTICE], what="it tells", deadline_s=20)
 
 
-def test_machine_without_metadata_goes_on(fake_metadata: FakeMetadata) -> None:
+def test_missing_metadata_does_not_end_the_watch(fake_metadata: FakeMetadata) -> None:
     told: list[str] = []
-    watch = InterruptionWatch(told.append, endpoint="http://127.0.0.1:1", interval_s=0.01)
+    watch = InterruptionWatch(told.append, endpoint=fake_metadata.endpoint, interval_s=0.01)
+    fake_metadata.is_down = True
     with watch:
-        watch._endpoint = fake_metadata.endpoint
+        wait_until(lambda: fake_metadata.refused > 1, what="it asks", deadline_s=20)
         fake_metadata.notice = NOTICE
+        fake_metadata.is_down = False
         wait_until(lambda: told == [NOTICE], what="it is asked again", deadline_s=20)
 
 
-def test_start_on_a_machine_that_goes_waits_to_be_ended_with_it(fake_metadata: FakeMetadata) -> None:
-    """One that ended at once would be started again here, and see the same notice."""
+def test_start_on_a_reclaimed_instance_waits_to_be_stopped(fake_metadata: FakeMetadata) -> None:
+    """If it exited immediately, it would be restarted here and see the same notice."""
     fake_metadata.notice = NOTICE
     stop = StopRequest()
     ended: list[BaseException] = []
 
     def start() -> None:
         try:
-            wait_on_machine_that_goes(stop, endpoint=fake_metadata.endpoint, most_s=600)
+            wait_if_reclaimed(stop, endpoint=fake_metadata.endpoint, max_wait_s=600)
         except StopRequestedError as error:
             ended.append(error)
 
@@ -115,14 +123,14 @@ def test_start_on_a_machine_that_goes_waits_to_be_ended_with_it(fake_metadata: F
     assert [str(error) for error in ended] == ["SIGTERM"]
 
 
-def test_start_on_a_machine_that_goes_and_is_not_ended_begins_nothing(fake_metadata: FakeMetadata) -> None:
+def test_start_on_a_reclaimed_instance_that_is_not_stopped_is_given_up(fake_metadata: FakeMetadata) -> None:
     fake_metadata.notice = NOTICE
     stop = StopRequest()
-    with pytest.raises(StopRequestedError, match="is about to be taken away"):
-        wait_on_machine_that_goes(stop, endpoint=fake_metadata.endpoint, most_s=0.01)
+    with pytest.raises(StopRequestedError, match="is about to be reclaimed"):
+        wait_if_reclaimed(stop, endpoint=fake_metadata.endpoint, max_wait_s=0.01)
 
 
-def test_start_on_a_machine_without_notice_begins_at_once(fake_metadata: FakeMetadata) -> None:
-    wait_on_machine_that_goes(StopRequest(), endpoint=fake_metadata.endpoint)
-    wait_on_machine_that_goes(StopRequest(), endpoint="http://127.0.0.1:1")
+def test_start_without_a_notice_does_not_wait(fake_metadata: FakeMetadata) -> None:
+    wait_if_reclaimed(StopRequest(), endpoint=fake_metadata.endpoint)
+    wait_if_reclaimed(StopRequest(), endpoint="http://127.0.0.1:1")
     assert fake_metadata.asked == 1
