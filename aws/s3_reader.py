@@ -19,19 +19,16 @@ from aws.errors import code_of
 from aws.object_version import LOOK_AT_ENDPOINT, ObjectVersion, require_etag
 from aws.payer import Payer, payer_argument
 from aws.s3_errors import REQUEST_ERRORS, final_s3_error, lacks_reason
+from contracts.backoff import Backoff
 from contracts.counts import counted
-from contracts.errors import StoreResponseError, TemporaryFailureError
+from contracts.errors import StoppedError, StoreResponseError, TemporaryFailureError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _log = logging.getLogger(__name__)
 PIECE_BYTES = 512 * 1024
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 10.0
-
-
-class ReadStoppedError(Exception):
-    """The caller has stopped the reading; never shown to a user."""
+BACKOFF = Backoff(0.2, 10.0)
 
 
 class S3Reader:
@@ -44,7 +41,7 @@ class S3Reader:
         retries: number of consecutive failures without a byte after which the reading is retried.
         payer: who pays for the requests.
         piece_bytes: maximum size of the pieces that :meth:`read` yields.
-        first_wait_s: wait after the first failure; it doubles with each further one, up to 10 s.
+        backoff: waits between retries.
     """
 
     def __init__(
@@ -57,7 +54,7 @@ class S3Reader:
         retries: int,
         payer: Payer = "",
         piece_bytes: int = PIECE_BYTES,
-        first_wait_s: float = FIRST_WAIT_S,
+        backoff: Backoff = BACKOFF,
     ) -> None:
         self._client = client
         self._bucket = bucket
@@ -65,7 +62,7 @@ class S3Reader:
         self._retries = retries
         self._payer = payer
         self._piece_bytes = piece_bytes
-        self._first_wait_s = first_wait_s
+        self._backoff = backoff
         self.name = f"s3://{bucket}/{key}"
         self.version = version
 
@@ -77,7 +74,7 @@ class S3Reader:
             StoreResponseError: an answer does not have the requested bytes.
             CsvPipeError: the store refuses the request.
             TemporaryFailureError: the retries are used up.
-            ReadStoppedError: ``stop`` was set.
+            StoppedError: ``stop`` was set.
         """
         stop = stop or threading.Event()
         failures = 0
@@ -93,12 +90,12 @@ class S3Reader:
                     "Reading broke off and is resumed",
                     extra={"path": self.name, "offset": begin, "attempt": failures, "error": str(error)},
                 )
-                stop.wait(min(self._first_wait_s * 2 ** (failures - 1), LONGEST_WAIT_S))
+                stop.wait(self._backoff.wait_s(failures))
 
     def _pieces(self, begin: int, end: int, stop: threading.Event) -> Iterator[bytes]:
         """Send one request, and yield its body."""
         if stop.is_set():
-            raise ReadStoppedError
+            raise StoppedError
         wanted: dict[str, Any] = {"Bucket": self._bucket, "Key": self._key, "Range": f"bytes={begin}-{end - 1}"}
         if not self.version.is_weak:
             wanted["IfMatch"] = f'"{self.version.tag}"'
@@ -113,7 +110,7 @@ class S3Reader:
                 left -= len(piece)
                 yield piece
                 if stop.is_set():
-                    raise ReadStoppedError
+                    raise StoppedError
             if body.read(1):  # without Content-Length only the body shows that it is longer
                 raise StoreResponseError(
                     f"{self.name}: more came than the requested bytes {begin} to {end - 1}. {LOOK_AT_ENDPOINT}",

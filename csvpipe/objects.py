@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws.client import ClientOptions, open_client
 from aws.payer import Payer, payer_argument
+from contracts.backoff import Backoff
 from contracts.errors import (
     CsvPipeError,
     SettingsError,
@@ -27,15 +28,17 @@ if TYPE_CHECKING:
 BROKEN_READS_ALLOWED = 5
 """How often in a row one object's stream may break off before it is given up; each time it is resumed at the byte."""
 
+READ_BACKOFF = Backoff(0.2, 10.0)
+
 
 class S3Objects:
     """The objects of one bucket."""
 
     def __init__(
-        self, client: S3Client, *, bucket: str, address: str, payer: Payer = "", first_wait_s: float = 0.2
+        self, client: S3Client, *, bucket: str, address: str, payer: Payer = "", backoff: Backoff = READ_BACKOFF
     ) -> None:
-        """Read ``bucket`` through ``client``; ``address`` is for error messages, ``first_wait_s`` before a retry."""
-        self._first_wait_s = first_wait_s
+        """Read ``bucket`` through ``client``; ``address`` is for error messages, ``backoff`` between retries."""
+        self._backoff = backoff
         self._client = client
         self._bucket = bucket
         self._address = address
@@ -143,7 +146,7 @@ class S3Objects:
             version=found[0],
             retries=BROKEN_READS_ALLOWED,
             payer=self._payer,
-            first_wait_s=self._first_wait_s,
+            backoff=self._backoff,
         )
         try:
             yield from reader.read(0, reader.version.size_bytes)

@@ -30,7 +30,7 @@ class DialectRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """The progress report of a job. The partition's own tail is authoritative; the checkpoint tells where to look.
+    """The progress report of a job. The end of the partition is authoritative; the checkpoint helps to find it.
 
     Attributes:
         job_id: name of the job, which has one item in the store.

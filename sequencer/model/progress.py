@@ -8,27 +8,27 @@ from typing import Any
 
 @dataclass(slots=True)
 class Progress:
-    """Counters of a running job, for whoever shows them; written by one thread, read by others at any time."""
+    """Counters of a running job. One thread writes them; others may read them at any time."""
 
     total_bytes: int | None = None
-    """Size of the source as stored (compressed where it is)."""
+    """Size of the source as stored, which may be compressed."""
     bytes_read: int = 0
-    """How much of that was read."""
+    """Number of these bytes that were read."""
     records_sent: int = 0
     """Records acknowledged by this process."""
     bytes_sent: int = 0
-    """Their bytes as JSON."""
+    """Size of these records as JSON."""
     dead_lettered: int = 0
     """Rows of the job that went to the dead-letter topic, those of earlier processes included."""
     dead_lettered_before: int = 0
-    """How many of them were there when this process began."""
+    """Number of these rows when this process started."""
     last_line: int = 0
     retries: int = 0
     errors: int = 0
     checkpoint_at: float = 0.0
-    """``time.time()`` of the last checkpoint that this process has saved; 0: none yet."""
+    """``time.time()`` of the last checkpoint that this process has saved; 0 if none."""
     bytes_read_before: int = 0
-    """How much of the source lies before the place at which this process began to read."""
+    """Bytes of the source before the position at which this process started to read."""
     sending_s: float = 0.0
     """Seconds of this process from the first row read to the last one acknowledged."""
     started_at: float = 0.0

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from aws.object_version import ObjectVersion, require_etag
 from aws.payer import Payer, payer_argument
 from aws.s3_errors import REQUEST_ERRORS, final_s3_error
-from aws.s3_reader import FIRST_WAIT_S, PIECE_BYTES, S3Reader, head_object
+from aws.s3_reader import BACKOFF, PIECE_BYTES, S3Reader, head_object
+from contracts.backoff import Backoff
 from contracts.errors import SourceNotFoundError, TemporaryFailureError
 from sequencer.source.compression import PROBE_BYTES, Compression, decompress, detect_compression, skip
 from sequencer.source.leftovers import Leftovers
@@ -40,7 +41,7 @@ class S3Options:
         first_range_bytes: size of the first GET, which usually holds the header.
         range_bytes: size of the others.
         piece_bytes: size of the pieces in which a body is read.
-        first_wait_s: wait after the first failure.
+        backoff: waits between retries.
     """
 
     connect: Callable[[], S3Client]
@@ -49,7 +50,7 @@ class S3Options:
     first_range_bytes: int = FIRST_RANGE_BYTES
     range_bytes: int = RANGE_BYTES
     piece_bytes: int = PIECE_BYTES
-    first_wait_s: float = FIRST_WAIT_S
+    backoff: Backoff = BACKOFF
 
 
 class S3Object:
@@ -159,7 +160,7 @@ def _reader(client: S3Client, bucket: str, key: str, version: ObjectVersion, opt
         retries=options.retries,
         payer=options.payer,
         piece_bytes=options.piece_bytes,
-        first_wait_s=options.first_wait_s,
+        backoff=options.backoff,
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from botocore.config import Config
 
 from aws.s3_reader import S3Reader, head_object
+from contracts.backoff import Backoff
 from contracts.errors import NotAllowedError, SourceChangedError, SourceNotFoundError, TemporaryFailureError
 from sequencer.source.files import open_sources
 from sequencer.source.s3_object import S3Options
@@ -25,7 +26,7 @@ CONTENT = random.Random(7).randbytes(3_000_001)
 
 def small_ranges(connect: Callable[[], S3Client], *, retries: int = 3) -> S3Options:
     """Return options with which small objects are read in many ranges."""
-    return S3Options(connect=connect, retries=retries, range_bytes=256 * 1024, first_wait_s=0.001)
+    return S3Options(connect=connect, retries=retries, range_bytes=256 * 1024, backoff=Backoff(0.001, 0.001))
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_connections_that_always_break_use_up_the_retries(minio: MinioServer, ke
             key=key,
             version=head_object(minio.client(), bucket="raw", key=key)[0],
             retries=2,
-            first_wait_s=0.001,
+            backoff=Backoff(0.001, 0.001),
         )
         with pytest.raises(TemporaryFailureError, match="after 3 tries in a row"):
             list(reader.read(0, len(CONTENT)))

@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
 from aws.s3_errors import final_s3_error
+from contracts.backoff import Backoff
 from contracts.errors import CsvPipeError, TemporaryFailureError
 from contracts.exit_codes import ExitCode
 from csvpipe.objects import S3Objects
@@ -149,7 +150,9 @@ def ended(spoil: Spoil, *, retries: int) -> CsvPipeError:
 
 
 def read(gateway: FakeS3Gateway, *, retries: int) -> None:
-    (file,) = open_sources(["s3://b/a.csv"], s3=S3Options(connect=gateway.client, retries=retries, first_wait_s=0))
+    (file,) = open_sources(
+        ["s3://b/a.csv"], s3=S3Options(connect=gateway.client, retries=retries, backoff=Backoff(0, 0))
+    )
     with file.open() as pieces:
         list(pieces)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from aws.payer import Payer
+from contracts.backoff import Backoff
 from contracts.errors import SourceChangedError, StoreResponseError
 from csvpipe.objects import S3Objects
 from csvpipe.proof import ObjectLostError
@@ -27,7 +28,7 @@ def options(gateway: FakeS3Gateway, *, retries: int = 2, payer: Payer = "") -> S
         first_range_bytes=10_000,
         range_bytes=20_000,
         piece_bytes=3_000,
-        first_wait_s=0,
+        backoff=Backoff(0, 0),
     )
 
 
@@ -42,7 +43,7 @@ def by_sequence_prefix(gateway: FakeS3Gateway) -> bytes:
 
 
 def by_verify(gateway: FakeS3Gateway) -> bytes:
-    return b"".join(S3Objects(gateway.client(), bucket="b", address=gateway.url, first_wait_s=0).read("a.csv"))
+    return b"".join(S3Objects(gateway.client(), bucket="b", address=gateway.url, backoff=Backoff(0, 0)).read("a.csv"))
 
 
 READERS = {"sequence": by_sequence, "sequence, a prefix": by_sequence_prefix, "verify": by_verify}
