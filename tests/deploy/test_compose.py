@@ -45,7 +45,7 @@ def test_service_and_all_that_it_waits_for_start_with_each_of_its_profiles(name:
         assert profiles <= set(SERVICES[other]["profiles"]), other
 
 
-def test_every_variable_has_a_default_and_stands_in_env_example() -> None:
+def test_every_variable_has_a_default_and_is_in_env_example() -> None:
     assert [match[1] for match in VARIABLE.finditer(TEXT) if match[2] is None] == []
     example = (ROOT / ".env.example").read_text()
     assert {match[1] for match in VARIABLE.finditer(TEXT)} <= set(re.findall(r"^#(\w+)=", example, re.MULTILINE))
@@ -62,7 +62,7 @@ def test_image_is_pinned_or_built_from_a_stage_that_exists(name: str) -> None:
 
 
 @each_service
-def test_dependencies_exist_and_can_become_what_is_waited_for(name: str) -> None:
+def test_dependencies_exist_and_can_reach_the_awaited_condition(name: str) -> None:
     for other, how in SERVICES[name].get("depends_on", {}).items():
         if how["condition"] == "service_healthy":
             assert SERVICES[other]["healthcheck"]["test"]
@@ -78,7 +78,7 @@ def test_service_that_runs_once_is_waited_for(name: str) -> None:
     assert SERVICES[name]["restart"] != "no" or name in waited_for
 
 
-def test_nobody_waits_in_a_circle() -> None:
+def test_dependencies_have_no_cycle() -> None:
     waiting = {name: set(service.get("depends_on", {})) for name, service in SERVICES.items()}
     while free := {name for name, needs in waiting.items() if not needs}:
         waiting = {name: needs - free for name, needs in waiting.items() if name not in free}
@@ -86,7 +86,7 @@ def test_nobody_waits_in_a_circle() -> None:
 
 
 @each_service
-def test_service_runs_for_ever_and_says_how_it_is_or_ends_by_itself(name: str) -> None:
+def test_service_has_a_health_check_or_ends(name: str) -> None:
     service = SERVICES[name]
     if service["restart"] == "unless-stopped":
         assert ("healthcheck" in service) != bool(service.get("x-no-healthcheck"))
@@ -100,7 +100,7 @@ def test_volumes_are_declared_and_used_and_paths_exist() -> None:
     assert [mount for mount in mounts if mount.startswith(".") and not (ROOT / mount).exists()] == []
 
 
-def test_ports_are_unique_and_reachable_from_this_machine_alone() -> None:
+def test_ports_are_unique_and_local() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert len({port.split(":")[1] for port in ports}) == len(ports)
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
@@ -155,13 +155,13 @@ def test_sequencer_knows_every_variable_it_is_given_and_starts_with_them(monkeyp
     assert settings.librdkafka == "", "the library that the tests have"
 
 
-def test_file_of_checkpoints_lies_on_the_volume() -> None:
+def test_checkpoint_file_is_on_the_volume() -> None:
     (mount,) = SERVICES["sequencer"]["volumes"]
     assert image_environment("sequencer")["CHECKPOINT_FILE"].startswith(mount.split(":")[1] + "/")
 
 
 @pytest.mark.parametrize("name", ["uploader", "sequencer"])
-def test_service_gets_the_time_that_it_needs_to_stop(name: str) -> None:
+def test_service_has_enough_time_to_stop(name: str) -> None:
     grace_s = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
     serving_s = inspect.signature(serve).parameters["grace"].default
     assert grace_s > {"uploader": serving_s, "sequencer": JobSettings.model_fields["stop_within_s"].default}[name]
@@ -201,7 +201,7 @@ def airflow_environment() -> dict[str, str]:
     return environment_of("airflow-scheduler")
 
 
-def test_airflow_has_the_connections_that_the_dags_ask_for() -> None:
+def test_airflow_has_the_connections_of_the_dags() -> None:
     connections = {
         name.removeprefix("AIRFLOW_CONN_").lower(): json.loads(value)
         for name, value in airflow_environment().items()
@@ -214,7 +214,7 @@ def test_airflow_has_the_connections_that_the_dags_ask_for() -> None:
     assert {connections[name]["host"] for name in (dag_settings.CONN_NIFI, dag_settings.CONN_AIRFLOW)} <= set(SERVICES)
 
 
-def test_airflow_may_fetch_from_the_uploader_and_from_nobody_else() -> None:
+def test_airflow_may_fetch_from_the_uploader_only() -> None:
     allowed = airflow_environment()[f"AIRFLOW_VAR_{dag_settings.VARIABLE_ALLOWED_HOSTS.upper()}"]
     assert f"http://{allowed}" == SERVICES["uploader"]["environment"]["API_BASE_URL"]
 
@@ -257,7 +257,7 @@ def test_topics_are_made_with_the_names_and_partitions_of_the_contract(tmp_path:
     assert made == [(TOPIC_INGEST, partitions), (TOPIC_DEAD_LETTER, "1")]
 
 
-def test_kafka_is_where_the_uploader_looks_for_it() -> None:
+def test_kafka_has_the_address_that_the_uploader_uses() -> None:
     broker = SERVICES["uploader"]["environment"]["KAFKA_BROKER"]
     assert broker == Settings.model_fields["kafka_broker"].default
     assert broker.partition(":")[0] in SERVICES["kafka"]["networks"]["default"]["aliases"]
@@ -288,7 +288,7 @@ def test_versions_of_the_dockerfile_are_pinned_and_no_secret_is_needed() -> None
     assert "required" not in DOCKERFILE
 
 
-def test_prometheus_scrapes_services_that_are_there_at_ports_that_they_have() -> None:
+def test_scrape_targets_exist() -> None:
     folder = ROOT / "monitoring" / "prometheus"
     jobs = yaml.safe_load((folder / "prometheus.yml").read_text())["scrape_configs"]
     found = [each for job in jobs for each in job.get("static_configs", [])]

@@ -65,12 +65,12 @@ def test_every_setting_of_dotenv_reaches_the_container(service: str, read: Calla
 
 
 @pytest.mark.parametrize("service", sorted(SETTINGS))
-def test_setting_that_nobody_gives_is_left_to_its_default(service: str, read: Callable[..., Environments]) -> None:
+def test_unset_setting_keeps_its_default(service: str, read: Callable[..., Environments]) -> None:
     assert read({})[service].keys() & (SETTINGS[service] - {"OTEL_EXPORTER_OTLP_ENDPOINT"}) == set()
 
 
 @pytest.mark.parametrize("service", sorted(FIXED))
-def test_addresses_inside_are_not_those_of_the_machine(service: str, read: Callable[..., Environments]) -> None:
+def test_internal_addresses_ignore_the_environment(service: str, read: Callable[..., Environments]) -> None:
     found = read(dict.fromkeys(FIXED[service], "of this machine"))[service]
     assert [name for name, value in found.items() if value == "of this machine"] == []
 
@@ -79,7 +79,7 @@ def test_environment_wins_over_dotenv(read: Callable[..., Environments]) -> None
     assert read({"CHUNK_SIZE_MB": "7"}, CHUNK_SIZE_MB="9")["uploader"]["CHUNK_SIZE_MB"] == "9"
 
 
-def test_another_object_store_is_named_once(read: Callable[..., Environments]) -> None:
+def test_another_object_store_needs_one_variable(read: Callable[..., Environments]) -> None:
     found = read({"CONTAINERS_S3_ENDPOINT": "https://s3.example.com"})
     told = {name for name, environment in found.items() if "https://s3.example.com" in str(environment)}
     assert {"minio-bucket", "sequencer", "airflow-scheduler"} <= told

@@ -31,7 +31,7 @@ def failed(exit_code: int | None) -> FakeTaskError:
     return FakeTaskError(json.dumps(task(exit_code)))
 
 
-def test_job_that_is_done_is_not_started_again(definition: dict[str, Any]) -> None:
+def test_finished_job_is_not_restarted(definition: dict[str, Any]) -> None:
     execution = FakeStepFunctions(definition, [task(0)])
     assert (execution.run(), execution.runs, execution.waited_s) == ("Succeed", 1, 0)
 
@@ -41,20 +41,18 @@ def test_job_that_is_done_is_not_started_again(definition: dict[str, Any]) -> No
     [failed(75), task(75), failed(137), failed(143), failed(None), task(None), NO_CAPACITY],
     ids=["75", "75-told-otherwise", "killed", "terminated", "never-started", "taken-away", "no-capacity"],
 )
-def test_job_is_started_again_after_a_pause(
-    definition: dict[str, Any], outcome: dict[str, Any] | FakeTaskError
-) -> None:
+def test_job_is_restarted_after_a_pause(definition: dict[str, Any], outcome: dict[str, Any] | FakeTaskError) -> None:
     execution = FakeStepFunctions(definition, [outcome, outcome, task(0)])
     assert (execution.run(), execution.runs, execution.waited_s) == ("Succeed", 3, 120)
 
 
 @pytest.mark.parametrize("code", [1, 64, 65, 66, 70, 73, 74, 76, 77, 78])
-def test_what_a_person_has_to_set_right_is_not_started_again(definition: dict[str, Any], code: int) -> None:
+def test_permanent_failure_is_not_restarted(definition: dict[str, Any], code: int) -> None:
     execution = FakeStepFunctions(definition, [failed(code)])
     assert (execution.run(), execution.runs) == ("NeedsAPerson", 1)
 
 
-def test_job_that_never_gets_on_stops_in_the_end(definition: dict[str, Any]) -> None:
+def test_job_without_progress_stops_after_max_runs(definition: dict[str, Any]) -> None:
     execution = FakeStepFunctions(definition, [failed(75)] * 20)
     assert (execution.run(), execution.runs) == ("TooManyRuns", 20)
 

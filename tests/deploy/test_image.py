@@ -112,9 +112,7 @@ def health_check(engine: Engine, image: str) -> list[str]:
 
 
 @pytest.mark.parametrize("target", ["uploader", "sequencer"])
-def test_image_runs_as_a_user_without_rights_and_stops_by_term(
-    engine: Engine, images: dict[str, str], target: str
-) -> None:
+def test_image_runs_unprivileged_and_stops_on_term(engine: Engine, images: dict[str, str], target: str) -> None:
     config = engine.inspect(images[target])["Config"]
     assert config["User"] == f"{USER}:{USER}"
     assert config["StopSignal"] in {"SIGTERM", "15"}
@@ -162,7 +160,7 @@ def test_sequencer_is_below_250_mb_in_a_registry(engine: Engine, images: dict[st
     assert engine.compressed_bytes(images["sequencer"]) < LIMIT_BYTES
 
 
-def test_nothing_but_the_volume_can_be_written_to(engine: Engine, images: dict[str, str], volume: Path) -> None:
+def test_only_the_volume_is_writable(engine: Engine, images: dict[str, str], volume: Path) -> None:
     code = """
 import pathlib
 def refused(folder):
@@ -194,9 +192,7 @@ def test_upload_outlives_its_container(engine: Engine, images: dict[str, str], v
         assert manifest["source_sha256"] == hashlib.sha256(CSV).hexdigest()
 
 
-def test_term_ends_an_open_upload_and_leaves_nothing_of_it(
-    engine: Engine, images: dict[str, str], volume: Path
-) -> None:
+def test_term_ends_an_open_upload_and_removes_it(engine: Engine, images: dict[str, str], volume: Path) -> None:
     with (
         running(engine, images["uploader"], volume, "serve", "--grace", "2") as (container, client),
         socket.create_connection((client.base_url.host, client.base_url.port or 0)) as line,
@@ -234,7 +230,7 @@ def test_sequencer_has_the_command(engine: Engine, images: dict[str, str], comma
 @pytest.mark.parametrize(
     ("target", "command", "extra"), [("uploader", "sequence", "sequencer"), ("sequencer", "serve", "uploader")]
 )
-def test_command_of_the_other_image_says_what_it_misses(
+def test_command_of_the_other_image_names_the_missing_extra(
     engine: Engine, images: dict[str, str], target: str, command: str, extra: str
 ) -> None:
     with pytest.raises(AssertionError, match=rf"ended with 78[\s\S]*csvpipe\[{extra}\]"):

@@ -67,7 +67,7 @@ def test_variables_of_pods_are_read(manifests: Manifests, readers: Readers) -> N
         ("csvpipe-sequencer:0.1.0", "KAFKA_BOOTSTRAP"),
     ],
 )
-def test_variable_that_nothing_reads_is_found(image: str, name: str, readers: Readers) -> None:
+def test_unread_variable_is_detected(image: str, name: str, readers: Readers) -> None:
     assert unread(image, {name, *OF_EVERY_PROCESS}, readers=readers) == {name}
 
 

@@ -61,7 +61,7 @@ def connections(hanoi: Manifests) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_connections_are_those_that_the_dags_ask_for(connections: dict[str, dict[str, Any]]) -> None:
+def test_connections_are_those_of_the_dags(connections: dict[str, dict[str, Any]]) -> None:
     wanted = {getattr(dag_settings, name) for name in dir(dag_settings) if name.startswith("CONN_")}
     assert connections.keys() == wanted - {dag_settings.CONN_ALERTS}
 
@@ -79,7 +79,7 @@ def test_no_secret_is_in_the_config_map(hanoi: Manifests) -> None:
         assert "password" not in text, name
 
 
-def test_listener_takes_the_kafka_connection(hanoi: Manifests, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listener_accepts_the_kafka_connection(hanoi: Manifests, monkeypatch: pytest.MonkeyPatch) -> None:
     variable = f"{CONNECTION}{dag_settings.CONN_KAFKA.upper()}"
     monkeypatch.setenv(variable, config(hanoi)[variable])
     loaded = load_kafka_config()
@@ -95,7 +95,7 @@ def test_every_other_name_is_a_setting_or_the_variable_of_the_dags(hanoi: Manife
     load_settings(config(hanoi))
 
 
-def test_chunks_of_every_replica_may_be_fetched_and_of_nobody_else(hanoi: Manifests) -> None:
+def test_only_chunks_of_replicas_may_be_fetched(hanoi: Manifests) -> None:
     allowed = parse_allowed_hosts(config(hanoi)[f"AIRFLOW_VAR_{dag_settings.VARIABLE_ALLOWED_HOSTS.upper()}"])
     for ordinal in (0, 1, 12):
         environment = hanoi.environment(hanoi.uploader(), pod_name=f"{UPLOADER}-{ordinal}")
@@ -105,7 +105,7 @@ def test_chunks_of_every_replica_may_be_fetched_and_of_nobody_else(hanoi: Manife
     assert not allowed.allow(str(address.hostname), 8443)
 
 
-def test_nifi_and_the_store_are_where_the_flow_is_told(connections: dict[str, dict[str, Any]]) -> None:
+def test_addresses_of_nifi_and_the_store_match_the_flow(connections: dict[str, dict[str, Any]]) -> None:
     environment = load_environment("hanoi", environ={})
     nifi, store = connections[dag_settings.CONN_NIFI], connections[dag_settings.CONN_S3]
     assert f"{nifi['schema']}://{nifi['host']}:{nifi['port']}" == environment.url
@@ -114,7 +114,7 @@ def test_nifi_and_the_store_are_where_the_flow_is_told(connections: dict[str, di
     assert store["extra"]["region_name"] == environment.parameters["s3.region"]
 
 
-def test_listener_of_the_flow_takes_no_port_of_nifis_own() -> None:
+def test_listener_port_is_none_of_nifis_own() -> None:
     environment = load_environment("hanoi", environ={})
     # What start.sh of the official image sets unless the environment says otherwise, and the web interface.
     of_nifi = {"site-to-site": 10000, "cluster": 11443, "load balancing": 6342, "debugger": 8000}
@@ -144,7 +144,7 @@ def test_chart_gives_every_process_the_config_map_and_the_secrets(hanoi: Manifes
     assert {s["secretRef"]["name"] for s in sources if "secretRef" in s} == with_variables
 
 
-def test_no_pod_of_the_shared_airflow_depends_on_anything_of_ours(values: Json) -> None:
+def test_shared_airflow_starts_without_our_objects(values: Json) -> None:
     # It has other users: one that is missing (taken away, or not made yet) would be CreateContainerConfigError for all.
     references = [next(iter(source.values())) for source in yaml.safe_load(values["extraEnvFrom"])]
     references += [next(v for k, v in volume.items() if k != "name") for volume in values["volumes"]]
@@ -152,7 +152,7 @@ def test_no_pod_of_the_shared_airflow_depends_on_anything_of_ours(values: Json) 
     assert [reference for reference in references if reference.get("optional") is not True] == []
 
 
-def test_chart_mounts_the_certificate_where_the_connection_looks(
+def test_chart_mounts_the_certificate_at_the_path_of_the_connection(
     values: Json, connections: dict[str, dict[str, Any]]
 ) -> None:
     (volume,), (mount,) = values["volumes"], values["volumeMounts"]
@@ -168,7 +168,7 @@ def test_chart_mounts_the_certificate_where_the_connection_looks(
     assert verify in {f"{mount['mountPath']}/{key}" for key in keys}
 
 
-def test_chart_checks_out_the_release_and_puts_its_root_on_the_path(values: Json, hanoi: Manifests) -> None:
+def test_chart_syncs_the_release_and_puts_its_root_on_the_path(values: Json, hanoi: Manifests) -> None:
     sync = values["dags"]["gitSync"]
     release = hanoi.uploader().labels["app.kubernetes.io/version"]
     assert sync["enabled"] is True

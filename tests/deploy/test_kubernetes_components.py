@@ -37,7 +37,7 @@ def add(tmp_path: Path) -> Add:
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
-def test_connections_are_those_of_before_and_what_is_added_is_labelled(name: str, add: Add, hanoi: Manifests) -> None:
+def test_component_keeps_connections_and_labels_what_it_adds(name: str, add: Add, hanoi: Manifests) -> None:
     found = add(name)
     for rows, expected in ((NEEDED, True), (REFUSED, False)):
         for pods, direction, peer, port, what in rows:
@@ -64,7 +64,7 @@ def test_route_of_the_gateway_replaces_the_ingress_and_has_its_paths(add: Add, h
     assert rule["timeouts"] == {"request": "0s"}, "an upload may take longer than any proxy's default"
 
 
-def test_gateway_is_let_in_and_nobody_else(add: Add, hanoi: Manifests) -> None:
+def test_only_the_gateway_is_admitted(add: Add, hanoi: Manifests) -> None:
     found = add("gateway")
     (parent,) = found.get("HTTPRoute", UPLOADER)["spec"]["parentRefs"]
     assert allows(found, found.uploader(), "Ingress", Peer(parent["namespace"]), 8000)
@@ -72,7 +72,7 @@ def test_gateway_is_let_in_and_nobody_else(add: Add, hanoi: Manifests) -> None:
     assert not allows(found, found.uploader(), "Ingress", STRANGER, 8000)
 
 
-def test_controller_on_the_network_of_the_nodes_is_let_in(add: Add, hanoi: Manifests) -> None:
+def test_host_network_controller_is_admitted(add: Add, hanoi: Manifests) -> None:
     node, stranger = Peer(address="10.10.0.7"), Peer(address="10.10.1.7")
     assert not allows(hanoi, hanoi.uploader(), "Ingress", node, 8000)
     found = add("host-network-ingress")
@@ -81,7 +81,7 @@ def test_controller_on_the_network_of_the_nodes_is_let_in(add: Add, hanoi: Manif
     assert allows(found, found.uploader(), "Ingress", CONTROLLER, 8000)
 
 
-def test_pod_monitor_finds_the_pods_and_asks_where_the_annotations_say(add: Add) -> None:
+def test_pod_monitor_matches_the_pods_and_their_annotations(add: Add) -> None:
     found = add("pod-monitor")
     spec, pods = found.get("PodMonitor", UPLOADER)["spec"], found.uploader()
     assert spec["selector"]["matchLabels"] == pods.owner["spec"]["selector"]["matchLabels"]

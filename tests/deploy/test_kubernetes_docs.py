@@ -91,7 +91,7 @@ def test_statement_runs_on_the_database_of_the_uploader(statement: str, tmp_path
     connection.close()
 
 
-def test_label_of_a_replica_that_is_emptied_is_that_of_the_service(hanoi: Manifests) -> None:
+def test_drain_label_is_the_one_that_the_service_selects(hanoi: Manifests) -> None:
     (words,) = [words for words in COMMANDS if "label" in words]
     name, _, value = words[6].partition("=")
     assert hanoi.get("Service", "fastapi-csv-uploader")["spec"]["selector"][name] != value

@@ -93,7 +93,7 @@ def upload(base_url: str) -> str:
     return str(answer.json()["upload_id"])
 
 
-def test_hook_waits_for_the_upload_that_runs_and_chunks_are_served_meanwhile(hanoi: Manifests, tmp_path: Path) -> None:
+def test_hook_waits_for_a_running_upload_while_chunks_are_served(hanoi: Manifests, tmp_path: Path) -> None:
     with running_uploader(tmp_path) as uploader:
         upload_id = upload(uploader.base_url)
         with SlowUpload(uploader.port) as slow:
@@ -107,12 +107,12 @@ def test_hook_waits_for_the_upload_that_runs_and_chunks_are_served_meanwhile(han
                 assert hook.wait(timeout=60) == 0
 
 
-def test_hook_does_not_wait_where_nothing_comes_in(hanoi: Manifests, tmp_path: Path) -> None:
+def test_hook_ends_immediately_without_uploads(hanoi: Manifests, tmp_path: Path) -> None:
     with running_uploader(tmp_path), draining(hanoi, tmp_path) as hook:
         assert hook.wait(timeout=60) == 0
 
 
-def test_hook_ends_well_where_an_upload_takes_too_long(hanoi: Manifests, tmp_path: Path) -> None:
+def test_hook_ends_after_its_deadline(hanoi: Manifests, tmp_path: Path) -> None:
     (tmp_path / STAGING / ("0" * 32)).mkdir(parents=True)
     with draining(hanoi, tmp_path, longest="timeout 1 ") as hook:
         assert hook.wait(timeout=60) == 0
@@ -148,7 +148,7 @@ def answers(port: int) -> bool:
     return False
 
 
-def test_upload_that_runs_when_term_comes_is_finished_and_kept(hanoi: Manifests, tmp_path: Path, port: int) -> None:
+def test_upload_in_progress_at_term_is_completed(hanoi: Manifests, tmp_path: Path, port: int) -> None:
     process = start(hanoi, tmp_path, port)
     try:
         wait_until(lambda: answers(port), what="/health answers", deadline_s=120)

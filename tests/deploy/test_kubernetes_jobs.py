@@ -25,13 +25,13 @@ def flow(hanoi: Manifests) -> Pods:
 
 
 @pytest.mark.parametrize("wrong", [[], ["--enviroment", "hanoi"]], ids=["as it is", "misspelt"])
-def test_command_of_the_flow_is_one_that_csvpipe_takes(flow: Pods, wrong: list[str]) -> None:
+def test_command_of_the_flow_job_exists_in_csvpipe(flow: Pods, wrong: list[str]) -> None:
     # --help is looked at when all the rest has been understood, and nothing is deployed.
     result = CliRunner().invoke(build_app(wanted="nifi"), [*flow.container["args"], *wrong, "--help"])
     assert result.exit_code == (2 if wrong else 0), result.output
 
 
-def test_command_of_the_uploader_is_one_that_csvpipe_takes(hanoi: Manifests) -> None:
+def test_command_of_the_uploader_exists_in_csvpipe(hanoi: Manifests) -> None:
     result = CliRunner().invoke(build_app(wanted="serve"), [*hanoi.uploader().container["args"], "--help"])
     assert result.exit_code == 0, result.output
 
@@ -50,7 +50,7 @@ def test_flow_is_deployed_with_every_secret_of_its_environment(hanoi: Manifests,
     assert Path(str(access.ca_file)).parent == Path(mounts["nifi-ca"])
 
 
-def test_every_variable_of_the_flow_is_one_that_is_read(hanoi: Manifests, flow: Pods) -> None:
+def test_every_variable_of_the_flow_job_is_read(hanoi: Manifests, flow: Pods) -> None:
     of_nifi = {f"NIFI_{name.upper()}" for name in Access.__dataclass_fields__}
     of_the_flow = set(load_environment("hanoi", environ={}).secret_variables.values())
     assert hanoi.environment(flow).keys() <= of_nifi | of_the_flow | TO_EVERY_PROCESS

@@ -31,7 +31,7 @@ def test_needed_connection_is_allowed(
 
 
 @pytest.mark.parametrize(("name", "direction", "peer", "port", "what"), REFUSED, ids=[row[-1] for row in REFUSED])
-def test_connection_that_nobody_needs_is_refused(
+def test_unneeded_connection_is_refused(
     hanoi: Manifests, name: str, direction: Direction, peer: Peer, port: int, what: str
 ) -> None:
     assert not allows(hanoi, find(hanoi, name), direction, peer, port), what
@@ -39,19 +39,19 @@ def test_connection_that_nobody_needs_is_refused(
 
 @pytest.mark.parametrize("protocol", ["UDP", "TCP"])
 @pytest.mark.parametrize("server", [DNS, DNS_OF_THE_NODE], ids=["cluster", "node"])
-def test_every_pod_may_ask_for_names(manifests: Manifests, server: Peer, protocol: str) -> None:
+def test_every_pod_may_resolve_names(manifests: Manifests, server: Peer, protocol: str) -> None:
     for pods in manifests.pods():
         assert allows(manifests, pods, "Egress", server, 53, protocol), pods.place
 
 
-def test_node_is_asked_for_names_and_for_nothing_else(manifests: Manifests) -> None:
+def test_node_is_reachable_for_dns_only(manifests: Manifests) -> None:
     # 169.254.169.254 is where clouds hand out the credentials of a machine.
     for pods in manifests.pods():
         for port in (80, 443):
             assert not allows(manifests, pods, "Egress", Peer(address="169.254.169.254"), port), pods.place
 
 
-def test_what_no_policy_names_is_denied(manifests: Manifests) -> None:
+def test_everything_else_is_denied(manifests: Manifests) -> None:
     spec = manifests.get("NetworkPolicy", "default-deny")["spec"]
     assert spec == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
@@ -66,7 +66,7 @@ def nifi(manifests: Manifests) -> Pods:
     return Pods({"kind": "StatefulSet", "metadata": metadata, "spec": {"template": template}})
 
 
-def test_airflow_alone_reaches_the_port_of_the_flow(hanoi: Manifests) -> None:
+def test_only_airflow_reaches_the_port_of_the_flow(hanoi: Manifests) -> None:
     (port,) = hanoi.get("Service", "openhouse-nifi-csv-ingest")["spec"]["ports"]
     assert allows(hanoi, nifi(hanoi), "Ingress", AIRFLOW, port["targetPort"])
     for peer in (STRANGER, OURS, CONTROLLER, KAFKA, PROMETHEUS, Peer(address="10.10.0.7")):
@@ -75,13 +75,13 @@ def test_airflow_alone_reaches_the_port_of_the_flow(hanoi: Manifests) -> None:
 
 @pytest.mark.parametrize("protocol", ["TCP", "UDP", "SCTP"])
 @pytest.mark.parametrize("port", [1, 6342, 8443, 10079, 10081, 11443, 65535])
-def test_every_other_port_of_nifi_is_open_as_without_us(hanoi: Manifests, port: int, protocol: str) -> None:
+def test_other_ports_of_nifi_stay_open(hanoi: Manifests, port: int, protocol: str) -> None:
     for peer in (STRANGER, OURS, AIRFLOW, Peer(address="192.0.2.1")):
         assert allows(hanoi, nifi(hanoi), "Ingress", peer, port, protocol), peer
     assert allows(hanoi, nifi(hanoi), "Egress", STRANGER, port, protocol)
 
 
-def test_policy_in_the_namespace_of_others_selects_nifi_alone(hanoi: Manifests) -> None:
+def test_policy_in_openhouse_selects_nifi_only(hanoi: Manifests) -> None:
     places = {(p["metadata"]["namespace"], p["metadata"]["name"]) for p in hanoi.of("NetworkPolicy")}
     assert {place for place in places if place[0] != "csv-ingestion"} == {("openhouse", "openhouse-nifi-csv-ingest")}
     selector = hanoi.get("NetworkPolicy", "openhouse-nifi-csv-ingest")["spec"]["podSelector"]["matchLabels"]
@@ -93,7 +93,7 @@ def test_namespaces_that_policies_name_are_those_of_the_connections() -> None:
     assert named == {peer.namespace for _, _, peer, _, _ in NEEDED} | {DNS.namespace}
 
 
-def test_addresses_that_pods_are_given_may_be_reached(manifests: Manifests) -> None:
+def test_pods_can_reach_their_configured_addresses(manifests: Manifests) -> None:
     seen = 0
     for pods in manifests.pods():
         own = f"{pods.owner['spec'].get('serviceName', '-')}.{pods.namespace}"
@@ -106,7 +106,7 @@ def test_addresses_that_pods_are_given_may_be_reached(manifests: Manifests) -> N
     assert seen
 
 
-def test_one_machine_has_kafka_and_database_where_the_uploader_looks(local: Manifests) -> None:
+def test_local_overlay_has_kafka_and_database_at_the_configured_addresses(local: Manifests) -> None:
     environment = local.environment(local.uploader())
     host, _, port = environment["KAFKA_BROKER"].partition(":")
     service = local.get("Service", host.partition(".")[0])

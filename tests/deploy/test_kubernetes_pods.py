@@ -20,7 +20,7 @@ def probes(pods: Pods) -> Iterator[Json]:
             yield pods.container[name]
 
 
-def test_our_own_image_runs_as_its_user_on_a_filesystem_that_it_cannot_write(manifests: Manifests) -> None:
+def test_our_image_runs_as_its_user_on_a_read_only_root(manifests: Manifests) -> None:
     ours = [pods for pods in manifests.pods() if "csvpipe-uploader:" in pods.container["image"]]
     assert ours
     for pods in ours:
@@ -29,7 +29,7 @@ def test_our_own_image_runs_as_its_user_on_a_filesystem_that_it_cannot_write(man
     assert manifests.uploader().spec["securityContext"]["fsGroup"] == 10001
 
 
-def test_namespace_refuses_pods_that_may_more(manifests: Manifests) -> None:
+def test_namespace_enforces_the_restricted_level(manifests: Manifests) -> None:
     labels = manifests.get("Namespace", "csv-ingestion")["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
@@ -77,7 +77,7 @@ def test_service_accounts_exist_and_bring_no_token(manifests: Manifests) -> None
     assert [a for a in accounts.values() if a["automountServiceAccountToken"] is not False] == []
 
 
-def test_config_maps_that_pods_name_exist_beside_them(manifests: Manifests) -> None:
+def test_config_maps_of_pods_exist_in_their_namespace(manifests: Manifests) -> None:
     there = {(c["metadata"]["namespace"], c["metadata"]["name"]) for c in manifests.of("ConfigMap")}
     named = {
         (pods.namespace, source["configMapRef"]["name"])
@@ -113,12 +113,12 @@ def test_keys_of_secrets_that_pods_read_are_provided(manifests: Manifests) -> No
     assert wanted <= provided(manifests)
 
 
-def test_secrets_of_our_namespace_hold_nothing_that_no_pod_reads(manifests: Manifests) -> None:
+def test_secrets_contain_only_keys_that_pods_read(manifests: Manifests) -> None:
     ours = {key for key in provided(manifests) if key[0] == "csv-ingestion"}
     assert ours == {key for pods in manifests.pods() for key in secret_keys(pods)}
 
 
-def test_no_secret_stands_in_the_overlay_of_a_cluster(hanoi: Manifests) -> None:
+def test_cluster_overlay_contains_no_secret(hanoi: Manifests) -> None:
     assert hanoi.of("Secret") == []
     referred = {tls["secretName"] for ingress in hanoi.of("Ingress") for tls in ingress["spec"]["tls"]}
     assert referred == SECRETS_BY_HAND
@@ -131,7 +131,7 @@ def test_every_volume_is_mounted_and_every_mount_has_a_volume(manifests: Manifes
         assert {mount["name"] for mount in pods.container.get("volumeMounts", [])} == volumes, pods.place
 
 
-def test_jobs_end_and_stay_with_their_log_until_somebody_has_looked(manifests: Manifests) -> None:
+def test_jobs_end_and_keep_their_log(manifests: Manifests) -> None:
     for job in manifests.of("Job"):
         assert "ttlSecondsAfterFinished" not in job["spec"]
         assert job["spec"]["activeDeadlineSeconds"] > 0
@@ -145,5 +145,5 @@ def test_every_image_of_the_cluster_comes_from_one_registry_with_its_credentials
 
 
 @pytest.mark.parametrize("kind", ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"])
-def test_nobody_is_given_rights_on_the_cluster(manifests: Manifests, kind: str) -> None:
+def test_no_permissions_on_the_cluster_are_granted(manifests: Manifests, kind: str) -> None:
     assert manifests.of(kind) == []

@@ -32,7 +32,7 @@ def traced(tmp_path: Path) -> Manifests:
     return Manifests("hanoi", tuple(yaml.safe_load_all(build(overlay))))
 
 
-def test_uploader_and_airflow_are_told_the_collector(traced: Manifests, hanoi: Manifests) -> None:
+def test_uploader_and_airflow_use_the_collector(traced: Manifests, hanoi: Manifests) -> None:
     uploader = traced.environment(traced.uploader())
     address = f"http://opentelemetry-collector.{COLLECTOR.namespace}.svc.cluster.local:{PORT}"
     assert uploader[VARIABLE] == address
@@ -47,7 +47,7 @@ def test_collector_can_be_reached_with_the_component_alone(traced: Manifests, ha
     assert not allows(traced, traced.uploader(), "Ingress", OURS, PORT)
 
 
-def test_every_other_connection_is_as_without_it(traced: Manifests) -> None:
+def test_component_changes_no_other_connection(traced: Manifests) -> None:
     for rows, expected in ((NEEDED, True), (REFUSED, False)):
         for name, direction, peer, port, what in rows:
             assert allows(traced, find(traced, name), direction, peer, port) is expected, what

@@ -37,7 +37,7 @@ def gib(quantity: str) -> float:
     return int(number) / {"Gi": 1, "Mi": 1024}[unit]
 
 
-def test_prometheus_is_told_a_port_of_the_pod_and_a_route_of_the_uploader(manifests: Manifests) -> None:
+def test_prometheus_annotations_name_a_port_and_a_route(manifests: Manifests) -> None:
     pods = manifests.uploader()
     told = pods.owner["spec"]["template"]["metadata"]["annotations"]
     assert told["prometheus.io/scrape"] == "true"
@@ -53,7 +53,7 @@ def test_every_variable_is_a_setting_or_part_of_one(manifests: Manifests) -> Non
     assert used <= manifests.environment(pods).keys()
 
 
-def test_variable_stands_after_those_that_it_is_made_of(manifests: Manifests) -> None:
+def test_variable_follows_those_that_it_uses(manifests: Manifests) -> None:
     pods = manifests.uploader()
     seen = manifests.environment(Pods({**pods.owner, "spec": {**pods.owner["spec"], "template": without_env(pods)}}))
     for variable in pods.container["env"]:
@@ -66,7 +66,7 @@ def without_env(pods: Pods) -> Json:
     return {**template, "spec": {**template["spec"], "containers": [{**pods.container, "env": []}]}}
 
 
-def test_address_of_a_chunk_is_the_name_of_the_replica_that_holds_it(manifests: Manifests, settings: Settings) -> None:
+def test_chunk_url_names_the_replica_that_stores_it(manifests: Manifests, settings: Settings) -> None:
     owner, service = manifests.uploader().owner, manifests.get("Service", REPLICAS)
     address = urlsplit(settings.base_url)
     namespace = owner["metadata"]["namespace"]
@@ -85,7 +85,7 @@ def test_replica_can_be_reached_by_its_name_while_it_is_not_ready(manifests: Man
     assert "publishNotReadyAddresses" not in manifests.get("Service", UPLOADER)["spec"]
 
 
-def test_label_takes_a_replica_out_of_the_service_alone(manifests: Manifests) -> None:
+def test_drain_label_removes_a_replica_from_the_service_only(manifests: Manifests) -> None:
     owner = manifests.uploader().owner
     drained = {**manifests.uploader().labels, "csv-ingestion/uploads": "draining"}
     assert not selects(manifests.get("Service", UPLOADER)["spec"]["selector"], drained)
@@ -93,7 +93,7 @@ def test_label_takes_a_replica_out_of_the_service_alone(manifests: Manifests) ->
     assert selects(owner["spec"]["selector"]["matchLabels"], drained)
 
 
-def test_it_listens_where_the_probes_ask(manifests: Manifests, settings: Settings) -> None:
+def test_uploader_listens_on_the_port_of_the_probes(manifests: Manifests, settings: Settings) -> None:
     container = manifests.uploader().container
     paths = {name: container[name]["httpGet"]["path"] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
     assert paths == {"startupProbe": "/health", "livenessProbe": "/health", "readinessProbe": "/ready"}
@@ -101,7 +101,7 @@ def test_it_listens_where_the_probes_ask(manifests: Manifests, settings: Setting
     assert settings.api_host == "0.0.0.0"
 
 
-def test_chunks_lie_on_the_volume_of_the_replica(manifests: Manifests, settings: Settings) -> None:
+def test_chunks_are_stored_on_the_volume_of_the_replica(manifests: Manifests, settings: Settings) -> None:
     claims = {claim["metadata"]["name"] for claim in manifests.uploader().owner["spec"]["volumeClaimTemplates"]}
     places = {m["mountPath"] for m in manifests.uploader().container["volumeMounts"] if m["name"] in claims}
     assert str(settings.temp_dir) in places
@@ -124,7 +124,7 @@ def test_replicas_share_one_database_outside_their_volumes(settings: Settings) -
     assert settings.store_url.startswith("postgresql://")
 
 
-def test_grace_is_longer_than_all_that_a_stop_may_take(manifests: Manifests) -> None:
+def test_grace_period_is_longer_than_a_stop(manifests: Manifests) -> None:
     pods = manifests.uploader()
     script = pods.container["lifecycle"]["preStop"]["exec"]["command"][-1]
     hook_s = sum(int(seconds) for seconds in re.findall(r"^(?:sleep|timeout) (\d+)", script, re.MULTILINE))
@@ -142,7 +142,7 @@ def test_resources_are_as_planned(hanoi: Manifests) -> None:
     }
 
 
-def test_autoscaler_adds_replicas_and_never_takes_one_away(hanoi: Manifests) -> None:
+def test_autoscaler_adds_replicas_and_never_removes_one(hanoi: Manifests) -> None:
     spec = hanoi.get("HorizontalPodAutoscaler", UPLOADER)["spec"]
     target = hanoi.uploader().owner
     assert spec["scaleTargetRef"] == {
@@ -161,7 +161,7 @@ def test_autoscaler_asks_for_no_more_than_the_limit(hanoi: Manifests) -> None:
     assert 0.5 * limit < requested * metric["resource"]["target"]["averageUtilization"] / 100 < 0.9 * limit
 
 
-def test_apply_does_not_take_back_what_the_autoscaler_has_added(hanoi: Manifests) -> None:
+def test_apply_keeps_the_replicas_of_the_autoscaler(hanoi: Manifests) -> None:
     assert "replicas" not in hanoi.uploader().owner["spec"]
 
 
@@ -173,7 +173,7 @@ def test_draining_a_node_leaves_a_replica(hanoi: Manifests) -> None:
     assert spec["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
-def test_budget_does_not_hold_the_one_replica_of_one_machine(local: Manifests) -> None:
+def test_single_replica_has_no_disruption_budget(local: Manifests) -> None:
     assert local.of("PodDisruptionBudget") == []
     assert local.of("HorizontalPodAutoscaler") == []
 
@@ -193,7 +193,7 @@ def test_ingress_waits_longer_than_the_client(manifests: Manifests) -> None:
         assert float(annotations[f"nginx.ingress.kubernetes.io/{name}"]) > csvpipe.client.ANSWER_TIMEOUT_S, name
 
 
-def test_every_release_of_the_controller_takes_the_paths(manifests: Manifests) -> None:
+def test_every_release_of_the_controller_accepts_the_paths(manifests: Manifests) -> None:
     """`strict-validate-path-type` of ingress-nginx 1.12.0 to 1.13.1, internal/ingress/inspector/rules.go."""
     (rule,) = manifests.get("Ingress", UPLOADER)["spec"]["rules"]
     strict = re.compile(r"^/[A-Za-z0-9_\-/]*$")
@@ -212,6 +212,6 @@ def test_ingress_leads_to_the_service_and_shows_no_chunks(manifests: Manifests, 
     assert {path for path in calls if path in shown} == calls - INSIDE_ONLY
 
 
-def test_ingress_has_tls_where_it_has_a_name_in_the_network(hanoi: Manifests) -> None:
+def test_ingress_has_tls_for_its_host_names(hanoi: Manifests) -> None:
     spec = hanoi.get("Ingress", UPLOADER)["spec"]
     assert [host for tls in spec["tls"] for host in tls["hosts"]] == [rule["host"] for rule in spec["rules"]]

@@ -78,7 +78,7 @@ def check_of(address: str) -> list[str]:
     return [*command[:-1], command[-1].replace("127.0.0.1:9000", address)]
 
 
-def test_minio_gets_healthy_and_its_bucket(engine: Engine, container: tuple[str, str]) -> None:
+def test_minio_becomes_healthy_and_gets_its_bucket(engine: Engine, container: tuple[str, str]) -> None:
     name, address = container
 
     def is_healthy() -> bool:
@@ -96,13 +96,13 @@ def test_minio_gets_healthy_and_its_bucket(engine: Engine, container: tuple[str,
     assert list(connect(settings).keys("")) == []
 
 
-def test_health_check_fails_while_nothing_answers(engine: Engine, image: str) -> None:
+def test_health_check_fails_without_a_server(engine: Engine, image: str) -> None:
     command = check_of(f"127.0.0.1:{free_port()}")
     with pytest.raises(AssertionError, match="Connection refused"):
         engine.podman("run", "--rm", "--network=host", *LIMITS, "--entrypoint", command[0], image, *command[1:])
 
 
-def test_another_version_of_minio_is_not_built(engine: Engine, image: str, tmp_path: Path) -> None:
+def test_other_version_of_minio_is_refused(engine: Engine, image: str, tmp_path: Path) -> None:
     # What the fake refuses: or the test above would hold for any command.
     script = tmp_path / "go"
     script.write_text(FAKE_GO)

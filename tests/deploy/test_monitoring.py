@@ -46,12 +46,12 @@ def run(*argv: str | Path) -> str:
     return done.stdout + done.stderr
 
 
-def test_prometheus_takes_the_configuration_and_its_rules(promtool: Path) -> None:
+def test_prometheus_accepts_the_configuration_and_its_rules(promtool: Path) -> None:
     said = run(promtool, "check", "config", CONFIG)
     assert f"SUCCESS: {len(RULES)} rule files found" in said
 
 
-def test_prometheus_takes_the_configuration_of_a_local_stack(promtool: Path, tmp_path: Path) -> None:
+def test_prometheus_accepts_the_configuration_of_a_local_stack(promtool: Path, tmp_path: Path) -> None:
     stack = LocalStack(root=tmp_path / "run", settings=settings_on_free_ports())
     config = tmp_path / "prometheus.yml"
     config.write_text(local_config(stack.context))
@@ -119,12 +119,12 @@ def test_healthy_replica_reads_as_ready() -> None:
     assert defaults["thresholds"]["steps"] == [{"color": "red", "value": None}, {"color": "green", "value": 1}]
 
 
-def test_pace_is_that_of_the_moment_and_not_the_mean_since_the_start() -> None:
+def test_dashboards_show_current_rates_only() -> None:
     asked = {name for _, expression in expressions() for name in metrics_of(expression)}
     assert [name for name in asked if name.endswith("_per_second")] == []
 
 
-def test_lag_is_added_up_without_that_of_partitions_that_have_no_commit() -> None:
+def test_lag_excludes_partitions_without_a_commit() -> None:
     lags = [expression for _, expression in expressions() if "kafka_consumergroup_lag{" in expression]
     assert len(lags) == 3
     assert [expression for expression in lags if "clamp_min(kafka_consumergroup_lag{" not in expression] == []

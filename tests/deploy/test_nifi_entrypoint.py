@@ -108,7 +108,7 @@ def test_nifi_listens_without_tls_on_the_port_of_the_service(home: Home) -> None
     assert found["nifi.remote.input.socket.port"] == "", "site-to-site would take a port, 10000 in the official image"
 
 
-def test_every_other_line_stays_as_the_release_has_it(home: Home) -> None:
+def test_other_properties_are_those_of_the_release(home: Home) -> None:
     home.run()
     shipped, found = (properties(home.path / name / "nifi.properties") for name in ("conf.shipped", "conf"))
     assert shipped.keys() == found.keys()
@@ -118,19 +118,19 @@ def test_every_other_line_stays_as_the_release_has_it(home: Home) -> None:
 
 
 @pytest.mark.parametrize("key", ["twelve-chars", "p|pe & \\back\\slash=$HOME", "'quoted' \"twice\""])
-def test_key_is_taken_as_it_is(home: Home, key: str) -> None:
+def test_key_is_written_unchanged(home: Home, key: str) -> None:
     assert home.run(NIFI_SENSITIVE_PROPS_KEY=key).returncode == 0
     assert properties(home.conf / "nifi.properties")["nifi.sensitive.props.key"] == key
 
 
 @pytest.mark.parametrize("key", ["", "eleven-char"])
-def test_key_that_nifi_would_refuse_stops_the_start(home: Home, key: str) -> None:
+def test_key_that_nifi_refuses_stops_the_start(home: Home, key: str) -> None:
     done = home.run(NIFI_SENSITIVE_PROPS_KEY=key)
     assert done.returncode == 78
     assert "NIFI_SENSITIVE_PROPS_KEY" in done.stderr
 
 
-def test_restart_and_another_version_keep_the_flow_and_nothing_else(home: Home) -> None:
+def test_restart_and_upgrade_keep_only_the_flow(home: Home) -> None:
     home.run()
     (home.conf / "flow.json.gz").write_bytes(b"the flow")
     shipped = home.path / "conf.shipped" / "nifi.properties"
@@ -189,9 +189,7 @@ def answers(url: str) -> bool:
 
 
 @pytest.mark.timeout(600)
-def test_real_nifi_answers_where_the_health_check_asks_and_stops_by_term(
-    nifi: tuple[NiFi, ProcessSpec], tmp_path: Path
-) -> None:
+def test_real_nifi_answers_the_health_check_and_stops_on_term(nifi: tuple[NiFi, ProcessSpec], tmp_path: Path) -> None:
     home, port = real_home(*nifi, tmp_path / "nifi"), free_port()
     with started(home, port) as process:
         url = f"http://127.0.0.1:{port}/nifi-api/flow/about"

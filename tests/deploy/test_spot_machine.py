@@ -80,7 +80,7 @@ def test_done_job_ends_its_group_and_its_machine(tmp_path: Path) -> None:
     assert machine.fakes.calls[-1] == "shutdown -h now"
 
 
-def test_75_is_tried_again_until_it_is_done(tmp_path: Path) -> None:
+def test_exit_code_75_is_retried_until_the_job_is_done(tmp_path: Path) -> None:
     machine = FakeMachine(tmp_path, 75, 75, 0)
     assert machine.start().code == 0
     assert machine.runs == 3
@@ -89,7 +89,7 @@ def test_75_is_tried_again_until_it_is_done(tmp_path: Path) -> None:
     assert "job big is done" in machine.log
 
 
-def test_75_for_ever_needs_a_person_in_the_end(tmp_path: Path) -> None:
+def test_repeated_75_finally_needs_a_person(tmp_path: Path) -> None:
     machine = FakeMachine(tmp_path, 75)
     machine.fakes.answer("unused")
     assert machine.start().code == 0
@@ -99,7 +99,7 @@ def test_75_for_ever_needs_a_person_in_the_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [1, 64, 65, 66, 70, 73, 74, 76, 77, 78, 125])
-def test_what_a_person_has_to_set_right_is_not_tried_again(tmp_path: Path, code: int) -> None:
+def test_permanent_failure_is_not_retried(tmp_path: Path, code: int) -> None:
     machine = FakeMachine(tmp_path, code)
     assert machine.start().code == 0
     assert machine.runs == 1
@@ -109,7 +109,7 @@ def test_what_a_person_has_to_set_right_is_not_tried_again(tmp_path: Path, code:
 
 
 @pytest.mark.parametrize("code", [137, 139])
-def test_killed_container_is_started_again(tmp_path: Path, code: int) -> None:
+def test_killed_container_is_restarted(tmp_path: Path, code: int) -> None:
     machine = FakeMachine(tmp_path, code, 0)
     assert machine.start().code == 0
     assert machine.runs == 2
@@ -126,7 +126,7 @@ def test_spot_notice_stops_the_container_in_time_and_leaves_the_group(tmp_path: 
     assert machine.fakes.calls[-1] == "shutdown -h now"
 
 
-def test_job_that_is_done_in_spite_of_the_notice_ends_the_group(tmp_path: Path) -> None:
+def test_job_done_despite_the_notice_ends_the_group(tmp_path: Path) -> None:
     machine = FakeMachine(tmp_path, 0, notice=(NOTICE,))
     assert machine.start().code == 0
     assert len(machine.fakes.called(NONE)) == 1
@@ -151,7 +151,7 @@ def test_container_that_cannot_be_started_needs_a_person(tmp_path: Path) -> None
     assert machine.fakes.calls[-1] == "shutdown -h now"
 
 
-def test_group_that_cannot_be_ended_is_tried_again_and_then_said(tmp_path: Path) -> None:
+def test_group_that_cannot_be_ended_is_retried_and_then_reported(tmp_path: Path) -> None:
     machine = FakeMachine(tmp_path, 0)
     machine.fakes.answer("set-desired-capacity", 1)
     assert machine.start().code == 0
@@ -160,7 +160,7 @@ def test_group_that_cannot_be_ended_is_tried_again_and_then_said(tmp_path: Path)
     assert machine.fakes.calls[-1] == "shutdown -h now"
 
 
-def test_container_has_no_rights_on_the_machine(tmp_path: Path) -> None:
+def test_container_has_no_permissions_on_the_machine(tmp_path: Path) -> None:
     machine = FakeMachine(tmp_path, 0)
     machine.start()
     (run,) = machine.fakes.called("docker run")
@@ -192,14 +192,14 @@ def test_secret_that_cannot_be_read_needs_a_person(tmp_path: Path) -> None:
     assert len(machine.fakes.called(NONE)) == 1
 
 
-def test_without_a_secret_none_is_asked_for(tmp_path: Path) -> None:
+def test_no_secret_is_read_without_an_arn(tmp_path: Path) -> None:
     machine = FakeMachine(tmp_path, 0)
     machine.start()
     assert machine.fakes.called("secretsmanager") == []
     assert machine.secrets.read_text() == ""
 
 
-def test_job_that_takes_too_long_is_stopped_and_needs_a_person(tmp_path: Path) -> None:
+def test_job_over_its_time_limit_is_stopped_and_needs_a_person(tmp_path: Path) -> None:
     machine = FakeMachine(tmp_path, 75, timeout_s="0")
     assert machine.start().code == 0
     assert machine.fakes.called("docker stop") == ["docker stop --time 100 csvpipe-sequencer"]
@@ -208,7 +208,7 @@ def test_job_that_takes_too_long_is_stopped_and_needs_a_person(tmp_path: Path) -
     assert len(machine.fakes.called(NONE)) == 1
 
 
-def test_machine_runs_the_command_that_it_is_told(tmp_path: Path) -> None:
+def test_machine_runs_the_configured_command(tmp_path: Path) -> None:
     machine = FakeMachine(tmp_path, 1, command="verify-topic --source s3://my-data/exports/big.csv")
     machine.start()
     (run,) = machine.fakes.called("docker run")

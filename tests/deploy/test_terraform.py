@@ -95,7 +95,7 @@ def test_option_is_valid(option: Path) -> None:
     assert "The configuration is valid" in terraform_ok(option, "validate", "-no-color", provider=True).out
 
 
-def test_argument_that_aws_does_not_have_is_seen(tmp_path: Path, prepared_option: Callable[[str], Path]) -> None:
+def test_unknown_aws_argument_is_detected(tmp_path: Path, prepared_option: Callable[[str], Path]) -> None:
     """The fake provider has the schema of the real one."""
     copy = tmp_path / "terraform"
     shutil.copytree(prepared_option(OPTIONS[1]).parent, copy, symlinks=True)
@@ -162,7 +162,7 @@ def test_wrong_values_are_refused_by_the_name_of_their_variable(option_name: str
         (8192, (16384, 61440), (12288, 17408, 65536)),
     ],
 )
-def test_memory_is_what_fargate_has_for_the_cpu(
+def test_memory_must_be_a_value_that_fargate_offers(
     task_cpu: int, taken: tuple[int, ...], refused: tuple[int, ...], tmp_path: Path
 ) -> None:
     shutil.copy(TERRAFORM / OPTIONS[0] / "variables.tf", tmp_path)
@@ -218,7 +218,7 @@ def test_wrong_attributes_are_refused_by_their_names(shared_variables: Path, own
         assert f"{owner}.{name} must " in refusal(shared_variables, **{name: value})
 
 
-def test_attribute_that_there_is_not_is_refused(shared_variables: Path) -> None:
+def test_unknown_attribute_is_refused(shared_variables: Path) -> None:
     assert "job must not have unknown attributes: compresion." in refusal(shared_variables, compresion="none")
 
 
@@ -238,9 +238,7 @@ def test_security_and_port_go_together(shared_variables: Path, security: str, po
 
 
 @pytest.mark.parametrize(("security", "port", "secret"), [("scram", 9096, ""), ("iam", 9098, SECRET)])
-def test_secret_is_given_for_scram_and_only_there(
-    shared_variables: Path, security: str, port: int, secret: str
-) -> None:
+def test_secret_is_required_for_scram_only(shared_variables: Path, security: str, port: int, secret: str) -> None:
     given = {"kafka_security": security, "kafka_bootstrap_servers": f"b:{port}", "kafka_secret_arn": secret}
     assert "job.kafka_secret_arn must be given if job.kafka_security is scram" in refusal(shared_variables, **given)
 
@@ -249,7 +247,7 @@ def test_secret_is_given_for_scram_and_only_there(
     "name",
     ["KAFKA_TOPIC", "JOB_ID", "CHECKPOINT_TABLE", "S3_KEY", "KAFKA_PASSWORD", "CREATE_TOPIC", "limit", "NO_SUCH"],
 )
-def test_extra_environment_takes_no_setting_of_the_module_and_no_unknown_one(shared_variables: Path, name: str) -> None:
+def test_extra_environment_refuses_settings_of_the_module_and_unknown_ones(shared_variables: Path, name: str) -> None:
     said = refusal(shared_variables, extra_environment={name: "1"})
     assert "job.extra_environment must have names of settings that no other attribute sets" in said
 
@@ -267,11 +265,11 @@ def test_extra_environment_takes_no_setting_of_the_module_and_no_unknown_one(sha
         ("PARTITIONS", "many"),
     ],
 )
-def test_extra_environment_takes_no_value_that_cannot_work_here(shared_variables: Path, name: str, value: str) -> None:
+def test_extra_environment_refuses_values_that_cannot_work(shared_variables: Path, name: str, value: str) -> None:
     assert "extra_environment must have" in refusal(shared_variables, extra_environment={name: value})
 
 
-def test_extra_environment_takes_every_setting_that_the_module_does_not_set(example_plan: Plan) -> None:
+def test_extra_environment_accepts_every_setting_without_an_attribute(example_plan: Plan) -> None:
     listed = set(re.findall(r'"([A-Z][A-Z_0-9]+)"', variables(SHARED)["job"].partition("validation {")[2]))
     set_here = set(example_plan.environment()) | {"INTERRUPTION_CHECK"}
     secret, without_use = {"KAFKA_USERNAME", "KAFKA_PASSWORD"}, {"CREATE_TOPIC", "CHECKPOINT_FILE"}
@@ -312,7 +310,7 @@ def test_variables_that_options_share_are_the_same() -> None:
 
 
 @each_directory
-def test_what_is_declared_is_used(directory: Path) -> None:
+def test_declarations_are_used(directory: Path) -> None:
     text = "\n".join(path.read_text() for path in directory.glob("*.tf"))
     for name in variables(directory):
         outside = re.sub(rf'^variable "{name}" \{{\n.*?^\}}', "", text, flags=re.MULTILINE | re.DOTALL)
@@ -338,6 +336,6 @@ def test_everything_is_described(directory: Path) -> None:
         assert [name for name, text in blocks if "  description = " not in text] == []
 
 
-def test_copy_that_is_tested_is_made_anew(tmp_path: Path) -> None:
+def test_tested_copy_leaves_out_local_variables(tmp_path: Path) -> None:
     """A ``terraform.tfvars`` of the person who runs the tests has no part in them."""
     assert not (prepared(OPTIONS[0], tmp_path) / "terraform.tfvars").exists()

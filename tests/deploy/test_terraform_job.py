@@ -1,6 +1,6 @@
-"""Whole jobs with the settings and the rights that Terraform plans: on a real broker, and on moto behind a fake of IAM.
+"""Whole jobs with the settings and the permissions that Terraform plans, on a real broker and on moto with a fake IAM.
 
-Option 1 stands for all: test_terraform_plan.py and test_terraform_rights.py hold settings and permissions of the three
+Option 1 stands for all: test_terraform_plan.py and test_terraform_permissions.py hold settings and permissions of the three
 to each other. The broker enforces the planned ``kafka-cluster`` permissions as its own ACLs; the fake refuses what the
 rest of the planned policy does not allow, by action, resource and condition, as AWS does.
 """
@@ -46,7 +46,7 @@ def broker(authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFac
 
 
 class PlannedJob:
-    """A job as an option plans it: its settings, its table, its rights, a topic and a source in S3.
+    """A job as an option plans it: its settings, its table, its permissions, a topic and a source in S3.
 
     Args:
         plan: of the option.
@@ -76,7 +76,7 @@ class PlannedJob:
             "KAFKA_CA_FILE": certificate,
         }
 
-    def give_rights(self) -> None:
+    def grant_permissions(self) -> None:
         """Let the broker enforce what the plan allows on Kafka."""
         statements = self.plan.statements("job").values()
         allow_on_broker(self._broker.bootstrap, self.topic, statements, cluster_arn=CLUSTER)
@@ -98,7 +98,7 @@ class PlannedJob:
         return self._run("sequence", given)
 
     def verify(self, *options: str) -> Ended:
-        """Run ``verify-topic`` with the same settings and the same rights."""
+        """Run ``verify-topic`` with the same settings and permissions."""
         return self._run("verify-topic", {}, *options)
 
     def assert_proven(self, rows: int, *options: str) -> None:
@@ -143,7 +143,7 @@ def job_of(
             certificate = authority.write_certificate(tmp_path / "ca.pem")
             job = PlannedJob(plan, broker, aws, certificate=certificate, directory=tmp_path)
             job.make_topics(partitions)
-            job.give_rights()
+            job.grant_permissions()
             return job
 
         yield make
@@ -224,7 +224,7 @@ def test_schema_that_is_missing_in_s3_is_named(job_of: MakeJob) -> None:
     assert "s3://my-data/schemas/none.yaml" in ended.err
 
 
-def test_transactional_job_over_a_prefix_with_dead_letters_has_its_rights(job_of: MakeJob) -> None:
+def test_transactional_job_over_a_prefix_with_dead_letters_is_permitted(job_of: MakeJob) -> None:
     job = job_of(OPTIONS[0], mode="transactional", s3_key="exports/", on_bad_row="dead-letter")
     job.put_source("exports/1.csv", rows=ROWS, bad=7)
     job.put_source("exports/2.csv", first=ROWS + 1)
@@ -257,14 +257,14 @@ def test_source_that_is_encrypted_with_another_key_is_refused(job_of: MakeJob) -
         ("LookForTheOtherForm", "dynamodb:GetItem"),
     ],
 )
-def test_job_that_lacks_one_of_its_rights_ends_with_77(job_of: MakeJob, sid: str, action: str) -> None:
+def test_missing_permission_ends_the_job_with_77(job_of: MakeJob, sid: str, action: str) -> None:
     job = job_of(OPTIONS[0], without=sid)
     job.put_source("exports/big.csv")
     ended = job.run()
     assert (ended.code, {call.action for call in job.aws.iam.refused}) == (77, {action}), str(ended)
 
 
-def test_job_without_the_right_to_put_metrics_costs_its_metrics_only(job_of: MakeJob) -> None:
+def test_job_runs_without_permission_to_put_metrics(job_of: MakeJob) -> None:
     job = job_of(OPTIONS[0], without="PutMetrics")
     job.put_source("exports/big.csv")
     ended = job.run()
@@ -274,7 +274,7 @@ def test_job_without_the_right_to_put_metrics_costs_its_metrics_only(job_of: Mak
 
 
 @pytest.mark.parametrize("key", ["other.csv", "exports/none.csv"])
-def test_object_outside_of_the_rights_is_refused_also_where_it_is_missing(job_of: MakeJob, key: str) -> None:
+def test_object_outside_the_permissions_is_refused_even_if_missing(job_of: MakeJob, key: str) -> None:
     """Without the right to list, S3 says of a missing object that it is refused."""
     job = job_of(OPTIONS[0], s3_key="exports/none.csv")
     job.put_source("other.csv")

@@ -34,7 +34,7 @@ RUNBOOK = TERRAFORM.parent / "docs" / "operations" / "runbook.md"
 TEMPLATE = TERRAFORM / "modules" / "dashboard" / "dashboard.json.tftpl"
 
 
-def test_environment_is_settings_that_the_job_takes(example_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_consists_of_settings_of_the_job(example_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = example_plan.environment()
     assert set(environment) <= {name.upper() for name in JobSettings.model_fields}
     for name in JobSettings.model_fields:
@@ -72,14 +72,14 @@ def test_dashboard_has_seven_widgets_of_this_job(example_plan: Plan) -> None:
     assert len(body["widgets"]) == len(WIDGETS) == 7
 
 
-def test_alarms_look_at_metrics_that_the_job_sends(example_plan: Plan) -> None:
+def test_alarms_use_metrics_that_the_job_sends(example_plan: Plan) -> None:
     looking = [each for each in example_plan.all("aws_cloudwatch_metric_alarm") if each["namespace"] == "csvpipe"]
     assert {each["metric_name"] for each in looking} == {"CheckpointAgeSeconds", "Errors", "DeadLetters"}
     assert {each["metric_name"] for each in looking} <= set(Metric)
     assert all(each["dimensions"] == {JOB_DIMENSION: "big"} for each in looking)
 
 
-def test_alarms_on_what_happens_end_when_nothing_more_happens(example_plan: Plan) -> None:
+def test_event_alarms_end_when_no_more_events_happen(example_plan: Plan) -> None:
     """The job sends the increase since the last value (sequencer/metrics/job_metrics.py), not a total."""
     found = {each["metric_name"]: each for each in example_plan.all("aws_cloudwatch_metric_alarm")}
     for name in ("Errors", "DeadLetters"):
@@ -99,7 +99,7 @@ WANTED = {
 
 
 @pytest.mark.parametrize("option_name", OPTIONS)
-def test_job_that_is_wanted_and_silent_is_an_alarm(option_name: str, planned: Callable[..., Plan]) -> None:
+def test_wanted_but_silent_job_raises_an_alarm(option_name: str, planned: Callable[..., Plan]) -> None:
     (alarm,) = [e for e in planned(option_name).all("aws_cloudwatch_metric_alarm") if "silent" in e["alarm_name"]]
     metrics = metrics_of(alarm)
     looked_at = {name: (m["namespace"], m["metric_name"], m["dimensions"]) for name, m in metrics.items()}
@@ -112,15 +112,15 @@ def test_job_that_is_wanted_and_silent_is_an_alarm(option_name: str, planned: Ca
         assert not alarms(alarm, {"wanted0": wanted, "sent": None})
 
 
-def test_group_tells_cloudwatch_how_many_machines_are_wanted(planned: Callable[..., Plan]) -> None:
+def test_group_reports_its_desired_capacity_to_cloudwatch(planned: Callable[..., Plan]) -> None:
     assert "GroupDesiredCapacity" in planned(OPTIONS[2]).one("aws_autoscaling_group")["enabled_metrics"]
 
 
-def test_cluster_tells_cloudwatch_how_many_tasks_run(planned: Callable[..., Plan]) -> None:
+def test_cluster_reports_running_tasks_to_cloudwatch(planned: Callable[..., Plan]) -> None:
     assert planned(OPTIONS[0]).one("aws_ecs_cluster")["setting"] == [{"name": "containerInsights", "value": "enabled"}]
 
 
-def test_execution_that_fails_or_runs_out_of_time_needs_a_person(planned: Callable[..., Plan]) -> None:
+def test_failed_or_timed_out_execution_raises_an_alarm(planned: Callable[..., Plan]) -> None:
     plan = planned(OPTIONS[0], job_timeout_s="7200")
     assert json.loads(plan.one("aws_sfn_state_machine")["definition"])["TimeoutSeconds"] == 7200
     (alarm,) = [e for e in plan.all("aws_cloudwatch_metric_alarm") if "needs-a-person" in e["alarm_name"]]
@@ -130,16 +130,14 @@ def test_execution_that_fails_or_runs_out_of_time_needs_a_person(planned: Callab
     assert not alarms(alarm, {"failed": None, "timed_out": None})
 
 
-def test_attempt_of_batch_and_machine_have_a_limit_of_time(planned: Callable[..., Plan]) -> None:
+def test_batch_attempt_and_machine_have_a_time_limit(planned: Callable[..., Plan]) -> None:
     (timeout,) = planned(OPTIONS[1]).one("aws_batch_job_definition")["timeout"]
     assert timeout["attempt_duration_seconds"] == 86400
     assert "JOB_TIMEOUT_S='7200'" in planned(OPTIONS[2], job_timeout_s="7200").user_data()
 
 
 @pytest.mark.parametrize("fallback", [False, True])
-def test_batch_has_several_types_and_goes_to_on_demand_only_where_told(
-    planned: Callable[..., Plan], fallback: bool
-) -> None:
+def test_batch_uses_several_types_and_on_demand_only_if_asked(planned: Callable[..., Plan], fallback: bool) -> None:
     plan = planned(OPTIONS[1], on_demand_fallback=str(fallback).lower(), instance_type="m7i.large")
     environments = [each["compute_resources"][0] for each in plan.all("aws_batch_compute_environment")]
     assert sorted(each["type"] for each in environments) == (["EC2", "SPOT"] if fallback else ["SPOT"])
@@ -149,7 +147,7 @@ def test_batch_has_several_types_and_goes_to_on_demand_only_where_told(
     assert [each["order"] for each in order] == list(range(1, len(environments) + 1))
 
 
-def test_batch_job_that_finds_no_machine_is_told_and_cancelled(planned: Callable[..., Plan]) -> None:
+def test_batch_job_without_a_machine_raises_an_event_and_is_cancelled(planned: Callable[..., Plan]) -> None:
     plan = planned(OPTIONS[1], runnable_limit_s="1200")
     limits = plan.one("aws_batch_job_queue")["job_state_time_limit_action"]
     assert {(each["action"], each["state"], each["max_time_seconds"]) for each in limits} == {
@@ -160,7 +158,7 @@ def test_batch_job_that_finds_no_machine_is_told_and_cancelled(planned: Callable
     assert patterns["csvpipe-big-waits-for-a-machine"]["detail-type"] == ["Batch Job Queue Blocked"]
 
 
-def test_agent_of_batch_takes_no_job_on_a_machine_that_goes(planned: Callable[..., Plan], tmp_path: Path) -> None:
+def test_batch_agent_accepts_no_job_during_an_interruption(planned: Callable[..., Plan], tmp_path: Path) -> None:
     message = email.message_from_string(planned(OPTIONS[1]).user_data())
     assert message.is_multipart()
     _, part = message.walk()
@@ -172,7 +170,7 @@ def test_agent_of_batch_takes_no_job_on_a_machine_that_goes(planned: Callable[..
     assert (tmp_path / "ecs.config").read_text() == "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true\n"
 
 
-def test_group_has_several_types_and_takes_on_demand_where_told(planned: Callable[..., Plan]) -> None:
+def test_group_uses_several_types_and_on_demand_if_asked(planned: Callable[..., Plan]) -> None:
     (policy,) = planned(OPTIONS[2]).one("aws_autoscaling_group")["mixed_instances_policy"]
     types = [each["instance_type"] for each in policy["launch_template"][0]["override"]]
     assert types == ["c7i.large", "c6i.large", "c7a.large", "m7i.large", "m6i.large"]
@@ -209,13 +207,13 @@ def test_other_partitions_have_their_own_arns(option_name: str, planned: Callabl
     assert "arn:aws:" not in plan.text
 
 
-def test_checkpoints_are_not_deleted_by_the_way(example_plan: Plan) -> None:
+def test_checkpoint_table_is_protected_from_deletion(example_plan: Plan) -> None:
     table = example_plan.one("aws_dynamodb_table")
     assert table["deletion_protection_enabled"] is True
     assert table["point_in_time_recovery"][0]["enabled"] is True
 
 
-def test_budget_is_that_of_the_job_and_tells_somebody(planned: Callable[..., Plan]) -> None:
+def test_budget_covers_the_job_and_notifies_the_address(planned: Callable[..., Plan]) -> None:
     assert planned(OPTIONS[0]).all("aws_budgets_budget") == []
     budget = planned(OPTIONS[0], monthly_budget_usd="25", alarm_email="me@example.com").one("aws_budgets_budget")
     assert (budget["limit_amount"], budget["limit_unit"], budget["time_unit"]) == ("25", "USD", "MONTHLY")
@@ -246,13 +244,13 @@ def test_alarms_all_reach_the_same_topic(example_plan: Plan) -> None:
     assert actions == [[ALARMS]] * len(actions)
 
 
-def test_nothing_may_come_to_the_job(example_plan: Plan) -> None:
+def test_job_accepts_no_connections(example_plan: Plan) -> None:
     entered = {each["security_group_id"] for each in example_plan.all("aws_vpc_security_group_ingress_rule")}
     assert entered == {"fake-id-of-aws_security_group-csvpipe-big-endpoints"}
     assert all(each["ingress"] is None for each in example_plan.all("aws_security_group"))
 
 
-def test_job_may_go_to_kafka_and_aws_alone(example_plan: Plan) -> None:
+def test_job_may_connect_to_kafka_and_aws_only(example_plan: Plan) -> None:
     rules = example_plan.all("aws_vpc_security_group_egress_rule")
     assert {each["security_group_id"] for each in rules} == {JOB_GROUP}
     assert {each["ip_protocol"] for each in rules} == {"tcp"}
@@ -273,14 +271,14 @@ def test_security_group_of_the_brokers_narrows_the_way_to_them(planned: Callable
     assert (entry["security_group_id"], entry["referenced_security_group_id"]) == ("sg-0123456789abcdef0", JOB_GROUP)
 
 
-def test_without_endpoints_only_https_goes_further(planned: Callable[..., Plan]) -> None:
+def test_only_https_leaves_the_vpc_without_endpoints(planned: Callable[..., Plan]) -> None:
     plan = planned(OPTIONS[0], create_vpc_endpoints="false")
     assert plan.all("aws_vpc_endpoint") == []
     wide = [e for e in plan.all("aws_vpc_security_group_egress_rule") if e["cidr_ipv4"] == "0.0.0.0/0"]
     assert [(each["from_port"], each["to_port"]) for each in wide] == [(443, 443)]
 
 
-def test_endpoints_serve_everybody_in_the_vpc_as_their_names_do(example_plan: Plan) -> None:
+def test_endpoints_serve_the_whole_vpc(example_plan: Plan) -> None:
     entries = example_plan.all("aws_vpc_security_group_ingress_rule")
     assert {(each["cidr_ipv4"], each["from_port"], each["to_port"]) for each in entries} == {
         (block, 443, 443) for block in VPC_BLOCKS
@@ -288,14 +286,14 @@ def test_endpoints_serve_everybody_in_the_vpc_as_their_names_do(example_plan: Pl
     assert all(each["private_dns_enabled"] for each in example_plan.all("aws_vpc_endpoint"))
 
 
-def test_endpoint_takes_one_subnet_of_each_zone(planned: Callable[..., Plan]) -> None:
+def test_endpoint_uses_one_subnet_of_each_zone(planned: Callable[..., Plan]) -> None:
     first, second, third = (f"subnet-0123456789abcdef{digit}" for digit in (0, 1, 2))
     subnets = json.dumps([third, second, first])  # the first and the third are in one zone
     endpoints = planned(OPTIONS[0], subnet_ids=subnets).all("aws_vpc_endpoint")
     assert [each["subnet_ids"] for each in endpoints] == [[third, second]] * len(endpoints)
 
 
-def test_running_execution_may_start_its_own_revision_after_a_deployment(planned: Callable[..., Plan]) -> None:
+def test_running_execution_may_start_its_own_revision(planned: Callable[..., Plan]) -> None:
     plan = planned(OPTIONS[0])
     task = plan.one("aws_ecs_task_definition")
     assert task["skip_destroy"] is True
@@ -329,7 +327,7 @@ def test_fargate_gives_the_job_time_to_drain(planned: Callable[..., Plan]) -> No
     assert container["image"].endswith(":0123456789ab")
 
 
-def test_batch_tries_again_after_an_interruption_and_after_75(planned: Callable[..., Plan]) -> None:
+def test_batch_retries_after_an_interruption_and_after_75(planned: Callable[..., Plan]) -> None:
     definition = planned(OPTIONS[1]).one("aws_batch_job_definition")
     (strategy,) = definition["retry_strategy"]
     rules = [
@@ -346,7 +344,7 @@ def test_batch_tries_again_after_an_interruption_and_after_75(planned: Callable[
     assert strategy["attempts"] == 10
 
 
-def test_batch_asks_for_the_notice_and_takes_spot_machines(planned: Callable[..., Plan]) -> None:
+def test_batch_polls_for_the_notice_and_uses_spot_machines(planned: Callable[..., Plan]) -> None:
     plan = planned(OPTIONS[1])
     assert plan.environment()["INTERRUPTION_CHECK"] == "true"
     (resources,) = plan.one("aws_batch_compute_environment")["compute_resources"]
@@ -364,20 +362,18 @@ def test_failed_batch_job_is_an_event_for_the_topic_of_alarms(planned: Callable[
 
 
 @pytest.mark.parametrize("option_name", [OPTIONS[0], OPTIONS[2]])
-def test_topic_of_alarms_is_open_to_eventbridge_only_where_there_is_a_rule(
-    option_name: str, planned: Callable[..., Plan]
-) -> None:
+def test_alarm_topic_admits_eventbridge_only_with_a_rule(option_name: str, planned: Callable[..., Plan]) -> None:
     assert not may_publish(planned(option_name), "events.amazonaws.com", {})
 
 
-def test_alarms_of_this_account_alone_reach_the_topic(example_plan: Plan) -> None:
+def test_only_alarms_of_this_account_reach_the_topic(example_plan: Plan) -> None:
     assert may_publish(example_plan, "cloudwatch.amazonaws.com", {"aws:SourceAccount": ("123456789012",)})
     assert not may_publish(example_plan, "cloudwatch.amazonaws.com", {"aws:SourceAccount": ("999999999999",)})
     assert not may_publish(example_plan, "cloudwatch.amazonaws.com", {})
     assert not may_publish(example_plan, "s3.amazonaws.com", {"aws:SourceAccount": ("123456789012",)})
 
 
-def test_event_that_is_lost_is_an_alarm(planned: Callable[..., Plan]) -> None:
+def test_lost_event_raises_an_alarm(planned: Callable[..., Plan]) -> None:
     plan = planned(OPTIONS[1])
     lost = [e for e in plan.all("aws_cloudwatch_metric_alarm") if e["metric_name"] == "FailedInvocations"]
     assert {(each["namespace"], each["statistic"]) for each in lost} == {("AWS/Events", "Sum")}
@@ -393,7 +389,7 @@ def may_publish(plan: Plan, service: str, context: Context) -> bool:
 
 
 @pytest.mark.parametrize("option_name", OPTIONS)
-def test_settings_that_are_given_reach_the_job_and_decide_its_rights(
+def test_extra_settings_reach_the_job_and_determine_its_permissions(
     option_name: str, planned: Callable[..., Plan]
 ) -> None:
     given = {
@@ -419,9 +415,7 @@ def test_settings_that_are_given_reach_the_job_and_decide_its_rights(
 
 
 @pytest.mark.parametrize("option_name", OPTIONS[:2])
-def test_password_is_fetched_by_the_role_that_starts_the_container(
-    option_name: str, planned: Callable[..., Plan]
-) -> None:
+def test_password_is_fetched_by_the_execution_role(option_name: str, planned: Callable[..., Plan]) -> None:
     plan = planned(option_name, **SCRAM)
     assert plan.secrets() == {
         "KAFKA_USERNAME": f"{SCRAM['kafka_secret_arn']}:username::",
@@ -440,7 +434,7 @@ def test_password_is_fetched_by_the_role_that_starts_the_container(
     assert not any("secretsmanager" in action for each in plan.statements("job").values() for action in each.actions)
 
 
-def test_only_the_place_of_the_password_is_in_the_data_of_the_machine(planned: Callable[..., Plan]) -> None:
+def test_user_data_contains_the_secret_arn_only(planned: Callable[..., Plan]) -> None:
     plan = planned(OPTIONS[2], **SCRAM)
     assert f"KAFKA_SECRET_ARN='{SCRAM['kafka_secret_arn']}'" in plan.user_data()
     assert not {"KAFKA_USERNAME", "KAFKA_PASSWORD"} & set(plan.environment())
@@ -448,7 +442,7 @@ def test_only_the_place_of_the_password_is_in_the_data_of_the_machine(planned: C
 
 
 @pytest.mark.parametrize(("security", "port"), [("tls", 9094), ("plaintext", 9092), ("scram", 9196)])
-def test_other_ways_in_open_their_port_and_take_no_rights_of_iam(
+def test_other_authentication_opens_its_port_and_needs_no_iam(
     security: str, port: int, planned: Callable[..., Plan]
 ) -> None:
     secret = SCRAM if security == "scram" else {}

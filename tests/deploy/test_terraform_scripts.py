@@ -151,14 +151,14 @@ def test_outputs_after_the_repository_alone_are_those_of_the_fake(option: Path) 
     assert made.one("aws_ecr_repository")["name"] == REPOSITORY.partition("/")[2]
 
 
-def test_settings_are_asked_of_terraform_as_the_state_is(option: Path) -> None:
+def test_console_expression_returns_job_and_region(option: Path) -> None:
     (question,) = re.findall(r"terraform console .* <<<'(.*)'", (TERRAFORM / "lib" / "deploy.sh").read_text())
     asked = ("console", f"-var-file={EXAMPLE}", "-var=image_tag=0123456789ab")
     assert terraform_ok(option, *asked, provider=True, stdin=question).out == '"big in us-east-1"\n'
 
 
 @every_checkout
-def test_run_starts_the_job_when_everything_is_there(checkout: Checkout) -> None:
+def test_run_starts_the_job_after_the_deployment(checkout: Checkout) -> None:
     checkout.nothing_runs()
     ended = checkout.deploy("--yes", "--run")
     assert ended.code == 0, ended.err
@@ -166,7 +166,7 @@ def test_run_starts_the_job_when_everything_is_there(checkout: Checkout) -> None
 
 
 @every_checkout
-def test_job_that_runs_is_not_started_twice(checkout: Checkout) -> None:
+def test_running_job_is_not_started_twice(checkout: Checkout) -> None:
     checkout.fakes.answer(IS_RUNNING[checkout.option.name], "1")
     checkout.nothing_runs()
     ended = checkout.deploy("--yes", "--run")
@@ -189,14 +189,14 @@ def test_dry_run_prints_what_it_would_do_and_does_nothing(checkout: Checkout) ->
     assert f"docker push REPOSITORY:{checkout.tag}" in would
 
 
-def test_image_that_is_there_is_not_built_again(checkout: Checkout) -> None:
+def test_existing_image_is_not_rebuilt(checkout: Checkout) -> None:
     ended = checkout.deploy("--yes")
     assert ended.code == 0, ended.err
     assert checkout.fakes.called("docker") == []
     assert "tags never change" in ended.out
 
 
-def test_without_an_answer_nothing_is_applied(checkout: Checkout) -> None:
+def test_nothing_is_applied_without_an_answer(checkout: Checkout) -> None:
     ended = checkout.deploy()
     assert ended.code == 1
     assert "pass --yes to continue without asking" in ended.err
@@ -204,7 +204,7 @@ def test_without_an_answer_nothing_is_applied(checkout: Checkout) -> None:
 
 
 @every_checkout
-def test_destroy_takes_everything_down(checkout: Checkout) -> None:
+def test_destroy_removes_everything_after_a_confirmation(checkout: Checkout) -> None:
     assert checkout.deploy("--destroy").code == 1
     assert checkout.fakes.called("terraform destroy") == []
     ended = checkout.deploy("--destroy", "--yes")
@@ -214,7 +214,7 @@ def test_destroy_takes_everything_down(checkout: Checkout) -> None:
 
 
 @every_checkout
-def test_destroy_unlocks_the_table_and_names_what_goes(checkout: Checkout) -> None:
+def test_destroy_unlocks_the_table_first(checkout: Checkout) -> None:
     checkout.applied = 2
     asked = checkout.deploy("--destroy")
     assert asked.code == 1
@@ -252,14 +252,14 @@ def test_missing_programs_are_named(tmp_path: Path) -> None:
     assert "not found: aws docker; install them" in ended.err
 
 
-def test_changes_without_a_commit_have_no_image(checkout: Checkout) -> None:
+def test_uncommitted_changes_stop_the_deployment(checkout: Checkout) -> None:
     (checkout.root / "Dockerfile").write_text("FROM scratch\n")
     ended = checkout.deploy("--yes")
     assert (ended.code, checkout.fakes.calls) == (1, [])
     assert "uncommitted changes" in ended.err
 
 
-def test_what_terraform_leaves_behind_counts_as_no_change(checkout: Checkout) -> None:
+def test_files_of_terraform_are_not_changes(checkout: Checkout) -> None:
     for left in (
         ".terraform/providers/registry.terraform.io/lock",
         ".terraform.lock.hcl",
@@ -276,7 +276,7 @@ def test_what_terraform_leaves_behind_counts_as_no_change(checkout: Checkout) ->
 
 @every_checkout
 @pytest.mark.parametrize("arguments", [("--yes",), ("--destroy", "--yes")])
-def test_state_of_another_job_is_left_alone(checkout: Checkout, arguments: tuple[str, ...]) -> None:
+def test_state_of_another_job_is_not_changed(checkout: Checkout, arguments: tuple[str, ...]) -> None:
     checkout.applied = 1
     checkout.fakes.answer("output -raw repository_url", REPOSITORY.replace("csvpipe-big", "csvpipe-first"))
     ended = checkout.deploy(*arguments)
@@ -287,7 +287,7 @@ def test_state_of_another_job_is_left_alone(checkout: Checkout, arguments: tuple
     assert [call for call in checkout.fakes.calls if " plan " in call or " destroy " in call] == []
 
 
-def test_state_of_the_job_in_another_region_is_left_alone(checkout: Checkout) -> None:
+def test_state_in_another_region_is_not_changed(checkout: Checkout) -> None:
     checkout.applied = 2
     checkout.fakes.answer("output -raw repository_url", REPOSITORY.replace("us-east-1", "eu-west-1"))
     ended = checkout.deploy("--yes")
@@ -296,7 +296,7 @@ def test_state_of_the_job_in_another_region_is_left_alone(checkout: Checkout) ->
 
 
 @every_checkout
-def test_second_deployment_goes_on_with_the_state(checkout: Checkout) -> None:
+def test_second_deployment_uses_the_existing_state(checkout: Checkout) -> None:
     checkout.applied = 2
     ended = checkout.deploy("--yes")
     assert ended.code == 0, ended.err
@@ -325,7 +325,7 @@ def test_dockerfile_has_the_image_that_is_built() -> None:
 
 
 @pytest.mark.parametrize("checkout", [OPTIONS[2]], indirect=True)
-def test_launch_without_a_group_says_what_to_do(checkout: Checkout) -> None:
+def test_launch_without_a_group_names_the_next_step(checkout: Checkout) -> None:
     checkout.applied = 2
     checkout.fakes.answer("describe-auto-scaling-groups", "None")
     ended = checkout.run("launch-spot.sh")
@@ -335,7 +335,7 @@ def test_launch_without_a_group_says_what_to_do(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize("checkout", [OPTIONS[2]], indirect=True)
-def test_launch_before_the_deployment_says_what_to_do(checkout: Checkout) -> None:
+def test_launch_before_the_deployment_names_the_next_step(checkout: Checkout) -> None:
     ended = checkout.run("launch-spot.sh")
     assert ended.code == 1
     assert "Terraform has no output autoscaling_group; run ./deploy.sh first" in ended.err

@@ -12,7 +12,7 @@ EXPLAINED = {
     FailedCheck("CKV_AWS_109", *KEY),
     FailedCheck("CKV_AWS_111", *KEY),
     FailedCheck("CKV_AWS_356", *KEY),
-    # Step Functions keeps the history of a standard state machine for 90 days by itself. Both would take rights on
+    # Step Functions keeps the history of a standard state machine for 90 days. Both would need permissions on
     # "*", and there is one execution a job.
     FailedCheck("CKV_AWS_284", *MACHINE),
     FailedCheck("CKV_AWS_285", *MACHINE),

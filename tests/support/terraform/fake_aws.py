@@ -1,7 +1,7 @@
 """S3, DynamoDB and CloudWatch as faked by moto, behind a fake of IAM that refuses requests as AWS does.
 
 moto knows no conditions of IAM. So each call is judged here, over HTTP, before moto sees it: who comes with
-:data:`JOB_KEY` has the rights of the planned role, who comes with :data:`OWNER_KEY` has all.
+:data:`JOB_KEY` has the permissions of the planned role, :data:`OWNER_KEY` has all.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class FakeAws:
     """The services behind :class:`FakeIam`; a WSGI application.
 
     Args:
-        iam: the rights of whoever comes with :data:`JOB_KEY`.
+        iam: the permissions of :data:`JOB_KEY`.
         address: ``http://host:port`` under which it answers.
     """
 
@@ -64,7 +64,7 @@ class FakeAws:
         self.cloudwatch: CloudWatchClient = self._client("cloudwatch")
 
     def environment(self) -> dict[str, str]:
-        """Return what makes a job come here with the rights of its role."""
+        """Return the environment in which a job uses this server with its role."""
         names = ("S3_ENDPOINT", "DYNAMODB_ENDPOINT", "CLOUDWATCH_ENDPOINT")
         return dict.fromkeys(names, self.address) | {
             "AWS_ACCESS_KEY_ID": JOB_KEY,

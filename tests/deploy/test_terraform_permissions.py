@@ -97,7 +97,7 @@ def test_job_without_fence_may_set_nothing(planned: Callable[..., Plan]) -> None
     assert plan.statements("job") == {sid: each for sid, each in EXCLUSIVE.items() if sid != "FenceTheTopic"}
 
 
-def test_dead_letters_are_fenced_also_where_the_topic_is_shared(planned: Callable[..., Plan]) -> None:
+def test_dead_letters_are_fenced_in_transactional_mode(planned: Callable[..., Plan]) -> None:
     """They are in no transaction, so that nothing else keeps a late one out."""
     statements = planned(OPTIONS[0], mode="transactional", on_bad_row="dead-letter").statements("job")
     assert statements["FenceTheTopic"].resources == (f"{TOPIC}-dlq",)
@@ -128,7 +128,7 @@ def test_own_key_of_the_source_may_decrypt_through_s3_only(planned: Callable[...
     assert statement == Statement(frozenset({"kms:Decrypt"}), (key,), through_s3)
 
 
-def test_rights_on_the_table_are_the_calls_of_the_code() -> None:
+def test_table_permissions_are_the_calls_of_the_code() -> None:
     called = calls(sequencer.checkpoint.dynamodb)
     # Nobody in the sequencer forgets a job: DynamoDbCheckpoints.delete is for tests and people.
     package = Path(sequencer.checkpoint.dynamodb.__file__).parents[1]
@@ -137,14 +137,14 @@ def test_rights_on_the_table_are_the_calls_of_the_code() -> None:
     assert EXCLUSIVE["KeepCheckpoints"].actions == {"dynamodb:GetItem", "dynamodb:UpdateItem"}
 
 
-def test_other_rights_are_the_calls_of_the_code() -> None:
+def test_other_permissions_are_the_calls_of_the_code() -> None:
     # HeadObject takes s3:GetObject; ListObjectsV2, for prefixes alone, s3:ListBucket.
     assert calls(sequencer.source.s3_object) == {"get_paginator"}
     assert calls(aws.s3_reader) == {"get_object", "head_object"}
     assert calls(sequencer.metrics.cloudwatch) == {"put_metric_data"}
 
 
-def test_container_is_started_with_its_image_and_log_alone(example_plan: Plan) -> None:
+def test_execution_role_may_only_pull_the_image_and_write_the_log(example_plan: Plan) -> None:
     statements = example_plan.statements("runtime")
     assert statements["PullTheImage"].resources == ("fake-arn-of-aws_ecr_repository-csvpipe-big",)
     assert statements["WriteTheLog"].resources == ("fake-arn-of-aws_cloudwatch_log_group-/csvpipe/big:log-stream:*",)
@@ -152,7 +152,7 @@ def test_container_is_started_with_its_image_and_log_alone(example_plan: Plan) -
 
 
 @pytest.mark.parametrize("name", ["job", "runtime"])
-def test_no_right_has_a_wildcard(example_plan: Plan, name: str) -> None:
+def test_no_permission_has_a_wildcard(example_plan: Plan, name: str) -> None:
     for statement in example_plan.statements(name).values():
         assert not any("*" in action for action in statement.actions)
         if "*" in statement.resources:
