@@ -1,8 +1,8 @@
 """Whole jobs with the settings and the permissions that Terraform plans, on a real broker and on moto with a fake IAM.
 
-Option 1 stands for all: test_terraform_plan.py and test_terraform_permissions.py hold settings and permissions of the three
-to each other. The broker enforces the planned ``kafka-cluster`` permissions as its own ACLs; the fake refuses what the
-rest of the planned policy does not allow, by action, resource and condition, as AWS does.
+Option 1 stands for all: test_terraform_plan.py and test_terraform_permissions.py compare the settings and permissions of
+the three. The broker enforces the planned ``kafka-cluster`` permissions as its own ACLs; the fake refuses everything that
+the rest of the planned policy does not allow, by action, resource and condition, as AWS does.
 """
 
 from __future__ import annotations
