@@ -1,7 +1,7 @@
 """Whole jobs with the settings and the permissions that Terraform plans, on a real broker and on moto with a fake IAM.
 
-Option 1 stands for all: test_terraform_plan.py and test_terraform_permissions.py compare settings and permissions of the
-three. The broker enforces the planned ``kafka-cluster`` permissions as its own ACLs; the fake refuses everything that
+Option 1 stands for all: other tests compare settings and permissions of the three.
+The broker enforces the planned ``kafka-cluster`` permissions as its own ACLs; the fake refuses everything that
 the rest of the planned policy does not allow, by action, resource and condition, as AWS does.
 """
 
