@@ -69,11 +69,13 @@ def deploy(
     flow_file: Path = FLOW_FILE,
     access: Access | None = None,
     report: Report = lambda _: None,
+    connect: Callable[..., NiFiClient] = NiFiClient,
 ) -> Deployment:
     """Deploy the flow to the NiFi at ``url``: parameter context, process group, services, start.
 
     The value of a parameter is the first of: ``parameters``, the environment's file, the value in NiFi, the default in
     the flow definition. ``scheduling`` changes processors by name (``{"Fetch the chunk": {"retryCount": 3}}``).
+    ``connect`` opens the client, given the URL and ``access``.
 
     Raises:
         UnknownParameterError: The flow has no parameter of that name. Nothing was changed.
@@ -84,14 +86,14 @@ def deploy(
     """
     settings = load_environment(environment)
     flow = with_scheduling(load_flow(flow_file), {**settings.scheduling, **(scheduling or {})})
-    client = NiFiClient(url or settings.url, access=access or Access.from_environment())
+    client = connect(url or settings.url, access=access or Access.from_environment())
     report(f"NiFi {client.version()} at {client.url}")
     context = client.find_context(context_name(flow))
     wanted = _resolve_parameters(flow, {**settings.parameters, **(parameters or {})}, context)
     _check_values(flow, wanted, settings)
     parameters_set = _put_context(client, flow, wanted, context, report)
     group_id, created, changes = _put_group(client, flow, report)
-    started = _start(client, group_id, report)
+    started = start_group(client, group_id, report)
     if not (created or changes or parameters_set or started):
         report("nothing to change")
     return Deployment(
@@ -196,7 +198,13 @@ def _import_and_export(client: NiFiClient, flow: Json) -> Json:
         client.delete_group(temporary_id)
 
 
-def _start(client: NiFiClient, group_id: str, report: Report) -> bool:
+def start_group(client: NiFiClient, group_id: str, report: Report) -> bool:
+    """Enable the services and start the processors of a group. Return whether any was not running.
+
+    Raises:
+        InvalidFlowError: A service or processor is invalid.
+        NiFiTimeoutError: They are not all running in time.
+    """
     services = _await_validation(lambda: client.services(group_id))
     idle_services = [service for service in services if service.state != "ENABLED"]
     _check_valid(services)

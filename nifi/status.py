@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,15 +63,21 @@ class FlowStatus:
         return sum(queue.count for queue in self.queues)
 
 
-def status(*, url: str, flow_file: Path = FLOW_FILE, access: Access | None = None) -> FlowStatus:
-    """Return the status of the flow in the NiFi at ``url``.
+def status(
+    *,
+    url: str,
+    flow_file: Path = FLOW_FILE,
+    access: Access | None = None,
+    connect: Callable[..., NiFiClient] = NiFiClient,
+) -> FlowStatus:
+    """Return the status of the flow in the NiFi at ``url``. ``connect`` opens the client.
 
     Raises:
         NotDeployedError: The process group does not exist in this NiFi.
         NiFiUnreachableError: NiFi does not answer.
     """
     flow = load_flow(flow_file)
-    client = NiFiClient(url, access=access or Access.from_environment())
+    client = connect(url, access=access or Access.from_environment())
     version = client.version()
     group_id = client.find_group(group_name(flow))
     if group_id is None:

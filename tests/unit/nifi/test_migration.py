@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import nifi.deploy
 import nifi.status
+from nifi.client import NiFiClient
 from nifi.definition import Json, load_flow
 from nifi.deploy import Deployment
 from nifi.status import FlowStatus
@@ -21,19 +22,16 @@ PUT = "Put the object"
 
 
 @pytest.fixture
-def newer(monkeypatch: pytest.MonkeyPatch) -> FakeMigratingNiFi:
-    server = FakeMigratingNiFi()
-    for module in (nifi.deploy, nifi.status):
-        monkeypatch.setattr(module, "NiFiClient", lambda *_, **__: server)
-    return server
+def newer() -> FakeMigratingNiFi:
+    return FakeMigratingNiFi()
 
 
-def deploy(**given: Any) -> Deployment:
-    return nifi.deploy.deploy(parameters=SECRETS, **given)
+def deploy(server: FakeMigratingNiFi, **given: Any) -> Deployment:
+    return nifi.deploy.deploy(parameters=SECRETS, connect=lambda *_, **__: cast("NiFiClient", server), **given)
 
 
-def status() -> FlowStatus:
-    return nifi.status.status(url="http://fake-migrating-nifi")
+def status(server: FakeMigratingNiFi) -> FlowStatus:
+    return nifi.status.status(url="http://unused", connect=lambda *_, **__: cast("NiFiClient", server))
 
 
 @pytest.fixture
@@ -54,14 +52,14 @@ def _processor(flow: Json, name: str) -> Json:
 
 
 def test_second_deployment_to_a_newer_nifi_changes_nothing(newer: FakeMigratingNiFi) -> None:
-    assert deploy().created
-    assert not deploy().changed
+    assert deploy(newer).created
+    assert not deploy(newer).changed
     assert newer.replaced == 0
 
 
 def test_temporary_group_is_deleted(newer: FakeMigratingNiFi) -> None:
-    deploy()
-    deploy()
+    deploy(newer)
+    deploy(newer)
     assert [name for name, _ in newer.groups.values()] == ["csv-ingestion-raw-to-minio"]
     assert len(newer.imports) == 2, "the flow, and what it is compared with"
 
@@ -69,7 +67,7 @@ def test_temporary_group_is_deleted(newer: FakeMigratingNiFi) -> None:
 def test_temporary_group_is_deleted_if_the_export_fails(
     newer: FakeMigratingNiFi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deploy()
+    deploy(newer)
     (group_id,) = newer.groups
     export = newer.export_group
 
@@ -80,7 +78,7 @@ def test_temporary_group_is_deleted_if_the_export_fails(
 
     monkeypatch.setattr(newer, "export_group", fail_for_others)
     with pytest.raises(ConnectionError):
-        deploy()
+        deploy(newer)
     assert list(newer.groups) == [group_id]
 
 
@@ -100,32 +98,32 @@ def test_change_has_the_newer_name_and_is_made_once(
     value: str,
     named: str,
 ) -> None:
-    deploy()
+    deploy(newer)
     path = edited(processor, name, value)
-    assert deploy(flow_file=path).flow_changes == (f"processor {processor!r}: {named}",)
-    assert not deploy(flow_file=path).changed
+    assert deploy(newer, flow_file=path).flow_changes == (f"processor {processor!r}: {named}",)
+    assert not deploy(newer, flow_file=path).changed
     assert newer.replaced == 1
 
 
 def test_edit_in_a_newer_nifi_is_undone(newer: FakeMigratingNiFi) -> None:
-    deploy()
+    deploy(newer)
     (group_id,) = newer.groups
     _processor(newer.groups[group_id][1], PUT)["properties"]["Checksum Algorithm"] = "SHA256"
-    assert deploy().flow_changes == (f"processor {PUT!r}: Checksum Algorithm",)
-    assert not deploy().changed
+    assert deploy(newer).flow_changes == (f"processor {PUT!r}: Checksum Algorithm",)
+    assert not deploy(newer).changed
 
 
 def test_scheduling_of_an_environment_is_compared(newer: FakeMigratingNiFi) -> None:
-    deploy()
+    deploy(newer)
     quick = {PUT: {"retryCount": 1}}
-    assert deploy(scheduling=quick).flow_changes == (f"processor {PUT!r}: retryCount",)
-    assert not deploy(scheduling=quick).changed
+    assert deploy(newer, scheduling=quick).flow_changes == (f"processor {PUT!r}: retryCount",)
+    assert not deploy(newer, scheduling=quick).changed
 
 
 def test_status_of_a_newer_nifi_does_not_compare_properties(newer: FakeMigratingNiFi) -> None:
-    deploy()
+    deploy(newer)
     imports = len(newer.imports)
-    found = status()
+    found = status(newer)
     assert (found.changes, found.properties_compared, found.faults) == ([], False, [])
     assert len(newer.imports) == imports
 
@@ -136,7 +134,7 @@ def test_same_version_is_compared_without_an_import(
     monkeypatch.setattr(FakeMigratingNiFi, "running", "2.3.0")
     monkeypatch.setattr(newer, "_migrate", lambda flow: {**json.loads(json.dumps(flow))})
     monkeypatch.setattr(newer, "property_defaults", lambda _: {})
-    deploy()
-    assert deploy(flow_file=edited(PUT, "Multipart Part Size", "64 MB")).flow_changes
+    deploy(newer)
+    assert deploy(newer, flow_file=edited(PUT, "Multipart Part Size", "64 MB")).flow_changes
     assert newer.imports == ["csv-ingestion-raw-to-minio"]
-    assert status().properties_compared
+    assert status(newer).properties_compared

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from nifi.client import Processor, Service
-from nifi.deploy import _start
+from nifi.deploy import start_group
 
 if TYPE_CHECKING:
     from nifi.client import NiFiClient
@@ -33,6 +33,6 @@ class FakeNiFiWithOneStillStopping:
 def test_stopping_processor_is_started_again() -> None:
     nifi = FakeNiFiWithOneStillStopping()
 
-    assert _start(cast("NiFiClient", nifi), "group", lambda _line: None)
+    assert start_group(cast("NiFiClient", nifi), "group", lambda _line: None)
 
     assert set(nifi.states.values()) == {"RUNNING"}
