@@ -1,4 +1,4 @@
-"""How things look on the terminal: consoles, sizes, rates, and the two progress bars."""
+"""Terminal output: consoles, tables, sizes and progress bars."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from contracts.names import BYTES_PER_MB
 from contracts.printable import printable
 
 PIPE_WIDTH = 200
-"""Columns where nobody looks at a terminal."""
+"""Columns if the output is not a terminal."""
 _WIDEST = 100_000
 
 
@@ -42,12 +42,12 @@ def messages() -> Console:
 
 
 def shown(value: object) -> str:
-    """Return what others have named, for a place where rich reads markup: with no markup and no control characters."""
+    """Return text of others for use in rich's markup: without markup and control characters."""
     return escape(printable(str(value)))
 
 
 def print_table(table: Table) -> None:
-    """Print a table in full: on a narrow terminal its lines go on in the next one, and nothing is cut or folded."""
+    """Print a table in full: on a narrow terminal its lines wrap, and no cell is cut or folded."""
     console = output()
     console.width = _WIDEST
     console.width = Measurement.get(console, console.options, table).maximum
@@ -55,16 +55,16 @@ def print_table(table: Table) -> None:
 
 
 def format_bytes(size_bytes: int) -> str:
-    """Return ``size_bytes`` for people: ``29.6 MB`` (of 1 048 576 bytes), and plain bytes below 0.1 MB."""
+    """Return ``size_bytes`` for people: ``29.6 MiB``, and plain bytes below 0.1 MiB."""
     if size_bytes < BYTES_PER_MB // 10:
         return f"{size_bytes} B"
     if size_bytes < 1024 * BYTES_PER_MB:
-        return f"{size_bytes / BYTES_PER_MB:.1f} MB"
-    return f"{size_bytes / BYTES_PER_MB / 1024:.2f} GB"
+        return f"{size_bytes / BYTES_PER_MB:.1f} MiB"
+    return f"{size_bytes / BYTES_PER_MB / 1024:.2f} GiB"
 
 
 def byte_progress(console: Console) -> Progress:
-    """Return a bar for bytes: how many of how many, rate, time left."""
+    """Return a progress bar for bytes, with rate and remaining time."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -77,7 +77,7 @@ def byte_progress(console: Console) -> Progress:
 
 
 def record_progress(console: Console) -> Progress:
-    """Return a bar for records: how many of how many, time left."""
+    """Return a progress bar for records, with remaining time."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -89,7 +89,7 @@ def record_progress(console: Console) -> Progress:
 
 
 def chunk_progress(console: Console) -> Progress:
-    """Return a bar for chunks: how many of how many, the states, time so far."""
+    """Return a progress bar for chunks, with their states and elapsed time."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -102,7 +102,7 @@ def chunk_progress(console: Console) -> Progress:
 
 
 class _BytesColumn(ProgressColumn):
-    """``12.0 MB of 29.6 MB``: rich's own column would mix units."""
+    """``12.0 MiB of 29.6 MiB``: rich's own column would mix units."""
 
     def render(self, task: Task) -> Text:
         done = format_bytes(int(task.completed))
@@ -110,15 +110,15 @@ class _BytesColumn(ProgressColumn):
 
 
 class _RateColumn(ProgressColumn):
-    """``61.6 MB/s``."""
+    """``61.6 MiB/s``."""
 
     def render(self, task: Task) -> Text:
         rate = task.finished_speed or task.speed
-        return Text("" if rate is None else f"{rate / BYTES_PER_MB:.1f} MB/s")
+        return Text("" if rate is None else f"{rate / BYTES_PER_MB:.1f} MiB/s")
 
 
 class _SafeConsole(Console):
-    """Prints no control character that is not rich's own, whatever a text brings along."""
+    """Prints no control characters but those of rich itself."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Give the segments of ``renderable``, their text escaped."""

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from csvpipe.objects import connect
 from csvpipe.settings import load_settings
+from csvpipe.verify.s3_objects import connect
 
 
 def command(

@@ -14,12 +14,12 @@ from contracts.exit_codes import ExitCode
 from contracts.names import manifest_key
 from csvpipe.client import UploaderClient
 from csvpipe.commands.upload import describe, send
-from csvpipe.commands.verify import prove, wait_for_manifest
+from csvpipe.commands.verify import verify_and_print, wait_for_manifest
 from csvpipe.console import format_bytes, messages, output
 from csvpipe.flights import write_flights
 from csvpipe.landing import wait_until_landed
-from csvpipe.objects import S3Objects, connect
 from csvpipe.settings import load_settings
+from csvpipe.verify.s3_objects import S3Objects, connect
 from stack.local import DEFAULT_ROOT, LocalStack
 from stack.report import NAME_WIDTH, ConsoleReport
 
@@ -56,9 +56,9 @@ def command(
             _objects(objects, [*(chunk.key for chunk in manifest.chunks), manifest_key(DATASET, accepted.upload_id)])
         )
     with _step(f"csvpipe verify {accepted.upload_id}"):
-        proven = prove(manifest, objects)
+        verified = verify_and_print(manifest, objects)
     _print_addresses(stack)
-    raise typer.Exit(ExitCode.OK if proven else ExitCode.CHECK_FAILED)
+    raise typer.Exit(ExitCode.OK if verified else ExitCode.CHECK_FAILED)
 
 
 @contextmanager

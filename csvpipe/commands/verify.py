@@ -1,4 +1,4 @@
-"""``csvpipe verify``: the proof from the bucket."""
+"""``csvpipe verify``: verify an upload from the bucket."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from contracts.names import check_dataset_name, manifest_key
 from csvpipe.client import UploaderClient
 from csvpipe.console import byte_progress, format_bytes, messages, output, print_table, shown
 from csvpipe.errors import CommandError
-from csvpipe.objects import S3Objects, connect
-from csvpipe.proof import Proof
 from csvpipe.settings import load_settings
 from csvpipe.upload_id import check_upload_id
-from csvpipe.verify import verify
+from csvpipe.verify.report import UploadReport
+from csvpipe.verify.s3_objects import S3Objects, connect
+from csvpipe.verify.upload_check import verify_upload
 
 _POLL_INTERVAL_S = 0.5
 
 
 class ManifestNotFoundError(CommandError):
-    """There is no manifest of that upload in the bucket."""
+    """The bucket has no manifest of the upload."""
 
     code = "manifest_not_found"
-    title = "No manifest"
+    title = "Manifest not found"
 
 
 def command(
     *,
     upload_id: Annotated[str, typer.Argument(help="Id of the upload.")],
     dataset: Annotated[
-        str | None, typer.Option(help="Its dataset; looked for in the whole bucket if not given.")
+        str | None, typer.Option(help="Dataset of the upload; default: search the whole bucket.")
     ] = None,
     from_uploader: Annotated[
-        bool, typer.Option("--from-uploader", help="Take the manifest from the uploader and not from the bucket.")
+        bool, typer.Option("--from-uploader", help="Read the manifest from the uploader, not from the bucket.")
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the manifest, which comes last.")] = 20.0,
-    url: Annotated[str | None, typer.Option(help="The uploader (default: CSVPIPE_URL).")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the manifest, which is written last.")] = 20.0,
+    url: Annotated[str | None, typer.Option(help="Address of the uploader (default: CSVPIPE_URL).")] = None,
 ) -> None:
-    """Prove from the bucket that every byte of an upload arrived, once and in order.
+    """Verify that the bucket holds every byte of an upload, once and in order.
 
-    Reads the manifest, then every object: its size, SHA-256, header and rows. Puts the source together again and
-    compares its SHA-256 and its number of rows with those of the file as it was uploaded. Needs no service but the
-    object store. Exit code 0: proven. 1: something differs; the first difference is named.
+    Reads the manifest, then every object: its size, SHA-256, header and rows. Rebuilds the source and compares its
+    SHA-256 and its number of rows with those of the uploaded file. Needs no service but the object store. Exit code 0:
+    verified. 1: mismatch; up to eleven differences are listed.
     """
     check_upload_id(upload_id)
     settings = load_settings(csvpipe_url=url)
@@ -58,26 +58,26 @@ def command(
             manifest = client.manifest(upload_id)
     else:
         manifest = wait_for_manifest(objects, upload_id, dataset=dataset, timeout_s=timeout)
-    if not prove(manifest, objects):
+    if not verify_and_print(manifest, objects):
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
-def prove(manifest: Manifest, objects: S3Objects) -> bool:
-    """Verify with a progress bar, print what was found, and return whether the proof holds."""
+def verify_and_print(manifest: Manifest, objects: S3Objects) -> bool:
+    """Verify with a progress bar, print the report, and return whether the upload is verified."""
     with byte_progress(messages()) as bar:
         task = bar.add_task("verifying", total=sum(chunk.size_bytes for chunk in manifest.chunks))
-        proof = verify(manifest, objects, on_bytes=lambda count: bar.advance(task, count))
-    print_table(_table(proof))
-    output().print(conclusion(proof))
-    return proof.holds
+        report = verify_upload(manifest, objects, on_bytes=lambda count: bar.advance(task, count))
+    print_table(_table(report))
+    output().print(conclusion(report))
+    return report.is_verified
 
 
 def wait_for_manifest(objects: S3Objects, upload_id: str, *, dataset: str | None, timeout_s: float) -> Manifest:
-    """Return the manifest of an upload as soon as it is in the bucket: some seconds after its last chunk.
+    """Return the manifest of an upload once it is in the bucket: seconds after the last chunk has landed.
 
     Raises:
-        ManifestNotFoundError: it is not there within ``timeout_s``.
-        CommandError: what is there is no manifest of this upload.
+        ManifestNotFoundError: it was not written within ``timeout_s``.
+        CommandError: the object is not a manifest of this upload.
     """
     deadline_s = time.monotonic() + timeout_s
     with messages().status("waiting for the manifest"):
@@ -85,8 +85,8 @@ def wait_for_manifest(objects: S3Objects, upload_id: str, *, dataset: str | None
             if time.monotonic() >= deadline_s:
                 where = f"dataset {dataset!r}" if dataset else "any dataset of the bucket"
                 raise ManifestNotFoundError(
-                    f"upload {upload_id} has no manifest in {where}. It is written when the last chunk has landed: see "
-                    f"csvpipe status {upload_id}, or verify what is there with --from-uploader",
+                    f"upload {upload_id} has no manifest in {where}. It is written after the last chunk has landed. "
+                    f"See csvpipe status {upload_id}, or verify the landed chunks with --from-uploader",
                     upload_id=upload_id,
                 )
             time.sleep(_POLL_INTERVAL_S)
@@ -94,10 +94,10 @@ def wait_for_manifest(objects: S3Objects, upload_id: str, *, dataset: str | None
 
 
 def find_manifest(objects: S3Objects, upload_id: str, *, dataset: str | None) -> Manifest | None:
-    """Read the manifest of an upload from the bucket, or return None where there is none.
+    """Return the manifest of an upload from the bucket, or None if there is none.
 
     Raises:
-        CommandError: what is there is no manifest of this upload.
+        CommandError: the object is not a manifest of this upload.
     """
     datasets = [check_dataset_name(dataset)] if dataset else [name.rstrip("/") for name in objects.folders()]
     keys = [manifest_key(name, upload_id) for name in datasets]
@@ -108,34 +108,34 @@ def find_manifest(objects: S3Objects, upload_id: str, *, dataset: str | None) ->
         manifest = Manifest.model_validate_json(b"".join(objects.read(key)))
     except ValidationError as error:
         first = error.errors()[0]
-        raise CommandError(f"{key} is no manifest: {first['loc']}: {first['msg']}", key=key) from error
+        raise CommandError(f"{key} is not a manifest: {first['loc']}: {first['msg']}", key=key) from error
     if manifest.upload_id != upload_id:
         raise CommandError(f"{key} is the manifest of upload {manifest.upload_id}", key=key)
     return manifest
 
 
-def conclusion(proof: Proof) -> str:
-    """Return the outcome in words, as rich markup: the proof, or the first difference and how many more there are."""
-    manifest = proof.manifest
-    if proof.holds:
+def conclusion(report: UploadReport) -> str:
+    """Return the result as rich markup: the checksums, or the first differences and the number of others."""
+    manifest = report.manifest
+    if report.is_verified:
         rows, size = counted(manifest.row_count, "row"), format_bytes(manifest.source_bytes)
         name = shown(manifest.source_filename)
         return (
-            f"[green]PROVEN[/] {name}: {rows}, {size} in {counted(manifest.total_chunks, 'chunk')}\n"
+            f"[green]VERIFIED[/] {name}: {rows}, {size} in {counted(manifest.total_chunks, 'chunk')}\n"
             f"sha256 of the source as uploaded  {manifest.source_sha256}\n"
-            f"sha256 rebuilt from the bucket    {proof.source.sha256 if proof.source else ''}"
+            f"sha256 rebuilt from the bucket    {report.source.sha256 if report.source else ''}"
         )
-    more = len(proof.differences) - 1
-    rest = "".join(f"\n  {shown(difference)}" for difference in proof.differences[1:11])
+    more = len(report.differences) - 1
+    rest = "".join(f"\n  {shown(difference)}" for difference in report.differences[1:11])
     unnamed = f"\n  ... and {more - 10} more" if more > 10 else ""
-    return f"[red]DIFFERENT[/] {shown(proof.differences[0])}{rest}{unnamed}"
+    return f"[red]MISMATCH[/] {shown(report.differences[0])}{rest}{unnamed}"
 
 
-def _table(proof: Proof) -> Table:
+def _table(report: UploadReport) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("chunk", "rows", "bytes of the source", "size", "sha256", "object", ""):
         table.add_column(name, justify="right" if name in {"chunk", "rows", "size"} else "left")
-    for found in proof.chunks:
+    for found in report.chunks:
         chunk = found.chunk
         table.add_row(
             str(chunk.chunk_id),
@@ -144,6 +144,6 @@ def _table(proof: Proof) -> Table:
             format_bytes(chunk.size_bytes),
             chunk.sha256[:12],
             shown(chunk.key),
-            "[red]differs[/]" if found.differences else "[green]ok[/]",
+            "[red]mismatch[/]" if found.differences else "[green]ok[/]",
         )
     return table

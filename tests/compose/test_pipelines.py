@@ -69,7 +69,7 @@ def test_upload_lands_and_is_proven_from_the_bucket(source: Path) -> None:
     options = ["--dataset", "compose", "--chunk-type", "rows", "--chunk-size", "50000"]
     printed = run("csvpipe", "upload", str(source), *options, "--wait", "--timeout", str(LANDING_S))
     upload_id = printed.split()[-1]
-    assert "PROVEN" in run("csvpipe", "verify", upload_id, "--dataset", "compose", "--timeout", "120")
+    assert "VERIFIED" in run("csvpipe", "verify", upload_id, "--dataset", "compose", "--timeout", "120")
 
 
 def test_sequencer_sends_an_object_and_the_topic_proves_it(source: Path) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from csvpipe.objects import connect
 from csvpipe.settings import ClientSettings
+from csvpipe.verify.s3_objects import connect
 from stack.local import LocalStack
 from stack.report import silent
 from stack.versions import version

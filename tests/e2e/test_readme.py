@@ -24,7 +24,7 @@ def addresses(pipeline: Pipeline, checkpoints: Path) -> dict[str, Any]:
 def test_commands_of_the_readme_run_and_verify(pipeline: Pipeline, tmp_path: Path) -> None:
     shown = run_stack_blocks(**addresses(pipeline, tmp_path / "checkpoints.sqlite3"))
     assert any('"upload_id"' in text for text in shown.values())
-    assert any("PROVEN flights.csv: 336,776 rows" in text for text in shown.values())
+    assert any("VERIFIED flights.csv: 336,776 rows" in text for text in shown.values())
     assert any(
         "VERIFIED flights-in-order[0]: every row once, in order, and identical" in text for text in shown.values()
     )

@@ -11,9 +11,9 @@ from contracts.manifest import Manifest
 from contracts.names import BUCKET_RAW, manifest_key
 from csvpipe.cli import main
 from csvpipe.commands.verify import find_manifest
-from csvpipe.objects import S3Objects, connect
-from csvpipe.proof import ObjectLostError, StoredObject
 from csvpipe.settings import load_settings
+from csvpipe.verify.report import ObjectLostError, StoredObject
+from csvpipe.verify.s3_objects import S3Objects, connect
 from tests.support.network.cutting_proxy import cutting_proxy
 from tests.support.s3.fake_bucket import lay_out
 from tests.support.services import MinioServer
@@ -24,7 +24,7 @@ Verify = Callable[..., int]
 
 @pytest.fixture
 def landed(minio: MinioServer) -> Iterator[Manifest]:
-    """Give an upload of three chunks of 2 MB that lies in the bucket, manifest and all."""
+    """Give an upload of three chunks of 2 MiB, landed with its manifest."""
     client = minio.client()
     manifest, laid_out = lay_out("number,text\n", ROWS)
     for key, data in laid_out.objects.items():
@@ -58,7 +58,7 @@ def test_upload_in_the_bucket_is_proven_without_asking_any_other_service(
     monkeypatch.setenv("CSVPIPE_URL", "http://127.0.0.1:1")
     assert verify(landed.upload_id) == 0
     shown = capsys.readouterr().out
-    assert "PROVEN" in shown
+    assert "VERIFIED" in shown
     assert shown.count(landed.source_sha256) == 2
     assert "15,000 rows" in shown
 
@@ -75,7 +75,7 @@ def test_changed_object_is_named_and_exits_with_1(
     data = client.get_object(Bucket=BUCKET_RAW, Key=chunk.key)["Body"].read()
     client.put_object(Bucket=BUCKET_RAW, Key=chunk.key, Body=data.replace(b",x", b",y", 1))
     assert verify(landed.upload_id) == ExitCode.CHECK_FAILED
-    assert f"DIFFERENT chunk 2 ({chunk.key}): its SHA-256 is" in capsys.readouterr().out
+    assert f"MISMATCH chunk 2 ({chunk.key}): its SHA-256 is" in capsys.readouterr().out
 
 
 def test_missing_object_is_named_and_exits_with_1(
@@ -83,7 +83,7 @@ def test_missing_object_is_named_and_exits_with_1(
 ) -> None:
     minio.client().delete_object(Bucket=BUCKET_RAW, Key=landed.chunks[2].key)
     assert verify(landed.upload_id) == ExitCode.CHECK_FAILED
-    assert f"DIFFERENT chunk 3 ({landed.chunks[2].key}): there is no such object" in capsys.readouterr().out
+    assert f"MISMATCH chunk 3 ({landed.chunks[2].key}): the object does not exist" in capsys.readouterr().out
 
 
 def test_upload_without_a_manifest_is_not_proven(
@@ -128,7 +128,7 @@ def test_object_that_is_deleted_between_stat_and_read_is_a_difference(
 
     monkeypatch.setattr(S3Objects, "stat", stat_then_delete)
     assert verify(landed.upload_id) == ExitCode.CHECK_FAILED
-    assert f"DIFFERENT chunk 2 ({chunk.key}): it was deleted while it was read" in capsys.readouterr().out
+    assert f"MISMATCH chunk 2 ({chunk.key}): it was deleted while it was read" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("verify")

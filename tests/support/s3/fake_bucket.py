@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.names import METADATA_SHA256, METADATA_UPLOAD_ID, chunk_filename, object_key, timestamp
-from csvpipe.proof import StoredObject
+from csvpipe.verify.report import StoredObject
 
 UPLOAD_ID = "0123456789abcdef0123456789abcdef"
 MOMENT = datetime(2026, 1, 31, 23, 59, 59, 123456, tzinfo=UTC)

@@ -20,7 +20,7 @@ from csvpipe.app import COMMANDS, CommandSpec
 from csvpipe.cli import main
 from csvpipe.commands.verify import conclusion
 from csvpipe.extras import NoCheckoutError, require_checkout
-from csvpipe.proof import Difference, Proof, SourceProof
+from csvpipe.verify.report import Difference, SourceReport, UploadReport
 from tests.support.s3.fake_bucket import lay_out
 from tests.support.uploader.fake_uploader import UPLOAD_ID, run_fake_uploader, status_document
 
@@ -219,11 +219,11 @@ def test_brackets_in_names_and_errors_are_shown_as_they_are(
 def test_conclusion_names_files_and_differences_as_they_are() -> None:
     manifest, _ = lay_out("a\n", [["1\n"]])
     manifest = manifest.model_copy(update={"source_filename": "[b]x[/i].csv"})
-    proven = Proof(manifest, source=SourceProof(2, "0" * 64, 1))
-    assert "PROVEN [b]x[/i].csv: 1 row," in Text.from_markup(conclusion(proven)).plain
+    verified = UploadReport(manifest, source=SourceReport(2, "0" * 64, 1))
+    assert "VERIFIED [b]x[/i].csv: 1 row," in Text.from_markup(conclusion(verified)).plain
     differences = [Difference("[a]", f"[/{number}]") for number in range(13)]
-    shown = Text.from_markup(conclusion(Proof(manifest, differences=differences))).plain.splitlines()
-    assert shown[0] == "DIFFERENT [a]: [/0]"
+    shown = Text.from_markup(conclusion(UploadReport(manifest, differences=differences))).plain.splitlines()
+    assert shown[0] == "MISMATCH [a]: [/0]"
     assert len(shown) == 12
     assert shown[-1] == "  ... and 2 more"
 

@@ -42,14 +42,14 @@ def test_colours_of_ours_still_reach_a_terminal(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    output().print(f"[green]PROVEN[/] {shown(EVIL)}")
+    output().print(f"[green]VERIFIED[/] {shown(EVIL)}")
     text = capsys.readouterr().out
-    assert text.startswith("\x1b[32mPROVEN\x1b[0m a\\x1b]0;owned")
+    assert text.startswith("\x1b[32mVERIFIED\x1b[0m a\\x1b]0;owned")
 
 
 def test_line_end_in_a_name_does_not_begin_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    output().print(shown("a.csv\nPROVEN b.csv"))
-    assert capsys.readouterr().out == "a.csv\\nPROVEN b.csv\n"
+    output().print(shown("a.csv\nVERIFIED b.csv"))
+    assert capsys.readouterr().out == "a.csv\\nVERIFIED b.csv\n"
 
 
 def test_error_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from csvpipe.reading import ChunkReading
+from csvpipe.verify.chunk_reading import ChunkReading
 from tests.support.uploader.ingest import BOUNDARY, Received, form, receive, stream
 from uploader.errors import InvalidCsvError, InvalidFieldError, MalformedMultipartError, UnsupportedMediaTypeError
 from uploader.ingest.multipart import MultipartReader, PartBegin

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from contracts.manifest import Manifest
-from csvpipe.proof import ObjectLostError
-from csvpipe.verify import verify
+from csvpipe.verify.report import ObjectLostError
+from csvpipe.verify.upload_check import verify_upload
 from tests.support.s3.fake_bucket import FakeBucket, lay_out, replace_chunk
 
 HEADER = "carrier,flight,note\n"
@@ -28,12 +28,12 @@ def test_intact_upload_is_proven_by_the_hash_and_rows_of_its_source(upload: tupl
     manifest, bucket = upload
     seen_bytes: list[int] = []
 
-    proof = verify(manifest, bucket, on_bytes=seen_bytes.append)
+    report = verify_upload(manifest, bucket, on_bytes=seen_bytes.append)
 
-    assert proof.holds, proof.differences
-    assert proof.source is not None
-    assert proof.source.sha256 == manifest.source_sha256
-    assert proof.source.row_count == 6
+    assert report.is_verified, report.differences
+    assert report.source is not None
+    assert report.source.sha256 == manifest.source_sha256
+    assert report.source.row_count == 6
     assert sum(seen_bytes) == sum(len(data) for data in bucket.objects.values())
 
 
@@ -43,33 +43,33 @@ def test_proof_does_not_depend_on_how_objects_are_cut_into_reads(
 ) -> None:
     manifest, bucket = upload
     bucket.block_bytes = block_bytes
-    assert verify(manifest, bucket).holds
+    assert verify_upload(manifest, bucket).is_verified
 
 
 def test_utf16_source_is_proven_by_encoding_the_content_again() -> None:
     manifest, bucket = lay_out("stadt,zeichen\n", [["Köln,𝄞\n", "Łódź,€\n"], ["東京,é\n"]], utf16=True)
     bucket.block_bytes = 1
-    proof = verify(manifest, bucket)
-    assert proof.holds, proof.differences
-    assert proof.source is not None
-    assert proof.source.size_bytes == manifest.source_bytes != manifest.content_bytes
+    report = verify_upload(manifest, bucket)
+    assert report.is_verified, report.differences
+    assert report.source is not None
+    assert report.source.size_bytes == manifest.source_bytes != manifest.content_bytes
 
 
 def test_header_only_upload_is_proven_with_no_rows() -> None:
     manifest, bucket = lay_out(HEADER, [[]])
-    proof = verify(manifest, bucket)
-    assert proof.holds, proof.differences
-    assert proof.source is not None
-    assert proof.source.row_count == 0
+    report = verify_upload(manifest, bucket)
+    assert report.is_verified, report.differences
+    assert report.source is not None
+    assert report.source.row_count == 0
 
 
 def test_missing_object_is_named_and_no_source_is_claimed(upload: tuple[Manifest, FakeBucket]) -> None:
     manifest, bucket = upload
     del bucket.objects[manifest.chunks[1].key]
-    proof = verify(manifest, bucket)
-    assert not proof.holds
-    assert proof.source is None
-    assert [str(d) for d in proof.differences] == [f"chunk 2 ({manifest.chunks[1].key}): there is no such object"]
+    report = verify_upload(manifest, bucket)
+    assert not report.is_verified
+    assert report.source is None
+    assert [str(d) for d in report.differences] == [f"chunk 2 ({manifest.chunks[1].key}): the object does not exist"]
 
 
 def test_object_that_is_lost_while_it_is_read_is_named_and_the_others_are_read(
@@ -85,55 +85,55 @@ def test_object_that_is_lost_while_it_is_read_is_named_and_the_others_are_read(
                 raise ObjectLostError("it was deleted while it was read", key=key)
 
     monkeypatch.setattr(bucket, "read", read_until_lost)
-    proof = verify(manifest, bucket)
-    assert not proof.holds
-    assert proof.source is None
-    assert [str(d) for d in proof.differences] == [f"chunk 1 ({lost}): it was deleted while it was read"]
-    assert len(proof.chunks) == 3
+    report = verify_upload(manifest, bucket)
+    assert not report.is_verified
+    assert report.source is None
+    assert [str(d) for d in report.differences] == [f"chunk 1 ({lost}): it was deleted while it was read"]
+    assert len(report.chunks) == 3
 
 
 def test_flipped_byte_is_found_by_the_hash_alone(upload: tuple[Manifest, FakeBucket]) -> None:
     manifest, bucket = upload
     key = manifest.chunks[0].key
     bucket.objects[key] = bucket.objects[key].replace(b"1545", b"1546")
-    proof = verify(manifest, bucket)
-    assert not proof.holds
-    assert len(proof.differences) == 1
-    assert "its SHA-256 is" in proof.differences[0].what
-    assert "chunk 1" in proof.differences[0].place
+    report = verify_upload(manifest, bucket)
+    assert not report.is_verified
+    assert len(report.differences) == 1
+    assert "its SHA-256 is" in report.differences[0].what
+    assert "chunk 1" in report.differences[0].place
 
 
 def test_swapped_chunks_say_whose_bytes_they_hold(upload: tuple[Manifest, FakeBucket]) -> None:
     manifest, bucket = upload
     first, second = manifest.chunks[0].key, manifest.chunks[1].key
     bucket.objects[first], bucket.objects[second] = bucket.objects[second], bucket.objects[first]
-    found = [d.what for d in verify(manifest, bucket).differences]
-    assert "it holds the bytes of chunk 2" in found
-    assert "it holds the bytes of chunk 1" in found
+    found = [d.what for d in verify_upload(manifest, bucket).differences]
+    assert "the object has the content of chunk 2" in found
+    assert "the object has the content of chunk 1" in found
 
 
 def test_missing_row_is_counted(upload: tuple[Manifest, FakeBucket]) -> None:
     manifest, bucket = upload
     key = manifest.chunks[0].key
     bucket.objects[key] = bucket.objects[key].replace(b"B6,725,\n", b"")
-    found = [d.what for d in verify(manifest, bucket).differences]
-    assert "it has 2 rows, announced were 3" in found
+    found = [d.what for d in verify_upload(manifest, bucket).differences]
+    assert "the object has 2 rows, expected 3" in found
 
 
 def test_wrong_header_is_shown_beside_the_right_one(upload: tuple[Manifest, FakeBucket]) -> None:
     manifest, bucket = upload
     key = manifest.chunks[2].key
     bucket.objects[key] = bucket.objects[key].replace(b"carrier", b"airline")
-    found = [d.what for d in verify(manifest, bucket).differences]
-    assert "its header is 'airline,flight,note', that of the others 'carrier,flight,note'" in found
+    found = [d.what for d in verify_upload(manifest, bucket).differences]
+    assert "its header is 'airline,flight,note', expected 'carrier,flight,note' as in the other chunks" in found
 
 
 def test_object_cut_inside_a_quoted_field_is_no_csv_any_more(upload: tuple[Manifest, FakeBucket]) -> None:
     manifest, bucket = upload
     key = manifest.chunks[0].key
     bucket.objects[key] = bucket.objects[key][:-12]
-    found = [d.what for d in verify(manifest, bucket).differences]
-    assert any(what.startswith("it is no CSV any more: row 2") for what in found), found
+    found = [d.what for d in verify_upload(manifest, bucket).differences]
+    assert any(what.startswith("it is not a valid CSV: row 2") for what in found), found
 
 
 def test_metadata_that_contradicts_is_a_difference_and_missing_metadata_is_not(
@@ -141,18 +141,18 @@ def test_metadata_that_contradicts_is_a_difference_and_missing_metadata_is_not(
 ) -> None:
     manifest, bucket = upload
     bucket.metadata.clear()
-    assert verify(manifest, bucket).holds
+    assert verify_upload(manifest, bucket).is_verified
     bucket.metadata[manifest.chunks[0].key] = {"upload-id": "f" * 32}
-    assert "its metadata 'upload-id'" in verify(manifest, bucket).differences[0].what
+    assert "its metadata 'upload-id'" in verify_upload(manifest, bucket).differences[0].what
 
 
 def test_extra_object_of_the_same_upload_is_named(upload: tuple[Manifest, FakeBucket]) -> None:
     manifest, bucket = upload
     extra = manifest.chunks[0].key.replace("_chunk_001_", "_chunk_004_")
     bucket.objects[extra] = bucket.objects[manifest.chunks[0].key]
-    proof = verify(manifest, bucket)
-    assert not proof.holds
-    assert proof.differences[0].place == f"object {extra}"
+    report = verify_upload(manifest, bucket)
+    assert not report.is_verified
+    assert report.differences[0].place == f"object {extra}"
 
 
 def test_objects_of_other_uploads_are_left_alone(upload: tuple[Manifest, FakeBucket]) -> None:
@@ -161,46 +161,46 @@ def test_objects_of_other_uploads_are_left_alone(upload: tuple[Manifest, FakeBuc
     namesake = manifest.chunks[0].key.replace("_chunk_001_", "_chunk_009_")
     bucket.objects |= {later: b"a\n1\n", namesake: b"a\n1\n", "flights/_manifests/x.json": b"{}"}
     bucket.metadata[namesake] = {"upload-id": "f" * 32}
-    assert verify(manifest, bucket).holds
+    assert verify_upload(manifest, bucket).is_verified
 
 
 def test_source_hash_that_no_object_explains_is_a_difference(upload: tuple[Manifest, FakeBucket]) -> None:
     manifest, bucket = upload
     other = manifest.model_copy(update={"source_sha256": "0" * 64, "content_sha256": "0" * 64})
-    places = [d.place for d in verify(other, bucket).differences]
+    places = [d.place for d in verify_upload(other, bucket).differences]
     assert places == ["content, SHA-256", "source, SHA-256"]
 
 
 @pytest.mark.parametrize(
     ("number", "changes", "what"),
     [
-        (2, {"byte_start": 90}, "begins at byte 90 of the source"),
-        (2, {"row_start": 5}, "begins at row 5; 4 comes next"),
+        (2, {"byte_start": 90}, "starts at byte 90 of the source"),
+        (2, {"row_start": 5}, "starts at row 5, expected 4"),
         (2, {"row_count": 9}, "are not 9 rows"),
-        (3, {"chunk_id": 4}, "stands in place 3 of the manifest"),
+        (3, {"chunk_id": 4}, "is entry 3 of the manifest"),
         (3, {"size_bytes": 1}, "1 bytes are not 20 of header and 9 of rows"),
-        (1, {"filename": "other.csv"}, "its file name is other.csv"),
+        (1, {"filename": "other.csv"}, "its key does not match its file name other.csv"),
     ],
 )
-def test_manifest_that_contradicts_itself_is_not_believed(
+def test_inconsistent_manifest_is_reported(
     upload: tuple[Manifest, FakeBucket], number: int, changes: dict[str, object], what: str
 ) -> None:
     manifest, bucket = upload
-    proof = verify(replace_chunk(manifest, number, **changes), bucket)
-    assert not proof.holds
-    assert any(what in d.what for d in proof.differences), proof.differences
+    report = verify_upload(replace_chunk(manifest, number, **changes), bucket)
+    assert not report.is_verified
+    assert any(what in d.what for d in report.differences), report.differences
 
 
-def test_manifest_that_lists_a_chunk_less_is_not_believed(upload: tuple[Manifest, FakeBucket]) -> None:
+def test_manifest_without_one_of_its_chunks_is_reported(upload: tuple[Manifest, FakeBucket]) -> None:
     manifest, bucket = upload
     short = manifest.model_copy(update={"chunks": manifest.chunks[:-1]})
-    found = [str(d) for d in verify(short, bucket).differences]
+    found = [str(d) for d in verify_upload(short, bucket).differences]
     assert "manifest: lists 2 chunks, total_chunks is 3" in found
-    assert any("the chunks end at row 5 of 6" in each for each in found)
+    assert any("the chunks end at row 5, expected 6" in each for each in found)
     assert any("not in the manifest" in each for each in found)
 
 
-def test_same_key_twice_is_not_believed(upload: tuple[Manifest, FakeBucket]) -> None:
+def test_duplicate_key_is_reported(upload: tuple[Manifest, FakeBucket]) -> None:
     manifest, bucket = upload
     doubled = replace_chunk(manifest, 2, key=manifest.chunks[0].key)
-    assert any("2 chunks have the key" in d.what for d in verify(doubled, bucket).differences)
+    assert any("2 chunks have the key" in d.what for d in verify_upload(doubled, bucket).differences)

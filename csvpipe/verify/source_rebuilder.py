@@ -1,4 +1,4 @@
-"""Puts the source together again from chunk files, as a stream: sizes and hashes, no file."""
+"""Rebuilds the source from chunk files as a stream, for its size and hash; writes no file."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ _BOM = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 
 @dataclass(frozen=True)
 class Digest:
-    """Size and SHA-256 of a run of bytes."""
+    """Size and SHA-256 of a sequence of bytes."""
 
     size_bytes: int
     sha256: str
 
 
 class SourceRebuilder:
-    """Takes the content (prefix once, then the bodies in order) and digests it and the source it came from.
+    """Accepts the content (the prefix once, then the bodies in order), and digests it and its source.
 
-    The source is the content itself, but for UTF-16: that was stored as UTF-8 without a BOM, and is encoded again
+    The source is the content itself, except for UTF-16: that is stored as UTF-8 without a BOM, and is encoded again
     here, with its BOM.
     """
 
     def __init__(self, manifest: Manifest) -> None:
-        """Begin with no bytes."""
+        """Start with no bytes."""
         self._content = _Sum()
         self._encode = _Utf16(manifest.transcoded_from) if manifest.transcoded_from else None
         self._source = _Sum() if self._encode else self._content
 
     def feed(self, block: bytes) -> None:
-        """Take the next bytes of the content."""
+        """Accept the next bytes of the content."""
         self._content.add(block)
         if self._encode:
             self._source.add(self._encode.feed(block))
 
     def finish(self) -> tuple[Digest, Digest]:
-        """Return the digest of the content, and that of the source."""
+        """Return the digests of the content and of the source."""
         if self._encode:
             self._source.add(self._encode.finish())
         return self._content.digest(), self._source.digest()
@@ -59,9 +59,9 @@ class _Sum:
 
 
 class _Utf16:
-    """UTF-8 in, UTF-16 with a BOM out; a character may lie across two blocks.
+    """Encodes UTF-8 as UTF-16 with a BOM; a character may span two blocks.
 
-    Invalid UTF-8 is replaced and not refused: the digest of the content tells it apart anyway.
+    Invalid UTF-8 is replaced, not refused: the digest of the content reveals it anyway.
     """
 
     def __init__(self, encoding: str) -> None:

@@ -1,4 +1,4 @@
-"""Reading the bucket through the plain S3 API: MinIO, Amazon S3, or any other."""
+"""The bucket, read through the S3 API of MinIO, Amazon S3 or another store."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from contracts.errors import (
     TemporaryFailureError,
 )
 from csvpipe.errors import UnavailableError
-from csvpipe.proof import ObjectLostError, StoredObject
 from csvpipe.settings import ClientSettings
+from csvpipe.verify.report import ObjectLostError, StoredObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aws.object_version import ObjectVersion
 
 BROKEN_READS_ALLOWED = 5
-"""How often in a row one object's stream may break off before it is given up; each time it is resumed at the byte."""
+"""Consecutive broken reads of an object after which the command fails; each read resumes at the byte."""
 
 READ_BACKOFF = Backoff(0.2, 10.0)
 
@@ -46,7 +46,7 @@ class S3Objects:
         self._bucket_is_known = False
 
     def stat(self, key: str) -> StoredObject | None:
-        """Return the object's size and metadata, or None where there is no such object.
+        """Return the object's size and metadata, or None if it does not exist.
 
         Raises:
             UnavailableError: the object store does not answer.
@@ -75,7 +75,7 @@ class S3Objects:
             raise self._translate(error) from error
 
     def _check_bucket(self) -> None:
-        """Tell a missing object from a missing bucket, which HEAD of an object answers alike; asked once."""
+        """Distinguish a missing object from a missing bucket, which HEAD of an object answers alike; sent once."""
         from aws.s3_errors import REQUEST_ERRORS
 
         if self._bucket_is_known:
@@ -91,7 +91,7 @@ class S3Objects:
 
         Raises:
             UnavailableError: the object store does not answer.
-            SettingsError: it refuses the credentials or the name, or the bucket belongs to somebody else.
+            SettingsError: it refuses the credentials or the name, or the bucket belongs to another account.
         """
         from botocore.exceptions import ClientError
 
@@ -100,7 +100,7 @@ class S3Objects:
         try:
             if self._has_bucket():
                 return False
-            # Amazon refuses the name of its first region, and asks for that of every other one.
+            # Amazon rejects a LocationConstraint of its first region, and requires that of every other one.
             if region == "us-east-1":
                 self._client.create_bucket(Bucket=self._bucket)
             else:
@@ -126,11 +126,11 @@ class S3Objects:
         return True
 
     def read(self, key: str) -> Iterator[bytes]:
-        """Give the object's bytes in blocks, all of them of the version that is there when the reading begins.
+        """Give the object's bytes in blocks, all of the version that exists when the reading starts.
 
         Raises:
-            ObjectLostError: it is not there any more, or another one has taken its place meanwhile.
-            UnavailableError: the stream broke off too often.
+            ObjectLostError: it was deleted or replaced in the meantime.
+            UnavailableError: the stream broke too often.
             SettingsError: the object store refuses the credentials, or there is no such bucket.
             StoreResponseError: what it answers is not what was asked for.
         """
@@ -153,16 +153,16 @@ class S3Objects:
         except SourceChangedError as error:
             raise ObjectLostError("it was replaced while it was read", key=key) from error
         except SourceNotFoundError as error:
-            raise ObjectLostError(f"it cannot be read any more: {error.detail}", key=key) from error
+            raise ObjectLostError(f"it became unreadable: {error.detail}", key=key) from error
         except CsvPipeError as error:
             raise self._translate(error) from error
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """Give every key that begins with ``prefix``."""
+        """Give every key that starts with ``prefix``."""
         yield from (entry for page in self._pages(prefix, "") for entry in page[0])
 
     def folders(self) -> Iterator[str]:
-        """Give the first part of every key, with its slash: one for each dataset."""
+        """Give the first part of every key with its slash: one per dataset."""
         yield from (entry for page in self._pages("", "/") for entry in page[1])
 
     def _pages(self, prefix: str, delimiter: str) -> Iterator[tuple[list[str], list[str]]]:
@@ -178,7 +178,7 @@ class S3Objects:
             raise self._translate(error) from error
 
     def _translate(self, error: Exception) -> UnavailableError | SettingsError | StoreResponseError:
-        """Return the command's own error for what the store has answered."""
+        """Return the error of the command for an error of the store."""
         from aws.s3_errors import final_s3_error
 
         where = f"bucket {self._bucket!r} at {self._address}"
@@ -191,7 +191,7 @@ class S3Objects:
 
 
 def connect(settings: ClientSettings) -> S3Objects:
-    """Return the bucket that ``settings`` name; nothing is sent yet.
+    """Return the bucket named by ``settings``; no request is sent yet.
 
     Raises:
         SettingsError: the address, the region, the profile or half of the credentials is wrong.

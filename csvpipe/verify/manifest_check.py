@@ -1,4 +1,4 @@
-"""Whether a manifest agrees with itself: numbers, order, and ranges without gap or overlap."""
+"""Consistency of a manifest: totals, order, and ranges without gap or overlap."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contracts.counts import counted
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.names import object_key
-from csvpipe.proof import Difference
+from csvpipe.verify.report import Difference
 
 
 def check_manifest(manifest: Manifest) -> list[Difference]:
-    """Return everything in which ``manifest`` contradicts itself; empty where it does not."""
+    """Return each contradiction within ``manifest``."""
     return [*_check_totals(manifest), *_check_names(manifest), *_check_order(manifest)]
 
 
@@ -23,9 +23,9 @@ def _check_totals(manifest: Manifest) -> Iterator[Difference]:
         )
     if manifest.transcoded_from is None:
         if manifest.content_sha256 != manifest.source_sha256:
-            yield Difference("manifest", "content_sha256 is not source_sha256, though nothing was transcoded")
+            yield Difference("manifest", "content_sha256 differs from source_sha256, but nothing was transcoded")
         if manifest.content_bytes != manifest.source_bytes:
-            yield Difference("manifest", "content_bytes is not source_bytes, though nothing was transcoded")
+            yield Difference("manifest", "content_bytes differs from source_bytes, but nothing was transcoded")
 
 
 def _check_names(manifest: Manifest) -> Iterator[Difference]:
@@ -35,7 +35,7 @@ def _check_names(manifest: Manifest) -> Iterator[Difference]:
             yield Difference("manifest", f"{count} chunks have the key {key}")
     for chunk in manifest.chunks:
         if chunk.key != object_key(manifest.dataset_name, chunk.filename):
-            yield Difference(place_of(chunk), f"its file name is {chunk.filename}, which has another key")
+            yield Difference(place_of(chunk), f"its key does not match its file name {chunk.filename}")
 
 
 def _check_order(manifest: Manifest) -> Iterator[Difference]:
@@ -43,11 +43,11 @@ def _check_order(manifest: Manifest) -> Iterator[Difference]:
     for number, chunk in enumerate(manifest.chunks, start=1):
         place = place_of(chunk)
         if chunk.chunk_id != number:
-            yield Difference(place, f"stands in place {number} of the manifest")
+            yield Difference(place, f"is entry {number} of the manifest")
         if chunk.byte_start != next_byte:
-            yield Difference(place, f"begins at byte {chunk.byte_start} of the source; {next_byte} comes next")
+            yield Difference(place, f"starts at byte {chunk.byte_start} of the source, expected {next_byte}")
         if chunk.row_start != next_row:
-            yield Difference(place, f"begins at row {chunk.row_start}; {next_row} comes next")
+            yield Difference(place, f"starts at row {chunk.row_start}, expected {next_row}")
         if chunk.row_end - chunk.row_start + 1 != chunk.row_count:
             yield Difference(
                 place, f"rows {chunk.row_start} to {chunk.row_end} are not {counted(chunk.row_count, 'row')}"
@@ -59,11 +59,11 @@ def _check_order(manifest: Manifest) -> Iterator[Difference]:
             )
         next_byte, next_row = chunk.byte_end, chunk.row_end + 1
     if next_byte != manifest.content_bytes:
-        yield Difference("manifest", f"the chunks end at byte {next_byte} of {manifest.content_bytes}")
+        yield Difference("manifest", f"the chunks end at byte {next_byte}, expected {manifest.content_bytes}")
     if next_row - 1 != manifest.row_count:
-        yield Difference("manifest", f"the chunks end at row {next_row - 1} of {manifest.row_count}")
+        yield Difference("manifest", f"the chunks end at row {next_row - 1}, expected {manifest.row_count}")
 
 
 def place_of(chunk: ManifestChunk) -> str:
-    """Return how a chunk is named in a difference."""
+    """Return the name of a chunk in a difference."""
     return f"chunk {chunk.chunk_id} ({chunk.key})"

@@ -1,9 +1,9 @@
-"""The proof that an upload lies in the bucket complete, in order, and byte for byte.
+"""Verification that the bucket holds an upload completely, in order and byte for byte.
 
-No service is asked: it takes the manifest and reads every object. Three things have to agree: the manifest's ranges
-leave no gap, each object is what was announced, and all of them together give the SHA-256 and the number of rows of the
-file as it was uploaded. The bytes are proven by their hash alone. The rows are counted by the scanner that cut them
-(csvscan): that finds rows that got lost or damaged on the way, and would not find a mistake of the scanner itself.
+It needs the manifest and the objects, and no service. Three things must agree: the ranges of the manifest leave no gap;
+each object is the announced one; and all of them together have the SHA-256 and the number of rows of the uploaded file.
+The SHA-256 alone verifies the bytes. The scanner that cut the rows (csvscan) also counts them here, so this finds rows
+that were lost or damaged in transit, but not an error of the scanner itself.
 """
 
 from __future__ import annotations
@@ -14,24 +14,32 @@ from collections.abc import Callable, Iterator
 from contracts.counts import counted, format_count
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.names import METADATA_SHA256, METADATA_UPLOAD_ID, object_key
-from csvpipe.manifest_check import check_manifest, place_of
-from csvpipe.proof import ChunkProof, Difference, ObjectLostError, ObjectReader, Proof, SourceProof, StoredObject
-from csvpipe.reading import ChunkReading
-from csvpipe.rebuild import SourceRebuilder
+from csvpipe.verify.chunk_reading import ChunkReading
+from csvpipe.verify.manifest_check import check_manifest, place_of
+from csvpipe.verify.report import (
+    ChunkReport,
+    Difference,
+    ObjectLostError,
+    ObjectReader,
+    SourceReport,
+    StoredObject,
+    UploadReport,
+)
+from csvpipe.verify.source_rebuilder import SourceRebuilder
 
 _CHUNK_FILE = re.compile(r".+_chunk_\d+_(?P<stamp>[^_]+)\.csv")
 
 
-def verify(
+def verify_upload(
     manifest: Manifest,
     objects: ObjectReader,
     *,
     on_bytes: Callable[[int], None] = lambda _: None,
-    on_chunk: Callable[[ChunkProof], None] = lambda _: None,
-) -> Proof:
-    """Read every object of the upload and return what was found.
+    on_chunk: Callable[[ChunkReport], None] = lambda _: None,
+) -> UploadReport:
+    """Read every object of the upload and return a report.
 
-    Memory stays flat: objects are streamed, one after the other, and nothing is written.
+    Memory use is constant: objects are streamed one after the other, and nothing is written.
 
     Args:
         manifest: of the upload.
@@ -39,24 +47,24 @@ def verify(
         on_bytes: called with the number of bytes after each block.
         on_chunk: called after each object.
     """
-    proof = Proof(manifest, differences=check_manifest(manifest))
+    report = UploadReport(manifest, differences=check_manifest(manifest))
     pass_ = _Pass(manifest, objects, on_bytes)
     for chunk in manifest.chunks:
-        found = ChunkProof(chunk, tuple(pass_.read(chunk)))
-        proof.chunks.append(found)
-        proof.differences.extend(found.differences)
+        found = ChunkReport(chunk, tuple(pass_.read(chunk)))
+        report.chunks.append(found)
+        report.differences.extend(found.differences)
         on_chunk(found)
-    if not any(chunk.differences for chunk in proof.chunks):
-        proof.source, differences = pass_.finish()
-        proof.differences.extend(differences)
-    proof.differences.extend(find_extra_objects(manifest, objects))
-    return proof
+    if not any(chunk.differences for chunk in report.chunks):
+        report.source, differences = pass_.finish()
+        report.differences.extend(differences)
+    report.differences.extend(find_extra_objects(manifest, objects))
+    return report
 
 
 def find_extra_objects(manifest: Manifest, objects: ObjectReader) -> Iterator[Difference]:
-    """Give each object that claims to be a chunk of this upload and does not stand in the manifest.
+    """Give each object that claims to be a chunk of this upload and is not in the manifest.
 
-    The chunks of one upload share their timestamp, so that only these are looked at, and not the whole dataset.
+    The chunks of an upload share a timestamp, so only objects with it are checked, not the whole dataset.
     """
     known = {chunk.key for chunk in manifest.chunks}
     stamps = {_stamp(chunk.filename) for chunk in manifest.chunks}
@@ -67,11 +75,11 @@ def find_extra_objects(manifest: Manifest, objects: ObjectReader) -> Iterator[Di
         stored = objects.stat(key)
         owner = stored.metadata.get(METADATA_UPLOAD_ID, manifest.upload_id) if stored else None
         if owner == manifest.upload_id:
-            yield Difference(f"object {key}", "it is not in the manifest: this chunk would be read twice")
+            yield Difference(f"object {key}", "is not in the manifest; readers of the dataset would get its rows twice")
 
 
 class _Pass:
-    """One pass over the objects: what runs from one to the next."""
+    """One pass over the objects, with the state that spans them."""
 
     def __init__(self, manifest: Manifest, objects: ObjectReader, on_bytes: Callable[[int], None]) -> None:
         self._manifest = manifest
@@ -83,10 +91,10 @@ class _Pass:
         self._chunk_ids = {chunk.sha256: chunk.chunk_id for chunk in manifest.chunks}
 
     def read(self, chunk: ManifestChunk) -> Iterator[Difference]:
-        """Read the object of ``chunk``, and give everything in which it is not what was announced."""
+        """Read the object of ``chunk`` and give each difference from the manifest."""
         stored = self._objects.stat(chunk.key)
         if stored is None:
-            yield Difference(place_of(chunk), "there is no such object")
+            yield Difference(place_of(chunk), "the object does not exist")
             return
         reading = ChunkReading(
             header_bytes=self._manifest.header_bytes,
@@ -111,8 +119,8 @@ class _Pass:
             self._on_bytes(len(block))
         reading.finish()
 
-    def finish(self) -> tuple[SourceProof, list[Difference]]:
-        """Return the source as the objects give it, and everything in which it is not what was uploaded."""
+    def finish(self) -> tuple[SourceReport, list[Difference]]:
+        """Return the source rebuilt from the objects, and each difference from the uploaded one."""
         content, source = self._rebuilder.finish()
         manifest = self._manifest
         pairs = (
@@ -123,34 +131,34 @@ class _Pass:
             ("source, rows", self._rows, manifest.row_count),
         )
         differences = [
-            Difference(what, f"the objects give {found}, uploaded was {expected}")
+            Difference(what, f"{found} rebuilt from the objects, {expected} uploaded")
             for what, found, expected in pairs
             if found != expected
         ]
-        return SourceProof(source.size_bytes, source.sha256, self._rows), differences
+        return SourceReport(source.size_bytes, source.sha256, self._rows), differences
 
     def _faults(self, chunk: ManifestChunk, reading: ChunkReading) -> Iterator[str]:
         if reading.sha256 != chunk.sha256 and reading.sha256 in self._chunk_ids:
-            yield f"it holds the bytes of chunk {self._chunk_ids[reading.sha256]}"
+            yield f"the object has the content of chunk {self._chunk_ids[reading.sha256]}"
             return
         if reading.size_bytes != chunk.size_bytes:
-            yield f"it has {counted(reading.size_bytes, 'byte')}, announced were {format_count(chunk.size_bytes)}"
+            yield f"the object has {counted(reading.size_bytes, 'byte')}, expected {format_count(chunk.size_bytes)}"
         if self._header is not None and reading.header != self._header:
-            yield f"its header is {_shown(reading.header)}, that of the others {_shown(self._header)}"
+            yield f"its header is {_shown(reading.header)}, expected {_shown(self._header)} as in the other chunks"
         if reading.row_fault is not None:
-            yield f"it is no CSV any more: {reading.row_fault}"
+            yield f"it is not a valid CSV: {reading.row_fault}"
         elif reading.rows != chunk.row_count:
-            yield f"it has {counted(reading.rows, 'row')}, announced were {format_count(chunk.row_count)}"
+            yield f"the object has {counted(reading.rows, 'row')}, expected {format_count(chunk.row_count)}"
         if reading.sha256 != chunk.sha256:
-            yield f"its SHA-256 is {reading.sha256}, announced was {chunk.sha256}"
+            yield f"its SHA-256 is {reading.sha256}, expected {chunk.sha256}"
 
 
 def _metadata_faults(manifest: Manifest, chunk: ManifestChunk, stored: StoredObject) -> Iterator[str]:
-    """Metadata that is missing (a bucket that was copied) proves nothing; metadata that contradicts is a fault."""
+    """Give each contradiction in the metadata. Missing metadata, as in a copied bucket, is not a fault."""
     for name, expected in ((METADATA_SHA256, chunk.sha256), (METADATA_UPLOAD_ID, manifest.upload_id)):
         found = stored.metadata.get(name, expected)
         if found != expected:
-            yield f"its metadata {name!r} is {found}, announced was {expected}"
+            yield f"its metadata {name!r} is {found}, expected {expected}"
 
 
 def _stamp(filename: str) -> str | None:

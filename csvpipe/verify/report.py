@@ -1,4 +1,4 @@
-"""What a verification looks at and what it finds."""
+"""The report of a verification, and the interface to the bucket."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ class ObjectLostError(CommandError):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """What the object store says of an object."""
+    """Size and user metadata of an object."""
 
     size_bytes: int
     metadata: Mapping[str, str]
 
 
 class ObjectReader(Protocol):
-    """A bucket, as far as a verification reads it."""
+    """The operations on a bucket that a verification needs."""
 
     def stat(self, key: str) -> StoredObject | None:
-        """Return the object's size and user metadata, or None where there is no such object."""
+        """Return the object's size and user metadata, or None if it does not exist."""
 
     def read(self, key: str) -> Iterator[bytes]:
         """Give the object's bytes in blocks of any size.
 
         Raises:
-            ObjectLostError: it is not there any more, or another one is in its place.
+            ObjectLostError: it was deleted or replaced.
         """
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """Give every key that begins with ``prefix``."""
+        """Give every key that starts with ``prefix``."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as the manifest says: where, and what."""
+    """One difference from the manifest: where, and what."""
 
     place: str
     what: str
@@ -55,16 +55,16 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class ChunkProof:
-    """One chunk after its object has been read; ``differences`` is empty where all is as announced."""
+class ChunkReport:
+    """A chunk after its object was read; ``differences`` is empty if the object is the announced one."""
 
     chunk: ManifestChunk
     differences: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True)
-class SourceProof:
-    """The source as it was put together again from the objects."""
+class SourceReport:
+    """The source rebuilt from the objects."""
 
     size_bytes: int
     sha256: str
@@ -72,16 +72,16 @@ class SourceProof:
 
 
 @dataclass
-class Proof:
-    """The outcome of a verification, with every difference in the order in which it was found."""
+class UploadReport:
+    """The result of a verification, with each difference in the order found."""
 
     manifest: Manifest
-    chunks: list[ChunkProof] = field(default_factory=list)
+    chunks: list[ChunkReport] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
-    source: SourceProof | None = None
-    """None where an object is missing or another one's bytes stand in it: then there is no source to speak of."""
+    source: SourceReport | None = None
+    """None if an object is missing or has other content: then there is no source to compare."""
 
     @property
-    def holds(self) -> bool:
-        """Whether every byte and every row is there, once, in order."""
+    def is_verified(self) -> bool:
+        """Whether the bucket holds every byte and every row, once and in order."""
         return not self.differences and self.source is not None

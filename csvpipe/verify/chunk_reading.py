@@ -1,4 +1,4 @@
-"""One chunk file while it is read: its size, hash, header and rows, in a single pass."""
+"""Size, hash, header and rows of a chunk file, in one pass."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from csvscan import CsvFormatError, Dialect, Scanner
 
 
 class ChunkReading:
-    """Takes the bytes of one chunk file; what was found stands in the attributes after :meth:`finish`."""
+    """Accepts the bytes of one chunk file; the attributes have the result after :meth:`finish`."""
 
     def __init__(self, *, header_bytes: int, delimiter: str, encoding: str = "utf-8") -> None:
-        """Begin with no bytes; the first ``header_bytes`` are the header."""
+        """Start with no bytes; the first ``header_bytes`` are the header."""
         self.header = b""
         self.size_bytes = 0
         self.row_fault: str | None = None
@@ -31,7 +31,7 @@ class ChunkReading:
         return self._hash.hexdigest()
 
     def feed(self, block: bytes) -> bytes:
-        """Take the next bytes of the file, and return those of them that come after the header."""
+        """Accept the next bytes of the file, and return those after the header."""
         self._hash.update(block)
         header_left = max(self._header_bytes - self.size_bytes, 0)
         self.size_bytes += len(block)
@@ -41,7 +41,7 @@ class ChunkReading:
         return body
 
     def finish(self) -> None:
-        """Say that the file has ended."""
+        """Mark the end of the file."""
         self._scan(None)
 
     def _scan(self, body: bytes | None) -> None:

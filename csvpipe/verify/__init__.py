@@ -1,0 +1,1 @@
+"""Verification of an upload from the bucket alone."""
