@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 
 from contracts.errors import CsvPipeError
@@ -49,12 +49,24 @@ def render_errors_page() -> str:
         errors = [error for error in error_classes() if _package(error) == package]
         if not errors:
             continue
-        has_status = package not in _WITHOUT_STATUS
-        head = ("code", "HTTP status" if has_status else "exit code", "title", "meaning")
-        answer = _status if has_status else _exit_code
-        rows = [(code(error.code), answer(error), error.title, _meaning(error)) for error in errors]
+        answers = _answers(package)
+        head = ("code", *answers, "title", "meaning")
+        rows = [
+            (code(error.code), *(answer(error) for answer in answers.values()), error.title, _meaning(error))
+            for error in errors
+        ]
         parts.append(f"\n## {title}\n\n" + table(head, rows))
     return "".join(parts)
+
+
+def _answers(package: str) -> dict[str, Callable[[type[CsvPipeError]], str]]:
+    """Return the columns for the answers of a package: of the API, of commands, or both."""
+    answers: dict[str, Callable[[type[CsvPipeError]], str]] = {}
+    if package not in _WITHOUT_STATUS:
+        answers["HTTP status"] = _status
+    if package in _WITHOUT_STATUS | {"contracts"}:
+        answers["exit code"] = _exit_code
+    return answers
 
 
 def _status(error: type[CsvPipeError]) -> str:
@@ -69,7 +81,8 @@ def _exit_code(error: type[CsvPipeError]) -> str:
 
 
 def _meaning(error: type[CsvPipeError]) -> str:
-    return sentence((error.__doc__ or "").split("\n\n", 1)[0].replace("``", "`"))
+    text = re.sub(r":\w+:(?=`)", "", (error.__doc__ or "").split("\n\n", 1)[0])
+    return sentence(text.replace("``", "`"))
 
 
 def _package(error: type[CsvPipeError]) -> str:
