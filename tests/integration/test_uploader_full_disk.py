@@ -54,7 +54,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("ballast_mb", [2, 0])
-def test_full_disk_is_cleaned_and_takes_uploads_again(disk: Path, ballast_mb: int) -> None:
+def test_full_disk_is_cleaned_and_accepts_uploads_again(disk: Path, ballast_mb: int) -> None:
     with running_uploader(disk / "chunks", intervals=FAST, ballast_mb=ballast_mb, low_disk_mb=4) as server:
         landed = send(server).json()["upload_id"]
         waiting = send(server).json()["upload_id"]
@@ -85,7 +85,7 @@ def test_upload_can_be_deleted_on_a_full_disk(disk: Path, ballast_mb: int) -> No
         assert not (disk / "chunks" / upload_id).exists()
 
 
-def test_landing_is_noted_on_a_full_disk(disk: Path) -> None:
+def test_landing_is_recorded_on_a_full_disk(disk: Path) -> None:
     with running_uploader(disk / "chunks", intervals=NEVER, ballast_mb=2) as server:
         upload_id = send(server).json()["upload_id"]
         fill_disk(disk)
@@ -110,7 +110,7 @@ def test_uploader_starts_on_a_full_disk_and_cleans_it(disk: Path, ballast_mb: in
         )
 
 
-def test_read_only_disk_refuses_uploads_by_name_and_takes_them_when_it_is_back(disk: Path, tmp_path: Path) -> None:
+def test_read_only_disk_refuses_uploads_until_it_is_writable(disk: Path, tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path / 'database' / 'manifest.sqlite3'}"  # a disk with open files stays writable
     with running_uploader(disk / "chunks", intervals=NEVER, database_url=database) as server:
         first = send(server).json()["upload_id"]

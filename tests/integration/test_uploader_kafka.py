@@ -66,7 +66,7 @@ def wait_until_held_is_at_most(fds: int, threads: int) -> None:
     wait_until(is_given_back, what=f"{fds} sockets and {threads} threads", deadline_s=20, explain=lambda: str(held()))
 
 
-def test_missing_topic_is_made_with_its_partitions(
+def test_missing_topic_is_created_with_its_partitions(
     kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str
 ) -> None:
     publisher.check(timeout_s=20)
@@ -75,7 +75,7 @@ def test_missing_topic_is_made_with_its_partitions(
     assert sorted(found.partitions) == [0, 1, 2]
 
 
-def test_many_that_find_the_topic_missing_at_once_all_succeed(kafka_broker: KafkaBroker, topic: str) -> None:
+def test_concurrent_creation_of_the_topic_succeeds(kafka_broker: KafkaBroker, topic: str) -> None:
     made = [
         KafkaPublisher(brokers=[kafka_broker.bootstrap], topic=topic, partitions=3, client_id=f"test-{number}")
         for number in range(4)
@@ -98,7 +98,7 @@ def test_many_that_find_the_topic_missing_at_once_all_succeed(kafka_broker: Kafk
     assert faults == []
 
 
-def test_an_upload_stands_in_one_partition_in_order(
+def test_messages_of_an_upload_are_in_order_in_one_partition(
     kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str
 ) -> None:
     uploads = [messages_of(chunks=50) for _ in range(5)]
@@ -120,18 +120,14 @@ def headers_in(broker: KafkaBroker, topic: str) -> list[dict[str, bytes | None]]
     return [dict(record.headers) for record in drain(config, topic, max_messages=100, max_bytes=1 << 20)]
 
 
-def test_trace_stands_in_the_header_of_each_message(
-    kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str
-) -> None:
+def test_each_message_has_the_trace_header(kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str) -> None:
     publisher.publish(messages_of(chunks=2), timeout_s=20, traceparent=PARENT)
     publisher.publish(messages_of(chunks=1), timeout_s=20)
     found = headers_in(kafka_broker, topic)
     assert sorted(found, key=len) == [{}, {"traceparent": PARENT.encode()}, {"traceparent": PARENT.encode()}]
 
 
-def test_announcement_that_is_repeated_by_another_process_has_the_same_trace(
-    kafka_broker: KafkaBroker, topic: str, tmp_path: Path
-) -> None:
+def test_announcement_by_another_process_keeps_the_trace(kafka_broker: KafkaBroker, topic: str, tmp_path: Path) -> None:
     clock = SettableClock()
     upload, chunks = upload_records(at=clock.now, chunks=2, traceparent=PARENT)
     store = open_store(f"sqlite:///{tmp_path}/manifest.sqlite3")
@@ -153,7 +149,7 @@ def test_announcement_that_is_repeated_by_another_process_has_the_same_trace(
     assert headers_in(kafka_broker, topic) == [{"traceparent": PARENT.encode()}] * 4
 
 
-def test_message_that_is_too_large_is_refused_and_the_others_go(
+def test_oversized_message_is_refused_and_the_others_are_sent(
     kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str
 ) -> None:
     first, second, third = messages_of(chunks=3)
@@ -165,7 +161,7 @@ def test_message_that_is_too_large_is_refused_and_the_others_go(
     assert "MessageSizeTooLarge" in outcome.refused[2]
 
 
-def test_message_that_the_broker_finds_too_large_is_refused_and_the_others_go(
+def test_message_over_the_broker_limit_is_refused_and_the_others_are_sent(
     kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str
 ) -> None:
     with closing(KafkaAdminClient(bootstrap_servers=kafka_broker.bootstrap)) as admin:
@@ -182,7 +178,7 @@ def test_message_that_the_broker_finds_too_large_is_refused_and_the_others_go(
     assert sorted(message.chunk_id for _, message in found) == [1, 2, 4, 5]
 
 
-def test_broker_that_is_away_is_said_in_time_and_costs_no_sockets_or_threads() -> None:
+def test_unreachable_broker_is_reported_in_time_without_leaks() -> None:
     [port] = free_ports(1)
     publisher = KafkaPublisher(brokers=[f"127.0.0.1:{port}"], topic="t", partitions=1, client_id="test")
     fds, threads = held()
@@ -196,7 +192,7 @@ def test_broker_that_is_away_is_said_in_time_and_costs_no_sockets_or_threads() -
     wait_until_held_is_at_most(fds, threads)
 
 
-def test_broker_that_takes_connections_and_says_nothing_costs_no_sockets_or_threads() -> None:
+def test_unresponsive_broker_leaks_no_sockets_or_threads() -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -210,7 +206,7 @@ def test_broker_that_takes_connections_and_says_nothing_costs_no_sockets_or_thre
         wait_until_held_is_at_most(fds, threads)
 
 
-def test_broker_that_goes_and_comes_back_gets_the_rest(
+def test_restarted_broker_gets_the_remaining_messages(
     kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str
 ) -> None:
     messages = messages_of(chunks=3)

@@ -85,7 +85,7 @@ def accepted_by_each(directory: Path) -> list[float]:
     return counted
 
 
-def test_every_scrape_gives_the_sum_over_workers_and_gauges_once(uploader: TwoWorkers) -> None:
+def test_scrape_sums_counters_over_workers_and_has_gauges_once(uploader: TwoWorkers) -> None:
     sent = 0
 
     def both_took_some() -> bool:
@@ -108,7 +108,7 @@ def test_every_scrape_gives_the_sum_over_workers_and_gauges_once(uploader: TwoWo
     assert found["csvpipe_ready", "disk"] == 1
 
 
-def test_worker_that_dies_takes_no_count_with_it_and_leaves_no_file(uploader: TwoWorkers) -> None:
+def test_counts_survive_a_dead_worker_without_leftover_files(uploader: TwoWorkers) -> None:
     uploader.upload_many(20)
     directory = uploader.directory()
     for _ in range(3):
@@ -127,7 +127,7 @@ def test_worker_that_dies_takes_no_count_with_it_and_leaves_no_file(uploader: Tw
     assert len(list(directory.glob("counter_*.db"))) == 2
 
 
-def test_each_start_counts_from_zero_and_clears_up_after_one_that_was_killed(uploader: TwoWorkers) -> None:
+def test_start_resets_counters_and_removes_files_of_a_killed_server(uploader: TwoWorkers) -> None:
     uploader.upload_many(2)
     first = uploader.directory()
     [managed] = uploader.stack.processes_of("uploader")

@@ -104,7 +104,7 @@ LOSSES = [delete_database, replace_database, truncate_database]
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-def test_lost_database_stops_uploads_at_once_and_is_made_anew(tmp_path: Path, lose: Callable[[Path], None]) -> None:
+def test_lost_database_stops_uploads_and_can_be_rebuilt(tmp_path: Path, lose: Callable[[Path], None]) -> None:
     temp_dir = tmp_path / "chunks"
     with running_uploader(temp_dir, replica_name="replica-0") as server:
         answers = [send(server, key=f"key-{number}").json() for number in range(3)]
@@ -130,7 +130,7 @@ def test_lost_database_stops_uploads_at_once_and_is_made_anew(tmp_path: Path, lo
 
 
 @pytest.mark.parametrize("lose", [delete_database, truncate_database])
-def test_uploader_that_starts_on_a_lost_database_takes_nothing_until_it_is_recovered(
+def test_uploader_with_a_lost_database_refuses_uploads_until_recovery(
     tmp_path: Path, lose: Callable[[Path], None]
 ) -> None:
     temp_dir = tmp_path / "chunks"
@@ -148,7 +148,7 @@ def test_uploader_that_starts_on_a_lost_database_takes_nothing_until_it_is_recov
         assert send(server).status_code == 202
 
 
-def test_older_copy_of_the_database_is_noticed_and_brought_up_to_date(tmp_path: Path) -> None:
+def test_older_copy_of_the_database_is_detected_and_updated(tmp_path: Path) -> None:
     temp_dir, backup = tmp_path / "chunks", tmp_path / "backup.sqlite3"
     with running_uploader(temp_dir, replica_name="replica-0") as server:
         older = send(server).json()["upload_id"]
@@ -172,7 +172,7 @@ def test_older_copy_of_the_database_is_noticed_and_brought_up_to_date(tmp_path: 
         assert get(server, f"/uploads/{newer}/status").status_code == 200
 
 
-def test_postgresql_that_is_another_one_is_noticed_and_recovered(tmp_path: Path, postgres: PostgresServer) -> None:
+def test_replaced_postgresql_database_is_detected_and_recovered(tmp_path: Path, postgres: PostgresServer) -> None:
     temp_dir, url, other = tmp_path / "chunks", postgres.new_database(), postgres.new_database()
     open_store(other).close()
     names = [each.rpartition("/")[2] for each in (url, other)]
@@ -211,7 +211,7 @@ class TestCommand:
         server: PostgresServer = request.getfixturevalue("postgres")
         return {"DATABASE_URL": server.new_database()}
 
-    def test_dry_run_says_what_it_would_do_and_does_nothing(self, tmp_path: Path, database: dict[str, str]) -> None:
+    def test_dry_run_reports_and_changes_nothing(self, tmp_path: Path, database: dict[str, str]) -> None:
         temp_dir = tmp_path / "chunks"
         self.make(temp_dir, 3)
         before = sorted(temp_dir.rglob("*"))
@@ -221,9 +221,7 @@ class TestCommand:
         assert outcomes(recover(temp_dir, "--json", **database)) == {"restored": 3}
         assert outcomes(recover(temp_dir, "--json", **database)) == {"known": 3}
 
-    def test_what_the_disk_tells_of_each_chunk_becomes_its_state(
-        self, tmp_path: Path, database: dict[str, str]
-    ) -> None:
+    def test_chunk_states_follow_from_the_disk(self, tmp_path: Path, database: dict[str, str]) -> None:
         temp_dir = tmp_path / "chunks"
         [upload_id] = self.make(temp_dir)
         names = sorted(path.name for path in (temp_dir / upload_id).glob("*.csv"))
@@ -236,7 +234,7 @@ class TestCommand:
         assert found["notes"] == ["chunk 2: its file is missing from the uploader's disk"]
         assert not (temp_dir / upload_id / LOCK_FILE).exists()
 
-    def test_key_that_another_upload_has_now_stays_there(self, tmp_path: Path, database: dict[str, str]) -> None:
+    def test_idempotency_key_stays_with_its_new_upload(self, tmp_path: Path, database: dict[str, str]) -> None:
         temp_dir = tmp_path / "chunks"
         self.make(temp_dir, 2, key="the-key")
         finished = recover(temp_dir, "--json", **database)
@@ -253,7 +251,7 @@ class TestCommand:
             (b'{"version": 2}', "unreadable", "is damaged"),
         ],
     )
-    def test_directory_that_cannot_be_recovered_is_named_and_the_others_are(
+    def test_unrecoverable_directory_is_named_and_others_are_restored(
         self, tmp_path: Path, content: bytes | None, outcome: str, text: str
     ) -> None:
         temp_dir = tmp_path / "chunks"
@@ -268,13 +266,13 @@ class TestCommand:
         assert text in json.loads(finished.stdout)["uploads"][-1]["notes"][0]
         assert "move those away" in finished.stderr
 
-    def test_manifest_of_another_upload_is_not_believed(self, tmp_path: Path) -> None:
+    def test_manifest_of_another_upload_is_rejected(self, tmp_path: Path) -> None:
         temp_dir = tmp_path / "chunks"
         [upload_id] = self.make(temp_dir)
         (temp_dir / upload_id).rename(temp_dir / ("e" * 32))
         assert outcomes(recover(temp_dir, "--json")) == {"unreadable": 1}
 
-    def test_it_refuses_to_run_beside_an_uploader(self, tmp_path: Path) -> None:
+    def test_recovery_refuses_to_run_next_to_an_uploader(self, tmp_path: Path) -> None:
         temp_dir = tmp_path / "chunks"
         with running_uploader(temp_dir):
             finished = recover(temp_dir)
@@ -282,12 +280,12 @@ class TestCommand:
             assert "an uploader is at work" in finished.stderr
         assert recover(temp_dir).returncode == 0
 
-    def test_directory_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+    def test_missing_directory_is_named(self, tmp_path: Path) -> None:
         finished = recover(tmp_path / "nowhere")
         assert finished.returncode == 78
         assert "nowhere cannot be opened" in finished.stderr
 
-    def test_killed_in_the_middle_it_is_run_again(self, tmp_path: Path) -> None:
+    def test_interrupted_recovery_can_be_repeated(self, tmp_path: Path) -> None:
         temp_dir = tmp_path / "chunks"
         made = self.make(temp_dir, 400)
         database = temp_dir / "manifest.sqlite3"
@@ -322,7 +320,7 @@ class TestCommand:
             assert set(store.uploads.find_many(made)) == set(made)
 
 
-def test_manifest_that_is_written_holds_all_that_the_database_does(tmp_path: Path) -> None:
+def test_manifest_file_has_every_field_of_the_database(tmp_path: Path) -> None:
     with running_uploader(tmp_path / "chunks", replica_name="replica-0") as server:
         server.publisher.away = True
         upload_id = send(server, key=uuid.uuid4().hex).json()["upload_id"]

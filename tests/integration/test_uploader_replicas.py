@@ -173,7 +173,7 @@ def test_head_and_range_reach_the_holding_replica(site: Site) -> None:
     assert (part.status_code, part.content) == (206, whole[10:50])
 
 
-def test_message_names_the_holder_so_that_nobody_has_to_follow_a_redirect(site: Site) -> None:
+def test_message_has_the_address_of_the_storing_replica(site: Site) -> None:
     uploads = upload_to_each(site, ["east", "west"])
     messages = [each for each in announced_messages(site.broker, site.topic) if each.upload_id in uploads]
     assert len(messages) == 2 * CHUNKS
@@ -184,7 +184,7 @@ def test_message_names_the_holder_so_that_nobody_has_to_follow_a_redirect(site: 
         assert (answer.status_code, hashlib.sha256(answer.content).hexdigest()) == (200, message.sha256)
 
 
-def test_reports_and_deletes_are_taken_by_either(site: Site) -> None:
+def test_either_replica_accepts_reports_and_deletions(site: Site) -> None:
     landed, deleted = upload_to_each(site, ["kept", "dropped"])
     for chunk in status(site.url, landed)["chunks"]:
         land(site.url, landed, chunk)
@@ -200,7 +200,7 @@ def test_reports_and_deletes_are_taken_by_either(site: Site) -> None:
     wait_until(lambda: deleted not in replica.uploads_on_disk(), what="the replica removes the files", deadline_s=180)
 
 
-def test_one_key_sent_to_both_at_once_gives_one_upload(site: Site) -> None:
+def test_same_key_sent_to_both_replicas_gives_one_upload(site: Site) -> None:
     key, before = uuid.uuid4().hex, list(site.replicas.proxy.taken)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: upload(site.url, "same", key=key), range(8)))
@@ -215,7 +215,7 @@ def test_one_key_sent_to_both_at_once_gives_one_upload(site: Site) -> None:
     assert [each.locks() for each in site.replicas.replicas] == [[], []]
 
 
-def test_one_replica_killed_and_started_again_loses_nothing(site: Site) -> None:
+def test_killed_and_restarted_replica_loses_nothing(site: Site) -> None:
     uploads = upload_to_each(site, ["oak", "elm", "ash", "fir"])
     [lost, survivor] = site.replicas.replicas
     of_lost = [upload_id for upload_id in uploads if site.replicas.replica_of(upload_id) is lost]
@@ -249,7 +249,7 @@ def test_one_replica_killed_and_started_again_loses_nothing(site: Site) -> None:
     assert site.announced(set(uploads)) == Counter({(u, c): 1 for u in uploads for c in range(1, CHUNKS + 1)})
 
 
-def test_what_is_asked_for_while_the_holder_is_down_is_done_when_it_is_back(site: Site) -> None:
+def test_requests_during_an_outage_are_completed_by_the_restarted_replica(site: Site) -> None:
     again, deleted, *_ = sorted(
         upload_to_each(site, ["iron", "zinc", "lead", "gold"]),
         key=lambda upload_id: site.replicas.replica_of(upload_id).name,
@@ -300,7 +300,7 @@ class HeldUpload:
         yield content[len(content) // 2 :] + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
-def test_killed_while_it_receives_nothing_half_done_is_left_on_either(site: Site) -> None:
+def test_replica_killed_while_receiving_leaves_nothing_half_done(site: Site) -> None:
     known = {each["upload_id"] for each in get(f"{site.url}/uploads?limit=200").json()["uploads"]}
     held = [HeldUpload(site.url, name) for name in ("first", "second")]
     replicas = site.replicas.replicas

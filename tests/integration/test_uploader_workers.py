@@ -113,7 +113,7 @@ def workers(request: pytest.FixtureRequest, tmp_path: Path, kafka_broker: KafkaB
         yield Workers(stack, topic=topic, broker=kafka_broker)
 
 
-def test_every_chunk_is_announced_once_whoever_took_it(workers: Workers) -> None:
+def test_every_chunk_is_announced_once(workers: Workers) -> None:
     with ThreadPoolExecutor(CLIENTS) as pool:
         answers = list(pool.map(lambda _: workers.upload(), range(36)))
     assert [answer.text for answer in answers if answer.status_code != 202] == []
@@ -135,7 +135,7 @@ def test_same_key_to_several_workers_gives_one_upload(workers: Workers) -> None:
     assert set(workers.messages().values()) == {1}
 
 
-def test_chunks_that_land_through_all_workers_are_all_counted(workers: Workers) -> None:
+def test_landings_reported_to_all_workers_are_all_counted(workers: Workers) -> None:
     upload_id = workers.upload().json()["upload_id"]
     chunks = workers.get(f"/uploads/{upload_id}/status").json()["chunks"]
 
@@ -155,7 +155,7 @@ def test_chunks_that_land_through_all_workers_are_all_counted(workers: Workers) 
     assert (status["status"], status["chunk_counts"]) == ("landed", {"landed": CHUNKS})
 
 
-def test_killed_in_the_middle_nothing_accepted_is_lost_and_nothing_else_is_left(workers: Workers) -> None:
+def test_kill_loses_no_accepted_upload_and_leaves_nothing_else(workers: Workers) -> None:
     accepted: set[str] = set()
 
     def upload_until_killed(_: int) -> None:
@@ -185,7 +185,7 @@ def test_killed_in_the_middle_nothing_accepted_is_lost_and_nothing_else_is_left(
             assert path.suffix == ".csv" or path.name == MANIFEST_FILE, f"{path} is left"
 
 
-def test_kills_over_repeated_uploads_leave_nothing_that_no_row_knows(workers: Workers) -> None:
+def test_kills_during_repeated_uploads_leave_no_unknown_files(workers: Workers) -> None:
     """Every upload is sent twice under its key, so that half of the directories are thrown away while it is killed."""
     answered: dict[str, set[str]] = {}
 
@@ -221,7 +221,7 @@ def test_kills_over_repeated_uploads_leave_nothing_that_no_row_knows(workers: Wo
     assert not [line for line in workers.log().splitlines() if "csvpipe recover" in line or "no manifest" in line]
 
 
-def test_database_that_drops_its_connections_costs_no_restart(
+def test_dropped_database_connections_need_no_restart(
     tmp_path: Path, kafka_broker: KafkaBroker, postgres: PostgresServer
 ) -> None:
     url = postgres.new_database()

@@ -1,1 +1,1 @@
-"""Uploads that exist: acceptance, publishing, status, cleaning and recovery."""
+"""Existing uploads: acceptance, announcement, status, cleaning, reconciliation and recovery."""

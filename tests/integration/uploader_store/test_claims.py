@@ -26,7 +26,7 @@ class TestClaims:
         claim = store.claims.claim_next(replica=replica, owner=owner, claim_for=CLAIM_FOR, now=clock.now)
         return None if claim is None else claim.upload_id
 
-    def test_a_new_upload_belongs_to_its_request_until_the_claim_runs_out(
+    def test_new_upload_is_claimed_by_its_request_until_the_claim_expires(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
@@ -35,7 +35,7 @@ class TestClaims:
         assert self.claim(store, "a", clock) == upload.upload_id
         assert self.claim(store, "b", clock) is None
 
-    def test_the_oldest_comes_first_and_one_whose_time_has_not_come_is_passed_over(
+    def test_oldest_upload_is_claimed_first_and_postponed_ones_are_skipped(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         older = create()
@@ -51,7 +51,7 @@ class TestClaims:
         clock.advance(seconds=5)
         assert self.claim(store, "b", clock) == older.upload_id
 
-    def test_one_that_was_put_off_comes_after_those_that_were_not_tried_yet(
+    def test_postponed_upload_is_claimed_after_untried_ones(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         stuck = create()
@@ -67,7 +67,7 @@ class TestClaims:
         order = [self.claim(store, owner, clock) for owner in "bcd"]
         assert order == [renewed_one.upload_id, healthy.upload_id, stuck.upload_id]
 
-    def test_a_claim_that_another_has_taken_is_not_renewed(
+    def test_claim_taken_by_another_worker_is_not_renewed(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         create()
@@ -81,7 +81,7 @@ class TestClaims:
         store.claims.release(claim, until=clock.now)
         assert self.claim(store, "c", clock) is None
 
-    def test_claim_from_a_clock_that_was_put_back_since_is_void(
+    def test_claim_is_void_after_the_clock_was_set_back(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
@@ -94,14 +94,14 @@ class TestClaims:
         clock.advance(seconds=-60)
         assert self.claim(store, "b", clock) == upload.upload_id
 
-    def test_live_claim_of_a_process_that_read_the_clock_a_little_later_is_kept(
+    def test_claim_of_a_process_with_a_slightly_later_clock_is_kept(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         create()
         clock.advance(seconds=-2)
         assert self.claim(store, "a", clock) is None
 
-    def test_an_upload_is_claimed_once_by_many_at_a_time(
+    def test_concurrent_workers_claim_each_upload_once(
         self, url: str, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         created = {create().upload_id for _ in range(4)}
@@ -123,7 +123,7 @@ class TestClaims:
         for other in others:
             other.close()
 
-    def test_what_was_announced_and_what_others_hold_is_left_alone(
+    def test_announced_uploads_and_those_of_other_replicas_are_not_claimed(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         announce(store, create(), clock=clock)
@@ -132,7 +132,7 @@ class TestClaims:
         assert self.claim(store, "a", clock) is None
         assert self.claim(store, "a", clock, replica="replica-1") == elsewhere.upload_id
 
-    def test_a_renewed_announcement_need_not_wait_for_the_first_claim(
+    def test_repeated_announcement_does_not_wait_for_the_first_claim(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
@@ -143,7 +143,7 @@ class TestClaims:
 
 
 class TestLeases:
-    def test_one_owner_at_a_time(self, store: Store, clock: SettableClock) -> None:
+    def test_lease_has_one_owner_at_a_time(self, store: Store, clock: SettableClock) -> None:
         def take(owner: str) -> bool:
             return store.leases.take("clean/replica-0", owner=owner, lease_for=timedelta(seconds=60), now=clock.now)
 
@@ -159,7 +159,7 @@ class TestLeases:
         store.leases.release("clean/replica-0", owner="b")
         assert take("a")
 
-    def test_lease_from_a_clock_that_was_put_back_since_is_void(self, store: Store, clock: SettableClock) -> None:
+    def test_lease_is_void_after_the_clock_was_set_back(self, store: Store, clock: SettableClock) -> None:
         def take(owner: str) -> bool:
             return store.leases.take("clean/replica-0", owner=owner, lease_for=timedelta(seconds=60), now=clock.now)
 
@@ -170,7 +170,7 @@ class TestLeases:
         clock.advance(seconds=-2)
         assert not take("a")
 
-    def test_lease_that_another_takes_in_between_is_not_taken_twice(
+    def test_lease_taken_by_another_worker_in_between_is_not_taken_twice(
         self, store: Store, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         lease_for = timedelta(seconds=60)
@@ -188,7 +188,7 @@ class TestLeases:
         monkeypatch.setattr(leases, "writing", late)
         assert not store.leases.take("x", owner="slower", lease_for=lease_for, now=clock.now)
 
-    def test_many_at_once_give_one_owner(self, url: str, clock: SettableClock) -> None:
+    def test_concurrent_workers_give_one_lease_owner(self, url: str, clock: SettableClock) -> None:
         stores = [open_store(url) for _ in range(6)]
         together = threading.Barrier(6)
 

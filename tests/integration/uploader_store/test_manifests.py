@@ -24,7 +24,7 @@ from uploader.store.uploads import UploadQuery
 
 
 class TestCreate:
-    def test_what_is_read_is_what_was_stored(self, store: Store, clock: SettableClock) -> None:
+    def test_stored_records_are_read_unchanged(self, store: Store, clock: SettableClock) -> None:
         upload, chunks = upload_records(at=clock.now, key="key")
         upload = replace(upload, headers=["a\x00b", "ü"], source_bytes=2**40)
         chunks = [replace(chunk, evidence={"etag": "\x00"}, byte_end=2**40) for chunk in chunks]
@@ -33,7 +33,7 @@ class TestCreate:
         assert store.uploads.find(upload.upload_id) == upload
         assert store.chunks.read_one(upload.upload_id, 2) == (upload.overview, chunks[1])
 
-    def test_the_same_key_gives_the_first_upload_and_stores_nothing(
+    def test_same_key_returns_the_first_upload_and_stores_nothing(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         first = create(key="key")
@@ -41,7 +41,7 @@ class TestCreate:
         assert store.uploads.create(second, chunks, claim=Claim.new(second.upload_id), claim_for=CLAIM_FOR) == first
         assert store.uploads.find(second.upload_id) is None
 
-    def test_the_same_key_at_the_same_time_is_decided_once(self, url: str, clock: SettableClock) -> None:
+    def test_concurrent_uploads_with_one_key_give_one_upload(self, url: str, clock: SettableClock) -> None:
         stores = [open_store(url) for _ in range(4)]
         together = threading.Barrier(4)
 
@@ -58,7 +58,7 @@ class TestCreate:
         for each in stores:
             each.close()
 
-    def test_a_deleted_upload_frees_its_key(
+    def test_deleted_upload_releases_its_key(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         store.uploads.abort(create(key="key").upload_id, force=False, at=clock.now)
@@ -66,7 +66,7 @@ class TestCreate:
 
 
 class TestRead:
-    def test_column_names_are_read_only_where_they_are_shown(
+    def test_column_names_are_read_only_if_they_are_shown(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
@@ -101,7 +101,7 @@ class TestRead:
         with pytest.raises(ChunkNotFoundError, match="has no chunk 4"):
             store.chunks.edit(upload.upload_id, [1, 4], lambda chunk: chunk, at=upload.created_at)
 
-    def test_pages_hold_every_upload_once_newest_first(
+    def test_pages_have_every_upload_once_newest_first(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         created = []
@@ -117,7 +117,7 @@ class TestRead:
             found += [upload for upload, _ in page]
         assert found == [upload.overview for upload in expected]
 
-    def test_a_page_can_be_narrowed_to_a_dataset_and_a_state(
+    def test_page_can_be_filtered_by_dataset_and_state(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         people, cars = create(), create(dataset_name="cars")
@@ -153,7 +153,7 @@ class TestEditChunks:
         assert after.state is UploadState.LANDED
         assert store.chunks.read(upload.upload_id) == (after, chunks)
 
-    def test_a_forbidden_change_leaves_every_chunk_as_it_was(
+    def test_illegal_change_leaves_every_chunk_unchanged(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
@@ -177,7 +177,7 @@ class TestEditChunks:
         after, _ = store.chunks.edit(upload.upload_id, None, partial(renewed, by_hand=True), at=clock.now)
         assert (after.state, after.error) == (UploadState.CHUNKED, None)
 
-    def test_chunks_that_land_at_once_from_several_processes_are_all_counted(
+    def test_concurrent_landings_are_all_counted(
         self, url: str, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create(chunks=12)
@@ -198,7 +198,7 @@ class TestEditChunks:
 
 
 class TestAbort:
-    def test_a_deleted_upload_takes_no_more_changes(
+    def test_deleted_upload_accepts_no_changes(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
@@ -210,7 +210,7 @@ class TestAbort:
             land(store, upload, 1, clock=clock)
         assert store.claims.unannounced(upload.upload_id, limit=10) == []
 
-    def test_chunks_on_their_way_stop_it_unless_forced(
+    def test_deletion_with_chunks_on_their_way_needs_force(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()

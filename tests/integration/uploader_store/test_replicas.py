@@ -16,7 +16,7 @@ from uploader.store.store import Store
 
 
 class TestOverdueAndLanded:
-    def test_overdue_is_what_was_heard_of_last_before_the_moment(
+    def test_overdue_chunks_were_last_reported_before_the_given_time(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload, elsewhere = create(chunks=4), create(replica="replica-1")
@@ -40,7 +40,7 @@ class TestOverdueAndLanded:
         store.uploads.abort(upload.upload_id, force=True, at=clock.now)
         assert store.backlog.overdue(replica="replica-0", before=before, reannounce_limit=3, limit=10) == {}
 
-    def test_failed_is_overdue_where_it_was_announced_and_has_attempts_left(
+    def test_failed_chunk_is_overdue_if_announced_with_attempts_left(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create(chunks=3)
@@ -60,7 +60,7 @@ class TestOverdueAndLanded:
         assert overdue(reannounce_limit=1) == [2]
         assert overdue(reannounce_limit=2) == [1, 2]
 
-    def test_nothing_is_overdue_in_an_upload_of_which_a_chunk_has_landed_since(
+    def test_upload_with_a_recent_landing_has_no_overdue_chunks(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload, other = create(), create()
@@ -79,7 +79,7 @@ class TestOverdueAndLanded:
         assert overdue(landed_at) == {other.upload_id: [1]}
         assert overdue(clock.now) == {upload.upload_id: [1, 2], other.upload_id: [1]}
 
-    def test_what_happened_in_the_future_happened_now_as_the_clock_was_put_back(
+    def test_future_timestamps_are_reset_after_the_clock_was_set_back(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload, elsewhere = create(chunks=4), create(replica="replica-1")
@@ -102,7 +102,7 @@ class TestOverdueAndLanded:
         assert [chunk.chunk_id for chunk in store.backlog.landed(replica="replica-0", before=then, limit=10)] == [3]
         assert store.backlog.reset_future_timestamps(replica="replica-1", now=clock.now) == 3
 
-    def test_landed_chunks_come_in_the_order_in_which_they_landed(
+    def test_landed_chunks_are_in_the_order_of_their_landing(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
@@ -129,18 +129,18 @@ class TestAdoption:
 
 
 class TestReplicas:
-    def test_a_name_has_the_disk_that_it_had_first(self, store: Store) -> None:
+    def test_replica_name_keeps_its_first_disk(self, store: Store) -> None:
         assert store.replicas.find_disk("replica-0") is None
         assert store.replicas.assign_disk("replica-0", "a" * 32) == "a" * 32
         assert store.replicas.assign_disk("replica-0", "b" * 32) == "a" * 32
         assert store.replicas.find_disk("replica-0") == "a" * 32
 
-    def test_a_disk_has_the_name_that_it_had_last(self, store: Store) -> None:
+    def test_disk_keeps_its_last_replica_name(self, store: Store) -> None:
         store.replicas.assign_disk("old", "a" * 32)
         store.replicas.assign_disk("new", "a" * 32)
         assert (store.replicas.find_disk("old"), store.replicas.find_disk("new")) == (None, "a" * 32)
 
-    def test_a_replica_is_known_by_its_disk_and_by_what_it_said_last(self, store: Store, clock: SettableClock) -> None:
+    def test_replica_has_its_disk_and_its_last_check_in(self, store: Store, clock: SettableClock) -> None:
         assert store.replicas.find("replica-0") is None
         store.replicas.assign_disk("replica-0", "a" * 32)
         said = ReplicaRecord(name="replica-0", disk_id="a" * 32, base_url=None, seen_at=None)

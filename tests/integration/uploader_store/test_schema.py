@@ -23,23 +23,23 @@ MIGRATIONS = Path(uploader.store.__file__).parent / "migrations"
 
 
 class TestSchema:
-    def test_migrations_end_at_the_tables_that_the_code_knows(self, url: str) -> None:
+    def test_migrations_produce_the_schema_of_the_code(self, url: str) -> None:
         engine = open_engine(url)
         with engine.connect() as connection:
             assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         engine.dispose()
 
-    def test_newest_migration_is_the_schema_that_the_code_knows(self) -> None:
+    def test_newest_migration_is_the_revision_of_the_code(self) -> None:
         assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == SCHEMA
 
-    def test_up_to_date_database_is_opened_without_what_migrates(self, url: str) -> None:
+    def test_current_database_is_opened_without_importing_alembic(self, url: str) -> None:
         open_store(url).close()
         script = "import sys; from uploader.store.store import open_store; open_store(sys.argv[1]).close()"
         script += "; print('alembic' in sys.modules)"
         opened = subprocess.run([sys.executable, "-c", script, url], capture_output=True, text=True, check=True)
         assert opened.stdout == "False\n"
 
-    def test_many_that_open_a_new_database_at_once_all_succeed(self, url: str) -> None:
+    def test_concurrent_opening_of_a_new_database_succeeds(self, url: str) -> None:
         together = threading.Barrier(6)
 
         def open_together(_: int) -> Store:
@@ -54,16 +54,14 @@ class TestSchema:
 
 
 class TestConnection:
-    def test_silent_postgresql_is_given_up_in_seconds_and_the_url_has_the_last_word(
-        self, postgres: PostgresServer
-    ) -> None:
+    def test_postgresql_timeouts_are_set_unless_the_url_sets_them(self, postgres: PostgresServer) -> None:
         url = postgres.new_database()
         more = "&" if "?" in url else "?"
-        store = open_store(f"{url}{more}keepalives_idle=7&options=-c%20work_mem%3D5MB")
-        with store._engine.connect() as connection:
+        engine = open_engine(f"{url}{more}keepalives_idle=7&options=-c%20work_mem%3D5MB")
+        with engine.connect() as connection:
             shown = [connection.execute(text(f"SHOW {name}")).scalar() for name in ("statement_timeout", "work_mem")]
             assert connection.connection.dbapi_connection is not None
             asked = connection.connection.dbapi_connection.info.get_parameters()
-        store.close()
+        engine.dispose()
         assert shown == ["30s", "5MB"]
         assert (asked["tcp_user_timeout"], asked["keepalives_idle"], asked["keepalives_count"]) == ("15000", "7", "3")

@@ -15,7 +15,7 @@ from uploader.store.store import Store
 REPLICA = "replica-0"
 
 
-def test_chunks_are_counted_by_state_for_their_replica_alone(
+def test_chunks_are_counted_by_state_for_one_replica(
     store: Store, create: Callable[..., UploadRecord], clock: SettableClock
 ) -> None:
     cut_at = clock.now
@@ -36,7 +36,7 @@ def test_chunks_are_counted_by_state_for_their_replica_alone(
     assert (counted.oldest_in_outbox, counted.oldest_unlanded) == (cut_at, clock.now)
 
 
-def test_oldest_that_has_not_landed_counts_from_its_first_announcement_on(
+def test_oldest_unlanded_counts_from_the_first_announcement(
     store: Store, create: Callable[..., UploadRecord], clock: SettableClock
 ) -> None:
     upload = create(chunks=1)
@@ -53,7 +53,7 @@ def test_oldest_that_has_not_landed_counts_from_its_first_announcement_on(
     assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded is None
 
 
-def test_replicas_are_watched_as_long_as_uploads_of_theirs_have_not_landed(
+def test_check_ins_of_replicas_with_unlanded_uploads_are_listed(
     store: Store, create: Callable[..., UploadRecord], clock: SettableClock
 ) -> None:
     for number, replica in enumerate((REPLICA, "holds one", "holds none")):

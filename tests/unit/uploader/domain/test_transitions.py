@@ -44,7 +44,7 @@ def chunk_in(state: ChunkState) -> ChunkRecord:
 
 
 @pytest.mark.parametrize("state", [ChunkState.RELAYED, ChunkState.LANDED, ChunkState.CLEANED])
-def test_consumer_that_was_faster_than_the_mark_keeps_its_word(state: ChunkState) -> None:
+def test_report_of_a_faster_consumer_is_kept(state: ChunkState) -> None:
     after = announced(chunk_in(state), at=NOW)
     assert after.state is state
     assert after.attempts == chunk_in(state).attempts + 1
@@ -61,18 +61,18 @@ def test_consumer_that_was_faster_than_the_mark_keeps_its_word(state: ChunkState
     ],
 )
 @pytest.mark.parametrize("state", list(ChunkState))
-def test_landed_needs_evidence_of_this_very_chunk(state: ChunkState, evidence: dict[str, object], field: str) -> None:
+def test_landing_needs_evidence_of_the_same_chunk(state: ChunkState, evidence: dict[str, object], field: str) -> None:
     with pytest.raises(EvidenceMismatchError) as caught:
         landed(chunk_in(state), evidence=evidence, at=NOW)
     assert caught.value.extra["field"] == f"evidence.{field}"
 
 
 @pytest.mark.parametrize("state", [ChunkState.LANDED, ChunkState.CLEANED])
-def test_landed_once_more_changes_nothing_even_after_cleaning(state: ChunkState) -> None:
+def test_repeated_landing_changes_nothing_even_after_cleaning(state: ChunkState) -> None:
     assert landed(chunk_in(state), evidence=EVIDENCE, at=NOW + timedelta(hours=1)) == chunk_in(state)
 
 
-def test_saying_the_same_twice_keeps_the_first_moment() -> None:
+def test_repeated_report_keeps_the_first_timestamp() -> None:
     once = chunk_in(ChunkState.RELAYED)
     assert relayed(once, evidence={"other": 1}, at=NOW + timedelta(hours=1)) == once
     gone = chunk_in(ChunkState.FAILED)
@@ -80,7 +80,7 @@ def test_saying_the_same_twice_keeps_the_first_moment() -> None:
 
 
 @pytest.mark.parametrize("state", [ChunkState.LANDED, ChunkState.CLEANED])
-def test_what_is_safe_in_the_bucket_never_goes_back(state: ChunkState) -> None:
+def test_landed_chunk_never_changes_back(state: ChunkState) -> None:
     chunk = chunk_in(state)
     with pytest.raises(IllegalStateChangeError):
         failed(chunk, reason="x")
@@ -98,7 +98,7 @@ def test_failure_of_an_older_message_changes_nothing(state: ChunkState) -> None:
         assert report(published_at=published_at).state is ChunkState.FAILED
 
 
-def test_failure_before_the_mark_of_the_announcement_counts() -> None:
+def test_failure_before_the_announcement_is_committed_counts() -> None:
     """The consumer was faster, or the uploader died between the two."""
     chunk = relayed(CHUNK, evidence={}, at=NOW)
     after = reported_failed(chunk, reason="x", evidence={}, published_at=NOW, reannounce_limit=0)
@@ -106,17 +106,17 @@ def test_failure_before_the_mark_of_the_announcement_counts() -> None:
 
 
 @pytest.mark.parametrize("state", set(ChunkState) - {ChunkState.LANDED, ChunkState.CLEANED})
-def test_only_what_has_landed_is_cleaned(state: ChunkState) -> None:
+def test_only_landed_chunks_are_cleaned(state: ChunkState) -> None:
     with pytest.raises(IllegalStateChangeError):
         cleaned(chunk_in(state), at=NOW)
 
 
-def test_renewal_by_hand_starts_over_and_revives_what_failed() -> None:
+def test_renewal_by_hand_resets_attempts_and_revives_failed_chunks() -> None:
     assert renewed(chunk_in(ChunkState.RELAYED), by_hand=True) == CHUNK
     assert renewed(chunk_in(ChunkState.FAILED), by_hand=True) == CHUNK
 
 
-def test_renewal_by_reconciliation_counts_on() -> None:
+def test_renewal_by_reconciliation_keeps_counting_attempts() -> None:
     chunk = announced(CHUNK, at=NOW)
     for before in (chunk, failed(chunk, reason="x")):
         after = renewed(before, by_hand=False)
@@ -134,12 +134,12 @@ def test_failed_chunk_is_overdue_while_it_has_attempts_left() -> None:
         assert is_given_up(given_up, reannounce_limit=limit)
 
 
-def test_only_what_failed_is_given_up() -> None:
+def test_only_failed_chunks_are_given_up() -> None:
     for state in ChunkState:
         assert is_given_up(chunk_in(state), reannounce_limit=3) == (state is ChunkState.FAILED)
 
 
-def test_overdue_counts_from_what_was_heard_last() -> None:
+def test_overdue_counts_from_the_last_report() -> None:
     chunk = relayed(announced(CHUNK, at=NOW), evidence={}, at=NOW + timedelta(minutes=5))
     assert not is_overdue(chunk, before=NOW + timedelta(minutes=5), reannounce_limit=3)
     assert is_overdue(chunk, before=NOW + timedelta(minutes=6), reannounce_limit=3)
@@ -155,7 +155,7 @@ def test_upload_that_is_announced_again_has_neither_landed_nor_been_announced() 
     assert (again.state, again.error, again.announced_at, again.landed_at) == (UploadState.CHUNKED, None, None, None)
 
 
-def test_moments_of_an_upload_are_those_of_the_first_time() -> None:
+def test_upload_keeps_its_first_timestamps() -> None:
     announced_upload = summarised(UPLOAD, {ChunkState.ANNOUNCED: 3}, first_error=None, at=NOW)
     later = NOW + timedelta(minutes=1)
     landed_upload = summarised(announced_upload, {ChunkState.LANDED: 3}, first_error=None, at=later)

@@ -76,7 +76,7 @@ def test_refused_upload_counts_under_the_code_of_its_error(uploader: RunningUplo
     assert scrape(uploader)["csvpipe_upload_bytes_total",] == 0
 
 
-def test_paths_of_clients_are_no_labels(uploader: RunningUploader) -> None:
+def test_client_paths_are_not_labels(uploader: RunningUploader) -> None:
     with httpx.Client(base_url=uploader.base_url, trust_env=False) as client:
         client.get("/uploads/0123/status")
         client.get("/there/is/no/such/path")
@@ -100,7 +100,7 @@ def test_failure_to_count_does_not_fail_the_upload(caplog: pytest.LogCaptureFixt
     assert len([record for record in caplog.records if record.exc_info]) == 3
 
 
-def test_kafka_that_is_away_shows_in_readiness_outbox_and_messages(tmp_path: Path) -> None:
+def test_unavailable_kafka_shows_in_readiness_outbox_and_messages(tmp_path: Path) -> None:
     clock = SettableClock()
     with running_uploader(tmp_path, publisher=FakePublisher(away=True), clock=clock) as uploader:
         assert upload(uploader).json()["status"] == "awaiting_kafka"
@@ -112,7 +112,7 @@ def test_kafka_that_is_away_shows_in_readiness_outbox_and_messages(tmp_path: Pat
     assert found["csvpipe_chunks", "stored"] == 2
 
 
-def test_landing_is_timed_once_though_it_is_told_twice(tmp_path: Path) -> None:
+def test_landing_reported_twice_is_timed_once(tmp_path: Path) -> None:
     clock = SettableClock()
     with running_uploader(tmp_path, clock=clock) as uploader:
         upload_id = upload(uploader).json()["upload_id"]
@@ -131,7 +131,7 @@ def test_landing_is_timed_once_though_it_is_told_twice(tmp_path: Path) -> None:
     assert (found["csvpipe_chunks", "landed"], found["csvpipe_chunks", "announced"]) == (1, 1)
 
 
-def test_disk_that_is_gone_leaves_the_rest_of_the_page(tmp_path: Path) -> None:
+def test_missing_disk_leaves_the_rest_of_the_page(tmp_path: Path) -> None:
     elsewhere = f"sqlite:///{tmp_path / 'manifest.sqlite3'}"
     with running_uploader(tmp_path / "chunks", database_url=elsewhere) as uploader:
         assert scrape(uploader)["csvpipe_disk_free_bytes",] > 0
@@ -143,7 +143,7 @@ def test_disk_that_is_gone_leaves_the_rest_of_the_page(tmp_path: Path) -> None:
     assert found["csvpipe_outbox_chunks",] == 0
 
 
-def test_upload_that_the_disk_has_no_room_for_is_counted_from_0_on(tmp_path: Path) -> None:
+def test_disk_full_counter_starts_at_zero(tmp_path: Path) -> None:
     too_much_mb = shutil.disk_usage(tmp_path).total // BYTES_PER_MB
     with running_uploader(tmp_path, min_free_disk_mb=too_much_mb, low_disk_mb=too_much_mb + 1) as uploader:
         found = scrape(uploader)
@@ -165,7 +165,7 @@ class TestReplicas:
 
         return check_in
 
-    def test_those_that_hold_chunks_not_landed_and_this_one_are_watched(
+    def test_check_ins_include_this_replica_and_those_with_unlanded_chunks(
         self,
         store: Store,
         clock: SettableClock,
@@ -190,7 +190,7 @@ class TestReplicas:
             "holds-failed": seen_at,
         }
 
-    def test_replica_that_is_gone_shows_on_the_page_of_another(self, tmp_path: Path) -> None:
+    def test_missing_replica_shows_on_the_page_of_another(self, tmp_path: Path) -> None:
         clock = SettableClock()
         database_url = f"sqlite:///{tmp_path / 'shared.sqlite3'}"
         start = partial(running_uploader, database_url=database_url, clock=clock, intervals=Intervals(check_in_s=0.01))
@@ -207,9 +207,7 @@ def land(chunk: ChunkRecord, *, clock: SettableClock) -> ChunkRecord:
     return landed(chunk, evidence={"size_bytes": chunk.size_bytes, "sha256": chunk.sha256}, at=clock.now)
 
 
-def test_request_that_fails_in_an_unforeseen_way_counts_as_500(
-    uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unexpected_error_counts_as_500(uploader: RunningUploader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploader.runtime.service, "list_uploads", None)
     assert httpx.get(f"{uploader.base_url}/uploads", trust_env=False).status_code == 500
     assert scrape(uploader)["csvpipe_http_requests_total", "GET", "/uploads", "500"] == 1
@@ -242,7 +240,7 @@ class TestOldestUnlanded:
         edit(reported_failed, reason="it is a test", evidence={}, published_at=None, reannounce_limit=3)
         assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded == announced_at
 
-    def test_being_announced_again_and_again_does_not_make_it_younger(
+    def test_repeated_announcements_do_not_reset_the_age(
         self, store: Store, clock: SettableClock, upload: UploadRecord, edit: Callable[..., None]
     ) -> None:
         for _ in range(3):
@@ -255,7 +253,7 @@ class TestOldestUnlanded:
         edit(failed, reason="it is a test")
         assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded == upload.chunked_at
 
-    def test_being_announced_again_by_hand_begins_anew(
+    def test_announcement_by_hand_resets_the_age(
         self, store: Store, clock: SettableClock, edit: Callable[..., None]
     ) -> None:
         edit(announced, at=clock.now)
@@ -265,7 +263,7 @@ class TestOldestUnlanded:
         edit(announced, at=clock.now)
         assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded == clock.now
 
-    def test_chunk_that_was_relayed_before_its_announcement_was_noted_counts_from_there(
+    def test_chunk_relayed_before_its_announcement_counts_from_the_relay(
         self, store: Store, clock: SettableClock, edit: Callable[..., None]
     ) -> None:
         clock.advance(seconds=5)
@@ -273,7 +271,7 @@ class TestOldestUnlanded:
         assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded == clock.now
 
     @pytest.mark.parametrize("end", ["landed", "lost", "deleted"])
-    def test_what_has_landed_or_is_lost_or_deleted_is_not_waited_for(
+    def test_landed_lost_or_deleted_chunks_have_no_age(
         self, store: Store, clock: SettableClock, upload: UploadRecord, edit: Callable[..., None], end: str
     ) -> None:
         edit(announced, at=clock.now)
@@ -290,7 +288,7 @@ class TestOldestUnlanded:
         assert store.statistics.count_chunks(replica=REPLICA).oldest_unlanded is None
 
 
-def test_messages_that_kafka_left_are_counted_as_failed() -> None:
+def test_unacknowledged_messages_are_counted_as_failed() -> None:
     registry = CollectorRegistry()
     metrics = UploaderMetrics(registry)
     metrics.count_publish(PublishResult(acknowledged=[1, 2], refused={3: "too large"}), messages=5, duration_s=0.1)

@@ -44,7 +44,7 @@ def total() -> str:
     return next(line for line in done.stdout.splitlines() if line.startswith("tests_total "))
 
 
-def test_successor_counts_on_in_the_files_of_the_dead(tmp_path: Path) -> None:
+def test_successor_continues_the_counters_of_a_dead_process(tmp_path: Path) -> None:
     with shared_counters(tmp_path) as directory:
         assert directory is not None
         first, second = worker(1), worker(10)
@@ -59,7 +59,7 @@ def test_successor_counts_on_in_the_files_of_the_dead(tmp_path: Path) -> None:
     assert DIRECTORY_VARIABLE not in os.environ
 
 
-def test_files_have_their_blocks_before_they_are_mapped(tmp_path: Path) -> None:
+def test_blocks_of_files_are_allocated_before_mapping(tmp_path: Path) -> None:
     with shared_counters(tmp_path) as directory:
         assert directory is not None
         worker(1).communicate()
@@ -67,7 +67,7 @@ def test_files_have_their_blocks_before_they_are_mapped(tmp_path: Path) -> None:
             assert (directory / f"{kind}_0.db").stat().st_blocks * 512 >= 1024 * 1024
 
 
-def test_what_a_killed_server_left_goes_and_what_runs_stays(tmp_path: Path) -> None:
+def test_files_of_a_killed_server_are_removed_and_running_ones_stay(tmp_path: Path) -> None:
     left, making = tmp_path / "csvpipe-metrics-left", tmp_path / "csvpipe-metrics-making"
     for directory in (left, making):
         directory.mkdir()
@@ -92,7 +92,7 @@ def test_worker_whose_server_is_gone_keeps_its_directory(tmp_path: Path) -> None
         assert not directory.exists()
 
 
-def test_no_room_means_counters_of_ones_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_space_each_worker_counts_on_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with shared_counters(tmp_path / "missing") as directory:
         assert directory is None
         worker(1).communicate()

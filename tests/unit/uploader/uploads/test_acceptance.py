@@ -81,7 +81,7 @@ def bench(store: Store, outbox: Outbox, clock: SettableClock, temp_dir: Path) ->
     asyncio.run(threads.close())
 
 
-def test_accepted_upload_is_in_place_and_announced(
+def test_accepted_upload_is_stored_and_announced(
     bench: Bench, store: Store, kafka: FakePublisher, clock: SettableClock
 ) -> None:
     answer = bench.accept_now()
@@ -120,7 +120,7 @@ def test_manifest_is_committed_and_files_in_place_before_anything_is_announced(
     assert seen == [(True, False)]
 
 
-def test_kafka_away_is_no_error(bench: Bench, kafka: FakePublisher, store: Store) -> None:
+def test_unavailable_kafka_is_not_an_error(bench: Bench, kafka: FakePublisher, store: Store) -> None:
     kafka.away = True
     answer = bench.accept_now()
     assert answer.status == "awaiting_kafka"
@@ -157,7 +157,7 @@ class TestIdempotencyKey:
         assert bench.left() == {first.upload_id}
         assert len(kafka.messages) == 3
 
-    def test_two_at_once_give_one_upload(self, bench: Bench, kafka: FakePublisher) -> None:
+    def test_concurrent_requests_give_one_upload(self, bench: Bench, kafka: FakePublisher) -> None:
         async def both() -> list[UploadAccepted]:
             return await asyncio.gather(*(bench.accept(key="key") for _ in range(4)))
 
@@ -175,12 +175,12 @@ class TestIdempotencyKey:
         assert second.upload_id != first.upload_id
 
     @pytest.mark.parametrize("key", ["", "with space", "x" * 256, "ü", "nul\x00"])
-    def test_key_that_breaks_the_rule_is_refused(self, bench: Bench, key: str) -> None:
+    def test_malformed_key_is_refused(self, bench: Bench, key: str) -> None:
         with pytest.raises(InvalidFieldError, match="1 to 255 visible ASCII"):
             bench.accept_now(key=key)
 
 
-def test_second_upload_of_a_dataset_at_the_same_moment_is_refused_and_leaves_nothing(
+def test_timestamp_collision_is_refused_and_leaves_nothing(
     bench: Bench, clock: SettableClock, kafka: FakePublisher
 ) -> None:
     first = bench.accept_now(key="one")
@@ -227,7 +227,7 @@ def test_commit_whose_outcome_is_unknown_keeps_the_files_for_the_cleaner_to_deci
 class TestNothingFailsOnceTheManifestIsCommitted:
     """The client would send again, and the data would arrive twice."""
 
-    def test_publisher_that_raises_something_unforeseen(
+    def test_unexpected_error_of_the_publisher(
         self, bench: Bench, store: Store, kafka: FakePublisher, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail() -> None:
@@ -240,7 +240,7 @@ class TestNothingFailsOnceTheManifestIsCommitted:
         assert answer.upload_id in {vars(record).get("upload_id") for record in caplog.records}
         assert "nobody foresaw this" in caplog.text
 
-    def test_database_that_goes_away_right_after_the_commit(
+    def test_database_failure_right_after_the_commit(
         self, bench: Bench, store: Store, kafka: FakePublisher, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def away(*_: object, **__: object) -> None:
@@ -262,7 +262,7 @@ class TestNothingFailsOnceTheManifestIsCommitted:
         assert answer.upload_id in {vars(record).get("upload_id") for record in caplog.records}
 
 
-def test_request_cancelled_half_way_leaves_a_whole_upload(
+def test_cancelled_request_leaves_a_complete_upload(
     bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
@@ -296,7 +296,7 @@ def test_request_cancelled_half_way_leaves_a_whole_upload(
     assert all((bench.temp_dir / upload_id / chunk.filename).exists() for chunk in chunks)
 
 
-def test_filename_that_no_database_holds_is_made_one_that_it_does(bench: Bench, store: Store) -> None:
+def test_filename_that_postgresql_cannot_store_is_adjusted(bench: Bench, store: Store) -> None:
     answer = bench.accept_now(result=cut_result(filename="a\x00b\udcff.csv"))
     found = store.uploads.find(answer.upload_id)
     assert found is not None

@@ -72,7 +72,7 @@ def age(path: Path, *, minutes: float) -> None:
 
 
 class TestLandedChunks:
-    def test_files_go_after_the_hours_and_only_then_the_chunk_counts_as_cleaned(
+    def test_files_are_removed_after_the_delay_and_then_marked(
         self,
         cleaner: Cleaner,
         store: Store,
@@ -96,7 +96,7 @@ class TestLandedChunks:
         assert not (temp_dir / upload.upload_id).exists()
         assert store.chunks.read(upload.upload_id)[0].state is UploadState.LANDED
 
-    def test_clock_that_is_put_back_does_not_keep_files_longer(
+    def test_clock_set_back_does_not_delay_the_removal(
         self,
         cleaner: Cleaner,
         store: Store,
@@ -114,7 +114,7 @@ class TestLandedChunks:
         cleaner.run_pass()
         assert len(names(temp_dir, upload)) == 2
 
-    def test_what_has_not_landed_stays_however_old_and_full_the_disk(
+    def test_unlanded_chunks_are_never_removed(
         self,
         cleaner: Cleaner,
         disk: FakeDisk,
@@ -130,7 +130,7 @@ class TestLandedChunks:
         cleaner.run_pass()
         assert len(names(temp_dir, upload)) == 3
 
-    def test_low_disk_takes_the_oldest_landed_first_and_no_more_than_needed(
+    def test_low_disk_removes_the_oldest_landed_first_and_no_more_than_needed(
         self,
         cleaner: Cleaner,
         disk: FakeDisk,
@@ -147,7 +147,7 @@ class TestLandedChunks:
         cleaner.run_pass()
         assert (len(names(temp_dir, older)), len(names(temp_dir, younger))) == (0, 10)
 
-    def test_crash_between_file_and_mark_is_made_good(
+    def test_crash_between_removal_and_commit_is_repaired(
         self,
         cleaner: Cleaner,
         store: Store,
@@ -179,7 +179,7 @@ class TestLandedChunks:
 
 
 class TestLeftovers:
-    def test_half_received_files_of_dead_processes_go_and_those_of_living_ones_stay(
+    def test_half_received_files_are_removed_only_if_their_process_is_dead(
         self, cleaner: Cleaner, temp_dir: Path
     ) -> None:
         living = StagingDirectory(temp_dir=temp_dir, upload_id="a" * 32)
@@ -204,7 +204,7 @@ class TestLeftovers:
         assert living.final_path.exists()
         living._discard()
 
-    def test_directory_without_a_manifest_goes_when_its_process_is_dead_and_no_commit_can_be_under_way(
+    def test_directory_without_a_manifest_is_removed_once_no_commit_can_follow(
         self, cleaner: Cleaner, temp_dir: Path
     ) -> None:
         old, young = (temp_dir / f"{NOBODY}{digit}" for digit in "12")
@@ -216,7 +216,7 @@ class TestLeftovers:
         assert [path.exists() for path in (old, young)] == [False, True]
 
     @pytest.mark.parametrize("has_manifest", [True, False])
-    def test_database_that_does_not_know_the_files_costs_none_of_them_and_is_said_once(
+    def test_unknown_files_are_kept_and_reported_once(
         self,
         files: ChunkFiles,
         clock: SettableClock,
@@ -251,7 +251,7 @@ class TestLeftovers:
             assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
         other.close()
 
-    def test_worker_that_does_not_clean_notices_an_exchanged_database_too(
+    def test_worker_without_the_lease_detects_a_replaced_database(
         self,
         cleaner: Cleaner,
         store: Store,
@@ -269,7 +269,7 @@ class TestLeftovers:
         with pytest.raises(ManifestLostError, match=stranger.name):
             store.check_usable()
 
-    def test_crash_right_after_the_commit_leaves_an_upload_with_all_its_files(
+    def test_crash_right_after_the_commit_leaves_a_complete_upload(
         self, cleaner: Cleaner, temp_dir: Path, create: Callable[..., UploadRecord]
     ) -> None:
         upload = create()
@@ -277,7 +277,7 @@ class TestLeftovers:
         cleaner.sweep()
         assert names(temp_dir, upload) == [f"people_chunk_{n:03d}_stamp.csv" for n in (1, 2, 3)]
 
-    def test_files_of_a_deleted_upload_go(
+    def test_files_of_a_deleted_upload_are_removed(
         self,
         cleaner: Cleaner,
         store: Store,
@@ -291,7 +291,7 @@ class TestLeftovers:
         cleaner.sweep()
         assert not (temp_dir / upload.upload_id).exists()
 
-    def test_other_things_in_the_directory_are_not_ours(self, cleaner: Cleaner, temp_dir: Path) -> None:
+    def test_unrelated_files_are_not_touched(self, cleaner: Cleaner, temp_dir: Path) -> None:
         stranger = temp_dir / "lost+found"
         stranger.mkdir()
         age(stranger, minutes=60)
@@ -320,7 +320,7 @@ class TestRecovery:
         assert chunks[2].error is not None
         assert "has 7 bytes" in chunks[2].error
 
-    def test_replica_with_a_new_name_takes_over_what_lies_on_its_disk_and_nothing_else(
+    def test_renamed_replica_adopts_only_the_uploads_on_its_disk(
         self,
         cleaner: Cleaner,
         store: Store,
@@ -334,7 +334,7 @@ class TestRecovery:
         assert store.chunks.read(elsewhere.upload_id)[0].replica == "replica-1"
         assert {chunk.state for chunk in store.chunks.read(elsewhere.upload_id)[1]} == {ChunkState.STORED}
 
-    def test_upload_deleted_by_another_worker_meanwhile_does_not_stop_the_start(
+    def test_concurrent_deletion_does_not_stop_the_start(
         self,
         cleaner: Cleaner,
         store: Store,
@@ -383,7 +383,7 @@ class TestDiskOfAReplica:
         self.start(store, cleaner, clock, temp_dir, "replica-0")
         self.start(store, cleaner, clock, other, "replica-1")
 
-    def test_disk_that_was_really_replaced_is_taken_when_one_says_so(
+    def test_replaced_disk_is_accepted_with_the_expected_id(
         self,
         cleaner: Cleaner,
         store: Store,
@@ -403,7 +403,7 @@ class TestDiskOfAReplica:
         self.start(store, cleaner, clock, new, "replica-0")
         assert {chunk.state for chunk in store.chunks.read(upload.upload_id)[1]} == {ChunkState.FAILED}
 
-    def test_replica_may_get_a_new_name_and_its_old_one_is_free(
+    def test_renamed_replica_releases_its_old_name(
         self, cleaner: Cleaner, store: Store, clock: SettableClock, temp_dir: Path, tmp_path: Path
     ) -> None:
         self.start(store, cleaner, clock, temp_dir, "old-name")
@@ -412,7 +412,7 @@ class TestDiskOfAReplica:
         with pytest.raises(SettingsError):
             self.start(store, cleaner, clock, temp_dir, "old-name")
 
-    def test_workers_that_start_at_once_on_a_new_disk_agree(
+    def test_concurrent_workers_agree_on_the_id_of_a_new_disk(
         self, cleaner: Cleaner, store: Store, temp_dir: Path
     ) -> None:
         together = threading.Barrier(6)

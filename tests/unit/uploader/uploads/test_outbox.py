@@ -22,7 +22,7 @@ def states(store: Store, upload: UploadRecord) -> list[ChunkState]:
     return [chunk.state for chunk in store.chunks.read(upload.upload_id)[1]]
 
 
-def test_what_waits_is_announced_once_oldest_first(
+def test_waiting_uploads_are_announced_once_oldest_first(
     outbox: Outbox, store: Store, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
 ) -> None:
     older = create(chunks=2)
@@ -36,7 +36,7 @@ def test_what_waits_is_announced_once_oldest_first(
     assert [(chunk.attempts, chunk.announced_at) for chunk in chunks] == [(1, clock.now)] * 2
 
 
-def test_message_says_where_the_chunk_is_and_where_it_goes(
+def test_message_has_the_download_url_and_the_object_url(
     outbox: Outbox, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
 ) -> None:
     upload = create(chunks=2)
@@ -47,7 +47,7 @@ def test_message_says_where_the_chunk_is_and_where_it_goes(
     assert (message.published_at, message.total_chunks, message.row_start) == (clock.now, 2, 2)
 
 
-def test_upload_with_more_chunks_than_one_batch_goes_out_whole(
+def test_upload_larger_than_a_batch_is_announced_completely(
     outbox: Outbox, store: Store, kafka: FakePublisher, create: Callable[..., UploadRecord]
 ) -> None:
     upload = create(chunks=1_100, with_files=False)
@@ -59,7 +59,7 @@ def test_upload_with_more_chunks_than_one_batch_goes_out_whole(
     assert found.state is UploadState.ANNOUNCED
 
 
-def test_messages_of_a_wide_header_go_out_in_batches_of_a_few_megabytes(
+def test_batches_of_wide_headers_are_limited_in_bytes(
     outbox: Outbox, kafka: FakePublisher, create: Callable[..., UploadRecord], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches: list[Sequence[ChunkMessage]] = []
@@ -81,7 +81,7 @@ def test_messages_of_a_wide_header_go_out_in_batches_of_a_few_megabytes(
         assert batch[-1].header_count == 1000
 
 
-def test_kafka_that_is_away_ends_the_pass_and_nothing_is_marked(
+def test_unavailable_kafka_ends_the_pass_and_nothing_is_marked(
     outbox: Outbox, store: Store, kafka: FakePublisher, create: Callable[..., UploadRecord]
 ) -> None:
     uploads = [create(), create()]
@@ -92,7 +92,7 @@ def test_kafka_that_is_away_ends_the_pass_and_nothing_is_marked(
         assert set(states(store, upload)) == {ChunkState.STORED}
 
 
-def test_upload_that_kafka_does_not_take_does_not_hold_up_the_others(
+def test_failing_upload_does_not_delay_the_others(
     outbox: Outbox, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
 ) -> None:
     stuck = create()
@@ -108,7 +108,7 @@ def test_upload_that_kafka_does_not_take_does_not_hold_up_the_others(
     assert (stuck.upload_id, 1) in kafka.announced
 
 
-def test_oldest_upload_that_always_fails_does_not_starve_those_behind_it(
+def test_failing_oldest_upload_does_not_starve_the_others(
     outbox: Outbox, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
 ) -> None:
     stuck = create()
@@ -127,7 +127,7 @@ def test_oldest_upload_that_always_fails_does_not_starve_those_behind_it(
     assert {upload_id for upload_id, _ in kafka.announced} == set(behind)
 
 
-def test_what_kafka_took_before_it_left_is_not_announced_again(
+def test_acknowledged_messages_of_a_failed_batch_are_not_sent_again(
     outbox: Outbox, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
 ) -> None:
     upload = create(chunks=3)
@@ -139,7 +139,7 @@ def test_what_kafka_took_before_it_left_is_not_announced_again(
     assert kafka.announced == [(upload.upload_id, chunk_id) for chunk_id in (1, 2, 3)]
 
 
-def test_claim_that_ran_out_before_the_first_message_is_not_acted_on(
+def test_expired_claim_announces_nothing(
     outbox: Outbox, store: Store, kafka: FakePublisher, clock: SettableClock
 ) -> None:
     upload, chunks = upload_records(at=clock.now)
@@ -151,7 +151,7 @@ def test_claim_that_ran_out_before_the_first_message_is_not_acted_on(
     assert kafka.calls == 0
 
 
-def test_message_that_kafka_refuses_fails_its_chunk_and_no_other(
+def test_refused_message_fails_only_its_chunk(
     outbox: Outbox, store: Store, kafka: FakePublisher, create: Callable[..., UploadRecord]
 ) -> None:
     upload = create(chunks=3)
@@ -191,7 +191,7 @@ def test_worker_that_lost_its_claim_stops_announcing(
     assert kafka.announced == [(upload.upload_id, chunk_id) for chunk_id in range(1, 501)]
 
 
-def test_chunk_that_landed_before_the_mark_stays_landed(
+def test_chunk_that_landed_before_the_commit_stays_landed(
     outbox: Outbox, store: Store, kafka: FakePublisher, clock: SettableClock, create: Callable[..., UploadRecord]
 ) -> None:
     from functools import partial
@@ -219,7 +219,7 @@ class TestAnnounceNow:
         store.uploads.create(upload, chunks, claim=claim, claim_for=CLAIM_FOR)
         return upload, claim
 
-    def test_kafka_away_is_tried_three_times_and_then_left_to_the_outbox(
+    def test_request_tries_three_times_and_then_leaves_the_upload_to_the_outbox(
         self,
         outbox: Outbox,
         store: Store,
@@ -247,7 +247,7 @@ class TestAnnounceNow:
         assert outbox.run_pass()
         assert len(kafka.messages) == 3
 
-    def test_request_that_died_is_taken_over_when_its_claim_runs_out(
+    def test_upload_of_a_dead_request_is_announced_after_its_claim_expires(
         self, outbox: Outbox, store: Store, kafka: FakePublisher, clock: SettableClock
     ) -> None:
         self.create_claimed(store, clock)

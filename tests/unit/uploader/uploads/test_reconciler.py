@@ -26,7 +26,7 @@ def reconciler(store: Store, clock: SettableClock) -> Reconciler:
     return Reconciler(store=store, replica=REPLICA, after=AFTER, limit=2, clock=clock)
 
 
-def test_only_what_is_overdue_is_announced_again(
+def test_only_overdue_chunks_are_announced_again(
     reconciler: Reconciler,
     outbox: Outbox,
     store: Store,
@@ -47,7 +47,7 @@ def test_only_what_is_overdue_is_announced_again(
     assert kafka.announced[3:] == [(upload.upload_id, 1), (upload.upload_id, 3)]
 
 
-def test_clock_that_is_set_back_during_a_pass_does_not_make_it_endless(
+def test_clock_set_back_during_a_pass_does_not_loop_forever(
     reconciler: Reconciler,
     outbox: Outbox,
     store: Store,
@@ -71,7 +71,7 @@ def test_clock_that_is_set_back_during_a_pass_does_not_make_it_endless(
     assert {chunk.state for chunk in store.chunks.read(upload.upload_id)[1]} == {ChunkState.STORED}
 
 
-def test_after_the_limit_the_chunk_fails_and_the_log_says_so(
+def test_chunk_fails_after_the_limit_and_is_logged(
     reconciler: Reconciler,
     outbox: Outbox,
     store: Store,
@@ -121,7 +121,7 @@ def test_chunk_that_the_relay_gave_up_is_announced_again_until_the_limit(
 
 
 @pytest.mark.parametrize("give_up", [failed, lost])
-def test_what_kafka_refuses_or_the_disk_lost_is_not_announced_again(
+def test_refused_or_lost_chunks_are_not_announced_again(
     give_up: Callable[..., ChunkRecord],
     reconciler: Reconciler,
     outbox: Outbox,
@@ -139,7 +139,7 @@ def test_what_kafka_refuses_or_the_disk_lost_is_not_announced_again(
     assert (chunk.state, chunk.error) == (ChunkState.FAILED, "as it is")
 
 
-def test_upload_of_which_chunks_still_land_is_slow_and_not_overdue(
+def test_upload_with_recent_landings_is_not_overdue(
     reconciler: Reconciler,
     outbox: Outbox,
     store: Store,
