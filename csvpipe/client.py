@@ -20,17 +20,17 @@ from csvpipe.errors import CommandError, RefusedError, ResponseLostError, Unavai
 from csvpipe.multipart import FormUpload
 
 ANSWER_TIMEOUT_S = 900.0
-"""How long the uploader may take after the last byte: ``count`` cuts then, and fsync of gigabytes takes its time."""
+"""Maximum time for the response after the last byte: chunk type ``count`` cuts then, and fsync of gigabytes is slow."""
 
 _STANDARD = frozenset({"type", "title", "status", "detail", "instance", "code"})
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 _LATER = frozenset({408, 429, 502, 503, 504, 507})
-"""What the same request may find otherwise another time."""
+"""Statuses that may differ if the same request is repeated."""
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class UploaderClient:
-    """Talks to one uploader. Every method raises a :class:`CommandError` that says what to do."""
+    """Talks to one uploader. Every method raises a :class:`CsvPipeError` that says what to do."""
 
     def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
         """Connect to nothing yet; ``transport`` is for tests."""
@@ -58,19 +58,19 @@ class UploaderClient:
         idempotency_key: str | None = None,
         on_sent: Callable[[int], None] = lambda _: None,
     ) -> UploadAccepted:
-        """Send one CSV file and return what the uploader made of it.
+        """Send one CSV file and return the uploader's response.
 
         Raises:
             RefusedError: the file or a field is not accepted; the text says where and why.
-            TemporaryFailureError: the uploader is too busy or its disk is too full.
+            TemporaryFailureError: the uploader is busy or its disk is full.
             UnavailableError: it does not answer.
-            ResponseLostError: the connection broke: the file may have been taken or not.
-            UploaderFailedError: it answered with a fault of its own: so may it.
+            ResponseLostError: the connection broke; whether the file was accepted is unknown.
+            UploaderFailedError: it reported an internal failure; whether the file was accepted is unknown.
             CommandError: it received other bytes than were sent.
         """
         line = _Line()
         form = FormUpload(
-            file=file, filename=filename, size_bytes=size_bytes, fields=fields, on_sent=on_sent, may_go_on=line.check
+            file=file, filename=filename, size_bytes=size_bytes, fields=fields, on_sent=on_sent, check_stop=line.check
         )
         headers = {"Content-Type": form.content_type}
         if form.content_length is not None:
@@ -88,22 +88,22 @@ class UploaderClient:
         accepted = _parse(UploadAccepted, answer)
         if accepted.sha256 != form.sha256:
             raise CommandError(
-                f"the uploader holds other bytes than were sent: it says SHA-256 {accepted.sha256}, sent was "
+                f"the uploader received other bytes: its SHA-256 is {accepted.sha256}, that of the sent bytes "
                 f"{form.sha256}. Delete upload {accepted.upload_id} and send the file again",
                 upload_id=accepted.upload_id,
             )
         return accepted
 
     def status(self, upload_id: str) -> UploadStatus:
-        """Return where the upload and its chunks stand."""
+        """Return the state of the upload and its chunks."""
         return _parse(UploadStatus, self.status_document(upload_id))
 
     def status_document(self, upload_id: str) -> httpx.Response:
-        """Return the same as it came, for ``--json``."""
+        """Return the same response unparsed, for ``--json``."""
         return self._request("GET", f"/uploads/{upload_id}/status")
 
     def manifest(self, upload_id: str) -> Manifest:
-        """Return the manifest as the uploader holds it."""
+        """Return the uploader's manifest."""
         return _parse(Manifest, self._request("GET", f"/uploads/{upload_id}/manifest"))
 
     def list_uploads(self, parameters: Mapping[str, str | int]) -> UploadPage:
@@ -125,7 +125,7 @@ class UploaderClient:
 
 
 class _Line:
-    """The connection of one request, watched for an answer that comes before all has been sent."""
+    """The connection of a request, to notice a response that arrives before the body was sent."""
 
     def __init__(self) -> None:
         self._stream: Any = None
@@ -136,7 +136,7 @@ class _Line:
             self._stream = info["return_value"]
 
     def check(self) -> None:
-        """Stop sending where the uploader has answered already: with gigabytes to go, that answer is a refusal.
+        """Stop sending if the uploader has answered already: with gigabytes to go, that answer is a refusal.
 
         httpcore takes a write error as the sign to stop sending and to read the answer that is there.
         """
@@ -145,7 +145,7 @@ class _Line:
 
 
 def problem_of(answer: httpx.Response) -> CsvPipeError:
-    """Turn an error answer into an error of ours; understands RFC 9457 problem documents."""
+    """Return the error of an error response; understands RFC 9457 problem documents."""
     problem: dict[str, Any] = {}
     if "json" in answer.headers.get("Content-Type", ""):
         body = answer.json()

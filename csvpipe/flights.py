@@ -11,7 +11,7 @@ from csvpipe.extras import MissingPackageError
 
 
 def write_flights(directory: Path) -> Path:
-    """Write ``flights.csv`` (336 776 rows, 29.6 MB) into ``directory``, where it is not yet, and return its path.
+    """Write ``flights.csv`` (336,776 rows, 29.6 MiB) into ``directory`` unless it exists, and return its path.
 
     The package is not imported: it would want pandas.
 

@@ -1,4 +1,4 @@
-"""Follows an upload from its announcement until its chunks have landed."""
+"""Waiting until the chunks of an upload have landed."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def follow(
     on_no_answer: Callable[[CsvPipeError], None] = lambda _: None,
     interval_s: float = POLL_INTERVAL_S,
 ) -> UploadStatus:
-    """Ask for the status until nothing more happens by itself, and return the last one.
+    """Poll the status until it is final, and return it.
 
-    An uploader that is away or busy meanwhile is asked again: what it announced goes on without it.
+    If the uploader is unavailable in the meantime, polling continues: announced chunks land without it.
 
     Raises:
-        TemporaryFailureError: ``timeout_s`` went by first; the upload itself goes on.
-        UnavailableError: ``timeout_s`` went by, and the uploader does not answer.
+        TemporaryFailureError: ``timeout_s`` passed first; the upload itself continues.
+        UnavailableError: ``timeout_s`` passed, and the uploader does not answer.
     """
     deadline_s = time.monotonic() + timeout_s
     while True:
@@ -52,14 +52,14 @@ def follow(
                 raise TemporaryFailureError(
                     f"{status.landed_chunks} of {counted(status.total_chunks, 'chunk')} "
                     f"{'has' if status.total_chunks == 1 else 'have'} landed after {timeout_s:.0f} s "
-                    f"({describe_states(status)}). It goes on by itself, also where chunks failed and will be "
-                    f"announced again; look again with: csvpipe status {upload_id}"
+                    f"({describe_states(status)}). The upload continues; failed chunks will be announced again. "
+                    f"Check it with: csvpipe status {upload_id}"
                 )
         time.sleep(interval_s)
 
 
 def wait_until_landed(client: UploaderClient, upload_id: str, *, timeout_s: float, console: Console) -> UploadStatus:
-    """Show how the chunks land, and return when all have.
+    """Show a progress bar of the chunks, and return when all have landed.
 
     Raises:
         NotLandedError: the upload ended otherwise; the text names the first chunk that failed.
@@ -81,7 +81,7 @@ def wait_until_landed(client: UploaderClient, upload_id: str, *, timeout_s: floa
 
 
 def check_landed(status: UploadStatus, *, base_url: str) -> None:
-    """Do nothing where all chunks have landed.
+    """Check that all chunks have landed.
 
     Raises:
         NotLandedError: the upload ended otherwise.
@@ -93,7 +93,7 @@ def check_landed(status: UploadStatus, *, base_url: str) -> None:
         f"chunk {failed.chunk_id} ({failed.filename}): {failed.error}" if failed else status.error or "no reason given"
     )
     raise NotLandedError(
-        f"upload {status.upload_id} is {status.state}: {why}. When the cause is gone, "
+        f"upload {status.upload_id} is {status.state}: {why}. When the cause is fixed, "
         f"send what is missing again with: curl -X POST {base_url}/uploads/{status.upload_id}/announce",
         upload_id=status.upload_id,
     )

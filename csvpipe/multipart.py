@@ -1,4 +1,4 @@
-"""A ``multipart/form-data`` body that is made while it is sent, with its length known before (RFC 7578)."""
+"""A streamed ``multipart/form-data`` body of known length (RFC 7578)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BLOCK_BYTES = 1024 * 1024
 
 
 class FormUpload:
-    """The fields, then one file, as the body of one request.
+    """The fields and one file as the body of a request.
 
     The fields go first, so that the uploader can cut the file while it comes in. ``sha256`` is of the file's bytes
     as they were sent; it is complete once the body has been.
@@ -27,7 +27,7 @@ class FormUpload:
         size_bytes: int | None,
         fields: Mapping[str, str],
         on_sent: Callable[[int], None] = lambda _: None,
-        may_go_on: Callable[[], None] = lambda: None,
+        check_stop: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare the body.
 
@@ -37,7 +37,7 @@ class FormUpload:
             size_bytes: how many bytes ``file`` holds; None where that is not known (a pipe).
             fields: the form's other fields.
             on_sent: called with the number of file bytes after each block.
-            may_go_on: called before each block; raises to stop.
+            check_stop: called before each block; raises to stop.
         """
         boundary = secrets.token_hex(16)
         self.content_type = f"multipart/form-data; boundary={boundary}"
@@ -47,7 +47,7 @@ class FormUpload:
         self._file = file
         self._size_bytes = size_bytes
         self._on_sent = on_sent
-        self._may_go_on = may_go_on
+        self._check_stop = check_stop
         self._hash = hashlib.sha256()
 
     @property
@@ -69,7 +69,7 @@ class FormUpload:
         yield self._head
         sent_bytes = 0
         while block := self._file.read(BLOCK_BYTES):
-            self._may_go_on()
+            self._check_stop()
             sent_bytes += len(block)
             self._check_size(sent_bytes, at_end=False)
             self._hash.update(block)

@@ -1,4 +1,4 @@
-"""Settings of the command line: which uploader, which object store."""
+"""Settings of the command line: addresses of the uploader and the object store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contracts.settings import reading_settings
 
 
 class ClientSettings(BaseSettings):
-    """Where the client finds the services.
+    """Addresses of the services.
 
     A value comes from the first of: the environment, ``.env``, the local stack where one runs, the default.
     """
@@ -22,17 +22,17 @@ class ClientSettings(BaseSettings):
 
     csvpipe_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://", description="Address of the uploader.")
     s3_endpoint: str | None = Field(
-        None, pattern=r"^https?://", description="Address of the object store; empty for Amazon's own."
+        None, pattern=r"^https?://", description="Address of the object store; empty for Amazon S3."
     )
-    s3_bucket: str = Field(BUCKET_RAW, min_length=1, description="Bucket that the chunks land in.")
-    s3_region: str = Field("us-east-1", description="Region of the bucket; MinIO takes any.")
+    s3_bucket: str = Field(BUCKET_RAW, min_length=1, description="Bucket of the chunks.")
+    s3_region: str = Field("us-east-1", description="Region of the bucket; MinIO accepts any.")
     s3_request_payer: Literal["", "requester"] = Field(
-        "", description="requester: this account pays for reading a bucket of others."
+        "", description="requester: this account pays for reading another account's bucket."
     )
     aws_access_key_id: str | None = Field(
-        None, description="Access key; empty for boto3's own search (profile, role of the machine)."
+        None, description="Access key; empty for boto3's default credentials (profile, role of the machine)."
     )
-    aws_secret_access_key: SecretStr | None = Field(None, description="Secret to the access key.")
+    aws_secret_access_key: SecretStr | None = Field(None, description="Secret access key.")
 
     @classmethod
     def settings_customise_sources(
@@ -43,7 +43,7 @@ class ClientSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the base class names it
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Ask the local stack last, so that whatever the user says wins."""
+        """Read the local stack last, so that the user's values take precedence."""
         return init_settings, env_settings, dotenv_settings, LocalStackSource(settings_cls)
 
 

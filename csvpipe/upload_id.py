@@ -1,4 +1,4 @@
-"""Is it an upload's id at all? Said before any service is asked."""
+"""Check of an upload id before any request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class NotAnUploadIdError(CommandError):
-    """What was given is not the id of an upload."""
+    """The argument is not the id of an upload."""
 
     code = "not_an_upload_id"
     title = "Not an upload id"

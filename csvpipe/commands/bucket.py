@@ -12,7 +12,7 @@ from csvpipe.verify.s3_objects import connect
 
 def command(
     *,
-    name: Annotated[str | None, typer.Argument(help="The bucket (default: S3_BUCKET).")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of the bucket (default: S3_BUCKET).")] = None,
 ) -> None:
     """Create the bucket if it does not exist. Safe to repeat.
 

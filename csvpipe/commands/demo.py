@@ -30,9 +30,9 @@ MANIFEST_TIMEOUT_S = 60.0
 
 def command(
     *,
-    chunk_size: Annotated[int, typer.Option(min=1, help="Size of a chunk in MB.")] = 5,
+    chunk_size: Annotated[int, typer.Option(min=1, help="Size of a chunk in MiB.")] = 5,
 ) -> None:
-    """Start the local stack, send a real CSV of 336 776 rows through it, and prove that every byte arrived.
+    """Start the local stack, send a real CSV file of 336,776 rows through it, and verify that every byte arrived.
 
     The first time takes some 10 minutes, as MinIO is compiled; after that a minute or two. The stack stays up:
     csvpipe stack down stops it.
@@ -43,7 +43,7 @@ def command(
     settings = load_settings()
     file = write_flights(DEFAULT_ROOT.parent / "demo")
     with UploaderClient(settings.csvpipe_url) as client:
-        with _step(f"Upload of {file.name} ({format_bytes(file.stat().st_size)}), cut into chunks of {chunk_size} MB"):
+        with _step(f"Upload of {file.name} ({format_bytes(file.stat().st_size)}), cut into chunks of {chunk_size} MiB"):
             fields = {"dataset_name": DATASET, "chunk_type": "size", "chunk_size": str(chunk_size)}
             accepted = send(client, file, fields=fields)
             describe(accepted)
@@ -51,7 +51,7 @@ def command(
             wait_until_landed(client, accepted.upload_id, timeout_s=LANDING_TIMEOUT_S, console=messages())
             objects = connect(settings)
             manifest = wait_for_manifest(objects, accepted.upload_id, dataset=DATASET, timeout_s=MANIFEST_TIMEOUT_S)
-    with _step(f"What lies in the bucket {settings.s3_bucket!r} now"):
+    with _step(f"Objects in the bucket {settings.s3_bucket!r}"):
         output().print(
             _objects(objects, [*(chunk.key for chunk in manifest.chunks), manifest_key(DATASET, accepted.upload_id)])
         )

@@ -17,8 +17,8 @@ def command(
     *,
     dataset: Annotated[str | None, typer.Option(help="Only uploads of this dataset.")] = None,
     status: Annotated[str | None, typer.Option(help="Only uploads in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 20,
-    url: Annotated[str | None, typer.Option(help="The uploader (default: CSVPIPE_URL).")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of uploads.")] = 20,
+    url: Annotated[str | None, typer.Option(help="Address of the uploader (default: CSVPIPE_URL).")] = None,
 ) -> None:
     """List uploads, the newest first."""
     given = {"dataset": dataset, "status": status, "limit": limit}

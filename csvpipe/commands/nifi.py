@@ -22,8 +22,10 @@ from nifi.status import status as flow_status
 app = typer.Typer(no_args_is_help=True, help="Deploy, export and inspect the NiFi flow.")
 
 Environment = Annotated[str, typer.Option("--environment", "-e", help="Name of a file in nifi/parameters.")]
-Url = Annotated[str | None, typer.Option(help="NiFi, such as http://127.0.0.1:8081 (default: the environment's).")]
-FlowPath = Annotated[Path, typer.Option("--flow", help="The flow definition.", show_default=False)]
+Url = Annotated[
+    str | None, typer.Option(help="Address of NiFi, such as http://127.0.0.1:8081 (default: that of the environment).")
+]
+FlowPath = Annotated[Path, typer.Option("--flow", help="File of the flow definition.", show_default=False)]
 
 
 @app.command()
@@ -35,7 +37,7 @@ def deploy(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter. Repeatable.")
     ] = None,
 ) -> None:
-    """Make NiFi run the flow of this checkout. Safe to repeat.
+    """Deploy the flow of this checkout to NiFi. Safe to repeat.
 
     Parameters that are given nowhere keep the value that NiFi has. Secrets come from environment variables (see
     nifi/parameters). Fails when a processor is invalid or a parameter has no value.

@@ -34,10 +34,10 @@ class NotAllRecoveredError(CommandError):
 
 def command(
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be restored, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be restored, without changes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
 ) -> None:
-    """Put the uploads of TEMP_DIR that the database does not know back into it, from the manifests beside their files.
+    """Restore uploads in TEMP_DIR that the database does not know, from the manifests next to their files.
 
     Reads the uploader's settings, as serve does; the uploader must be stopped. What has not landed, as far as the disk
     tells, is announced again when the uploader starts. It may be killed, and run again.

@@ -23,7 +23,7 @@ def command(
     workers: Annotated[int, typer.Option(min=1, help="Number of worker processes.")] = 1,
     host: Annotated[str | None, typer.Option(help="Address to listen on (default: API_HOST).")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on (default: API_PORT).")] = None,
-    grace: Annotated[int, typer.Option(min=0, help="Seconds that running requests get at a stop.")] = 30,
+    grace: Annotated[int, typer.Option(min=0, help="Seconds for running requests to finish at a stop.")] = 30,
 ) -> None:
     """Run the uploader with the settings of the environment and .env (see .env.example).
 

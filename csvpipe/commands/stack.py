@@ -18,7 +18,7 @@ from stack.report import NAME_WIDTH, ConsoleReport
 from stack.settings import load_settings
 
 app = typer.Typer(
-    no_args_is_help=True, help="Run Kafka, MinIO, NiFi, Airflow and the uploader here, without containers."
+    no_args_is_help=True, help="Run Kafka, MinIO, NiFi, Airflow and the uploader on this machine, without containers."
 )
 
 _FOLLOW_POLL_S = 0.3
@@ -50,9 +50,11 @@ def status() -> None:
 
 @app.command()
 def logs(
-    process: Annotated[str | None, typer.Argument(help="Such as kafka or airflow-scheduler (default: all).")] = None,
-    lines: Annotated[int, typer.Option("-n", min=1, help="Lines from the end.")] = 40,
-    follow: Annotated[bool, typer.Option("-f", help="Go on with what is logged from now.")] = False,
+    process: Annotated[
+        str | None, typer.Argument(help="Process, such as kafka or airflow-scheduler (default: all).")
+    ] = None,
+    lines: Annotated[int, typer.Option("-n", min=1, help="Number of lines, from the end.")] = 40,
+    follow: Annotated[bool, typer.Option("-f", help="Follow new lines.")] = False,
 ) -> None:
     """Print the end of the processes' logs."""
     stack = _stack()
@@ -65,7 +67,7 @@ def logs(
 
 
 @app.command()
-def restart(component: Annotated[str, typer.Argument(help="A component, such as kafka.")]) -> None:
+def restart(component: Annotated[str, typer.Argument(help="Component, such as kafka.")]) -> None:
     """Stop one component and start it again."""
     _stack().restart(component)
 
@@ -86,7 +88,7 @@ def prometheus() -> None:
 
 
 @app.command()
-def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False) -> None:
     """Stop everything and delete its data, logs and configuration. Downloads and builds stay."""
     stack = _stack()
     if not yes:

@@ -21,13 +21,13 @@ _STYLES = {ChunkState.LANDED: "green", ChunkState.CLEANED: "green", ChunkState.F
 
 def command(
     *,
-    upload_id: Annotated[str, typer.Argument(help="Id of the upload, as csvpipe upload prints it.")],
-    watch: Annotated[bool, typer.Option("--watch", help="Follow it until it is decided.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds that --watch follows.")] = 1800.0,
-    json: Annotated[bool, typer.Option("--json", help="Print the uploader's answer as it is.")] = False,
-    url: Annotated[str | None, typer.Option(help="The uploader (default: CSVPIPE_URL).")] = None,
+    upload_id: Annotated[str, typer.Argument(help="Id of the upload, as printed by csvpipe upload.")],
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the upload until its state is final.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to follow with --watch.")] = 1800.0,
+    json: Annotated[bool, typer.Option("--json", help="Print the uploader's response unchanged.")] = False,
+    url: Annotated[str | None, typer.Option(help="Address of the uploader (default: CSVPIPE_URL).")] = None,
 ) -> None:
-    """Show where an upload and each of its chunks stand.
+    """Show the state of an upload and of each of its chunks.
 
     With --watch the exit code is 0 when all chunks have landed, and 1 when that has become impossible.
     """

@@ -28,21 +28,23 @@ STDIN = Path("-")
 
 def command(
     *,
-    file: Annotated[Path, typer.Argument(help="The CSV file; '-' reads standard input.")],
-    dataset: Annotated[str, typer.Option(help="Dataset it belongs to; becomes the folder in the bucket.")],
-    chunk_type: Annotated[ChunkType | None, typer.Option(help="What --chunk-size counts.")] = None,
-    chunk_size: Annotated[int | None, typer.Option(min=1, help="MB, rows, or number of chunks.")] = None,
+    file: Annotated[Path, typer.Argument(help="CSV file; '-' reads standard input.")],
+    dataset: Annotated[str, typer.Option(help="Dataset of the file; the folder in the bucket.")],
+    chunk_type: Annotated[ChunkType | None, typer.Option(help="Unit of --chunk-size.")] = None,
+    chunk_size: Annotated[int | None, typer.Option(min=1, help="Size in MiB, rows, or number of chunks.")] = None,
     delimiter: Annotated[str | None, typer.Option(help=DELIMITER_HELP)] = None,
-    encoding: Annotated[str | None, typer.Option(help="Checked if given; found by the BOM if not.")] = None,
-    strict: Annotated[bool, typer.Option(help="Refuse records whose number of fields is not the header's.")] = True,
-    idempotency_key: Annotated[str | None, typer.Option(help="The same key and file again: no second upload.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Return when every chunk lies in the bucket.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds that --wait waits.")] = 1800.0,
-    url: Annotated[str | None, typer.Option(help="The uploader (default: CSVPIPE_URL).")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of the file; default: detected by the BOM.")] = None,
+    strict: Annotated[bool, typer.Option(help="Refuse rows with another number of fields than the header.")] = True,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="Key that makes a repeated upload return the first one.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until every chunk has landed.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait with --wait.")] = 1800.0,
+    url: Annotated[str | None, typer.Option(help="Address of the uploader (default: CSVPIPE_URL).")] = None,
 ) -> None:
-    """Upload a CSV file, and with --wait see it land.
+    """Upload a CSV file, and with --wait, wait until it has landed.
 
-    The SHA-256 of what was sent is compared with what the uploader received. Prints the upload's id on stdout.
+    The SHA-256 of the sent bytes is compared with the uploader's. Prints the id of the upload on stdout.
     """
     fields = {"dataset_name": dataset, "strict": "true" if strict else "false"}
     optional = {"chunk_type": chunk_type, "chunk_size": chunk_size, "delimiter": delimiter, "encoding": encoding}

@@ -59,7 +59,7 @@ def test_pipe_of_unknown_length_is_sent_in_chunks(fake: FakeUploader) -> None:
 
 def test_other_bytes_at_the_uploader_than_were_sent_are_an_error(fake: FakeUploader) -> None:
     fake.accept(b"something else")
-    with pytest.raises(CommandError, match="holds other bytes than were sent"):
+    with pytest.raises(CommandError, match="received other bytes"):
         send(fake, CONTENT)
 
 
