@@ -187,7 +187,7 @@ def test_unreachable_broker_is_reported_in_time_without_leaks() -> None:
         assert outcome.acknowledged == []
         assert outcome.failure is not None
         assert f"127.0.0.1:{port}" in outcome.failure
-        with pytest.raises(PublishError, match="no Kafka broker takes connections"):
+        with pytest.raises(PublishError, match="no Kafka broker accepts connections"):
             publisher.check(timeout_s=2)
     wait_until_held_is_at_most(fds, threads)
 

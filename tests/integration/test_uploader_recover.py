@@ -183,7 +183,7 @@ def test_replaced_postgresql_database_is_detected_and_recovered(tmp_path: Path, 
                 postgres.drop_connections(postgres.url(old))
                 connection.execute(f'ALTER DATABASE "{old}" RENAME TO "{new}"'.encode())
         wait_until(lambda: get(server, "/ready").status_code == 503, what="it is noticed", deadline_s=30)
-        assert "exchanged" in get(server, "/ready").json()["manifest"]["why"]
+        assert "its id was" in get(server, "/ready").json()["manifest"]["why"]
         assert send(server).json()["code"] == "manifest_lost"
     with running_uploader(temp_dir, replica_name="replica-0", database_url=url) as server:
         assert upload_id in get(server, "/ready").json()["manifest"]["why"]
@@ -245,7 +245,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("content", "outcome", "text"),
         [
-            (None, "no_manifest", "no manifest lies beside its files"),
+            (None, "no_manifest", "no manifest"),
             (b"", "unreadable", "is damaged"),
             (b'{"version": 1, "upload": {}}', "unreadable", "is damaged"),
             (b'{"version": 2}', "unreadable", "is damaged"),
