@@ -92,24 +92,24 @@ def compose_variables() -> Iterator[Variable]:
 _COMPOSE_VARIABLE = re.compile(r"(?<!\$)\$\{(\w+):-([^}]*)\}")
 _COMPOSE_DESCRIPTIONS = {
     "COMPOSE_PROFILES": "Profiles that `docker compose up` starts: core, sequencing, monitoring, separated by commas.",
-    "MINIO_ROOT_USER": "MinIO's user, also the S3 access key of NiFi, Airflow and the sequencer.",
-    "MINIO_ROOT_PASSWORD": "Its password, also the secret key.",
-    "CONTAINERS_S3_ENDPOINT": "Address of the object store as the containers reach it, if it is not MinIO's container.",
-    "NIFI_SENSITIVE_PROPS_KEY": "What NiFi encrypts its secrets with; at least 12 characters.",
+    "MINIO_ROOT_USER": "User of MinIO, and S3 access key of NiFi, Airflow and the sequencer.",
+    "MINIO_ROOT_PASSWORD": "Password of MinIO, and S3 secret key.",
+    "CONTAINERS_S3_ENDPOINT": "URL of the object store, as seen by the containers, if it is not MinIO's container.",
+    "NIFI_SENSITIVE_PROPS_KEY": "Key with which NiFi encrypts its secrets; at least 12 characters.",
     "POSTGRES_PASSWORD": "Password of Airflow's database.",
-    "AIRFLOW_FERNET_KEY": "What Airflow encrypts its connections with: 32 bytes in URL-safe base64.",
-    "AIRFLOW_SECRET_KEY": "What Airflow signs its tokens with; at least 64 characters.",
-    "GRAFANA_ADMIN_PASSWORD": "Password of Grafana's user admin; looking needs none.",
+    "AIRFLOW_FERNET_KEY": "Key with which Airflow encrypts its connections: 32 bytes in URL-safe base64.",
+    "AIRFLOW_SECRET_KEY": "Key with which Airflow signs its tokens; at least 64 characters.",
+    "GRAFANA_ADMIN_PASSWORD": "Password of Grafana's user admin; viewing needs none.",
 }
 _DAG_DESCRIPTIONS = {
-    "retries": "How often a task of csv-chunk-ingestion is tried again after an error that does not pass by itself.",
-    "retry_delay_s": "Seconds between these tries.",
-    "transient_retries": "How often it is tried again while a service is away.",
-    "transient_retry_delay_s": "Seconds before the first of these tries; the wait doubles up to a minute.",
-    "listener_retries": "How often a task of csv-ingestion-listener is tried again.",
-    "listener_retry_delay_s": "Seconds between these tries, and between those of monitor_nifi_status.",
-    "landing_deadline_s": "Seconds that the chunks of one run have to land, before the task fails and names them.",
-    "max_active_runs": "Runs of csv-chunk-ingestion at the same time.",
+    "retries": "Maximum retries of a task of csv-chunk-ingestion after a permanent error.",
+    "retry_delay_s": "Seconds between these retries.",
+    "transient_retries": "Maximum retries of a task of csv-chunk-ingestion while a service is unavailable.",
+    "transient_retry_delay_s": "Seconds before the first of these retries; the delay doubles up to one minute.",
+    "listener_retries": "Maximum retries of a task of csv-ingestion-listener.",
+    "listener_retry_delay_s": "Seconds between these retries, and between those of monitor_nifi_status.",
+    "landing_deadline_s": "Seconds without a landed chunk after which a task fails and names the missing chunks.",
+    "max_active_runs": "Maximum concurrent runs of csv-chunk-ingestion.",
 }
 
 
