@@ -1,1 +1,1 @@
-"""What the services agree on: messages, manifests, states, names and errors. Pure types, no I/O."""
+"""The contracts between the services: API, messages, manifests, records, states, names and errors. No I/O."""

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers for people."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ def format_count(count: int) -> str:
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
-    """Return ``count`` with its noun: ``1 row``, ``336,776 rows``; ``plural`` is that of a noun that takes no s."""
+    """Return ``count`` with its noun: ``1 row``, ``336,776 rows``; ``plural`` is for an irregular noun."""
     return f"{format_count(count)} {noun if count == 1 else plural or noun + 's'}"

@@ -1,4 +1,4 @@
-"""The manifest of an upload: what lies where, and what puts the source together again byte for byte."""
+"""The manifest of an upload: its objects, and how they form the source byte for byte."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MANIFEST_VERSION: Literal["1.0"] = "1.0"
 
 
 class ManifestChunk(BaseModel):
-    """One chunk of a manifest. ``key`` is its object's key; the ranges are places in the source's content."""
+    """A chunk in a manifest. ``key`` is the key of its object; the ranges refer to the content of the source."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,7 +30,7 @@ class ManifestChunk(BaseModel):
 
 
 class Manifest(BaseModel):
-    """All that is needed to prove an upload from the bucket alone.
+    """Everything needed to verify an upload from the bucket alone.
 
     Every chunk file is ``prefix + body``: the prefix is the first ``header_bytes`` bytes of the content (a BOM, if
     any, and the header record with its line end), the body is ``content[byte_start:byte_end]``. So the content is

@@ -1,4 +1,4 @@
-"""The message on topic ``csv-ingestion``: one chunk that waits at the uploader to be fetched."""
+"""The chunk message on topic ``csv-ingestion``: one chunk that is ready to be fetched from the uploader."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ CHUNK_CONTENT_TYPE = "text/csv"
 
 Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Int64 = Annotated[int, Field(le=2**63 - 1)]
-"""What databases and MessagePack hold; every whole number of a message has to pass through them."""
+"""The range of databases and MessagePack, which every integer of a message passes through."""
 UploadId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="UUID as 32 hex digits")]
 
 
 class ChunkMessage(BaseModel):
-    """One chunk, announced. JSON, keyed by ``upload_id``; byte and row ranges are places in the source."""
+    """A published chunk, as JSON keyed by ``upload_id``. Byte and row ranges refer to the source."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
@@ -32,14 +32,14 @@ class ChunkMessage(BaseModel):
     total_chunks: Int64 = Field(ge=1)
     filename: str = Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_.-]+$")
     chunk_size_mb: float = Field(ge=0, description="size_bytes / 1 048 576, rounded to 6 places")
-    row_count: Int64 = Field(ge=0, description="data rows; the header and blank lines do not count")
+    row_count: Int64 = Field(ge=0, description="data rows, without the header and blank lines")
     row_start: Int64 = Field(ge=1, description="first data row, from 1")
-    row_end: Int64 = Field(ge=0, description="last data row; row_start - 1 when the chunk holds none")
-    file_path: str = Field(description="where the chunk will land: s3://{bucket}/{dataset}/{filename}")
+    row_end: Int64 = Field(ge=0, description="last data row; row_start - 1 if the chunk has none")
+    file_path: str = Field(description="object of the chunk: s3://{bucket}/{dataset}/{filename}")
     headers: list[str]
     header_count: Int64 = Field(ge=0)
     published_at: datetime
-    api_endpoint: str = Field(description="address of the chunk's bytes at the uploader")
+    api_endpoint: str = Field(description="address of the chunk at the uploader")
     source_system: Literal["fastapi"] = "fastapi"
     version: Literal["1.0"] = MESSAGE_VERSION
     size_bytes: Int64 = Field(ge=0, description="of the chunk file, header included")
@@ -52,16 +52,16 @@ class ChunkMessage(BaseModel):
     @field_validator("*")
     @classmethod
     def _no_nul(cls, value: object) -> object:
-        # PostgreSQL holds no NUL in a text, so neither could Airflow's database.
+        # PostgreSQL, and so Airflow's database, cannot store a NUL in text.
         texts = value if isinstance(value, list) else [value]
         if any(isinstance(text, str) and "\x00" in text for text in texts):
-            raise ValueError("holds a NUL")
+            raise ValueError("contains a NUL")
         return value
 
     @field_validator("published_at")
     @classmethod
     def _published_at(cls, value: datetime) -> datetime:
-        # Moments with and without a zone cannot be compared, and messages are.
+        # Times with and without a zone cannot be compared, and messages are.
         return value if value.tzinfo else value.replace(tzinfo=UTC)
 
     @field_validator("dataset_name")
@@ -75,17 +75,17 @@ class ChunkMessage(BaseModel):
     @model_validator(mode="after")
     def _ranges(self) -> Self:
         if self.chunk_id > self.total_chunks:
-            raise ValueError(f"chunk_id {self.chunk_id} is past total_chunks {self.total_chunks}")
+            raise ValueError(f"chunk_id {self.chunk_id} is greater than total_chunks {self.total_chunks}")
         if self.row_end - self.row_start + 1 != self.row_count:
             raise ValueError(f"rows {self.row_start}..{self.row_end} are not row_count {self.row_count}")
         if self.byte_end < self.byte_start:
-            raise ValueError(f"byte_end {self.byte_end} lies before byte_start {self.byte_start}")
+            raise ValueError(f"byte_end {self.byte_end} is before byte_start {self.byte_start}")
         if self.header_count != len(self.headers):
             raise ValueError(f"header_count {self.header_count} is not the number of headers {len(self.headers)}")
         return self
 
     def to_bytes(self) -> bytes:
-        """Return the message as it stands in the topic (UTF-8 JSON)."""
+        """Return the message as UTF-8 JSON, the value of its Kafka record."""
         return self.model_dump_json().encode()
 
 
@@ -93,12 +93,16 @@ def parse_message(value: bytes | None) -> ChunkMessage:
     """Parse the value of a Kafka record.
 
     Raises:
-        InvalidMessageError: not JSON, or not of the form above; the text names every wrong field.
+        InvalidMessageError: not JSON, or not valid; the message names every invalid field.
     """
     if value is None:
         raise InvalidMessageError("the record has no value")
     try:
         return ChunkMessage.model_validate_json(value)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'message'}: {e['msg']}" for e in error.errors())
-        raise InvalidMessageError(faults) from error
+        faults = (f"{'.'.join(map(str, fault['loc'])) or 'message'}: {_rule(fault['msg'])}" for fault in error.errors())
+        raise InvalidMessageError("; ".join(faults)) from error
+
+
+def _rule(text: str) -> str:
+    return text.removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""Names that several services must form in the same way: datasets, chunk files, objects, topics, DAGs."""
+"""Names that several services use: datasets, chunk files, objects, topics, DAGs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from contracts.errors import InvalidDatasetNameError
 
 BYTES_PER_MB = 1024 * 1024
-"""What "MB" means everywhere in this project, as in NiFi and Kafka settings."""
+"""Bytes of a MiB. Settings named ``…_MB`` count in it, as do those of NiFi and Kafka."""
 
 TOPIC_INGEST = "csv-ingestion"
 TOPIC_DEAD_LETTER = "csv-ingestion-dlq"
@@ -24,11 +24,11 @@ METADATA_UPLOAD_ID = "upload-id"
 """Name of an object's S3 user metadata that holds the id of its upload."""
 
 HEADER_OBJECT_KEY = "X-CSVPipe-Object-Key"
-"""Header of a chunk's download: the key of its object. The relay writes to no other key, whatever its message says."""
+"""Header of a chunk's download: the key of its object. The relay writes to this key only, not to one of the message."""
 HEADER_SHA256 = "X-CSVPipe-SHA256"
 """Header of a chunk's download: the SHA-256 of the whole chunk file, as 64 hex digits."""
 HEADER_SIZE_BYTES = "X-CSVPipe-Size-Bytes"
-"""Header of a chunk's download: the size of the whole chunk file, also where a range of it is sent."""
+"""Header of a chunk's download: the size of the whole chunk file, also in the response to a range."""
 
 DATASET_NAME_RULE = "1 to 128 characters, each a letter A-Z or a-z, a digit, '_', '.' or '-', and not only dots"
 DATASET_NAME_PATTERN = r"^(?!\.+$)[A-Za-z0-9_.-]{1,128}$"
@@ -41,7 +41,7 @@ def check_dataset_name(name: str) -> str:
     """Return ``name``.
 
     Raises:
-        InvalidDatasetNameError: the name would not be safe as a directory, an object key and a URL part.
+        InvalidDatasetNameError: the name is not safe as a directory, an object key and a part of a URL.
     """
     if not _DATASET_NAME.fullmatch(name):
         raise InvalidDatasetNameError(
@@ -50,13 +50,13 @@ def check_dataset_name(name: str) -> str:
     return name
 
 
-def timestamp(moment: datetime) -> str:
-    """Format ``moment`` (aware) as it stands in chunk names: UTC, ``20260131T235959123456Z``."""
-    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+def timestamp(time: datetime) -> str:
+    """Format ``time`` (timezone-aware) as in chunk names: UTC, ``20260131T235959123456Z``."""
+    return time.astimezone(UTC).strftime("%Y%m%dT%H%M%S%fZ")
 
 
 def chunk_filename(dataset_name: str, chunk_id: int, stamp: str) -> str:
-    """Return ``{dataset}_chunk_{001}_{timestamp}.csv``; ``chunk_id`` counts from 1."""
+    """Return ``{dataset}_chunk_{001}_{timestamp}.csv``; ``chunk_id`` starts at 1."""
     return f"{dataset_name}_chunk_{chunk_id:03d}_{stamp}.csv"
 
 

@@ -1,4 +1,4 @@
-"""Text of others made safe to print: no byte of it may steer a terminal, forge a line of a log, or turn text around.
+"""Makes text of others safe to print: it cannot control a terminal, forge a log line or reorder text.
 
 A file name, a reason or a header may hold ESC sequences that rename a window or retype a command (CWE-150), line ends
 that look like another record (CWE-117), and marks that show text in another order than it is read (CVE-2021-42574).
@@ -23,14 +23,14 @@ def printable(text: str, *, keep_line_ends: bool = False) -> str:
     r"""Return ``text`` with every control character escaped as in a Python literal (``\n``, ``\x1b``, ``\u2028``).
 
     Args:
-        text: of anybody.
+        text: from any source.
         keep_line_ends: leave LF as it is, for text of several lines that is ours, such as a traceback.
     """
     return (_UNSAFE_BUT_LINE_ENDS if keep_line_ends else _UNSAFE).sub(_escaped, text)
 
 
 def printable_json(document: str) -> str:
-    r"""Return a JSON document that means the same and holds no control character but its line ends.
+    r"""Return an equivalent JSON document without control characters but its line ends.
 
     JSON itself escapes C0 in strings; DEL, C1 and the rest become ``\u009b`` here.
     """

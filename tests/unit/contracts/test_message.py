@@ -56,7 +56,7 @@ def test_unknown_fields_are_passed_over_so_that_producers_may_add_some() -> None
         ({"dataset_name": "a/b"}, "dataset_name"),
         ({"dataset_name": ".."}, "dataset_name"),
         ({"filename": "../x.csv"}, "filename"),
-        ({"chunk_id": 3}, "past total_chunks"),
+        ({"chunk_id": 3}, "greater than total_chunks"),
         ({"row_end": 2}, "row_count"),
         ({"byte_end": 3}, "before byte_start"),
         ({"header_count": 3}, "header_count"),
@@ -65,8 +65,8 @@ def test_unknown_fields_are_passed_over_so_that_producers_may_add_some() -> None
         ({"source_system": "ftp"}, "source_system"),
         ({"size_bytes": 2**63}, "size_bytes"),
         ({"chunk_id": 2**63, "total_chunks": 2**63}, "chunk_id"),
-        ({"headers": ["a", "b\0"]}, "headers: .*holds a NUL"),
-        ({"content_type": "\0"}, "content_type: .*holds a NUL"),
+        ({"headers": ["a", "b\0"]}, "headers: .*contains a NUL"),
+        ({"content_type": "\0"}, "content_type: .*contains a NUL"),
     ],
 )
 def test_a_wrong_field_is_named(changes: dict[str, Any], named: str) -> None:
