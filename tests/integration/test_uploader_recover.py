@@ -277,7 +277,7 @@ class TestCommand:
         with running_uploader(temp_dir):
             finished = recover(temp_dir)
             assert finished.returncode == 78
-            assert "an uploader is at work" in finished.stderr
+            assert "an uploader is using" in finished.stderr
         assert recover(temp_dir).returncode == 0
 
     def test_missing_directory_is_named(self, tmp_path: Path) -> None:
