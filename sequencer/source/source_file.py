@@ -39,7 +39,7 @@ class SourceFile(Protocol):
 
         Raises:
             SourceChangedError: the file was replaced.
-            TryAgainError: it cannot be read, and the retries are used up.
+            TemporaryFailureError: it cannot be read, and the retries are used up.
             BadRowError: the compressed data is damaged.
         """
 

@@ -14,7 +14,7 @@ fail() { # text
 fail_usage() { # argument
   printf '%s: unknown option %s\n\n' "$(basename "$0")" "$1" >&2
   usage >&2
-  exit 64
+  exit 2
 }
 
 need_tools() { # names

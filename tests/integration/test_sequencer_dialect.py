@@ -35,7 +35,7 @@ def test_verification_reads_the_source_as_the_job_recorded(rig: SequencerRig) ->
     assert "delimiter ';', encoding utf-8: detected in the source, as no --job-id was given" in detected.out
 
     other = rig.run("--delimiter", "semicolon")
-    assert other.code == 64, str(other)
+    assert other.code == 2, str(other)
     assert "DELIMITER, ENCODING: job job was started with delimiter ','" in other.err
 
 
