@@ -95,7 +95,9 @@ def test_process_that_ignores_term_is_killed(tmp_path: Path, process: ManagedPro
     process.wait_ready(spec)
     said: list[str] = []
     assert process.stop(said.append)
-    assert said == ["sample did not stop within 1 s of TERM: KILL"]
+    (line,) = said
+    assert "sample" in line
+    assert "KILL" in line
     assert not psutil.pid_exists(pid)
 
 
