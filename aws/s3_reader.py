@@ -20,8 +20,8 @@ from aws.object_version import LOOK_AT_ENDPOINT, ObjectVersion, require_etag
 from aws.payer import Payer, payer_argument
 from aws.s3_errors import REQUEST_ERRORS, final_s3_error, lacks_reason
 from contracts.backoff import Backoff
-from contracts.counts import counted
 from contracts.errors import StoppedError, StoreResponseError, TemporaryFailureError
+from contracts.number_text import counted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

@@ -13,9 +13,9 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from contracts.api import UploadAccepted, UploadPage, UploadStatus
-from contracts.counts import counted
 from contracts.errors import CsvPipeError, TemporaryFailureError
 from contracts.manifest import Manifest
+from contracts.number_text import counted
 from csvpipe.errors import CommandError, RefusedError, ResponseLostError, UnavailableError, UploaderFailedError
 from csvpipe.multipart import FormUpload
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from rich.console import Console
 
 from contracts.api import UploadStatus
-from contracts.counts import counted
 from contracts.errors import CsvPipeError, TemporaryFailureError
+from contracts.number_text import counted
 from contracts.states import ChunkState, UploadState
 from csvpipe.client import UploaderClient
 from csvpipe.console import chunk_progress

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from rich.progress import TaskID
 
-from contracts.counts import format_count
+from contracts.number_text import format_count
 from csvpipe.console import byte_progress, messages
 from sequencer.model.progress import Progress
 

@@ -4,7 +4,8 @@ Other packages import these names only; the modules inside are not an interface.
 """
 
 from csvscan.block_scanner import BlockScanner, WholeRows, scan_rows
-from csvscan.delimiters import DelimiterError, parse_delimiter
+from csvscan.delimiter_detection import sniff_delimiter
+from csvscan.delimiter_spelling import DelimiterError, parse_delimiter
 from csvscan.dialect import Dialect
 from csvscan.encoding import UNKNOWN_8BIT, UnsupportedEncodingError, check_encoding
 from csvscan.errors import BACKSLASH_HINT, CsvFormatError
@@ -12,7 +13,6 @@ from csvscan.fields import split_record
 from csvscan.header import Header, HeaderFinder
 from csvscan.scan import Scan
 from csvscan.scanner import Scanner
-from csvscan.sniff import sniff_delimiter
 from csvscan.transcoder import UTF_16, Transcoder, check_declared
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Self
 from csvscan.multibyte import needs_trail_mask
 
 DELIMITERS = b",;\t|"
-"""The delimiters that are tried if none is given (:mod:`csvscan.sniff`)."""
+"""The delimiters that are tried if none is given (:mod:`csvscan.delimiter_detection`)."""
 
 
 @dataclass(frozen=True)

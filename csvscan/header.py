@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from csvscan.bits import Block
 from csvscan.bom import BOM
+from csvscan.delimiter_detection import SAMPLE_BYTES, sniff_delimiter
 from csvscan.dialect import DELIMITERS, Dialect
 from csvscan.encoding import encoding_check
 from csvscan.errors import (
@@ -24,7 +25,6 @@ from csvscan.scan import Scan
 from csvscan.scanner import Scanner
 from csvscan.sep_line import find_sep_line
 from csvscan.signatures import PROBE_BYTES, find_signature
-from csvscan.sniff import SAMPLE_BYTES, sniff_delimiter
 
 MAX_HEADER_BYTES = 1024 * 1024
 """Size of the longest header record."""
@@ -71,7 +71,8 @@ class HeaderFinder:
     """Reads blocks until the header record is complete; it has at most :data:`MAX_HEADER_BYTES`.
 
     It waits for :data:`csvscan.signatures.PROBE_BYTES` bytes, and to detect the delimiter for another
-    :data:`csvscan.sniff.SAMPLE_BYTES` after the header, so that the result does not depend on the size of the blocks.
+    :data:`~csvscan.delimiter_detection.SAMPLE_BYTES` after the header, so that the result does not depend on the size
+    of the blocks.
 
     Args:
         delimiter: the delimiter; None to use that of a ``sep=`` line, or else to detect it.

@@ -1,1 +1,1 @@
-"""The ordered lane: a CSV of any size into one Kafka partition, in order, exactly once, resumable."""
+"""The sequencing pipeline: a CSV of any size into one Kafka partition, in order, exactly once, resumable."""

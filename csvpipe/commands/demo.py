@@ -16,7 +16,7 @@ from csvpipe.client import UploaderClient
 from csvpipe.commands.upload import describe, send
 from csvpipe.commands.verify import verify_and_print, wait_for_manifest
 from csvpipe.console import format_bytes, messages, output
-from csvpipe.flights import write_flights
+from csvpipe.demo_data import write_flights
 from csvpipe.landing import wait_until_landed
 from csvpipe.settings import load_settings
 from csvpipe.verify.s3_objects import S3Objects, connect

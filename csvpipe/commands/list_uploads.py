@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from contracts.counts import format_count
+from contracts.number_text import format_count
 from csvpipe.client import UploaderClient
 from csvpipe.console import format_bytes, print_table, shown
 from csvpipe.settings import load_settings

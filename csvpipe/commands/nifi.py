@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from contracts.counts import format_count
 from contracts.exit_codes import ExitCode
+from contracts.number_text import format_count
 from csvpipe.console import format_bytes, output, print_table
 from csvpipe.local_stack import nifi_values
 from nifi.definition import FLOW_FILE

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from contracts.counts import counted, format_count
+from contracts.number_text import counted, format_count
 from csvpipe.commands.serve import read_settings
 from csvpipe.console import messages, output, record_progress
 from csvpipe.errors import CommandError

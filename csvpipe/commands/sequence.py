@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from contracts.counts import counted, format_count
+from contracts.number_text import counted, format_count
 from csvpipe.console import output, shown
 from csvpipe.sequence_progress import showing
 from csvpipe.setting_options import options_from

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from contracts.api import ChunkStatus, UploadStatus
-from contracts.counts import counted
+from contracts.number_text import counted
 from contracts.printable import printable, printable_json
 from contracts.states import ChunkState
 from csvpipe.client import UploaderClient

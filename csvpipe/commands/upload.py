@@ -13,8 +13,8 @@ from uuid import uuid4
 import typer
 
 from contracts.api import UploadAccepted
-from contracts.counts import counted
 from contracts.errors import TemporaryFailureError
+from contracts.number_text import counted
 from csvpipe.client import UploaderClient
 from csvpipe.console import byte_progress, format_bytes, messages, output, shown
 from csvpipe.delimiter_help import DELIMITER_HELP

@@ -9,10 +9,10 @@ import typer
 from pydantic import ValidationError
 from rich.table import Table
 
-from contracts.counts import counted
 from contracts.exit_codes import ExitCode
 from contracts.manifest import Manifest
 from contracts.names import check_dataset_name, manifest_key
+from contracts.number_text import counted
 from csvpipe.client import UploaderClient
 from csvpipe.console import byte_progress, format_bytes, messages, output, print_table, shown
 from csvpipe.errors import CommandError

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from contracts.counts import counted, format_count
 from contracts.exit_codes import ExitCode
+from contracts.number_text import counted, format_count
 from contracts.record import SOURCE_LINE
 from csvpipe.console import messages, output, record_progress, shown
-from csvpipe.noted_dialect import open_proof_input
+from csvpipe.recorded_dialect import open_proof_input
 from csvpipe.setting_options import options_from
 from sequencer.input.job_input import JobInput
 from sequencer.input.opening import load_job_schema

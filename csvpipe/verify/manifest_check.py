@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from contracts.counts import counted
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.names import object_key
+from contracts.number_text import counted
 from csvpipe.verify.report import Difference
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from contracts.counts import counted, format_count
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.names import METADATA_SHA256, METADATA_UPLOAD_ID, object_key
+from contracts.number_text import counted, format_count
 from csvpipe.verify.chunk_reading import ChunkReading
 from csvpipe.verify.manifest_check import check_manifest, place_of
 from csvpipe.verify.report import (

@@ -1,1 +1,1 @@
-"""AWS errors and the Spot interruption notice."""
+"""The interruption notice of Spot machines."""

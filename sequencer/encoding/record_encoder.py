@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from contracts.counts import counted
+from contracts.number_text import counted
 from contracts.record import SOURCE_FILE, SOURCE_LINE
 from csvscan import BACKSLASH_HINT, Dialect, scan_rows
 from sequencer.encoding.typed_columns import TypedColumns

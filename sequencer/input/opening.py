@@ -10,7 +10,7 @@ from sequencer.input.dialects import FileDialect
 from sequencer.input.job_input import JobInput, open_input
 from sequencer.model.schema import Schema, load_schema, parse_schema
 from sequencer.settings import JobSettings
-from sequencer.source.files import open_sources
+from sequencer.source.open_sources import open_sources
 from sequencer.source.s3_object import S3Options
 from sequencer.source.source_file import SourceFile
 

@@ -21,7 +21,7 @@ from sequencer.job.dead_letters import DeadLetters
 from sequencer.job.in_flight import InFlight
 from sequencer.job.last_record_check import LastRecordCheck
 from sequencer.job.progress_recorder import Memory, ProgressRecorder, note_statistics
-from sequencer.job.resume import ResumePoint, check_gaps, check_same_job, check_source
+from sequencer.job.resume_point import ResumePoint, check_gaps, check_same_job, check_source
 from sequencer.job.running_attempt import RunningAttempt
 from sequencer.job.target import Target
 from sequencer.kafka.client import ClientConfig

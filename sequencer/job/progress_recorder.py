@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from contracts.errors import StoppedError
 from sequencer.checkpoint.writer import CheckpointWriter
-from sequencer.job.resume import ResumePoint
+from sequencer.job.resume_point import ResumePoint
 from sequencer.job.target import RecordSender
 from sequencer.kafka.sender import Acknowledged
 from sequencer.model.checkpoint import Checkpoint, JobStatus

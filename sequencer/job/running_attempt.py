@@ -13,7 +13,7 @@ from sequencer.input.job_input import JobInput
 from sequencer.job.dead_letters import DeadLetters
 from sequencer.job.last_record_check import LastRecordCheck
 from sequencer.job.progress_recorder import ProgressRecorder
-from sequencer.job.resume import ResumePoint
+from sequencer.job.resume_point import ResumePoint
 from sequencer.job.target import RecordSender, Target
 from sequencer.kafka.sender import BATCH_BYTES, BATCH_RECORDS
 from sequencer.model.blocks import DeadLetter, EncodedBlock

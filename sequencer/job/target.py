@@ -13,7 +13,7 @@ from contracts.errors import TemporaryFailureError
 from sequencer.errors import DataLostError
 from sequencer.input.job_input import JobInput
 from sequencer.job.in_flight import InFlight, arrived_by, fence_late_requests
-from sequencer.job.resume import ResumePoint, check_records_kept, find_resume_point
+from sequencer.job.resume_point import ResumePoint, check_records_kept, find_resume_point
 from sequencer.kafka.client import ClientConfig
 from sequencer.kafka.partition_reader import QUIET_S, LogRecord, LogTail, PartitionReader
 from sequencer.kafka.producer_options import ProducerOptions

@@ -13,7 +13,7 @@ from botocore.config import Config
 from aws.s3_reader import S3Reader, head_object
 from contracts.backoff import Backoff
 from contracts.errors import NotAllowedError, SourceChangedError, SourceNotFoundError, TemporaryFailureError
-from sequencer.source.files import open_sources
+from sequencer.source.open_sources import open_sources
 from sequencer.source.s3_object import S3Options
 from tests.support.network.cutting_proxy import cutting_proxy
 from tests.support.services import MinioServer

@@ -10,7 +10,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from sequencer.errors import DataLostError, ForeignRecordsError, OrderBrokenError
-from sequencer.job.resume import ResumePoint, check_gaps, find_resume_point
+from sequencer.job.resume_point import ResumePoint, check_gaps, find_resume_point
 from sequencer.kafka.partition_reader import LogRecord, PartitionReader
 from sequencer.model.checkpoint import Checkpoint
 from sequencer.model.source_position import START

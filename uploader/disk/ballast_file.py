@@ -41,7 +41,7 @@ class BallastFile:
                 os.close(fd)
         except OSError as error:
             _log.warning(
-                "BallastFile file cannot be created",
+                "Ballast file cannot be created",
                 extra={"path": str(self._path), "size_bytes": self._size_bytes, "error": error.strerror},
             )
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""An publisher that is timed."""
+"""A publisher that is timed."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from contracts.message import ChunkMessage
 from contracts.names import BYTES_PER_MB
 from contracts.spans import Attributes, NoSpans, SpanKind, Spans
-from uploader.domain.header_limits import header_json_bytes
+from uploader.domain.csv_header_limits import header_json_bytes
 from uploader.domain.messages import build_message, build_messages
 from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.domain.replica_identity import ReplicaIdentity

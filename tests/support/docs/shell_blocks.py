@@ -84,7 +84,7 @@ def run_stack_blocks(
 
     With ``one_shell`` a block sees the variables of the blocks before it.
     """
-    from csvpipe.flights import write_flights
+    from csvpipe.demo_data import write_flights
 
     write_flights(ROOT / ".stack" / "demo")
     environment = {

@@ -11,7 +11,7 @@ from contracts.backoff import Backoff
 from contracts.errors import CsvPipeError, TemporaryFailureError
 from contracts.exit_codes import ExitCode
 from csvpipe.verify.s3_objects import S3Objects
-from sequencer.source.files import open_sources
+from sequencer.source.open_sources import open_sources
 from sequencer.source.s3_object import S3Options
 from tests.support.s3.fake_gateway import Answer, Asked, FakeS3Gateway, Spoil, error_answer, fake_s3_gateway
 

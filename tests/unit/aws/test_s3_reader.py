@@ -12,7 +12,7 @@ from contracts.backoff import Backoff
 from contracts.errors import SourceChangedError, StoreResponseError
 from csvpipe.verify.report import ObjectLostError
 from csvpipe.verify.s3_objects import S3Objects
-from sequencer.source.files import open_sources
+from sequencer.source.open_sources import open_sources
 from sequencer.source.s3_object import S3Options
 from tests.support.s3.fake_gateway import Answer, Asked, FakeS3Gateway, Spoil, everything, fake_s3_gateway, unpacked
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from contracts.names import chunk_filename
 from uploader.disk.directories import fsync_directory
+from uploader.domain.csv_header_limits import check_repetition
 from uploader.domain.cutting import CutChunk, CutResult
-from uploader.domain.header_limits import check_repetition
 from uploader.ingest.chunking.chunk_cutter import ChunkBounds
 from uploader.ingest.content.content_scanner import ContentScanner
 from uploader.ingest.content.source_transcoder import SourceTranscoder

@@ -11,8 +11,8 @@ from csvscan import (
     UnsupportedEncodingError,
     check_declared,
 )
+from uploader.domain.csv_header_limits import check_header
 from uploader.domain.cutting import CutOptions, TranscodedFrom
-from uploader.domain.header_limits import check_header
 from uploader.errors import InvalidFieldError
 from uploader.ingest.content.csv_errors import csv_errors
 from uploader.ingest.content.row_boundary import RowBoundary, ScannedBlock

@@ -18,7 +18,7 @@ from sequencer.checkpoint.factory import open_checkpoints
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
 from sequencer.checkpoint.store import CheckpointStore
 from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError
-from sequencer.job.resume import check_source
+from sequencer.job.resume_point import check_source
 from sequencer.model.checkpoint import Checkpoint, DialectRun, JobStatus
 from sequencer.model.source_identity import FileIdentity, condense
 from sequencer.model.source_position import SourcePosition

@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from contracts.errors import SettingsError
-from csvpipe.noted_dialect import open_proof_input
+from csvpipe.recorded_dialect import open_proof_input
 from sequencer.checkpoint.serialization import from_fields, to_fields
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
 from sequencer.errors import BadRowError, JobUsageError

@@ -18,7 +18,7 @@ from sequencer.errors import CheckpointsUnavailableError, DataLostError, LeaseLo
 from sequencer.input.job_input import JobInput, open_input
 from sequencer.job.attempt import JobParts, run_attempt
 from sequencer.job.progress_recorder import Memory
-from sequencer.job.resume import ResumePoint
+from sequencer.job.resume_point import ResumePoint
 from sequencer.kafka.partition_reader import parse
 from sequencer.kafka.sender import BATCH_BYTES, Acknowledged
 from sequencer.model.checkpoint import Checkpoint, JobStatus

@@ -21,7 +21,7 @@ from sequencer.input.job_input import open_input
 from sequencer.job.attempt import JobParts
 from sequencer.job.job import Waiting, run_job
 from sequencer.job.progress_recorder import Memory
-from sequencer.job.resume import ResumePoint
+from sequencer.job.resume_point import ResumePoint
 from sequencer.job.target import RecordSender
 from sequencer.model.checkpoint import Checkpoint
 from sequencer.model.partition import PartitionRef

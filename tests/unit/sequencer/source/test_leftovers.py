@@ -14,7 +14,7 @@ from contracts.errors import SourceNotFoundError
 from sequencer.input.job_input import JobInput
 from sequencer.input.opening import open_job_input
 from sequencer.settings import JobSettings
-from sequencer.source.files import open_sources
+from sequencer.source.open_sources import open_sources
 from sequencer.source.s3_object import S3Options
 from sequencer.source.source_file import SourceFile
 from tests.support.s3.fake_gateway import fake_s3_gateway

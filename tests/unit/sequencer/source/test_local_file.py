@@ -11,8 +11,8 @@ import zstandard
 
 from contracts.errors import SourceChangedError, SourceNotFoundError
 from sequencer.errors import BadRowError
-from sequencer.source.files import open_sources
 from sequencer.source.local_file import PIECE_BYTES, LocalFile
+from sequencer.source.open_sources import open_sources
 from tests.support.s3.no_s3 import NO_S3
 
 CONTENT = b"".join(b"%d,name of %d\n" % (row, row) for row in range(20_000))

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.errors import SourceNotFoundError
 from sequencer.errors import JobUsageError
-from sequencer.source.files import open_sources
+from sequencer.source.open_sources import open_sources
 from sequencer.source.spec import adding_hint
 from tests.support.s3.no_s3 import NO_S3
 

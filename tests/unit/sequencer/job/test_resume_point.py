@@ -9,7 +9,7 @@ import pytest
 
 from contracts.errors import SourceChangedError
 from sequencer.errors import DataLostError, ForeignRecordsError, JobUsageError, OrderBrokenError
-from sequencer.job.resume import ResumePoint, check_gaps, check_same_job, check_source, find_resume_point
+from sequencer.job.resume_point import ResumePoint, check_gaps, check_same_job, check_source, find_resume_point
 from sequencer.kafka.partition_reader import LogRecord, LogTail
 from sequencer.model.checkpoint import Checkpoint
 from sequencer.model.partition import PartitionRef

@@ -16,7 +16,7 @@ from tests.support.uploader.ingest import Part, Received, cut_up, form, receive,
 from tests.support.uploader.small_disk import small_disk
 from tests.support.uploader.uploads import cut_options
 from uploader.disk.directories import STAGING
-from uploader.domain.header_limits import MAX_HEADER_JSON_BYTES, MAX_REPEATED_BYTES
+from uploader.domain.csv_header_limits import MAX_HEADER_JSON_BYTES, MAX_REPEATED_BYTES
 from uploader.domain.messages import build_message
 from uploader.domain.records import new_upload
 from uploader.errors import DiskFullError, HeaderRepeatedError, InvalidCsvError

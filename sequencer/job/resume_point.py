@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from contracts.counts import counted
 from contracts.errors import SourceChangedError
+from contracts.number_text import counted
 from sequencer.errors import DataLostError, ForeignRecordsError, JobUsageError, OrderBrokenError
 from sequencer.kafka.partition_reader import LogRecord, LogTail
 from sequencer.model.checkpoint import Checkpoint

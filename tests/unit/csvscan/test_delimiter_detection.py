@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from csvscan import CsvFormatError, HeaderFinder, sniff_delimiter
-from csvscan.sniff import SAMPLE_BYTES
+from csvscan.delimiter_detection import SAMPLE_BYTES
 
 DIALECTS: dict[str, tuple[str, str]] = {
     # European decimals
