@@ -33,7 +33,7 @@ class FormUpload:
 
         Args:
             file: where the bytes come from, read in order and once.
-            filename: as it stands in the manifest.
+            filename: name of the file in the manifest.
             size_bytes: how many bytes ``file`` holds; None where that is not known (a pipe).
             fields: the form's other fields.
             on_sent: called with the number of file bytes after each block.
@@ -84,7 +84,7 @@ class FormUpload:
         if sent_bytes > self._size_bytes or (at_end and sent_bytes < self._size_bytes):
             raise SourceChangedError(
                 f"the file had {self._size_bytes} bytes when the upload began, and now gives {sent_bytes}. Nothing "
-                "was kept; send it again when nobody writes to it any more"
+                "was kept; send it again when no process writes to it"
             )
 
 

@@ -76,8 +76,8 @@ def _described(
     origins = [f"{' and '.join(given)} as given"] if given else []
     if len(given) < 2:
         rest = "the rest " if given else ""
-        anew = f"{rest}detected in the source, as {why_not}: {_WITHOUT_NOTE}"
-        origins.append(f"{rest}as recorded by job {owner}" if owner else anew)
+        detected = f"{rest}detected in the source, as {why_not}: {_WITHOUT_NOTE}"
+        origins.append(f"{rest}as recorded by job {owner}" if owner else detected)
     text += f": {', '.join(origins)}"
     differs = next((each for each, now in zip(noted, used, strict=False) if each != now), None)
     return text + (f". Job {owner} recorded something else: {differs}" if differs else "")

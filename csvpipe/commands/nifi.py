@@ -56,7 +56,7 @@ def deploy(
 
 @app.command()
 def export(environment: Environment = "local", url: Url = None, flow: FlowPath = FLOW_FILE) -> None:
-    """Write the flow as it stands in NiFi to the flow definition of this checkout."""
+    """Export the current flow of NiFi to the flow definition of this checkout."""
     changes = export_flow(url=_url(environment, url), flow_file=flow)
     for change in changes:
         output().print(change)

@@ -1,4 +1,4 @@
-"""``csvpipe recover``: make the uploader's database anew from what lies on its disk."""
+"""``csvpipe recover``: rebuild the uploader's database from the manifests on its disk."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def _summary(status: UploadStatus) -> str:
     if status.error:
         lines.append(f"error    {status.error}")
         if not status.final:
-            lines.append("next     it goes on by itself: some are on their way, or will be announced again")
+            lines.append("next     nothing to do: the remaining chunks are in progress, or will be announced again")
     return "\n".join(map(printable, lines))
 
 

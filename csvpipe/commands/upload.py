@@ -103,10 +103,8 @@ def describe(accepted: UploadAccepted) -> None:
 
 
 def _repeated_once(upload: Callable[[], UploadAccepted], rewind: Callable[[], bool], key: str) -> UploadAccepted:
-    """Upload, and once more where the answer was lost; an error then says how to send the file without doubling it."""
-    hint = (
-        f"It may have been taken all the same: send the file again with --idempotency-key {key}, and it is taken once"
-    )
+    """Upload, and retry once if the response was lost. An error explains how to send the file without a duplicate."""
+    hint = f"The file may have been accepted; send it again with --idempotency-key {key}, and it is accepted only once"
     sent_before = False
     while True:
         try:
@@ -117,7 +115,7 @@ def _repeated_once(upload: Callable[[], UploadAccepted], rewind: Callable[[], bo
             if sent_before or not rewind():
                 raise type(error)(f"{error.detail} {hint}", **error.extra) from error
             sent_before = True
-            messages().print("The uploader's answer was lost; sending the file again, under the same key")
+            messages().print("The uploader's response was lost; sending the file again with the same key")
         except (TemporaryFailureError, UploaderFailedError) as error:
             raise type(error)(f"{error.detail}. {hint}", **error.extra) from error
 

@@ -34,7 +34,7 @@ def make_schemas() -> dict[Path, dict[str, Any]]:
 
 
 def json_schema(model: type[BaseModel], *, source: str) -> dict[str, Any]:
-    """Return the JSON Schema of ``model``, which stands in ``contracts/{source}.py``."""
+    """Return the JSON Schema of ``model``, which is defined in ``contracts/{source}.py``."""
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect, "$comment": f"Made from contracts/{source}.py.", **model.model_json_schema()}
 
