@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 
+from contracts.backoff import Backoff
 from dags.modules.errors import DagError
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class ErrorKindRetryPolicy(RetryPolicy):
         failures = max(try_number - max(max_tries - self.retries, 0), 1)
         kind = type(exception).__name__
         if is_transient(exception):
-            delay = min(self.first_delay * 2 ** min(failures - 1, 30), self.max_delay)
+            backoff = Backoff(first_s=self.first_delay.total_seconds(), longest_s=self.max_delay.total_seconds())
+            delay = timedelta(seconds=backoff.wait_s(failures))
             return RetryDecision.retry(delay, f"{kind} is transient, failure {failures}")
         if failures > self.other_retries:
             return RetryDecision.fail(f"{kind} is not transient, failure {failures}")

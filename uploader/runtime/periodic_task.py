@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
+from contracts.backoff import Backoff
 from uploader.errors import ManifestUnavailableError
 from uploader.runtime.blocking_pool import BlockingPool
 
@@ -23,7 +24,7 @@ class PeriodicTask:
         self._step = step
         self._pool = pool
         self._interval_s = interval_s
-        self._longest_s = longest_s
+        self._backoff = Backoff(first_s=2 * interval_s, longest_s=longest_s)
         self._woken = asyncio.Event()
         self._stopping = False
 
@@ -38,11 +39,11 @@ class PeriodicTask:
 
     async def run(self) -> None:
         """Run until :meth:`stop`."""
-        wait_s = self._interval_s
+        failures = 0
         while not self._stopping:
             self._woken.clear()
-            succeeded = await self._try_step()
-            wait_s = self._interval_s if succeeded else min(wait_s * 2, self._longest_s)
+            failures = 0 if await self._try_step() else failures + 1
+            wait_s = self._backoff.wait_s(failures) if failures else self._interval_s
             with suppress(TimeoutError):
                 if not self._stopping:
                     await asyncio.wait_for(self._woken.wait(), timeout=wait_s)
