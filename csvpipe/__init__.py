@@ -1,1 +1,1 @@
-"""The command line: upload, follow and prove, and run the local stack."""
+"""The command line: upload, follow and verify, and run the local stack."""

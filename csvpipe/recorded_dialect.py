@@ -19,14 +19,14 @@ _WITHOUT_NOTE = "use --job-id with its checkpoint, or --delimiter and --encoding
 
 
 @dataclass(frozen=True)
-class ProofInput:
+class VerificationInput:
     """The source of a verification, and a description of how it is read and why."""
 
     job: JobInput
     how: str
 
 
-def open_proof_input(settings: JobSettings) -> ProofInput:
+def open_verification_input(settings: JobSettings) -> VerificationInput:
     """Open the source as the job has read it.
 
     The settings take precedence. The rest is taken from the job's checkpoint, if its id is given and the checkpoint is
@@ -44,7 +44,7 @@ def open_proof_input(settings: JobSettings) -> ProofInput:
         why_not, noted = f"the checkpoint of {checkpoint.job_id} is of another source", []
         job = open_job_input(settings)
     owner = checkpoint.job_id if checkpoint and noted else None
-    return ProofInput(job, _described(settings, job, noted, owner=owner, why_not=why_not))
+    return VerificationInput(job, _described(settings, job, noted, owner=owner, why_not=why_not))
 
 
 def _checkpoint(settings: JobSettings) -> tuple[Checkpoint | None, str]:

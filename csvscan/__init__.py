@@ -4,7 +4,7 @@ Other packages import these names only; the modules inside are not an interface.
 """
 
 from csvscan.block_scanner import BlockScanner, WholeRows, scan_rows
-from csvscan.delimiter_detection import sniff_delimiter
+from csvscan.delimiter_detection import detect_delimiter
 from csvscan.delimiter_spelling import DelimiterError, parse_delimiter
 from csvscan.dialect import Dialect
 from csvscan.encoding import UNKNOWN_8BIT, UnsupportedEncodingError, check_encoding
@@ -32,8 +32,8 @@ __all__ = [
     "WholeRows",
     "check_declared",
     "check_encoding",
+    "detect_delimiter",
     "parse_delimiter",
     "scan_rows",
-    "sniff_delimiter",
     "split_record",
 ]

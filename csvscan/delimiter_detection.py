@@ -48,7 +48,7 @@ _VALUE = re.compile(
 _BRACKETS = ((b"(", b")"), (b"[", b"]"), (b"{", b"}"))
 
 
-def sniff_delimiter(sample: bytes, *, is_whole: bool = True, encoding: str | None = None) -> bytes:
+def detect_delimiter(sample: bytes, *, is_whole: bool = True, encoding: str | None = None) -> bytes:
     """Return the delimiter of the content that starts with ``sample``.
 
     Args:

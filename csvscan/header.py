@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from csvscan.bits import Block
 from csvscan.bom import BOM
-from csvscan.delimiter_detection import SAMPLE_BYTES, sniff_delimiter
+from csvscan.delimiter_detection import SAMPLE_BYTES, detect_delimiter
 from csvscan.dialect import DELIMITERS, Dialect
 from csvscan.encoding import encoding_check
 from csvscan.errors import (
@@ -134,7 +134,7 @@ class HeaderFinder:
                 return None
             sample = bytes(memoryview(self._seen)[self._record_start : end + SAMPLE_BYTES])
             is_whole = final and len(self._seen) <= end + SAMPLE_BYTES
-            self._dialect = self._dialect_of(sniff_delimiter(sample, is_whole=is_whole, encoding=self._multibyte))
+            self._dialect = self._dialect_of(detect_delimiter(sample, is_whole=is_whole, encoding=self._multibyte))
             self._finder = None
             return self._search(final=final)
         self._header = self._header_of(bytes(memoryview(self._seen)[:end]), self._dialect)

@@ -20,7 +20,7 @@ from uploader.api.middleware.upgrade_offers import UpgradeOffers
 from uploader.api.openapi import operation_id, render_document
 from uploader.api.problems import add_problem_handlers
 from uploader.api.routes import chunks, health, metrics, upload, uploads
-from uploader.api.running_parts import set_runtime
+from uploader.api.runtime import set_runtime
 from uploader.assembly import Intervals, open_runtime
 from uploader.http.http_limits import HttpLimits
 from uploader.kafka.publisher import Publisher

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.spans import Spans
-from uploader.api.running_parts import Runtime
+from uploader.api.runtime import Runtime
 from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.directory_lock import lock_shared

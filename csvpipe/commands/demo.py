@@ -1,4 +1,4 @@
-"""``csvpipe demo``: the whole way of one file, on the real stack, with the proof at its end."""
+"""``csvpipe demo``: one file through the whole local stack, verified at the end."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from contracts.exit_codes import ExitCode
 from contracts.number_text import counted, format_count
 from contracts.record import SOURCE_LINE
 from csvpipe.console import messages, output, record_progress, shown
-from csvpipe.recorded_dialect import open_proof_input
+from csvpipe.recorded_dialect import open_verification_input
 from csvpipe.setting_options import options_from
 from sequencer.input.job_input import JobInput
 from sequencer.input.opening import load_job_schema
@@ -92,7 +92,7 @@ def command(
             _count(settings, begin, end, expect_rows)
             return
         lines = range(first_line, _NO_LAST if expect_rows is None else first_line + expect_rows)
-        read = open_proof_input(settings) if source else None
+        read = open_verification_input(settings) if source else None
         check: ContentCheck | LineCheck = (
             _content_check(settings, lines, dead_letter_topic, read.job)
             if read

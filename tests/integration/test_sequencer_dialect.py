@@ -1,4 +1,4 @@
-"""The dialect of a job on a real broker: noted when it sends, taken by the proof, kept when it resumes."""
+"""The dialect of a job on a real broker: recorded when it sends, used by the verification, kept when it resumes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def test_verification_reads_the_source_as_the_job_recorded(rig: SequencerRig) ->
     assert noted.dialects == (DialectRun(1, ",", "utf-8"),)
     assert noted.header == ("a", " x;b")
 
-    proven = rig.verify("--source", rig.source, "--job-id", rig.job_id)
-    assert proven.code == 0, str(proven)
-    assert "source read with delimiter ',', encoding utf-8: as recorded by job job" in proven.out
+    verified = rig.verify("--source", rig.source, "--job-id", rig.job_id)
+    assert verified.code == 0, str(verified)
+    assert "source read with delimiter ',', encoding utf-8: as recorded by job job" in verified.out
 
     detected = rig.verify("--source", rig.source)
     assert detected.code == 1, str(detected)
@@ -43,7 +43,7 @@ def test_east_asian_source_with_a_sep_line_is_sent_and_verified(rig: SequencerRi
     Path(rig.source).write_bytes('sep=|\r\n名|ソ\r\n表|"能|\r\n"\r\nポ|ソ"\r\n'.encode("cp932"))
     done = rig.run("--encoding", "ms932")
     assert done.code == 0, str(done)
-    proven = rig.verify("--source", rig.source, "--job-id", rig.job_id)
-    assert proven.code == 0, str(proven)
-    assert "2 records" in proven.out
-    assert "delimiter '|', encoding cp932: as recorded by job job" in proven.out
+    verified = rig.verify("--source", rig.source, "--job-id", rig.job_id)
+    assert verified.code == 0, str(verified)
+    assert "2 records" in verified.out
+    assert "delimiter '|', encoding cp932: as recorded by job job" in verified.out

@@ -1,4 +1,4 @@
-"""A job on a real broker: what it sends is proven from the topic; what it must not do, it refuses."""
+"""A job on a real broker: what it sends is verified from the topic, and what would break the order is refused."""
 
 from __future__ import annotations
 
@@ -402,8 +402,8 @@ def test_ranges_fill_partitions_each_in_order(kafka_broker: KafkaBroker, tmp_pat
         assert lines == list(range(first_line, first_line + len(lines)))
         where = ("--partition", str(partition), "--first-line", str(first_line))
         for what in ((), ("--source", rig.source, "--expect-rows", str(len(lines)))):
-            proven = rig.verify(*where, *what)
-            assert proven.code == 0, str(proven)
+            verified = rig.verify(*where, *what)
+            assert verified.code == 0, str(verified)
         first_line += len(lines)
     assert first_line == ROWS + 1
 

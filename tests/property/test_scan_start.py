@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from csvscan import CsvFormatError, Dialect, Header, HeaderFinder, sniff_delimiter
+from csvscan import CsvFormatError, Dialect, Header, HeaderFinder, detect_delimiter
 from csvscan.bom import detect_bom
 from csvscan.transcoder import Utf16Transcoder
 from tests.property.scan_reference import blocks, cut_points, is_unterminated, rows_of_python, scan_in_blocks, texts
@@ -67,7 +67,7 @@ def test_header_and_body_are_the_rows_of_python(data: st.DataObject, bom: str, t
 )
 def test_sniffed_delimiter_is_the_one_outside_of_quotes(delimiter: bytes, names: list[str]) -> None:
     header = delimiter.join(b'"' + name.replace('"', '""').encode() + b'"' for name in names) + b"\r\n"
-    assert sniff_delimiter(header) == delimiter
+    assert detect_delimiter(header) == delimiter
 
 
 @given(st.data(), st.text(max_size=60), st.sampled_from(["utf-16-le", "utf-16-be"]))

@@ -16,7 +16,7 @@ from csvpipe.commands.serve import HTTP_PROTOCOL
 from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.live_directory import entries
 from tests.support.waiting import wait_until
-from uploader.api.running_parts import Runtime, runtime_of
+from uploader.api.runtime import Runtime, runtime_of
 from uploader.app import create_app
 from uploader.assembly import Intervals
 from uploader.disk.chunk_files import DISK_ID_FILE

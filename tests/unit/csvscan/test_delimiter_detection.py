@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from csvscan import CsvFormatError, HeaderFinder, sniff_delimiter
+from csvscan import CsvFormatError, HeaderFinder, detect_delimiter
 from csvscan.delimiter_detection import SAMPLE_BYTES
 
 DIALECTS: dict[str, tuple[str, str]] = {
@@ -76,8 +76,8 @@ DIALECTS: dict[str, tuple[str, str]] = {
 def test_delimiter_fits_the_rows(name: str) -> None:
     text, delimiter = DIALECTS[name]
     content = text.encode()
-    assert sniff_delimiter(content) == delimiter.encode()
-    assert sniff_delimiter(b"\xef\xbb\xbf" + content) == delimiter.encode()
+    assert detect_delimiter(content) == delimiter.encode()
+    assert detect_delimiter(b"\xef\xbb\xbf" + content) == delimiter.encode()
     finder = HeaderFinder()
     assert (finder.feed(content) or finder.finish()).dialect.delimiter == delimiter.encode()
 
@@ -109,7 +109,7 @@ def test_rows_after_the_first_block_count_as_well(block_bytes: int) -> None:
 def test_content_after_the_sample_does_not_count() -> None:
     """A stream is decided by its first blocks."""
     rows = b"1;2\n" * (SAMPLE_BYTES // 4)
-    assert sniff_delimiter(b"a, b;c\n" + rows[:SAMPLE_BYTES], is_whole=False) == b";"
+    assert detect_delimiter(b"a, b;c\n" + rows[:SAMPLE_BYTES], is_whole=False) == b";"
     finder = HeaderFinder()
     assert finder.feed(b"a, b;c\n" + rows[:-1]) is None
     header = finder.feed(b"\n")
@@ -118,5 +118,5 @@ def test_content_after_the_sample_does_not_count() -> None:
 
 
 def test_row_that_is_cut_off_by_the_sample_does_not_count() -> None:
-    assert sniff_delimiter(b"a, b;c\n1;2\n1", is_whole=False) == b";"
-    assert sniff_delimiter(b"a, b;c\n" + b"x" * 1000, is_whole=False) == b";"
+    assert detect_delimiter(b"a, b;c\n1;2\n1", is_whole=False) == b";"
+    assert detect_delimiter(b"a, b;c\n" + b"x" * 1000, is_whole=False) == b";"

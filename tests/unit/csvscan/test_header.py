@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from csvscan import CsvFormatError, Header, HeaderFinder, UnsupportedEncodingError, sniff_delimiter
+from csvscan import CsvFormatError, Header, HeaderFinder, UnsupportedEncodingError, detect_delimiter
 from csvscan.header import MAX_HEADER_BYTES
 from csvscan.signatures import PROBE_BYTES
 
@@ -92,4 +92,4 @@ def test_encoding_is_refused_before_the_first_byte() -> None:
     ],
 )
 def test_delimiter_is_the_most_frequent_outside_of_quotes(header: bytes, delimiter: bytes) -> None:
-    assert sniff_delimiter(header) == delimiter
+    assert detect_delimiter(header) == delimiter

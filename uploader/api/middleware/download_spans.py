@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.spans import SpanKind
 from contracts.traceparent import find_traceparent
-from uploader.api.running_parts import runtime_of
+from uploader.api.runtime import runtime_of
 
 _DOWNLOAD = re.compile(r"/chunks/([0-9a-f]{32})/([0-9]{1,10})/download")
 

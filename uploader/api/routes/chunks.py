@@ -12,7 +12,7 @@ from uploader.api.chunk_response import ChunkResponse
 from uploader.api.path_parameters import ChunkIdPath, UploadIdPath
 from uploader.api.problems import problem_responses
 from uploader.api.range_requests import find_range, is_unchanged
-from uploader.api.running_parts import RuntimeDep
+from uploader.api.runtime import RuntimeDep
 from uploader.errors import (
     BodyTimeoutError,
     BodyTooLargeError,

@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from uploader.api.problems import Problem
-from uploader.api.running_parts import RuntimeDep
+from uploader.api.runtime import RuntimeDep
 from uploader.errors import ProcessExhaustedError
 from uploader.monitoring.readiness import ReadyAnswer
 from uploader.runtime.blocking_pool import find_thread_fault

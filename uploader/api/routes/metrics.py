@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from uploader.api.running_parts import RuntimeDep
+from uploader.api.runtime import RuntimeDep
 
 router = APIRouter(tags=["health"])
 

@@ -16,7 +16,7 @@ from contracts.spans import SpanKind
 from contracts.traceparent import find_traceparent
 from uploader.api.openapi import links_to_upload
 from uploader.api.problems import problem_responses
-from uploader.api.running_parts import Runtime, RuntimeDep
+from uploader.api.runtime import Runtime, RuntimeDep
 from uploader.disk.staging_directory import open_staging
 from uploader.errors import (
     DiskFailedError,

@@ -11,7 +11,7 @@ from contracts.manifest import Manifest
 from contracts.names import DATASET_NAME_PATTERN, check_dataset_name
 from uploader.api.path_parameters import UploadIdPath
 from uploader.api.problems import problem_responses
-from uploader.api.running_parts import RuntimeDep
+from uploader.api.runtime import RuntimeDep
 from uploader.errors import InvalidFieldError, PublishError, UploadGoneError, UploadInProgressError, UploadNotFoundError
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])

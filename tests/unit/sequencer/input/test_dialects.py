@@ -1,4 +1,4 @@
-"""How files are read: delimiters, sep= lines, encodings; noted by the job and taken by the proof."""
+"""How files are read: delimiters, sep= lines, encodings; recorded by the job, used by the verification."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from contracts.errors import SettingsError
-from csvpipe.recorded_dialect import open_proof_input
+from csvpipe.recorded_dialect import open_verification_input
 from sequencer.checkpoint.serialization import from_fields, to_fields
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
 from sequencer.errors import BadRowError, JobUsageError
@@ -37,7 +37,7 @@ def opened(*paths: Path, **given: Any) -> JobInput:
 
 
 def fields_of(source: JobInput) -> list[dict[str, str]]:
-    """Return the fields of the records, after a look at what the proof reads."""
+    """Return the fields of the records, after a comparison with what the verification reads."""
     found = [
         {name: value for name, value in json.loads(record).items() if not name.startswith("_")}
         for block in source.encoded(place=source.begin, last_line=0)
@@ -225,7 +225,7 @@ def test_job_that_would_read_its_files_differently_is_rejected(tmp_path: Path) -
         check_same_dialect(checkpoint, opened(path, delimiter=",").headers)
 
 
-class Proof:
+class Recorded:
     """A source, and the checkpoint of a job that has sent it."""
 
     def __init__(self, directory: Path, *, topic: str = "rows") -> None:
@@ -245,14 +245,14 @@ class Proof:
 
 
 def test_verification_reads_as_the_job_recorded(tmp_path: Path) -> None:
-    found = open_proof_input(Proof(tmp_path).settings(job_id="job"))
+    found = open_verification_input(Recorded(tmp_path).settings(job_id="job"))
     assert found.job.headers[0].columns == ("a", " x;b")
     assert found.how == "read with delimiter ',', encoding utf-8: as recorded by job job"
 
 
 def test_verification_prefers_its_options_and_reports_what_the_job_recorded(tmp_path: Path) -> None:
-    settings = Proof(tmp_path).settings(job_id="job", delimiter=";", encoding="utf-8")
-    found = open_proof_input(settings)
+    settings = Recorded(tmp_path).settings(job_id="job", delimiter=";", encoding="utf-8")
+    found = open_verification_input(settings)
     assert found.job.headers[0].columns == ("a, x", "b")
     assert found.how == (
         "read with delimiter ';', encoding utf-8: delimiter and encoding as given. Job job recorded something else: "
@@ -272,14 +272,14 @@ def test_verification_prefers_its_options_and_reports_what_the_job_recorded(tmp_
 def test_verification_without_a_record_reports_that_it_detected_the_dialect(
     tmp_path: Path, given: dict[str, str], why: str
 ) -> None:
-    found = open_proof_input(Proof(tmp_path).settings(**given))
+    found = open_verification_input(Recorded(tmp_path).settings(**given))
     assert found.job.headers[0].columns == ("a, x", "b")
     assert f"detected in the source, as {why}: use --job-id" in found.how
 
 
 def test_checkpoint_of_another_source_is_ignored(tmp_path: Path) -> None:
-    proof = Proof(tmp_path)
-    proof.path.write_bytes(b"a, x;b\n1, y;2\n3, z;4\n")
-    found = open_proof_input(proof.settings(job_id="job"))
+    recorded = Recorded(tmp_path)
+    recorded.path.write_bytes(b"a, x;b\n1, y;2\n3, z;4\n")
+    found = open_verification_input(recorded.settings(job_id="job"))
     assert found.job.headers[0].columns == ("a, x", "b")
     assert "as the checkpoint of job is of another source" in found.how
