@@ -20,6 +20,12 @@ def probes(pods: Pods) -> Iterator[Json]:
             yield pods.container[name]
 
 
+def test_pods_run_as_non_root(manifests: Manifests) -> None:
+    """The namespace requires it; checkov is content with a ``runAsUser``."""
+    for pods in manifests.pods():
+        assert pods.spec["securityContext"]["runAsNonRoot"] is True, pods.place
+
+
 def test_our_image_runs_as_its_user_on_a_read_only_root(manifests: Manifests) -> None:
     ours = [pods for pods in manifests.pods() if "csvpipe-uploader:" in pods.container["image"]]
     assert ours
