@@ -197,7 +197,7 @@ def test_failed_job_stays_to_be_looked_at(
     assert "ttlSecondsAfterFinished" not in cluster.get(job)["spec"]
 
 
-def test_taking_csvpipe_away_leaves_the_shared_airflow_alone(
+def test_removing_csvpipe_leaves_the_shared_airflow_unchanged(
     cluster: Cluster, kubelet: FakeKubelet, follow: Callable[..., str], newcomer: Path
 ) -> None:
     follow("cluster")

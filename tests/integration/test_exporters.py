@@ -58,7 +58,7 @@ def test_what_airflow_sends_gets_the_names_and_labels_that_rules_ask_for(exporte
     assert found[last] == 128
 
 
-def test_kafka_that_is_away_shows_as_no_broker(exporters: LocalStack) -> None:
+def test_unavailable_kafka_is_exposed_as_zero_brokers(exporters: LocalStack) -> None:
     found = scrape(addresses(exporters)["kafka"])
     assert {key: value for key, value in found.items() if key[0].startswith("kafka_")} == {("kafka_brokers",): 0}
 

@@ -83,7 +83,7 @@ def test_wrong_password_ends_it_and_the_settings_are_named(
 
 
 @each_command
-def test_user_without_permissions_on_the_topic_is_not_told_that_it_is_missing(
+def test_missing_permission_on_the_topic_is_not_reported_as_a_missing_topic(
     rig_by: MakeRig, command: Callable[[SequencerRig], Ended]
 ) -> None:
     ended = command(rig_by("scram", KAFKA_USERNAME="stranger"))

@@ -45,12 +45,12 @@ def test_page_without_the_marks_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("constant", CONSTANTS, ids=lambda constant: constant.name)
-def test_constant_stands_in_the_page_of_measurements(constant: Constant) -> None:
+def test_constant_is_quoted_from_the_performance_page(constant: Constant) -> None:
     (section,) = [part for part in PERFORMANCE.split("\n## ") if part.startswith(constant.section)]
     assert constant.quote in section
 
 
-def test_constant_as_it_stands_in_the_page_gives_the_nodes_of_the_table() -> None:
+def test_rounded_constant_gives_the_number_of_nodes_in_the_table() -> None:
     shown = float(NIFI_SHOWN.removesuffix(" MB/s")) * 10**6
     assert [math.ceil(load.peak_rate / shown) for _, load in LOADS] == [load.nifi_nodes for _, load in LOADS]
     assert f"| {NIFI_SHOWN} |" in fill(TEXT)

@@ -36,7 +36,7 @@ def section(text: str, title: str) -> str:
     return text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
 
 
-def test_every_setting_says_what_it_means_and_stands_there_once() -> None:
+def test_every_setting_is_described_and_listed_once() -> None:
     paragraphs = render_env_example().split("\n\n")
     names = [
         line[1:].partition("=")[0] for p in paragraphs for line in p.splitlines() if re.match(r"#[A-Z_0-9]+=", line)
@@ -47,7 +47,7 @@ def test_every_setting_says_what_it_means_and_stands_there_once() -> None:
     assert [p for p in paragraphs if re.search(r"^# \.$", p, re.MULTILINE)] == []
 
 
-def test_env_example_as_it_is_gives_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_env_example_gives_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     uncommented = tmp_path / ".env"
@@ -85,7 +85,7 @@ def test_make_targets_that_a_document_names_exist(document: Path) -> None:
 
 
 @each_document
-def test_every_shell_block_says_how_it_is_tested(document: Path) -> None:
+def test_every_shell_block_has_a_test_marker(document: Path) -> None:
     assert [block.place for block in shell_blocks(document) if block.kind not in KINDS] == []
 
 

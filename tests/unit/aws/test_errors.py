@@ -64,13 +64,13 @@ def test_profile_that_is_not_there_is_a_wrong_setting(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("source", ["s3://My_Bucket!/a.csv", "s3://My_Bucket!/prefix/"])
-def test_bucket_that_cannot_be_is_a_wrong_setting(source: str) -> None:
+def test_invalid_bucket_name_is_a_settings_error(source: str) -> None:
     given = settings(source=source)
     with pytest.raises(SettingsError, match='Parameter validation failed: Invalid bucket name "My_Bucket!"'):
         open_job_input(given)
 
 
-def test_token_that_has_run_out_is_a_persons_matter_and_a_service_that_is_away_is_not() -> None:
+def test_expired_token_is_final_and_unavailable_service_is_temporary() -> None:
     assert isinstance(final_error(UnauthorizedSSOTokenError(), "S3"), NotAllowedError)
     away = CredentialRetrievalError(provider="container-role", error_msg="timed out")
     for error in (away, EndpointConnectionError(endpoint_url=NOWHERE)):

@@ -49,7 +49,7 @@ def test_escapes_are_those_of_a_python_literal(text: str, escaped: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs", "Cf", "Zl", "Zp"])))
-def test_text_without_them_stays_as_it_is(text: str) -> None:
+def test_text_without_control_characters_is_unchanged(text: str) -> None:
     assert printable(text) == text
 
 
@@ -60,7 +60,7 @@ def test_nothing_unsafe_is_left_and_twice_is_once(text: str) -> None:
     assert not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in safe)
 
 
-def test_line_ends_of_ours_may_stay() -> None:
+def test_own_line_ends_are_kept() -> None:
     assert printable("one\ntwo\x1b\r\n", keep_line_ends=True) == "one\ntwo\\x1b\\r\n"
 
 

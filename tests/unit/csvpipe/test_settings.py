@@ -36,7 +36,7 @@ def test_running_stack_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.aws_access_key_id == "stack"
 
 
-def test_what_the_user_says_wins_over_the_running_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_given_settings_override_the_running_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(local_stack, "client_values", lambda: STACK)
     (tmp_path / ".env").write_text("S3_ENDPOINT=http://from-file:9000\nCSVPIPE_URL=http://from-file:8000\n")
     monkeypatch.setenv("CSVPIPE_URL", "http://from-environment:8000")
@@ -62,7 +62,7 @@ def test_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "open-sesame" not in repr(load_settings())
 
 
-def test_stack_is_looked_for_where_it_keeps_its_things() -> None:
+def test_stack_is_found_in_its_directory() -> None:
     assert local_stack.ROOT == DEFAULT_ROOT
 
 

@@ -98,7 +98,7 @@ NO_SOURCES = {
 
 
 @pytest.mark.parametrize("source", NO_SOURCES)
-def test_source_that_cannot_be_is_told(source: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_source_is_rejected(source: str, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo("pipe")
     Path(os.fsdecode(b"gr\xf6\xdfe.csv")).write_bytes(b"id\n1\n")
     Path("closed").write_text("a file, where a folder is given")
@@ -113,7 +113,7 @@ TOPICS = ["a b", "größe", "a/b", "a:b", ".", "..", "a" * 250, "a,b", "a\n", "*
 
 @pytest.mark.parametrize("topic", TOPICS)
 @pytest.mark.parametrize("command", [["sequence", "--source", "a.csv", "--job-id", "j"], ["verify-topic"]])
-def test_topic_that_cannot_be_is_told_before_anything_is_asked(
+def test_invalid_topic_is_rejected_before_any_request(
     command: list[str], topic: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("a.csv").write_bytes(b"id\n1\n")
@@ -124,7 +124,7 @@ def test_topic_that_cannot_be_is_told_before_anything_is_asked(
 
 
 @pytest.mark.parametrize("servers", ["::::", "h:x", "h:0", "h:65536", "http://h:1/x", "h:1,:2", "a b:9092", "::1:9092"])
-def test_brokers_that_cannot_be_are_told(servers: str) -> None:
+def test_invalid_bootstrap_servers_are_rejected(servers: str) -> None:
     with pytest.raises(SettingsError, match=r"KAFKA_BOOTSTRAP_SERVERS: .*host:port"):
         sequencer.settings.load_settings(kafka_bootstrap_servers=servers)
 
@@ -132,12 +132,12 @@ def test_brokers_that_cannot_be_are_told(servers: str) -> None:
 @pytest.mark.parametrize(
     "servers", ["h", "h:9092", "a.b-c:1, d_e:65535", "[::1]:9092", "SASL_SSL://h:9098", "1.2.3.4:1,"]
 )
-def test_brokers_that_can_be_are_taken(servers: str) -> None:
+def test_valid_bootstrap_servers_are_accepted(servers: str) -> None:
     assert sequencer.settings.load_settings(kafka_bootstrap_servers=servers).kafka_bootstrap_servers == servers
 
 
 @pytest.mark.parametrize("variable", [("S3_ENDPOINT", "http://"), ("AWS_PROFILE", "nobody"), ("S3_REGION", "mö nd")])
-def test_object_store_of_verify_that_cannot_be_is_a_wrong_setting(
+def test_invalid_object_store_of_verify_is_a_settings_error(
     variable: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
@@ -149,7 +149,7 @@ def test_object_store_of_verify_that_cannot_be_is_a_wrong_setting(
 
 
 @pytest.mark.parametrize("command", [["sequence", "--source", "a.csv", "--job-id", "j"], ["verify-topic"]])
-def test_dead_letter_topic_that_cannot_be_is_told(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_dead_letter_topic_is_rejected(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.csv").write_bytes(b"id\n1\n")
     with pytest.raises(SystemExit) as ended:
         main([*command, "--bootstrap-servers", "127.0.0.1:1", "--topic", "t", "--dead-letter-topic", "a b"])
@@ -157,7 +157,7 @@ def test_dead_letter_topic_that_cannot_be_is_told(command: list[str], capsys: py
     assert "DEAD_LETTER_TOPIC: " in capsys.readouterr().err
 
 
-def test_dead_letter_topic_that_would_be_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_long_dead_letter_topic_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ON_BAD_ROW", "dead-letter")
     with pytest.raises(SettingsError, match="DEAD_LETTER_TOPIC"):
         sequencer.settings.load_settings(kafka_topic="a" * 249)

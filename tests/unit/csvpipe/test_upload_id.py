@@ -15,7 +15,7 @@ def test_what_is_no_upload_id_is_wrong_usage(capsys: pytest.CaptureFixture[str],
     assert "is not an upload id; an id has 32 hex digits" in capsys.readouterr().err
 
 
-def test_file_in_place_of_an_id_is_told_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_file_instead_of_an_id_is_reported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"a\n")
     with pytest.raises(SystemExit):

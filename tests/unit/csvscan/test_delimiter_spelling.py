@@ -39,7 +39,7 @@ def test_delimiter_has_several_spellings(text: str, delimiter: bytes | None) -> 
     assert parse_delimiter(text) == delimiter
 
 
-def test_every_ascii_byte_stands_for_itself_but_for_four() -> None:
+def test_every_ascii_byte_but_four_is_its_own_spelling() -> None:
     refused = set()
     for byte in range(0x80):
         try:

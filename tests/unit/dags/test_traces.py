@@ -54,7 +54,7 @@ def conf_of(allowed: AllowedHosts, *records: Record) -> Mapping[str, Any]:
     return run.conf
 
 
-def test_header_stands_in_the_conf_of_the_run(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
+def test_header_is_in_the_conf_of_the_run(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
     one, two = fake_uploader.add_upload(UPLOAD, chunks=2)
     first = record_of(one, 0, ("a", None), ("traceparent", PARENT.encode()))
     conf = conf_of(allowed, first, record_of(two, 1, ("traceparent", OTHER.encode())))

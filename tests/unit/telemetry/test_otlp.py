@@ -68,7 +68,7 @@ def test_error_is_marked_by_its_code_and_passes(receiver: OtlpReceiver) -> None:
     assert arrived.attributes == {"error.type": "invalid_message"}
 
 
-def test_receiver_that_is_away_is_no_error_of_the_work(caplog: pytest.LogCaptureFixture) -> None:
+def test_unavailable_collector_does_not_fail_the_work(caplog: pytest.LogCaptureFixture) -> None:
     [port] = free_ports(1)
     spans = open_otlp(endpoint=f"http://127.0.0.1:{port}", service="s", timeout_s=0.2)
     with spans.span("work", parent=PARENT) as span:

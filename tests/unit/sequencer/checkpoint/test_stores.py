@@ -216,7 +216,7 @@ def test_unreachable_dynamodb_is_unavailable(moto_dynamodb: DynamoDBClient) -> N
         store.load("job")
 
 
-def test_file_that_cannot_be_made_is_a_wrong_setting(tmp_path: Path) -> None:
+def test_file_that_cannot_be_created_is_a_settings_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="CHECKPOINT_FILE"):
         SqliteCheckpoints(str(tmp_path / "file" / "checkpoints.sqlite3"))

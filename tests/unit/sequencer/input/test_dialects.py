@@ -71,7 +71,7 @@ def test_any_ascii_byte_may_be_the_delimiter(tmp_path: Path, given: str, delimit
 
 
 @pytest.mark.parametrize("given", ["||", "~|~", "\u00a7", '"', r"\n"])
-def test_delimiter_that_cannot_be_is_a_wrong_setting(tmp_path: Path, given: str) -> None:
+def test_invalid_delimiter_is_a_settings_error(tmp_path: Path, given: str) -> None:
     path = file(tmp_path / "a.csv", b"a,b\n1,2\n")
     with pytest.raises(SettingsError, match=r"DELIMITER: delimiter is .* one ASCII character"):
         opened(path, delimiter=given)

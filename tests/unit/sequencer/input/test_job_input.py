@@ -81,7 +81,7 @@ def test_header_that_is_not_utf_8_asks_for_the_encoding(tmp_path: Path) -> None:
         opened(path)
 
 
-def test_encoding_that_cannot_be_is_a_wrong_setting(tmp_path: Path) -> None:
+def test_unsupported_encoding_is_a_settings_error(tmp_path: Path) -> None:
     path = write(tmp_path / "1.csv", [["a"], ["1"]])
     with pytest.raises(SettingsError, match="ENCODING: cp037"):
         opened(path, encoding="cp037")

@@ -24,7 +24,7 @@ from sequencer.kafka.errors import error_of, is_final
         (KafkaError._MSG_TIMED_OUT, TemporaryFailureError),
     ],
 )
-def test_error_says_whether_it_is_worth_another_try(code: int, kind: type[CsvPipeError]) -> None:
+def test_error_states_whether_a_retry_may_help(code: int, kind: type[CsvPipeError]) -> None:
     assert type(error_of(KafkaException(KafkaError(code, "what it says")))) is kind
 
 

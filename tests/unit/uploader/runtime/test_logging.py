@@ -38,7 +38,7 @@ def test_exception_is_one_json_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "ValueError: two\nlines" in json.loads(line)["exception"]
 
 
-def test_setting_up_twice_says_everything_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_repeated_setup_logs_every_line_once(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(level="INFO", form="text")
     configure_logging(level="WARNING", form="text")
     logging.getLogger("uploader.test").warning("once")
