@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.client import CloudWatchClient
@@ -36,6 +36,11 @@ class ClientOptions:
     read_timeout_s: float = 60
     attempts: int = 4
     connections: int | None = None
+
+    @classmethod
+    def with_short_timeouts(cls, *, region: str | None, endpoint: str | None) -> Self:
+        """Return options for callers that retry themselves and must not wait long."""
+        return cls(region=region, endpoint=endpoint, connect_timeout_s=2, read_timeout_s=3, attempts=2)
 
 
 @overload

@@ -44,13 +44,7 @@ _CONDITION = "ConditionalCheckFailedException"
 
 def dynamodb_client(settings: JobSettings) -> DynamoDBClient:
     """Return a client with short timeouts: callers retry, and must not wait long."""
-    options = ClientOptions(
-        region=settings.aws_region,
-        endpoint=settings.dynamodb_endpoint,
-        connect_timeout_s=2,
-        read_timeout_s=3,
-        attempts=2,
-    )
+    options = ClientOptions.with_short_timeouts(region=settings.aws_region, endpoint=settings.dynamodb_endpoint)
     with translating_client_errors("DynamoDB"):
         return open_client("dynamodb", options)
 

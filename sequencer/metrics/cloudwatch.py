@@ -26,13 +26,7 @@ _CLOSE_S = 5.0
 
 def cloudwatch_client(settings: JobSettings) -> CloudWatchClient | None:
     """Return a client with short timeouts, or None if none can be created."""
-    options = ClientOptions(
-        region=settings.aws_region,
-        endpoint=settings.cloudwatch_endpoint,
-        connect_timeout_s=2,
-        read_timeout_s=3,
-        attempts=2,
-    )
+    options = ClientOptions.with_short_timeouts(region=settings.aws_region, endpoint=settings.cloudwatch_endpoint)
     try:
         return open_client("cloudwatch", options)
     except BotoCoreError as error:
