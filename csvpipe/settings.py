@@ -9,16 +9,16 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from contracts.names import BUCKET_RAW
-from contracts.settings import reading_settings
+from contracts.settings import EnvironmentSettings, reading_settings
 
 
-class ClientSettings(BaseSettings):
+class ClientSettings(EnvironmentSettings):
     """Addresses of the services.
 
     A value comes from the first of: the environment, ``.env``, the local stack where one runs, the default.
     """
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_file=".env")
 
     csvpipe_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://", description="Address of the uploader.")
     s3_endpoint: str | None = Field(
@@ -41,10 +41,13 @@ class ClientSettings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the base class names it
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the local stack last, so that the user's values take precedence."""
-        return init_settings, env_settings, dotenv_settings, LocalStackSource(settings_cls)
+        sources = super().settings_customise_sources(
+            settings_cls, init_settings, env_settings, dotenv_settings, file_secret_settings
+        )
+        return *sources, LocalStackSource(settings_cls)
 
 
 class LocalStackSource(PydanticBaseSettingsSource):
@@ -72,5 +75,5 @@ def load_settings(**overrides: str | None) -> ClientSettings:
         SettingsError: a value is not usable; the text names its variable.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
-    with reading_settings(show_values=True):
+    with reading_settings(ClientSettings, show_values=True):
         return ClientSettings(**given)  # type: ignore[arg-type]  # names are checked by pydantic

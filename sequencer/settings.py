@@ -6,11 +6,11 @@ import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from aws.payer import Payer
 from contracts.errors import SettingsError
-from contracts.settings import reading_settings
+from contracts.settings import EnvironmentSettings, reading_settings
 
 Mode = Literal["exclusive", "transactional"]
 Compression = Literal["gzip", "lz4", "zstd", "snappy", "none"]
@@ -48,10 +48,10 @@ Brokers = Annotated[str, AfterValidator(_check_brokers)]
 Topic = Annotated[str, AfterValidator(_check_topic)]
 
 
-class JobSettings(BaseSettings):
+class JobSettings(EnvironmentSettings):
     """All settings of a job. Durations are in wall-clock seconds."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_file=".env")
 
     source: Annotated[str | tuple[str, ...], NoDecode] = Field(
         "",
@@ -285,7 +285,7 @@ def load_settings(**given: Any) -> JobSettings:  # noqa: ANN401  any field
     Raises:
         SettingsError: a value is invalid; the message names every such setting.
     """
-    with reading_settings():
+    with reading_settings(JobSettings):
         return JobSettings(**{name: _value(value) for name, value in given.items() if value not in (None, [])})
 
 

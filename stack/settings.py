@@ -6,18 +6,18 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from contracts.settings import reading_settings
+from contracts.settings import EnvironmentSettings, reading_settings
 from stack.ports import free_ports
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
-class StackSettings(BaseSettings):
+class StackSettings(EnvironmentSettings):
     """Settings of a local stack. A port of 0 means any free port."""
 
-    model_config = SettingsConfigDict(env_prefix="STACK_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="STACK_", env_file=".env")
 
     host: str = Field("127.0.0.1", description="Address that all services bind to and are reached at")
     kafka_port: Port = Field(9092, description="Port of Kafka for clients")
@@ -88,5 +88,5 @@ def load_settings() -> StackSettings:
     Raises:
         SettingsError: A value is invalid. The message names every such variable.
     """
-    with reading_settings(prefix="STACK_"):
+    with reading_settings(StackSettings):
         return StackSettings()

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.names import BUCKET_RAW, BYTES_PER_MB, TOPIC_INGEST
-from contracts.settings import reading_settings
+from contracts.settings import EnvironmentSettings, reading_settings
 from uploader.domain.cutting import ChunkType
 
 DATABASE_FILENAME = "manifest.sqlite3"
@@ -24,10 +23,8 @@ _DATABASE_URL = re.compile(r"sqlite:///(?!:memory:|\?|file::memory:).|postgresql
 _BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
 
 
-class Settings(BaseSettings):
+class Settings(EnvironmentSettings):
     """Every setting of the uploader. The environment variable is the field's name in upper case."""
-
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True)
 
     kafka_broker: str = Field(
         "openhouse-kafka:9092", description="Kafka bootstrap servers as host:port, separated by commas."
@@ -257,5 +254,5 @@ def load_settings(*, env_file: Path | None = None, **given: Any) -> Settings:  #
     Raises:
         SettingsError: a value violates its rule. The text names all faults, but no values, which may be secrets.
     """
-    with reading_settings():
+    with reading_settings(Settings):
         return Settings(_env_file=env_file, **given)

@@ -14,6 +14,10 @@ Every setting is an environment variable. The first of these that has it is used
 directory, the default. A wrong value stops the program with a message that names the setting.
 
 `_MB` in a name stands for MiB (1,048,576 bytes), `_S` for seconds. A setting that two services read is listed once.
+
+Each secret `X` can be given as `X_FILE` instead: the path of a file that holds it, such as one that Docker or
+Kubernetes mounts. A line end after the secret is ignored. Giving both, and a file that is unreadable or empty, is an
+error.
 """
 
 
