@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from contracts.errors import SettingsError
+from uploader.api.middleware.access_control import AccessControl
 from uploader.api.middleware.body_limit import BodyLimit
 from uploader.api.middleware.download_spans import DownloadSpans
 from uploader.api.middleware.request_metrics import RequestMetrics
@@ -76,6 +77,7 @@ def create_app(
     if settings.otel_exporter_otlp_endpoint is not None:
         app.add_middleware(DownloadSpans)
     app.add_middleware(BodyLimit, timeout_s=settings.request_timeout_s)
+    app.add_middleware(AccessControl)
     app.add_middleware(UpgradeOffers)
     app.add_middleware(RequestMetrics, metrics=metrics_page.metrics)
     add_problem_handlers(app)

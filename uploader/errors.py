@@ -6,6 +6,22 @@ from contracts.errors import CsvPipeError
 from contracts.exit_codes import ExitCode
 
 
+class UnauthenticatedError(CsvPipeError):
+    """The request has no key, or one that is not valid."""
+
+    code = "unauthenticated"
+    status = 401
+    title = "Key required"
+
+
+class PermissionDeniedError(CsvPipeError):
+    """The key lacks the ``permission``, or has it for other datasets only."""
+
+    code = "permission_denied"
+    status = 403
+    title = "Permission denied"
+
+
 class FileTooLargeError(CsvPipeError):
     """The file is larger than ``MAX_FILE_SIZE_MB``."""
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
 
 from contracts.errors import CsvPipeError
+from uploader.api.refusals import REFUSALS, refused
 from uploader.runtime.os_errors import translate_os_error
 
 PROBLEM_JSON = "application/problem+json"
@@ -80,6 +81,8 @@ def problem_response(request: Request, error: CsvPipeError) -> JSONResponse:
                 "error": error.detail,
             },
         )
+    if error.status in REFUSALS:
+        refused(request, error)
     response = _problem(
         request, status=error.status, code=error.code, title=error.title, detail=error.detail, extra=error.extra
     )
@@ -91,6 +94,8 @@ def problem_response(request: Request, error: CsvPipeError) -> JSONResponse:
         response.headers["Content-Range"] = f"bytes */{error.extra['size_bytes']}"
     if error.status == http.HTTPStatus.REQUEST_TIMEOUT:
         response.headers["Connection"] = "close"  # RFC 9110, 15.5.9
+    if error.status == http.HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
