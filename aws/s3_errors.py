@@ -32,10 +32,7 @@ _PERMISSIONS = (
 )
 _KMS_KEY = "the KMS key of the object cannot be used: enable it again, or cancel its deletion"
 _REGION = "the bucket is in another region or at another address: check AWS_REGION and S3_ENDPOINT"
-_CUSTOMER_KEY = (
-    "an object encrypted with a customer-provided key (SSE-C) cannot be read, as csvpipe has no such key; copy it with "
-    "SSE-S3 or SSE-KMS instead"
-)
+_CUSTOMER_KEY = "an object that is encrypted with a customer key (SSE-C) can be read only with this key"
 _NEVER = "the same request gets the same answer: check bucket, key, AWS_REGION and S3_ENDPOINT"
 
 _CODES: dict[str, Meaning] = {

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 
 from aws.answer_check import check_answer
+from aws.encryption import Encryption, encryption_of
 from aws.errors import code_of
 from aws.object_version import LOOK_AT_ENDPOINT, ObjectVersion, require_etag
 from aws.payer import Payer, payer_argument
@@ -29,6 +31,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 PIECE_BYTES = 512 * 1024
 BACKOFF = Backoff(0.2, 10.0)
+UNENCRYPTED = Encryption()
+"""For objects that are read without a customer key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectHead:
+    """The answer to HEAD: the version, the user metadata, and the encryption as :func:`encryption_of` names it."""
+
+    version: ObjectVersion
+    metadata: Mapping[str, str]
+    encryption: str
 
 
 class S3Reader:
@@ -40,6 +53,7 @@ class S3Reader:
         version: the version according to HEAD or a listing.
         retries: number of consecutive failures without a byte after which the reading is retried.
         payer: who pays for the requests.
+        encryption: encryption of the object; only a customer key matters.
         piece_bytes: maximum size of the pieces that :meth:`read` yields.
         backoff: waits between retries.
     """
@@ -53,6 +67,7 @@ class S3Reader:
         version: ObjectVersion,
         retries: int,
         payer: Payer = "",
+        encryption: Encryption = UNENCRYPTED,
         piece_bytes: int = PIECE_BYTES,
         backoff: Backoff = BACKOFF,
     ) -> None:
@@ -60,7 +75,7 @@ class S3Reader:
         self._bucket = bucket
         self._key = key
         self._retries = retries
-        self._payer = payer
+        self._arguments = {**payer_argument(payer), **encryption.read_arguments()}
         self._piece_bytes = piece_bytes
         self._backoff = backoff
         self.name = f"s3://{bucket}/{key}"
@@ -99,7 +114,7 @@ class S3Reader:
         wanted: dict[str, Any] = {"Bucket": self._bucket, "Key": self._key, "Range": f"bytes={begin}-{end - 1}"}
         if not self.version.is_weak:
             wanted["IfMatch"] = f'"{self.version.tag}"'
-        answer = self._client.get_object(**wanted, **payer_argument(self._payer))
+        answer = self._client.get_object(**wanted, **self._arguments)
         with answer["Body"] as body:
             check_answer(answer, begin=begin, end=end, version=self.version, name=self.name)
             left = end - begin
@@ -130,8 +145,10 @@ class S3Reader:
             ) from error
 
 
-def head_object(client: S3Client, *, bucket: str, key: str, payer: Payer = "") -> tuple[ObjectVersion, dict[str, str]]:
-    """Return the version and the user metadata of an object.
+def head_object(
+    client: S3Client, *, bucket: str, key: str, payer: Payer = "", encryption: Encryption = UNENCRYPTED
+) -> ObjectHead:
+    """Return what HEAD answers about an object.
 
     An answer to HEAD has no body, and so no reason for a refusal. In that case a GET of one byte finds the reason.
 
@@ -139,10 +156,11 @@ def head_object(client: S3Client, *, bucket: str, key: str, payer: Payer = "") -
         StoreResponseError: the answer lacks the size or the ETag.
         ClientError, BotoCoreError, RecursionError, UnicodeError: the store does not answer or refuses.
     """
+    wanted: dict[str, Any] = {"Bucket": bucket, "Key": key, **payer_argument(payer), **encryption.read_arguments()}
     try:
-        answer = client.head_object(Bucket=bucket, Key=key, **payer_argument(payer))
+        answer = client.head_object(**wanted)
     except ClientError as error:
-        raise _with_reason(error, client, {"Bucket": bucket, "Key": key, **payer_argument(payer)}) from error
+        raise _with_reason(error, client, wanted) from error
     size_bytes = answer.get("ContentLength")
     if size_bytes is None:
         raise StoreResponseError(f"s3://{bucket}/{key}: the answer to HEAD has no Content-Length. {LOOK_AT_ENDPOINT}")
@@ -151,7 +169,7 @@ def head_object(client: S3Client, *, bucket: str, key: str, payer: Payer = "") -
         etag=require_etag(answer.get("ETag"), f"s3://{bucket}/{key}"),
         encoding=answer.get("ContentEncoding", ""),
     )
-    return version, answer.get("Metadata", {})
+    return ObjectHead(version=version, metadata=answer.get("Metadata", {}), encryption=encryption_of(answer))
 
 
 def _with_reason(error: ClientError, client: S3Client, wanted: dict[str, Any]) -> ClientError:

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from aws.encryption import Encryption, EncryptionMode
 from contracts.names import BUCKET_RAW
 from contracts.settings import EnvironmentSettings, reading_settings
 
@@ -33,6 +34,25 @@ class ClientSettings(EnvironmentSettings):
         None, description="Access key; empty for boto3's default credentials (profile, role of the machine)."
     )
     aws_secret_access_key: SecretStr | None = Field(None, description="Secret access key.")
+    s3_encryption: EncryptionMode = Field(
+        EncryptionMode.NONE,
+        description="Encryption that objects must have: none (not checked), sse-s3, sse-kms or sse-c.",
+    )
+    s3_kms_key_id: str | None = Field(None, description="Id, ARN or alias of the KMS key, for sse-kms.")
+    s3_sse_c_key: SecretStr | None = Field(None, description="Key for sse-c: 32 bytes in base64.")
+
+    def encryption(self) -> Encryption:
+        """Return the encryption of the objects.
+
+        Raises:
+            SettingsError: the settings of the encryption contradict each other, or a key is malformed.
+        """
+        return Encryption.from_settings(
+            self.s3_encryption,
+            kms_key_id=self.s3_kms_key_id,
+            customer_key=self.s3_sse_c_key.get_secret_value() if self.s3_sse_c_key else None,
+            endpoint=self.s3_endpoint,
+        )
 
     @classmethod
     def settings_customise_sources(

@@ -19,17 +19,18 @@ class ObjectLostError(CommandError):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """Size and user metadata of an object."""
+    """Size and user metadata of an object. ``encryption_fault`` says how it is not encrypted as it should be."""
 
     size_bytes: int
     metadata: Mapping[str, str]
+    encryption_fault: str | None = None
 
 
 class ObjectReader(Protocol):
     """The operations on a bucket that a verification needs."""
 
     def stat(self, key: str) -> StoredObject | None:
-        """Return the object's size and user metadata, or None if it does not exist."""
+        """Return the object's size, user metadata and encryption fault, or None if it does not exist."""
 
     def read(self, key: str) -> Iterator[bytes]:
         """Give the object's bytes in blocks of any size.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from aws.client import ClientOptions, open_client
+from aws.encryption import Encryption
 from aws.payer import Payer, payer_argument
 from contracts.backoff import Backoff
 from contracts.errors import (
@@ -23,7 +24,7 @@ from csvpipe.verify.report import ObjectLostError, StoredObject
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from aws.object_version import ObjectVersion
+    from aws.s3_reader import ObjectHead
 
 BROKEN_READS_ALLOWED = 5
 """Consecutive broken reads of an object after which the command fails; each read resumes at the byte."""
@@ -35,9 +36,17 @@ class S3Objects:
     """The objects of one bucket."""
 
     def __init__(
-        self, client: S3Client, *, bucket: str, address: str, payer: Payer = "", backoff: Backoff = READ_BACKOFF
+        self,
+        client: S3Client,
+        *,
+        bucket: str,
+        address: str,
+        payer: Payer = "",
+        encryption: Encryption | None = None,
+        backoff: Backoff = READ_BACKOFF,
     ) -> None:
         """Read ``bucket`` through ``client``; ``address`` is for error messages, ``backoff`` between retries."""
+        self._encryption = encryption or Encryption()
         self._backoff = backoff
         self._client = client
         self._bucket = bucket
@@ -46,7 +55,7 @@ class S3Objects:
         self._bucket_is_known = False
 
     def stat(self, key: str) -> StoredObject | None:
-        """Return the object's size and metadata, or None if it does not exist.
+        """Return the object's size, metadata and encryption fault, or None if it does not exist.
 
         Raises:
             UnavailableError: the object store does not answer.
@@ -57,10 +66,13 @@ class S3Objects:
         if found is None:
             self._check_bucket()
             return None
-        version, metadata = found
-        return StoredObject(size_bytes=version.size_bytes, metadata=metadata)
+        return StoredObject(
+            size_bytes=found.version.size_bytes,
+            metadata=found.metadata,
+            encryption_fault=self._encryption.find_fault(found.encryption),
+        )
 
-    def _head(self, key: str) -> tuple[ObjectVersion, dict[str, str]] | None:
+    def _head(self, key: str) -> ObjectHead | None:
         from botocore.exceptions import ClientError
 
         from aws.errors import status_of
@@ -68,7 +80,9 @@ class S3Objects:
         from aws.s3_reader import head_object
 
         try:
-            return head_object(self._client, bucket=self._bucket, key=key, payer=self._payer)
+            return head_object(
+                self._client, bucket=self._bucket, key=key, payer=self._payer, encryption=self._encryption
+            )
         except (*REQUEST_ERRORS, CsvPipeError) as error:
             if isinstance(error, ClientError) and status_of(error) == 404:
                 return None
@@ -143,9 +157,10 @@ class S3Objects:
             self._client,
             bucket=self._bucket,
             key=key,
-            version=found[0],
+            version=found.version,
             retries=BROKEN_READS_ALLOWED,
             payer=self._payer,
+            encryption=self._encryption,
             backoff=self._backoff,
         )
         try:
@@ -179,6 +194,9 @@ class S3Objects:
 
     def _translate(self, error: Exception) -> UnavailableError | SettingsError | StoreResponseError:
         """Return the error of the command for an error of the store."""
+        from botocore.exceptions import ClientError
+
+        from aws.errors import status_of
         from aws.s3_errors import final_s3_error
 
         where = f"bucket {self._bucket!r} at {self._address}"
@@ -187,6 +205,8 @@ class S3Objects:
             return final
         if final is None or isinstance(final, TemporaryFailureError):
             return UnavailableError(f"{where} cannot be read: {final or error}. Check S3_ENDPOINT")
+        if isinstance(error, ClientError) and (hint := self._encryption.explain_refusal(status_of(error))):
+            return SettingsError(f"{final}. Here {hint}")
         return SettingsError(f"{final}. Also check S3_BUCKET, S3_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 
 
@@ -194,7 +214,7 @@ def connect(settings: ClientSettings) -> S3Objects:
     """Return the bucket named by ``settings``; no request is sent yet.
 
     Raises:
-        SettingsError: the address, the region, the profile or half of the credentials is wrong.
+        SettingsError: the address, the region, the profile, half of the credentials or the encryption is wrong.
         UnavailableError: what gives the credentials does not answer.
     """
     from aws.errors import translating_client_errors
@@ -211,6 +231,7 @@ def connect(settings: ClientSettings) -> S3Objects:
         bucket=settings.s3_bucket,
         address=settings.s3_endpoint or "Amazon S3",
         payer=settings.s3_request_payer,
+        encryption=settings.encryption(),
     )
 
 

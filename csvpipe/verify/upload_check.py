@@ -109,7 +109,8 @@ class _Pass:
         self._rows += reading.rows
         if self._header is None and reading.sha256 == chunk.sha256:
             self._header = reading.header
-        for what in (*self._faults(chunk, reading), *_metadata_faults(self._manifest, chunk, stored)):
+        stored_faults = [*_metadata_faults(self._manifest, chunk, stored), *filter(None, [stored.encryption_fault])]
+        for what in (*self._faults(chunk, reading), *stored_faults):
             yield Difference(place_of(chunk), what)
 
     def _read_into(self, reading: ChunkReading, chunk: ManifestChunk) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aws.client import ClientOptions, open_client
+from aws.encryption import Encryption, EncryptionMode, SettingNames, encryption_of
+from contracts.errors import SettingsError
 from contracts.manifest import Manifest
 from contracts.message import ChunkMessage
 from contracts.names import BUCKET_RAW, METADATA_SHA256, METADATA_UPLOAD_ID, manifest_key, object_key
@@ -61,12 +63,13 @@ class ObjectCheck:
 class ObjectStore:
     """A bucket."""
 
-    def __init__(self, *, client: S3Client, bucket: str = BUCKET_RAW) -> None:
+    def __init__(self, *, client: S3Client, bucket: str = BUCKET_RAW, encryption: Encryption | None = None) -> None:
         self._client = client
         self.bucket = bucket
+        self._encryption = encryption or Encryption()
 
     def check(self, chunk: ExpectedChunk) -> ObjectCheck:
-        """Compare the object's size and SHA-256 (user metadata) with the announced values.
+        """Compare the object's size, SHA-256 (user metadata) and encryption with what is expected.
 
         Raises:
             StoreError: The store does not answer, or refused the request.
@@ -74,21 +77,26 @@ class ObjectStore:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            head = self._client.head_object(Bucket=self.bucket, Key=chunk.key)
+            head = self._client.head_object(Bucket=self.bucket, Key=chunk.key, **self._encryption.read_arguments())
         except ClientError as error:
-            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+            status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+            if status == 404:
                 return ObjectCheck(chunk=chunk, fault="the object does not exist", evidence={})
-            raise _store_error(error, f"HEAD {self.bucket}/{chunk.key}") from error
+            hint = self._encryption.explain_refusal(status)
+            raise _store_error(error, f"HEAD {self.bucket}/{chunk.key}", hint) from error
         except BotoCoreError as error:
             raise StoreError(f"HEAD {self.bucket}/{chunk.key} failed: {error}") from error
+        encryption = encryption_of(head)
         evidence = {
             "bucket": self.bucket,
             "key": chunk.key,
             "size_bytes": head["ContentLength"],
             "sha256": head["Metadata"].get(METADATA_SHA256, ""),
             "etag": head["ETag"].strip('"'),
+            "encryption": encryption,
         }
-        return ObjectCheck(chunk=chunk, fault=_find_mismatch(chunk, evidence), evidence=evidence)
+        fault = _find_mismatch(chunk, evidence) or self._encryption.find_fault(encryption)
+        return ObjectCheck(chunk=chunk, fault=fault, evidence=evidence)
 
     def check_all(self, chunks: list[ExpectedChunk]) -> list[ObjectCheck]:
         """Check all chunks, several at a time. Return the results in the order of ``chunks``.
@@ -116,7 +124,12 @@ class ObjectStore:
         metadata = {METADATA_UPLOAD_ID: manifest.upload_id, METADATA_SHA256: hashlib.sha256(body).hexdigest()}
         try:
             self._client.put_object(
-                Bucket=self.bucket, Key=key, Body=body, ContentType="application/json", Metadata=metadata
+                Bucket=self.bucket,
+                Key=key,
+                Body=body,
+                ContentType="application/json",
+                Metadata=metadata,
+                **self._encryption.write_arguments(),
             )
         except ClientError as error:
             raise _store_error(error, f"PUT {self.bucket}/{key}") from error
@@ -125,11 +138,12 @@ class ObjectStore:
         return key
 
 
-def _store_error(error: ClientError, request: str) -> StoreError:
+def _store_error(error: ClientError, request: str, hint: str | None = None) -> StoreError:
     """Return the error for a response of the store. Statuses from 500 up and requests to slow down are transient."""
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    text = f"{request} failed: {error}" + (f". Here {hint}" if hint else "")
     refused = 300 <= status < 500 and status not in TRANSIENT_STATUSES
-    return StoreRefusedError(f"{request} failed: {error}") if refused else StoreError(f"{request} failed: {error}")
+    return StoreRefusedError(text) if refused else StoreError(text)
 
 
 def load_bucket(conn_id: str = CONN_S3) -> str:
@@ -143,7 +157,7 @@ def open_store(conn_id: str = CONN_S3) -> ObjectStore:
     """Return the bucket of the connection ``conn_id``.
 
     Raises:
-        ConfigurationError: The connection has a key without a secret.
+        ConfigurationError: The connection has a key without a secret, or its encryption is wrong.
     """
     from airflow.sdk import Connection
 
@@ -154,13 +168,14 @@ def connect_store(connection: Connection) -> ObjectStore:
     """Return the bucket of ``connection``, with path-style addresses.
 
     Raises:
-        ConfigurationError: The connection has a key without a secret.
+        ConfigurationError: The connection has a key without a secret, or its encryption is wrong.
     """
     extra = connection.extra_dejson
     if bool(connection.login) != bool(connection.password):
         raise ConfigurationError(
             f"connection {connection.conn_id} needs both login (access key) and password (secret key), or neither"
         )
+    encryption = _encryption(connection.conn_id, extra)
     options = ClientOptions(
         region=extra.get("region_name") or "us-east-1",
         endpoint=extra.get("endpoint_url"),
@@ -174,7 +189,37 @@ def connect_store(connection: Connection) -> ObjectStore:
         connections=PARALLEL_CHECKS,
     )
     client = open_client("s3", options)
-    return ObjectStore(client=client, bucket=extra.get("bucket") or BUCKET_RAW)
+    return ObjectStore(client=client, bucket=extra.get("bucket") or BUCKET_RAW, encryption=encryption)
+
+
+def _encryption(conn_id: str, extra: dict[str, Any]) -> Encryption:
+    """Return the encryption in the extra of a connection. The key is masked in the logs of the task.
+
+    Raises:
+        ConfigurationError: A value is missing or invalid.
+    """
+    from airflow.sdk.log import mask_secret
+
+    key = extra.get("sse_c_key")
+    if key:
+        mask_secret(key)
+    where = f"connection {conn_id}: extra "
+    names = SettingNames(
+        mode=f"{where}encryption",
+        kms_key_id=f"{where}kms_key_id",
+        customer_key=f"{where}sse_c_key",
+        endpoint=f"{where}endpoint_url",
+    )
+    try:
+        return Encryption.from_settings(
+            extra.get("encryption") or EncryptionMode.NONE,
+            kms_key_id=extra.get("kms_key_id"),
+            customer_key=key,
+            endpoint=extra.get("endpoint_url"),
+            names=names,
+        )
+    except SettingsError as error:
+        raise ConfigurationError(error.detail) from error
 
 
 def _find_mismatch(chunk: ExpectedChunk, evidence: dict[str, Any]) -> str | None:

@@ -137,7 +137,7 @@ def find_objects(
     name = f"s3://{bucket}/{key}"
     try:
         if key and not key.endswith("/"):
-            found = {key: head_object(client, bucket=bucket, key=key, payer=options.payer)[0]}
+            found = {key: head_object(client, bucket=bucket, key=key, payer=options.payer).version}
         else:
             found = _list(client, bucket, key, options.payer, leftovers)
     except REQUEST_ERRORS as error:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from airflow.sdk._shared.secrets_masker import redact
 
 from dags.modules.allowed_hosts import load_allowed_hosts
 from dags.modules.errors import ConfigurationError
@@ -38,6 +40,28 @@ def test_s3_client_uses_the_endpoint_with_path_style(connection: Make) -> None:
 def test_s3_key_without_secret_is_refused(connection: Make) -> None:
     with pytest.raises(ConfigurationError, match="secret key"):
         connect_store(connection("s3_raw", login="k"))
+
+
+def test_encryption_is_read_from_the_extra_and_its_key_is_masked(connection: Make) -> None:
+    key = b64encode(bytes(range(32))).decode()
+    extra = {"endpoint_url": "https://minio:9000", "encryption": "sse-c", "sse_c_key": key}
+    store = connect_store(connection("s3_raw", extra=extra))
+    assert store._encryption.customer_key == bytes(range(32))
+    assert key not in str(redact(f"the key {key} in a log line"))
+
+
+@pytest.mark.parametrize(
+    ("extra", "named"),
+    [
+        ({"encryption": "yes"}, "extra encryption"),
+        ({"encryption": "sse-kms"}, "extra kms_key_id"),
+        ({"encryption": "sse-c", "endpoint_url": "https://minio:9000"}, "extra sse_c_key"),
+        ({"encryption": "sse-c", "sse_c_key": "A" * 43 + "="}, "extra endpoint_url"),
+    ],
+)
+def test_wrong_encryption_in_the_extra_is_refused(connection: Make, extra: dict[str, str], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"s3_raw: {named}"):
+        connect_store(connection("s3_raw", extra={"endpoint_url": "http://minio:9000", **extra}))
 
 
 def test_bucket_defaults_to_raw(monkeypatch: pytest.MonkeyPatch) -> None:

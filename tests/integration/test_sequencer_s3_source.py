@@ -71,7 +71,7 @@ def test_connections_that_always_break_use_up_the_retries(minio: MinioServer, ke
             client(minio, proxy.url),
             bucket="raw",
             key=key,
-            version=head_object(minio.client(), bucket="raw", key=key)[0],
+            version=head_object(minio.client(), bucket="raw", key=key).version,
             retries=2,
             backoff=Backoff(0.001, 0.001),
         )

@@ -1,19 +1,26 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 from botocore.config import Config
 
+from aws.encryption import Encryption
 from contracts.manifest import Manifest
 from contracts.message import ChunkMessage
-from dags.modules.errors import StoreError
+from dags.modules.errors import StoreError, StoreRefusedError
 from dags.modules.object_store import ExpectedChunk, ObjectStore
 from tests.support.dags.fake_server import Answer, FakeServer
 from tests.support.dags.fake_uploader import FakeUploader
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 UPLOAD = "e" * 32
+CUSTOMER_KEY = b64encode(bytes(32)).decode()
 
 
 def put(store: ObjectStore, message: ChunkMessage, content: bytes, sha256: str | None = None) -> None:
@@ -32,7 +39,21 @@ def test_matching_object_has_evidence_and_no_fault(moto_store: ObjectStore, fake
         "size_bytes": message.size_bytes,
         "sha256": message.sha256,
         "etag": "",
+        "encryption": "none",
     }
+
+
+def test_manifest_is_encrypted_and_an_unencrypted_chunk_is_a_fault(
+    moto_store: ObjectStore, fake_uploader: FakeUploader
+) -> None:
+    (message,) = fake_uploader.add_upload(UPLOAD)
+    put(moto_store, message, fake_uploader.contents[UPLOAD, 1])
+    store = ObjectStore(client=moto_store._client, encryption=Encryption.from_settings("sse-s3"))
+    key = store.put_manifest(fake_uploader.manifest(UPLOAD))
+    assert store._client.head_object(Bucket="raw", Key=key)["ServerSideEncryption"] == "AES256"
+    check = store.check(ExpectedChunk.of(message))
+    assert check.evidence["encryption"] == "none"
+    assert "expected sse-s3" in (check.fault or "")
 
 
 def test_missing_short_and_foreign_objects_are_faults(moto_store: ObjectStore, fake_uploader: FakeUploader) -> None:
@@ -82,6 +103,17 @@ class RefusingS3(FakeServer):
     def answer(self, method: str, path: str, body: bytes) -> Answer:
         return self.status, b""
 
+    def client(self) -> S3Client:
+        """Return a client that sends each request once."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+        )
+
 
 @pytest.mark.parametrize(
     ("status", "transient"), [(500, True), (503, True), (429, True), (403, False), (401, False), (400, False)]
@@ -92,18 +124,27 @@ def test_status_of_the_store_decides_whether_an_error_is_transient(
     (message,) = fake_uploader.add_upload("d" * 32)
     with RefusingS3().running() as fake:
         fake.status = status
-        client = boto3.client(
-            "s3",
-            endpoint_url=fake.url,
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
-        )
-        store = ObjectStore(client=client)
+        store = ObjectStore(client=fake.client())
         with pytest.raises(StoreError) as caught:
             store.check(ExpectedChunk.of(message))
         assert caught.value.transient is transient
         with pytest.raises(StoreError) as caught:
             store.put_manifest(fake_uploader.manifest("d" * 32))
         assert caught.value.transient is transient
+
+
+@pytest.mark.parametrize(
+    ("status", "customer_key", "named"),
+    [(400, CUSTOMER_KEY, "S3_ENCRYPTION=sse-c"), (403, CUSTOMER_KEY, "S3_SSE_C_KEY"), (400, None, "S3_SSE_C_KEY")],
+    ids=["object-without-key", "another-key", "no-key"],
+)
+def test_refusal_for_the_customer_key_names_the_setting(
+    fake_uploader: FakeUploader, status: int, customer_key: str | None, named: str
+) -> None:
+    (message,) = fake_uploader.add_upload("c" * 32)
+    encryption = Encryption.from_settings("sse-c" if customer_key else "none", customer_key=customer_key)
+    with RefusingS3().running() as fake:
+        fake.status = status
+        store = ObjectStore(client=fake.client(), encryption=encryption)
+        with pytest.raises(StoreRefusedError, match=named):
+            store.check(ExpectedChunk.of(message))
