@@ -15,6 +15,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import org.apache.nifi.processors.aws.s3.AmazonS3EncryptionService;
 
 /**
  * Writes one object, in one request or in parts, and says what was written as FlowFile attributes.
@@ -22,17 +24,19 @@ import java.util.Map;
  * <p>A multipart upload that breaks off is aborted: it starts anew at the next try. (Apache's keeps it and goes on.)
  */
 public record ObjectWriter(AmazonS3 s3, String bucket, String key, ObjectMetadata metadata, StorageClass storageClass,
-    CannedAccessControlList acl) {
+    CannedAccessControlList acl, Optional<AmazonS3EncryptionService> encryption) {
 
   public Map<String, String> put(final InputStream content) {
     final PutObjectRequest request = new PutObjectRequest(bucket, key, content, metadata)
         .withStorageClass(storageClass).withCannedAcl(acl);
+    encryption.ifPresent(service -> service.configurePutObjectRequest(request, metadata));
     return written("putobject", s3.putObject(request).getETag());
   }
 
   public Map<String, String> putInParts(final InputStream content, final long partBytes) {
     final InitiateMultipartUploadRequest start = new InitiateMultipartUploadRequest(bucket, key, metadata)
         .withStorageClass(storageClass).withCannedACL(acl);
+    encryption.ifPresent(service -> service.configureInitiateMultipartUploadRequest(start, metadata));
     final String uploadId = s3.initiateMultipartUpload(start).getUploadId();
     try {
       final List<PartETag> parts = sendParts(content, partBytes, uploadId);
@@ -57,6 +61,7 @@ public record ObjectWriter(AmazonS3 s3, String bucket, String key, ObjectMetadat
           .withPartSize(Math.min(partBytes, total - sent))
           .withLastPart(sent + partBytes >= total)
           .withInputStream(content);
+      encryption.ifPresent(service -> service.configureUploadPartRequest(part, metadata));
       parts.add(s3.uploadPart(part).getPartETag());
     }
     return parts;
@@ -83,6 +88,7 @@ public record ObjectWriter(AmazonS3 s3, String bucket, String key, ObjectMetadat
     if (metadata.getSSEAlgorithm() != null) {
       attributes.put("s3.sseAlgorithm", metadata.getSSEAlgorithm());
     }
+    encryption.ifPresent(service -> attributes.put("s3.encryptionStrategy", service.getStrategyName()));
     attributes.put("s3.url", s3.getUrl(bucket, key).toString());
     return attributes;
   }

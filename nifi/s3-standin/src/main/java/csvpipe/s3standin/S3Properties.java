@@ -31,6 +31,9 @@ public final class S3Properties {
       Arrays.stream(StorageClass.values()).map(StorageClass::name).sorted()).build();
   public static final PropertyDescriptor ENCRYPTION = choice("server-side-encryption", "None",
       Stream.of("None", "AES256")).displayName("Server Side Encryption").build();
+  public static final PropertyDescriptor ENCRYPTION_SERVICE = new PropertyDescriptor.Builder()
+      .name("encryption-service").displayName("Encryption Service")
+      .identifiesControllerService(AmazonS3EncryptionService.class).build();
   public static final PropertyDescriptor CONTENT_TYPE = text("Content Type").build();
   public static final PropertyDescriptor CANNED_ACL = text("canned-acl").displayName("Canned ACL")
       .defaultValue("${s3.permissions.cannedacl}").build();
@@ -58,9 +61,6 @@ public final class S3Properties {
       Stream.of("FLOWFILE_CONTENT", "FILE_RESOURCE_SERVICE")).build();
   private static final PropertyDescriptor FILE_SERVICE =
       text("File Resource Service").dependsOn(SOURCE, "FILE_RESOURCE_SERVICE").build();
-  private static final PropertyDescriptor ENCRYPTION_SERVICE = new PropertyDescriptor.Builder()
-      .name("encryption-service").displayName("Encryption Service")
-      .identifiesControllerService(AmazonS3EncryptionService.class).build();
   private static final PropertyDescriptor CONTENT_DISPOSITION = new PropertyDescriptor.Builder()
       .name("Content Disposition").allowableValues("inline", "attachment").build();
   private static final PropertyDescriptor CACHE_CONTROL = text("Cache Control").build();
@@ -86,15 +86,14 @@ public final class S3Properties {
   private static final PropertyDescriptor PROXY =
       text("proxy-configuration-service").displayName("Proxy Configuration Service").build();
 
-  public static final List<PropertyDescriptor> AT_DEFAULT_ONLY = List.of(SOURCE, FILE_SERVICE, ENCRYPTION_SERVICE,
-      CONTENT_DISPOSITION, CACHE_CONTROL, TAGS_PREFIX, REMOVE_TAGS_PREFIX, EXPIRATION_RULE, FULL_CONTROL_USERS,
-      READ_USERS, WRITE_USERS, READ_ACL_USERS, WRITE_ACL_USERS, OWNER, SSL_CONTEXT, SIGNER, SIGNER_CLASS,
-      SIGNER_MODULES, PROXY);
+  public static final List<PropertyDescriptor> AT_DEFAULT_ONLY = List.of(SOURCE, FILE_SERVICE, CONTENT_DISPOSITION,
+      CACHE_CONTROL, TAGS_PREFIX, REMOVE_TAGS_PREFIX, EXPIRATION_RULE, FULL_CONTROL_USERS, READ_USERS, WRITE_USERS,
+      READ_ACL_USERS, WRITE_ACL_USERS, OWNER, SSL_CONTEXT, SIGNER, SIGNER_CLASS, SIGNER_MODULES, PROXY);
 
   public static final List<PropertyDescriptor> ALL = Stream.concat(
-      Stream.of(BUCKET, KEY, REGION, CREDENTIALS, STORAGE_CLASS, ENCRYPTION, CONTENT_TYPE, CANNED_ACL, TIMEOUT,
-          ENDPOINT, MULTIPART_THRESHOLD, MULTIPART_PART_SIZE, MULTIPART_AGEOFF_INTERVAL, MULTIPART_MAX_AGE,
-          TEMPORARY_DIRECTORY, CHUNKED_ENCODING, PATH_STYLE),
+      Stream.of(BUCKET, KEY, REGION, CREDENTIALS, STORAGE_CLASS, ENCRYPTION, ENCRYPTION_SERVICE, CONTENT_TYPE,
+          CANNED_ACL, TIMEOUT, ENDPOINT, MULTIPART_THRESHOLD, MULTIPART_PART_SIZE, MULTIPART_AGEOFF_INTERVAL,
+          MULTIPART_MAX_AGE, TEMPORARY_DIRECTORY, CHUNKED_ENCODING, PATH_STYLE),
       AT_DEFAULT_ONLY.stream()).toList();
 
   private S3Properties() {

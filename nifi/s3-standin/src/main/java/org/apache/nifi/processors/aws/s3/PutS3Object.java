@@ -16,6 +16,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -121,7 +122,7 @@ public class PutS3Object extends AbstractProcessor {
     final ObjectWriter writer = new ObjectWriter(s3,
         valueOf(context, S3Properties.BUCKET, flowFile), valueOf(context, S3Properties.KEY, flowFile),
         metadataOf(context, flowFile), StorageClass.valueOf(context.getProperty(S3Properties.STORAGE_CLASS).getValue()),
-        aclOf(valueOf(context, S3Properties.CANNED_ACL, flowFile)));
+        aclOf(valueOf(context, S3Properties.CANNED_ACL, flowFile)), encryptionOf(context));
     final long threshold = bytesOf(context, S3Properties.MULTIPART_THRESHOLD);
     try (InputStream content = session.read(flowFile)) {
       return flowFile.getSize() <= threshold
@@ -138,12 +139,22 @@ public class PutS3Object extends AbstractProcessor {
     if (contentType != null && !contentType.isBlank()) {
       metadata.setContentType(contentType);
     }
-    if ("AES256".equals(context.getProperty(S3Properties.ENCRYPTION).getValue())) {
+    if (isEncryptedByProperty(context)) {
       metadata.setSSEAlgorithm(ObjectMetadata.AES_256_SERVER_SIDE_ENCRYPTION);
     }
     context.getProperties().keySet().stream().filter(PropertyDescriptor::isDynamic).forEach(property ->
         metadata.addUserMetadata(property.getName(), valueOf(context, property, flowFile)));
     return metadata;
+  }
+
+  /** Returns the encryption service. As with Apache's, "Server Side Encryption" takes precedence over it. */
+  private static Optional<AmazonS3EncryptionService> encryptionOf(final ProcessContext context) {
+    return isEncryptedByProperty(context) ? Optional.empty() : Optional.ofNullable(
+        context.getProperty(S3Properties.ENCRYPTION_SERVICE).asControllerService(AmazonS3EncryptionService.class));
+  }
+
+  private static boolean isEncryptedByProperty(final ProcessContext context) {
+    return "AES256".equals(context.getProperty(S3Properties.ENCRYPTION).getValue());
   }
 
   private static String valueOf(final ProcessContext context, final PropertyDescriptor property,
