@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from stack.certificates import Certificates
 from stack.process import ManagedProcess, ProcessSpec
 from stack.secrets import Secrets
 from stack.settings import StackSettings
@@ -28,13 +29,29 @@ Report = Callable[[str], None]
 class StackContext:
     """Directories, settings and secrets of a stack. ``dist`` can be shared by many stacks, ``root`` belongs to one.
 
-    In ``settings``, every port of 0 has been replaced by a free port.
+    In ``settings``, every port of 0 has been replaced by a free port. If ``secure``, every connection is encrypted and
+    authenticated.
     """
 
     root: Path
     dist: Path
     settings: StackSettings
     secrets: Secrets
+    secure: bool = False
+
+    @property
+    def certificates(self) -> Certificates:
+        """Return the certificates of a secure stack."""
+        return Certificates(self.root / "certificates", host=self.settings.host)
+
+    @property
+    def ca_file(self) -> Path | None:
+        """Return the certificate that clients trust, or None if the stack is not secure."""
+        return self.certificates.ca_file if self.secure else None
+
+    def url(self, port: int) -> str:
+        """Return the address of a service that is served by HTTP, and by HTTPS if the stack is secure."""
+        return f"{'https' if self.secure else 'http'}://{self.settings.host}:{port}"
 
     def process(self, component: str, name: str) -> ManagedProcess:
         """Return a process of a component, running or not."""

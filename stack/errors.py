@@ -55,6 +55,13 @@ class StackBusyError(StackError):
     title = "Stack busy"
 
 
+class StackModeError(StackError):
+    """The stack was started with TLS and is to run without it, or the other way round."""
+
+    code = "stack_mode"
+    title = "Stack runs in the other mode"
+
+
 class UnknownNameError(StackError):
     """There is no component or process of that name."""
 

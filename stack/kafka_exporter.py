@@ -7,10 +7,12 @@ metrics that this project's alert rules and dashboards use are exported.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ClusterMetadata  # type: ignore[attr-defined]  # its own examples do so
@@ -28,8 +30,9 @@ Offsets = dict[tuple[str, int], int]
 class KafkaCollector(Collector):
     """Queries Kafka on every scrape. If Kafka does not answer, the only metric is ``kafka_brokers``, with value 0."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, client: Mapping[str, str]) -> None:
+        """Connect by ``client``, properties of librdkafka."""
+        self._client = client
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics."""
@@ -43,7 +46,7 @@ class KafkaCollector(Collector):
 
     def _query(self) -> Iterator[Metric]:
         # New clients for each scrape: after a restart of its only broker, a client timed out for minutes.
-        client: dict[str, str | int | float | bool] = {"bootstrap.servers": self._bootstrap, "log_level": 0}
+        client: dict[str, str | int | float | bool] = {**self._client, "log_level": 0}
         admin = AdminClient(client)
         # Does not join the group: it only queries offsets.
         consumer = Consumer({**client, "group.id": "kafka-exporter", "enable.auto.commit": False})
@@ -128,7 +131,7 @@ def _by_partition(name: str, meaning: str, offsets: Offsets) -> Metric:
 def main() -> None:
     """Serve metrics until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bootstrap", required=True)
+    parser.add_argument("--client", required=True, type=Path, help="JSON file with properties of librdkafka")
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     given = parser.parse_args()
@@ -136,7 +139,7 @@ def main() -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    with serving_metrics(KafkaCollector(given.bootstrap), address=given.address, port=given.port):
+    with serving_metrics(KafkaCollector(json.loads(given.client.read_text())), address=given.address, port=given.port):
         stopped.wait()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from stack.component import REPOSITORY, Component, Report, StackContext
 from stack.components import component_classes
-from stack.errors import StackBusyError, StackError, UnknownNameError
+from stack.errors import StackBusyError, StackError, StackModeError, UnknownNameError
 from stack.process import ManagedProcess
 from stack.report import StackReport, silent
 from stack.secrets import Secrets
@@ -24,6 +24,8 @@ from stack.settings import StackSettings, load_settings
 DEFAULT_ROOT = REPOSITORY / ".stack" / "run"
 DEFAULT_DIST = REPOSITORY / ".stack" / "dist"
 _LOCK = ".lock"
+_MODE = "mode"
+_SECURE, _PLAIN = "secure", "plain"
 
 WaitFor = Callable[[Sequence[str]], None]
 """Waits until the given components are ready, if this command starts them."""
@@ -58,7 +60,9 @@ class LocalStack:
         self.root.mkdir(parents=True, exist_ok=True)
         settings = _with_kept_ports(self._settings, self.root / "ports.json")
         secrets = Secrets.load_or_generate(self.root / "secrets.json", settings)
-        return StackContext(root=self.root, dist=self.dist, settings=settings, secrets=secrets)
+        kept = self._kept_mode()
+        secure = bool(settings.secure) if kept is None else kept
+        return StackContext(root=self.root, dist=self.dist, settings=settings, secrets=secrets, secure=secure)
 
     @cached_property
     def components(self) -> dict[str, Component]:
@@ -79,8 +83,10 @@ class LocalStack:
 
         Raises:
             StackError: A component did not start. The others keep running until :meth:`stop`.
+            StackModeError: ``STACK_SECURE`` differs from the mode of processes that are running.
         """
         with self._exclusive():
+            self._enter_mode()
             self._in_parallel(names, self._bring_up)
 
     def stop(self, names: Sequence[str] | None = None) -> None:
@@ -112,8 +118,7 @@ class LocalStack:
                 elif path.name != _LOCK:
                     path.unlink()
             shutil.rmtree(self.root, ignore_errors=True)  # the lock last: it keeps other commands from starting
-        for name in ("context", "components"):
-            self.__dict__.pop(name, None)
+        self._forget()
 
     def process(self, name: str) -> ManagedProcess:
         """Return a process by its name, such as ``airflow-scheduler``.
@@ -135,6 +140,30 @@ class LocalStack:
         """Return the started processes of a component."""
         files = sorted(self.context.pid_dir(component).glob("*.json"))
         return [self._managed(component, file.stem) for file in files]
+
+    def _kept_mode(self) -> bool | None:
+        """Return whether the last start was secure, or None if there was none."""
+        file = self.root / _MODE
+        return file.read_text() == _SECURE if file.exists() else None
+
+    def _enter_mode(self) -> None:
+        """Keep the mode for all later commands. A secure stack gets its certificates."""
+        wanted = self._settings.secure
+        if wanted is not None and wanted != self.context.secure:
+            if any(process.pid for process in self.all_processes()):
+                raise StackModeError(
+                    f"the stack in {self.root} runs {'with' if self.context.secure else 'without'} TLS. "
+                    "Stop it first: csvpipe stack down"
+                )
+            (self.root / _MODE).unlink(missing_ok=True)
+            self._forget()
+        (self.root / _MODE).write_text(_SECURE if self.context.secure else _PLAIN)
+        if self.context.secure and (renewed := self.context.certificates.renew()):
+            self._report("stack", f"certificates issued: {', '.join(renewed)}")
+
+    def _forget(self) -> None:
+        for name in ("context", "components"):
+            self.__dict__.pop(name, None)
 
     def _managed(self, component: str, name: str) -> ManagedProcess:
         with self._processes_lock:

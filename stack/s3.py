@@ -18,6 +18,7 @@ def s3_client(context: StackContext, endpoint: str) -> S3Client:
         endpoint=endpoint,
         access_key_id=context.secrets.minio_root_user,
         secret_access_key=context.secrets.minio_root_password.get_secret_value(),
+        verify=str(context.ca_file) if context.ca_file else None,
         path_style=True,
         connect_timeout_s=60,
         attempts=6,

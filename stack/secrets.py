@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import json
 import secrets
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, SecretStr, field_serializer
 
+from stack.private_file import write_private
 from stack.settings import StackSettings
 
 
@@ -22,7 +23,19 @@ class Secrets(BaseModel):
     minio_root_password: SecretStr
     airflow_jwt_secret: SecretStr
     airflow_fernet_key: SecretStr
+    airflow_admin_password: SecretStr
     nifi_sensitive_props_key: SecretStr
+    nifi_keystore_password: SecretStr
+    minio_kms_key: SecretStr
+    kafka_admin_password: SecretStr
+    kafka_uploader_password: SecretStr
+    kafka_airflow_password: SecretStr
+    kafka_monitoring_password: SecretStr
+
+    def kafka_password(self, user: str) -> SecretStr:
+        """Return the password of a user of Kafka (see :mod:`stack.kafka_users`)."""
+        password: SecretStr = getattr(self, f"kafka_{user}_password")
+        return password
 
     @field_serializer("*", when_used="json")
     def _reveal(self, value: object) -> object:
@@ -30,17 +43,18 @@ class Secrets(BaseModel):
 
     @classmethod
     def load_or_generate(cls, path: Path, settings: StackSettings) -> Self:
-        """Read the secrets in ``path``, or generate and save them there, readable only by the owner.
+        """Read the secrets in ``path``. Generate the missing ones and save them there, readable only by the owner.
 
         MinIO's root user and password in ``settings`` take precedence over the saved ones.
         """
-        saved = cls.model_validate_json(path.read_text()) if path.exists() else cls._generate()
+        saved = json.loads(path.read_text()) if path.exists() else {}
+        complete = cls.model_validate({**cls._generate().model_dump(mode="json"), **saved})
         given: dict[str, object] = {"minio_root_user": settings.minio_root_user}
         if settings.minio_root_password is not None:
             given["minio_root_password"] = settings.minio_root_password
-        current = saved.model_copy(update=given)
-        if not path.exists() or current != saved:
-            current._save(path)
+        current = complete.model_copy(update=given)
+        if current.model_dump(mode="json") != saved:
+            write_private(path, current.model_dump_json(indent=2))
         return current
 
     @classmethod
@@ -49,12 +63,13 @@ class Secrets(BaseModel):
             minio_root_user="csvpipe",
             minio_root_password=SecretStr(secrets.token_urlsafe(24)),
             airflow_jwt_secret=SecretStr(secrets.token_urlsafe(64)),
-            airflow_fernet_key=SecretStr(urlsafe_b64encode(os.urandom(32)).decode()),
+            airflow_fernet_key=SecretStr(urlsafe_b64encode(secrets.token_bytes(32)).decode()),
+            airflow_admin_password=SecretStr(secrets.token_urlsafe(24)),
             nifi_sensitive_props_key=SecretStr(secrets.token_urlsafe(24)),
+            nifi_keystore_password=SecretStr(secrets.token_urlsafe(24)),
+            minio_kms_key=SecretStr(b64encode(secrets.token_bytes(32)).decode()),
+            kafka_admin_password=SecretStr(secrets.token_urlsafe(24)),
+            kafka_uploader_password=SecretStr(secrets.token_urlsafe(24)),
+            kafka_airflow_password=SecretStr(secrets.token_urlsafe(24)),
+            kafka_monitoring_password=SecretStr(secrets.token_urlsafe(24)),
         )
-
-    def _save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(self.model_dump_json(indent=2))

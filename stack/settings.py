@@ -20,6 +20,10 @@ class StackSettings(EnvironmentSettings):
     model_config = SettingsConfigDict(env_prefix="STACK_", env_file=".env")
 
     host: str = Field("127.0.0.1", description="Address that all services bind to and are reached at")
+    secure: bool | None = Field(
+        None,
+        description="Whether connections are encrypted and authenticated; default: as at the last start, at first not",
+    )
     kafka_port: Port = Field(9092, description="Port of Kafka for clients")
     kafka_controller_port: Port = Field(9093, description="Port of Kafka's controller")
     kafka_heap_mb: int = Field(512, ge=128, description="Heap of Kafka in MiB")

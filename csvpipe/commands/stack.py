@@ -29,9 +29,17 @@ Components = Annotated[
 
 
 @app.command()
-def up(components: Components = None) -> None:
+def up(
+    components: Components = None,
+    secure: Annotated[
+        bool | None,
+        typer.Option(
+            "--secure/--plain", help="Encrypt and authenticate every connection (default: as at the last start)."
+        ),
+    ] = None,
+) -> None:
     """Download, build and start what is not there yet, and wait until it is ready. Safe to repeat."""
-    stack = _stack()
+    stack = _stack(secure)
     stack.start(components)
     _show_status(stack)
 
@@ -96,8 +104,11 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for 
     stack.reset()
 
 
-def _stack() -> LocalStack:
-    return LocalStack(settings=load_settings(), report=ConsoleReport())
+def _stack(secure: bool | None = None) -> LocalStack:
+    settings = load_settings()
+    if secure is not None:
+        settings = settings.model_copy(update={"secure": secure})
+    return LocalStack(settings=settings, report=ConsoleReport())
 
 
 def _show_status(stack: LocalStack) -> bool:

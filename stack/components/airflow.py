@@ -15,9 +15,9 @@ from stack.airflow_api import AirflowApi, AirflowApiError
 from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
 from stack.dist import build_once, run_tool
 from stack.errors import NotReadyError
+from stack.kafka_users import CONSUMER_GROUP
 from stack.probes import http_ok
 
-CONSUMER_GROUP = "airflow-csv-ingestion"
 POOL = "nifi_monitoring"
 _POOL_SLOTS = 128
 _DAGS = frozenset({DAG_LISTENER, DAG_CHUNK_INGESTION})

@@ -13,7 +13,9 @@ from contracts.names import TOPIC_DEAD_LETTER, TOPIC_INGEST
 from stack.component import ProcessSpec, Report, StackContext
 from stack.dist import build_once
 from stack.errors import PrepareError
+from stack.kafka_users import ADMIN, SCRAM, USERS, client_properties, grant_rights, scram_argument
 from stack.maven import run_maven
+from stack.private_file import write_private
 from stack.tools import provide_java
 from stack.versions import version
 
@@ -57,16 +59,13 @@ class Kafka:
         build_once(self._context.dist, self._dist_name, stamp, download)
 
     def configure(self) -> None:
-        """Write ``server.properties``, and format the log directory if it is new."""
-        self._properties.write_text("".join(f"{key}={value}\n" for key, value in self._server_properties().items()))
-        if (self._data / "meta.properties").exists():
-            return
-        cluster = self.cluster_id()
-        # One argument: an id that starts with "-" would be parsed as an option.
-        argv = self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self._properties))
-        done = run(argv, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise PrepareError(f"kafka.tools.StorageTool failed: {done.stdout}{done.stderr}")
+        """Write ``server.properties`` and the key store, and format the log directory if it is new."""
+        if self._context.secure:
+            write_private(self._keystore, self._context.certificates.pem_keystore(self.name))
+        text = "".join(f"{key}={value}\n" for key, value in self._server_properties().items())
+        write_private(self._properties, text)
+        if not (self._data / "meta.properties").exists():
+            self._format()
 
     def cluster_id(self) -> str:
         """Return a cluster id for a new log directory."""
@@ -89,11 +88,16 @@ class Kafka:
         ]
 
     def after_start(self, report: Report) -> None:
-        """Create the missing topics."""
+        """Create the missing topics, and in a secure stack the rights of its users."""
+        admin = self._admin()
+        self._create_topics(admin, report)
+        if self._context.secure:
+            grant_rights(admin)
+
+    def _create_topics(self, admin: AdminClient, report: Report) -> None:
         from confluent_kafka import KafkaError, KafkaException
         from confluent_kafka.cimpl import NewTopic
 
-        admin = self._admin()
         missing = _TOPICS.keys() - admin.list_topics(timeout=10).topics.keys()
         if not missing:
             return
@@ -108,7 +112,7 @@ class Kafka:
 
     def addresses(self) -> dict[str, str]:
         """Return the bootstrap address."""
-        return {"bootstrap": self.bootstrap}
+        return {"bootstrap": f"{self.bootstrap}{f' (SASL_SSL, {SCRAM})' if self._context.secure else ''}"}
 
     def description(self) -> str:
         """Return the version and the mode."""
@@ -122,21 +126,37 @@ class Kafka:
     def _properties(self) -> Path:
         return self._context.config_dir(self.name) / "server.properties"
 
+    @property
+    def _keystore(self) -> Path:
+        return self._context.config_dir(self.name) / "keystore.pem"
+
+    def _format(self) -> None:
+        """Format the log directory, with the users of a secure stack: it can become one later."""
+        # A file of arguments, as the command line of a process is public. One line is one argument: an id that starts
+        # with "-" would be parsed as an option.
+        users = [f"--add-scram\n{scram_argument(self._context, user)}" for user in USERS]
+        lines = [f"--cluster-id={self.cluster_id()}", f"--config={self._properties}", *users]
+        arguments = self._properties.with_name("format.arguments")
+        write_private(arguments, "\n".join(lines))
+        try:
+            argv = self._java("kafka.tools.StorageTool", "format", f"@{arguments}")
+            done = run(argv, capture_output=True, text=True, check=False)
+        finally:
+            arguments.unlink()
+        if done.returncode != 0:
+            raise PrepareError(f"kafka.tools.StorageTool failed: {done.stdout}{done.stderr}")
+
     def _java(self, main: str, *arguments: str, heap_mb: int = 256) -> list[str]:
         return kafka_command(self._context, main, *arguments, heap_mb=heap_mb)
 
     def _server_properties(self) -> dict[str, object]:
         settings = self._context.settings
-        controller = f"{settings.host}:{settings.kafka_controller_port}"
         return {
             "process.roles": "broker,controller",
             "node.id": 1,
-            "controller.quorum.voters": f"1@{controller}",
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            "controller.quorum.voters": f"1@{self._controller}",
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "inter.broker.listener.name": "PLAINTEXT",
+            **(self._secure_listeners() if self._context.secure else self._plain_listeners()),
             "log.dirs": self._data,
             "num.partitions": 3,
             "offsets.topic.replication.factor": 1,
@@ -152,11 +172,46 @@ class Kafka:
             **settings.kafka_options,
         }
 
+    def _plain_listeners(self) -> dict[str, object]:
+        return {
+            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{self._controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "PLAINTEXT",
+        }
+
+    def _secure_listeners(self) -> dict[str, object]:
+        """Return TLS with a password for clients, and with a client certificate for the controller."""
+        admin = self._context.secrets.kafka_admin_password.get_secret_value()
+        return {
+            "listeners": f"SASL_SSL://{self.bootstrap},CONTROLLER://{self._controller}",
+            "advertised.listeners": f"SASL_SSL://{self.bootstrap}",
+            "listener.security.protocol.map": "SASL_SSL:SASL_SSL,CONTROLLER:SSL",
+            "inter.broker.listener.name": "SASL_SSL",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": self._keystore,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": self._context.certificates.ca_file,
+            "listener.name.controller.ssl.client.auth": "required",
+            "sasl.enabled.mechanisms": SCRAM,
+            "sasl.mechanism.inter.broker.protocol": SCRAM,
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": (
+                "org.apache.kafka.common.security.scram.ScramLoginModule required "
+                f'username="{ADMIN}" password="{admin}";'
+            ),
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": f"User:{ADMIN};User:CN={self.name}",
+        }
+
+    @property
+    def _controller(self) -> str:
+        return f"{self._context.settings.host}:{self._context.settings.kafka_controller_port}"
+
     def _admin(self) -> AdminClient:
         from confluent_kafka.admin import AdminClient
 
         # While the broker starts, librdkafka would write every refused connection to stderr.
-        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        return AdminClient({**client_properties(self._context, ADMIN), "log_level": 0})
 
     def _missing(self) -> str | None:
         from confluent_kafka import KafkaException

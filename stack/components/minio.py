@@ -9,10 +9,13 @@ from contracts.names import BUCKET_RAW
 from stack.component import ProcessSpec, Report, StackContext
 from stack.dist import build_once
 from stack.golang import go_install
+from stack.private_file import write_private
 from stack.probes import http_ok
 from stack.versions import version
 
 _MODULE = "github.com/minio/minio"
+KMS_KEY_NAME = "csvpipe-local"
+"""Name of the key in ``MINIO_KMS_SECRET_KEY``: what ``S3_KMS_KEY_ID`` is on this stack."""
 
 
 class Minio:
@@ -28,7 +31,7 @@ class Minio:
     @property
     def endpoint(self) -> str:
         """Return the address of the S3 API."""
-        return f"http://{self._context.settings.host}:{self._context.settings.minio_port}"
+        return self._context.url(self._context.settings.minio_port)
 
     def prepare(self, report: Report) -> None:
         """Compile the server, which takes minutes."""
@@ -40,7 +43,12 @@ class Minio:
         build_once(self._context.dist, self._dist_name, version("minio"), compile_server)
 
     def configure(self) -> None:
-        """Do nothing: MinIO is configured by its environment."""
+        """Write the certificate of a secure stack. All other configuration is in the environment."""
+        if not self._context.secure:
+            return
+        files = self._context.certificates.files(self.name)
+        write_private(self._certs / "public.crt", files.certificate.read_bytes())
+        write_private(self._certs / "private.key", files.key.read_bytes())
 
     def processes(self) -> list[ProcessSpec]:
         """Return the process of the server."""
@@ -54,11 +62,14 @@ class Minio:
                     "server",
                     f"--address={settings.host}:{settings.minio_port}",
                     f"--console-address={settings.host}:{settings.minio_console_port}",
+                    *([f"--certs-dir={self._certs}"] if self._context.secure else []),
                     str(data),
                 ],
                 env={
                     "MINIO_ROOT_USER": secrets.minio_root_user,
                     "MINIO_ROOT_PASSWORD": secrets.minio_root_password.get_secret_value(),
+                    # For server-side encryption (SSE-S3 and SSE-KMS), without a key server.
+                    "MINIO_KMS_SECRET_KEY": f"{KMS_KEY_NAME}:{secrets.minio_kms_key.get_secret_value()}",
                     # Keeps MinIO from using ~/.minio, and from checking for updates.
                     "HOME": str(self._context.config_dir(self.name)),
                     "MINIO_UPDATE": "off",
@@ -67,7 +78,7 @@ class Minio:
                     "PATH": os.environ.get("PATH", ""),
                 },
                 cwd=data,
-                ready=lambda: http_ok(f"{self.endpoint}/minio/health/ready"),
+                ready=lambda: http_ok(f"{self.endpoint}/minio/health/ready", ca_file=self._context.ca_file),
                 host=settings.host,
                 ports=(settings.minio_port, settings.minio_console_port),
                 deadline_s=60,
@@ -91,9 +102,12 @@ class Minio:
 
     def addresses(self) -> dict[str, str]:
         """Return the S3 endpoint and the console."""
-        settings = self._context.settings
-        return {"s3": self.endpoint, "console": f"http://{settings.host}:{settings.minio_console_port}"}
+        return {"s3": self.endpoint, "console": self._context.url(self._context.settings.minio_console_port)}
 
     def description(self) -> str:
         """Return the version and the path of the credentials."""
         return f"MinIO {version('minio')}, credentials in {self._context.root / 'secrets.json'}"
+
+    @property
+    def _certs(self) -> Path:
+        return self._context.config_dir(self.name) / "certs"

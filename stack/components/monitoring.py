@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
 from stack.dist import build_once
 from stack.golang import go_install
+from stack.kafka_users import client_properties
+from stack.private_file import write_private
 from stack.probes import http_ok
 from stack.versions import version
 
@@ -37,7 +40,8 @@ class Monitoring:
         build_once(self._context.dist, self._dist_name, version("statsd-exporter"), compile_exporter)
 
     def configure(self) -> None:
-        """Do nothing: the mapping is in the repository."""
+        """Write how the exporter connects to Kafka. The mapping for StatsD is in the repository."""
+        write_private(self._kafka_client, json.dumps(client_properties(self._context, "monitoring")))
 
     def processes(self) -> list[ProcessSpec]:
         """Return the two exporters."""
@@ -53,6 +57,10 @@ class Monitoring:
     def description(self) -> str:
         """Return the command that prints Prometheus' configuration."""
         return "csvpipe stack prometheus > prometheus.yml"
+
+    @property
+    def _kafka_client(self) -> Path:
+        return self._context.config_dir(self.name) / "kafka-client.json"
 
     def _url(self, which: str) -> str:
         settings = self._context.settings
@@ -84,7 +92,7 @@ class Monitoring:
                 sys.executable,
                 "-m",
                 "stack.kafka_exporter",
-                f"--bootstrap={settings.host}:{settings.kafka_port}",
+                f"--client={self._kafka_client}",
                 f"--address={settings.host}",
                 f"--port={settings.kafka_exporter_port}",
             ],

@@ -70,7 +70,9 @@ def test_lag_and_members_of_a_group_are_those_of_kafka(kafka_broker: KafkaBroker
         producer.produce(TOPIC, b"x", partition=0)
     assert producer.flush(30) == 0
     consumer = Consumer({"bootstrap.servers": kafka_broker.bootstrap, "group.id": group})
-    with serving_metrics(KafkaCollector(kafka_broker.bootstrap), address="127.0.0.1", port=0) as port:
+    with serving_metrics(
+        KafkaCollector({"bootstrap.servers": kafka_broker.bootstrap}), address="127.0.0.1", port=0
+    ) as port:
         url = f"http://127.0.0.1:{port}/metrics"
         _, end = consumer.get_watermark_offsets(place, timeout=10)
         consumer.commit(offsets=[TopicPartition(TOPIC, 0, end - 3)], asynchronous=False)

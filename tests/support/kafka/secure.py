@@ -48,7 +48,7 @@ class SecureKafka(Kafka):
     def __init__(self, context: StackContext, *, keystore: str) -> None:
         super().__init__(context)
         self._context = context
-        self._keystore = keystore
+        self._server_pem = keystore
         names, host = ("TLS", "SCRAM", "OAUTH"), context.settings.host
         ports = free_ports(len(names), host=host)
         self.listeners = {name: f"{host}:{port}" for name, port in zip(names, ports, strict=True)}
@@ -82,7 +82,7 @@ class SecureKafka(Kafka):
                 "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,SCRAM:SASL_SSL,OAUTH:SASL_SSL"
             ),
             "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": self._keystore,
+            "ssl.keystore.location": self._server_pem,
             "listener.name.scram.sasl.enabled.mechanisms": "SCRAM-SHA-512",
             "listener.name.scram.scram-sha-512.sasl.jaas.config": f"{_SECURITY}.scram.ScramLoginModule required;",
             "listener.name.oauth.sasl.enabled.mechanisms": "OAUTHBEARER",

@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from contracts.manifest import Manifest
 from contracts.names import BUCKET_RAW, DAG_CHUNK_INGESTION, DAG_LISTENER, TOPIC_DEAD_LETTER, TOPIC_INGEST, manifest_key
 from stack.airflow_api import AirflowApi, AirflowApiError
-from stack.components.airflow import CONSUMER_GROUP
+from stack.kafka_users import CONSUMER_GROUP
 from stack.local import LocalStack
 from stack.s3 import s3_client
 from tests.support.pipeline.csv_data import CsvFile

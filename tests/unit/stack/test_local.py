@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stack.component import ProcessSpec, Report
-from stack.errors import PrepareError, StackBusyError
+from stack.errors import PrepareError, StackBusyError, StackModeError
 from stack.local import LocalStack
 from stack.settings import StackSettings
 from tests.support.waiting import wait_until
@@ -71,6 +71,36 @@ def test_dependency_is_started_first(tmp_path: Path) -> None:
     stack = _stack(tmp_path, FakeComponent("broker", notes), FakeComponent("client", notes, needs=("broker",)))
     stack.start(["client"])
     assert notes.index("complete broker") < notes.index("complete client")
+
+
+def _stack_in_mode(root: Path, *, secure: bool | None, specs: Sequence[ProcessSpec] = ()) -> LocalStack:
+    stack = LocalStack(root=root, settings=StackSettings.on_free_ports(_env_file=None, secure=secure))
+    stack.components = {"web": FakeComponent("web", [], specs=specs)}
+    return stack
+
+
+def test_later_commands_find_the_mode_of_the_last_start(tmp_path: Path) -> None:
+    _stack_in_mode(tmp_path, secure=True).start()
+    _stack_in_mode(tmp_path, secure=None).start()
+    found = LocalStack(root=tmp_path, settings=StackSettings.on_free_ports(_env_file=None))
+    assert found.context.secure
+    assert found.context.certificates.files("uploader").key.exists()
+    found.reset()
+    assert not found.context.secure
+
+
+def test_running_stack_does_not_change_its_mode(tmp_path: Path) -> None:
+    stack = _stack_in_mode(tmp_path, secure=False, specs=[_idle("web", tmp_path)])
+    stack.start()
+    try:
+        with pytest.raises(StackModeError, match="without TLS"):
+            _stack_in_mode(tmp_path, secure=True).start()
+        assert not _stack_in_mode(tmp_path, secure=True).context.secure
+    finally:
+        stack.stop()
+    changed = LocalStack(root=tmp_path, settings=StackSettings.on_free_ports(_env_file=None, secure=True))
+    changed.start([])
+    assert changed.context.secure
 
 
 def _idle(name: str, cwd: Path, *, after: tuple[str, ...] = ()) -> ProcessSpec:
