@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from contracts.spans import Spans
 from uploader.api.runtime import Runtime
+from uploader.disk.audit_log_file import AuditLogFile
 from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.directory_lock import lock_shared
@@ -22,6 +23,7 @@ from uploader.ingest.concurrency_limit import ConcurrencyLimit
 from uploader.kafka.kafka_publisher import KafkaPublisher
 from uploader.kafka.publisher import Publisher
 from uploader.monitoring.measured_publisher import MeasuredPublisher
+from uploader.monitoring.metrics import UploaderMetrics
 from uploader.monitoring.metrics_page import MetricsPage
 from uploader.monitoring.readiness import KafkaProbe, Readiness
 from uploader.monitoring.replica_gauges import DiskLimits, ReplicaGauges
@@ -91,7 +93,7 @@ async def open_runtime(
         intervals: of the background tasks.
 
     Raises:
-        SettingsError: ``TEMP_DIR`` cannot be used, or is not this replica's.
+        SettingsError: ``TEMP_DIR`` cannot be used, or is not this replica's; or ``AUDIT_LOG_FILE`` cannot be written.
         ManifestUnavailableError: the manifest database does not answer.
     """
     replica = _identify(settings)
@@ -199,11 +201,19 @@ async def _open_resources(
     stack.push_async_callback(pool.run, spans.close)
     ballast = BallastFile(settings.ballast_path, size_bytes=settings.ballast_bytes)
     await pool.run(free_disk_space, files=files, ballast=ballast)
-    store = await pool.run(open_store, settings.store_url)
+    store = await pool.run(_open_store, settings, replica, metrics_page.metrics)
     stack.push_async_callback(pool.run, store.close)
     measured = MeasuredPublisher(publisher or _kafka_publisher(settings, replica), metrics=metrics_page.metrics)
     stack.push_async_callback(pool.run, measured.close, timeout_s=PUBLISHER_FLUSH_S)
     return _Resources(pool=pool, files=files, ballast=ballast, spans=spans, store=store, publisher=measured)
+
+
+def _open_store(settings: Settings, replica: ReplicaIdentity, metrics: UploaderMetrics) -> Store:
+    if settings.audit_log_file is None:
+        return open_store(settings.store_url, replica=replica.name)
+    log = AuditLogFile(settings.audit_log_file, on_failure=metrics.count_audit_log_failure)
+    log.check()
+    return open_store(settings.store_url, replica=replica.name, on_record=log.write)
 
 
 def _identify(settings: Settings) -> ReplicaIdentity:

@@ -270,6 +270,13 @@ class DatabaseFullError(ManifestUnavailableError):
     title = "Database disk full"
 
 
+class AuditChainError(ManifestUnavailableError):
+    """The audit chain of the replica has a record that its head does not know: somebody has changed the database."""
+
+    code = "audit_chain_broken"
+    title = "Audit chain broken"
+
+
 class ManifestLostError(ManifestUnavailableError):
     """The manifest database is missing, damaged or replaced; the text states which, and what to do."""
 

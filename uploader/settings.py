@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -114,8 +115,19 @@ class Settings(EnvironmentSettings):
         f"empty for {DATABASE_FILENAME} in TEMP_DIR.",
     )
 
+    audit_log_file: Path | None = Field(
+        None,
+        description="File to which each audit record is appended as a line of JSON, besides the database; empty for "
+        "none. It is opened for each record, so that it can be rotated.",
+    )
+
     api_host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     api_port: int = Field(8000, ge=1, le=65_535, description="Port to listen on.")
+    forwarded_allow_ips: str = Field(
+        "",
+        description="IP addresses or networks of the proxies in front, separated by commas. Only their X-Forwarded-For "
+        "and X-Forwarded-Proto are believed; empty for none. The address of a client is in audit records.",
+    )
     api_base_url: str | None = Field(
         None,
         pattern=HTTP_ADDRESS,
@@ -169,10 +181,20 @@ class Settings(EnvironmentSettings):
                 raise ValueError(f"must be host:port, got {broker.strip()!r}")
         return value
 
-    @field_validator("temp_dir")
+    @field_validator("forwarded_allow_ips")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        if not value.is_absolute():
+    def _proxies(cls, value: str) -> str:
+        for proxy in filter(None, map(str.strip, value.split(","))):
+            try:
+                ip_network(proxy)
+            except ValueError as error:
+                raise ValueError(f"must be addresses or networks such as 10.0.0.0/8: {error}") from error
+        return value
+
+    @field_validator("temp_dir", "audit_log_file")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_absolute():
             raise ValueError("must be an absolute path")
         return value
 

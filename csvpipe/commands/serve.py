@@ -39,6 +39,8 @@ def command(
             host=settings.api_host,
             port=settings.api_port,
             ws="none",
+            proxy_headers=bool(settings.forwarded_allow_ips),
+            forwarded_allow_ips=settings.forwarded_allow_ips,
             workers=workers,
             timeout_keep_alive=settings.keep_alive_s,
             timeout_graceful_shutdown=grace,

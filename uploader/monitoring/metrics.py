@@ -95,6 +95,11 @@ class UploaderMetrics:
             buckets=_LANDING_S,
             registry=registry,
         )
+        self._audit_log_failures = Counter(
+            "csvpipe_audit_log_failures",
+            "Audit records that could not be appended to AUDIT_LOG_FILE; the database has them",
+            registry=registry,
+        )
         # Series of alerts start at 0: a counter whose first sample is 1 has not increased.
         for result in (ACCEPTED, REPLAYED, FAILED, DiskFullError.code, DatabaseFullError.code):
             self._uploads.labels(result)
@@ -142,6 +147,11 @@ class UploaderMetrics:
         self._published.labels("acknowledged").inc(acknowledged)
         self._published.labels("refused").inc(refused)
         self._published.labels("failed").inc(messages - acknowledged - refused)
+
+    @_never_raises
+    def count_audit_log_failure(self) -> None:
+        """Count one audit record that is not in the file."""
+        self._audit_log_failures.inc()
 
     @_never_raises
     def count_landing(self, took: timedelta) -> None:

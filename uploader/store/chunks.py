@@ -7,24 +7,30 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, and_, select, update
 
+from contracts.audit import AuditAction
 from contracts.states import ChunkState, UploadState
+from uploader.access.audit import SYSTEM, Actor
 from uploader.domain.records import ChunkRecord, UploadOverview
 from uploader.domain.transitions import summarised
 from uploader.errors import ChunkNotFoundError, UploadGoneError
+from uploader.store.audit import AuditStore
 from uploader.store.engine import reading, writing
 from uploader.store.rows import CHUNK_COLUMNS, changes, chunk_of, id_batches
 from uploader.store.tables import chunks
-from uploader.store.uploads import count_chunks, lock_upload, read_upload, write_upload
+from uploader.store.uploads import count_chunks, event_of, lock_upload, read_upload, write_upload
 
 ChunkEdit = Callable[[ChunkRecord], ChunkRecord]
 """Returns the changed chunk, or the same one; an exception that it raises rolls the transaction back."""
+_FINAL = {UploadState.LANDED: AuditAction.LAND, UploadState.FAILED: AuditAction.FAIL}
+"""The states of an upload that are recorded when they are reached."""
 
 
 class ChunkStore:
     """The chunks of uploads."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, audit: AuditStore) -> None:
         self._engine = engine
+        self._audit = audit
 
     def read(self, upload_id: str) -> tuple[UploadOverview, list[ChunkRecord]]:
         """Return an upload and its chunks in order, from one snapshot.
@@ -46,11 +52,19 @@ class ChunkStore:
             return read_upload(connection, upload_id), _read_chunks(connection, upload_id, [chunk_id])[0]
 
     def edit(
-        self, upload_id: str, chunk_ids: Collection[int] | None, edit: ChunkEdit, *, at: datetime
+        self,
+        upload_id: str,
+        chunk_ids: Collection[int] | None,
+        edit: ChunkEdit,
+        *,
+        at: datetime,
+        actor: Actor = SYSTEM,
+        action: AuditAction | None = None,
     ) -> tuple[UploadOverview, list[ChunkRecord]]:
         """Apply ``edit`` to the chunks, or to all if ``chunk_ids`` is None, and update the upload's state.
 
-        The upload is locked meanwhile. Returns the upload and the selected chunks after the change.
+        The upload is locked meanwhile. Returns the upload and the selected chunks after the change. There is an audit
+        record of ``action``, changes or not, and one if the upload has landed or failed with this change.
 
         Raises:
             UploadNotFoundError: there is no upload with this id.
@@ -64,11 +78,17 @@ class ChunkStore:
                 raise UploadGoneError(f"upload {upload_id} was deleted at {upload.aborted_at}", upload_id=upload_id)
             before = _read_chunks(connection, upload_id, chunk_ids)
             after = [edit(chunk) for chunk in before]
-            if before == after:
-                return upload, after
-            for old, new in zip(before, after, strict=True):
-                _write_chunk(connection, old, new)
-            return _summarise(connection, upload, at=at), after
+            changed = upload
+            if before != after:
+                for old, new in zip(before, after, strict=True):
+                    _write_chunk(connection, old, new)
+                changed = _summarise(connection, upload, at=at)
+            if action is not None:
+                self._audit.append(connection, event_of(upload, action, actor))
+            if changed.state is not upload.state and changed.state in _FINAL:
+                final = event_of(upload, _FINAL[changed.state], actor, detail=changed.error or "")
+                self._audit.append(connection, final)
+            return changed, after
 
 
 def _read_chunks(connection: Connection, upload_id: str, chunk_ids: Collection[int] | None) -> list[ChunkRecord]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ _POSTGRESQL: dict[str, str | int] = {
 }
 _PG_DISK_FULL = "53100"
 _READ_ONLY = "csvpipe_read_only"
+_AFTER_COMMIT = "csvpipe_after_commit"
 
 
 def open_engine(url: str, *, guard: DatabaseGuard | None = None) -> Engine:
@@ -109,8 +110,17 @@ def answering() -> Iterator[None]:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Open a transaction that writes. On SQLite it holds the write lock from its first statement."""
+    calls: list[Callable[[], None]] = []
     with answering(), engine.begin() as connection:
+        connection.info[_AFTER_COMMIT] = calls
         yield connection
+    for call in calls:
+        call()
+
+
+def after_commit(connection: Connection, call: Callable[[], None]) -> None:
+    """Make ``call``, which must not raise, when the transaction of :func:`writing` has been committed."""
+    connection.info[_AFTER_COMMIT].append(call)
 
 
 @contextmanager

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+
 from sqlalchemy import Engine
 
+from uploader.store.audit import AuditStore, OnRecord
 from uploader.store.backlog import Backlog
 from uploader.store.chunks import ChunkStore
 from uploader.store.claims import ClaimStore
@@ -22,11 +25,12 @@ class Store:
     :class:`uploader.errors.ManifestUnavailableError` if the database does not answer.
     """
 
-    def __init__(self, engine: Engine, guard: DatabaseGuard) -> None:
+    def __init__(self, engine: Engine, guard: DatabaseGuard, audit: AuditStore) -> None:
         self._engine = engine
         self._guard = guard
-        self.uploads = UploadStore(engine, guard)
-        self.chunks = ChunkStore(engine)
+        self.audit = audit
+        self.uploads = UploadStore(engine, guard, audit)
+        self.chunks = ChunkStore(engine, audit)
         self.claims = ClaimStore(engine)
         self.backlog = Backlog(engine)
         self.leases = LeaseStore(engine)
@@ -59,12 +63,16 @@ class Store:
         self._engine.dispose()
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, *, replica: str | None = None, on_record: OnRecord = lambda _: None) -> Store:
     """Open the database at ``url`` and migrate it to the newest schema.
+
+    ``replica`` is the one whose audit chain is written, by default that of the host name. ``on_record`` is called with
+    each audit record after its transaction was committed, and must not raise.
 
     Raises:
         ManifestLostError: its file is damaged.
         ManifestUnavailableError: the database does not answer.
     """
     guard = DatabaseGuard()
-    return Store(open_engine(url, guard=guard), guard)
+    engine = open_engine(url, guard=guard)
+    return Store(engine, guard, AuditStore(engine, replica=replica or socket.gethostname(), on_record=on_record))

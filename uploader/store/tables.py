@@ -134,4 +134,33 @@ leases = Table(
     Column("until", UtcDateTime, nullable=False),
 )
 
+audit_records = Table(
+    "audit_records",
+    metadata,
+    Column("replica", String(128), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("key_id", String(32)),
+    Column("address", String(128), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("outcome", String(64), nullable=False),
+    Column("upload_id", String(32)),
+    Column("dataset", String(128)),
+    Column("size_bytes", BigInteger),
+    Column("detail", Text, nullable=False),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("ix_audit_records_at", "at", "replica", "sequence"),
+    Index("ix_audit_records_upload_id", "upload_id"),
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("replica", String(128), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
 identity = Table("identity", metadata, Column("database_id", String(32), primary_key=True))

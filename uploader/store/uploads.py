@@ -11,10 +11,14 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, Engine, and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from contracts.audit import AuditAction
+from contracts.number_text import counted
 from contracts.states import ChunkState, UploadState, check_upload_change
+from uploader.access.audit import SYSTEM, Actor, AuditEvent
 from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.domain.transitions import ON_THEIR_WAY
 from uploader.errors import TimestampCollisionError, UploadInProgressError, UploadNotFoundError
+from uploader.store.audit import AuditStore
 from uploader.store.claims import Claim
 from uploader.store.database_guard import DatabaseGuard
 from uploader.store.engine import read_database_id, reading, writing
@@ -53,12 +57,19 @@ class RestoreOutcome(StrEnum):
 class UploadStore:
     """Uploads, without what happens to their chunks (see :class:`uploader.store.chunks.ChunkStore`)."""
 
-    def __init__(self, engine: Engine, guard: DatabaseGuard) -> None:
+    def __init__(self, engine: Engine, guard: DatabaseGuard, audit: AuditStore) -> None:
         self._engine = engine
         self._guard = guard
+        self._audit = audit
 
     def create(
-        self, upload: UploadRecord, records: Sequence[ChunkRecord], *, claim: Claim, claim_for: timedelta
+        self,
+        upload: UploadRecord,
+        records: Sequence[ChunkRecord],
+        *,
+        claim: Claim,
+        claim_for: timedelta,
+        actor: Actor = SYSTEM,
     ) -> UploadRecord | None:
         """Store an upload with all its chunks, already claimed, or return the upload that has its idempotency key.
 
@@ -71,6 +82,7 @@ class UploadStore:
                 with writing(self._engine) as connection:
                     self._guard.check_id(read_database_id(connection))
                     _insert(connection, {**values_of(upload), **claimed}, records)
+                    self._audit.append(connection, _acceptance_of(upload, actor))
             except IntegrityError:
                 first = self._find_by(uploads.c.idempotency_key, upload.idempotency_key)
                 if first is not None:
@@ -135,7 +147,7 @@ class UploadStore:
             counts = count_chunks(connection, [upload.upload_id for upload in page])
         return [(upload, counts.get(upload.upload_id, {})) for upload in page]
 
-    def abort(self, upload_id: str, *, force: bool, at: datetime) -> UploadOverview:
+    def abort(self, upload_id: str, *, force: bool, at: datetime, actor: Actor = SYSTEM) -> UploadOverview:
         """Mark an upload as deleted and release its idempotency key; repeating it changes nothing.
 
         Raises:
@@ -156,6 +168,8 @@ class UploadStore:
                 )
             after = replace(upload, state=UploadState.ABORTED, aborted_at=at, idempotency_key=None)
             write_upload(connection, upload, after)
+            forced = f"while {counted(on_their_way, 'chunk')} were on their way" if on_their_way else ""
+            self._audit.append(connection, event_of(upload, AuditAction.DELETE, actor, detail=forced))
             return after
 
     def _find_by(self, column: Column[Any], value: str | None) -> UploadRecord | None:
@@ -206,6 +220,13 @@ def count_chunks(connection: Connection, upload_ids: Sequence[str]) -> dict[str,
     return counts
 
 
+def event_of(upload: UploadOverview, action: AuditAction, actor: Actor, *, detail: str = "") -> AuditEvent:
+    """Return the event of an action on ``upload``."""
+    return AuditEvent(
+        action=action, actor=actor, upload_id=upload.upload_id, dataset=upload.dataset_name, detail=detail
+    )
+
+
 def write_upload(
     connection: Connection, old: UploadOverview, new: UploadOverview, *, others: dict[str, Any] | None = None
 ) -> None:
@@ -213,6 +234,16 @@ def write_upload(
     values = changes(old, new) | (others or {})
     if values:
         connection.execute(update(uploads).where(uploads.c.upload_id == old.upload_id).values(values))
+
+
+def _acceptance_of(upload: UploadRecord, actor: Actor) -> AuditEvent:
+    event = event_of(
+        upload,
+        AuditAction.UPLOAD,
+        actor,
+        detail=f"{upload.source_filename}, sha256 {upload.source_sha256}, {counted(upload.total_chunks, 'chunk')}",
+    )
+    return replace(event, size_bytes=upload.source_bytes)
 
 
 def _insert(connection: Connection, upload: dict[str, Any], records: Sequence[ChunkRecord]) -> None:

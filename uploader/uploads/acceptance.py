@@ -10,12 +10,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from contracts.api import UploadAccepted
+from uploader.access.audit import Actor
 from uploader.disk.manifest_file import dump_manifest
 from uploader.disk.staging_directory import StagingDirectory
 from uploader.domain.cutting import CutOptions, CutResult
 from uploader.domain.records import ChunkRecord, UploadRecord, new_upload
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import (
+    AuditChainError,
     DatabaseFullError,
     IdempotencyConflictError,
     InvalidFieldError,
@@ -74,20 +76,22 @@ class Acceptance:
         directory: StagingDirectory,
         idempotency_key: str | None = None,
         *,
+        actor: Actor,
         created_at: datetime | None = None,
         traceparent: str | None = None,
     ) -> UploadAccepted:
         """Accept an upload: move its files into place, commit its manifest, and announce its chunks if Kafka answers.
 
-        ``created_at`` is when its first byte arrived, ``traceparent`` the trace of its announcements. If this raises,
-        nothing of the upload remains, at the latest after the next cleaning; ManifestUnavailableError is the exception.
-        If the idempotency key is known, nothing remains either, and the answer is that of the first upload
-        (``replayed``).
+        ``actor`` sent it; ``created_at`` is when its first byte arrived, ``traceparent`` the trace of its
+        announcements. If this raises, nothing of the upload remains, at the latest after the next cleaning;
+        ManifestUnavailableError is the exception. If the idempotency key is known, nothing remains either, and the
+        answer is that of the first upload (``replayed``).
 
         Raises:
             InvalidFieldError: the idempotency key is malformed.
             IdempotencyConflictError: the key was used for other content or options.
             TimestampCollisionError: another upload of the dataset has the same ``created_at``.
+            AuditChainError: the audit chain was changed; nothing more is accepted.
             DatabaseFullError: the disk of the database is full.
             ManifestLostError: the database is gone, or was replaced.
             ManifestUnavailableError: the manifest was not committed, or the confirmation of the commit was lost.
@@ -106,7 +110,7 @@ class Acceptance:
         )
         # In a task that always completes: a request that is cancelled half-way (shutdown) must not leave a manifest
         # without files, and the directory belongs to the task until it is done.
-        task = asyncio.create_task(self._accept(upload, chunks, directory))
+        task = asyncio.create_task(self._accept(upload, chunks, directory, actor))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -116,15 +120,15 @@ class Acceptance:
             raise
 
     async def _accept(
-        self, upload: UploadRecord, chunks: list[ChunkRecord], directory: StagingDirectory
+        self, upload: UploadRecord, chunks: list[ChunkRecord], directory: StagingDirectory, actor: Actor
     ) -> UploadAccepted:
         claim = Claim.new(upload.upload_id)
         try:
             await directory.commit(await asyncio.to_thread(dump_manifest, upload, chunks))
             first = await self._threads.run(
-                self._store.uploads.create, upload, chunks, claim=claim, claim_for=CLAIM_FOR
+                self._store.uploads.create, upload, chunks, claim=claim, claim_for=CLAIM_FOR, actor=actor
             )
-        except (DatabaseFullError, ManifestLostError):
+        except (AuditChainError, DatabaseFullError, ManifestLostError):
             await directory.discard()  # certainly not stored
             raise
         except ManifestUnavailableError as error:

@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from contracts.api import ChunkStatus, KnownUploads, StateChange, UploadPage, UploadStatus
+from contracts.audit import AuditAction
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
+from uploader.access.audit import Actor
 from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.records import ChunkRecord, UploadOverview
@@ -127,7 +129,7 @@ class UploadService:
             UploadLog(_log, upload_id).chunk(logging.ERROR, "Chunk file cannot be served", chunk, error=fault)
         raise ChunkGoneError(f"chunk {chunk_id} of upload {upload_id} cannot be downloaded: {fault}")
 
-    def change_chunk_state(self, upload_id: str, chunk_id: int, change: StateChange) -> ChunkStatus:
+    def change_chunk_state(self, upload_id: str, chunk_id: int, change: StateChange, *, actor: Actor) -> ChunkStatus:
         """Record a chunk's state that the relay reports; repeating a report changes nothing.
 
         Raises:
@@ -160,14 +162,14 @@ class UploadService:
         }[change.state]
         # A landing frees space later: the chunk's file may be removed.
         upload, [chunk] = self._ballast.run_or_remove(
-            lambda: self._store.chunks.edit(upload_id, [chunk_id], edit, at=now)
+            lambda: self._store.chunks.edit(upload_id, [chunk_id], edit, at=now, actor=actor)
         )
         self._log_change(upload, chunk)
         if change.state is ChunkState.LANDED and chunk.landed_at == now and chunk.announced_at is not None:
             self._on_landed(now - chunk.announced_at)
         return ChunkStatus.model_validate(chunk)
 
-    def announce_again(self, upload_id: str) -> UploadStatus:
+    def announce_again(self, upload_id: str, *, actor: Actor) -> UploadStatus:
         """Return all chunks that have not landed, failed ones included, to the outbox; attempts count from 0.
 
         If all have landed, send one chunk's message immediately and change no state: the DAG run finds the object and
@@ -187,7 +189,9 @@ class UploadService:
             fault = self._files.find_fault(chunk) if replica == self._replica.name else None
             return renewed(chunk, by_hand=True) if fault is None else lost(chunk, reason=fault)
 
-        upload, chunks = self._store.chunks.edit(upload_id, None, edit, at=self._clock())
+        upload, chunks = self._store.chunks.edit(
+            upload_id, None, edit, at=self._clock(), actor=actor, action=AuditAction.ANNOUNCE
+        )
         if upload.state is UploadState.LANDED:
             self._outbox.announce_once_more(upload, chunks[0])
             UploadLog(_log, upload_id).info("Chunk 1 announced again for the manifest; all chunks have landed")
@@ -198,7 +202,7 @@ class UploadService:
         )
         return self._status(upload, chunks)
 
-    def delete(self, upload_id: str, *, force: bool) -> UploadStatus:
+    def delete(self, upload_id: str, *, force: bool, actor: Actor) -> UploadStatus:
         """Delete an upload: remove its files, and stop its announcements and downloads. Its row stays, as ``aborted``.
 
         Objects in the bucket stay there. The idempotency key is free again.
@@ -207,16 +211,16 @@ class UploadService:
             UploadNotFoundError: there is no upload with this id.
             UploadInProgressError: chunks are announced or relayed, and ``force`` is not set.
         """
-        upload = self._abort(upload_id, force=force)
+        upload = self._abort(upload_id, force=force, actor=actor)
         # In this order: after a crash between the two, the cleaner finds the files by the upload's state.
         if upload.replica == self._replica.name:
             self._files.remove_upload(upload_id)
         UploadLog(_log, upload_id).info("Upload deleted")
         return self.status(upload_id)
 
-    def _abort(self, upload_id: str, *, force: bool) -> UploadOverview:
+    def _abort(self, upload_id: str, *, force: bool, actor: Actor) -> UploadOverview:
         def abort() -> UploadOverview:
-            return self._store.uploads.abort(upload_id, force=force, at=self._clock())
+            return self._store.uploads.abort(upload_id, force=force, at=self._clock(), actor=actor)
 
         try:
             return self._ballast.run_or_remove(abort)

@@ -9,11 +9,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+from uploader.access.audit import Actor
+from uploader.access.principal import EVERYBODY
 from uploader.domain.cutting import ChunkType, CutChunk, CutOptions, CutResult
 from uploader.domain.records import ChunkRecord, UploadRecord, new_upload
 from uploader.domain.replica_identity import ReplicaIdentity
 
 HEADER = b"id,name\n"
+ACTOR = Actor(EVERYBODY, "192.0.2.1")
 REPLICA = ReplicaIdentity(name="replica-0", base_url="http://uploader:8000", worker="replica-0/worker")
 _AGES = count(1)
 

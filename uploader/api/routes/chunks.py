@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from contracts.api import ChunkStatus, StateChange
 from contracts.names import HEADER_OBJECT_KEY, HEADER_SHA256, HEADER_SIZE_BYTES
+from uploader.api.actors import ActorDep
 from uploader.api.chunk_response import ChunkResponse
 from uploader.api.path_parameters import ChunkIdPath, UploadIdPath
 from uploader.api.problems import problem_responses
@@ -102,6 +103,8 @@ def download_chunk(
         BodyTimeoutError,
     ),
 )
-def put_state(upload_id: UploadIdPath, chunk_id: ChunkIdPath, change: StateChange, runtime: RuntimeDep) -> ChunkStatus:
+def put_state(
+    upload_id: UploadIdPath, chunk_id: ChunkIdPath, change: StateChange, runtime: RuntimeDep, actor: ActorDep
+) -> ChunkStatus:
     """Record that a chunk was relayed, has landed or has failed. Reporting the same state again changes nothing."""
-    return runtime.service.change_chunk_state(upload_id, chunk_id, change)
+    return runtime.service.change_chunk_state(upload_id, chunk_id, change, actor=actor)

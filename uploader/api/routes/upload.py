@@ -14,6 +14,7 @@ from contracts.api import UploadAccepted
 from contracts.names import DATASET_NAME_PATTERN
 from contracts.spans import SpanKind
 from contracts.traceparent import find_traceparent
+from uploader.api.actors import actor_of
 from uploader.api.openapi import links_to_upload
 from uploader.api.problems import problem_responses
 from uploader.api.runtime import Runtime, RuntimeDep
@@ -185,7 +186,14 @@ async def _receive(
                 )
             outcome.record_chunked(result)
             return await runtime.acceptance.accept(
-                upload_id, options, result, directory, idempotency_key, created_at=created_at, traceparent=traceparent
+                upload_id,
+                options,
+                result,
+                directory,
+                idempotency_key,
+                actor=actor_of(request),
+                created_at=created_at,
+                traceparent=traceparent,
             )
 
 

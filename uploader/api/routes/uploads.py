@@ -9,6 +9,7 @@ from fastapi import APIRouter, BackgroundTasks, Query
 from contracts.api import KnownUploads, Status, UploadIds, UploadPage, UploadStatus
 from contracts.manifest import Manifest
 from contracts.names import DATASET_NAME_PATTERN, check_dataset_name
+from uploader.api.actors import ActorDep
 from uploader.api.path_parameters import UploadIdPath
 from uploader.api.problems import problem_responses
 from uploader.api.runtime import RuntimeDep
@@ -72,13 +73,15 @@ def get_manifest(upload_id: UploadIdPath, runtime: RuntimeDep) -> Manifest:
     summary="Announce an upload again",
     responses=problem_responses(UploadNotFoundError, UploadGoneError, PublishError),
 )
-def announce_again(upload_id: UploadIdPath, runtime: RuntimeDep, background: BackgroundTasks) -> UploadStatus:
+def announce_again(
+    upload_id: UploadIdPath, runtime: RuntimeDep, actor: ActorDep, background: BackgroundTasks
+) -> UploadStatus:
     """Announce all chunks that have not landed, including failed ones; their attempts are counted from 0 again.
 
     If all chunks have landed, one is announced and no state changes: the run that processes it writes the upload's
     manifest to the bucket, in case that failed before. This announcement is not retried if Kafka is unavailable (503).
     """
-    status = runtime.service.announce_again(upload_id)
+    status = runtime.service.announce_again(upload_id, actor=actor)
     background.add_task(runtime.wake_outbox)
     return status
 
@@ -91,6 +94,7 @@ def announce_again(upload_id: UploadIdPath, runtime: RuntimeDep, background: Bac
 def delete_upload(
     upload_id: UploadIdPath,
     runtime: RuntimeDep,
+    actor: ActorDep,
     force: Annotated[bool, Query(description="Delete even if chunks are being delivered to the bucket")] = False,
 ) -> UploadStatus:
     """Remove the files of an upload and stop announcing it. Objects in the bucket are kept.
@@ -98,4 +102,4 @@ def delete_upload(
     Chunks that are being delivered can no longer be downloaded (410), and the runs that relay them fail; therefore this
     is refused unless `force` is set. The Idempotency-Key of the upload can be used again.
     """
-    return runtime.service.delete(upload_id, force=force)
+    return runtime.service.delete(upload_id, force=force, actor=actor)

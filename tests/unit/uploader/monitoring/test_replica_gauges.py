@@ -21,6 +21,7 @@ from uploader.errors import ManifestUnavailableError
 from uploader.monitoring.metrics_page import MetricsPage
 from uploader.monitoring.readiness import KafkaProbe, Readiness
 from uploader.monitoring.replica_gauges import DiskLimits, ReplicaGauges
+from uploader.store.audit import AuditStore
 from uploader.store.database_guard import DatabaseGuard
 from uploader.store.store import Store
 
@@ -58,7 +59,8 @@ def silent_store() -> Iterator[Store]:
     """Give a store whose server accepts the connection and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"postgresql+psycopg://csvpipe@127.0.0.1:{listener.getsockname()[1]}/manifests"
-        yield Store(create_engine(url, connect_args={"connect_timeout": 60}), DatabaseGuard())
+        engine = create_engine(url, connect_args={"connect_timeout": 60})
+        yield Store(engine, DatabaseGuard(), AuditStore(engine, replica="replica-0"))
 
 
 def test_unresponsive_database_leaves_the_rest_of_the_page_within_the_scrape_timeout(

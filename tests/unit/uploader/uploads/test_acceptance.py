@@ -12,7 +12,7 @@ import pytest
 from contracts.api import UploadAccepted
 from contracts.states import UploadState
 from tests.support.uploader.fake_publisher import FakePublisher
-from tests.support.uploader.uploads import REPLICA, SettableClock, cut_options, cut_result, write_chunks
+from tests.support.uploader.uploads import ACTOR, REPLICA, SettableClock, cut_options, cut_result, write_chunks
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.directories import LOCK_FILE, is_abandoned
 from uploader.disk.manifest_file import MANIFEST_FILE
@@ -53,7 +53,7 @@ class Bench:
         directory.create()
         write_chunks(directory.path, result)
         return await self.acceptance.accept(
-            upload_id, options or cut_options(), result, directory, key, created_at=self.moments()
+            upload_id, options or cut_options(), result, directory, key, actor=ACTOR, created_at=self.moments()
         )
 
     def accept_now(

@@ -10,7 +10,7 @@ import pytest
 from contracts.api import StateChange
 from contracts.states import ChunkState, UploadState
 from tests.support.uploader.fake_publisher import FakePublisher
-from tests.support.uploader.uploads import REPLICA, SettableClock
+from tests.support.uploader.uploads import ACTOR, REPLICA, SettableClock
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.records import ChunkRecord, UploadRecord
 from uploader.domain.transitions import cleaned, landed, renewed
@@ -46,7 +46,7 @@ class TestFailure:
     ) -> None:
         upload_id = create(chunks=1).upload_id
         outbox.run_pass()
-        assert service.change_chunk_state(upload_id, 1, NIFI_FAILURE).error == "NiFi refused it"
+        assert service.change_chunk_state(upload_id, 1, NIFI_FAILURE, actor=ACTOR).error == "NiFi refused it"
         status = service.status(upload_id)
         assert (status.state, status.final) == (UploadState.FAILED, False)
 
@@ -62,7 +62,7 @@ class TestFailure:
         outbox.run_pass()
         store.chunks.edit(upload_id, None, partial(renewed, by_hand=False), at=clock.now)
         outbox.run_pass()
-        error = service.change_chunk_state(upload_id, 1, NIFI_FAILURE).error
+        error = service.change_chunk_state(upload_id, 1, NIFI_FAILURE, actor=ACTOR).error
         assert error == (
             "NiFi refused it; announced 2 times, with no automatic retry left: look at Airflow and NiFi, "
             "then POST /uploads/{id}/announce"
@@ -71,7 +71,7 @@ class TestFailure:
         assert (status.state, status.final) == (UploadState.FAILED, True)
         assert status.error is not None
         assert status.error.endswith(error)
-        assert not service.announce_again(upload_id).final
+        assert not service.announce_again(upload_id, actor=ACTOR).final
 
     def test_failure_is_ignored_while_the_chunk_waits_for_another_announcement(
         self,
@@ -82,8 +82,8 @@ class TestFailure:
     ) -> None:
         upload_id = create(chunks=1).upload_id
         outbox.run_pass()
-        service.announce_again(upload_id)
-        assert service.change_chunk_state(upload_id, 1, NIFI_FAILURE).state is ChunkState.STORED
+        service.announce_again(upload_id, actor=ACTOR)
+        assert service.change_chunk_state(upload_id, 1, NIFI_FAILURE, actor=ACTOR).state is ChunkState.STORED
         outbox.run_pass()
         assert kafka.announced == [(upload_id, 1)] * 2
 
@@ -104,14 +104,14 @@ class TestFailure:
         clock.advance(minutes=31)
         store.chunks.edit(upload_id, None, partial(renewed, by_hand=False), at=clock.now)
         outbox.run_pass()
-        service.change_chunk_state(upload_id, 1, StateChange(state=ChunkState.RELAYED))
+        service.change_chunk_state(upload_id, 1, StateChange(state=ChunkState.RELAYED), actor=ACTOR)
         before = service.status(upload_id)
         first, last = (
             NIFI_FAILURE.model_copy(update={"published_at": message.published_at}) for message in kafka.messages
         )
-        assert service.change_chunk_state(upload_id, 1, first).state is ChunkState.RELAYED
+        assert service.change_chunk_state(upload_id, 1, first, actor=ACTOR).state is ChunkState.RELAYED
         assert service.status(upload_id) == before
-        assert service.change_chunk_state(upload_id, 1, last).state is ChunkState.FAILED
+        assert service.change_chunk_state(upload_id, 1, last, actor=ACTOR).state is ChunkState.FAILED
         assert service.status(upload_id).final
 
 
@@ -135,7 +135,7 @@ class TestAnnounceAgain:
         before = service.status(upload_id)
         assert before.final
         clock.advance(hours=1)
-        assert service.announce_again(upload_id) == before == service.status(upload_id)
+        assert service.announce_again(upload_id, actor=ACTOR) == before == service.status(upload_id)
         assert kafka.announced[3:] == [(upload_id, 1)]
         assert kafka.messages[3] == kafka.messages[0].model_copy(update={"published_at": clock.now})
 
@@ -151,7 +151,7 @@ class TestAnnounceAgain:
         store.chunks.edit(upload_id, None, partial(land, clock=clock), at=clock.now)
         kafka.away = True
         with pytest.raises(PublishError, match="try again"):
-            service.announce_again(upload_id)
+            service.announce_again(upload_id, actor=ACTOR)
 
     def test_upload_with_a_lost_file_is_final_when_the_rest_has_landed(
         self,
@@ -166,5 +166,5 @@ class TestAnnounceAgain:
         outbox.run_pass()
         store.chunks.edit(upload_id, [1], partial(land, clock=clock), at=clock.now)
         files.path(store.chunks.read_one(upload_id, 2)[1]).unlink()
-        status = service.announce_again(upload_id)
+        status = service.announce_again(upload_id, actor=ACTOR)
         assert (status.state, status.final) == (UploadState.FAILED, True)

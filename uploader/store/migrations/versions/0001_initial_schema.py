@@ -1,4 +1,4 @@
-"""The initial schema: uploads, their chunks, replicas, leases, and the identity of the database."""
+"""The initial schema: uploads, their chunks, replicas, leases, audit records, and the identity of the database."""
 
 from __future__ import annotations
 
@@ -93,6 +93,33 @@ def upgrade() -> None:
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_replicas")),
     )
+    op.create_table(
+        "audit_records",
+        sa.Column("replica", sa.String(length=128), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=128), nullable=False),
+        sa.Column("key_id", sa.String(length=32), nullable=True),
+        sa.Column("address", sa.String(length=128), nullable=False),
+        sa.Column("action", sa.String(length=32), nullable=False),
+        sa.Column("outcome", sa.String(length=64), nullable=False),
+        sa.Column("upload_id", sa.String(length=32), nullable=True),
+        sa.Column("dataset", sa.String(length=128), nullable=True),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("previous_hash", sa.String(length=64), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("replica", "sequence", name=op.f("pk_audit_records")),
+    )
+    op.create_index("ix_audit_records_at", "audit_records", ["at", "replica", "sequence"], unique=False)
+    op.create_index("ix_audit_records_upload_id", "audit_records", ["upload_id"], unique=False)
+    op.create_table(
+        "audit_heads",
+        sa.Column("replica", sa.String(length=128), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("replica", name=op.f("pk_audit_heads")),
+    )
     identity = op.create_table(
         "identity",
         sa.Column("database_id", sa.String(length=32), nullable=False),
@@ -104,6 +131,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop the tables."""
     op.drop_table("identity")
+    op.drop_table("audit_heads")
+    op.drop_index("ix_audit_records_upload_id", table_name="audit_records")
+    op.drop_index("ix_audit_records_at", table_name="audit_records")
+    op.drop_table("audit_records")
     op.drop_table("replicas")
     op.drop_index("ix_chunks_state", table_name="chunks")
     op.drop_table("chunks")
