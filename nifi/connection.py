@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from nifi.environment import read_variable
 from nifi.errors import NiFiApiError, NiFiUnreachableError
 
 _REQUEST_TIMEOUT_S = (5, 60)
@@ -35,9 +36,18 @@ class Access:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Access:
-        """Read ``NIFI_TOKEN``, ``NIFI_USERNAME``, ``NIFI_PASSWORD`` and ``NIFI_CA_FILE``, ``..CERT..``, ``..KEY..``."""
+        """Read ``NIFI_TOKEN``, ``NIFI_USERNAME``, ``NIFI_PASSWORD`` and ``NIFI_CA_FILE``, ``..CERT..``, ``..KEY..``.
+
+        Each of the first three can be in a file instead, named by ``NIFI_TOKEN_FILE`` and so on.
+
+        Raises:
+            SettingsError: A variable and its ``_FILE`` are both set, or the file cannot be read.
+        """
         names = ("token", "username", "password", "ca_file", "cert_file", "key_file")
-        return cls(**{name: environ.get(f"NIFI_{name.upper()}") or None for name in names})
+        return cls(
+            **{name: environ.get(f"NIFI_{name.upper()}") or None for name in names if name.endswith("_file")},
+            **{name: read_variable(environ, f"NIFI_{name.upper()}") for name in names if not name.endswith("_file")},
+        )
 
 
 def open_connection(host: str, access: Access) -> Any:

@@ -25,6 +25,7 @@ from nifi.definition import (
 )
 from nifi.environment import Environment, load_environment
 from nifi.errors import InvalidFlowError, MissingParameterError, NiFiTimeoutError, UnknownParameterError
+from nifi.listen_tls import LISTEN_TLS, ListenTls, with_listen_tls
 
 Report = Callable[[str], None]
 
@@ -75,11 +76,13 @@ def deploy(
 
     The value of a parameter is the first of: ``parameters``, the environment's file, the value in NiFi, the default in
     the flow definition. ``scheduling`` changes processors by name (``{"Fetch the chunk": {"retryCount": 3}}``).
-    ``connect`` opens the client, given the URL and ``access``.
+    ``connect`` opens the client, given the URL and ``access``. With the parameter ``listen.tls=mutual``, ListenHTTP
+    accepts connections with a client certificate only.
 
     Raises:
         UnknownParameterError: The flow has no parameter of that name. Nothing was changed.
         MissingParameterError: A parameter that the flow needs has no value. Nothing was changed.
+        InvalidParameterError: ``listen.tls`` has another value than ``none`` and ``mutual``. Nothing was changed.
         InvalidFlowError: A processor or service is invalid. Nothing was started; running components keep running.
         NiFiApiError: NiFi refused a change, for example to remove a connection that holds FlowFiles.
         NiFiUnreachableError: NiFi does not answer.
@@ -90,6 +93,7 @@ def deploy(
     report(f"NiFi {client.version()} at {client.url}")
     context = client.find_context(context_name(flow))
     wanted = _resolve_parameters(flow, {**settings.parameters, **(parameters or {})}, context)
+    flow = with_listen_tls(flow, ListenTls.parse(next(p.value for p in wanted if p.name == LISTEN_TLS)))
     _check_values(flow, wanted, settings)
     parameters_set = _put_context(client, flow, wanted, context, report)
     group_id, created, changes = _put_group(client, flow, report)
@@ -131,13 +135,15 @@ def _check_values(flow: Json, wanted: Sequence[Parameter], environment: Environm
     unset = [parameter.name for parameter in wanted if parameter.value is None and parameter.name in needed]
     unset += sorted(needed - {parameter.name for parameter in wanted})
     if unset:
-        remedies = [
-            f"{name} (set the environment variable {environment.secret_variables[name]})"
-            if name in environment.secret_variables
-            else f"{name} (set it with --set {name}=VALUE or in nifi/parameters)"
-            for name in unset
-        ]
+        remedies = [f"{name} ({_describe_remedy(name, environment)})" for name in unset]
         raise MissingParameterError(f"parameters without a value: {', '.join(remedies)}", parameters=unset)
+
+
+def _describe_remedy(name: str, environment: Environment) -> str:
+    variable = environment.variables.get(name)
+    if variable is None:
+        return f"set it with --set {name}=VALUE or in nifi/parameters"
+    return f"set the environment variable {variable}, or {variable}_FILE"
 
 
 def _put_context(

@@ -1,4 +1,4 @@
-"""Parameters of an environment, from ``nifi/parameters/<environment>.yaml`` and environment variables for secrets."""
+"""Parameters of an environment, from ``nifi/parameters/<environment>.yaml`` and the variables that it names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from contracts.errors import SettingsError
 from nifi.errors import EnvironmentFileError
 
 PARAMETERS_DIR = Path(__file__).parent / "parameters"
@@ -22,7 +23,7 @@ class _File(BaseModel):
 
     url: str = Field(pattern=r"^https?://")
     parameters: dict[str, str] = {}
-    secrets: dict[str, str] = {}
+    variables: dict[str, str] = {}
     scheduling: dict[str, dict[str, Any]] = {}
 
 
@@ -32,15 +33,33 @@ class Environment:
 
     Attributes:
         url: URL of NiFi, without ``/nifi-api``.
-        parameters: Values by parameter, including the secrets whose variable is set.
-        secret_variables: The environment variable of each secret parameter.
+        parameters: Values by parameter, including those whose variable is set.
+        variables: The environment variable of each parameter whose value is not in the file, such as a secret.
         scheduling: Retries, penalties and concurrency by processor, if they differ from the flow definition.
     """
 
     url: str
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secret_variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     scheduling: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def read_variable(environ: Mapping[str, str], name: str) -> str | None:
+    """Return the value of the variable ``name``, or the content of the file in ``<name>_FILE``; None if neither is set.
+
+    Raises:
+        SettingsError: Both are set, or the file cannot be read.
+    """
+    value, path = environ.get(name), environ.get(f"{name}_FILE")
+    if not path:
+        return value or None
+    if value:
+        raise SettingsError(f"{name} and {name}_FILE are both set; keep one of them")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise SettingsError(f"{name}_FILE: {path} cannot be read: {reason}") from error
 
 
 def environment_names(directory: Path = PARAMETERS_DIR) -> list[str]:
@@ -51,10 +70,11 @@ def environment_names(directory: Path = PARAMETERS_DIR) -> list[str]:
 def load_environment(
     name: str, *, environ: Mapping[str, str] = os.environ, directory: Path = PARAMETERS_DIR
 ) -> Environment:
-    """Read the environment ``name``. A secret whose variable is not set is omitted, so NiFi keeps its value.
+    """Read the environment ``name``. A parameter whose variable is not set is omitted, so NiFi keeps its value.
 
     Raises:
         EnvironmentFileError: The file is missing or invalid.
+        SettingsError: A variable and its ``_FILE`` are both set, or the file cannot be read.
     """
     import yaml
 
@@ -67,10 +87,10 @@ def load_environment(
         file = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValidationError) as error:
         raise EnvironmentFileError(f"{path}: {error}", path=str(path)) from error
-    secrets = {parameter: environ[variable] for parameter, variable in file.secrets.items() if environ.get(variable)}
+    given = {parameter: read_variable(environ, variable) for parameter, variable in file.variables.items()}
     return Environment(
         url=file.url,
-        parameters={**file.parameters, **secrets},
-        secret_variables=file.secrets,
+        parameters={**file.parameters, **{parameter: value for parameter, value in given.items() if value}},
+        variables=file.variables,
         scheduling=file.scheduling,
     )

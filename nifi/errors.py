@@ -71,6 +71,22 @@ class UnknownParameterError(NiFiError):
     title = "Unknown parameter"
 
 
+class InvalidParameterError(NiFiError):
+    """A parameter was given a value that it cannot have."""
+
+    code = "nifi_parameter_invalid"
+    status = 422
+    title = "Invalid parameter"
+
+
+class CertificateFileError(NiFiError):
+    """A file with a certificate or a private key cannot be used."""
+
+    code = "nifi_certificate_file"
+    status = 422
+    title = "Invalid certificate file"
+
+
 class FlowFileError(NiFiError):
     """The flow definition file cannot be used."""
 

@@ -16,6 +16,7 @@ from nifi.definition import (
     save_flow,
 )
 from nifi.errors import NotDeployedError
+from nifi.listen_tls import without_listen_tls
 
 
 def export(*, url: str, flow_file: Path = FLOW_FILE, access: Access | None = None) -> list[str]:
@@ -35,9 +36,8 @@ def export(*, url: str, flow_file: Path = FLOW_FILE, access: Access | None = Non
             f"process group {group_name(kept)} not found in {client.url}. Deploy it first with 'csvpipe nifi deploy'"
         )
     defaults = {p["name"]: p["value"] for p in context_parameters(kept) if "value" in p}
-    exported = normalise_export(
-        client.export_group(group_id), defaults=defaults, property_defaults=client.property_defaults(group_id)
-    )
+    deployed = without_listen_tls(client.export_group(group_id))
+    exported = normalise_export(deployed, defaults=defaults, property_defaults=client.property_defaults(group_id))
     changes = differences(exported, kept)
     if save_flow(exported, flow_file) and not changes:
         return ["parameters or descriptions"]

@@ -18,6 +18,7 @@ from nifi.definition import (
     referenced_parameters,
 )
 from nifi.errors import NotDeployedError
+from nifi.listen_tls import LISTEN_TLS, LISTEN_TLS_AUTHORIZED_SUBJECT, ListenTls, with_listen_tls
 
 PUT_S3_OBJECT = "org.apache.nifi.processors.aws.s3.PutS3Object"
 _STANDIN_MARK = "STAND-IN"
@@ -30,6 +31,7 @@ class FlowStatus:
     Attributes:
         s3_nar: Origin of PutS3Object: ``Apache``, ``stand-in`` or ``none``.
         unset_parameters: Parameters that the flow refers to and that have no value.
+        listen_tls: Whether ListenHTTP requires a client certificate, whose subject matches ``authorized_subject``.
         changes: Differences between the deployed flow and the file. The file has no scheduling of environments.
         properties_compared: Whether ``changes`` includes properties. It does not if NiFi has another version than the
             file, as NiFi renames some on import, and only a deployment can compare them.
@@ -42,6 +44,8 @@ class FlowStatus:
     queues: Sequence[Queue]
     unset_parameters: Sequence[str]
     s3_nar: str
+    listen_tls: ListenTls
+    authorized_subject: str | None
     changes: Sequence[str]
     properties_compared: bool = True
 
@@ -85,6 +89,8 @@ def status(
             f"process group {group_name(flow)} not found in {client.url}. Deploy it with 'csvpipe nifi deploy'"
         )
     context = client.find_context(context_name(flow))
+    listen_tls = ListenTls.parse(context.value_of(LISTEN_TLS) if context else None)
+    flow = with_listen_tls(flow, listen_tls)
     valued = (
         {name for name, parameter in context.parameters.items() if parameter.value is not None} if context else set()
     )
@@ -98,6 +104,8 @@ def status(
         queues=client.queues(group_id),
         unset_parameters=sorted(referenced_parameters(flow) - valued),
         s3_nar=s3_nar_origin(client),
+        listen_tls=listen_tls,
+        authorized_subject=context.value_of(LISTEN_TLS_AUTHORIZED_SUBJECT) if context else None,
         changes=differences(flow, deployed, defaults=defaults, properties=same_version),
         properties_compared=same_version,
     )

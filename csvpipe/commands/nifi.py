@@ -16,6 +16,7 @@ from nifi.definition import FLOW_FILE
 from nifi.deploy import deploy as deploy_flow
 from nifi.environment import load_environment
 from nifi.export import export as export_flow
+from nifi.listen_tls import LISTEN_TLS, ListenTls, tls_parameters
 from nifi.status import FlowStatus
 from nifi.status import status as flow_status
 
@@ -30,24 +31,44 @@ FlowPath = Annotated[Path, typer.Option("--flow", help="File of the flow definit
 
 @app.command()
 def deploy(
+    *,
     environment: Environment = "local",
     url: Url = None,
     flow: FlowPath = FLOW_FILE,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter. Repeatable.")
     ] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Certificate chain of ListenHTTP. Turns mutual TLS on.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="PEM", help="Private key of that certificate.")] = None,
+    tls_ca: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Authorities that issue the client certificates.")
+    ] = None,
+    tls_authorized_subject: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX", help="The whole subject of an authorized client certificate, such as 'CN=airflow,O=.*'."
+        ),
+    ] = None,
+    no_tls: Annotated[bool, typer.Option("--no-tls", help="Turn TLS of ListenHTTP off again.")] = False,
 ) -> None:
     """Deploy the flow of this checkout to NiFi. Safe to repeat.
 
-    Parameters that are given nowhere keep the value that NiFi has. Secrets come from environment variables (see
-    nifi/parameters). Fails when a processor is invalid or a parameter has no value.
+    Parameters that are given nowhere keep the value that NiFi has, also those of TLS. Secrets come from environment
+    variables (see nifi/parameters). Fails when a processor is invalid or a parameter has no value.
     """
     console = output()
+    tls = tls_parameters(certificate=tls_certificate, key=tls_key, ca=tls_ca, authorized_subject=tls_authorized_subject)
+    if no_tls and tls:
+        raise typer.BadParameter("--no-tls excludes the other options of TLS")
+    if no_tls:
+        tls = {LISTEN_TLS: ListenTls.NONE.value}
     found_url, parameters = nifi_values() if environment == "local" and url is None else (None, {})
     deploy_flow(
         url=url or found_url,
         environment=environment,
-        parameters={**parameters, **_assigned(assignments or [])},
+        parameters={**parameters, **tls, **_assigned(assignments or [])},
         flow_file=flow,
         report=console.print,
     )
@@ -78,6 +99,7 @@ def _show(found: FlowStatus) -> None:
     console.print(f"NiFi {found.version} at {found.url}")
     console.print(f"processors  {running} of {len(found.processors)} running, {invalid} invalid")
     console.print(f"S3 NAR      {found.s3_nar}")
+    console.print(f"ListenHTTP  {_describe_listener(found)}")
     console.print(f"queued      {format_count(found.queued_count)}")
     if found.queues:
         table = Table(box=None, pad_edge=False)
@@ -94,6 +116,12 @@ def _show(found: FlowStatus) -> None:
         )
     for fault in found.faults:
         console.print(f"[red]{fault}[/]")
+
+
+def _describe_listener(found: FlowStatus) -> str:
+    if found.listen_tls is ListenTls.NONE:
+        return "no TLS: everyone who reaches the port may post"
+    return f"TLS, for clients with a certificate whose subject matches {found.authorized_subject}"
 
 
 def _url(environment: str, url: str | None) -> str:

@@ -22,6 +22,7 @@ from contracts.names import BUCKET_RAW, TOPIC_DEAD_LETTER, TOPIC_INGEST
 from csvpipe.app import COMMANDS
 from csvpipe.commands.serve import command as serve
 from dags.modules import settings as dag_settings
+from nifi.definition import load_flow, referenced_parameters
 from nifi.environment import load_environment
 from sequencer.settings import JobSettings
 from sequencer.settings import load_settings as load_job_settings
@@ -233,7 +234,7 @@ def test_flow_is_deployed_with_the_addresses_of_the_containers(monkeypatch: pyte
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     environment = load_environment(command[command.index("--environment") + 1], environ=given)
-    assert set(environment.secret_variables) <= set(environment.parameters)
+    assert environment.variables.keys() & referenced_parameters(load_flow()) <= environment.parameters.keys()
     for address in (environment.url, environment.parameters["s3.endpoint"]):
         assert urlsplit(address).hostname in SERVICES
     assert environment_of("nifi")["NIFI_WEB_HTTP_PORT"] == str(urlsplit(environment.url).port)

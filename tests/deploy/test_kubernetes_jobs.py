@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from contracts.names import TOPIC_DEAD_LETTER, TOPIC_INGEST
 from csvpipe.app import build_app
 from nifi.connection import Access
+from nifi.definition import load_flow, referenced_parameters
 from nifi.environment import environment_names, load_environment
 from tests.support.kubernetes.manifests import UPLOADER, Manifests, Pods
 
@@ -42,7 +43,7 @@ def test_flow_is_deployed_with_every_secret_of_its_environment(hanoi: Manifests,
     assert name in environment_names()
     variables = hanoi.environment(flow)
     environment = load_environment(name, environ=variables)
-    assert environment.secret_variables.keys() <= environment.parameters.keys()
+    assert environment.variables.keys() & referenced_parameters(load_flow()) <= environment.parameters.keys()
     access = Access.from_environment(variables)
     assert access.username
     assert access.password
@@ -52,7 +53,7 @@ def test_flow_is_deployed_with_every_secret_of_its_environment(hanoi: Manifests,
 
 def test_every_variable_of_the_flow_job_is_read(hanoi: Manifests, flow: Pods) -> None:
     of_nifi = {f"NIFI_{name.upper()}" for name in Access.__dataclass_fields__}
-    of_the_flow = set(load_environment("hanoi", environ={}).secret_variables.values())
+    of_the_flow = set(load_environment("hanoi", environ={}).variables.values())
     assert hanoi.environment(flow).keys() <= of_nifi | of_the_flow | TO_EVERY_PROCESS
 
 

@@ -108,12 +108,11 @@ def _ours() -> set[str]:
     models = (Settings, ClientSettings, JobSettings)
     settings = {name.upper() for model in models for name in model.model_fields}
     of_nifi = {f"NIFI_{name.upper()}" for name in Access.__dataclass_fields__}
-    secrets = {
-        variable
-        for name in environment_names()
-        for variable in load_environment(name, environ={}).secret_variables.values()
+    of_the_flow = {
+        variable for name in environment_names() for variable in load_environment(name, environ={}).variables.values()
     }
-    return settings | of_nifi | secrets | _BOTO3
+    files = {f"{name}_FILE" for name in of_nifi | of_the_flow}
+    return settings | of_nifi | of_the_flow | files | _BOTO3
 
 
 def _property(name: str) -> str:

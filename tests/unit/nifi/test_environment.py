@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from contracts.errors import SettingsError
 from nifi.definition import context_parameters, load_flow, with_scheduling
 from nifi.environment import environment_names, load_environment
 from nifi.errors import EnvironmentFileError
+from nifi.listen_tls import LISTEN_TLS
 
 PATH = f"/chunks/{'0' * 32}/17/download"
 
@@ -18,8 +20,9 @@ PATH = f"/chunks/{'0' * 32}/17/download"
 def test_environment_has_every_parameter_of_the_flow(name: str) -> None:
     environment = load_environment(name, environ={})
     declared = {p["name"]: p["sensitive"] for p in context_parameters(load_flow())}
-    assert environment.parameters.keys() == {name for name, sensitive in declared.items() if not sensitive}
-    assert environment.secret_variables.keys() == {name for name, sensitive in declared.items() if sensitive}
+    assert environment.parameters.keys() | environment.variables.keys() | {LISTEN_TLS} == declared.keys()
+    assert not [name for name, sensitive in declared.items() if sensitive and name not in environment.variables]
+    assert LISTEN_TLS not in environment.parameters, "a repeated deployment would undo --tls-... or --no-tls"
     with_scheduling(load_flow(), environment.scheduling)
 
 
@@ -28,6 +31,16 @@ def test_secret_comes_from_its_variable() -> None:
     assert environment.parameters["s3.secret.key"] == "s3cret"
     assert "s3.access.key" not in environment.parameters, "an empty variable is not a value"
     assert "s3cret" not in repr(environment)
+
+
+def test_value_can_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("s3cret\n")
+    environ = {"AWS_SECRET_ACCESS_KEY_FILE": str(path)}
+    assert load_environment("local", environ=environ).parameters["s3.secret.key"] == "s3cret"
+    for wrong in ({**environ, "AWS_SECRET_ACCESS_KEY": "x"}, {"AWS_SECRET_ACCESS_KEY_FILE": str(tmp_path / "none")}):
+        with pytest.raises(SettingsError, match="AWS_SECRET_ACCESS_KEY_FILE"):
+            load_environment("local", environ=wrong)
 
 
 def test_numbers_in_the_file_become_text() -> None:

@@ -29,6 +29,7 @@ from nifi.definition import (
     normalise_export,
     referenced_parameters,
 )
+from nifi.listen_tls import LISTEN_TLS, ListenTls, with_listen_tls
 
 PLAN = {
     "ListenHTTP",
@@ -201,12 +202,13 @@ def test_object_matches_the_contracts(flow: Json) -> None:
 
 
 def test_every_parameter_is_declared_and_used(flow: Json) -> None:
-    assert {p["name"] for p in context_parameters(flow)} == referenced_parameters(flow)
+    used = referenced_parameters(with_listen_tls(flow, ListenTls.MUTUAL)) | {LISTEN_TLS}
+    assert {p["name"] for p in context_parameters(flow)} == used
 
 
 def test_secrets_are_sensitive_and_no_value_is_in_the_file(flow: Json) -> None:
     secrets = [p for p in context_parameters(flow) if p["sensitive"]]
-    assert {p["name"] for p in secrets} == {"s3.access.key", "s3.secret.key"}
+    assert {p["name"] for p in secrets} == {"listen.tls.key", "s3.access.key", "s3.secret.key"}
     assert not [p for p in secrets if "value" in p]
 
 
