@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from contracts.errors import SettingsError
+from contracts.secret_files import SUFFIX, read_secret
 from nifi.errors import EnvironmentFileError
 
 PARAMETERS_DIR = Path(__file__).parent / "parameters"
@@ -50,16 +50,8 @@ def read_variable(environ: Mapping[str, str], name: str) -> str | None:
     Raises:
         SettingsError: Both are set, or the file cannot be read.
     """
-    value, path = environ.get(name), environ.get(f"{name}_FILE")
-    if not path:
-        return value or None
-    if value:
-        raise SettingsError(f"{name} and {name}_FILE are both set; keep one of them")
-    try:
-        return Path(path).read_text(encoding="utf-8").strip() or None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise SettingsError(f"{name}_FILE: {path} cannot be read: {reason}") from error
+    value, path = environ.get(name), environ.get(name + SUFFIX)
+    return read_secret(name, path, given=bool(value)).strip() if path else value or None
 
 
 def environment_names(directory: Path = PARAMETERS_DIR) -> list[str]:
