@@ -132,7 +132,7 @@ def _resolve_parameters(flow: Json, given: Mapping[str, str], context: Context |
 
 def _check_values(flow: Json, wanted: Sequence[Parameter], environment: Environment) -> None:
     needed = referenced_parameters(flow)
-    unset = [parameter.name for parameter in wanted if parameter.value is None and parameter.name in needed]
+    unset = [parameter.name for parameter in wanted if not parameter.value and parameter.name in needed]
     unset += sorted(needed - {parameter.name for parameter in wanted})
     if unset:
         remedies = [f"{name} ({_describe_remedy(name, environment)})" for name in unset]
