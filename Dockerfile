@@ -51,7 +51,7 @@ COPY . .
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
     $SYNC --no-editable --extra uploader --extra postgresql --extra nifi --extra tracing; \
-    slim .venv uploader.app,uploader.healthcheck serve upload status list verify bucket nifi
+    slim .venv uploader.app,uploader.healthcheck serve upload status list verify audit bucket nifi
 
 FROM build AS build-sequencer
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \

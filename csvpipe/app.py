@@ -45,6 +45,7 @@ COMMANDS = (
     CommandSpec("status", "csvpipe.commands.status", "Show the state of an upload and of each of its chunks."),
     CommandSpec("list", "csvpipe.commands.list_uploads", "List uploads, the newest first."),
     CommandSpec("verify", "csvpipe.commands.verify", "Verify that the bucket holds every byte of an upload."),
+    CommandSpec("audit", "csvpipe.commands.audit", "List audit records, and verify that none was changed."),
     CommandSpec("bucket", "csvpipe.commands.bucket", "Create the bucket if it does not exist."),
     CommandSpec(
         "sequence",

@@ -13,6 +13,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from contracts.api import UploadAccepted, UploadPage, UploadStatus
+from contracts.audit import AuditChainPage, AuditChains, AuditPage
 from contracts.errors import CsvPipeError, TemporaryFailureError
 from contracts.manifest import Manifest
 from contracts.number_text import counted
@@ -109,6 +110,19 @@ class UploaderClient:
     def list_uploads(self, parameters: Mapping[str, str | int]) -> UploadPage:
         """Return one page of uploads, the newest first."""
         return _parse(UploadPage, self._request("GET", "/uploads", params=dict(parameters)))
+
+    def audit_page(self, parameters: Mapping[str, str | int]) -> AuditPage:
+        """Return one page of audit records, the newest first."""
+        return _parse(AuditPage, self._request("GET", "/audit", params=dict(parameters)))
+
+    def audit_replicas(self) -> list[str]:
+        """Return the replicas that have an audit chain."""
+        return _parse(AuditChains, self._request("GET", "/audit/chains")).replicas
+
+    def audit_chain(self, replica: str, *, after: int | None) -> AuditChainPage:
+        """Return the next records of the chain of a replica, and its head."""
+        parameters = {} if after is None else {"after": after}
+        return _parse(AuditChainPage, self._request("GET", f"/audit/chains/{replica}", params=parameters))
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  httpx checks them
         try:

@@ -26,6 +26,7 @@ from uploader.monitoring.measured_publisher import MeasuredPublisher
 from uploader.monitoring.metrics import UploaderMetrics
 from uploader.monitoring.metrics_page import MetricsPage
 from uploader.monitoring.readiness import KafkaProbe, Readiness
+from uploader.monitoring.refusal_recorder import RefusalRecorder
 from uploader.monitoring.replica_gauges import DiskLimits, ReplicaGauges
 from uploader.runtime.blocking_pool import BlockingPool
 from uploader.runtime.clock import Clock, IncreasingClock, utc_now
@@ -44,7 +45,7 @@ from uploader.uploads.service import UploadService
 BACKGROUND_STOP_S = 15.0
 """How long the background tasks may take to stop; a publish that waits for Kafka takes up to 10 seconds of it."""
 PUBLISHER_FLUSH_S = 3.0
-_BACKGROUND_TASKS = 5
+_BACKGROUND_TASKS = 6
 _log = logging.getLogger(__name__)
 
 
@@ -55,6 +56,7 @@ class Intervals:
     outbox_s: float = 2.0
     probe_s: float = 5.0
     check_in_s: float = 5.0
+    refusals_s: float = 5.0
     reconcile_s: float = 15.0
     clean_s: float = 30.0
     longest_s: float = 30.0
@@ -116,11 +118,13 @@ async def open_runtime(
         limit=settings.reannounce_limit,
         clock=clock,
     )
+    refusals = RefusalRecorder(store=store)
     replicas = Replicas(store=store, replica=replica, clock=clock)
     await pool.run(recover, store=store, files=files, cleaner=cleaner, replica=replica.name, clock=clock)
     await pool.run(_try_check_in, replicas)
     await pool.run(ballast.create)
     stack.push_async_callback(pool.run, _drop_leases, cleaner, reconciler)
+    stack.push_async_callback(pool.run, _write_refusals, refusals)
 
     def task(
         name: str, step: Callable[[], bool], interval_s: float, longest_s: float = intervals.longest_s
@@ -129,6 +133,8 @@ async def open_runtime(
 
     publishing = task("outbox", outbox.run_pass, intervals.outbox_s)
     wake_outbox = _thread_safe(publishing.wake)
+    recording = task("refusals", refusals.run_pass, intervals.refusals_s)
+    refusals.on_due(_thread_safe(recording.wake))
     probe = KafkaProbe(resources.publisher, on_return=wake_outbox)
     readiness = Readiness(kafka=probe, store=store, files=files, min_free_disk_bytes=settings.min_free_disk_bytes)
     metrics_page.show(
@@ -158,6 +164,7 @@ async def open_runtime(
         acceptance=Acceptance(
             store=store, outbox=outbox, threads=pool, replica=replica, bucket=settings.s3_bucket, clock=clock
         ),
+        refusals=refusals,
         readiness=readiness,
         metrics_page=metrics_page,
         spans=resources.spans,
@@ -172,6 +179,7 @@ async def open_runtime(
             task("kafka probe", probe.run_pass, intervals.probe_s, intervals.probe_s),
             task("check-in", replicas.check_in, intervals.check_in_s, intervals.check_in_s),
             publishing,
+            recording,
             task("reconciliation", reconciler.run_pass, intervals.reconcile_s),
             task("cleaner", cleaner.run_pass, intervals.clean_s),
         )
@@ -242,6 +250,13 @@ def _drop_leases(*workers: Cleaner | Reconciler) -> None:
     with suppress(ManifestUnavailableError):  # leases expire
         for worker in workers:
             worker.stop()
+
+
+def _write_refusals(refusals: RefusalRecorder) -> None:
+    try:
+        refusals.run_pass()
+    except ManifestUnavailableError as error:
+        _log.warning("Refusals of the last seconds not recorded", extra={"error": error.detail})
 
 
 def _thread_safe(call: Callable[[], None]) -> Callable[[], None]:

@@ -12,10 +12,13 @@ from typing import Annotated
 
 import typer
 
+from contracts.audit import AuditAction
 from contracts.number_text import counted, format_count
 from csvpipe.commands.serve import read_settings
 from csvpipe.console import messages, output, record_progress
 from csvpipe.errors import CommandError
+from uploader.access.audit import Actor, AuditEvent
+from uploader.access.principal import Principal
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.directory_lock import lock_exclusively
 from uploader.runtime.clock import utc_now
@@ -59,11 +62,22 @@ def _recover(settings: Settings, *, dry_run: bool) -> list[RebuildFinding]:
     with _store(settings, dry_run=dry_run) as store:
         if not dry_run:
             check_disk(store=store, files=files, replica=settings.replica_name)
+            # Before anything is restored: in a new database, the audit chain begins with this record.
+            store.audit.record([_event("uploads that the database does not know are restored from TEMP_DIR")])
         rebuild = DatabaseRebuild(
             store=store, files=files, replica=settings.replica_name, clock=utc_now, dry_run=dry_run
         )
         with record_progress(messages()) as progress:
-            return list(progress.track(rebuild.run(), total=len(rebuild.upload_ids()), description="uploads"))
+            findings = list(progress.track(rebuild.run(), total=len(rebuild.upload_ids()), description="uploads"))
+        if not dry_run:
+            restored = sum(each.outcome is RebuildOutcome.RESTORED for each in findings)
+            store.audit.record([_event(f"{counted(restored, 'upload')} restored, {len(findings) - restored} not")])
+        return findings
+
+
+def _event(detail: str) -> AuditEvent:
+    operator = Principal(key_id=None, name="csvpipe recover", permissions=frozenset(), datasets=())
+    return AuditEvent(action=AuditAction.RECOVER, actor=Actor(operator, address=""), detail=detail)
 
 
 @contextmanager
@@ -73,7 +87,7 @@ def _store(settings: Settings, *, dry_run: bool) -> Iterator[Store]:
         url = settings.store_url
         if dry_run and url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
             url = f"sqlite:///{nowhere}/empty.sqlite3"
-        with closing(open_store(url)) as store:
+        with closing(open_store(url, replica=settings.replica_name)) as store:
             yield store
 
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import http
-import logging
 
 from fastapi import Request
 
+from contracts.audit import AuditAction
 from contracts.errors import CsvPipeError
+from uploader.access.audit import Actor, AuditEvent
+from uploader.access.principal import NOBODY
+from uploader.api.actors import address_of
+from uploader.api.runtime import runtime_of
 
 REFUSALS = frozenset({http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN, http.HTTPStatus.TOO_MANY_REQUESTS})
-_log = logging.getLogger(__name__)
 
 
 def refused(request: Request, error: CsvPipeError) -> None:
     """Take note of a request that is answered with 401, 403 or 429. Must not block: it runs on the event loop."""
-    _log.debug("Request refused", extra={"method": request.method, "path": request.url.path, "code": error.code})
+    principal = getattr(request.state, "principal", NOBODY)
+    runtime_of(request.app).refusals.note(
+        AuditEvent(
+            action=AuditAction.REFUSE,
+            outcome=error.code,
+            actor=Actor(principal, address_of(request)),
+            detail=f"{request.method} {request.url.path[:200]}: {error.detail}",
+        )
+    )

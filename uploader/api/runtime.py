@@ -13,6 +13,7 @@ from contracts.spans import Spans
 from uploader.ingest.concurrency_limit import ConcurrencyLimit
 from uploader.monitoring.metrics_page import MetricsPage
 from uploader.monitoring.readiness import Readiness
+from uploader.monitoring.refusal_recorder import RefusalRecorder
 from uploader.settings import Settings
 from uploader.store.store import Store
 from uploader.uploads.acceptance import Acceptance
@@ -27,6 +28,7 @@ class Runtime:
     store: Store
     service: UploadService
     acceptance: Acceptance
+    refusals: RefusalRecorder
     readiness: Readiness
     metrics_page: MetricsPage
     spans: Spans

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, and_, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from contracts.audit import FIRST_PREVIOUS_HASH, AuditAction, AuditHead, AuditRecord, hash_record
@@ -144,8 +144,9 @@ class AuditStore:
         query = select(audit_heads).where(audit_heads.c.replica == self._replica).with_for_update()
         row = connection.execute(query).one_or_none()
         if row is None:
+            # Once in the life of a replica, so only then imported: the dialect that is not used takes memory.
+            dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
             first = {"replica": self._replica, "sequence": 0, "hash": FIRST_PREVIOUS_HASH}
-            dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
             connection.execute(dialect.insert(audit_heads).on_conflict_do_nothing(), first)
             row = connection.execute(query).one()
         return AuditHead(**row._mapping)

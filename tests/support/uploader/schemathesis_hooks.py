@@ -22,6 +22,7 @@ def _csv(rows: list[list[str]]) -> bytes:
 schemathesis.openapi.format("binary", st.lists(st.lists(_CELL, min_size=3, max_size=3), max_size=20).map(_csv))
 schemathesis.openapi.format("csv-delimiter", st.sampled_from([",", "comma", "auto"]))
 schemathesis.openapi.format("text-encoding", st.sampled_from(["utf-8", "UTF8", "auto"]))
+schemathesis.openapi.format("audit-cursor", st.just("WyIyMDI2LTAxLTMxVDEyOjAwOjAwKzAwOjAwIiwgInJlcGxpY2EtMCIsIDFd"))
 schemathesis.openapi.format("cursor", st.just(os.environ["CSVPIPE_TEST_CURSOR"]))
 
 

@@ -68,7 +68,16 @@ def running_uploader(
         settings = Settings(**{**defaults, **given})
         publisher = publisher or FakePublisher()
         app = create_app(settings=settings, publisher=publisher, clock=clock, intervals=intervals)
-        server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http=http, ws="none", log_config=None))
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http=http,
+            ws="none",
+            proxy_headers=bool(settings.forwarded_allow_ips),
+            forwarded_allow_ips=settings.forwarded_allow_ips,
+            log_config=None,
+        )
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
         thread.start()
         try:

@@ -1,0 +1,1 @@
+"""Checking audit chains, and the commands' access to them."""
