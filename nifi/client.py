@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from nifi.connection import Access, open_connection
 from nifi.definition import Json
@@ -83,6 +83,52 @@ class NiFiClient:
             NiFiUnreachableError: NiFi does not answer.
         """
         return str(self._flow().get_about_info().about.version)
+
+    def root_group(self) -> str:
+        """Return the id of the group at the top level, which NiFi creates."""
+        # The status does not require a right on the group itself.
+        return str(self._flow().get_process_group_status("root").process_group_status.id)
+
+    def grant(self, resource: str, action: Literal["read", "write"], identities: Sequence[str]) -> None:
+        """Allow users, given by the subjects of their certificates, an action on a resource such as ``/flow``.
+
+        Users who may do it already keep this right.
+
+        Raises:
+            NiFiApiError: NiFi does not know a user, or the caller must not change rights.
+        """
+        known = {user.component.identity: str(user.id) for user in self._tenants().get_users().users or []}
+        if unknown := set(identities) - known.keys():
+            raise NiFiApiError(f"{self.url} has no user {', '.join(sorted(unknown))}", status=404)
+        wanted = {known[identity] for identity in identities}
+        policy = self._policy(resource, action)
+        if policy is None:
+            component = {"resource": resource, "action": action, "users": [{"id": user} for user in sorted(wanted)]}
+            self._policies().create_access_policy(body={"revision": {"version": 0}, "component": component})
+            return
+        present = {str(user.id) for user in policy.component.users or []}
+        if wanted <= present:
+            return
+        component = {"id": policy.id, "users": [{"id": user} for user in sorted(wanted | present)]}
+        body = {"id": policy.id, "revision": self._plain(policy.revision), "component": component}
+        self._policies().update_access_policy(body=body, id=policy.id)
+
+    def _policy(self, resource: str, action: str) -> Any:
+        """Return the policy of exactly this resource, or None: NiFi also answers with one that is inherited."""
+        try:
+            # Not by PoliciesApi, which would quote the slashes of the resource.
+            found = self._client.call_api(
+                f"/policies/{action}{resource}",
+                "GET",
+                response_type="AccessPolicyEntity",
+                auth_settings=["bearerAuth"],
+                _return_http_data_only=True,
+            )
+        except NiFiApiError as error:
+            if error.extra.get("status") != 404:
+                raise
+            return None
+        return found if found.component.resource == resource else None
 
     def find_group(self, name: str) -> str | None:
         """Return the id of the process group ``name`` at the top level, or None."""
@@ -265,6 +311,16 @@ class NiFiClient:
         from nipyapi.nifi import ParameterContextsApi
 
         return ParameterContextsApi(self._client)
+
+    def _policies(self) -> Any:
+        from nipyapi.nifi import PoliciesApi
+
+        return PoliciesApi(self._client)
+
+    def _tenants(self) -> Any:
+        from nipyapi.nifi import TenantsApi
+
+        return TenantsApi(self._client)
 
 
 def _state_of(component: Any) -> dict[str, Any]:

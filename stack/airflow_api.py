@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
 from stack.errors import StackError
+from stack.tls import tls_context
 
+ADMIN = "admin"
+"""User of a secure stack's Airflow."""
 _TIMEOUT_S = 20.0
 _PAUSE_S = 0.5
 _PAGE = 100  # Airflow's maximum_page_limit
@@ -23,14 +28,18 @@ class AirflowApiError(StackError):
 
 
 class AirflowApi:
-    """Client of the Airflow at ``url``, with the simple auth manager and all users as admins.
+    """Client of the Airflow at ``url``, with the simple auth manager. Without a password, all users must be admins.
 
     Its database is SQLite, which accepts one writer at a time: on a busy machine a call can return 500 ("database is
     locked"). Every call is idempotent, and is retried for ``retry_s`` seconds.
     """
 
-    def __init__(self, url: str, *, retry_s: float = 60.0) -> None:
+    def __init__(
+        self, url: str, *, password: SecretStr | None = None, ca_file: Path | None = None, retry_s: float = 60.0
+    ) -> None:
         self._url = url
+        self._password = password
+        self._ca_file = ca_file
         self._retry_s = retry_s
         self._token: str | None = None
 
@@ -41,7 +50,8 @@ class AirflowApi:
             OSError: The API does not answer.
         """
         try:
-            response = httpx.get(f"{self._url}/api/v2/monitor/health", timeout=_TIMEOUT_S, trust_env=False)
+            with self._client() as client:
+                response = client.get("/api/v2/monitor/health")
             text = response.raise_for_status().json()[part][f"latest_{part}_heartbeat"]
         except httpx.HTTPError as error:
             raise ConnectionError(str(error)) from error
@@ -101,10 +111,21 @@ class AirflowApi:
 
     def _send(self, method: str, path: str, json: object) -> httpx.Response:
         try:
-            with httpx.Client(base_url=self._url, timeout=_TIMEOUT_S, trust_env=False) as client:
+            with self._client() as client:
                 if self._token is None:
-                    self._token = client.get("/auth/token").raise_for_status().json()["access_token"]
+                    self._token = self._log_in(client)
                 headers = {"Authorization": f"Bearer {self._token}"}
                 return client.request(method, f"/api/v2{path}", json=json, headers=headers)
         except httpx.HTTPError as error:
             raise AirflowApiError(f"{method} {path} failed: {error}") from error
+
+    def _log_in(self, client: httpx.Client) -> str:
+        if self._password is None:
+            response = client.get("/auth/token")
+        else:
+            credentials = {"username": ADMIN, "password": self._password.get_secret_value()}
+            response = client.post("/auth/token", json=credentials)
+        return str(response.raise_for_status().json()["access_token"])
+
+    def _client(self) -> httpx.Client:
+        return httpx.Client(base_url=self._url, timeout=_TIMEOUT_S, trust_env=False, verify=tls_context(self._ca_file))

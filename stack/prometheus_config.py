@@ -8,6 +8,8 @@ import yaml
 
 from stack.component import REPOSITORY, StackContext
 
+_ENCRYPTED = frozenset({"uploader", "nifi", "minio"})
+"""Jobs that are scraped by HTTPS in a secure stack. The exporters of Kafka and Airflow are reached by HTTP."""
 CONFIG = REPOSITORY / "monitoring" / "prometheus" / "prometheus.yml"
 
 
@@ -27,4 +29,12 @@ def local_config(context: StackContext) -> str:
         port = ports.get(job["job_name"])
         if port is not None:
             job["static_configs"] = [{"targets": [f"{settings.host}:{port}"]}]
+        if context.secure and job["job_name"] in _ENCRYPTED:
+            job |= {"scheme": "https", "tls_config": _tls_config(context)}
     return yaml.safe_dump(config, sort_keys=False)
+
+
+def _tls_config(context: StackContext) -> dict[str, str]:
+    """Return what to trust, and the certificate to identify with, which NiFi requires."""
+    files = context.certificates.files("monitoring")
+    return {"ca_file": str(context.ca_file), "cert_file": str(files.certificate), "key_file": str(files.key)}

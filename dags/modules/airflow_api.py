@@ -33,12 +33,14 @@ def pause_dag_at(connection: Connection, dag_id: str) -> None:
     """Pause a DAG of the Airflow that ``connection`` points to.
 
     If the connection has a login, request a token with user name and password (simple and FAB auth managers). If it has
-    none, request the token of the simple auth manager's all-admins mode.
+    none, request the token of the simple auth manager's all-admins mode. The extra ``ca_file`` names a PEM file of
+    certificates to trust instead of the public ones.
 
     Raises:
         requests.RequestException: The API refused the request or did not answer.
     """
     session = open_session()
+    session.verify = connection.extra_dejson.get("ca_file") or True
     address = f"{connection.schema or 'http'}://{connection.host}:{connection.port or 8080}"
     if connection.login:
         credentials = {"username": connection.login, "password": connection.password or ""}

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from importlib.metadata import version as package_version
 from pathlib import Path
 
-from contracts.names import BUCKET_RAW, DAG_CHUNK_INGESTION, DAG_LISTENER
-from stack.airflow_api import AirflowApi, AirflowApiError
+from contracts.names import DAG_CHUNK_INGESTION, DAG_LISTENER
+from stack.airflow_api import ADMIN, AirflowApi, AirflowApiError
+from stack.airflow_connections import airflow_connections
 from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
 from stack.dist import build_once, run_tool
 from stack.errors import NotReadyError
-from stack.kafka_users import CONSUMER_GROUP
+from stack.private_file import write_private
 from stack.probes import http_ok
 
 POOL = "nifi_monitoring"
@@ -41,12 +42,13 @@ class Airflow:
     @property
     def url(self) -> str:
         """Return the address of the UI and the API."""
-        return f"http://{self._context.settings.host}:{self._context.settings.airflow_port}"
+        return self._context.url(self._context.settings.airflow_port)
 
     @property
     def api(self) -> AirflowApi:
         """Return a client of the API."""
-        return AirflowApi(self.url)
+        password = self._context.secrets.airflow_admin_password if self._context.secure else None
+        return AirflowApi(self.url, password=password, ca_file=self._context.ca_file)
 
     def prepare(self, report: Report) -> None:
         """Create a migrated database once. Each stack starts with a copy of it."""
@@ -60,12 +62,15 @@ class Airflow:
         build_once(self._context.dist, self._template, self._template, migrate)
 
     def configure(self) -> None:
-        """Copy the database if it is missing. All other configuration is in the environment."""
+        """Copy the database if it is missing, and write the password. All other configuration is in the environment."""
         database = self._home / "airflow.db"
         if not database.exists():
             fresh = database.with_suffix(".new")
             shutil.copyfile(self._context.dist / self._template / "airflow.db", fresh)
             fresh.rename(database)
+        if self._context.secure:
+            password = self._context.secrets.airflow_admin_password.get_secret_value()
+            write_private(self._passwords, json.dumps({ADMIN: password}))
 
     def processes(self) -> list[ProcessSpec]:
         """Return the four processes. The scheduler is last, as it immediately starts runs for messages in Kafka."""
@@ -108,7 +113,9 @@ class Airflow:
 
     def description(self) -> str:
         """Return the version and the mode."""
-        return f"Airflow {package_version('apache-airflow')}, SQLite, LocalExecutor, all users are admins"
+        secrets_file = self._context.root / "secrets.json"
+        users = f"user {ADMIN}, password in {secrets_file}" if self._context.secure else "all users are admins"
+        return f"Airflow {package_version('apache-airflow')}, SQLite, LocalExecutor, {users}"
 
     @property
     def _home(self) -> Path:
@@ -116,7 +123,7 @@ class Airflow:
 
     def _probe(self, part: str) -> Callable[[], str | None]:
         if part == "api-server":
-            return lambda: http_ok(f"{self.url}/api/v2/monitor/health")
+            return lambda: http_ok(f"{self.url}/api/v2/monitor/health", ca_file=self._context.ca_file)
         return lambda: self._missing_heartbeat(part)
 
     def _missing_heartbeat(self, part: str) -> str | None:
@@ -157,8 +164,7 @@ class Airflow:
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": str(settings.airflow_parallelism),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            # No passwords, so API__HOST below must not be reachable from other machines.
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            **(self._login() if self._context.secure else _NO_LOGIN),
             "AIRFLOW__API__HOST": settings.host,
             "AIRFLOW__API__PORT": str(settings.airflow_port),
             "AIRFLOW__API__BASE_URL": self.url,
@@ -176,6 +182,23 @@ class Airflow:
             **settings.airflow_environment,
         }
 
+    def _login(self) -> dict[str, str]:
+        """Return the settings for one user with a password, and for HTTPS."""
+        files = self._context.certificates.files(self.name)
+        return {
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords),
+            "AIRFLOW__API__SSL_CERT": str(files.certificate),
+            "AIRFLOW__API__SSL_KEY": str(files.key),
+            "AIRFLOW__API__SSL_CA_FILE": str(self._context.ca_file),
+            "AIRFLOW__API__CLIENT_USE_PUBLIC_CERTS": "False",
+        }
+
+    @property
+    def _passwords(self) -> Path:
+        return self._context.config_dir(self.name) / "passwords.json"
+
     def _metrics(self) -> dict[str, str]:
         """Return the settings for metrics to statsd_exporter. If it is not running, the packets are dropped."""
         settings = self._context.settings
@@ -189,38 +212,14 @@ class Airflow:
         }
 
     def _connections(self) -> dict[str, str]:
-        settings, secrets = self._context.settings, self._context.secrets
-        host = settings.host
-        kafka = {
-            "bootstrap.servers": f"{host}:{settings.kafka_port}",
-            "group.id": CONSUMER_GROUP,
-            "auto.offset.reset": "earliest",
-            # The default of librdkafka commits polled messages, which a crash would then lose.
-            "enable.auto.commit": False,
-            # The member of a killed triggerer blocks the group for this time.
-            "session.timeout.ms": 6000,
-        }
-        connections = {
-            "kafka_csv_ingestion": {"conn_type": "kafka", "extra": kafka},
-            "nifi_rest_api": {
-                "conn_type": "http",
-                "schema": "http",
-                "host": host,
-                "port": settings.nifi_port,
-                "extra": {"listen_url": f"http://{host}:{settings.nifi_ingest_port}/csv-ingest"},
-            },
-            "s3_raw": {
-                "conn_type": "aws",
-                "login": secrets.minio_root_user,
-                "password": secrets.minio_root_password.get_secret_value(),
-                "extra": {"endpoint_url": f"http://{host}:{settings.minio_port}", "bucket": BUCKET_RAW},
-            },
-            "airflow_api": {"conn_type": "http", "schema": "http", "host": host, "port": settings.airflow_port},
-        }
+        connections = airflow_connections(self._context)
         variables = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()}
-        return {**variables, "AIRFLOW_VAR_CSV_INGESTION_ALLOWED_HOSTS": f"{host}:{settings.uploader_port}"}
+        settings = self._context.settings
+        return {**variables, "AIRFLOW_VAR_CSV_INGESTION_ALLOWED_HOSTS": f"{settings.host}:{settings.uploader_port}"}
 
 
+_NO_LOGIN = {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True"}
+"""Everybody is an admin, so the API must not be reachable from other machines."""
 _FAST_RECOVERY = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",

@@ -10,13 +10,18 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from string import Template
+from typing import Literal
 
+from pydantic import SecretStr
+
+from nifi.connection import Access
 from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
 from stack.components import nifi_nar
 from stack.components.nifi_nar import Nar, assemble_nar
 from stack.dist import STAMP, build_once
 from stack.errors import NotReadyError, PrepareError, StackError
 from stack.maven import run_maven
+from stack.private_file import write_private
 from stack.probes import http_ok
 from stack.tools import provide_java
 from stack.versions import version
@@ -31,6 +36,8 @@ _LOOKUP_EVERY_S = 24 * 3600
 _LOOKUP_TIMEOUT_S = 60
 _START_DEADLINE_S = 240
 _INGEST_DEADLINE_S = 30
+_NO_SECRET = SecretStr("changeit")
+"""Password of a store that holds nothing but a certificate: Java requires one, and it is on NiFi's command line."""
 
 
 class NiFi:
@@ -49,7 +56,7 @@ class NiFi:
     @property
     def url(self) -> str:
         """Return the address of the API, without ``/nifi-api``."""
-        return f"http://{self._context.settings.host}:{self._context.settings.nifi_port}"
+        return self._context.url(self._context.settings.nifi_port)
 
     @property
     def app_log(self) -> Path:
@@ -69,8 +76,7 @@ class NiFi:
 
     def configure(self) -> None:
         """Write NiFi's configuration. The flow is part of the data and is not changed."""
-        config = self._context.config_dir(self.name)
-        config.chmod(0o700)  # nifi.properties has the key of the sensitive parameters
+        config, secrets = self._context.config_dir(self.name), self._context.secrets
         names = {
             "config": config,
             "data": self._context.data_dir(self.name),
@@ -78,10 +84,20 @@ class NiFi:
             "s3_nar": self.s3_nar,
             "host": self._context.settings.host,
             "port": self._context.settings.nifi_port,
-            "sensitive_props_key": self._context.secrets.nifi_sensitive_props_key.get_secret_value(),
+            "sensitive_props_key": secrets.nifi_sensitive_props_key.get_secret_value(),
+            "keystore_password": secrets.nifi_keystore_password.get_secret_value(),
         }
-        for source in (_SOURCES / "conf").iterdir():
-            (config / source.name).write_text(Template(source.read_text()).safe_substitute(names))
+        mode = _SOURCES / ("secure" if self._context.secure else "plain")
+        texts = {source.name: source.read_text() for source in (_SOURCES / "conf").iterdir()}
+        texts["nifi.properties"] += (mode / "nifi.properties").read_text()
+        texts["authorizers.xml"] = (mode / "authorizers.xml").read_text()
+        for name, text in texts.items():
+            write_private(config / name, Template(text).safe_substitute(names))
+        if self._context.secure:
+            certificates, password = self._context.certificates, secrets.nifi_keystore_password
+            write_private(config / "keystore.p12", certificates.pkcs12_keystore(self.name, password))
+            write_private(config / "truststore.p12", certificates.pkcs12_truststore(password))
+            write_private(self._trusted, certificates.pkcs12_truststore(_NO_SECRET))
 
     def processes(self) -> list[ProcessSpec]:
         """Return the process of the node. It runs without nifi-bootstrap, which Maven Central lacks for NiFi 2."""
@@ -93,6 +109,7 @@ class NiFi:
             f"-Xmx{settings.nifi_heap_mb}m",
             "-Djava.awt.headless=true",
             "--enable-native-access=ALL-UNNAMED",
+            *self._trust(),
             f"-Dnifi.properties.file.path={config / 'nifi.properties'}",
             f"-Dnifi.log.dir={self._context.log_dir(self.name)}",
             f"-Dorg.apache.nifi.management.server.address={settings.host}:{settings.nifi_management_port}",
@@ -104,7 +121,7 @@ class NiFi:
             name="nifi",
             argv=argv,
             cwd=self._context.data_dir(self.name),
-            ready=lambda: http_ok(f"{self.url}/nifi-api/flow/about"),
+            ready=self._probe,
             host=settings.host,
             ports=(settings.nifi_port, settings.nifi_ingest_port, settings.nifi_management_port),
             deadline_s=_START_DEADLINE_S,
@@ -114,19 +131,32 @@ class NiFi:
 
     def after_start(self, report: Report) -> None:
         """Deploy the flow with the parameters of this stack, and wait until it accepts messages."""
+        from nifi.client import NiFiClient
         from nifi.deploy import deploy
 
-        deploy(url=self.url, parameters=self.flow_parameters(), report=report)
+        access = self.access()
+        if self._context.secure:
+            client = NiFiClient(self.url, access=access)
+            for resource, action, identities in _rights(client.root_group()):
+                client.grant(resource, action, identities)
+        deploy(url=self.url, parameters=self.flow_parameters(), access=access, report=report)
         self._await_ingest()
+
+    def access(self, user: str = "admin") -> Access:
+        """Return the certificates that ``user`` (``admin``, ``airflow`` or ``monitoring``) connects to the API with."""
+        if not self._context.secure:
+            return Access()
+        files = self._context.certificates.files(user)
+        return Access(ca_file=str(self._context.ca_file), cert_file=str(files.certificate), key_file=str(files.key))
 
     def flow_parameters(self) -> dict[str, str]:
         """Return the flow's parameters that differ from nifi/parameters/local.yaml in this stack."""
         settings, secrets = self._context.settings, self._context.secrets
-        uploader = re.escape(f"http://{settings.host}:{settings.uploader_port}")
+        uploader = re.escape(self._context.url(settings.uploader_port))
         return {
             "listen.port": str(settings.nifi_ingest_port),
             "source.url.pattern": uploader + "/chunks/[0-9a-f]{32}/[0-9]+/download",
-            "s3.endpoint": f"http://{settings.host}:{settings.minio_port}",
+            "s3.endpoint": self._context.url(settings.minio_port),
             "s3.access.key": secrets.minio_root_user,
             "s3.secret.key": secrets.minio_root_password.get_secret_value(),
         }
@@ -139,6 +169,22 @@ class NiFi:
     def description(self) -> str:
         """Return the version and the origin of PutS3Object."""
         return f"NiFi {self._version}, nifi-aws-nar: {self._origin() or 'not built'}"
+
+    @property
+    def _trusted(self) -> Path:
+        return self._context.config_dir(self.name) / "trusted.p12"
+
+    def _trust(self) -> list[str]:
+        """Return the options that make all clients in NiFi (of the uploader, of MinIO) trust this stack's authority."""
+        if not self._context.secure:
+            return []
+        store, password = self._trusted, _NO_SECRET.get_secret_value()
+        option = "-Djavax.net.ssl.trustStore"
+        return [f"{option}={store}", f"{option}Type=PKCS12", f"{option}Password={password}"]
+
+    def _probe(self) -> str | None:
+        client = self._context.certificates.files("admin") if self._context.secure else None
+        return http_ok(f"{self.url}/nifi-api/flow/about", ca_file=self._context.ca_file, client=client)
 
     def _origin(self) -> str | None:
         """Return the origin of the installed NAR."""
@@ -238,3 +284,21 @@ class NiFi:
 
     def _maven(self, cwd: Path, report: Report, *arguments: str, timeout_s: float | None = None) -> None:
         run_maven(f"-Dnifi.version={self._version}", *arguments, cwd=cwd, report=report, timeout_s=timeout_s)
+
+
+def _rights(root_group: str) -> list[tuple[str, Literal["read", "write"], list[str]]]:
+    """Return resource, action and the users who may do it, beyond what NiFi grants its first administrator."""
+    group, data = f"/process-groups/{root_group}", f"/data/process-groups/{root_group}"
+    everyone, reader, admin = ["CN=admin", "CN=airflow", "CN=monitoring"], ["CN=admin", "CN=airflow"], ["CN=admin"]
+    return [
+        ("/flow", "read", everyone),
+        (group, "read", reader),
+        (group, "write", admin),
+        (data, "read", admin),
+        (data, "write", admin),
+        ("/provenance-data" + group, "read", admin),
+        ("/provenance", "read", admin),
+        ("/system", "read", admin),
+        ("/parameter-contexts", "read", admin),
+        ("/parameter-contexts", "write", admin),
+    ]
