@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from csvpipe.extras import CHECKOUT
 
 if TYPE_CHECKING:
+    from nifi.connection import Access
     from stack.local import LocalStack
 
 ROOT = CHECKOUT / ".stack" / "run"
@@ -19,24 +22,42 @@ def client_values(root: Path | None = None) -> dict[str, object]:
     stack = _running_stack(root)
     if stack is None:
         return {}
-    settings, secrets = stack.context.settings, stack.context.secrets
+    context = stack.context
+    ca_file = str(context.ca_file) if context.ca_file else None
     return {
-        "csvpipe_url": f"http://{settings.host}:{settings.uploader_port}",
-        "s3_endpoint": f"http://{settings.host}:{settings.minio_port}",
-        "aws_access_key_id": secrets.minio_root_user,
-        "aws_secret_access_key": secrets.minio_root_password.get_secret_value(),
+        "csvpipe_url": context.url(context.settings.uploader_port),
+        "csvpipe_ca_file": ca_file,
+        "s3_endpoint": context.url(context.settings.minio_port),
+        "s3_ca_file": ca_file,
+        "aws_access_key_id": context.secrets.minio_root_user,
+        "aws_secret_access_key": context.secrets.minio_root_password.get_secret_value(),
     }
 
 
-def nifi_values(root: Path | None = None) -> tuple[str | None, dict[str, str]]:
-    """Return the address of the local stack's NiFi and the parameters of its flow; ``(None, {})`` where none runs."""
+@dataclass(frozen=True, kw_only=True)
+class LocalNiFi:
+    """The NiFi of the local stack.
+
+    Attributes:
+        url: Its address.
+        access: The certificates that it takes.
+        parameters: Parameters of its flow.
+    """
+
+    url: str
+    access: Access
+    parameters: Mapping[str, str] = field(repr=False)
+
+
+def local_nifi(root: Path | None = None) -> LocalNiFi | None:
+    """Return the NiFi of the stack under ``root`` (default: this checkout's); None where no stack runs."""
     stack = _running_stack(root)
     if stack is None:
-        return None, {}
+        return None
     from stack.components.nifi import NiFi
 
     nifi = NiFi(stack.context)
-    return nifi.url, nifi.flow_parameters()
+    return LocalNiFi(url=nifi.url, access=nifi.access(), parameters=nifi.flow_parameters())
 
 
 def _running_stack(root: Path | None) -> LocalStack | None:

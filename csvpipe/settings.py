@@ -25,6 +25,9 @@ class ClientSettings(EnvironmentSettings):
     s3_endpoint: str | None = Field(
         None, pattern=r"^https?://", description="Address of the object store; empty for Amazon S3."
     )
+    s3_ca_file: str | None = Field(
+        None, description="PEM file of certificates to trust for the object store instead of the public ones."
+    )
     s3_bucket: str = Field(BUCKET_RAW, min_length=1, description="Bucket of the chunks.")
     s3_region: str = Field("us-east-1", description="Region of the bucket; MinIO accepts any.")
     s3_request_payer: Literal["", "requester"] = Field(

@@ -35,12 +35,11 @@ def _kafka(context: StackContext) -> Connection:
 
 
 def _nifi(context: StackContext) -> Connection:
-    settings = context.settings
-    extra = {"listen_url": f"http://{settings.host}:{settings.nifi_ingest_port}/csv-ingest"}
+    extra = {"listen_url": f"{context.url(context.settings.nifi_ingest_port)}/csv-ingest"}
     if context.secure:
         files = context.certificates.files("airflow")
         extra |= {"verify": str(context.ca_file), "cert": str(files.certificate), "key": str(files.key)}
-    return {**_http(context, settings.nifi_port), "extra": extra}
+    return {**_http(context, context.settings.nifi_port), "extra": extra}
 
 
 def _s3(context: StackContext) -> Connection:

@@ -11,7 +11,7 @@ from rich.table import Table
 from contracts.exit_codes import ExitCode
 from contracts.number_text import format_count
 from csvpipe.console import format_bytes, output, print_table
-from csvpipe.local_stack import nifi_values
+from csvpipe.local_stack import LocalNiFi, local_nifi
 from nifi.definition import FLOW_FILE
 from nifi.deploy import deploy as deploy_flow
 from nifi.environment import load_environment
@@ -64,12 +64,13 @@ def deploy(
         raise typer.BadParameter("--no-tls excludes the other options of TLS")
     if no_tls:
         tls = {LISTEN_TLS: ListenTls.NONE.value}
-    found_url, parameters = nifi_values() if environment == "local" and url is None else (None, {})
+    local = _local(environment, url)
     deploy_flow(
-        url=url or found_url,
+        url=local.url if local else url,
         environment=environment,
-        parameters={**parameters, **tls, **_assigned(assignments or [])},
+        parameters={**(local.parameters if local else {}), **tls, **_assigned(assignments or [])},
         flow_file=flow,
+        access=local.access if local else None,
         report=console.print,
     )
     console.print("the flow runs")
@@ -78,7 +79,12 @@ def deploy(
 @app.command()
 def export(environment: Environment = "local", url: Url = None, flow: FlowPath = FLOW_FILE) -> None:
     """Export the current flow of NiFi to the flow definition of this checkout."""
-    changes = export_flow(url=_url(environment, url), flow_file=flow)
+    local = _local(environment, url)
+    changes = export_flow(
+        url=local.url if local else url or load_environment(environment).url,
+        flow_file=flow,
+        access=local.access if local else None,
+    )
     for change in changes:
         output().print(change)
     output().print(f"{flow}: {'written' if changes else 'no change'}")
@@ -87,7 +93,12 @@ def export(environment: Environment = "local", url: Url = None, flow: FlowPath =
 @app.command()
 def status(environment: Environment = "local", url: Url = None, flow: FlowPath = FLOW_FILE) -> None:
     """Show whether the flow runs, what waits in it, and which S3 NAR it uses. Exit code 1 when something is wrong."""
-    found = flow_status(url=_url(environment, url), flow_file=flow)
+    local = _local(environment, url)
+    found = flow_status(
+        url=local.url if local else url or load_environment(environment).url,
+        flow_file=flow,
+        access=local.access if local else None,
+    )
     _show(found)
     raise typer.Exit(ExitCode.CHECK_FAILED if found.faults else ExitCode.OK)
 
@@ -124,9 +135,9 @@ def _describe_listener(found: FlowStatus) -> str:
     return f"TLS, for clients with a certificate whose subject matches {found.authorized_subject}"
 
 
-def _url(environment: str, url: str | None) -> str:
-    found = nifi_values()[0] if environment == "local" else None
-    return url or found or load_environment(environment).url
+def _local(environment: str, url: str | None) -> LocalNiFi | None:
+    """Return the local stack's NiFi, if it runs and neither an address nor another environment is given."""
+    return local_nifi() if environment == "local" and url is None else None
 
 
 def _assigned(assignments: list[str]) -> dict[str, str]:

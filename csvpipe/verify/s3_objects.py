@@ -225,7 +225,7 @@ def connect(settings: ClientSettings) -> S3Objects:
     except TemporaryFailureError as error:
         raise UnavailableError(error.detail) from error
     except CsvPipeError as error:
-        raise SettingsError(f"{error.detail} (S3_ENDPOINT, S3_REGION, AWS_PROFILE)") from error
+        raise SettingsError(f"{error.detail} (S3_ENDPOINT, S3_REGION, S3_CA_FILE, AWS_PROFILE)") from error
     return S3Objects(
         client,
         bucket=settings.s3_bucket,
@@ -242,6 +242,7 @@ def _client_options(settings: ClientSettings) -> ClientOptions:
         endpoint=settings.s3_endpoint,
         access_key_id=settings.aws_access_key_id,
         secret_access_key=secret.get_secret_value() if secret else None,
+        verify=settings.s3_ca_file,
         path_style=bool(settings.s3_endpoint),
         connect_timeout_s=5,
         attempts=5,

@@ -159,12 +159,24 @@ class NiFi:
             "s3.endpoint": self._context.url(settings.minio_port),
             "s3.access.key": secrets.minio_root_user,
             "s3.secret.key": secrets.minio_root_password.get_secret_value(),
+            **self._listen_tls(),
         }
+
+    def _listen_tls(self) -> dict[str, str]:
+        """Return the parameters of ListenHTTP: a secure stack accepts messages from Airflow only."""
+        from nifi.listen_tls import LISTEN_TLS, ListenTls, tls_parameters
+
+        if not self._context.secure:
+            return {LISTEN_TLS: ListenTls.NONE.value}
+        files = self._context.certificates.files(self.name)
+        return tls_parameters(
+            certificate=files.certificate, key=files.key, ca=self._context.ca_file, authorized_subject="CN=airflow"
+        )
 
     def addresses(self) -> dict[str, str]:
         """Return the addresses of the UI and of ListenHTTP."""
-        settings = self._context.settings
-        return {"UI": f"{self.url}/nifi", "ingest": f"http://{settings.host}:{settings.nifi_ingest_port}/csv-ingest"}
+        ingest = self._context.url(self._context.settings.nifi_ingest_port)
+        return {"UI": f"{self.url}/nifi", "ingest": f"{ingest}/csv-ingest"}
 
     def description(self) -> str:
         """Return the version and the origin of PutS3Object."""

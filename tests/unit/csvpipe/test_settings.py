@@ -69,7 +69,7 @@ def test_stack_is_found_in_its_directory() -> None:
 def test_no_stack_gives_nothing_and_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert local_stack.client_values(tmp_path / "run") == {}
-    assert local_stack.nifi_values(tmp_path / "run") == (None, {})
+    assert local_stack.local_nifi(tmp_path / "run") is None
     assert list(tmp_path.iterdir()) == []
 
 
