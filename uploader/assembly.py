@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.spans import Spans
+from uploader.access.upload_limits import UploadLimits
 from uploader.api.runtime import Runtime
 from uploader.disk.audit_log_file import AuditLogFile
 from uploader.disk.ballast_file import BallastFile
@@ -32,10 +33,12 @@ from uploader.runtime.blocking_pool import BlockingPool
 from uploader.runtime.clock import Clock, IncreasingClock, utc_now
 from uploader.runtime.periodic_task import PeriodicTask
 from uploader.settings import UPLOAD_WINDOW_S, Settings
+from uploader.store.admissions import SLOT_LEASE_S
 from uploader.store.store import Store, open_store
 from uploader.tracing import open_spans
 from uploader.uploads.acceptance import Acceptance
 from uploader.uploads.cleaner import Cleaner
+from uploader.uploads.key_limits import KeyLimits
 from uploader.uploads.outbox import Outbox
 from uploader.uploads.reconciler import Reconciler
 from uploader.uploads.recovery import free_disk_space, recover
@@ -45,7 +48,9 @@ from uploader.uploads.service import UploadService
 BACKGROUND_STOP_S = 15.0
 """How long the background tasks may take to stop; a publish that waits for Kafka takes up to 10 seconds of it."""
 PUBLISHER_FLUSH_S = 3.0
-_BACKGROUND_TASKS = 6
+_BACKGROUND_TASKS = 7
+_ADMISSION_THREADS = 4
+"""Few, so that a flood of uploads takes neither the database's connections nor the threads of accepted ones."""
 _log = logging.getLogger(__name__)
 
 
@@ -59,6 +64,7 @@ class Intervals:
     refusals_s: float = 5.0
     reconcile_s: float = 15.0
     clean_s: float = 30.0
+    renew_slots_s: float = SLOT_LEASE_S / 3
     longest_s: float = 30.0
     upload_window_s: float = UPLOAD_WINDOW_S
 
@@ -68,6 +74,7 @@ class _Resources:
     """The opened adapters."""
 
     pool: BlockingPool
+    admission_pool: BlockingPool
     files: ChunkFiles
     ballast: BallastFile
     spans: Spans
@@ -120,6 +127,11 @@ async def open_runtime(
     )
     refusals = RefusalRecorder(store=store)
     replicas = Replicas(store=store, replica=replica, clock=clock)
+    key_limits = KeyLimits(
+        store=store.admissions,
+        threads=resources.admission_pool,
+        defaults=UploadLimits(per_minute=settings.uploads_per_minute, at_once=settings.uploads_at_once_per_key),
+    )
     await pool.run(recover, store=store, files=files, cleaner=cleaner, replica=replica.name, clock=clock)
     await pool.run(_try_check_in, replicas)
     await pool.run(ballast.create)
@@ -169,6 +181,7 @@ async def open_runtime(
         metrics_page=metrics_page,
         spans=resources.spans,
         concurrency_limit=ConcurrencyLimit(limit=settings.max_concurrent_uploads),
+        key_limits=key_limits,
         upload_window_s=intervals.upload_window_s,
         clock=IncreasingClock(clock),
         wake_outbox=wake_outbox,
@@ -178,6 +191,7 @@ async def open_runtime(
             # At a constant interval: when the probe finds Kafka available again, it wakes the outbox.
             task("kafka probe", probe.run_pass, intervals.probe_s, intervals.probe_s),
             task("check-in", replicas.check_in, intervals.check_in_s, intervals.check_in_s),
+            task("slot renewal", key_limits.renew, intervals.renew_slots_s, intervals.renew_slots_s),
             publishing,
             recording,
             task("reconciliation", reconciler.run_pass, intervals.reconcile_s),
@@ -202,6 +216,8 @@ async def _open_resources(
     # One thread per upload that is being announced, and one per background task: none waits for another.
     pool = BlockingPool(name="uploader", size=settings.max_concurrent_uploads + _BACKGROUND_TASKS)
     stack.push_async_callback(pool.close)
+    admission_pool = BlockingPool(name="admission", size=_ADMISSION_THREADS)
+    stack.push_async_callback(admission_pool.close)
     files = ChunkFiles(settings.temp_dir)
     await pool.run(files.create_root)
     stack.callback(os.close, await pool.run(lock_shared, settings.temp_dir))
@@ -213,7 +229,15 @@ async def _open_resources(
     stack.push_async_callback(pool.run, store.close)
     measured = MeasuredPublisher(publisher or _kafka_publisher(settings, replica), metrics=metrics_page.metrics)
     stack.push_async_callback(pool.run, measured.close, timeout_s=PUBLISHER_FLUSH_S)
-    return _Resources(pool=pool, files=files, ballast=ballast, spans=spans, store=store, publisher=measured)
+    return _Resources(
+        pool=pool,
+        admission_pool=admission_pool,
+        files=files,
+        ballast=ballast,
+        spans=spans,
+        store=store,
+        publisher=measured,
+    )
 
 
 def _open_store(settings: Settings, replica: ReplicaIdentity, metrics: UploaderMetrics) -> Store:

@@ -23,7 +23,7 @@ class PermissionDeniedError(CsvPipeError):
 
 
 class FileTooLargeError(CsvPipeError):
-    """The file is larger than ``MAX_FILE_SIZE_MB``."""
+    """The file is larger than ``MAX_FILE_SIZE_MB``, or than the limit of the key."""
 
     code = "file_too_large"
     status = 413
@@ -107,6 +107,22 @@ class TooManyUploadsError(CsvPipeError):
     code = "too_many_uploads"
     status = 503
     title = "Too many uploads"
+
+
+class UploadRateExceededError(CsvPipeError):
+    """The key has started its uploads of this minute; retry after ``retry_after_s`` seconds."""
+
+    code = "upload_rate_exceeded"
+    status = 429
+    title = "Upload rate exceeded"
+
+
+class TooManyUploadsOfKeyError(CsvPipeError):
+    """The key has its maximum number of uploads running; retry after ``retry_after_s`` seconds."""
+
+    code = "too_many_uploads_of_key"
+    status = 429
+    title = "Too many uploads of the key"
 
 
 class TimestampCollisionError(CsvPipeError):

@@ -43,9 +43,23 @@ class Settings(EnvironmentSettings):
         100_000, ge=1, le=1_000_000_000, description="Default number of rows per chunk for row-based chunking."
     )
     max_chunks: int = Field(1_000, ge=1, le=100_000, description="Maximum number of chunks per upload.")
-    max_file_size_mb: int = Field(10_240, ge=1, description="Maximum file size in MiB.")
+    max_file_size_mb: int = Field(10_240, ge=1, description="Maximum file size in MiB; a key can have its own.")
     max_concurrent_uploads: int = Field(
         8, ge=1, le=1_000, description="Maximum concurrent uploads per worker; further ones get 503."
+    )
+    uploads_per_minute: int = Field(
+        10,
+        ge=0,
+        le=60_000,
+        description="Maximum uploads per key that start at once, and then per minute, evenly spaced; further ones get "
+        "429. 0 for no limit. A key can have its own; uploads without a key are not limited.",
+    )
+    uploads_at_once_per_key: int = Field(
+        4,
+        ge=0,
+        le=10_000,
+        description="Maximum concurrent uploads per key, over all workers and replicas; further ones get 429. 0 for no "
+        "limit. A key can have its own.",
     )
 
     min_upload_rate_kb_s: int = Field(

@@ -13,6 +13,8 @@ from fastapi import FastAPI, Request
 from uploader.disk.staging_directory import open_staging
 from uploader.http.direct_body import take_direct_body
 from uploader.http.request_body import StreamedBody
+from uploader.ingest.size_limits import SizeLimit
+from uploader.ingest.upload_head import read_upload_head
 from uploader.ingest.upload_receiver import receive_upload
 from uploader.settings import Settings
 
@@ -24,12 +26,18 @@ async def receive(request: Request) -> dict[str, object]:
     """Receive, and throw the result away."""
     settings = Settings(temp_dir=Path(os.environ["BENCH_DIR"]) / "chunks")
     upload_id = uuid.uuid4().hex
+    settings.temp_dir.mkdir(parents=True, exist_ok=True)
+    head = await read_upload_head(
+        headers=request.headers,
+        query=request.query_params.multi_items(),
+        settings=settings,
+        size_limit=SizeLimit(max_mb=settings.max_file_size_mb),
+    )
     async with open_staging(settings.temp_dir, upload_id) as directory:
         body = take_direct_body(request.scope) or StreamedBody(request.stream())
         _, result = await receive_upload(
             body=body,
-            headers=request.headers,
-            query=request.query_params.multi_items(),
+            head=head,
             settings=settings,
             directory=directory.path,
             upload_id=upload_id,

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
 
 from contracts.errors import CsvPipeError
+from uploader.api.extra_headers import extra_headers
 from uploader.api.refusals import REFUSALS, refused
 from uploader.runtime.os_errors import translate_os_error
 
@@ -86,6 +87,7 @@ def problem_response(request: Request, error: CsvPipeError) -> JSONResponse:
     response = _problem(
         request, status=error.status, code=error.code, title=error.title, detail=error.detail, extra=error.extra
     )
+    response.headers.update(extra_headers(request))
     if "retry_after_s" in error.extra:
         response.headers["Retry-After"] = str(error.extra["retry_after_s"])
     if "location" in error.extra:

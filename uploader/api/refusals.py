@@ -18,6 +18,7 @@ REFUSALS = frozenset({http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN, h
 
 def refused(request: Request, error: CsvPipeError) -> None:
     """Take note of a request that is answered with 401, 403 or 429. Must not block: it runs on the event loop."""
+    runtime_of(request.app).metrics_page.metrics.count_refusal(error.code)
     principal = getattr(request.state, "principal", NOBODY)
     runtime_of(request.app).refusals.note(
         AuditEvent(

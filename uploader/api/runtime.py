@@ -17,6 +17,7 @@ from uploader.monitoring.refusal_recorder import RefusalRecorder
 from uploader.settings import Settings
 from uploader.store.store import Store
 from uploader.uploads.acceptance import Acceptance
+from uploader.uploads.key_limits import KeyLimits
 from uploader.uploads.service import UploadService
 
 
@@ -33,6 +34,7 @@ class Runtime:
     metrics_page: MetricsPage
     spans: Spans
     concurrency_limit: ConcurrencyLimit
+    key_limits: KeyLimits
     upload_window_s: float
     """The window of the minimum upload rate."""
     clock: Callable[[], datetime]

@@ -17,9 +17,8 @@ class ConcurrencyLimit:
         self._limit = limit
         self._taken = 0
 
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Hold one slot.
+    def check_free(self) -> None:
+        """Check that a slot is free now.
 
         Raises:
             TooManyUploadsError: all slots are taken.
@@ -29,6 +28,15 @@ class ConcurrencyLimit:
                 f"{self._limit} uploads are running (MAX_CONCURRENT_UPLOADS); retry after {RETRY_AFTER_S} seconds",
                 retry_after_s=RETRY_AFTER_S,
             )
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Hold one slot.
+
+        Raises:
+            TooManyUploadsError: all slots are taken.
+        """
+        self.check_free()
         self._taken += 1
         try:
             yield

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.names import BYTES_PER_MB
 from uploader.errors import DiskFullError, FileTooLargeError
 from uploader.settings import Settings
 
@@ -13,22 +15,34 @@ FORM_OVERHEAD_BYTES = 64 * 1024
 """What a body may contain besides the file: fields, the heads of parts, and anything after the last part."""
 
 
-def check_content_length(body_bytes: int | None, *, settings: Settings) -> None:
+@dataclass(frozen=True, kw_only=True)
+class SizeLimit:
+    """The largest file accepted, and what says so."""
+
+    max_mb: int
+    source: str = "MAX_FILE_SIZE_MB"
+
+    @property
+    def max_bytes(self) -> int:
+        """The limit in bytes."""
+        return self.max_mb * BYTES_PER_MB
+
+
+def check_content_length(body_bytes: int | None, limit: SizeLimit) -> None:
     """Refuse a body whose Content-Length exceeds the largest file.
 
     Raises:
         FileTooLargeError: it does.
     """
-    if body_bytes is not None and body_bytes > settings.max_file_size_bytes + FORM_OVERHEAD_BYTES:
-        raise file_too_large(settings, f"the body has {body_bytes} bytes")
+    if body_bytes is not None and body_bytes > limit.max_bytes + FORM_OVERHEAD_BYTES:
+        raise file_too_large(limit, f"the body has {body_bytes} bytes")
 
 
-def file_too_large(settings: Settings, what: str) -> FileTooLargeError:
-    """Return the error for a file above ``MAX_FILE_SIZE_MB``; ``what`` is its subject and verb."""
+def file_too_large(limit: SizeLimit, what: str) -> FileTooLargeError:
+    """Return the error for a file above ``limit``; ``what`` is its subject and verb."""
     return FileTooLargeError(
-        f"{what}; the largest file accepted has {settings.max_file_size_mb} MiB (MAX_FILE_SIZE_MB), "
-        f"{settings.max_file_size_bytes} bytes",
-        max_file_size_bytes=settings.max_file_size_bytes,
+        f"{what}; the largest file accepted has {limit.max_mb} MiB ({limit.source}), {limit.max_bytes} bytes",
+        max_file_size_bytes=limit.max_bytes,
     )
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -22,23 +21,23 @@ from pathlib import Path
 from contracts.errors import CsvPipeError
 from contracts.names import timestamp
 from uploader.domain.cutting import ChunkType, CutOptions, CutResult
-from uploader.errors import InvalidFieldError, MalformedMultipartError, UnsupportedMediaTypeError
+from uploader.errors import InvalidFieldError, MalformedMultipartError
 from uploader.http.request_body import Body
 from uploader.ingest.chunking.chunker import Chunker
 from uploader.ingest.chunking.chunking_job import ChunkingJob
 from uploader.ingest.chunking.spooled_chunker import SpooledChunker
 from uploader.ingest.chunking.streaming_chunker import StreamingChunker
-from uploader.ingest.form_fields import FILE_FIELD, MAX_FIELD_BYTES, FormFields
+from uploader.ingest.form_fields import FILE_FIELD, MAX_FIELD_BYTES
 from uploader.ingest.minimum_rate import MinimumRate
-from uploader.ingest.multipart import Event, MultipartReader, PartBegin, PartData, PartEnd, parse_boundary
+from uploader.ingest.multipart import Event, MultipartReader, PartBegin, PartData, PartEnd
 from uploader.ingest.pipeline.blocks import Block, BlockPool
 from uploader.ingest.size_limits import (
     FORM_OVERHEAD_BYTES,
-    check_content_length,
     check_disk,
     check_space,
     file_too_large,
 )
+from uploader.ingest.upload_head import UploadHead
 from uploader.runtime.logging import UploadLog
 from uploader.settings import UPLOAD_WINDOW_S, Settings
 
@@ -48,8 +47,7 @@ _log = logging.getLogger(__name__)
 async def receive_upload(
     *,
     body: Body,
-    headers: Mapping[str, str],
-    query: Iterable[tuple[str, str]],
+    head: UploadHead,
     settings: Settings,
     directory: Path,
     upload_id: str,
@@ -62,8 +60,7 @@ async def receive_upload(
 
     Args:
         body: the request's body.
-        headers: the request's headers, names in lower case.
-        query: the parameters of the query string.
+        head: the request's head.
         settings: limits and defaults.
         directory: the directory for the chunk files; empty except for its lock.
         upload_id: for the log.
@@ -75,22 +72,14 @@ async def receive_upload(
         OSError: the disk has failed or is full.
     """
     log = UploadLog(_log, upload_id)
-    length = _declared_length(headers)
-    check_content_length(length, settings=settings)
-    boundary = parse_boundary(headers.get("content-type"))
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"", "identity"}:
-        raise UnsupportedMediaTypeError(f"Content-Encoding {encoding!r} is not supported: send the file uncompressed")
-    await check_disk(directory, needed_bytes=length or 0, settings=settings)
     receiver = UploadReceiver(
-        boundary=boundary,
+        head=head,
         settings=settings,
-        fields=FormFields(query=query, defaults=settings),
         job=ChunkingJob(
             directory=directory,
             stamp=timestamp(created_at),
             max_chunks=settings.max_chunks,
-            expected_bytes=length,
+            expected_bytes=head.length_bytes,
             log=log,
             check_space=partial(check_space, directory, settings=settings),
         ),
@@ -109,21 +98,15 @@ async def receive_upload(
         await asyncio.shield(asyncio.create_task(receiver.stop()))
 
 
-def _declared_length(headers: Mapping[str, str]) -> int | None:
-    value = headers.get("content-length", "")
-    return int(value) if value.isascii() and value.isdigit() else None
-
-
 class UploadReceiver:
     """The state of one upload while its body is read; :meth:`stop` must be called in the end."""
 
-    def __init__(
-        self, *, boundary: bytes, settings: Settings, fields: FormFields, job: ChunkingJob, window_s: float
-    ) -> None:
+    def __init__(self, *, head: UploadHead, settings: Settings, job: ChunkingJob, window_s: float) -> None:
         self._settings = settings
-        self._fields = fields
+        self._fields = head.fields
+        self._size_limit = head.size_limit
         self._job = job
-        self._reader = MultipartReader(boundary=boundary)
+        self._reader = MultipartReader(boundary=head.boundary)
         self._pool = BlockPool()
         self._block: Block | None = None
         self._part: PartBegin | None = None
@@ -232,8 +215,8 @@ class UploadReceiver:
     def _count_file_bytes(self, size: int) -> None:
         """Count file content, and refuse a file above the limit."""
         self._job.source_bytes += size
-        if self._job.source_bytes > self._settings.max_file_size_bytes:
-            raise file_too_large(self._settings, "the file is larger than allowed")
+        if self._job.source_bytes > self._size_limit.max_bytes:
+            raise file_too_large(self._size_limit, "the file is larger than allowed")
 
     async def _block_with_room(self) -> Block:
         if self._block is None:

@@ -13,12 +13,20 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 
 from contracts.errors import CsvPipeError
 from contracts.names import BYTES_PER_MB
-from uploader.errors import DatabaseFullError, DiskFullError
+from uploader.errors import (
+    DatabaseFullError,
+    DiskFullError,
+    PermissionDeniedError,
+    TooManyUploadsOfKeyError,
+    UnauthenticatedError,
+    UploadRateExceededError,
+)
 from uploader.kafka.publisher import PublishResult
 from uploader.monitoring.upload_outcome import ACCEPTED, FAILED, REPLAYED, UploadOutcome
 
 UNKNOWN_ROUTE = "none"
 """The route label of requests to unknown paths: the path itself comes from the client, so its values are unlimited."""
+_REFUSALS = (UnauthenticatedError, PermissionDeniedError, UploadRateExceededError, TooManyUploadsOfKeyError)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
 _REQUEST_S = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 300, 900)
 _CHUNKING_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
@@ -65,6 +73,12 @@ class UploaderMetrics:
             ["result"],
             registry=registry,
         )
+        self._refused = Counter(
+            "csvpipe_refused_requests",
+            "Requests refused for their key or its limits (401, 403, 429), by error code",
+            ["reason"],
+            registry=registry,
+        )
         self._bytes = Counter("csvpipe_upload_bytes", "Bytes of accepted files as sent", registry=registry)
         self._rows = Counter("csvpipe_upload_rows", "Data rows of accepted files", registry=registry)
         self._chunks = Counter("csvpipe_upload_chunks", "Chunks of accepted files", registry=registry)
@@ -103,6 +117,8 @@ class UploaderMetrics:
         # Series of alerts start at 0: a counter whose first sample is 1 has not increased.
         for result in (ACCEPTED, REPLAYED, FAILED, DiskFullError.code, DatabaseFullError.code):
             self._uploads.labels(result)
+        for refusal in _REFUSALS:
+            self._refused.labels(refusal.code)
         for result in ("acknowledged", "refused", "failed"):
             self._published.labels(result)
 
@@ -112,6 +128,11 @@ class UploaderMetrics:
         known = method if method in _METHODS else "other"
         self._requests.labels(known, route or UNKNOWN_ROUTE, status).inc()
         self._request_s.labels(known, route or UNKNOWN_ROUTE).observe(duration_s)
+
+    @_never_raises
+    def count_refusal(self, reason: str) -> None:
+        """Count one request that was refused with 401, 403 or 429."""
+        self._refused.labels(reason).inc()
 
     @contextmanager
     def upload(self) -> Iterator[UploadOutcome]:

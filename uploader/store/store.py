@@ -6,6 +6,7 @@ import socket
 
 from sqlalchemy import Engine
 
+from uploader.store.admissions import AdmissionStore
 from uploader.store.audit import AuditStore, OnRecord
 from uploader.store.backlog import Backlog
 from uploader.store.chunks import ChunkStore
@@ -36,6 +37,7 @@ class Store:
         self.leases = LeaseStore(engine)
         self.replicas = ReplicaStore(engine)
         self.statistics = StatisticsStore(engine)
+        self.admissions = AdmissionStore(engine)
 
     def check_usable(self) -> None:
         """Check that the database is still the one that was opened, without a query.

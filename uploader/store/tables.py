@@ -163,4 +163,21 @@ audit_heads = Table(
     Column("hash", String(64), nullable=False),
 )
 
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    Column("key_id", String(64), primary_key=True),
+    Column("full_us", BigInteger, nullable=False),
+)
+"""When all units of a key are available again, by the clock of the database in microseconds since 1970."""
+
+upload_slots = Table(
+    "upload_slots",
+    metadata,
+    Column("slot_id", String(32), primary_key=True),
+    Column("key_id", String(64), nullable=False),
+    Column("until_us", BigInteger, nullable=False),
+    Index("ix_upload_slots_key_id", "key_id"),
+)
+
 identity = Table("identity", metadata, Column("database_id", String(32), primary_key=True))

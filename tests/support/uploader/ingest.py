@@ -12,6 +12,8 @@ from pathlib import Path
 from uploader.disk.staging_directory import open_staging
 from uploader.domain.cutting import CutOptions, CutResult
 from uploader.http.request_body import StreamedBody
+from uploader.ingest.size_limits import SizeLimit
+from uploader.ingest.upload_head import read_upload_head
 from uploader.ingest.upload_receiver import receive_upload
 from uploader.settings import UPLOAD_WINDOW_S, Settings
 
@@ -75,13 +77,18 @@ async def receive(
 ) -> Received:
     """Receive ``body``, read the chunk files, and remove them."""
     upload_id = uuid.uuid4().hex
-    content_type = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+    settings = settings or settings_for(temp_dir)
+    head = await read_upload_head(
+        headers={"content-type": f"multipart/form-data; boundary={BOUNDARY}", **(headers or {})},
+        query=query,
+        settings=settings,
+        size_limit=SizeLimit(max_mb=settings.max_file_size_mb),
+    )
     async with open_staging(temp_dir, upload_id) as directory:
         options, result = await receive_upload(
             body=StreamedBody(body),
-            headers={**content_type, **(headers or {})},
-            query=query,
-            settings=settings or settings_for(temp_dir),
+            head=head,
+            settings=settings,
             directory=directory.path,
             upload_id=upload_id,
             created_at=MOMENT,

@@ -14,10 +14,14 @@ from contracts.api import UploadAccepted
 from contracts.names import DATASET_NAME_PATTERN
 from contracts.spans import SpanKind
 from contracts.traceparent import find_traceparent
+from uploader.access.principal import Principal
 from uploader.api.actors import actor_of
+from uploader.api.extra_headers import extra_headers
+from uploader.api.guards import PrincipalDep
 from uploader.api.openapi import links_to_upload
 from uploader.api.problems import problem_responses
 from uploader.api.runtime import Runtime, RuntimeDep
+from uploader.api.upload_admission import admitted_upload
 from uploader.disk.staging_directory import open_staging
 from uploader.errors import (
     DiskFailedError,
@@ -34,8 +38,10 @@ from uploader.errors import (
     TooManyChunksError,
     TooManyOpenFilesError,
     TooManyUploadsError,
+    TooManyUploadsOfKeyError,
     UnsupportedMediaTypeError,
     UploadAbortedError,
+    UploadRateExceededError,
     UploadStalledError,
 )
 from uploader.http.direct_body import take_direct_body
@@ -43,7 +49,7 @@ from uploader.http.request_body import Body, StreamedBody
 from uploader.ingest.form_fields import MAX_CHUNK_SIZE
 from uploader.ingest.upload_receiver import receive_upload
 from uploader.monitoring.upload_outcome import UploadOutcome
-from uploader.uploads.acceptance import IDEMPOTENCY_KEY, check_idempotency_key
+from uploader.uploads.acceptance import IDEMPOTENCY_KEY
 
 _FIELDS: dict[str, dict[str, Any]] = {
     "dataset_name": {
@@ -109,6 +115,8 @@ router = APIRouter(tags=["uploads"])
         UnsupportedMediaTypeError,
         InvalidFieldError,
         TooManyChunksError,
+        UploadRateExceededError,
+        TooManyUploadsOfKeyError,
         TooManyUploadsError,
         TimestampCollisionError,
         ManifestUnavailableError,
@@ -123,6 +131,7 @@ async def upload_csv(
     runtime: RuntimeDep,
     request: Request,
     response: Response,
+    principal: PrincipalDep,
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -143,10 +152,10 @@ async def upload_csv(
         runtime.metrics_page.metrics.upload() as outcome,
         runtime.spans.span("upload", parent=parent, kind=SpanKind.SERVER, attributes=attributes) as span,
     ):
-        check_idempotency_key(idempotency_key)
         accepted = await _receive(
             runtime,
             request,
+            principal,
             upload_id,
             idempotency_key=idempotency_key,
             traceparent=span.traceparent,
@@ -154,6 +163,7 @@ async def upload_csv(
         )
         span.set_attributes(_describe(accepted))
         outcome.record_accepted(replayed=accepted.replayed)
+    response.headers.update(extra_headers(request))
     response.headers["Location"] = accepted.tracking_url
     if accepted.replayed:
         response.headers["Idempotency-Replayed"] = "true"
@@ -163,38 +173,39 @@ async def upload_csv(
 async def _receive(
     runtime: Runtime,
     request: Request,
+    principal: Principal,
     upload_id: str,
     *,
     idempotency_key: str | None,
     traceparent: str | None,
     outcome: UploadOutcome,
 ) -> UploadAccepted:
-    runtime.acceptance.check_open()
     created_at = runtime.clock()
-    with runtime.concurrency_limit.slot():
-        async with open_staging(runtime.settings.temp_dir, upload_id) as directory:
-            with _body_of(request) as body:
-                options, result = await receive_upload(
-                    body=body,
-                    headers=request.headers,
-                    query=request.query_params.multi_items(),
-                    settings=runtime.settings,
-                    directory=directory.path,
-                    upload_id=upload_id,
-                    created_at=created_at,
-                    window_s=runtime.upload_window_s,
-                )
-            outcome.record_chunked(result)
-            return await runtime.acceptance.accept(
-                upload_id,
-                options,
-                result,
-                directory,
-                idempotency_key,
-                actor=actor_of(request),
+    async with (
+        admitted_upload(runtime, request, principal, upload_id=upload_id, idempotency_key=idempotency_key) as head,
+        open_staging(runtime.settings.temp_dir, upload_id) as directory,
+    ):
+        with _body_of(request) as body:
+            options, result = await receive_upload(
+                body=body,
+                head=head,
+                settings=runtime.settings,
+                directory=directory.path,
+                upload_id=upload_id,
                 created_at=created_at,
-                traceparent=traceparent,
+                window_s=runtime.upload_window_s,
             )
+        outcome.record_chunked(result)
+        return await runtime.acceptance.accept(
+            upload_id,
+            options,
+            result,
+            directory,
+            idempotency_key,
+            actor=actor_of(request),
+            created_at=created_at,
+            traceparent=traceparent,
+        )
 
 
 def _describe(accepted: UploadAccepted) -> dict[str, str | int | bool]:

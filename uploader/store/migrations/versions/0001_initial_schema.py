@@ -1,4 +1,4 @@
-"""The initial schema: uploads, their chunks, replicas, leases, audit records, and the identity of the database."""
+"""The initial schema: uploads, chunks, replicas, leases, limits of keys, audit records, and the database's identity."""
 
 from __future__ import annotations
 
@@ -120,6 +120,20 @@ def upgrade() -> None:
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("replica", name=op.f("pk_audit_heads")),
     )
+    op.create_table(
+        "rate_limits",
+        sa.Column("key_id", sa.String(length=64), nullable=False),
+        sa.Column("full_us", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_rate_limits")),
+    )
+    op.create_table(
+        "upload_slots",
+        sa.Column("slot_id", sa.String(length=32), nullable=False),
+        sa.Column("key_id", sa.String(length=64), nullable=False),
+        sa.Column("until_us", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("slot_id", name=op.f("pk_upload_slots")),
+    )
+    op.create_index("ix_upload_slots_key_id", "upload_slots", ["key_id"], unique=False)
     identity = op.create_table(
         "identity",
         sa.Column("database_id", sa.String(length=32), nullable=False),
@@ -131,6 +145,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop the tables."""
     op.drop_table("identity")
+    op.drop_index("ix_upload_slots_key_id", table_name="upload_slots")
+    op.drop_table("upload_slots")
+    op.drop_table("rate_limits")
     op.drop_table("audit_heads")
     op.drop_index("ix_audit_records_upload_id", table_name="audit_records")
     op.drop_index("ix_audit_records_at", table_name="audit_records")

@@ -1,0 +1,57 @@
+"""What is known of an upload before a byte of its body is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from uploader.errors import UnsupportedMediaTypeError
+from uploader.ingest.form_fields import FormFields
+from uploader.ingest.multipart import parse_boundary
+from uploader.ingest.size_limits import SizeLimit, check_content_length, check_disk
+from uploader.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadHead:
+    """The head of an upload that was found acceptable."""
+
+    boundary: bytes
+    fields: FormFields
+    """The fields in the query; those of the form are added to them."""
+    length_bytes: int | None
+    """Size of the body, or None if the request does not say."""
+    size_limit: SizeLimit
+
+
+async def read_upload_head(
+    *, headers: Mapping[str, str], query: Iterable[tuple[str, str]], settings: Settings, size_limit: SizeLimit
+) -> UploadHead:
+    """Check the headers and the query of an upload, and that the disk has room for it.
+
+    Args:
+        headers: the request's headers, names in lower case.
+        query: the parameters of the query string.
+        settings: limits and defaults.
+        size_limit: the largest file.
+
+    Raises:
+        FileTooLargeError: the declared size exceeds the limit.
+        UnsupportedMediaTypeError: the body is not multipart/form-data, or is compressed.
+        InvalidFieldError: the query has an unknown or repeated field.
+        DiskFullError: the disk does not have room for the declared size.
+    """
+    length_bytes = _declared_length(headers)
+    check_content_length(length_bytes, size_limit)
+    boundary = parse_boundary(headers.get("content-type"))
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise UnsupportedMediaTypeError(f"Content-Encoding {encoding!r} is not supported: send the file uncompressed")
+    fields = FormFields(query=query, defaults=settings)
+    await check_disk(settings.temp_dir, needed_bytes=length_bytes or 0, settings=settings)
+    return UploadHead(boundary=boundary, fields=fields, length_bytes=length_bytes, size_limit=size_limit)
+
+
+def _declared_length(headers: Mapping[str, str]) -> int | None:
+    value = headers.get("content-length", "")
+    return int(value) if value.isascii() and value.isdigit() else None
