@@ -127,6 +127,18 @@ class UploadPage(BaseModel):
     next_cursor: str | None = Field(description="send it as `cursor` for the next page; null on the last")
 
 
+class KeyOfCaller(BaseModel):
+    """What the key of the request may do."""
+
+    name: str
+    permissions: list[str] = Field(description="`upload`, `read`, `relay`, `operate`, `admin`; none implies another")
+    datasets: list[str] = Field(description="patterns of datasets; `*` stands for any text")
+    uploads_per_minute: int | None = Field(description="null: the setting of the service; 0: no limit")
+    concurrent_uploads: int | None = Field(description="null: the setting of the service")
+    max_file_size_mb: int | None = Field(description="null: the setting of the service")
+    expires_at: datetime | None
+
+
 class UploadIds(BaseModel):
     """Ids of uploads to look up."""
 

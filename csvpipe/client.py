@@ -5,20 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Self, TypeVar
 
 import httpcore
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
-from contracts.api import UploadAccepted, UploadPage, UploadStatus
+from contracts.api import KeyOfCaller, UploadAccepted, UploadPage, UploadStatus
 from contracts.audit import AuditChainPage, AuditChains, AuditPage
 from contracts.errors import CsvPipeError, TemporaryFailureError
 from contracts.manifest import Manifest
 from contracts.number_text import counted
-from csvpipe.errors import CommandError, RefusedError, ResponseLostError, UnavailableError, UploaderFailedError
-from csvpipe.multipart import FormUpload
+from csvpipe.bearer_auth import BearerAuth
+from csvpipe.errors import (
+    CommandError,
+    KeyRefusedError,
+    PermissionMissingError,
+    RefusedError,
+    ResponseLostError,
+    SlowDownError,
+    UnavailableError,
+    UploaderFailedError,
+)
+from csvpipe.multipart import FormUpload, Readable
+from csvpipe.service_address import is_loopback
 
 ANSWER_TIMEOUT_S = 900.0
 """Maximum time for the response after the last byte: chunk type ``count`` cuts then, and fsync of gigabytes is slow."""
@@ -33,12 +43,30 @@ _Model = TypeVar("_Model", bound=BaseModel)
 class UploaderClient:
     """Talks to one uploader. Every method raises a :class:`CsvPipeError` that says what to do."""
 
-    def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
-        """Connect to nothing yet; ``transport`` is for tests."""
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        key: SecretStr | None = None,
+        key_origin: str = "",
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            base_url: address of the uploader.
+            key: sent with every request.
+            key_origin: where the key comes from, such as ``CSVPIPE_KEY``, for errors.
+            transport: for tests.
+        """
         self.base_url = base_url.rstrip("/")
-        timeout = httpx.Timeout(30.0, connect=10.0)
+        self._key_origin = key_origin if key is not None else ""
         self._http = httpx.Client(
-            base_url=self.base_url, timeout=timeout, transport=transport, trust_env=not _is_local(base_url)
+            base_url=self.base_url,
+            auth=None if key is None else BearerAuth(key, origin=key_origin),
+            timeout=httpx.Timeout(30.0, connect=10.0),
+            transport=transport,
+            trust_env=not is_loopback(base_url),
         )
 
     def __enter__(self) -> Self:
@@ -52,7 +80,7 @@ class UploaderClient:
     def upload(
         self,
         *,
-        file: BinaryIO,
+        file: Readable,
         filename: str,
         size_bytes: int | None,
         fields: Mapping[str, str],
@@ -63,6 +91,9 @@ class UploaderClient:
 
         Raises:
             RefusedError: the file or a field is not accepted; the text says where and why.
+            KeyRefusedError: there is no key, or it is not valid.
+            PermissionMissingError: the key may not upload into this dataset.
+            SlowDownError: the key has reached a limit of uploads.
             TemporaryFailureError: the uploader is busy or its disk is full.
             UnavailableError: it does not answer.
             ResponseLostError: the connection broke; whether the file was accepted is unknown.
@@ -124,6 +155,14 @@ class UploaderClient:
         parameters = {} if after is None else {"after": after}
         return _parse(AuditChainPage, self._request("GET", f"/audit/chains/{replica}", params=parameters))
 
+    def own_key(self) -> KeyOfCaller:
+        """Return what the uploader knows about the key of this client.
+
+        Raises:
+            KeyRefusedError: there is no key, or it is not valid.
+        """
+        return _parse(KeyOfCaller, self._request("GET", "/keys/self"))
+
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  httpx checks them
         try:
             answer = self._http.request(method, path, **options)
@@ -134,7 +173,7 @@ class UploaderClient:
                 "CSVPIPE_URL (or --url) its address?"
             ) from error
         if answer.is_error:
-            raise problem_of(answer)
+            raise problem_of(answer, key_origin=self._key_origin)
         return answer
 
 
@@ -158,8 +197,11 @@ class _Line:
             raise httpcore.WriteError("answered before the end of the body")
 
 
-def problem_of(answer: httpx.Response) -> CsvPipeError:
-    """Return the error of an error response; understands RFC 9457 problem documents."""
+def problem_of(answer: httpx.Response, *, key_origin: str = "") -> CsvPipeError:
+    """Return the error of an error response; understands RFC 9457 problem documents.
+
+    ``key_origin`` says where the key of the request comes from; it is empty for a request without one.
+    """
     problem: dict[str, Any] = {}
     if "json" in answer.headers.get("Content-Type", ""):
         body = answer.json()
@@ -168,14 +210,33 @@ def problem_of(answer: httpx.Response) -> CsvPipeError:
     detail = f"{problem.get('title') or answer.reason_phrase}: {said}"
     places = {name: value for name, value in problem.items() if name not in _STANDARD and name.isidentifier()}
     places = {"problem": problem.get("code") or f"http_{answer.status_code}", **places}
-    if answer.status_code in _LATER:
-        retry_after = answer.headers.get("Retry-After")
-        return TemporaryFailureError(
-            f"{detail}. Try again {f'in {retry_after} s' if retry_after else 'later'}", **places
-        )
-    if answer.status_code < 500:
-        return RefusedError(detail, **places)
+    match answer.status_code:
+        case 401:
+            return KeyRefusedError(f"{detail}. {_how_to_give_a_key(answer.request.url, key_origin)}", **places)
+        case 403:
+            used = f"The key comes from {key_origin}" if key_origin else "The request had no key"
+            return PermissionMissingError(f"{detail}. {used}; ask an administrator for one that permits this", **places)
+        case status if status in _LATER:
+            wait_s = _retry_after_s(answer)
+            text = f"{detail}. Try again {'later' if wait_s is None else f'in {wait_s:.0f} s'}"
+            return (
+                SlowDownError(text, wait_s=wait_s, **places) if status == 429 else TemporaryFailureError(text, **places)
+            )
+        case status if status < 500:
+            return RefusedError(detail, **places)
     return UploaderFailedError(f"the uploader failed: {detail}. Its log has the reason", **places)
+
+
+def _how_to_give_a_key(url: httpx.URL, key_origin: str) -> str:
+    if key_origin:
+        return f"The key comes from {key_origin}; it is unknown, revoked or expired at {url.host}. Ask for a new one"
+    return "Set CSVPIPE_KEY or CSVPIPE_KEY_FILE, or store the key with: csvpipe login"
+
+
+def _retry_after_s(answer: httpx.Response) -> float | None:
+    """Return the seconds of the Retry-After header; None without one, or if it is a date."""
+    text = answer.headers.get("Retry-After", "").strip()
+    return float(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _parse(model: type[_Model], answer: httpx.Response) -> _Model:
@@ -187,8 +248,3 @@ def _parse(model: type[_Model], answer: httpx.Response) -> _Model:
             f"it differs in {counted(error.error_count(), 'field')}, first {error.errors()[0]['loc']}. "
             "Is CSVPIPE_URL an uploader's?"
         ) from error
-
-
-def _is_local(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host == "localhost" or host.startswith("127.") or host == "::1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.errors import CsvPipeError
+from contracts.errors import CsvPipeError, TemporaryFailureError
 from contracts.exit_codes import ExitCode
 
 
@@ -42,6 +42,47 @@ class RefusedError(CommandError):
     code = "refused"
     exit_code = ExitCode.INVALID_INPUT
     title = "Refused"
+
+
+class KeyRefusedError(CommandError):
+    """The uploader needs a key and got none, or one that is unknown, revoked or expired."""
+
+    code = "key_refused"
+    status = 401
+    exit_code = ExitCode.PERMISSION_DENIED
+    title = "Key refused"
+
+
+class PermissionMissingError(CommandError):
+    """The key does not permit the request."""
+
+    code = "permission_missing"
+    status = 403
+    exit_code = ExitCode.PERMISSION_DENIED
+    title = "Permission missing"
+
+
+class SlowDownError(TemporaryFailureError):
+    """The uploader asks to wait: the key has reached one of its limits.
+
+    ``wait_s`` is its Retry-After in seconds; None if it named no time.
+    """
+
+    code = "slow_down"
+    status = 429
+    title = "Limit reached"
+
+    def __init__(self, detail: str, *, wait_s: float | None = None, **extra: object) -> None:
+        super().__init__(detail, **extra)
+        self.wait_s = wait_s
+
+
+class ProfileError(CommandError):
+    """The configuration file of the command line, or one of its profiles, is not usable."""
+
+    code = "invalid_profile"
+    exit_code = ExitCode.CONFIGURATION
+    title = "Invalid profile"
 
 
 class NotLandedError(CommandError):

@@ -26,6 +26,7 @@ def client_values(root: Path | None = None) -> dict[str, object]:
     ca_file = str(context.ca_file) if context.ca_file else None
     return {
         "csvpipe_url": context.url(context.settings.uploader_port),
+        "csvpipe_key": context.secrets.client_key,
         "csvpipe_ca_file": ca_file,
         "s3_endpoint": context.url(context.settings.minio_port),
         "s3_ca_file": ca_file,

@@ -5,11 +5,18 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from typing import BinaryIO
+from typing import Protocol
 
 from contracts.errors import SourceChangedError
 
 BLOCK_BYTES = 1024 * 1024
+
+
+class Readable(Protocol):
+    """A source of bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to ``size`` bytes; none at the end."""
 
 
 class FormUpload:
@@ -22,7 +29,7 @@ class FormUpload:
     def __init__(
         self,
         *,
-        file: BinaryIO,
+        file: Readable,
         filename: str,
         size_bytes: int | None,
         fields: Mapping[str, str],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import string
 from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
 from typing import Self
@@ -31,6 +32,9 @@ class Secrets(BaseModel):
     kafka_uploader_password: SecretStr
     kafka_airflow_password: SecretStr
     kafka_monitoring_password: SecretStr
+    admin_key: SecretStr
+    relay_key: SecretStr
+    client_key: SecretStr
 
     def kafka_password(self, user: str) -> SecretStr:
         """Return the password of a user of Kafka (see :mod:`stack.kafka_users`)."""
@@ -72,4 +76,13 @@ class Secrets(BaseModel):
             kafka_uploader_password=SecretStr(secrets.token_urlsafe(24)),
             kafka_airflow_password=SecretStr(secrets.token_urlsafe(24)),
             kafka_monitoring_password=SecretStr(secrets.token_urlsafe(24)),
+            admin_key=_generate_api_key(),
+            relay_key=_generate_api_key(),
+            client_key=_generate_api_key(),
         )
+
+
+def _generate_api_key() -> SecretStr:
+    """Return a key of the uploader's form, ``csvp_<id>_<secret>``."""
+    key_id = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(8))
+    return SecretStr(f"csvp_{key_id}_{secrets.token_urlsafe(32)}")

@@ -19,10 +19,9 @@ from csvpipe.audit.chain_source import ChainSource, open_database
 from csvpipe.client import UploaderClient
 from csvpipe.console import format_bytes, messages, output, print_table, record_progress, shown
 from csvpipe.errors import CommandError
-from csvpipe.settings import load_settings
+from csvpipe.service import ProfileOption, UrlOption, open_uploader
 
 app = typer.Typer(no_args_is_help=True, help="List audit records, and verify that none was changed.")
-Url = Annotated[str | None, typer.Option(help="Address of the uploader (default: CSVPIPE_URL).")]
 _TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 _ANCHOR = re.compile(r"(?P<replica>[A-Za-z0-9_.-]{1,128}):(?P<sequence>[1-9][0-9]{0,17}):(?P<hash>[0-9a-f]{64})")
 
@@ -47,7 +46,8 @@ def list_records(
     replica: Annotated[str | None, typer.Option(help="Only records that this replica wrote.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="Maximum number of records; 0 for all.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print each record as a line of JSON.")] = False,
-    url: Url = None,
+    url: UrlOption = None,
+    profile: ProfileOption = None,
 ) -> None:
     """List audit records, the newest first. Times without an offset are in UTC. Needs a key with permission admin.
 
@@ -64,7 +64,7 @@ def list_records(
         "replica": replica,
     }
     filters = {name: value for name, value in given.items() if value is not None}
-    with UploaderClient(load_settings(csvpipe_url=url).csvpipe_url) as client:
+    with open_uploader(url=url, profile=profile) as client:
         records = _records(client, filters, limit=limit)
         if as_json:
             for record in records:
@@ -84,7 +84,8 @@ def verify(
         typer.Option("--anchor", metavar="REPLICA:SEQUENCE:HASH", help="Head of an earlier verification. Repeatable."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    url: Url = None,
+    url: UrlOption = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Verify that no audit record was altered, deleted, swapped or inserted.
 
@@ -95,7 +96,7 @@ def verify(
     heads elsewhere, and pass them with --anchor.
     """
     known = [_read_anchor(text) for text in anchors or []]
-    source = open_database() if database else UploaderClient(load_settings(csvpipe_url=url).csvpipe_url)
+    source = open_database() if database else open_uploader(url=url, profile=profile)
     with source as chains:
         reports = _verify(chains, known)
     if as_json:

@@ -12,12 +12,13 @@ from rich.table import Table
 
 from contracts.exit_codes import ExitCode
 from contracts.names import manifest_key
-from csvpipe.client import UploaderClient
 from csvpipe.commands.upload import describe, send
 from csvpipe.commands.verify import verify_and_print, wait_for_manifest
 from csvpipe.console import format_bytes, messages, output
 from csvpipe.demo_data import write_flights
 from csvpipe.landing import wait_until_landed
+from csvpipe.local_stack import client_values
+from csvpipe.service import client_of
 from csvpipe.settings import load_settings
 from csvpipe.verify.s3_objects import S3Objects, connect
 from stack.local import DEFAULT_ROOT, LocalStack
@@ -40,9 +41,9 @@ def command(
     stack = LocalStack(report=ConsoleReport())
     with _step("The stack: Kafka, MinIO, NiFi, Airflow, uploader"):
         stack.start()
-    settings = load_settings()
+    settings = load_settings(**client_values())
     file = write_flights(DEFAULT_ROOT.parent / "demo")
-    with UploaderClient(settings.csvpipe_url) as client:
+    with client_of(settings) as client:
         with _step(f"Upload of {file.name} ({format_bytes(file.stat().st_size)}), cut into chunks of {chunk_size} MiB"):
             fields = {"dataset_name": DATASET, "chunk_type": "size", "chunk_size": str(chunk_size)}
             accepted = send(client, file, fields=fields)

@@ -8,9 +8,8 @@ import typer
 from rich.table import Table
 
 from contracts.number_text import format_count
-from csvpipe.client import UploaderClient
 from csvpipe.console import format_bytes, print_table, shown
-from csvpipe.settings import load_settings
+from csvpipe.service import ProfileOption, UrlOption, open_uploader
 
 
 def command(
@@ -18,11 +17,12 @@ def command(
     dataset: Annotated[str | None, typer.Option(help="Only uploads of this dataset.")] = None,
     status: Annotated[str | None, typer.Option(help="Only uploads in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of uploads.")] = 20,
-    url: Annotated[str | None, typer.Option(help="Address of the uploader (default: CSVPIPE_URL).")] = None,
+    url: UrlOption = None,
+    profile: ProfileOption = None,
 ) -> None:
     """List uploads, the newest first."""
     given = {"dataset": dataset, "status": status, "limit": limit}
-    with UploaderClient(load_settings(csvpipe_url=url).csvpipe_url) as client:
+    with open_uploader(url=url, profile=profile) as client:
         page = client.list_uploads({name: value for name, value in given.items() if value is not None})
     table = Table(box=None, pad_edge=False)
     for name in ("upload", "dataset", "status", "rows", "size", "chunks", "created"):

@@ -11,10 +11,9 @@ from contracts.api import ChunkStatus, UploadStatus
 from contracts.number_text import counted
 from contracts.printable import printable, printable_json
 from contracts.states import ChunkState
-from csvpipe.client import UploaderClient
 from csvpipe.console import format_bytes, messages, output, print_table, shown
 from csvpipe.landing import describe_states, wait_until_landed
-from csvpipe.settings import load_settings
+from csvpipe.service import ProfileOption, UrlOption, open_uploader
 
 _STYLES = {ChunkState.LANDED: "green", ChunkState.CLEANED: "green", ChunkState.FAILED: "red"}
 
@@ -25,13 +24,14 @@ def command(
     watch: Annotated[bool, typer.Option("--watch", help="Follow the upload until its state is final.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to follow with --watch.")] = 1800.0,
     json: Annotated[bool, typer.Option("--json", help="Print the uploader's response unchanged.")] = False,
-    url: Annotated[str | None, typer.Option(help="Address of the uploader (default: CSVPIPE_URL).")] = None,
+    url: UrlOption = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Show the state of an upload and of each of its chunks.
 
     With --watch the exit code is 0 when all chunks have landed, and 1 when that has become impossible.
     """
-    with UploaderClient(load_settings(csvpipe_url=url).csvpipe_url) as client:
+    with open_uploader(url=url, profile=profile) as client:
         if watch:
             client.status(upload_id)  # a wrong address is said now, not at the end of the wait
             wait_until_landed(client, upload_id, timeout_s=timeout, console=messages())

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 from uuid import uuid4
 
 import typer
 
 from contracts.api import UploadAccepted
-from contracts.errors import TemporaryFailureError
 from contracts.number_text import counted
 from csvpipe.client import UploaderClient
 from csvpipe.console import byte_progress, format_bytes, messages, output, shown
 from csvpipe.delimiter_help import DELIMITER_HELP
-from csvpipe.errors import RefusedError, ResponseLostError, UnavailableError, UploaderFailedError
 from csvpipe.landing import wait_until_landed
-from csvpipe.settings import load_settings
+from csvpipe.repeated_upload import repeat_upload
+from csvpipe.service import ProfileOption, UrlOption, open_uploader
+from csvpipe.upload_source import STDIN, open_source
 from uploader.domain.cutting import ChunkType
 
-STDIN = Path("-")
+PATIENCE_S = 600.0
+"""Longest wait for the limits of the key by default: a hundred uploads at 10 a minute, started at once."""
 
 
 def command(
@@ -40,7 +37,11 @@ def command(
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until every chunk has landed.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait with --wait.")] = 1800.0,
-    url: Annotated[str | None, typer.Option(help="Address of the uploader (default: CSVPIPE_URL).")] = None,
+    retry_for: Annotated[
+        float, typer.Option(min=0, help="Maximum seconds to wait, in total, while the limits of the key are reached.")
+    ] = PATIENCE_S,
+    url: UrlOption = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Upload a CSV file, and with --wait, wait until it has landed.
 
@@ -49,8 +50,8 @@ def command(
     fields = {"dataset_name": dataset, "strict": "true" if strict else "false"}
     optional = {"chunk_type": chunk_type, "chunk_size": chunk_size, "delimiter": delimiter, "encoding": encoding}
     fields |= {name: str(value) for name, value in optional.items() if value is not None}
-    with UploaderClient(load_settings(csvpipe_url=url).csvpipe_url) as client:
-        accepted = send(client, file, fields=fields, idempotency_key=idempotency_key)
+    with open_uploader(url=url, profile=profile) as client:
+        accepted = send(client, file, fields=fields, idempotency_key=idempotency_key, patience_s=retry_for)
         describe(accepted)
         if wait:
             wait_until_landed(client, accepted.upload_id, timeout_s=timeout, console=messages())
@@ -58,26 +59,30 @@ def command(
 
 
 def send(
-    client: UploaderClient, path: Path, *, fields: dict[str, str], idempotency_key: str | None = None
+    client: UploaderClient,
+    path: Path,
+    *,
+    fields: dict[str, str],
+    idempotency_key: str | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> UploadAccepted:
     """Send the file at ``path`` (``-``: standard input) with a progress bar.
 
-    It always has a key: where the answer is lost it is sent once more, and taken once.
+    It always has an Idempotency-Key, so it can be sent again (see :func:`csvpipe.repeated_upload.repeat_upload`).
 
     Raises:
         RefusedError: there is no such file, or it is not readable.
         CommandError: see :meth:`UploaderClient.upload`.
     """
-    with _open(path) as file, byte_progress(messages()) as bar:
+    with open_source(path) as source, byte_progress(messages()) as bar:
         name = "stdin.csv" if path == STDIN else path.name
-        size_bytes = _size_bytes(file)
-        start = file.tell() if file.seekable() else None
+        size_bytes = source.size_bytes
         key = idempotency_key or uuid4().hex
         task = bar.add_task(shown(name), total=size_bytes)
 
         def upload() -> UploadAccepted:
             return client.upload(
-                file=file,
+                file=source,
                 filename=name,
                 size_bytes=size_bytes,
                 fields=fields,
@@ -86,13 +91,16 @@ def send(
             )
 
         def rewind() -> bool:
-            if start is None:
-                return False
-            file.seek(start)
             bar.reset(task)
-            return True
+            return source.rewind()
 
-        return _repeated_once(upload, rewind, key)
+        return repeat_upload(
+            upload,
+            rewind=rewind,
+            idempotency_key=key,
+            patience_s=patience_s,
+            say=lambda text: messages().print(shown(text)),
+        )
 
 
 def describe(accepted: UploadAccepted) -> None:
@@ -100,33 +108,3 @@ def describe(accepted: UploadAccepted) -> None:
     rows, chunks = counted(accepted.row_count, "row"), counted(accepted.total_chunks, "chunk")
     messages().print(f"{rows}, {format_bytes(accepted.size_bytes)}, sha256 {shown(accepted.sha256)}")
     messages().print(f"{chunks}, {shown(accepted.status)}; follow it at {shown(accepted.tracking_url)}")
-
-
-def _repeated_once(upload: Callable[[], UploadAccepted], rewind: Callable[[], bool], key: str) -> UploadAccepted:
-    """Upload, and retry once if the response was lost. An error explains how to send the file without a duplicate."""
-    hint = f"The file may have been accepted; send it again with --idempotency-key {key}, and it is accepted only once"
-    sent_before = False
-    while True:
-        try:
-            return upload()
-        except UnavailableError as error:
-            if not (sent_before or isinstance(error, ResponseLostError)):
-                raise
-            if sent_before or not rewind():
-                raise type(error)(f"{error.detail} {hint}", **error.extra) from error
-            sent_before = True
-            messages().print("The uploader's response was lost; sending the file again with the same key")
-        except (TemporaryFailureError, UploaderFailedError) as error:
-            raise type(error)(f"{error.detail}. {hint}", **error.extra) from error
-
-
-def _open(path: Path) -> BinaryIO:
-    try:
-        return sys.stdin.buffer if path == STDIN else path.open("rb")
-    except OSError as error:
-        raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _size_bytes(file: BinaryIO) -> int | None:
-    status = os.fstat(file.fileno())
-    return status.st_size - file.tell() if stat.S_ISREG(status.st_mode) else None

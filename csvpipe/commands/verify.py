@@ -13,9 +13,9 @@ from contracts.exit_codes import ExitCode
 from contracts.manifest import Manifest
 from contracts.names import check_dataset_name, manifest_key
 from contracts.number_text import counted
-from csvpipe.client import UploaderClient
 from csvpipe.console import byte_progress, format_bytes, messages, output, print_table, shown
 from csvpipe.errors import CommandError
+from csvpipe.service import ProfileOption, UrlOption, client_of
 from csvpipe.settings import load_settings
 from csvpipe.upload_id import check_upload_id
 from csvpipe.verify.report import UploadReport
@@ -42,7 +42,8 @@ def command(
         bool, typer.Option("--from-uploader", help="Read the manifest from the uploader, not from the bucket.")
     ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the manifest, which is written last.")] = 20.0,
-    url: Annotated[str | None, typer.Option(help="Address of the uploader (default: CSVPIPE_URL).")] = None,
+    url: UrlOption = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Verify that the bucket holds every byte of an upload, once and in order.
 
@@ -51,10 +52,10 @@ def command(
     verified. 1: mismatch; up to eleven differences are listed.
     """
     check_upload_id(upload_id)
-    settings = load_settings(csvpipe_url=url)
+    settings = load_settings(csvpipe_url=url, csvpipe_profile=profile)
     objects = connect(settings)
     if from_uploader:
-        with UploaderClient(settings.csvpipe_url) as client:
+        with client_of(settings) as client:
             manifest = client.manifest(upload_id)
     else:
         manifest = wait_for_manifest(objects, upload_id, dataset=dataset, timeout_s=timeout)

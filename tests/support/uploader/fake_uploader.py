@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +22,8 @@ class FakeUploader:
     """What was received, and what is answered.
 
     An ``early`` answer is given before the body is read. So many answers as ``lost`` says are not given at all: the
-    connection breaks once the request has been read.
+    connection breaks once the request has been read. Each number in ``limited`` refuses one upload with 429, before its
+    body is read, and is its Retry-After.
     """
 
     url: str = ""
@@ -31,6 +32,7 @@ class FakeUploader:
     headers: dict[str, str] = field(default_factory=dict)
     early: bool = False
     lost: int = 0
+    limited: list[int] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     request_headers: dict[str, str] = field(default_factory=dict)
     parts: list[tuple[str, bytes]] = field(default_factory=list)
@@ -113,15 +115,20 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         fake = self.server.fake
         fake.request_headers = dict(self.headers)
-        if not fake.early:
+        if not (fake.early or fake.limited):
             fake.parts = list(_parse(self.headers["Content-Type"], self._body()))
         fake.keys.append(self.headers.get("Idempotency-Key"))
         self.close_connection = True
-        if not self._is_lost():
+        if fake.limited:
+            self._answer(
+                429, {"title": "Too many uploads", "detail": "10 a minute"}, {"Retry-After": fake.limited.pop(0)}
+            )
+        elif not self._is_lost():
             self._answer(fake.status, fake.answer)
 
     def do_GET(self) -> None:
         self.server.fake.path = self.path
+        self.server.fake.request_headers = dict(self.headers)
         if self._is_lost():
             self.close_connection = True
             return
@@ -147,13 +154,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         return b"".join(blocks)
 
-    def _answer(self, status: int, document: dict[str, Any]) -> None:
+    def _answer(self, status: int, document: dict[str, Any], headers: Mapping[str, object] = {}) -> None:
         body = json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json" if status < 400 else PROBLEM)
         self.send_header("Content-Length", str(len(body)))
-        for name, value in self.server.fake.headers.items():
-            self.send_header(name, value)
+        for name, value in {**self.server.fake.headers, **headers}.items():
+            self.send_header(name, str(value))
         self.end_headers()
         self.wfile.write(body)
 

@@ -20,6 +20,7 @@ from csvpipe.app import COMMANDS, CommandSpec
 from csvpipe.cli import main
 from csvpipe.commands.verify import conclusion
 from csvpipe.extras import NoCheckoutError, require_checkout
+from csvpipe.upload_source import KEPT_BYTES
 from csvpipe.verify.report import Difference, SourceReport, UploadReport
 from tests.support.s3.fake_bucket import lay_out
 from tests.support.uploader.fake_uploader import UPLOAD_ID, run_fake_uploader, status_document
@@ -180,14 +181,25 @@ def test_file_name_that_is_not_utf8_is_sent_unchanged(run: Callable[..., int], t
         assert fake.parts[-1][1] == b"a\n1\n"
 
 
-def test_pipe_whose_answer_is_lost_is_not_sent_again_and_names_the_key(
+def test_short_pipe_whose_answer_is_lost_is_sent_again(run: Callable[..., int], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with run_fake_uploader() as fake, ThreadPoolExecutor(1) as writer:
+        fake.accept(b"a\n1\n")
+        fake.lost = 1
+        writer.submit((tmp_path / "pipe").write_bytes, b"a\n1\n")
+        assert run("upload", "pipe", "--dataset", "flights", "--url", fake.url) == ExitCode.OK
+        assert fake.parts[-1][1] == b"a\n1\n"
+        assert len(fake.keys) == 2
+
+
+def test_long_pipe_whose_answer_is_lost_is_not_sent_again_and_names_the_key(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with run_fake_uploader() as fake, ThreadPoolExecutor(1) as writer:
         fake.lost = 1
-        writer.submit(pipe.write_bytes, b"a\n1\n")
+        writer.submit(pipe.write_bytes, b"a\n" + b"1\n" * (KEPT_BYTES // 2))
         assert run("upload", "pipe", "--dataset", "flights", "--url", fake.url) == ExitCode.UNAVAILABLE
         (key,) = fake.keys
         assert f"--idempotency-key {key}" in " ".join(capsys.readouterr().err.split())
