@@ -68,16 +68,10 @@ class Encryption:
             SettingsError: the mode is unknown, a key is missing, malformed or for another mode, or ``endpoint`` is not
                 HTTPS, which SSE-C needs. The text names the setting, and does not contain the key.
         """
-        if mode not in {*EncryptionMode}:
-            raise SettingsError(f"{names.mode} must be one of {', '.join(EncryptionMode)}, got {mode!r}")
-        chosen = EncryptionMode(mode)
+        chosen = parse_mode(mode, names)
         _require_key(kms_key_id, names.kms_key_id, EncryptionMode.SSE_KMS, chosen, names)
         _require_key(customer_key, names.customer_key, EncryptionMode.SSE_C, chosen, names)
-        if chosen is EncryptionMode.SSE_C and endpoint and not endpoint.startswith("https://"):
-            raise SettingsError(
-                f"{names.mode}={chosen} needs an https:// address in {names.endpoint}, as every request contains the "
-                f"key; got {endpoint!r}"
-            )
+        check_endpoint(chosen, endpoint, names)
         key = _decode_key(customer_key, names.customer_key) if customer_key else None
         return cls(mode=chosen, kms_key_id=kms_key_id or None, customer_key=key, names=names)
 
@@ -122,6 +116,30 @@ class Encryption:
                 f"{names.customer_key}"
             )
         return None
+
+
+def parse_mode(text: str, names: SettingNames = ENVIRONMENT_NAMES) -> EncryptionMode:
+    """Return the mode named ``text``.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    if text not in {*EncryptionMode}:
+        raise SettingsError(f"{names.mode} must be one of {', '.join(EncryptionMode)}, got {text!r}")
+    return EncryptionMode(text)
+
+
+def check_endpoint(mode: EncryptionMode, endpoint: str | None, names: SettingNames = ENVIRONMENT_NAMES) -> None:
+    """Check that the customer key is not sent without TLS. Without ``endpoint``, the store is Amazon S3.
+
+    Raises:
+        SettingsError: it would be.
+    """
+    if mode is EncryptionMode.SSE_C and endpoint and not endpoint.startswith("https://"):
+        raise SettingsError(
+            f"{names.mode}={mode} needs an https:// address in {names.endpoint}, as every request contains the key; "
+            f"got {endpoint!r}"
+        )
 
 
 def encryption_of(answer: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -59,6 +60,16 @@ class SecretFileSource(PydanticBaseSettingsSource):
         if faults:
             raise SettingsError("; ".join(faults))
         return values
+
+
+def read_variable(environ: Mapping[str, str], name: str) -> str | None:
+    """Return the value of the variable ``name``, or the content of the file in ``<name>_FILE``; None if neither is set.
+
+    Raises:
+        SettingsError: Both are set, or the file cannot be read.
+    """
+    value, path = environ.get(name), environ.get(name + SUFFIX)
+    return read_secret(name, path, given=bool(value)).strip() if path else value or None
 
 
 def read_secret(name: str, path: str, *, given: bool = False) -> str:

@@ -334,4 +334,6 @@ def _state_of(component: Any) -> dict[str, Any]:
 
 def _parameter(parameter: Parameter) -> Json:
     described = {"name": parameter.name, "sensitive": parameter.sensitive, "description": parameter.description}
-    return {"parameter": described if parameter.value is None else {**described, "value": parameter.value}}
+    # Without this mark, NiFi keeps the value that the parameter has.
+    value = {"valueRemoved": True} if parameter.value is None else {"value": parameter.value}
+    return {"parameter": {**described, **value}}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from nifi.environment import read_variable
+from contracts.secret_files import read_variable
 from nifi.errors import NiFiApiError, NiFiUnreachableError
 
 _REQUEST_TIMEOUT_S = (5, 60)

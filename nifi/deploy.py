@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -23,6 +23,7 @@ from nifi.definition import (
     referenced_parameters,
     with_scheduling,
 )
+from nifi.encryption import KEY, KEY_VARIABLES, STRATEGY, check_encryption, mode_of, unused_parameters
 from nifi.environment import Environment, load_environment
 from nifi.errors import InvalidFlowError, MissingParameterError, NiFiTimeoutError, UnknownParameterError
 from nifi.listen_tls import LISTEN_TLS, ListenTls, with_listen_tls
@@ -83,6 +84,7 @@ def deploy(
         UnknownParameterError: The flow has no parameter of that name. Nothing was changed.
         MissingParameterError: A parameter that the flow needs has no value. Nothing was changed.
         InvalidParameterError: ``listen.tls`` has another value than ``none`` and ``mutual``. Nothing was changed.
+        SettingsError: The encryption of the objects is invalid. Nothing was changed.
         InvalidFlowError: A processor or service is invalid. Nothing was started; running components keep running.
         NiFiApiError: NiFi refused a change, for example to remove a connection that holds FlowFiles.
         NiFiUnreachableError: NiFi does not answer.
@@ -92,7 +94,8 @@ def deploy(
     client = connect(url or settings.url, access=access or Access.from_environment())
     report(f"NiFi {client.version()} at {client.url}")
     context = client.find_context(context_name(flow))
-    wanted = _resolve_parameters(flow, {**settings.parameters, **(parameters or {})}, context)
+    given = {**settings.parameters, **(parameters or {})}
+    wanted = _with_encryption(_resolve_parameters(flow, given, context), given, context)
     flow = with_listen_tls(flow, ListenTls.parse(next(p.value for p in wanted if p.name == LISTEN_TLS)))
     _check_values(flow, wanted, settings)
     parameters_set = _put_context(client, flow, wanted, context, report)
@@ -130,17 +133,37 @@ def _resolve_parameters(flow: Json, given: Mapping[str, str], context: Context |
     return found
 
 
+def _with_encryption(wanted: list[Parameter], given: Mapping[str, str], context: Context | None) -> list[Parameter]:
+    """Check the encryption of the objects, and remove the key that NiFi has if it is for another strategy.
+
+    Raises:
+        SettingsError: It is invalid.
+    """
+    values = {parameter.name: parameter.value for parameter in wanted}
+    strategy = values.get(STRATEGY)
+    if strategy is None:  # a flow of another kind
+        return wanted
+    check_encryption(strategy=strategy, endpoint=values.get("s3.endpoint"), key=given.get(KEY))
+    if KEY in given or (context and context.value_of(STRATEGY) == strategy):
+        return wanted
+    return [replace(parameter, value=None) if parameter.name == KEY else parameter for parameter in wanted]
+
+
 def _check_values(flow: Json, wanted: Sequence[Parameter], environment: Environment) -> None:
-    needed = referenced_parameters(flow)
+    strategy = next((parameter.value for parameter in wanted if parameter.name == STRATEGY), None)
+    needed = referenced_parameters(flow) - unused_parameters(strategy)
     unset = [parameter.name for parameter in wanted if not parameter.value and parameter.name in needed]
     unset += sorted(needed - {parameter.name for parameter in wanted})
     if unset:
-        remedies = [f"{name} ({_describe_remedy(name, environment)})" for name in unset]
+        variables = dict(environment.variables)
+        if strategy is not None and mode_of(strategy) in KEY_VARIABLES:
+            variables[KEY] = KEY_VARIABLES[mode_of(strategy)]
+        remedies = [f"{name} ({_describe_remedy(name, variables)})" for name in unset]
         raise MissingParameterError(f"parameters without a value: {', '.join(remedies)}", parameters=unset)
 
 
-def _describe_remedy(name: str, environment: Environment) -> str:
-    variable = environment.variables.get(name)
+def _describe_remedy(name: str, variables: Mapping[str, str]) -> str:
+    variable = variables.get(name)
     if variable is None:
         return f"set it with --set {name}=VALUE or in nifi/parameters"
     return f"set the environment variable {variable}, or {variable}_FILE"
@@ -154,9 +177,12 @@ def _put_context(
         client.create_context(name, _CONTEXT_DESCRIPTION, wanted)
         report(f"parameter context {name} created with {len(wanted)} parameters")
         return [parameter.name for parameter in wanted]
-    changed = [p for p in wanted if not p.sensitive and context.value_of(p.name) != p.value]
     # A secret that was not given has the value that NiFi returned: asterisks.
-    secrets = [p for p in wanted if p.sensitive and context.value_of(p.name) != p.value]
+    changed = [p for p in wanted if p.name not in context.parameters or context.value_of(p.name) != p.value]
+    # With the key of another strategy, the encryption service is invalid, so both change in one request.
+    together = {KEY} if any(p.name == STRATEGY for p in changed) else set()
+    secrets = [p for p in changed if p.sensitive and p.name not in together]
+    changed = [p for p in changed if p not in secrets]
     set_now = [p.name for p in changed]
     if changed:
         client.update_context(context, changed)

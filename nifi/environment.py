@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from contracts.secret_files import SUFFIX, read_secret
+from contracts.secret_files import read_variable
+from nifi.encryption import STRATEGY, encryption_parameters
 from nifi.errors import EnvironmentFileError
 
 PARAMETERS_DIR = Path(__file__).parent / "parameters"
@@ -35,6 +36,7 @@ class Environment:
         url: URL of NiFi, without ``/nifi-api``.
         parameters: Values by parameter, including those whose variable is set.
         variables: The environment variable of each parameter whose value is not in the file, such as a secret.
+            The variable of the key of the objects depends on their encryption (:mod:`nifi.encryption`).
         scheduling: Retries, penalties and concurrency by processor, if they differ from the flow definition.
     """
 
@@ -42,16 +44,6 @@ class Environment:
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict)
     scheduling: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-
-def read_variable(environ: Mapping[str, str], name: str) -> str | None:
-    """Return the value of the variable ``name``, or the content of the file in ``<name>_FILE``; None if neither is set.
-
-    Raises:
-        SettingsError: Both are set, or the file cannot be read.
-    """
-    value, path = environ.get(name), environ.get(name + SUFFIX)
-    return read_secret(name, path, given=bool(value)).strip() if path else value or None
 
 
 def environment_names(directory: Path = PARAMETERS_DIR) -> list[str]:
@@ -64,9 +56,12 @@ def load_environment(
 ) -> Environment:
     """Read the environment ``name``. A parameter whose variable is not set is omitted, so NiFi keeps its value.
 
+    ``S3_ENCRYPTION`` takes precedence over the strategy in the file.
+
     Raises:
         EnvironmentFileError: The file is missing or invalid.
-        SettingsError: A variable and its ``_FILE`` are both set, or the file cannot be read.
+        SettingsError: A variable and its ``_FILE`` are both set, the file cannot be read, or a variable of the
+            encryption is invalid.
     """
     import yaml
 
@@ -80,9 +75,14 @@ def load_environment(
     except (yaml.YAMLError, ValidationError) as error:
         raise EnvironmentFileError(f"{path}: {error}", path=str(path)) from error
     given = {parameter: read_variable(environ, variable) for parameter, variable in file.variables.items()}
+    encryption = encryption_parameters(environ, strategy=file.parameters.get(STRATEGY, "NONE"))
     return Environment(
         url=file.url,
-        parameters={**file.parameters, **{parameter: value for parameter, value in given.items() if value}},
+        parameters={
+            **file.parameters,
+            **encryption,
+            **{parameter: value for parameter, value in given.items() if value},
+        },
         variables=file.variables,
         scheduling=file.scheduling,
     )

@@ -17,6 +17,7 @@ from nifi.definition import (
     nar_version,
     referenced_parameters,
 )
+from nifi.encryption import STRATEGY, unused_parameters
 from nifi.errors import NotDeployedError
 from nifi.listen_tls import LISTEN_TLS, LISTEN_TLS_AUTHORIZED_SUBJECT, ListenTls, with_listen_tls
 
@@ -94,6 +95,7 @@ def status(
     valued = (
         {name for name, parameter in context.parameters.items() if parameter.value is not None} if context else set()
     )
+    strategy = context.value_of(STRATEGY) if context else None
     same_version = version == nar_version(flow)
     deployed, defaults = client.export_group(group_id), client.property_defaults(group_id)
     return FlowStatus(
@@ -102,7 +104,7 @@ def status(
         processors=client.processors(group_id),
         services=client.services(group_id),
         queues=client.queues(group_id),
-        unset_parameters=sorted(referenced_parameters(flow) - valued),
+        unset_parameters=sorted(referenced_parameters(flow) - valued - unused_parameters(strategy)),
         s3_nar=s3_nar_origin(client),
         listen_tls=listen_tls,
         authorized_subject=context.value_of(LISTEN_TLS_AUTHORIZED_SUBJECT) if context else None,

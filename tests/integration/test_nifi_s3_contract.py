@@ -20,6 +20,7 @@ from tests.support.nifi.fake_chunk_source import FakeChunkSource
 from tests.support.nifi.server import QUICK, NiFiServer
 
 PUT = "Put the object"
+ENCRYPTION = "S3 encryption"
 APACHE_DEFAULTS: dict[str, str | None] = {
     "Bucket": "${s3.bucket}",
     "Object Key": "${filename}",
@@ -150,17 +151,55 @@ def test_unavailable_s3_sets_attributes(giving_up: NiFiServer, source: FakeChunk
     assert not {"s3.statusCode", "s3.errorCode"} & attributes.keys()
 
 
-def test_encryption_is_requested(giving_up: NiFiServer, source: FakeChunkSource) -> None:
-    encrypted = {**giving_up.parameters(), "s3.server.side.encryption": "AES256"}
-    giving_up.deploy(parameters=encrypted, scheduling=GIVES_UP)
+def test_encryption_strategy_is_an_attribute(nifi: NiFiServer, source: FakeChunkSource) -> None:
     message = source.offer(b"id\n1\n", dataset="contract")
 
-    giving_up.send(message)
+    nifi.send(message)
 
-    attributes = _attributes(giving_up.wait_failed(message, "s3_failed"))
-    assert attributes["s3.errorCode"] in {"NotImplemented", "InvalidArgument"}, (
-        "a MinIO without a key service refuses it"
-    )
+    assert _landed(nifi, message)["s3.encryptionStrategy"] == "NONE"
+
+
+NO_KEY = "#{s3.secret.key}"
+"""A sensitive value that is not a key."""
+
+
+@pytest.mark.parametrize(
+    ("strategy", "key"),
+    [
+        ("CSE_KMS", None),
+        ("NONE", NO_KEY),
+        ("SSE_S3", NO_KEY),
+        ("SSE_KMS", None),
+        ("SSE_C", None),
+        ("SSE_C", NO_KEY),
+        ("ZIP", None),
+    ],
+)
+def test_encryption_refused_by_the_service_is_refused(
+    deployed_again: NiFiServer, tmp_path: Path, strategy: str, key: str | None
+) -> None:
+    flow = load_flow()
+    service = next(s for s in flow["flowContents"]["controllerServices"] if s["name"] == ENCRYPTION)
+    service["properties"] = {"encryption-strategy": strategy, **({"key-id-or-key-material": key} if key else {})}
+    path = tmp_path / "flow.json"
+    path.write_text(json.dumps(flow))
+    with pytest.raises(InvalidFlowError, match=ENCRYPTION):
+        deployed_again.deploy(flow_file=path)
+
+
+def test_encryption_service_has_apaches_properties(nifi: NiFiServer) -> None:
+    group_id = nifi.client().find_group("csv-ingestion-raw-to-minio")
+    url = f"{nifi.url}/nifi-api/flow/process-groups/{group_id}/controller-services"
+    answer = httpx.get(url, trust_env=False, timeout=30).raise_for_status().json()
+    (found,) = [s["component"] for s in answer["controllerServices"] if s["component"]["name"] == ENCRYPTION]
+    described = found["descriptors"]
+    assert {name: (d.get("defaultValue"), d["sensitive"]) for name, d in described.items()} == {
+        "encryption-strategy": ("NONE", False),
+        "key-id-or-key-material": (None, True),
+        "kms-region": ("us-west-2", False),
+    }
+    allowed = [value["allowableValue"]["value"] for value in described["encryption-strategy"]["allowableValues"]]
+    assert allowed == ["NONE", "SSE_S3", "SSE_KMS", "SSE_C", "CSE_KMS", "CSE_C"]
 
 
 def _put_properties(nifi: NiFiServer) -> dict[str, dict[str, Any]]:

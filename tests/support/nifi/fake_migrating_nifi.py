@@ -40,9 +40,12 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
         "default-credentials": "Use Default Credentials",
         "anonymous-credentials": "Use Anonymous Credentials",
     },
+    "StandardS3EncryptionService": {"encryption-strategy": "Encryption Strategy"},
 }
 REMOVED: Mapping[str, frozenset[str]] = {
     "PutS3Object": frozenset({"Signer Override", "Write Permission User List", "Owner"}),
+    # It becomes one of two properties, but with the strategy NONE there is no key.
+    "StandardS3EncryptionService": frozenset({"key-id-or-key-material", "kms-region"}),
 }
 DEFAULTS: Mapping[str, Mapping[str, str | None]] = {
     "PutS3Object": {"Storage Class": "Standard", "Custom Region": None, "Checksum Algorithm": "CRC32"},

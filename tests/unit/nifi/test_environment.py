@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from contracts.errors import SettingsError
 from nifi.definition import context_parameters, load_flow, with_scheduling
+from nifi.encryption import KEY, STRATEGY
 from nifi.environment import environment_names, load_environment
 from nifi.errors import EnvironmentFileError
 from nifi.listen_tls import LISTEN_TLS
@@ -20,8 +22,8 @@ PATH = f"/chunks/{'0' * 32}/17/download"
 def test_environment_has_every_parameter_of_the_flow(name: str) -> None:
     environment = load_environment(name, environ={})
     declared = {p["name"]: p["sensitive"] for p in context_parameters(load_flow())}
-    assert environment.parameters.keys() | environment.variables.keys() | {LISTEN_TLS} == declared.keys()
-    assert not [name for name, sensitive in declared.items() if sensitive and name not in environment.variables]
+    assert environment.parameters.keys() | environment.variables.keys() | {LISTEN_TLS, KEY} == declared.keys()
+    assert not [name for name, sensitive in declared.items() if sensitive and name not in {*environment.variables, KEY}]
     assert LISTEN_TLS not in environment.parameters, "a repeated deployment would undo --tls-... or --no-tls"
     with_scheduling(load_flow(), environment.scheduling)
 
@@ -41,6 +43,38 @@ def test_value_can_come_from_a_file(tmp_path: Path) -> None:
     for wrong in ({**environ, "AWS_SECRET_ACCESS_KEY": "x"}, {"AWS_SECRET_ACCESS_KEY_FILE": str(tmp_path / "none")}):
         with pytest.raises(SettingsError, match="AWS_SECRET_ACCESS_KEY_FILE"):
             load_environment("local", environ=wrong)
+
+
+CUSTOMER_KEY = b64encode(bytes(32)).decode()
+
+
+@pytest.mark.parametrize(
+    ("variables", "parameters"),
+    [
+        ({}, {STRATEGY: "NONE"}),
+        ({"S3_ENCRYPTION": "sse-s3"}, {STRATEGY: "SSE_S3"}),
+        ({"S3_ENCRYPTION": "sse-kms", "S3_KMS_KEY_ID": "alias/raw"}, {STRATEGY: "SSE_KMS", KEY: "alias/raw"}),
+        ({"S3_ENCRYPTION": "sse-c", "S3_SSE_C_KEY": CUSTOMER_KEY}, {STRATEGY: "SSE_C", KEY: CUSTOMER_KEY}),
+        ({"S3_ENCRYPTION": "sse-c"}, {STRATEGY: "SSE_C"}),
+    ],
+    ids=["unset", "sse-s3", "sse-kms", "sse-c", "sse-c-with-the-key-that-nifi-has"],
+)
+def test_encryption_comes_from_its_variables(variables: dict[str, str], parameters: dict[str, str]) -> None:
+    found = load_environment("local", environ=variables).parameters
+    assert {name: value for name, value in found.items() if name in {STRATEGY, KEY}} == parameters
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"S3_ENCRYPTION": "aes"}, "S3_ENCRYPTION"),
+        ({"S3_SSE_C_KEY": CUSTOMER_KEY}, "S3_SSE_C_KEY"),
+        ({"S3_ENCRYPTION": "sse-c", "S3_SSE_C_KEY": "short"}, "S3_SSE_C_KEY"),
+    ],
+)
+def test_wrong_encryption_is_named(variables: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        load_environment("local", environ=variables)
 
 
 def test_numbers_in_the_file_become_text() -> None:

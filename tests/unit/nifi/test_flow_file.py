@@ -192,6 +192,17 @@ def test_trace_header_is_forwarded_and_logged(flow: Json) -> None:
         assert re.fullmatch(log["properties"]["attributes-to-log-regex"], TRACEPARENT)
 
 
+def test_parameters_alone_decide_how_objects_are_encrypted(flow: Json) -> None:
+    (service,) = [s for s in flow["flowContents"]["controllerServices"] if s["name"] == "S3 encryption"]
+    assert service["properties"] == {
+        "encryption-strategy": "#{s3.encryption.strategy}",
+        "key-id-or-key-material": "#{s3.encryption.key}",
+    }
+    put = _one(flow, "PutS3Object")["properties"]
+    assert put["encryption-service"] == service["identifier"]
+    assert "server-side-encryption" not in put, "it takes precedence over the service"
+
+
 def test_object_matches_the_contracts(flow: Json) -> None:
     put = _one(flow, "PutS3Object")["properties"]
     assert (put["Multipart Threshold"], put["Multipart Part Size"]) == ("100 MB", "50 MB")
@@ -208,7 +219,7 @@ def test_every_parameter_is_declared_and_used(flow: Json) -> None:
 
 def test_secrets_are_sensitive_and_no_value_is_in_the_file(flow: Json) -> None:
     secrets = [p for p in context_parameters(flow) if p["sensitive"]]
-    assert {p["name"] for p in secrets} == {"listen.tls.key", "s3.access.key", "s3.secret.key"}
+    assert {p["name"] for p in secrets} == {"listen.tls.key", "s3.access.key", "s3.encryption.key", "s3.secret.key"}
     assert not [p for p in secrets if "value" in p]
 
 
