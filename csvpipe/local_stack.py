@@ -22,6 +22,8 @@ def client_values(root: Path | None = None) -> dict[str, object]:
     stack = _running_stack(root)
     if stack is None:
         return {}
+    from stack.encryption import encryption_variables
+
     context = stack.context
     ca_file = str(context.ca_file) if context.ca_file else None
     return {
@@ -32,6 +34,7 @@ def client_values(root: Path | None = None) -> dict[str, object]:
         "s3_ca_file": ca_file,
         "aws_access_key_id": context.secrets.minio_root_user,
         "aws_secret_access_key": context.secrets.minio_root_password.get_secret_value(),
+        **{name.lower(): value for name, value in encryption_variables(context).items()},
     }
 
 

@@ -33,7 +33,7 @@ def mode_of(strategy: str) -> EncryptionMode:
     return parse_mode(strategy.lower().replace("_", "-"), NAMES)
 
 
-def encryption_parameters(environ: Mapping[str, str], *, strategy: str) -> dict[str, str]:
+def encryption_parameters(environ: Mapping[str, str], *, strategy: str = "NONE") -> dict[str, str]:
     """Return the parameters that ``S3_ENCRYPTION`` and the variables of the keys lead to.
 
     Args:

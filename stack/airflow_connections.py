@@ -7,6 +7,7 @@ from typing import Any
 from contracts.names import BUCKET_RAW
 from stack.airflow_api import ADMIN
 from stack.component import StackContext
+from stack.encryption import connection_extra
 from stack.kafka_users import CONSUMER_GROUP, client_properties
 
 Connection = dict[str, Any]
@@ -48,7 +49,12 @@ def _s3(context: StackContext) -> Connection:
         "conn_type": "aws",
         "login": context.secrets.minio_root_user,
         "password": context.secrets.minio_root_password.get_secret_value(),
-        "extra": {"endpoint_url": context.url(context.settings.minio_port), "bucket": BUCKET_RAW, **trusted},
+        "extra": {
+            "endpoint_url": context.url(context.settings.minio_port),
+            "bucket": BUCKET_RAW,
+            **trusted,
+            **connection_extra(context),
+        },
     }
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from stack.component import REPOSITORY, Component, Report, StackContext
 from stack.components import component_classes
+from stack.encryption import check_encryption
 from stack.errors import StackBusyError, StackError, StackModeError, UnknownNameError
 from stack.process import ManagedProcess
 from stack.report import StackReport, silent
@@ -82,11 +83,13 @@ class LocalStack:
         """Prepare and start ``names`` (default: all) and their dependencies. Running processes are not restarted.
 
         Raises:
+            SettingsError: The encryption of the objects needs a secure stack.
             StackError: A component did not start. The others keep running until :meth:`stop`.
             StackModeError: ``STACK_SECURE`` differs from the mode of processes that are running.
         """
         with self._exclusive():
             self._enter_mode()
+            check_encryption(self.context)
             self._in_parallel(names, self._bring_up)
 
     def stop(self, names: Sequence[str] | None = None) -> None:

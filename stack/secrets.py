@@ -28,6 +28,7 @@ class Secrets(BaseModel):
     nifi_sensitive_props_key: SecretStr
     nifi_keystore_password: SecretStr
     minio_kms_key: SecretStr
+    s3_customer_key: SecretStr
     kafka_admin_password: SecretStr
     kafka_uploader_password: SecretStr
     kafka_airflow_password: SecretStr
@@ -72,6 +73,7 @@ class Secrets(BaseModel):
             nifi_sensitive_props_key=SecretStr(secrets.token_urlsafe(24)),
             nifi_keystore_password=SecretStr(secrets.token_urlsafe(24)),
             minio_kms_key=SecretStr(b64encode(secrets.token_bytes(32)).decode()),
+            s3_customer_key=SecretStr(b64encode(secrets.token_bytes(32)).decode()),
             kafka_admin_password=SecretStr(secrets.token_urlsafe(24)),
             kafka_uploader_password=SecretStr(secrets.token_urlsafe(24)),
             kafka_airflow_password=SecretStr(secrets.token_urlsafe(24)),

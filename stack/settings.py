@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from aws.encryption import EncryptionMode
 from contracts.settings import EnvironmentSettings, reading_settings
 from stack.ports import free_ports
 
@@ -35,6 +36,10 @@ class StackSettings(EnvironmentSettings):
     minio_root_user: str = Field("csvpipe", min_length=3, description="Root user of MinIO, and S3 access key")
     minio_root_password: SecretStr | None = Field(
         None, description="Root password of MinIO, and S3 secret key; generated for each stack by default"
+    )
+    s3_encryption: EncryptionMode = Field(
+        EncryptionMode.NONE,
+        description="Encryption of the objects: none, sse-s3, sse-kms, or sse-c if STACK_SECURE is true",
     )
     nifi_port: Port = Field(8081, description="Port of NiFi's API and UI")
     nifi_ingest_port: Port = Field(10000, description="Port of the flow's ListenHTTP")

@@ -8,14 +8,13 @@ from pathlib import Path
 from contracts.names import BUCKET_RAW
 from stack.component import ProcessSpec, Report, StackContext
 from stack.dist import build_once
+from stack.encryption import KMS_KEY_NAME
 from stack.golang import go_install
 from stack.private_file import write_private
 from stack.probes import http_ok
 from stack.versions import version
 
 _MODULE = "github.com/minio/minio"
-KMS_KEY_NAME = "csvpipe-local"
-"""Name of the key in ``MINIO_KMS_SECRET_KEY``: what ``S3_KMS_KEY_ID`` is on this stack."""
 
 
 class Minio:

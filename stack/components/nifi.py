@@ -15,10 +15,12 @@ from typing import Literal
 from pydantic import SecretStr
 
 from nifi.connection import Access
+from nifi.encryption import encryption_parameters
 from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
 from stack.components import nifi_nar
 from stack.components.nifi_nar import Nar, assemble_nar
 from stack.dist import STAMP, build_once
+from stack.encryption import encryption_variables
 from stack.errors import NotReadyError, PrepareError, StackError
 from stack.maven import run_maven
 from stack.private_file import write_private
@@ -160,6 +162,7 @@ class NiFi:
             "s3.access.key": secrets.minio_root_user,
             "s3.secret.key": secrets.minio_root_password.get_secret_value(),
             **self._listen_tls(),
+            **encryption_parameters(encryption_variables(self._context)),
         }
 
     def _listen_tls(self) -> dict[str, str]:

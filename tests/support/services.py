@@ -78,7 +78,7 @@ class MinioServer(Service):
     @property
     def endpoint(self) -> str:
         """Return its address."""
-        return f"http://{self.stack.context.settings.host}:{self.stack.context.settings.minio_port}"
+        return self.stack.context.url(self.stack.context.settings.minio_port)
 
     @property
     def address(self) -> tuple[str, int]:
