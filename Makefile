@@ -7,6 +7,7 @@ SHELL := /bin/bash
 
 UV := $(shell command -v uv 2>/dev/null || echo .stack/tools/bin/uv)
 RUN := $(UV) run --no-sync
+SECURE_OPTION := $(if $(filter 1,$(SECURE)),--secure)$(if $(filter 0,$(SECURE)),--plain)
 SERVICE_FREE := tests/unit tests/property tests/dags
 
 .PHONY: help
@@ -22,12 +23,12 @@ setup: $(if $(filter .stack/%,$(UV)),$(UV)) ## Install Python packages into .ven
 	@$(UV) sync --locked --all-extras --group bench --group docs --quiet
 
 .PHONY: demo
-demo: setup ## Start the local stack, upload a real CSV, show its objects and the proof
-	@$(RUN) csvpipe demo
+demo: setup ## Start the local stack, upload a real CSV, show its objects and the proof (SECURE=1: all encrypted)
+	@$(RUN) csvpipe demo $(SECURE_OPTION)
 
 .PHONY: up
-up: setup ## Start the local stack: Kafka, MinIO, NiFi, Airflow, uploader
-	@$(RUN) csvpipe stack up
+up: setup ## Start the local stack: Kafka, MinIO, NiFi, Airflow, uploader (SECURE=1: all encrypted)
+	@$(RUN) csvpipe stack up $(SECURE_OPTION)
 
 .PHONY: down
 down: setup ## Stop the local stack; data stays

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from contracts.exit_codes import ExitCode
 from contracts.names import manifest_key
+from csvpipe.commands.stack import Secure, open_stack
 from csvpipe.commands.upload import describe, send
 from csvpipe.commands.verify import verify_and_print, wait_for_manifest
 from csvpipe.console import format_bytes, messages, output
@@ -22,7 +23,7 @@ from csvpipe.service import client_of
 from csvpipe.settings import load_settings
 from csvpipe.verify.s3_objects import S3Objects, connect
 from stack.local import DEFAULT_ROOT, LocalStack
-from stack.report import NAME_WIDTH, ConsoleReport
+from stack.report import NAME_WIDTH
 
 DATASET = "flights"
 LANDING_TIMEOUT_S = 600.0
@@ -32,13 +33,14 @@ MANIFEST_TIMEOUT_S = 60.0
 def command(
     *,
     chunk_size: Annotated[int, typer.Option(min=1, help="Size of a chunk in MiB.")] = 5,
+    secure: Secure = None,
 ) -> None:
     """Start the local stack, send a real CSV file of 336,776 rows through it, and verify that every byte arrived.
 
     The first time takes some 10 minutes, as MinIO is compiled; after that a minute or two. The stack stays up:
     csvpipe stack down stops it.
     """
-    stack = LocalStack(report=ConsoleReport())
+    stack = open_stack(secure)
     with _step("The stack: Kafka, MinIO, NiFi, Airflow, uploader"):
         stack.start()
     settings = load_settings(**client_values())

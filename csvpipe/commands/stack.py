@@ -27,19 +27,21 @@ Components = Annotated[
     typer.Argument(help="minio, kafka, monitoring, nifi, airflow, uploader (default: all).", show_default=False),
 ]
 
+Secure = Annotated[
+    bool | None,
+    typer.Option(
+        "--secure/--plain", help="Encrypt and authenticate every connection, or not (default: as at the last start)."
+    ),
+]
+
 
 @app.command()
 def up(
     components: Components = None,
-    secure: Annotated[
-        bool | None,
-        typer.Option(
-            "--secure/--plain", help="Encrypt and authenticate every connection (default: as at the last start)."
-        ),
-    ] = None,
+    secure: Secure = None,
 ) -> None:
     """Download, build and start what is not there yet, and wait until it is ready. Safe to repeat."""
-    stack = _stack(secure)
+    stack = open_stack(secure)
     stack.start(components)
     _show_status(stack)
 
@@ -47,13 +49,13 @@ def up(
 @app.command()
 def prepare(components: Components = None) -> None:
     """Download and build only; start nothing."""
-    _stack().prepare(components)
+    open_stack().prepare(components)
 
 
 @app.command()
 def status() -> None:
     """Show what runs and where. Exit code 1 when something is not running or not ready."""
-    raise typer.Exit(ExitCode.OK if _show_status(_stack()) else ExitCode.CHECK_FAILED)
+    raise typer.Exit(ExitCode.OK if _show_status(open_stack()) else ExitCode.CHECK_FAILED)
 
 
 @app.command()
@@ -65,7 +67,7 @@ def logs(
     follow: Annotated[bool, typer.Option("-f", help="Follow new lines.")] = False,
 ) -> None:
     """Print the end of the processes' logs."""
-    stack = _stack()
+    stack = open_stack()
     chosen = [stack.process(process)] if process else stack.all_processes()
     for each in chosen:
         output().print(f"[bold]== {each.log}[/]")
@@ -77,13 +79,13 @@ def logs(
 @app.command()
 def restart(component: Annotated[str, typer.Argument(help="Component, such as kafka.")]) -> None:
     """Stop one component and start it again."""
-    _stack().restart(component)
+    open_stack().restart(component)
 
 
 @app.command()
 def down(components: Components = None) -> None:
     """Stop everything (or the named components), in the reverse order of the start. Data stays."""
-    _stack().stop(components)
+    open_stack().stop(components)
 
 
 @app.command()
@@ -92,19 +94,20 @@ def prometheus() -> None:
     from stack.prometheus_config import local_config
 
     # Not by rich, which would break long lines.
-    typer.echo(local_config(_stack().context), nl=False)
+    typer.echo(local_config(open_stack().context), nl=False)
 
 
 @app.command()
 def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False) -> None:
     """Stop everything and delete its data, logs and configuration. Downloads and builds stay."""
-    stack = _stack()
+    stack = open_stack()
     if not yes:
         typer.confirm(f"Delete all data, logs and configuration in {stack.root}?", abort=True)
     stack.reset()
 
 
-def _stack(secure: bool | None = None) -> LocalStack:
+def open_stack(secure: bool | None = None) -> LocalStack:
+    """Return the stack of this checkout, with the settings from the environment."""
     settings = load_settings()
     if secure is not None:
         settings = settings.model_copy(update={"secure": secure})

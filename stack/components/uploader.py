@@ -22,7 +22,7 @@ class Uploader:
     @property
     def url(self) -> str:
         """Return the address of the API."""
-        return f"http://{self._context.settings.host}:{self._context.settings.uploader_port}"
+        return self._context.url(self._context.settings.uploader_port)
 
     def prepare(self, report: Report) -> None:
         """Do nothing: the uploader is part of this project's environment."""
@@ -44,6 +44,7 @@ class Uploader:
             "API_HOST": settings.host,
             "API_PORT": str(settings.uploader_port),
             "REPLICA_NAME": "local",
+            **(self._security() if self._context.secure else {}),
             **settings.uploader_environment,
         }
         return [
@@ -52,7 +53,7 @@ class Uploader:
                 argv=[str(csvpipe), "serve", "--workers", str(settings.uploader_workers)],
                 env=environment,
                 cwd=data,
-                ready=lambda: http_ok(f"{self.url}/health"),
+                ready=lambda: http_ok(f"{self.url}/health", ca_file=self._context.ca_file),
                 host=settings.host,
                 ports=(settings.uploader_port,),
                 deadline_s=60,
@@ -70,3 +71,15 @@ class Uploader:
     def description(self) -> str:
         """Return the number of workers."""
         return f"{self._context.settings.uploader_workers} worker process(es)"
+
+    def _security(self) -> dict[str, str]:
+        """Return the settings of a secure stack: HTTPS, and the user of Kafka."""
+        files = self._context.certificates.files(self.name)
+        return {
+            "TLS_CERT_FILE": str(files.certificate),
+            "TLS_KEY_FILE": str(files.key),
+            "KAFKA_SECURITY": "scram",
+            "KAFKA_USERNAME": self.name,
+            "KAFKA_PASSWORD": self._context.secrets.kafka_password(self.name).get_secret_value(),
+            "KAFKA_CA_FILE": str(self._context.ca_file),
+        }

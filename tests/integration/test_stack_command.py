@@ -11,6 +11,8 @@ from typer.testing import CliRunner, Result
 
 from contracts.errors import SettingsError
 from csvpipe.commands import stack as stack_command
+from csvpipe.local_stack import client_values
+from stack.errors import StackModeError
 from stack.local import LocalStack
 from stack.settings import StackSettings
 from tests.support.services import settings_on_free_ports
@@ -60,6 +62,23 @@ def test_dead_process_is_shown_and_started_again(root: Path) -> None:
     back = _run("up", "minio")
     assert "starting minio (pid" in back.output
     assert "DEAD" not in _run("status").output
+
+
+def test_later_commands_find_the_encrypted_stack(root: Path) -> None:
+    up = _run("up", "minio", "--secure")
+    assert up.exit_code == 0, up.output
+    status = _run("status").output
+    assert "ready" in next(line for line in status.splitlines() if line.startswith("minio"))
+    assert "s3 https://127.0.0.1:" in status
+    found = client_values(root)
+    assert str(found["s3_endpoint"]).startswith("https://")
+    assert found["s3_ca_file"] == str(root / "certificates" / "ca.pem")
+
+    refused = _run("up", "minio", "--plain")
+    assert isinstance(refused.exception, StackModeError)
+
+    assert _run("down").exit_code == 0
+    assert "s3 http://127.0.0.1:" in _run("up", "minio", "--plain").output
 
 
 def test_reset_asks_before_it_deletes(root: Path) -> None:

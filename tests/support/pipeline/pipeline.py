@@ -18,10 +18,15 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from contracts.manifest import Manifest
 from contracts.names import BUCKET_RAW, DAG_CHUNK_INGESTION, DAG_LISTENER, TOPIC_DEAD_LETTER, TOPIC_INGEST, manifest_key
-from stack.airflow_api import AirflowApi, AirflowApiError
-from stack.kafka_users import CONSUMER_GROUP
+from stack.airflow_api import AirflowApiError
+from stack.components.airflow import Airflow
+from stack.components.minio import Minio
+from stack.components.nifi import NiFi
+from stack.components.uploader import Uploader
+from stack.kafka_users import ADMIN, CONSUMER_GROUP, client_properties
 from stack.local import LocalStack
 from stack.s3 import s3_client
+from stack.tls import tls_context
 from tests.support.pipeline.csv_data import CsvFile
 from tests.support.pipeline.landing_check import check_landing
 from tests.support.uploader.live_directory import entries
@@ -45,17 +50,18 @@ class Pipeline:
 
     def __init__(self, stack: LocalStack) -> None:
         self.stack = stack
-        settings = stack.context.settings
-        self.uploader_url = f"http://{settings.host}:{settings.uploader_port}"
-        self.airflow = AirflowApi(f"http://{settings.host}:{settings.airflow_port}")
-        self._nifi_api = f"http://{settings.host}:{settings.nifi_port}/nifi-api"
-        self._bootstrap = f"{settings.host}:{settings.kafka_port}"
+        context = stack.context
+        self.uploader_url = Uploader(context).url
+        self.airflow = Airflow(context).api
+        self._nifi_api = f"{NiFi(context).url}/nifi-api"
+        self._verify = tls_context(context.ca_file)
+        self._nifi_verify = tls_context(context.ca_file, context.certificates.files("admin"))
         self._temp_dir = stack.context.data_dir("uploader")
         self._minio_dir = stack.context.data_dir("minio")
         self._complete = self._running()
         self._begun_at = datetime.now(UTC)
         self._dead_letters = 0
-        self.s3 = s3_client(stack.context, f"http://{settings.host}:{settings.minio_port}")
+        self.s3 = s3_client(context, Minio(context).endpoint)
 
     def begin_test(self) -> None:
         """Start every process that was there in the beginning and is not now; what is old is not this test's fault."""
@@ -71,7 +77,7 @@ class Pipeline:
 
     def post(self, fields: dict[str, str], content: Iterator[bytes]) -> httpx.Response:
         """Post an upload whose file is sent as ``content`` gives it, and return whatever comes back."""
-        with httpx.Client(timeout=_UPLOAD_TIMEOUT_S, trust_env=False) as client:
+        with httpx.Client(timeout=_UPLOAD_TIMEOUT_S, trust_env=False, verify=self._verify) as client:
             return client.post(
                 f"{self.uploader_url}/upload/csv",
                 content=_multipart(fields, content),
@@ -89,6 +95,8 @@ class Pipeline:
             "AWS_ACCESS_KEY_ID": secrets.minio_root_user,
             "AWS_SECRET_ACCESS_KEY": secrets.minio_root_password.get_secret_value(),
         }
+        if self.stack.context.ca_file:
+            environment |= dict.fromkeys(("CSVPIPE_CA_FILE", "S3_CA_FILE"), str(self.stack.context.ca_file))
         command = [str(Path(sys.executable).with_name("csvpipe")), *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.describe()}"
@@ -96,7 +104,7 @@ class Pipeline:
 
     def get(self, path: str) -> Any:
         """Return the JSON under ``path`` at the uploader."""
-        return httpx.get(self.uploader_url + path, timeout=30, trust_env=False).raise_for_status().json()
+        return self._get(self.uploader_url + path).raise_for_status().json()
 
     def status(self, upload_id: str) -> dict[str, Any]:
         """Return the status of an upload."""
@@ -108,7 +116,7 @@ class Pipeline:
 
     def ready_status(self) -> int:
         """Return the status code of the uploader's ``/ready``."""
-        return httpx.get(f"{self.uploader_url}/ready", timeout=30, trust_env=False).status_code
+        return self._get(f"{self.uploader_url}/ready").status_code
 
     def wait(
         self,
@@ -205,7 +213,8 @@ class Pipeline:
 
     def queued_in_nifi(self) -> int:
         """Return the number of flow files in all of NiFi's queues."""
-        answer = httpx.get(f"{self._nifi_api}/flow/process-groups/root/status", timeout=30, trust_env=False)
+        address = f"{self._nifi_api}/flow/process-groups/root/status"
+        answer = httpx.get(address, timeout=30, trust_env=False, verify=self._nifi_verify)
         snapshot = answer.raise_for_status().json()["processGroupStatus"]["aggregateSnapshot"]
         return int(snapshot["flowFilesQueued"])
 
@@ -267,7 +276,11 @@ class Pipeline:
         return Manifest.model_validate_json(answer["Body"].read())
 
     def _consumer(self, group: str) -> Consumer:
-        return Consumer({"bootstrap.servers": self._bootstrap, "group.id": group, "enable.auto.commit": False})
+        client = client_properties(self.stack.context, ADMIN)
+        return Consumer({**client, "group.id": group, "enable.auto.commit": False})
+
+    def _get(self, url: str) -> httpx.Response:
+        return httpx.get(url, timeout=30, trust_env=False, verify=self._verify)
 
 
 def accepted(response: httpx.Response) -> dict[str, Any]:
