@@ -6,17 +6,22 @@ Descriptions of the fields are those of ``docs/openapi.json``. A client ignores 
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from contracts.message import UploadId
+from contracts.names import DATASETS_PATTERN
+from contracts.permissions import Permission
 from contracts.states import ChunkState, UploadState
 
 MAX_LOOKED_UP = 500
 """Ids in one lookup: as many as the listener reads messages at once."""
+MAX_INT32 = 2**31 - 1
+KEY_NAME_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+"""No control characters: names are printed in logs and on terminals."""
 _MAX_EVIDENCE_DEPTH = 20
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT")
 
@@ -181,6 +186,63 @@ class StateChange(BaseModel):
         if level:
             raise ValueError(f"must not be nested deeper than {_MAX_EVIDENCE_DEPTH} levels")
         return evidence
+
+
+class KeyLimits(BaseModel):
+    """The limits of a key; null is the uploader's setting."""
+
+    uploads_per_minute: int | None = Field(None, ge=0, le=MAX_INT32, description="0 for no limit")
+    concurrent_uploads: int | None = Field(None, ge=1, le=MAX_INT32, description="uploads at the same time")
+    max_file_size_mb: int | None = Field(None, ge=1, le=MAX_INT32, description="largest file in MiB")
+
+
+class NewKey(KeyLimits):
+    """A key to make."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=100, pattern=KEY_NAME_PATTERN, description="who uses it, and for what")
+    permissions: list[Permission] = Field(min_length=1, max_length=len(Permission), description="none implies another")
+    datasets: list[Annotated[str, Field(min_length=1, max_length=128, pattern=DATASETS_PATTERN)]] = Field(
+        min_length=1, max_length=100, description="names of datasets, in which up to three `*` stand for any characters"
+    )
+    expires_at: Annotated[AwareDatetime, BeforeValidator(_check_is_date)] | None = Field(
+        None, description="when it stops working; null for never"
+    )
+
+
+class Key(KeyLimits):
+    """A key, without its secret."""
+
+    key_id: str = Field(description="the 8 characters after `csvp_`")
+    name: str
+    permissions: list[Permission]
+    datasets: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_on: date | None = Field(description="the day, in UTC")
+    revoked_at: datetime | None
+    previous_until: datetime | None = Field(description="until when the secret before the last rotation works")
+
+
+class KeyWithSecret(Key):
+    """A key with its secret, which is not shown again."""
+
+    key: str = Field(description="the whole key: `csvp_<id>_<secret>`")
+
+
+class KeyList(BaseModel):
+    """All keys, the oldest first, revoked ones included."""
+
+    keys: list[Key]
+
+
+class KeyRotation(BaseModel):
+    """How to rotate a key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grace_s: int = Field(0, ge=0, le=30 * 24 * 3600, description="seconds for which the present secret still works")
 
 
 def _containers_in(value: object) -> list[object]:

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from contracts.errors import SettingsError
+from uploader.api.guards import check_guards
 from uploader.api.middleware.access_control import AccessControl
 from uploader.api.middleware.body_limit import BodyLimit
 from uploader.api.middleware.download_spans import DownloadSpans
@@ -20,7 +21,7 @@ from uploader.api.middleware.request_metrics import RequestMetrics
 from uploader.api.middleware.upgrade_offers import UpgradeOffers
 from uploader.api.openapi import operation_id, render_document
 from uploader.api.problems import add_problem_handlers
-from uploader.api.routes import audit, chunks, health, metrics, upload, uploads
+from uploader.api.routes import audit, chunks, health, keys, metrics, upload, uploads
 from uploader.api.runtime import set_runtime
 from uploader.assembly import Intervals, open_runtime
 from uploader.http.http_limits import HttpLimits
@@ -31,7 +32,7 @@ from uploader.runtime.logging import configure_logging
 from uploader.settings import Settings, load_settings
 from uploader.tracing import check_tracing
 
-ROUTERS = (upload.router, uploads.router, chunks.router, audit.router, health.router, metrics.router)
+ROUTERS = (upload.router, uploads.router, chunks.router, audit.router, keys.router, health.router, metrics.router)
 _log = logging.getLogger(__name__)
 
 
@@ -77,11 +78,12 @@ def create_app(
     if settings.otel_exporter_otlp_endpoint is not None:
         app.add_middleware(DownloadSpans)
     app.add_middleware(BodyLimit, timeout_s=settings.request_timeout_s)
-    app.add_middleware(AccessControl)
+    app.add_middleware(AccessControl, settings=settings)
     app.add_middleware(UpgradeOffers)
     app.add_middleware(RequestMetrics, metrics=metrics_page.metrics)
     add_problem_handlers(app)
     for router in ROUTERS:
+        check_guards(router)
         app.include_router(router)
     return app
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.spans import Spans
+from uploader.access.key_text import KeyText
+from uploader.access.open_access import describe_access
 from uploader.access.upload_limits import UploadLimits
 from uploader.api.runtime import Runtime
 from uploader.disk.audit_log_file import AuditLogFile
@@ -23,6 +25,8 @@ from uploader.errors import ManifestUnavailableError
 from uploader.ingest.concurrency_limit import ConcurrencyLimit
 from uploader.kafka.kafka_publisher import KafkaPublisher
 from uploader.kafka.publisher import Publisher
+from uploader.keys.key_authenticator import KeyAuthenticator
+from uploader.keys.key_service import KeyService
 from uploader.monitoring.measured_publisher import MeasuredPublisher
 from uploader.monitoring.metrics import UploaderMetrics
 from uploader.monitoring.metrics_page import MetricsPage
@@ -162,6 +166,8 @@ async def open_runtime(
     runtime = Runtime(
         settings=settings,
         store=store,
+        authenticator=KeyAuthenticator(keys=store.keys, admin_key=_admin_key(settings), clock=clock),
+        keys=KeyService(keys=store.keys, clock=clock),
         service=UploadService(
             store=store,
             files=files,
@@ -198,6 +204,8 @@ async def open_runtime(
             task("cleaner", cleaner.run_pass, intervals.clean_s),
         )
     )
+    has_keys = bool(await pool.run(store.keys.list_all))
+    _log.info(describe_access(settings, has_keys=has_keys))
     _log.info(
         "Uploader started",
         extra={"replica": replica.name, "base_url": replica.base_url, "path": str(settings.temp_dir)},
@@ -246,6 +254,10 @@ def _open_store(settings: Settings, replica: ReplicaIdentity, metrics: UploaderM
     log = AuditLogFile(settings.audit_log_file, on_failure=metrics.count_audit_log_failure)
     log.check()
     return open_store(settings.store_url, replica=replica.name, on_record=log.write)
+
+
+def _admin_key(settings: Settings) -> KeyText | None:
+    return None if settings.admin_key is None else KeyText.parse(settings.admin_key.get_secret_value())
 
 
 def _identify(settings: Settings) -> ReplicaIdentity:

@@ -22,6 +22,22 @@ class PermissionDeniedError(CsvPipeError):
     title = "Permission denied"
 
 
+class KeyNotFoundError(CsvPipeError):
+    """There is no key with this id."""
+
+    code = "key_not_found"
+    status = 404
+    title = "Key not found"
+
+
+class KeyRevokedError(CsvPipeError):
+    """The key is revoked or has expired, so it cannot get a new secret."""
+
+    code = "key_revoked"
+    status = 409
+    title = "Key revoked"
+
+
 class FileTooLargeError(CsvPipeError):
     """The file is larger than ``MAX_FILE_SIZE_MB``, or than the limit of the key."""
 

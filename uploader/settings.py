@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from contracts.names import BUCKET_RAW, BYTES_PER_MB, TOPIC_INGEST
+from contracts.names import BUCKET_RAW, BYTES_PER_MB, KEY_FORM, TOPIC_INGEST
 from contracts.settings import EnvironmentSettings, reading_settings
 from uploader.domain.cutting import ChunkType
 
@@ -148,6 +148,21 @@ class Settings(EnvironmentSettings):
         description="Base URL at which NiFi and clients reach this replica, and no other; empty for "
         "http://API_HOST:API_PORT, with the host name if API_HOST is a wildcard address.",
     )
+    access: Literal["auto", "keys", "open"] = Field(
+        "auto",
+        description="Who may call: keys (holders of a key), open (anyone), or auto (open on a loopback API_HOST, "
+        "otherwise keys).",
+    )
+    admin_key: SecretStr | None = Field(
+        None,
+        description="A key with all permissions that needs no database, to create others with: csvp_, 8 characters "
+        "a-z 0-9, _, 43 characters of base64url.",
+    )
+    metrics_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Bearer token that /metrics needs, of 16 characters or more; empty for none.",
+    )
     replica_name: str = Field(
         default_factory=socket.gethostname,
         pattern=REPLICA_NAME,
@@ -217,6 +232,13 @@ class Settings(EnvironmentSettings):
     def _database(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not _DATABASE_URL.match(value.get_secret_value()):
             raise ValueError("must be sqlite:/// with the path of a file, or start with postgresql://")
+        return value
+
+    @field_validator("admin_key")
+    @classmethod
+    def _key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and KEY_FORM.fullmatch(value.get_secret_value()) is None:
+            raise ValueError("must be csvp_, 8 characters a-z or 0-9, _ and 43 characters A-Z, a-z, 0-9, - or _")
         return value
 
     @model_validator(mode="after")

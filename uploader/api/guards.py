@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import APIRouter, Depends, Request
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
-from uploader.access.permissions import Permission
+from contracts.permissions import Permission
 from uploader.access.principal import Principal
 from uploader.errors import PermissionDeniedError
 
 
 class Guard:
-    """A dependency of each route that needs a permission: ``dependencies=[Depends(Guard(Permission.READ))]``.
+    """What a route needs: ``dependencies=[Depends(Guard(Permission.READ))]``. Every route has one.
 
     :class:`uploader.api.middleware.access_control.AccessControl` finds it, and decides before the body is read.
     """
 
-    def __init__(self, permission: Permission) -> None:
+    def __init__(self, permission: Permission | None, *, dataset_parameter: str | None = None) -> None:
+        """Declare the permission, or None if anyone may call.
+
+        ``dataset_parameter`` is a parameter of the query that names the dataset that the permission is needed on.
+        """
         self.permission = permission
+        self.dataset_parameter = dataset_parameter
 
     async def __call__(self, request: Request) -> None:
         """Check the permission once more, in case the request did not come through the middleware.
@@ -26,7 +33,41 @@ class Guard:
         Raises:
             PermissionDeniedError: the principal lacks the permission.
         """
-        check_permission(principal_of(request), self.permission)
+        self.check(principal_of(request), request)
+
+    def check(self, principal: Principal, request: Request) -> None:
+        """Check that ``principal`` may make ``request``, as far as its address tells.
+
+        Raises:
+            PermissionDeniedError: they may not.
+        """
+        if self.permission is None:
+            return
+        check_permission(principal, self.permission)
+        if self.dataset_parameter is not None:
+            for dataset in request.query_params.getlist(self.dataset_parameter):
+                check_permission(principal, self.permission, dataset)
+
+
+ANYONE = Guard(None)
+
+
+def guard_of(route: BaseRoute) -> Guard | None:
+    """Return what ``route`` needs, or None if it does not say."""
+    if not isinstance(route, APIRoute):
+        return None
+    return next((each.dependency for each in route.dependencies if isinstance(each.dependency, Guard)), None)
+
+
+def check_guards(router: APIRouter) -> None:
+    """Check that every route of ``router`` has a guard.
+
+    Raises:
+        RuntimeError: one has none, so anyone could call it.
+    """
+    for route in router.routes:
+        if isinstance(route, APIRoute) and guard_of(route) is None:
+            raise RuntimeError(f"{route.path} has no Guard: declare who may call it (see uploader/api/guards.py)")
 
 
 def check_permission(principal: Principal, permission: Permission, dataset: str | None = None) -> None:
@@ -36,7 +77,7 @@ def check_permission(principal: Principal, permission: Permission, dataset: str 
         PermissionDeniedError: it has not.
     """
     if not principal.may(permission, dataset):
-        where = "" if dataset is None else f" on dataset {dataset}"
+        where = "" if dataset is None else " on this dataset"
         raise PermissionDeniedError(
             f"this call needs the permission {permission}{where}, which the key does not have", permission=permission
         )

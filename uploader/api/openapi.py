@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
+from uploader.access.credentials import HEADER
+from uploader.api.guards import guard_of
 from uploader.api.problems import PROBLEM_JSON
+from uploader.errors import PermissionDeniedError, UnauthenticatedError
 
 _JSON = "application/json"
 _UPLOAD_OPERATIONS = ("get_status", "get_manifest", "announce_again", "delete_upload")
 _CHUNK_OPERATIONS = ("download_chunk", "put_state")
+
+
+_SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key: `csvp_<id>_<secret>`"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": HEADER, "description": "The same key, without `Bearer`"},
+}
 
 
 def links_to_upload() -> dict[str, Any]:
@@ -37,7 +48,31 @@ def render_document(app: FastAPI) -> dict[str, Any]:
             for operation in operations.values():
                 for response in operation["responses"].values():
                     _state_problem_type(response.get("content", {}))
+        _state_security(app.openapi_schema, app.routes)
     return app.openapi_schema
+
+
+def _state_security(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
+    """Add the security schemes, and to each operation that needs a permission the schemes, 401 and 403."""
+    document.setdefault("components", {})["securitySchemes"] = _SECURITY_SCHEMES
+    for route in routes:
+        guard = guard_of(route)
+        if not isinstance(route, APIRoute) or not route.include_in_schema or guard is None or guard.permission is None:
+            continue
+        for method in route.methods:
+            operation = document["paths"][route.path_format][method.lower()]
+            operation["security"] = [{name: []} for name in _SECURITY_SCHEMES]
+            operation["responses"] |= {
+                str(error.status): {
+                    "description": f"{error.title} (`{error.code}`){needs}",
+                    "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                }
+                for error, needs in (
+                    (UnauthenticatedError, ""),
+                    (PermissionDeniedError, f": the call needs `{guard.permission}`"),
+                )
+            }
+            operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
 def _state_problem_type(content: dict[str, Any]) -> None:

@@ -98,7 +98,14 @@ def problem_response(request: Request, error: CsvPipeError) -> JSONResponse:
         response.headers["Connection"] = "close"  # RFC 9110, 15.5.9
     if error.status == http.HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if error.status in REFUSALS and has_body(request):
+        response.headers["Connection"] = "close"  # instead of reading what may be gigabytes
     return response
+
+
+def has_body(request: Request) -> bool:
+    """Return whether ``request`` has, or announces, a body."""
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:

@@ -10,7 +10,9 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, Request
 
 from contracts.spans import Spans
+from uploader.access.authenticator import Authenticator
 from uploader.ingest.concurrency_limit import ConcurrencyLimit
+from uploader.keys.key_service import KeyService
 from uploader.monitoring.metrics_page import MetricsPage
 from uploader.monitoring.readiness import Readiness
 from uploader.monitoring.refusal_recorder import RefusalRecorder
@@ -27,6 +29,8 @@ class Runtime:
 
     settings: Settings
     store: Store
+    authenticator: Authenticator
+    keys: KeyService
     service: UploadService
     acceptance: Acceptance
     refusals: RefusalRecorder

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from fastapi import Request
 
 from contracts.errors import CsvPipeError
+from contracts.permissions import Permission
 from uploader.access.principal import Principal
 from uploader.api.extra_headers import extra_headers
+from uploader.api.guards import check_permission
 from uploader.api.runtime import Runtime
 from uploader.ingest.size_limits import SizeLimit
 from uploader.ingest.upload_head import UploadHead, read_upload_head
@@ -42,6 +45,7 @@ async def admitted_upload(
                 query=request.query_params.multi_items(),
                 settings=runtime.settings,
                 size_limit=_size_limit_of(principal, runtime.settings),
+                check_dataset=partial(check_permission, principal, Permission.UPLOAD),
             )
             runtime.concurrency_limit.check_free()
             await stack.enter_async_context(runtime.key_limits.admitted(principal, extra_headers(request)))

@@ -13,14 +13,15 @@ from uploader.domain.cutting import ChunkType, CutChunk, CutOptions, CutResult, 
 class UploadOverview:
     """One upload without its large fields, for queries of many uploads and for frequent ones.
 
-    ``replica`` is the one whose disk has the chunk files; ``traceparent`` (W3C) is the trace of
-    all its announcements, however late.
+    ``replica`` is the one whose disk has the chunk files; ``owner`` is the id of the key that it was sent with, if any;
+    ``traceparent`` (W3C) is the trace of all its announcements, however late.
     """
 
     upload_id: str
     dataset_name: str
     state: UploadState
     replica: str
+    owner: str | None = None
     idempotency_key: str | None
     chunk_type: ChunkType
     chunk_size: int
@@ -103,6 +104,7 @@ def new_upload(
     result: CutResult,
     replica: str,
     bucket: str,
+    owner: str | None = None,
     idempotency_key: str | None,
     created_at: datetime,
     chunked_at: datetime,
@@ -114,6 +116,7 @@ def new_upload(
         dataset_name=options.dataset_name,
         state=UploadState.CHUNKED,
         replica=replica,
+        owner=owner,
         idempotency_key=idempotency_key,
         chunk_type=options.chunk_type,
         chunk_size=options.chunk_size,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from contracts.names import check_dataset_name
 from csvscan import DelimiterError, parse_delimiter
@@ -20,11 +20,21 @@ _UNITS = {ChunkType.SIZE: "MiB", ChunkType.ROWS: "rows", ChunkType.COUNT: "chunk
 
 
 class FormFields:
-    """Collects fields as they arrive. A repeated field must have the same value."""
+    """Collects fields as they arrive. A repeated field must have the same value.
 
-    def __init__(self, *, query: Iterable[tuple[str, str]], defaults: Settings) -> None:
+    ``check_dataset`` is called with the dataset's name as soon as it is known; what it raises passes through.
+    """
+
+    def __init__(
+        self,
+        *,
+        query: Iterable[tuple[str, str]],
+        defaults: Settings,
+        check_dataset: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._values: dict[str, str] = {}
         self._defaults = defaults
+        self._check_dataset = check_dataset
         for name, value in query:
             self.add(name, value)
 
@@ -43,6 +53,8 @@ class FormFields:
         known = self._values.setdefault(name, value)
         if known != value:
             raise InvalidFieldError(f"{name} is given twice, as {known!r} and as {value!r}", field=name)
+        if name == "dataset_name":
+            self._check_dataset(value)
 
     @property
     def are_sufficient(self) -> bool:

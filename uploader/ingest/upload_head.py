@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from uploader.errors import UnsupportedMediaTypeError
@@ -25,7 +25,12 @@ class UploadHead:
 
 
 async def read_upload_head(
-    *, headers: Mapping[str, str], query: Iterable[tuple[str, str]], settings: Settings, size_limit: SizeLimit
+    *,
+    headers: Mapping[str, str],
+    query: Iterable[tuple[str, str]],
+    settings: Settings,
+    size_limit: SizeLimit,
+    check_dataset: Callable[[str], None] = lambda _: None,
 ) -> UploadHead:
     """Check the headers and the query of an upload, and that the disk has room for it.
 
@@ -34,6 +39,8 @@ async def read_upload_head(
         query: the parameters of the query string.
         settings: limits and defaults.
         size_limit: the largest file.
+        check_dataset: called with the dataset's name as soon as it is known, also when the form has it; raises if the
+            client may not use it.
 
     Raises:
         FileTooLargeError: the declared size exceeds the limit.
@@ -47,7 +54,7 @@ async def read_upload_head(
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
         raise UnsupportedMediaTypeError(f"Content-Encoding {encoding!r} is not supported: send the file uncompressed")
-    fields = FormFields(query=query, defaults=settings)
+    fields = FormFields(query=query, defaults=settings, check_dataset=check_dataset)
     await check_disk(settings.temp_dir, needed_bytes=length_bytes or 0, settings=settings)
     return UploadHead(boundary=boundary, fields=fields, length_bytes=length_bytes, size_limit=size_limit)
 

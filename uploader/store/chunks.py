@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, and_, select, update
 from contracts.audit import AuditAction
 from contracts.states import ChunkState, UploadState
 from uploader.access.audit import SYSTEM, Actor
+from uploader.access.dataset_patterns import ALL_DATASETS
 from uploader.domain.records import ChunkRecord, UploadOverview
 from uploader.domain.transitions import summarised
 from uploader.errors import ChunkNotFoundError, UploadGoneError
@@ -32,24 +33,29 @@ class ChunkStore:
         self._engine = engine
         self._audit = audit
 
-    def read(self, upload_id: str) -> tuple[UploadOverview, list[ChunkRecord]]:
+    def read(
+        self, upload_id: str, *, datasets: Collection[str] = (ALL_DATASETS,)
+    ) -> tuple[UploadOverview, list[ChunkRecord]]:
         """Return an upload and its chunks in order, from one snapshot.
 
         Raises:
-            UploadNotFoundError: there is no upload with this id.
+            UploadNotFoundError: there is no upload with this id in ``datasets`` (patterns).
         """
         with reading(self._engine) as connection:
-            return read_upload(connection, upload_id), _read_chunks(connection, upload_id, None)
+            return read_upload(connection, upload_id, datasets=datasets), _read_chunks(connection, upload_id, None)
 
-    def read_one(self, upload_id: str, chunk_id: int) -> tuple[UploadOverview, ChunkRecord]:
+    def read_one(
+        self, upload_id: str, chunk_id: int, *, datasets: Collection[str] = (ALL_DATASETS,)
+    ) -> tuple[UploadOverview, ChunkRecord]:
         """Return one chunk and its upload.
 
         Raises:
-            UploadNotFoundError: there is no upload with this id.
+            UploadNotFoundError: there is no upload with this id in ``datasets`` (patterns).
             ChunkNotFoundError: it has no such chunk.
         """
         with reading(self._engine) as connection:
-            return read_upload(connection, upload_id), _read_chunks(connection, upload_id, [chunk_id])[0]
+            upload = read_upload(connection, upload_id, datasets=datasets)
+            return upload, _read_chunks(connection, upload_id, [chunk_id])[0]
 
     def edit(
         self,
@@ -60,6 +66,7 @@ class ChunkStore:
         at: datetime,
         actor: Actor = SYSTEM,
         action: AuditAction | None = None,
+        datasets: Collection[str] = (ALL_DATASETS,),
     ) -> tuple[UploadOverview, list[ChunkRecord]]:
         """Apply ``edit`` to the chunks, or to all if ``chunk_ids`` is None, and update the upload's state.
 
@@ -67,13 +74,13 @@ class ChunkStore:
         record of ``action``, changes or not, and one if the upload has landed or failed with this change.
 
         Raises:
-            UploadNotFoundError: there is no upload with this id.
+            UploadNotFoundError: there is no upload with this id in ``datasets`` (patterns).
             ChunkNotFoundError: it has no such chunk.
             UploadGoneError: it was deleted.
             IllegalStateChangeError: the table of states does not allow a change.
         """
         with writing(self._engine) as connection:
-            upload = lock_upload(connection, upload_id)
+            upload = lock_upload(connection, upload_id, datasets=datasets)
             if upload.state is UploadState.ABORTED:
                 raise UploadGoneError(f"upload {upload_id} was deleted at {upload.aborted_at}", upload_id=upload_id)
             before = _read_chunks(connection, upload_id, chunk_ids)

@@ -13,6 +13,7 @@ from uploader.store.chunks import ChunkStore
 from uploader.store.claims import ClaimStore
 from uploader.store.database_guard import DatabaseGuard
 from uploader.store.engine import open_engine, read_database_id, reading
+from uploader.store.keys import KeyStore
 from uploader.store.leases import LeaseStore
 from uploader.store.replicas import ReplicaStore
 from uploader.store.statistics import StatisticsStore
@@ -36,6 +37,7 @@ class Store:
         self.backlog = Backlog(engine)
         self.leases = LeaseStore(engine)
         self.replicas = ReplicaStore(engine)
+        self.keys = KeyStore(engine, audit)
         self.statistics = StatisticsStore(engine)
         self.admissions = AdmissionStore(engine)
 

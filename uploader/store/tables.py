@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Dialect,
     ForeignKey,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 SCHEMA = "0001"
@@ -61,7 +63,8 @@ uploads = Table(
     Column("dataset_name", String(128), nullable=False),
     Column("state", String(16), nullable=False),
     Column("replica", String(128), nullable=False),
-    Column("idempotency_key", String(255), unique=True),
+    Column("owner", String(8)),
+    Column("idempotency_key", String(255)),
     Column("chunk_type", String(8), nullable=False),
     Column("chunk_size", BigInteger, nullable=False),
     Column("requested", JSON, nullable=False),
@@ -88,6 +91,15 @@ uploads = Table(
     Column("claim_owner", String(255)),
     Column("claimed_until", UtcDateTime),
     CheckConstraint("total_chunks >= 1", name="has_chunks"),
+    # Unique for each key, and among the uploads without a key: NULL differs from NULL in a unique index.
+    Index("ix_uploads_owner_idempotency_key", "owner", "idempotency_key", unique=True),
+    Index(
+        "ix_uploads_idempotency_key",
+        "idempotency_key",
+        unique=True,
+        sqlite_where=text("owner IS NULL"),
+        postgresql_where=text("owner IS NULL"),
+    ),
     Index("ix_uploads_created_at", "created_at", "upload_id"),
     Index("ix_uploads_dataset_name", "dataset_name", "created_at", unique=True),
     Index("ix_uploads_state", "state", "created_at"),
@@ -178,6 +190,25 @@ upload_slots = Table(
     Column("key_id", String(64), nullable=False),
     Column("until_us", BigInteger, nullable=False),
     Index("ix_upload_slots_key_id", "key_id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", String(8), primary_key=True),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("permissions", JSON, nullable=False),
+    Column("datasets", JSON, nullable=False),
+    Column("uploads_per_minute", Integer),
+    Column("concurrent_uploads", Integer),
+    Column("max_file_size_mb", Integer),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("last_used_on", Date),
+    Column("revoked_at", UtcDateTime),
+    Column("previous_sha256", String(64)),
+    Column("previous_until", UtcDateTime),
 )
 
 identity = Table("identity", metadata, Column("database_id", String(32), primary_key=True))

@@ -8,19 +8,21 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Engine, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from contracts.audit import AuditAction
 from contracts.number_text import counted
 from contracts.states import ChunkState, UploadState, check_upload_change
 from uploader.access.audit import SYSTEM, Actor, AuditEvent
+from uploader.access.dataset_patterns import ALL_DATASETS
 from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.domain.transitions import ON_THEIR_WAY
 from uploader.errors import TimestampCollisionError, UploadInProgressError, UploadNotFoundError
 from uploader.store.audit import AuditStore
 from uploader.store.claims import Claim
 from uploader.store.database_guard import DatabaseGuard
+from uploader.store.dataset_filter import in_datasets
 from uploader.store.engine import read_database_id, reading, writing
 from uploader.store.rows import (
     OVERVIEW_COLUMNS,
@@ -42,6 +44,8 @@ class UploadQuery:
     after: tuple[datetime, str] | None = None
     dataset_name: str | None = None
     state: UploadState | None = None
+    datasets: Collection[str] = (ALL_DATASETS,)
+    """Patterns of the datasets that the asker may see."""
 
 
 class RestoreOutcome(StrEnum):
@@ -71,7 +75,7 @@ class UploadStore:
         claim_for: timedelta,
         actor: Actor = SYSTEM,
     ) -> UploadRecord | None:
-        """Store an upload with all its chunks, already claimed, or return the upload that has its idempotency key.
+        """Store an upload with all its chunks, already claimed, or return its owner's upload with its idempotency key.
 
         Raises:
             TimestampCollisionError: another upload of the dataset has the same ``created_at``.
@@ -84,7 +88,7 @@ class UploadStore:
                     _insert(connection, {**values_of(upload), **claimed}, records)
                     self._audit.append(connection, _acceptance_of(upload, actor))
             except IntegrityError:
-                first = self._find_by(uploads.c.idempotency_key, upload.idempotency_key)
+                first = None if upload.idempotency_key is None else self._find(_same_key(upload))
                 if first is not None:
                     return first
                 if self._is_taken(upload.dataset_name, upload.created_at):
@@ -113,21 +117,26 @@ class UploadStore:
                     f"another upload of dataset {upload.dataset_name} was created at {upload.created_at.isoformat()} "
                     "too, so the chunks of both have the same names"
                 )
-            key = upload.idempotency_key
-            key_is_taken = key is not None and _exists(connection, uploads.c.idempotency_key == key)
-            _insert(connection, values_of(upload) | {"idempotency_key": None if key_is_taken else key}, records)
+            key_is_taken = upload.idempotency_key is not None and _exists(connection, _same_key(upload))
+            kept = {"idempotency_key": None} if key_is_taken else {}
+            _insert(connection, values_of(upload) | kept, records)
             return RestoreOutcome.WITHOUT_KEY if key_is_taken else RestoreOutcome.STORED
 
     def find(self, upload_id: str) -> UploadRecord | None:
         """Return one upload in full, without its chunks."""
-        return self._find_by(uploads.c.upload_id, upload_id)
+        if "\x00" in upload_id:  # PostgreSQL refuses to compare with a NUL
+            return None
+        return self._find(uploads.c.upload_id == upload_id)
 
-    def find_many(self, upload_ids: Collection[str]) -> dict[str, UploadOverview]:
-        """Return those of the uploads that exist, by id."""
+    def find_many(
+        self, upload_ids: Collection[str], *, datasets: Collection[str] = (ALL_DATASETS,)
+    ) -> dict[str, UploadOverview]:
+        """Return those of the uploads that exist, in ``datasets``, by id."""
         found: dict[str, UploadOverview] = {}
         with reading(self._engine) as connection:
+            visible = select(*OVERVIEW_COLUMNS).where(in_datasets(connection, datasets))
             for ids in id_batches(sorted(upload_ids)):
-                rows = connection.execute(select(*OVERVIEW_COLUMNS).where(uploads.c.upload_id.in_(ids)))
+                rows = connection.execute(visible.where(uploads.c.upload_id.in_(ids)))
                 found |= {upload.upload_id: upload for upload in map(overview_of, rows)}
         return found
 
@@ -143,19 +152,28 @@ class UploadStore:
         if query.state is not None:
             found = found.where(uploads.c.state == query.state.value)
         with reading(self._engine) as connection:
+            found = found.where(in_datasets(connection, query.datasets))
             page = [overview_of(row) for row in connection.execute(found.limit(query.limit))]
             counts = count_chunks(connection, [upload.upload_id for upload in page])
         return [(upload, counts.get(upload.upload_id, {})) for upload in page]
 
-    def abort(self, upload_id: str, *, force: bool, at: datetime, actor: Actor = SYSTEM) -> UploadOverview:
+    def abort(
+        self,
+        upload_id: str,
+        *,
+        force: bool,
+        at: datetime,
+        actor: Actor = SYSTEM,
+        datasets: Collection[str] = (ALL_DATASETS,),
+    ) -> UploadOverview:
         """Mark an upload as deleted and release its idempotency key; repeating it changes nothing.
 
         Raises:
-            UploadNotFoundError: there is no upload with this id.
+            UploadNotFoundError: there is no upload with this id in ``datasets``.
             UploadInProgressError: chunks are announced or relayed, and ``force`` is not set.
         """
         with writing(self._engine) as connection:
-            upload = lock_upload(connection, upload_id)
+            upload = lock_upload(connection, upload_id, datasets=datasets)
             if not check_upload_change(upload.state, UploadState.ABORTED):
                 return upload
             counts = count_chunks(connection, [upload_id]).get(upload_id, {})
@@ -172,12 +190,9 @@ class UploadStore:
             self._audit.append(connection, event_of(upload, AuditAction.DELETE, actor, detail=forced))
             return after
 
-    def _find_by(self, column: Column[Any], value: str | None) -> UploadRecord | None:
-        """Return the upload that has ``value`` in a unique ``column``."""
-        if value is None or "\x00" in value:
-            return None  # PostgreSQL refuses to compare with a NUL
+    def _find(self, condition: ColumnElement[bool]) -> UploadRecord | None:
         with reading(self._engine) as connection:
-            row = connection.execute(select(*UPLOAD_COLUMNS).where(column == value)).one_or_none()
+            row = connection.execute(select(*UPLOAD_COLUMNS).where(condition)).one_or_none()
         return None if row is None else upload_of(row)
 
     def _is_taken(self, dataset_name: str, created_at: datetime) -> bool:
@@ -185,30 +200,34 @@ class UploadStore:
             return _exists(connection, _same_time(dataset_name, created_at))
 
 
-def read_upload(connection: Connection, upload_id: str, *, lock: bool = False) -> UploadOverview:
+def read_upload(
+    connection: Connection, upload_id: str, *, datasets: Collection[str] = (ALL_DATASETS,), lock: bool = False
+) -> UploadOverview:
     """Return one upload.
 
     Raises:
-        UploadNotFoundError: there is no upload with this id.
+        UploadNotFoundError: there is no upload with this id in ``datasets`` (patterns).
     """
     row = None
     if "\x00" not in upload_id:  # PostgreSQL refuses to compare with a NUL
-        query = select(*OVERVIEW_COLUMNS).where(uploads.c.upload_id == upload_id)
+        query = select(*OVERVIEW_COLUMNS).where(uploads.c.upload_id == upload_id, in_datasets(connection, datasets))
         row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise UploadNotFoundError(f"there is no upload {upload_id[:64]!r}", upload_id=upload_id[:64])
     return overview_of(row)
 
 
-def lock_upload(connection: Connection, upload_id: str) -> UploadOverview:
+def lock_upload(
+    connection: Connection, upload_id: str, *, datasets: Collection[str] = (ALL_DATASETS,)
+) -> UploadOverview:
     """Return one upload, which no other transaction can change until this one ends.
 
     PostgreSQL locks the row; SQLite renders no FOR UPDATE and needs none, as it locks the whole database.
 
     Raises:
-        UploadNotFoundError: there is no upload with this id.
+        UploadNotFoundError: there is no upload with this id in ``datasets`` (patterns).
     """
-    return read_upload(connection, upload_id, lock=True)
+    return read_upload(connection, upload_id, datasets=datasets, lock=True)
 
 
 def count_chunks(connection: Connection, upload_ids: Sequence[str]) -> dict[str, dict[ChunkState, int]]:
@@ -253,6 +272,11 @@ def _insert(connection: Connection, upload: dict[str, Any], records: Sequence[Ch
 
 def _exists(connection: Connection, condition: ColumnElement[bool]) -> bool:
     return connection.execute(select(uploads.c.upload_id).where(condition)).first() is not None
+
+
+def _same_key(upload: UploadRecord) -> ColumnElement[bool]:
+    """Match an upload of the same owner with the same idempotency key, which must not be None."""
+    return and_(uploads.c.owner.is_not_distinct_from(upload.owner), uploads.c.idempotency_key == upload.idempotency_key)
 
 
 def _same_time(dataset_name: str, created_at: datetime) -> ColumnElement[bool]:

@@ -82,10 +82,10 @@ class Acceptance:
     ) -> UploadAccepted:
         """Accept an upload: move its files into place, commit its manifest, and announce its chunks if Kafka answers.
 
-        ``actor`` sent it; ``created_at`` is when its first byte arrived, ``traceparent`` the trace of its
+        ``actor`` sent it and owns it; ``created_at`` is when its first byte arrived, ``traceparent`` the trace of its
         announcements. If this raises, nothing of the upload remains, at the latest after the next cleaning;
-        ManifestUnavailableError is the exception. If the idempotency key is known, nothing remains either, and the
-        answer is that of the first upload (``replayed``).
+        ManifestUnavailableError is the exception. If the actor's key has used the idempotency key before, nothing
+        remains either, and the answer is that of the first upload (``replayed``).
 
         Raises:
             InvalidFieldError: the idempotency key is malformed.
@@ -103,6 +103,7 @@ class Acceptance:
             result=replace(result, source_filename=_storable(result.source_filename)),
             replica=self._replica.name,
             bucket=self._bucket,
+            owner=actor.principal.key_id,
             idempotency_key=idempotency_key,
             created_at=created_at or self._clock(),
             chunked_at=self._clock(),

@@ -14,6 +14,7 @@ from contracts.audit import AuditAction
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
 from uploader.access.audit import Actor
+from uploader.access.principal import Principal
 from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.records import ChunkRecord, UploadOverview
@@ -35,7 +36,10 @@ _log = logging.getLogger(__name__)
 
 
 class UploadService:
-    """Operations on uploads that :mod:`uploader.uploads.acceptance` has accepted. Calls block."""
+    """Operations on uploads that :mod:`uploader.uploads.acceptance` has accepted. Calls block.
+
+    For a principal, the uploads of datasets that are not theirs do not exist (UploadNotFoundError).
+    """
 
     def __init__(
         self,
@@ -60,29 +64,35 @@ class UploadService:
         self._ballast = ballast or BallastFile()
         self._on_landed = on_landed
 
-    def status(self, upload_id: str) -> UploadStatus:
+    def status(self, upload_id: str, principal: Principal) -> UploadStatus:
         """Return the status of an upload and of its chunks.
 
         Raises:
             UploadNotFoundError: there is no upload with this id.
         """
-        return self._status(*self._store.chunks.read(upload_id))
+        return self._status(*self._store.chunks.read(upload_id, datasets=principal.datasets))
 
-    def manifest(self, upload_id: str) -> Manifest:
+    def manifest(self, upload_id: str, principal: Principal) -> Manifest:
         """Return the manifest of an upload.
 
         Raises:
             UploadNotFoundError: there is no upload with this id.
             UploadGoneError: it was deleted.
         """
-        overview, chunks = self._store.chunks.read(upload_id)
+        overview, chunks = self._store.chunks.read(upload_id, datasets=principal.datasets)
         _check_not_deleted(overview)
         upload = self._store.uploads.find(upload_id)
         assert upload is not None  # noqa: S101  rows are never deleted, and what a manifest holds never changes
         return manifest_of(upload, chunks)
 
     def list_uploads(
-        self, *, limit: int, cursor: str | None, dataset_name: str | None, state: UploadState | None
+        self,
+        principal: Principal,
+        *,
+        limit: int,
+        cursor: str | None,
+        dataset_name: str | None,
+        state: UploadState | None,
     ) -> UploadPage:
         """Return a page of uploads, the newest first.
 
@@ -91,18 +101,21 @@ class UploadService:
         """
         after = None if cursor is None else read_cursor(cursor)
         found = self._store.uploads.list_page(
-            UploadQuery(limit=limit + 1, after=after, dataset_name=dataset_name, state=state)
+            UploadQuery(
+                limit=limit + 1, after=after, dataset_name=dataset_name, state=state, datasets=principal.datasets
+            )
         )
         page = found[:limit]
         next_cursor = write_cursor(page[-1][0]) if len(found) > limit else None
         return UploadPage(uploads=[summary_of(*each) for each in page], next_cursor=next_cursor)
 
-    def known_uploads(self, upload_ids: Collection[str]) -> KnownUploads:
+    def known_uploads(self, upload_ids: Collection[str], principal: Principal) -> KnownUploads:
         """Return which of the ids belong to uploads, deleted ones included."""
-        return KnownUploads(known=sorted(self._store.uploads.find_many(set(upload_ids))))
+        found = self._store.uploads.find_many(set(upload_ids), datasets=principal.datasets)
+        return KnownUploads(known=sorted(found))
 
     def locate_chunk(
-        self, upload_id: str, chunk_id: int, *, redirected_by: str | None = None
+        self, upload_id: str, chunk_id: int, principal: Principal, *, redirected_by: str | None = None
     ) -> tuple[Path, DownloadableChunk]:
         """Return the path of a chunk's file, and its description.
 
@@ -117,7 +130,7 @@ class UploadService:
             ChunkOnOtherReplicaError: the file is on another replica whose address is unknown.
             ReplicaUnavailableError: the file is on another replica, which is unavailable.
         """
-        upload, chunk = self._store.chunks.read_one(upload_id, chunk_id)
+        upload, chunk = self._store.chunks.read_one(upload_id, chunk_id, datasets=principal.datasets)
         _check_not_deleted(upload)
         cleaned_up = chunk.state is ChunkState.CLEANED
         fault = "its file was removed after the chunk landed" if cleaned_up else self._files.find_fault(chunk)
@@ -162,7 +175,9 @@ class UploadService:
         }[change.state]
         # A landing frees space later: the chunk's file may be removed.
         upload, [chunk] = self._ballast.run_or_remove(
-            lambda: self._store.chunks.edit(upload_id, [chunk_id], edit, at=now, actor=actor)
+            lambda: self._store.chunks.edit(
+                upload_id, [chunk_id], edit, at=now, actor=actor, datasets=actor.principal.datasets
+            )
         )
         self._log_change(upload, chunk)
         if change.state is ChunkState.LANDED and chunk.landed_at == now and chunk.announced_at is not None:
@@ -180,7 +195,7 @@ class UploadService:
             UploadGoneError: it was deleted.
             PublishError: all has landed, and Kafka does not take the message.
         """
-        replica = self._store.chunks.read(upload_id)[0].replica
+        replica = self._store.chunks.read(upload_id, datasets=actor.principal.datasets)[0].replica
 
         def edit(chunk: ChunkRecord) -> ChunkRecord:
             if chunk.state in SAFE_IN_BUCKET:
@@ -216,16 +231,18 @@ class UploadService:
         if upload.replica == self._replica.name:
             self._files.remove_upload(upload_id)
         UploadLog(_log, upload_id).info("Upload deleted")
-        return self.status(upload_id)
+        return self.status(upload_id, actor.principal)
 
     def _abort(self, upload_id: str, *, force: bool, actor: Actor) -> UploadOverview:
+        datasets = actor.principal.datasets
+
         def abort() -> UploadOverview:
-            return self._store.uploads.abort(upload_id, force=force, at=self._clock(), actor=actor)
+            return self._store.uploads.abort(upload_id, force=force, at=self._clock(), actor=actor, datasets=datasets)
 
         try:
             return self._ballast.run_or_remove(abort)
         except DatabaseFullError:
-            upload, chunks = self._store.chunks.read(upload_id)
+            upload, chunks = self._store.chunks.read(upload_id, datasets=datasets)
             on_their_way = any(chunk.state in ON_THEIR_WAY for chunk in chunks)
             if upload.replica != self._replica.name or (on_their_way and not force):
                 raise

@@ -8,7 +8,7 @@ from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from uploader.api.problems import problem_response
+from uploader.api.problems import has_body, problem_response
 from uploader.errors import BodyTimeoutError, BodyTooLargeError
 
 UPLOAD_PATH = "/upload/csv"
@@ -25,7 +25,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or respond with 413 or 408."""
-        if scope["type"] != "http" or _is_upload(scope) or not _has_body(scope):
+        if scope["type"] != "http" or _is_upload(scope) or not has_body(Request(scope)):
             await self._app(scope, receive, send)
             return
         try:
@@ -70,11 +70,6 @@ def _is_upload(scope: Scope) -> bool:
     return (
         scope["method"] == "POST" and path.rstrip("/") == UPLOAD_PATH
     )  # with a trailing slash it is redirected, not read
-
-
-def _has_body(scope: Scope) -> bool:
-    headers = Headers(scope=scope)
-    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
 def _replayed(message: Message, receive: Receive) -> Receive:

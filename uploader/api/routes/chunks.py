@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from contracts.api import ChunkStatus, StateChange
 from contracts.names import HEADER_OBJECT_KEY, HEADER_SHA256, HEADER_SIZE_BYTES
+from contracts.permissions import Permission
 from uploader.api.actors import ActorDep
 from uploader.api.chunk_response import ChunkResponse
+from uploader.api.guards import Guard, PrincipalDep
 from uploader.api.path_parameters import ChunkIdPath, UploadIdPath
 from uploader.api.problems import problem_responses
 from uploader.api.range_requests import find_range, is_unchanged
@@ -31,6 +33,7 @@ from uploader.errors import (
 from uploader.settings import REPLICA_NAME
 
 router = APIRouter(prefix="/chunks/{upload_id}/{chunk_id}", tags=["chunks"])
+_READ = [Depends(Guard(Permission.READ))]
 _GONE = (UploadNotFoundError, ChunkNotFoundError, UploadGoneError, ChunkGoneError)
 _ON_OTHER_REPLICA = (ChunkRedirectedError, ChunkOnOtherReplicaError, ReplicaUnavailableError)
 _HEADERS: dict[str, Any] = {
@@ -54,6 +57,7 @@ _RedirectedBy = Annotated[
 
 @router.get(
     "/download",
+    dependencies=_READ,
     # Given explicitly because ChunkResponse has no default that FastAPI could document.
     status_code=200,
     summary="Download a chunk",
@@ -65,11 +69,13 @@ _RedirectedBy = Annotated[
         304: {"description": "The client already has this chunk", "headers": _HEADERS},
     },
 )
-@router.head("/download", include_in_schema=False)
+@router.head("/download", dependencies=_READ, include_in_schema=False)
 def download_chunk(
+    *,
     upload_id: UploadIdPath,
     chunk_id: ChunkIdPath,
     runtime: RuntimeDep,
+    principal: PrincipalDep,
     request: Request,
     redirected_by: _RedirectedBy = None,
 ) -> Response:
@@ -80,7 +86,7 @@ def download_chunk(
 
     A replica that does not have the file responds with 307 and the address of the replica that has it.
     """
-    path, chunk = runtime.service.locate_chunk(upload_id, chunk_id, redirected_by=redirected_by)
+    path, chunk = runtime.service.locate_chunk(upload_id, chunk_id, principal, redirected_by=redirected_by)
     etag = f'"{chunk.sha256}"'
     if is_unchanged(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers={"ETag": etag, **chunk.headers})
@@ -93,6 +99,7 @@ def download_chunk(
 
 @router.put(
     "/state",
+    dependencies=[Depends(Guard(Permission.RELAY))],
     summary="Report a chunk's state",
     responses=problem_responses(
         UploadNotFoundError,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
+from uploader.api.guards import ANYONE
 from uploader.api.problems import Problem
 from uploader.api.runtime import RuntimeDep
 from uploader.errors import ProcessExhaustedError
 from uploader.monitoring.readiness import ReadyAnswer
 from uploader.runtime.blocking_pool import find_thread_fault
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], dependencies=[Depends(ANYONE)])
 
 
 class HealthAnswer(BaseModel):

@@ -7,17 +7,18 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.requests import ClientDisconnect
 
 from contracts.api import UploadAccepted
 from contracts.names import DATASET_NAME_PATTERN
+from contracts.permissions import Permission
 from contracts.spans import SpanKind
 from contracts.traceparent import find_traceparent
 from uploader.access.principal import Principal
 from uploader.api.actors import actor_of
 from uploader.api.extra_headers import extra_headers
-from uploader.api.guards import PrincipalDep
+from uploader.api.guards import Guard, PrincipalDep
 from uploader.api.openapi import links_to_upload
 from uploader.api.problems import problem_responses
 from uploader.api.runtime import Runtime, RuntimeDep
@@ -105,6 +106,7 @@ router = APIRouter(tags=["uploads"])
     summary="Upload a CSV file",
     response_model=UploadAccepted,
     openapi_extra=_OPENAPI,
+    dependencies=[Depends(Guard(Permission.UPLOAD, dataset_parameter="dataset_name"))],
     responses=problem_responses(
         InvalidCsvError,
         HeaderRepeatedError,

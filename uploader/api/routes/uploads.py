@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Query
+from fastapi import APIRouter, BackgroundTasks, Depends, Query
 
 from contracts.api import KnownUploads, Status, UploadIds, UploadPage, UploadStatus
 from contracts.manifest import Manifest
 from contracts.names import DATASET_NAME_PATTERN, check_dataset_name
+from contracts.permissions import Permission
 from uploader.api.actors import ActorDep
+from uploader.api.guards import Guard, PrincipalDep
 from uploader.api.path_parameters import UploadIdPath
 from uploader.api.problems import problem_responses
 from uploader.api.runtime import RuntimeDep
 from uploader.errors import InvalidFieldError, PublishError, UploadGoneError, UploadInProgressError, UploadNotFoundError
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])
+_READ = [Depends(Guard(Permission.READ))]
+_OPERATE = [Depends(Guard(Permission.OPERATE))]
 
 
 # Not async, here and below: FastAPI runs them in threads, because the database blocks.
-@router.get("", summary="List uploads", responses=problem_responses(InvalidFieldError))
+@router.get("", dependencies=_READ, summary="List uploads", responses=problem_responses(InvalidFieldError))
 def list_uploads(
+    *,
     runtime: RuntimeDep,
+    principal: PrincipalDep,
     dataset: Annotated[
         str | None,
         Query(description="Only uploads of this dataset", json_schema_extra={"pattern": DATASET_NAME_PATTERN}),
@@ -37,38 +43,43 @@ def list_uploads(
     if dataset is not None:
         check_dataset_name(dataset)
     state = None if status is None else status.state
-    return runtime.service.list_uploads(limit=limit, cursor=cursor, dataset_name=dataset, state=state)
+    return runtime.service.list_uploads(principal, limit=limit, cursor=cursor, dataset_name=dataset, state=state)
 
 
-@router.post("/known", summary="Find known uploads", responses=problem_responses())
-def find_known(ids: UploadIds, runtime: RuntimeDep) -> KnownUploads:
+@router.post("/known", dependencies=_READ, summary="Find known uploads", responses=problem_responses())
+def find_known(ids: UploadIds, runtime: RuntimeDep, principal: PrincipalDep) -> KnownUploads:
     """Return which of up to 500 ids belong to uploads of this uploader, deleted ones included.
 
     The listener calls this for each batch of messages, because anyone who can write to the topic can use any id.
     """
-    return runtime.service.known_uploads(ids.upload_ids)
+    return runtime.service.known_uploads(ids.upload_ids, principal)
 
 
 @router.get(
-    "/{upload_id}/status", summary="Get the status of an upload", responses=problem_responses(UploadNotFoundError)
+    "/{upload_id}/status",
+    dependencies=_READ,
+    summary="Get the status of an upload",
+    responses=problem_responses(UploadNotFoundError),
 )
-def get_status(upload_id: UploadIdPath, runtime: RuntimeDep) -> UploadStatus:
+def get_status(upload_id: UploadIdPath, runtime: RuntimeDep, principal: PrincipalDep) -> UploadStatus:
     """Return the state, the timestamps and the errors of an upload and of each of its chunks."""
-    return runtime.service.status(upload_id)
+    return runtime.service.status(upload_id, principal)
 
 
 @router.get(
     "/{upload_id}/manifest",
+    dependencies=_READ,
     summary="Get the manifest of an upload",
     responses=problem_responses(UploadNotFoundError, UploadGoneError),
 )
-def get_manifest(upload_id: UploadIdPath, runtime: RuntimeDep) -> Manifest:
+def get_manifest(upload_id: UploadIdPath, runtime: RuntimeDep, principal: PrincipalDep) -> Manifest:
     """Return the objects of an upload, with everything needed to verify that they are the file that was sent."""
-    return runtime.service.manifest(upload_id)
+    return runtime.service.manifest(upload_id, principal)
 
 
 @router.post(
     "/{upload_id}/announce",
+    dependencies=_OPERATE,
     status_code=202,
     summary="Announce an upload again",
     responses=problem_responses(UploadNotFoundError, UploadGoneError, PublishError),
@@ -88,6 +99,7 @@ def announce_again(
 
 @router.delete(
     "/{upload_id}",
+    dependencies=_OPERATE,
     summary="Delete an upload",
     responses=problem_responses(UploadNotFoundError, UploadInProgressError),
 )

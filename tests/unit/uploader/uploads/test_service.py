@@ -11,6 +11,7 @@ from contracts.api import StateChange
 from contracts.states import ChunkState, UploadState
 from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.uploads import ACTOR, REPLICA, SettableClock
+from uploader.access.principal import EVERYBODY
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.records import ChunkRecord, UploadRecord
 from uploader.domain.transitions import cleaned, landed, renewed
@@ -47,7 +48,7 @@ class TestFailure:
         upload_id = create(chunks=1).upload_id
         outbox.run_pass()
         assert service.change_chunk_state(upload_id, 1, NIFI_FAILURE, actor=ACTOR).error == "NiFi refused it"
-        status = service.status(upload_id)
+        status = service.status(upload_id, EVERYBODY)
         assert (status.state, status.final) == (UploadState.FAILED, False)
 
     def test_failure_after_the_limit_is_final_and_has_instructions(
@@ -67,7 +68,7 @@ class TestFailure:
             "NiFi refused it; announced 2 times, with no automatic retry left: look at Airflow and NiFi, "
             "then POST /uploads/{id}/announce"
         )
-        status = service.status(upload_id)
+        status = service.status(upload_id, EVERYBODY)
         assert (status.state, status.final) == (UploadState.FAILED, True)
         assert status.error is not None
         assert status.error.endswith(error)
@@ -105,14 +106,14 @@ class TestFailure:
         store.chunks.edit(upload_id, None, partial(renewed, by_hand=False), at=clock.now)
         outbox.run_pass()
         service.change_chunk_state(upload_id, 1, StateChange(state=ChunkState.RELAYED), actor=ACTOR)
-        before = service.status(upload_id)
+        before = service.status(upload_id, EVERYBODY)
         first, last = (
             NIFI_FAILURE.model_copy(update={"published_at": message.published_at}) for message in kafka.messages
         )
         assert service.change_chunk_state(upload_id, 1, first, actor=ACTOR).state is ChunkState.RELAYED
-        assert service.status(upload_id) == before
+        assert service.status(upload_id, EVERYBODY) == before
         assert service.change_chunk_state(upload_id, 1, last, actor=ACTOR).state is ChunkState.FAILED
-        assert service.status(upload_id).final
+        assert service.status(upload_id, EVERYBODY).final
 
 
 class TestAnnounceAgain:
@@ -132,10 +133,10 @@ class TestAnnounceAgain:
         store.chunks.edit(upload_id, None, partial(land, clock=clock), at=clock.now)
         if is_cleaned:
             store.chunks.edit(upload_id, None, partial(cleaned, at=clock.now), at=clock.now)
-        before = service.status(upload_id)
+        before = service.status(upload_id, EVERYBODY)
         assert before.final
         clock.advance(hours=1)
-        assert service.announce_again(upload_id, actor=ACTOR) == before == service.status(upload_id)
+        assert service.announce_again(upload_id, actor=ACTOR) == before == service.status(upload_id, EVERYBODY)
         assert kafka.announced[3:] == [(upload_id, 1)]
         assert kafka.messages[3] == kafka.messages[0].model_copy(update={"published_at": clock.now})
 

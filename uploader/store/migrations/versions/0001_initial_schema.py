@@ -1,4 +1,4 @@
-"""The initial schema: uploads, chunks, replicas, leases, limits of keys, audit records, and the database's identity."""
+"""The initial schema: uploads, chunks, replicas, leases, keys and limits, audit records, the id of the database."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("dataset_name", sa.String(length=128), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("replica", sa.String(length=128), nullable=False),
+        sa.Column("owner", sa.String(length=8), nullable=True),
         sa.Column("idempotency_key", sa.String(length=255), nullable=True),
         sa.Column("chunk_type", sa.String(length=8), nullable=False),
         sa.Column("chunk_size", sa.BigInteger(), nullable=False),
@@ -56,11 +57,19 @@ def upgrade() -> None:
         sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("total_chunks >= 1", name=op.f("ck_uploads_has_chunks")),
         sa.PrimaryKeyConstraint("upload_id", name=op.f("pk_uploads")),
-        sa.UniqueConstraint("idempotency_key", name=op.f("uq_uploads_idempotency_key")),
     )
     op.create_index("ix_uploads_created_at", "uploads", ["created_at", "upload_id"], unique=False)
     op.create_index("ix_uploads_dataset_name", "uploads", ["dataset_name", "created_at"], unique=True)
     op.create_index("ix_uploads_state", "uploads", ["state", "created_at"], unique=False)
+    op.create_index("ix_uploads_owner_idempotency_key", "uploads", ["owner", "idempotency_key"], unique=True)
+    op.create_index(
+        "ix_uploads_idempotency_key",
+        "uploads",
+        ["idempotency_key"],
+        unique=True,
+        sqlite_where=sa.text("owner IS NULL"),
+        postgresql_where=sa.text("owner IS NULL"),
+    )
     op.create_table(
         "chunks",
         sa.Column("upload_id", sa.String(length=32), nullable=False),
@@ -134,6 +143,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("slot_id", name=op.f("pk_upload_slots")),
     )
     op.create_index("ix_upload_slots_key_id", "upload_slots", ["key_id"], unique=False)
+    op.create_table(
+        "api_keys",
+        sa.Column("key_id", sa.String(length=8), nullable=False),
+        sa.Column("secret_sha256", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("permissions", sa.JSON(), nullable=False),
+        sa.Column("datasets", sa.JSON(), nullable=False),
+        sa.Column("uploads_per_minute", sa.Integer(), nullable=True),
+        sa.Column("concurrent_uploads", sa.Integer(), nullable=True),
+        sa.Column("max_file_size_mb", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_used_on", sa.Date(), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("previous_sha256", sa.String(length=64), nullable=True),
+        sa.Column("previous_until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_api_keys")),
+    )
     identity = op.create_table(
         "identity",
         sa.Column("database_id", sa.String(length=32), nullable=False),
@@ -152,9 +179,12 @@ def downgrade() -> None:
     op.drop_index("ix_audit_records_upload_id", table_name="audit_records")
     op.drop_index("ix_audit_records_at", table_name="audit_records")
     op.drop_table("audit_records")
+    op.drop_table("api_keys")
     op.drop_table("replicas")
     op.drop_index("ix_chunks_state", table_name="chunks")
     op.drop_table("chunks")
+    op.drop_index("ix_uploads_idempotency_key", table_name="uploads")
+    op.drop_index("ix_uploads_owner_idempotency_key", table_name="uploads")
     op.drop_index("ix_uploads_state", table_name="uploads")
     op.drop_index("ix_uploads_dataset_name", table_name="uploads")
     op.drop_index("ix_uploads_created_at", table_name="uploads")

@@ -14,6 +14,7 @@ from contracts.names import HEADER_OBJECT_KEY, HEADER_SHA256, HEADER_SIZE_BYTES
 from tests.support.uploader.http_uploads import assert_problem, evidence, land, put_state
 from tests.support.uploader.server import RunningUploader
 from tests.support.uploader.uploads import chunk_bytes
+from uploader.access.principal import Principal
 
 
 class TestDownload:
@@ -100,8 +101,8 @@ class TestDownload:
         service = server.runtime.service
         locate = service.locate_chunk
 
-        def locate_and_lose(upload_id: str, chunk_id: int, **more: Any) -> Any:
-            path, chunk = locate(upload_id, chunk_id, **more)
+        def locate_and_lose(upload_id: str, chunk_id: int, principal: Principal, **more: Any) -> Any:
+            path, chunk = locate(upload_id, chunk_id, principal, **more)
             path.unlink()
             return path, chunk
 

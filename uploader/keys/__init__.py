@@ -1,0 +1,1 @@
+"""API keys: checking the one that a request carries, and managing them."""

@@ -1,0 +1,102 @@
+"""The principal of a request by its API key, from a cache of a few seconds."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+
+from contracts.permissions import Permission
+from uploader.access.api_key import ApiKey
+from uploader.access.credentials import HEADER, find_credentials
+from uploader.access.dataset_patterns import ALL_DATASETS
+from uploader.access.key_text import KeyText
+from uploader.access.principal import Principal
+from uploader.errors import ManifestUnavailableError, UnauthenticatedError
+from uploader.runtime.clock import Clock
+from uploader.store.keys import KeyStore
+
+CACHE_S = 3.0
+"""How long a key is not looked up again: a revoked key is dead after this time on every worker."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Cached:
+    key: ApiKey
+    until_s: float
+
+
+class KeyAuthenticator:
+    """Checks API keys of the database, and ``ADMIN_KEY``, which needs no database."""
+
+    def __init__(
+        self,
+        *,
+        keys: KeyStore,
+        admin_key: KeyText | None,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._keys = keys
+        self._admin_key = admin_key
+        self._clock = clock
+        self._monotonic = monotonic
+        self._cache: dict[str, _Cached] = {}
+
+    async def authenticate(self, headers: Headers) -> Principal:
+        """See :class:`uploader.access.authenticator.Authenticator`."""
+        given = find_credentials(headers)
+        if given is None:
+            raise UnauthenticatedError(f"this call needs a key: send it as Authorization: Bearer or as {HEADER}")
+        text = KeyText.parse(given)
+        if text is None:
+            raise UnauthenticatedError("the key has another form than csvp_<id>_<secret>: send the whole key")
+        if self._admin_key is not None and text.is_same(self._admin_key):
+            return _administrator(text)
+        cached = self._cache.get(text.key_id)
+        if cached is not None and self._monotonic() < cached.until_s:
+            return self._check(cached.key, text).principal
+        return (await run_in_threadpool(self._look_up, text)).principal
+
+    def _look_up(self, text: KeyText) -> ApiKey:
+        until_s = self._monotonic() + CACHE_S  # counted from before the query
+        found = self._keys.find(text.key_id)
+        if found is None:
+            self._cache.pop(text.key_id, None)
+            raise _invalid()
+        self._cache[text.key_id] = _Cached(found, until_s)
+        key = self._check(found, text)
+        self._record_use(key)
+        return key
+
+    def _check(self, key: ApiKey, text: KeyText) -> ApiKey:
+        now = self._clock()
+        if not key.has_secret(text, now=now):
+            raise _invalid()
+        if key.revoked_at is not None:
+            raise UnauthenticatedError(f"key {key.key_id} was revoked at {key.revoked_at.isoformat()}")
+        if key.is_expired(now):
+            raise UnauthenticatedError(f"key {key.key_id} has expired: ask for a new one")
+        return key
+
+    def _record_use(self, key: ApiKey) -> None:
+        today = self._clock().date()
+        if key.last_used_on is not None and key.last_used_on >= today:
+            return
+        try:
+            self._keys.record_use(key.key_id, on=today)
+        except ManifestUnavailableError as error:  # a full disk, for instance: no reason to refuse the request
+            _log.warning("Use of key not recorded", extra={"key_id": key.key_id, "error": error.detail})
+
+
+def _administrator(text: KeyText) -> Principal:
+    return Principal(key_id=text.key_id, name="admin key", permissions=frozenset(Permission), datasets=(ALL_DATASETS,))
+
+
+def _invalid() -> UnauthenticatedError:
+    return UnauthenticatedError("the key is not valid here: check that it is complete, and of this uploader")
