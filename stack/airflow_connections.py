@@ -19,6 +19,7 @@ def airflow_connections(context: StackContext) -> dict[str, Connection]:
         "kafka_csv_ingestion": _kafka(context),
         "nifi_rest_api": _nifi(context),
         "s3_raw": _s3(context),
+        "csv_uploader": _uploader(context),
         "airflow_api": _airflow(context),
     }
 
@@ -56,6 +57,12 @@ def _s3(context: StackContext) -> Connection:
             **connection_extra(context),
         },
     }
+
+
+def _uploader(context: StackContext) -> Connection:
+    trusted = {"ca_file": str(context.ca_file)} if context.secure else {}
+    key = context.secrets.relay_key.get_secret_value()
+    return {**_http(context, context.settings.uploader_port), "password": key, "extra": trusted}
 
 
 def _airflow(context: StackContext) -> Connection:

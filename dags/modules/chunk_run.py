@@ -20,6 +20,7 @@ from dags.modules.nifi_api_client import NiFiClient
 from dags.modules.object_store import ExpectedChunk, ObjectStore, load_bucket
 from dags.modules.run_request import describe_chunks, unpack_messages
 from dags.modules.task_log import task_logger
+from dags.modules.uploader_access import load_access
 from dags.modules.uploader_client import UploaderClient
 from dags.modules.validators import base_url, check_message
 
@@ -76,8 +77,12 @@ def load_run(context: Mapping[str, Any]) -> ChunkRun:
 
 
 def open_uploader(run: ChunkRun) -> UploaderClient:
-    """Return the client for the run's upload."""
-    return UploaderClient(base_url=run.base_url, upload_id=run.upload_id)
+    """Return the client for the run's upload, with the key of the connection.
+
+    Raises:
+        ConfigurationError: The connection has no usable key.
+    """
+    return UploaderClient(base_url=run.base_url, upload_id=run.upload_id, access=load_access())
 
 
 def keep_verified(run: ChunkRun, uploader: UploaderClient) -> ChunkRun:

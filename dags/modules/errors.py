@@ -116,6 +116,15 @@ class UploaderResponseError(UploaderError):
     transient = False
 
 
+class UploaderKeyError(UploaderError):
+    """The uploader needs a key, or does not accept that of the connection: an operator has to change it."""
+
+    code = "uploader_key_refused"
+    status = 401
+    title = "Uploader refused the key"
+    transient = False
+
+
 class StateRefusedError(UploaderError):
     """The uploader rejected a reported state. ``problem`` is the uploader's error code."""
 

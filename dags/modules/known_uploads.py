@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from contracts.api import MAX_LOOKED_UP, KnownUploads, UploadIds
 from contracts.message import ChunkMessage
-from dags.modules.errors import UploaderError
-from dags.modules.http_session import open_session
+from dags.modules.errors import UploaderError, UploaderKeyError
 from dags.modules.task_log import task_logger
+from dags.modules.uploader_access import WITHOUT_KEY, UploaderAccess, is_key_refusal, key_refused
 from dags.modules.validators import base_url
 
 if TYPE_CHECKING:
@@ -23,23 +24,27 @@ MAX_UPLOADERS = 8
 _TIMEOUT_S = (2.0, 10.0)
 
 
-def find_unknown(messages: Iterable[ChunkMessage]) -> set[str]:
+def find_unknown(messages: Iterable[ChunkMessage], *, access: UploaderAccess = WITHOUT_KEY) -> set[str]:
     """Return the ids of uploads that no uploader knows at the addresses in their messages.
 
     Each address is queried once, with all of its ids. An id counts as known if one of its addresses was not queried or
     does not answer: its run checks again.
+
+    Raises:
+        UploaderKeyError: An uploader does not accept the key of ``access``, so the runs could do nothing there.
     """
     by_address = _group_ids(messages)
-    known = _fetch_all(_busiest(by_address))
+    known = _fetch_all(_busiest(by_address), access)
     undecided = {upload_id for address, ids in by_address.items() if address not in known for upload_id in ids}
     decided = {upload_id for ids in by_address.values() for upload_id in ids} - undecided
     return decided - {upload_id for ids in known.values() for upload_id in ids}
 
 
-def fetch_known(address: str, upload_ids: Iterable[str]) -> set[str]:
+def fetch_known(address: str, upload_ids: Iterable[str], *, access: UploaderAccess = WITHOUT_KEY) -> set[str]:
     """Return those of ``upload_ids`` that the uploader at ``address`` knows.
 
     Raises:
+        UploaderKeyError: The uploader does not accept the key.
         UploaderError: The uploader does not answer, or its response is invalid.
     """
     import requests
@@ -47,12 +52,14 @@ def fetch_known(address: str, upload_ids: Iterable[str]) -> set[str]:
     found: set[str] = set()
     ids = sorted(set(upload_ids))
     try:
-        with open_session(retries=1, methods=frozenset({"POST"})) as session:
+        with access.open_session(retries=1, methods=frozenset({"POST"})) as session:
             for start in range(0, len(ids), MAX_LOOKED_UP):
                 part = UploadIds(upload_ids=ids[start : start + MAX_LOOKED_UP]).model_dump()
                 response = session.post(
                     f"{address}/uploads/known", json=part, timeout=_TIMEOUT_S, allow_redirects=False
                 )
+                if is_key_refusal(response):
+                    raise key_refused(response)
                 if response.status_code != 200:
                     raise UploaderError(
                         f"POST {address}/uploads/known returned {response.status_code}: {response.text[:300]}"
@@ -75,18 +82,21 @@ def _busiest(by_address: Mapping[str, Counter[str]]) -> dict[str, Counter[str]]:
     return dict(order[:MAX_UPLOADERS])
 
 
-def _fetch_all(by_address: Mapping[str, Counter[str]]) -> dict[str, set[str]]:
+def _fetch_all(by_address: Mapping[str, Counter[str]], access: UploaderAccess) -> dict[str, set[str]]:
     """Return the known ids by address, without the addresses that do not answer."""
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(MAX_UPLOADERS, thread_name_prefix="known-uploads") as pool:
-        futures = {address: pool.submit(fetch_known, address, ids) for address, ids in by_address.items()}
+        ask = partial(fetch_known, access=access)
+        futures = {address: pool.submit(ask, address, ids) for address, ids in by_address.items()}
     return {address: ids for address, future in futures.items() if (ids := _result_of(future)) is not None}
 
 
 def _result_of(future: Future[set[str]]) -> set[str] | None:
     try:
         return future.result()
+    except UploaderKeyError:
+        raise
     except UploaderError as error:
         log.warning("Cannot look up uploads", extra={"error": error.detail})
         return None

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from contracts.states import ChunkState, UploadState
-from dags.modules.errors import ChunksNotLandedError, StateRefusedError, StoreError, UploadDeletedError, UploaderError
+from dags.modules.errors import (
+    ChunksNotLandedError,
+    StateRefusedError,
+    StoreError,
+    UploadDeletedError,
+    UploaderError,
+    UploaderKeyError,
+)
 from dags.modules.object_store import ExpectedChunk, ObjectCheck, ObjectStore
 from dags.modules.task_log import task_logger
 from dags.modules.uploader_client import UploaderClient
@@ -63,7 +70,7 @@ class LandingMonitor:
                 raise UploadDeletedError("the upload was deleted")
             for chunk in self.pending:
                 self._report_failed(chunk)
-        except UploadDeletedError:
+        except (UploadDeletedError, UploaderKeyError):
             raise
         except UploaderError as error:
             log.warning("Cannot report the failed chunks", extra={"error": error.detail})
@@ -85,7 +92,7 @@ class LandingMonitor:
                 self._uploader.report(chunk_id, ChunkState.LANDED, evidence=check.evidence)
             except UploadDeletedError:
                 log.warning("Chunk landed after its upload was deleted", extra={"chunk_id": chunk_id})
-            except StateRefusedError:
+            except (StateRefusedError, UploaderKeyError):
                 raise
             except UploaderError as error:
                 # The uploader is unavailable. Half a minute for each of 500 chunks would delay this check for hours.

@@ -22,11 +22,11 @@ CHECK_WAITS = Backoff(first_s=0.5, longest_s=5.0, factor=1.5)
 def open_monitor(*, upload_id: str, base_url: str, chunks: list[ExpectedChunk]) -> LandingMonitor:
     """Return the landing monitor for ``chunks`` in the configured bucket."""
     from dags.modules.object_store import open_store
+    from dags.modules.uploader_access import load_access
     from dags.modules.uploader_client import UploaderClient
 
-    return LandingMonitor(
-        store=open_store(), uploader=UploaderClient(base_url=base_url, upload_id=upload_id), chunks=chunks
-    )
+    uploader = UploaderClient(base_url=base_url, upload_id=upload_id, access=load_access())
+    return LandingMonitor(store=open_store(), uploader=uploader, chunks=chunks)
 
 
 class LandingTrigger(BaseTrigger):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dags.modules.allowed_hosts import load_allowed_hosts
@@ -16,6 +17,7 @@ from dags.modules.object_store import load_bucket
 from dags.modules.run_request import RunRequest
 from dags.modules.settings import DRAIN_MAX_BYTES, DRAIN_MAX_MESSAGES
 from dags.modules.task_log import task_logger
+from dags.modules.uploader_access import load_access
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
@@ -34,15 +36,17 @@ def extract_batch(ti: RuntimeTaskInstanceProtocol, *, topic: str, dead_letter_to
     Raises:
         ConfigurationError: The connection or the allow-list is invalid.
         KafkaReadError: The topic cannot be read.
+        UploaderKeyError: An uploader does not accept the key. The messages stay in Kafka.
         DeadLetterError: A dead letter was not acknowledged.
     """
     config = load_kafka_config()
     allowed, bucket = load_allowed_hosts(), load_bucket()
+    find_strangers = partial(find_unknown, access=load_access())
 
     def read(after: Mapping[int, int], deadline_s: float) -> Batch:
         limits = {"max_messages": DRAIN_MAX_MESSAGES, "max_bytes": DRAIN_MAX_BYTES}
         records = drain(config, topic, after=after, deadline_s=deadline_s, **limits)
-        batch = group_records(records, allowed=allowed, bucket=bucket, find_unknown=find_unknown)
+        batch = group_records(records, allowed=allowed, bucket=bucket, find_unknown=find_strangers)
         write_dead_letters(config, dead_letter_topic, batch.rejected)
         return batch
 

@@ -12,6 +12,7 @@ from dags.modules.errors import ConfigurationError
 CONN_KAFKA = "kafka_csv_ingestion"
 CONN_NIFI = "nifi_rest_api"
 CONN_S3 = "s3_raw"
+CONN_UPLOADER = "csv_uploader"
 CONN_AIRFLOW = "airflow_api"
 CONN_ALERTS = "csv_ingestion_alerts"
 VARIABLE_ALLOWED_HOSTS = "csv_ingestion_allowed_hosts"

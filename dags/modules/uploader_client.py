@@ -10,8 +10,9 @@ from contracts.api import StateChange, UploadStatus
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
 from dags.modules.errors import StateRefusedError, UploadDeletedError, UploaderError, UploaderResponseError
-from dags.modules.http_session import TIMEOUT_S, TRANSIENT_STATUSES, open_session
+from dags.modules.http_session import TIMEOUT_S, TRANSIENT_STATUSES
 from dags.modules.task_log import task_logger
+from dags.modules.uploader_access import KEY_REFUSALS, WITHOUT_KEY, UploaderAccess, key_refused
 
 if TYPE_CHECKING:
     from requests import Response
@@ -26,12 +27,15 @@ _TRANSIENT_STATUSES = TRANSIENT_STATUSES | {404, 421}
 
 
 class UploaderClient:
-    """Client for one upload. ``base_url`` is the uploader's address, checked against the allow-list."""
+    """Client for one upload. ``base_url`` is the uploader's address, checked against the allow-list.
 
-    def __init__(self, *, base_url: str, upload_id: str) -> None:
+    Every method can also raise :class:`UploaderKeyError`, which is an ``UploaderError``.
+    """
+
+    def __init__(self, *, base_url: str, upload_id: str, access: UploaderAccess = WITHOUT_KEY) -> None:
         self._base_url = base_url
         self._upload_id = upload_id
-        self._session = open_session()
+        self._session = access.open_session()
 
     def fetch_state(self) -> UploadState:
         """Return the state of the upload.
@@ -130,6 +134,8 @@ class UploaderClient:
             raise UploaderError(f"{method} {self._base_url}{path} failed: {error}") from error
         if response.status_code == 200:
             return response
+        if response.status_code in KEY_REFUSALS:
+            raise key_refused(response)
         detail = f"{method} {self._base_url}{path} returned {response.status_code}: {response.text[:500]}"
         problem = _problem_code(response)
         if problem in _DELETED_CODES:
