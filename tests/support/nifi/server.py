@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -50,21 +51,23 @@ class NiFiServer(Service):
 
     def client(self) -> NiFiClient:
         """Return a client of its API."""
-        return NiFiClient(self.url)
+        return NiFiClient(self.url, access=self.component.access())
 
     def parameters(self) -> dict[str, str]:
         """Return what the stack itself would set, but for the port of the source: it is a fake on a port of its own."""
         own = self.component.flow_parameters()
         port = f":{self.stack.context.settings.uploader_port}/"
-        return {**own, "source.url.pattern": own["source.url.pattern"].replace(port, ":[0-9]+/")}
+        pattern = own["source.url.pattern"].replace(port, ":[0-9]+/").replace("https://", "http://")
+        return {**own, "source.url.pattern": pattern}
 
     def deploy(self, **given: Any) -> Deployment:
         """Deploy the flow with this stack's parameters and quick retries, or with the given arguments instead."""
-        return deploy(**{"url": self.url, "parameters": self.parameters(), "scheduling": QUICK, **given})
+        usual = {"parameters": self.parameters(), "scheduling": QUICK, "access": self.component.access()}
+        return deploy(**{"url": self.url, **usual, **given})
 
     def status(self) -> FlowStatus:
         """Return the state of the flow."""
-        return flow_status(url=self.url)
+        return flow_status(url=self.url, access=self.component.access())
 
     def post(
         self, body: bytes, *, content_type: str = "application/json", traceparent: str | None = None
@@ -72,7 +75,17 @@ class NiFiServer(Service):
         """Post a message as the DAG does."""
         headers = {"Content-Type": content_type} | ({TRACEPARENT: traceparent} if traceparent else {})
         address = self.component.addresses()["ingest"]
-        return httpx.post(address, content=body, headers=headers, timeout=10, trust_env=False)
+        with httpx.Client(verify=self._tls(), timeout=10, trust_env=False) as client:
+            return client.post(address, content=body, headers=headers)
+
+    def _tls(self) -> ssl.SSLContext | bool:
+        """Return what the DAG connects to a secure ListenHTTP with."""
+        access = self.component.access("airflow")
+        if access.cert_file is None:
+            return True
+        context = ssl.create_default_context(cafile=access.ca_file)
+        context.load_cert_chain(access.cert_file, access.key_file)
+        return context
 
     def send(self, message: ChunkMessage, *, traceparent: str | None = None) -> None:
         """Post a message that is in order."""
