@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, and_, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, Select, and_, bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from contracts.audit import FIRST_PREVIOUS_HASH, AuditAction, AuditHead, AuditRecord, hash_record
@@ -19,6 +19,13 @@ from uploader.store.tables import audit_heads, audit_records
 
 MAX_DETAIL_CHARS = 500
 _MAX_NAME_CHARS = 128
+# Built once: every upload executes them.
+_OF_REPLICA = audit_heads.c.replica == bindparam("of_replica")
+_LOCK_HEAD = select(audit_heads).where(_OF_REPLICA).with_for_update()
+_INSERT = insert(audit_records)
+_MOVE_HEAD = (
+    update(audit_heads).where(_OF_REPLICA).values(sequence=bindparam("new_sequence"), hash=bindparam("new_hash"))
+)
 OnRecord = Callable[[AuditRecord], None]
 """Called with each record after its transaction was committed; must not raise."""
 
@@ -59,10 +66,10 @@ class AuditStore:
         Raises:
             AuditChainError: the next record exists already.
         """
-        head = self._lock_head(connection)
+        last = self._lock_head(connection)
         values: dict[str, Any] = {
             "replica": self._replica,
-            "sequence": head.sequence + 1,
+            "sequence": last.sequence + 1,
             "at": datetime.now(UTC),
             "actor": recordable(event.actor.principal.name, max_chars=_MAX_NAME_CHARS),
             "key_id": event.actor.principal.key_id,
@@ -73,18 +80,18 @@ class AuditStore:
             "dataset": event.dataset,
             "size_bytes": event.size_bytes,
             "detail": recordable(event.detail, max_chars=MAX_DETAIL_CHARS),
-            "previous_hash": head.hash,
+            "previous_hash": last.hash,
         }
         record = AuditRecord(**values, hash=hash_record(**values))
         try:
-            connection.execute(insert(audit_records), {**values, "hash": record.hash})
+            connection.execute(_INSERT, {**values, "hash": record.hash})
         except IntegrityError as error:
             raise AuditChainError(
-                f"the audit chain of replica {self._replica} ends with record {head.sequence}, but there is a record "
+                f"the audit chain of replica {self._replica} ends with record {last.sequence}, but there is a record "
                 f"{record.sequence}: somebody has changed the database. Run `csvpipe audit verify`"
             ) from error
-        ours = audit_heads.c.replica == self._replica
-        connection.execute(update(audit_heads).where(ours).values(sequence=record.sequence, hash=record.hash))
+        head = {"of_replica": self._replica, "new_sequence": record.sequence, "new_hash": record.hash}
+        connection.execute(_MOVE_HEAD, head)
         after_commit(connection, lambda: self._on_record(record))
         return record
 
@@ -141,14 +148,14 @@ class AuditStore:
 
     def _lock_head(self, connection: Connection) -> AuditHead:
         """Return the head of this replica's chain, which no other transaction can change until this one ends."""
-        query = select(audit_heads).where(audit_heads.c.replica == self._replica).with_for_update()
-        row = connection.execute(query).one_or_none()
+        ours = {"of_replica": self._replica}
+        row = connection.execute(_LOCK_HEAD, ours).one_or_none()
         if row is None:
             # Once in the life of a replica, so only then imported: the dialect that is not used takes memory.
             dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
             first = {"replica": self._replica, "sequence": 0, "hash": FIRST_PREVIOUS_HASH}
             connection.execute(dialect.insert(audit_heads).on_conflict_do_nothing(), first)
-            row = connection.execute(query).one()
+            row = connection.execute(_LOCK_HEAD, ours).one()
         return AuditHead(**row._mapping)
 
 
