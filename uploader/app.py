@@ -25,6 +25,7 @@ from uploader.api.routes import audit, chunks, health, keys, metrics, upload, up
 from uploader.api.runtime import set_runtime
 from uploader.assembly import Intervals, open_runtime
 from uploader.http.http_limits import HttpLimits
+from uploader.http.server_certificate import ServerCertificate
 from uploader.kafka.publisher import Publisher
 from uploader.monitoring.metrics_page import MetricsPage
 from uploader.runtime.clock import Clock, utc_now
@@ -61,7 +62,8 @@ def create_app(
                 settings, stack, metrics_page=metrics_page, publisher=publisher, clock=clock, intervals=intervals
             )
             set_runtime(app, runtime)
-            yield HttpLimits.from_settings(settings).as_state()
+            certificate = ServerCertificate.from_settings(settings)
+            yield HttpLimits.from_settings(settings).as_state() | (certificate.as_state() if certificate else {})
             _log.info("Uploader stopping")
 
     app = FastAPIOffline(
@@ -92,6 +94,7 @@ def _load_settings_or_exit() -> Settings:
     try:
         settings = load_settings(env_file=Path(".env"))
         check_tracing(settings)
+        ServerCertificate.from_settings(settings)
     except SettingsError as error:
         # A server that runs this factory would print a traceback for any other exception.
         raise SystemExit(f"csvpipe uploader: {error.detail}") from error

@@ -379,3 +379,11 @@ class TooManyConnectionsError(CsvPipeError):
     code = "too_many_connections"
     status = 503
     title = "Too many connections"
+
+
+class TlsRequiredError(CsvPipeError):
+    """The request came without TLS, and the uploader is served with TLS."""
+
+    code = "tls_required"
+    status = 400
+    title = "TLS required"

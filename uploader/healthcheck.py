@@ -6,8 +6,9 @@ it uses the same port.
 
 from __future__ import annotations
 
+import ssl
 import sys
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 
 from contracts.errors import SettingsError
@@ -20,7 +21,7 @@ _TIMEOUT_S = 3.0
 def find_health_fault(settings: Settings) -> str | None:
     """Return what is wrong with the uploader that has these settings, or None if it is alive."""
     host = _LOOPBACK.get(settings.api_host, settings.api_host)
-    connection = HTTPConnection(host, settings.api_port, timeout=_TIMEOUT_S)
+    connection = _connect(settings, host)
     try:
         connection.request("GET", "/health")
         status = connection.getresponse().status
@@ -29,6 +30,16 @@ def find_health_fault(settings: Settings) -> str | None:
     finally:
         connection.close()
     return None if status == 200 else f"{host}:{settings.api_port} responds with {status}"
+
+
+def _connect(settings: Settings, host: str) -> HTTPConnection:
+    if settings.scheme == "http":
+        return HTTPConnection(host, settings.api_port, timeout=_TIMEOUT_S)
+    # Nothing secret is sent or read, and the certificate names the public host rather than this loopback address.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return HTTPSConnection(host, settings.api_port, timeout=_TIMEOUT_S, context=context)
 
 
 def main() -> None:

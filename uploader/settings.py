@@ -146,7 +146,15 @@ class Settings(EnvironmentSettings):
         None,
         pattern=HTTP_ADDRESS,
         description="Base URL at which NiFi and clients reach this replica, and no other; empty for "
-        "http://API_HOST:API_PORT, with the host name if API_HOST is a wildcard address.",
+        "http://API_HOST:API_PORT (https with TLS_CERT_FILE), with the host name if API_HOST is a wildcard address.",
+    )
+    tls_cert_file: Path | None = Field(
+        None,
+        description="PEM file of the certificate to serve HTTPS with, followed by those of intermediate authorities; "
+        "loaded again when it changes. Empty for HTTP.",
+    )
+    tls_key_file: Path | None = Field(
+        None, description="PEM file of the private key of TLS_CERT_FILE, without a passphrase."
     )
     access: Literal["auto", "keys", "open"] = Field(
         "auto",
@@ -252,7 +260,15 @@ class Settings(EnvironmentSettings):
             raise ValueError(
                 f"CHUNK_SIZE_MB ({self.chunk_size_mb}) must not be above MAX_FILE_SIZE_MB ({self.max_file_size_mb})"
             )
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            missing = "TLS_CERT_FILE" if self.tls_cert_file is None else "TLS_KEY_FILE"
+            raise ValueError(f"{missing} is required: a certificate needs its key, and a key its certificate")
         return self
+
+    @property
+    def scheme(self) -> str:
+        """Scheme of the uploader's own addresses."""
+        return "http" if self.tls_cert_file is None else "https"
 
     @property
     def base_url(self) -> str:
@@ -260,7 +276,7 @@ class Settings(EnvironmentSettings):
         if self.api_base_url is not None:
             return self.api_base_url.rstrip("/")
         host = socket.gethostname() if self.api_host in _WILDCARD_HOSTS else self.api_host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.api_port}"
+        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.api_port}"
 
     @property
     def store_url(self) -> str:

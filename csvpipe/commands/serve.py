@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from uploader.http.server_certificate import ServerCertificate
 from uploader.monitoring.multiprocess import shared_counters
 from uploader.runtime.open_file_limit import raise_open_file_limit
 from uploader.settings import Settings, load_settings
@@ -59,4 +60,5 @@ def read_settings(*, host: str | None = None, port: int | None = None) -> Settin
             os.environ[name] = str(value)
     settings = load_settings(env_file=Path(".env"))
     check_tracing(settings)
+    ServerCertificate.from_settings(settings)
     return settings

@@ -35,11 +35,14 @@ from uploader.http.refused_requests import (
     malformed_request,
     render_refusal,
     request_timeout,
+    tls_required,
     too_many_connections,
     unsupported_version,
     uri_too_long,
 )
 from uploader.http.response_transport import ResponseTransport, close_if_body_not_requested
+from uploader.http.server_certificate import ServerCertificate
+from uploader.http.tls_handshake import TlsHandshake
 
 SERVER_EXTENSION = "csvpipe.http"
 """In the scope of each request that this protocol has read."""
@@ -52,6 +55,7 @@ _log = logging.getLogger(__name__)
 class _Stage(enum.Enum):
     """What the connection waits for."""
 
+    HANDSHAKE = "the end of the TLS handshake"
     IDLE = "the first byte of a request"
     HEAD = "the end of its head"
     BODY = "the end of its body"
@@ -75,6 +79,7 @@ class DirectBodyProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = HttpLimits.from_state(app_state)
+        self._certificate = ServerCertificate.from_state(app_state)
         self._idle = _IDLE.setdefault(server_state, IdleConnections())
         self._gate: ReadGate
         self._stage = _Stage.IDLE
@@ -82,18 +87,27 @@ class DirectBodyProtocol(HttpToolsProtocol):
         self._send_timer: asyncio.TimerHandle | None = None
         self._held, self._held_from = b"", 0
         self._framing = MessageFraming(self._limits)
-        self._drained_bytes = 0
+        self._drained_bytes = self._lingered_bytes = 0
+        self._linger_until = 0.0
         self._refusal: CsvPipeError | None = None
         self._half_closed = False
 
     # Called by the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Wait for a request. If there are too many connections, the longest idle one is closed."""
+        """Wait for a request. If there are too many connections, the longest idle one is closed.
+
+        With a certificate, this is called again after the handshake, with the encrypted transport.
+        """
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
         self.flow = self._gate = ReadGate(transport)
-        self._enter(_Stage.IDLE, self._limits.request_timeout_s)
+        if self._certificate is None or self.scheme == "https":
+            self._enter(_Stage.IDLE, self._limits.request_timeout_s)
+        else:
+            self._enter(_Stage.HANDSHAKE, self._limits.request_timeout_s)
+            context = self._certificate.current_context
+            TlsHandshake(http=self, transport=transport, context=context, limits=self._limits)
         if len(self.connections) > self._limits.max_connections:
             self._close_oldest_idle()
 
@@ -228,7 +242,7 @@ class DirectBodyProtocol(HttpToolsProtocol):
         length = self._framing.body_to_come = _body_length(self.headers)
         extensions = self.scope.setdefault("extensions", {})
         extensions[SERVER_EXTENSION] = {}
-        if length and self.scheme == "http":
+        if length:
             extensions[EXTENSION] = {"body": DirectBody(http=self, cycle=self.cycle, length=length)}
 
     def on_chunk_header(self) -> None:
@@ -333,7 +347,7 @@ class DirectBodyProtocol(HttpToolsProtocol):
             self._framing.reset()
         if stage is not _Stage.HEAD:
             self._idle.discard(self)
-        if stage in {_Stage.IDLE, _Stage.CLOSING}:
+        if stage in {_Stage.HANDSHAKE, _Stage.IDLE, _Stage.CLOSING}:
             self._idle.add(self)
 
     def _end_wait(self) -> None:
@@ -344,8 +358,19 @@ class DirectBodyProtocol(HttpToolsProtocol):
         elif self._stage is _Stage.BODY and self._drained_bytes >= self._limits.drain_least_bytes:
             self._drained_bytes = 0
             self._enter(_Stage.BODY, self._limits.drain_window_s)
+        elif self._stage is _Stage.CLOSING and not self.transport.is_closing() and not self.transport.can_write_eof():
+            self._end_linger()
         else:
             self.transport.abort()
+
+    def _end_linger(self) -> None:
+        """Close a connection with TLS, unless the client is still sending."""
+        is_quiet = self._drained_bytes == self._lingered_bytes
+        self._lingered_bytes = self._drained_bytes
+        if is_quiet or self.loop.time() >= self._linger_until:
+            self._close()
+        else:
+            self._enter(_Stage.CLOSING, self._limits.linger_quiet_s)
 
     def _refuse(self, refusal: CsvPipeError) -> None:
         """Send ``refusal``, if the request has no response yet, and close the connection."""
@@ -359,14 +384,26 @@ class DirectBodyProtocol(HttpToolsProtocol):
         self.transport.write(render_refusal(refusal))
         self._linger()
 
+    def refuse_without_tls(self) -> None:
+        """Refuse a client that does not speak TLS, in a form that it can read."""
+        self._refuse(tls_required())
+
     def _linger(self) -> None:
-        """Discard received bytes for a while: closing the connection with unread bytes loses the response."""
-        self._enter(_Stage.CLOSING, self._limits.linger_s)
+        """Discard received bytes for a while: closing the connection with unread bytes loses the response.
+
+        With TLS the client cannot see the end of the response before the connection is closed: it has the length.
+        """
         self._drained_bytes = 0
-        if self._half_closed or not self.transport.can_write_eof():
+        self._linger_until = self.loop.time() + self._limits.linger_s
+        if self._half_closed:
             self._close()
-        else:
+        elif self.transport.can_write_eof():
+            self._enter(_Stage.CLOSING, self._limits.linger_s)
             self.transport.write_eof()
+            self._gate.open()
+        else:
+            self._enter(_Stage.CLOSING, self._limits.linger_quiet_s)
+            self._lingered_bytes = 0
             self._gate.open()
 
     def _close(self) -> None:
@@ -375,6 +412,8 @@ class DirectBodyProtocol(HttpToolsProtocol):
 
     def _close_oldest_idle(self) -> None:
         oldest = self._idle.oldest(other_than=self)
+        if oldest is None and self._stage is _Stage.HANDSHAKE:
+            return  # it can be told after the handshake, or be closed for a later one
         if oldest is None:
             self.transport.write(render_refusal(too_many_connections(self._limits)))
             self._close()

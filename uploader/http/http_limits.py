@@ -34,6 +34,8 @@ class HttpLimits:
     linger_s: float = 10.0
     linger_bytes: int = 1024 * 1024
     """How long, and how much of what a refused client still sends, is discarded so that it can read the response."""
+    linger_quiet_s: float = 1.0
+    """With TLS, whose connections are not closed for one direction only: the end of it after this time of silence."""
     drain_window_s: float = UPLOAD_WINDOW_S
     drain_least_bytes: int = 1
     """What a client must send in each window while the rest of an answered upload is discarded."""

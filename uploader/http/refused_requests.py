@@ -11,6 +11,7 @@ from uploader.errors import (
     MalformedRequestError,
     RequestHeadTooLargeError,
     RequestTimeoutError,
+    TlsRequiredError,
     TooManyConnectionsError,
     TunnelRefusedError,
     UriTooLongError,
@@ -55,6 +56,11 @@ def connect_refused() -> CsvPipeError:
 def unsupported_version() -> CsvPipeError:
     """Return the error for another version of HTTP."""
     return HttpVersionError("the request line must end with HTTP/1.1 or HTTP/1.0")
+
+
+def tls_required() -> CsvPipeError:
+    """Return the error for a request without TLS where TLS is spoken."""
+    return TlsRequiredError("this port speaks TLS: use https:// in the address")
 
 
 def too_many_connections(limits: HttpLimits) -> CsvPipeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,11 +91,15 @@ class Connection:
 
 
 @contextmanager
-def connected(port: int) -> Iterator[Connection]:
+def connected(port: int, *, tls: ssl.SSLContext | None = None) -> Iterator[Connection]:
     """Connect to this machine."""
     with socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_S) as peer:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        yield Connection(peer)
+        if tls is None:
+            yield Connection(peer)
+            return
+        with tls.wrap_socket(peer, server_hostname="127.0.0.1") as secured:
+            yield Connection(secured)
 
 
 def upload_head(body: bytes, *headers: bytes, chunked: bool = False) -> bytes:

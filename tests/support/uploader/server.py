@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from csvpipe.commands.serve import HTTP_PROTOCOL
+from tests.support.network.certificates import CertificateAuthority
 from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.live_directory import entries
 from tests.support.waiting import wait_until
@@ -33,11 +35,13 @@ class RunningUploader:
     temp_dir: Path
     publisher: FakePublisher
     app: FastAPI
+    client_tls: ssl.SSLContext | None = None
+    """What a client needs to connect to it; None: it is served without TLS."""
 
     @property
     def base_url(self) -> str:
         """Return its URL."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.runtime.settings.scheme}://127.0.0.1:{self.port}"
 
     @property
     def runtime(self) -> Runtime:
@@ -58,12 +62,24 @@ def running_uploader(
     clock: Clock = utc_now,
     intervals: Intervals = Intervals(),  # noqa: B008  frozen
     http: str = HTTP_PROTOCOL,
+    certificates: Path | None = None,
     **given: object,
 ) -> Iterator[RunningUploader]:
-    """Serve the uploader with ``given`` settings, as ``csvpipe serve`` does; stop it in the end."""
+    """Serve the uploader with ``given`` settings, as ``csvpipe serve`` does; stop it in the end.
+
+    With TLS if there is a directory for ``certificates``, which gets a directory for this port.
+    """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
+        client_tls = None
+        if certificates is not None:
+            directory = certificates / str(port)
+            directory.mkdir()
+            authority = CertificateAuthority("the test's")
+            certificate, key = authority.write_server_pair(directory, address="127.0.0.1")
+            given |= {"tls_cert_file": certificate, "tls_key_file": key}
+            client_tls = ssl.create_default_context(cafile=authority.write_certificate(directory / "ca.pem"))
         defaults = {"temp_dir": temp_dir, "api_port": port, "min_free_disk_mb": 0, "low_disk_mb": 0, "ballast_mb": 1}
         settings = Settings(**{**defaults, **given})
         publisher = publisher or FakePublisher()
@@ -82,7 +98,7 @@ def running_uploader(
         thread.start()
         try:
             wait_until(lambda: server.started, what="the uploader serves", deadline_s=30, poll_s=0.02)
-            yield RunningUploader(port=port, temp_dir=temp_dir, publisher=publisher, app=app)
+            yield RunningUploader(port=port, temp_dir=temp_dir, publisher=publisher, app=app, client_tls=client_tls)
         finally:
             server.should_exit = True
             thread.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,27 +11,49 @@ from tests.support.uploader.raw_http import Connection, connected
 from tests.support.uploader.server import RunningUploader, running_uploader
 
 
+@pytest.fixture(scope="module", params=["http", "https"])
+def certificates(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """Run the tests without TLS and with it."""
+    return tmp_path_factory.mktemp("certificates") if request.param == "https" else None
+
+
 @pytest.fixture(scope="module")
-def uploader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUploader]:
+def uploader(tmp_path_factory: pytest.TempPathFactory, certificates: Path | None) -> Iterator[RunningUploader]:
+    directory = tmp_path_factory.mktemp("chunks")
+    with running_uploader(directory, certificates=certificates, max_file_size_mb=50) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUploader]:
+    """Give an uploader without TLS, whose connections can be closed in one direction."""
     with running_uploader(tmp_path_factory.mktemp("chunks"), max_file_size_mb=50) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUploader]:
+def hasty(tmp_path_factory: pytest.TempPathFactory, certificates: Path | None) -> Iterator[RunningUploader]:
     """Give an uploader that waits for nothing long."""
     directory = tmp_path_factory.mktemp("chunks")
-    with running_uploader(directory, request_timeout_s=2, keep_alive_s=1, send_timeout_s=1) as server:
+    with running_uploader(
+        directory, certificates=certificates, request_timeout_s=2, keep_alive_s=1, send_timeout_s=1
+    ) as server:
         yield server
 
 
 @pytest.fixture
 def connection(uploader: RunningUploader) -> Iterator[Connection]:
-    with connected(uploader.port) as made:
+    with connected(uploader.port, tls=uploader.client_tls) as made:
+        yield made
+
+
+@pytest.fixture
+def plain_connection(plain: RunningUploader) -> Iterator[Connection]:
+    with connected(plain.port) as made:
         yield made
 
 
 @pytest.fixture
 def to_hasty(hasty: RunningUploader) -> Iterator[Connection]:
-    with connected(hasty.port) as made:
+    with connected(hasty.port, tls=hasty.client_tls) as made:
         yield made

@@ -22,23 +22,23 @@ def test_many_pipelined_requests_are_answered_in_order(connection: Connection) -
         assert (b"uploads" in connection.next().body) == path.startswith(b"/uploads")
 
 
-def test_connection_above_the_limit_closes_the_longest_idle_one(tmp_path: Path) -> None:
-    with running_uploader(tmp_path, max_connections=8) as server, ExitStack() as stack:
-        idle = [stack.enter_context(connected(server.port)) for _ in range(20)]
-        with connected(server.port) as late:
+def test_connection_above_the_limit_closes_the_longest_idle_one(tmp_path: Path, certificates: Path | None) -> None:
+    with running_uploader(tmp_path, certificates=certificates, max_connections=8) as server, ExitStack() as stack:
+        idle = [stack.enter_context(connected(server.port, tls=server.client_tls)) for _ in range(20)]
+        with connected(server.port, tls=server.client_tls) as late:
             late.send(HEALTH)
             assert late.next().status == 200
         assert idle[0].is_closed()
 
 
-def test_connection_is_refused_when_all_are_busy(tmp_path: Path) -> None:
+def test_connection_is_refused_when_all_are_busy(tmp_path: Path, certificates: Path | None) -> None:
     body = body_of()
-    with running_uploader(tmp_path, max_connections=8) as server, ExitStack() as stack:
-        busy = [stack.enter_context(connected(server.port)) for _ in range(8)]
+    with running_uploader(tmp_path, certificates=certificates, max_connections=8) as server, ExitStack() as stack:
+        busy = [stack.enter_context(connected(server.port, tls=server.client_tls)) for _ in range(8)]
         for upload_of in busy:
             upload_of.send(upload_head(body, b"Expect: 100-continue"))
             assert upload_of.next_of_all().status == 100
-        with connected(server.port) as late:
+        with connected(server.port, tls=server.client_tls) as late:
             assert late.next().problem["code"] == "too_many_connections"
         for upload_of in busy:
             upload_of.send(body)
@@ -82,28 +82,28 @@ def test_body_at_the_limit_is_accepted(connection: Connection) -> None:
 
 
 @FRAMINGS
-def test_half_closed_upload_is_answered(uploader: RunningUploader, chunked: bool) -> None:
+def test_half_closed_upload_is_answered(plain: RunningUploader, chunked: bool) -> None:
     for number in range(20):
-        with connected(uploader.port) as connection:
+        with connected(plain.port) as connection:
             connection.send(upload(body_of(ROWS[: 1000 * number + 9]), chunked=chunked))
             connection.end_sending()
             assert connection.next().status in {202, 400}
             assert connection.is_closed()
 
 
-def test_half_closed_connection_gets_all_responses(connection: Connection) -> None:
-    connection.send(HEALTH + upload(body_of()) + HEALTH + b"GET /heal")
-    connection.end_sending()
-    assert [connection.next().status for _ in range(3)] == [200, 202, 200]
-    assert connection.is_closed()
+def test_half_closed_connection_gets_all_responses(plain_connection: Connection) -> None:
+    plain_connection.send(HEALTH + upload(body_of()) + HEALTH + b"GET /heal")
+    plain_connection.end_sending()
+    assert [plain_connection.next().status for _ in range(3)] == [200, 202, 200]
+    assert plain_connection.is_closed()
 
 
-def test_half_closed_download_is_complete(connection: Connection) -> None:
-    connection.send(upload(body_of(b"id\n" + b"1\n" * (2 * BYTES_PER_MB))))
-    upload_id = json.loads(connection.next().body)["upload_id"]
-    connection.send(b"GET /chunks/%s/1/download HTTP/1.1\r\nHost: localhost\r\n\r\n" % upload_id.encode())
-    connection.end_sending()
-    assert len(connection.next().body) == 3 + 4 * BYTES_PER_MB
+def test_half_closed_download_is_complete(plain_connection: Connection) -> None:
+    plain_connection.send(upload(body_of(b"id\n" + b"1\n" * (2 * BYTES_PER_MB))))
+    upload_id = json.loads(plain_connection.next().body)["upload_id"]
+    plain_connection.send(b"GET /chunks/%s/1/download HTTP/1.1\r\nHost: localhost\r\n\r\n" % upload_id.encode())
+    plain_connection.end_sending()
+    assert len(plain_connection.next().body) == 3 + 4 * BYTES_PER_MB
 
 
 @FRAMINGS
@@ -111,14 +111,14 @@ def test_half_closed_download_is_complete(connection: Connection) -> None:
     "behind", [b"--\r\n", b"\x00" * 100_000, b"GET / HTTP/9.9\r\n\r\n"], ids=["line", "zeros", "http"]
 )
 def test_bytes_after_an_upload_do_not_prevent_its_response(
-    uploader: RunningUploader, connection: Connection, chunked: bool, behind: bytes
+    plain: RunningUploader, plain_connection: Connection, chunked: bool, behind: bytes
 ) -> None:
-    connection.send(upload(body_of(), chunked=chunked) + behind)
-    accepted = connection.next()
+    plain_connection.send(upload(body_of(), chunked=chunked) + behind)
+    accepted = plain_connection.next()
     assert accepted.status == 202
-    connection.end_sending()
+    plain_connection.end_sending()
     upload_id = json.loads(accepted.body)["upload_id"]
-    with connected(uploader.port) as other:
+    with connected(plain.port) as other:
         other.send(b"GET /uploads/%s/status HTTP/1.1\r\nHost: localhost\r\n\r\n" % upload_id.encode())
         assert other.next().status == 200
 
@@ -138,10 +138,10 @@ def test_refusal_before_100_continue_closes_the_connection(connection: Connectio
     assert (answer.status, answer.headers["connection"]) == (415, "close")
 
 
-def test_one_byte_chunks_do_not_block_other_connections(connection: Connection) -> None:
+def test_one_byte_chunks_do_not_block_other_connections(plain_connection: Connection) -> None:
     body = body_of(ROWS[:100_000].rpartition(b"\r\n")[0])
     pieces = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
-    connection.send(upload_head(body, chunked=True) + pieces + HEALTH)
-    connection.end_sending()
-    assert [connection.next().status for _ in range(2)] == [202, 200]
-    assert connection.is_closed()
+    plain_connection.send(upload_head(body, chunked=True) + pieces + HEALTH)
+    plain_connection.end_sending()
+    assert [plain_connection.next().status for _ in range(2)] == [202, 200]
+    assert plain_connection.is_closed()

@@ -37,7 +37,7 @@ def test_endless_head_is_refused(
         connection.send(start)
         for _ in range(1000):
             connection.send(endless * (65536 // len(endless)))
-    with connected(uploader.port) as again:
+    with connected(uploader.port, tls=uploader.client_tls) as again:
         again.send((start + endless * (20_000 // len(endless)))[:20_000])
         assert again.next().problem["status"] == status
         assert again.is_closed()

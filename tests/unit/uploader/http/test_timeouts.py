@@ -47,10 +47,10 @@ def test_client_that_does_not_read_its_download_is_disconnected(
 ) -> None:
     caplog.set_level("INFO", "uploader.http.direct_body_protocol")
     request = upload(body_of(b"id\n" + b"1\n" * (10 * BYTES_PER_MB)))
-    with connected(hasty.port) as sender:
+    with connected(hasty.port, tls=hasty.client_tls) as sender:
         sender.send(request)
         upload_id = json.loads(sender.next().body)["upload_id"]
-    with connected(hasty.port) as reader:
+    with connected(hasty.port, tls=hasty.client_tls) as reader:
         reader.send(b"GET /chunks/%s/1/download HTTP/1.1\r\nHost: localhost\r\n\r\n" % upload_id.encode())
         wait_until(
             lambda: any(hasattr(record, "send_timeout_s") for record in caplog.records),
@@ -59,11 +59,11 @@ def test_client_that_does_not_read_its_download_is_disconnected(
         )
 
 
-def test_trickling_upload_loses_its_slot(tmp_path: Path) -> None:
+def test_trickling_upload_loses_its_slot(tmp_path: Path, certificates: Path | None) -> None:
     hasty = Intervals(upload_window_s=0.5)
     with (
-        running_uploader(tmp_path, intervals=hasty, max_concurrent_uploads=1) as server,
-        connected(server.port) as slow,
+        running_uploader(tmp_path, certificates=certificates, intervals=hasty, max_concurrent_uploads=1) as server,
+        connected(server.port, tls=server.client_tls) as slow,
     ):
         body = body_of()
         slow.send(upload_head(body) + body[:300])
@@ -79,6 +79,6 @@ def test_trickling_upload_loses_its_slot(tmp_path: Path) -> None:
         assert answer is not None
         assert answer.problem["code"] == "upload_stalled"
         assert "MIN_UPLOAD_RATE_KB_S" in answer.problem["detail"]
-        with connected(server.port) as honest:
+        with connected(server.port, tls=server.client_tls) as honest:
             honest.send(upload(body))
             assert honest.next().status == 202

@@ -58,7 +58,7 @@ def test_request_within_the_body_of_an_upgrade_offer_is_not_executed(
         # Of this type an upload is refused for its body; for its head the connection would be closed.
         kind = b"Content-Type: multipart/form-data; boundary=b"
         head = b"\r\n".join([target + b" HTTP/1.1", b"Host: localhost", kind, framing, *offer(token), b"", b""])
-        with connected(uploader.port) as attacker:
+        with connected(uploader.port, tls=uploader.client_tls) as attacker:
             attacker.send(head)
             attacker.send(in_chunks(hidden) if chunked else hidden)
             attacker.send(HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
