@@ -108,8 +108,8 @@ class TlsHandshake(asyncio.Protocol):
             self._transport.abort()
             self.connection_lost(error)
             return
-        if transport is None or self._lost:
-            self.connection_lost(None)
+        if transport is None or self._transport.is_closing():
+            self.connection_lost(None)  # uvloop ends ``start_tls`` without an error if the connection is lost meanwhile
             return
         self._continue(transport)
 
