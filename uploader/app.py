@@ -21,7 +21,7 @@ from uploader.api.middleware.request_metrics import RequestMetrics
 from uploader.api.middleware.upgrade_offers import UpgradeOffers
 from uploader.api.openapi import operation_id, render_document
 from uploader.api.problems import add_problem_handlers
-from uploader.api.routes import audit, chunks, health, keys, metrics, upload, uploads
+from uploader.api.routes import audit, chunks, health, keys, metrics, own_key, upload, uploads
 from uploader.api.runtime import set_runtime
 from uploader.assembly import Intervals, open_runtime
 from uploader.http.http_limits import HttpLimits
@@ -33,7 +33,16 @@ from uploader.runtime.logging import configure_logging
 from uploader.settings import Settings, load_settings
 from uploader.tracing import check_tracing
 
-ROUTERS = (upload.router, uploads.router, chunks.router, audit.router, keys.router, health.router, metrics.router)
+ROUTERS = (
+    upload.router,
+    uploads.router,
+    chunks.router,
+    audit.router,
+    own_key.router,
+    keys.router,
+    health.router,
+    metrics.router,
+)
 _log = logging.getLogger(__name__)
 
 

@@ -19,12 +19,15 @@ class Guard:
     :class:`uploader.api.middleware.access_control.AccessControl` finds it, and decides before the body is read.
     """
 
-    def __init__(self, permission: Permission | None, *, dataset_parameter: str | None = None) -> None:
-        """Declare the permission, or None if anyone may call.
+    def __init__(
+        self, permission: Permission | None, *, dataset_parameter: str | None = None, any_key: bool = False
+    ) -> None:
+        """Declare the permission, or None if anyone may call, or with ``any_key`` the holder of any key.
 
         ``dataset_parameter`` is a parameter of the query that names the dataset that the permission is needed on.
         """
         self.permission = permission
+        self.needs_key = any_key or permission is not None
         self.dataset_parameter = dataset_parameter
 
     async def __call__(self, request: Request) -> None:

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
+from contracts.errors import CsvPipeError
 from uploader.access.credentials import HEADER
 from uploader.api.guards import guard_of
 from uploader.api.problems import PROBLEM_JSON
@@ -53,24 +54,24 @@ def render_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _state_security(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
-    """Add the security schemes, and to each operation that needs a permission the schemes, 401 and 403."""
+    """Add the security schemes, and to each operation that needs a key the schemes, 401, and 403 for a permission."""
     document.setdefault("components", {})["securitySchemes"] = _SECURITY_SCHEMES
     for route in routes:
         guard = guard_of(route)
-        if not isinstance(route, APIRoute) or not route.include_in_schema or guard is None or guard.permission is None:
+        if not isinstance(route, APIRoute) or not route.include_in_schema or guard is None or not guard.needs_key:
             continue
         for method in route.methods:
             operation = document["paths"][route.path_format][method.lower()]
             operation["security"] = [{name: []} for name in _SECURITY_SCHEMES]
+            refusals: list[tuple[type[CsvPipeError], str]] = [(UnauthenticatedError, "")]
+            if guard.permission is not None:
+                refusals.append((PermissionDeniedError, f": the call needs `{guard.permission}`"))
             operation["responses"] |= {
                 str(error.status): {
                     "description": f"{error.title} (`{error.code}`){needs}",
                     "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
                 }
-                for error, needs in (
-                    (UnauthenticatedError, ""),
-                    (PermissionDeniedError, f": the call needs `{guard.permission}`"),
-                )
+                for error, needs in refusals
             }
             operation["responses"] = dict(sorted(operation["responses"].items()))
 

@@ -45,7 +45,7 @@ class AccessControl:
             UnauthenticatedError: it has no valid key, and needs one.
             ManifestUnavailableError: the key cannot be looked up now.
         """
-        if guard.permission is None:
+        if not guard.needs_key:
             return NOBODY
         server = request.scope.get("server")
         if is_open(self._settings, server[0] if server else None) and find_credentials(request.headers) is None:
