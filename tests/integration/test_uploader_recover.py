@@ -20,6 +20,8 @@ import httpx
 import psycopg
 import pytest
 
+from contracts.audit import FIRST_PREVIOUS_HASH, AuditRecord
+from contracts.exit_codes import ExitCode
 from tests.support.uploader.postgres import PostgresServer
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.uploads import SettableClock, cut_result, upload_records, write_chunks
@@ -127,6 +129,34 @@ def test_lost_database_stops_uploads_and_can_be_rebuilt(tmp_path: Path, lose: Ca
             assert send(server, key=f"key-{number}").json()["upload_id"] == upload_id
         assert get(server, "/uploads").json()["next_cursor"] is None
         assert len(get(server, "/uploads").json()["uploads"]) == 3
+
+
+def test_audit_chain_starts_anew_after_a_recovery_and_says_so(tmp_path: Path) -> None:
+    temp_dir = tmp_path / "chunks"
+    url = f"sqlite:///{temp_dir / 'manifest.sqlite3'}"
+
+    def chain() -> list[AuditRecord]:
+        with closing(open_store(url)) as store:
+            records, head = store.audit.read_chain("replica-0", after=None, limit=100)
+        assert head is not None
+        assert head.hash == records[-1].hash
+        return records
+
+    def verify(*options: str) -> int:
+        command = [sys.executable, "-m", "csvpipe", "audit", "verify", "--database", *options]
+        return subprocess.run(command, env=environment(temp_dir), cwd=tmp_path, capture_output=True).returncode  # noqa: PLW1510  the code is the result
+
+    with running_uploader(temp_dir, replica_name="replica-0") as server:
+        send(server)
+    last = chain()[-1]
+    anchor = f"replica-0:{last.sequence}:{last.hash}"
+    assert verify("--anchor", anchor) == 0
+    delete_database(temp_dir / "manifest.sqlite3")
+    assert recover(temp_dir).returncode == 0
+    started, ended = chain()
+    assert (started.action, started.previous_hash, ended.action) == ("recover", FIRST_PREVIOUS_HASH, "recover")
+    assert ended.detail == "1 upload restored, 0 not"
+    assert (verify(), verify("--anchor", anchor)) == (0, ExitCode.CHECK_FAILED)
 
 
 @pytest.mark.parametrize("lose", [delete_database, truncate_database])
