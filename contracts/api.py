@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from contracts.message import UploadId
-from contracts.names import DATASETS_PATTERN
+from contracts.names import DATASETS_PATTERN, KEY_FORM
 from contracts.permissions import Permission
 from contracts.states import ChunkState, UploadState
 
@@ -209,6 +209,12 @@ class NewKey(KeyLimits):
     expires_at: Annotated[AwareDatetime, BeforeValidator(_check_is_date)] | None = Field(
         None, description="when it stops working; null for never"
     )
+    key: str | None = Field(
+        None,
+        pattern=f"^{KEY_FORM.pattern}$",
+        repr=False,
+        description="a key that was made elsewhere (`csvpipe keys generate`); null for a new one",
+    )
 
 
 class Key(KeyLimits):
@@ -228,7 +234,7 @@ class Key(KeyLimits):
 class KeyWithSecret(Key):
     """A key with its secret, which is not shown again."""
 
-    key: str = Field(description="the whole key: `csvp_<id>_<secret>`")
+    key: str = Field(repr=False, description="the whole key: `csvp_<id>_<secret>`")
 
 
 class KeyList(BaseModel):

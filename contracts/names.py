@@ -36,6 +36,7 @@ DATASET_NAME_PATTERN = r"^(?!\.+$)[A-Za-z0-9_.-]{1,128}$"
 _DATASET_NAME = re.compile(DATASET_NAME_PATTERN)
 DATASETS_PATTERN = r"^[A-Za-z0-9_.-]*(\*[A-Za-z0-9_.-]*){0,3}$"
 """The form of a pattern of dataset names: the characters of a name, and up to three ``*`` for any characters."""
+KEY_ID_PATTERN = r"^[a-z0-9]{8}$"
 KEY_FORM = re.compile(r"csvp_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
 """A key of the uploader: its id, and its secret of 32 bytes in base64url."""
 RESERVED_PREFIX = "_manifests"

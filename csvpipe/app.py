@@ -46,6 +46,7 @@ COMMANDS = (
     CommandSpec("list", "csvpipe.commands.list_uploads", "List uploads, the newest first."),
     CommandSpec("verify", "csvpipe.commands.verify", "Verify that the bucket holds every byte of an upload."),
     CommandSpec("audit", "csvpipe.commands.audit", "List audit records, and verify that none was changed."),
+    CommandSpec("keys", "csvpipe.commands.keys", "Create, show, revoke and rotate keys of the uploader."),
     CommandSpec("login", "csvpipe.commands.login", "Check a key at the uploader and store it in a profile."),
     CommandSpec("logout", "csvpipe.commands.logout", "Remove a profile with its key from this machine."),
     CommandSpec("bucket", "csvpipe.commands.bucket", "Create the bucket if it does not exist."),

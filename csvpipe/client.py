@@ -11,7 +11,17 @@ import httpcore
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from contracts.api import KeyOfCaller, UploadAccepted, UploadPage, UploadStatus
+from contracts.api import (
+    Key,
+    KeyList,
+    KeyOfCaller,
+    KeyRotation,
+    KeyWithSecret,
+    NewKey,
+    UploadAccepted,
+    UploadPage,
+    UploadStatus,
+)
 from contracts.audit import AuditChainPage, AuditChains, AuditPage
 from contracts.errors import CsvPipeError, TemporaryFailureError
 from contracts.manifest import Manifest
@@ -34,6 +44,7 @@ ANSWER_TIMEOUT_S = 900.0
 """Maximum time for the response after the last byte: chunk type ``count`` cuts then, and fsync of gigabytes is slow."""
 
 _STANDARD = frozenset({"type", "title", "status", "detail", "instance", "code"})
+_JSON = {"Content-Type": "application/json"}
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 _LATER = frozenset({408, 429, 502, 503, 504, 507})
 """Statuses that may differ if the same request is repeated."""
@@ -162,6 +173,28 @@ class UploaderClient:
             KeyRefusedError: there is no key, or it is not valid.
         """
         return _parse(KeyOfCaller, self._request("GET", "/keys/self"))
+
+    def create_key(self, wanted: NewKey) -> KeyWithSecret:
+        """Create a key, or register the given one."""
+        content = wanted.model_dump_json(exclude_none=True)
+        return _parse(KeyWithSecret, self._request("POST", "/keys", content=content, headers=_JSON))
+
+    def list_keys(self) -> KeyList:
+        """Return all keys, the oldest first."""
+        return _parse(KeyList, self._request("GET", "/keys"))
+
+    def show_key(self, key_id: str) -> Key:
+        """Return one key."""
+        return _parse(Key, self._request("GET", f"/keys/{key_id}"))
+
+    def revoke_key(self, key_id: str) -> Key:
+        """Revoke a key for good."""
+        return _parse(Key, self._request("DELETE", f"/keys/{key_id}"))
+
+    def rotate_key(self, key_id: str, rotation: KeyRotation) -> KeyWithSecret:
+        """Give a key a new secret."""
+        content = rotation.model_dump_json()
+        return _parse(KeyWithSecret, self._request("POST", f"/keys/{key_id}/rotate", content=content, headers=_JSON))
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  httpx checks them
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.spans import Spans
-from uploader.access.key_text import KeyText
+from uploader.access.fixed_keys import fixed_keys
 from uploader.access.open_access import describe_access
 from uploader.access.upload_limits import UploadLimits
 from uploader.api.runtime import Runtime
@@ -166,7 +166,7 @@ async def open_runtime(
     runtime = Runtime(
         settings=settings,
         store=store,
-        authenticator=KeyAuthenticator(keys=store.keys, admin_key=_admin_key(settings), clock=clock),
+        authenticator=KeyAuthenticator(keys=store.keys, fixed=fixed_keys(settings), clock=clock),
         keys=KeyService(keys=store.keys, clock=clock),
         service=UploadService(
             store=store,
@@ -254,10 +254,6 @@ def _open_store(settings: Settings, replica: ReplicaIdentity, metrics: UploaderM
     log = AuditLogFile(settings.audit_log_file, on_failure=metrics.count_audit_log_failure)
     log.check()
     return open_store(settings.store_url, replica=replica.name, on_record=log.write)
-
-
-def _admin_key(settings: Settings) -> KeyText | None:
-    return None if settings.admin_key is None else KeyText.parse(settings.admin_key.get_secret_value())
 
 
 def _identify(settings: Settings) -> ReplicaIdentity:

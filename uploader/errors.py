@@ -30,6 +30,14 @@ class KeyNotFoundError(CsvPipeError):
     title = "Key not found"
 
 
+class KeyExistsError(CsvPipeError):
+    """There is another key with the id of the given one, or the same key with other rights."""
+
+    code = "key_exists"
+    status = 409
+    title = "Key exists"
+
+
 class KeyRevokedError(CsvPipeError):
     """The key is revoked or has expired, so it cannot get a new secret."""
 

@@ -163,8 +163,12 @@ class Settings(EnvironmentSettings):
     )
     admin_key: SecretStr | None = Field(
         None,
-        description="A key with all permissions that needs no database, to create others with: csvp_, 8 characters "
-        "a-z 0-9, _, 43 characters of base64url.",
+        description="Key with all permissions that needs no database, to create others with (made by `csvpipe keys "
+        "generate`); two, separated by a comma, while it is replaced.",
+    )
+    relay_key: SecretStr | None = Field(
+        None,
+        description="Key of the DAGs, with the permissions relay and read on all datasets; like ADMIN_KEY.",
     )
     metrics_key: SecretStr | None = Field(
         None,
@@ -242,11 +246,14 @@ class Settings(EnvironmentSettings):
             raise ValueError("must be sqlite:/// with the path of a file, or start with postgresql://")
         return value
 
-    @field_validator("admin_key")
+    @field_validator("admin_key", "relay_key")
     @classmethod
-    def _key(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and KEY_FORM.fullmatch(value.get_secret_value()) is None:
-            raise ValueError("must be csvp_, 8 characters a-z or 0-9, _ and 43 characters A-Z, a-z, 0-9, - or _")
+    def _keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if not all(KEY_FORM.fullmatch(key) for key in split_keys(value)):
+            raise ValueError(
+                "must be csvp_, 8 characters a-z or 0-9, _ and 43 characters A-Z, a-z, 0-9, - or _; several keys are "
+                "separated by commas"
+            )
         return value
 
     @model_validator(mode="after")
@@ -256,6 +263,9 @@ class Settings(EnvironmentSettings):
                 f"LOW_DISK_MB ({self.low_disk_mb}) must not be below MIN_FREE_DISK_MB ({self.min_free_disk_mb}): "
                 "cleaning would start only after uploads are refused"
             )
+        ids = [key.split("_")[1] for key in (*split_keys(self.admin_key), *split_keys(self.relay_key))]
+        if len(ids) > len(set(ids)):
+            raise ValueError("ADMIN_KEY and RELAY_KEY have two keys with the same 8 characters after csvp_")
         if self.chunk_size_mb > self.max_file_size_mb:
             raise ValueError(
                 f"CHUNK_SIZE_MB ({self.chunk_size_mb}) must not be above MAX_FILE_SIZE_MB ({self.max_file_size_mb})"
@@ -320,6 +330,11 @@ class Settings(EnvironmentSettings):
     def min_free_disk_bytes(self) -> int:
         """``MIN_FREE_DISK_MB`` in bytes."""
         return self.min_free_disk_mb * BYTES_PER_MB
+
+
+def split_keys(setting: SecretStr | None) -> list[str]:
+    """Return the keys of a setting, which separates them by commas."""
+    return [] if setting is None else [key.strip() for key in setting.get_secret_value().split(",")]
 
 
 def load_settings(*, env_file: Path | None = None, **given: Any) -> Settings:  # noqa: ANN401  any field of Settings

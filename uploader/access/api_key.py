@@ -56,4 +56,5 @@ class ApiKey:
             uploads_per_minute=self.uploads_per_minute,
             concurrent_uploads=self.concurrent_uploads,
             max_file_size_mb=self.max_file_size_mb,
+            expires_at=self.expires_at,
         )

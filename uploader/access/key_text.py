@@ -14,7 +14,6 @@ from contracts.names import KEY_FORM
 _ID_CHARACTERS = string.ascii_lowercase + string.digits
 _ID_LENGTH = 8
 _SECRET_BYTES = 32
-KEY_ID_PATTERN = r"^[a-z0-9]{8}$"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def describe_access(settings: Settings, *, has_keys: bool) -> str:
     metrics = "a key of its own" if settings.metrics_key is not None else "no key"
     if is_open(settings, None):
         return f"Access is open: anyone who reaches {address} may do everything (ACCESS={settings.access})"
-    hint = "" if has_keys or settings.admin_key is not None else "; there is none yet, so set ADMIN_KEY or create one"
+    hint = "" if has_keys or settings.admin_key is not None else "; there is none yet: set ADMIN_KEY or create one"
     return (
         f"Access needs keys (ACCESS={settings.access}){hint}. Open without one: /health, /ready, /docs; /metrics needs "
         f"{metrics}"

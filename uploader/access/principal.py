@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from uploader.access.dataset_patterns import ALL_DATASETS, matches
 from uploader.access.permissions import Permission
@@ -24,6 +25,7 @@ class Principal:
     """0 for no limit."""
     concurrent_uploads: int | None = None
     max_file_size_mb: int | None = None
+    expires_at: datetime | None = None
 
     def may(self, permission: Permission, dataset: str | None = None) -> bool:
         """Return whether the principal has ``permission``, on ``dataset`` if one is given."""

@@ -20,14 +20,17 @@ class Guard:
     """
 
     def __init__(
-        self, permission: Permission | None, *, dataset_parameter: str | None = None, any_key: bool = False
+        self, permission: Permission | None, *, needs_key: bool = True, dataset_parameter: str | None = None
     ) -> None:
-        """Declare the permission, or None if anyone may call, or with ``any_key`` the holder of any key.
+        """Declare what is needed.
 
-        ``dataset_parameter`` is a parameter of the query that names the dataset that the permission is needed on.
+        Args:
+            permission: None if any key is enough.
+            needs_key: False if anyone may call.
+            dataset_parameter: a parameter of the query that names the dataset that the permission is needed on.
         """
         self.permission = permission
-        self.needs_key = any_key or permission is not None
+        self.needs_key = needs_key
         self.dataset_parameter = dataset_parameter
 
     async def __call__(self, request: Request) -> None:
@@ -52,7 +55,8 @@ class Guard:
                 check_permission(principal, self.permission, dataset)
 
 
-ANYONE = Guard(None)
+ANYONE = Guard(None, needs_key=False)
+ANY_KEY = Guard(None)
 
 
 def guard_of(route: BaseRoute) -> Guard | None:

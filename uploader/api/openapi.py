@@ -63,17 +63,16 @@ def _state_security(document: dict[str, Any], routes: Sequence[BaseRoute]) -> No
         for method in route.methods:
             operation = document["paths"][route.path_format][method.lower()]
             operation["security"] = [{name: []} for name in _SECURITY_SCHEMES]
-            refusals: list[tuple[type[CsvPipeError], str]] = [(UnauthenticatedError, "")]
+            operation["responses"]["401"] = _problem_of(UnauthenticatedError)
             if guard.permission is not None:
-                refusals.append((PermissionDeniedError, f": the call needs `{guard.permission}`"))
-            operation["responses"] |= {
-                str(error.status): {
-                    "description": f"{error.title} (`{error.code}`){needs}",
-                    "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-                }
-                for error, needs in refusals
-            }
+                needs = f": the call needs `{guard.permission}`"
+                operation["responses"]["403"] = _problem_of(PermissionDeniedError, needs)
             operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def _problem_of(error: type[CsvPipeError], more: str = "") -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": f"{error.title} (`{error.code}`){more}", "content": {PROBLEM_JSON: {"schema": schema}}}
 
 
 def _state_problem_type(content: dict[str, Any]) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 
-from contracts.permissions import Permission
 from uploader.access.api_key import ApiKey
 from uploader.access.credentials import HEADER, find_credentials
-from uploader.access.dataset_patterns import ALL_DATASETS
+from uploader.access.fixed_keys import FixedKey
 from uploader.access.key_text import KeyText
 from uploader.access.principal import Principal
 from uploader.errors import ManifestUnavailableError, UnauthenticatedError
@@ -32,18 +31,18 @@ class _Cached:
 
 
 class KeyAuthenticator:
-    """Checks API keys of the database, and ``ADMIN_KEY``, which needs no database."""
+    """Checks the keys of the database, and those of the settings, which come first and need no database."""
 
     def __init__(
         self,
         *,
         keys: KeyStore,
-        admin_key: KeyText | None,
+        fixed: Sequence[FixedKey],
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keys = keys
-        self._admin_key = admin_key
+        self._fixed = {key.text.key_id: key for key in fixed}
         self._clock = clock
         self._monotonic = monotonic
         self._cache: dict[str, _Cached] = {}
@@ -56,8 +55,9 @@ class KeyAuthenticator:
         text = KeyText.parse(given)
         if text is None:
             raise UnauthenticatedError("the key has another form than csvp_<id>_<secret>: send the whole key")
-        if self._admin_key is not None and text.is_same(self._admin_key):
-            return _administrator(text)
+        fixed = self._fixed.get(text.key_id)
+        if fixed is not None and text.is_same(fixed.text):
+            return fixed.principal
         cached = self._cache.get(text.key_id)
         if cached is not None and self._monotonic() < cached.until_s:
             return self._check(cached.key, text).principal
@@ -92,10 +92,6 @@ class KeyAuthenticator:
             self._keys.record_use(key.key_id, on=today)
         except ManifestUnavailableError as error:  # a full disk, for instance: no reason to refuse the request
             _log.warning("Use of key not recorded", extra={"key_id": key.key_id, "error": error.detail})
-
-
-def _administrator(text: KeyText) -> Principal:
-    return Principal(key_id=text.key_id, name="admin key", permissions=frozenset(Permission), datasets=(ALL_DATASETS,))
 
 
 def _invalid() -> UnauthenticatedError:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from contracts.api import Key, KeyList, KeyWithSecret, NewKey
 from uploader.access.api_key import ApiKey
 from uploader.access.audit import Actor
 from uploader.access.key_text import KeyText
-from uploader.errors import InvalidFieldError, KeyNotFoundError
+from uploader.errors import InvalidFieldError, KeyExistsError, KeyNotFoundError
 from uploader.runtime.clock import Clock
 from uploader.store.keys import KeyStore
 
@@ -24,32 +25,35 @@ class KeyService:
         self._clock = clock
 
     def create(self, wanted: NewKey, *, actor: Actor) -> KeyWithSecret:
-        """Make a key, whose secret is in this answer only.
+        """Make a key, whose secret is in this answer only, or register the given one; repeating that changes nothing.
 
         Raises:
             InvalidFieldError: it would have expired already.
+            KeyExistsError: the given key has the id of another one, has other rights, or is revoked.
         """
         now = self._clock()
         if wanted.expires_at is not None and wanted.expires_at <= now:
             raise InvalidFieldError(f"expires_at must be in the future, got {wanted.expires_at}", field="expires_at")
+        given = None if wanted.key is None else KeyText.parse(wanted.key)
         while True:
-            text = KeyText.generate()
-            key = ApiKey(
-                key_id=text.key_id,
-                secret_sha256=text.secret_sha256,
-                name=wanted.name,
-                permissions=frozenset(wanted.permissions),
-                datasets=tuple(wanted.datasets),
-                uploads_per_minute=wanted.uploads_per_minute,
-                concurrent_uploads=wanted.concurrent_uploads,
-                max_file_size_mb=wanted.max_file_size_mb,
-                created_at=now,
-                expires_at=wanted.expires_at,
+            text = given or KeyText.generate()
+            key = _new_key(wanted, text, created_at=now)
+            if self._keys.create(key, actor=actor):
+                _log.info("Key created", extra={"key_id": key.key_id})
+                return _with_secret(key, text)
+            if given is not None:  # the id is taken; for a generated key try another one
+                return _with_secret(self._find_same(key), text)
+
+    def _find_same(self, wanted: ApiKey) -> ApiKey:
+        found = self._keys.find(wanted.key_id)
+        same = None if found is None else replace(wanted, created_at=found.created_at, last_used_on=found.last_used_on)
+        if found is None or found != same:
+            raise KeyExistsError(
+                f"there is a key {wanted.key_id} already, with another secret or other rights, or revoked: generate "
+                "another one",
+                key_id=wanted.key_id,
             )
-            if self._keys.create(key, actor=actor):  # otherwise the id is taken: two in 2.8e12
-                break
-        _log.info("Key created", extra={"key_id": key.key_id})
-        return _with_secret(key, text)
+        return found
 
     def list_keys(self) -> KeyList:
         """Return all keys, the oldest first, revoked ones included."""
@@ -90,6 +94,21 @@ class KeyService:
         )
         _log.info("Key rotated", extra={"key_id": key_id, "grace_s": grace.total_seconds()})
         return _with_secret(key, text)
+
+
+def _new_key(wanted: NewKey, text: KeyText, *, created_at: datetime) -> ApiKey:
+    return ApiKey(
+        key_id=text.key_id,
+        secret_sha256=text.secret_sha256,
+        name=wanted.name,
+        permissions=frozenset(wanted.permissions),
+        datasets=tuple(wanted.datasets),
+        uploads_per_minute=wanted.uploads_per_minute,
+        concurrent_uploads=wanted.concurrent_uploads,
+        max_file_size_mb=wanted.max_file_size_mb,
+        created_at=created_at,
+        expires_at=wanted.expires_at,
+    )
 
 
 def _shown(key: ApiKey) -> Key:
