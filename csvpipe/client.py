@@ -23,7 +23,7 @@ from contracts.api import (
     UploadStatus,
 )
 from contracts.audit import AuditChainPage, AuditChains, AuditPage
-from contracts.errors import CsvPipeError, TemporaryFailureError
+from contracts.errors import CsvPipeError, SettingsError, TemporaryFailureError
 from contracts.manifest import Manifest
 from contracts.number_text import counted
 from csvpipe.bearer_auth import BearerAuth
@@ -39,6 +39,7 @@ from csvpipe.errors import (
 )
 from csvpipe.multipart import FormUpload, Readable
 from csvpipe.service_address import is_loopback
+from csvpipe.trust import certificate_fault, trusted
 
 ANSWER_TIMEOUT_S = 900.0
 """Maximum time for the response after the last byte: chunk type ``count`` cuts then, and fsync of gigabytes is slow."""
@@ -60,6 +61,7 @@ class UploaderClient:
         *,
         key: SecretStr | None = None,
         key_origin: str = "",
+        ca_file: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """Connect to nothing yet.
@@ -68,7 +70,11 @@ class UploaderClient:
             base_url: address of the uploader.
             key: sent with every request.
             key_origin: where the key comes from, such as ``CSVPIPE_KEY``, for errors.
+            ca_file: certificates to trust instead of the public ones.
             transport: for tests.
+
+        Raises:
+            SettingsError: ``ca_file`` is not usable.
         """
         self.base_url = base_url.rstrip("/")
         self._key_origin = key_origin if key is not None else ""
@@ -77,6 +83,7 @@ class UploaderClient:
             auth=None if key is None else BearerAuth(key, origin=key_origin),
             timeout=httpx.Timeout(30.0, connect=10.0),
             transport=transport,
+            verify=trusted(ca_file),
             trust_env=not is_loopback(base_url),
         )
 
@@ -107,6 +114,7 @@ class UploaderClient:
             SlowDownError: the key has reached a limit of uploads.
             TemporaryFailureError: the uploader is busy or its disk is full.
             UnavailableError: it does not answer.
+            SettingsError: its certificate is not trusted.
             ResponseLostError: the connection broke; whether the file was accepted is unknown.
             UploaderFailedError: it reported an internal failure; whether the file was accepted is unknown.
             CommandError: it received other bytes than were sent.
@@ -200,6 +208,11 @@ class UploaderClient:
         try:
             answer = self._http.request(method, path, **options)
         except httpx.TransportError as error:
+            if (fault := certificate_fault(error)) is not None:
+                raise SettingsError(
+                    f"the certificate of {self.base_url} is refused: {fault}. Check the address (CSVPIPE_URL), and set "
+                    "CSVPIPE_CA_FILE to the certificate of the authority that issued it"
+                ) from error
             kind = UnavailableError if isinstance(error, _NOTHING_SENT) else ResponseLostError
             raise kind(
                 f"no answer from {self.base_url} ({type(error).__name__}: {error}). Is the uploader running, and is "

@@ -30,7 +30,9 @@ def open_uploader(*, url: str | None = None, profile: str | None = None) -> Uplo
 def client_of(settings: ClientSettings) -> UploaderClient:
     """Return a client of the uploader in ``settings``, with the key to it."""
     origin = "" if settings.csvpipe_key is None else describe_key_origin(settings)
-    return UploaderClient(settings.csvpipe_url, key=settings.csvpipe_key, key_origin=origin)
+    return UploaderClient(
+        settings.csvpipe_url, key=settings.csvpipe_key, key_origin=origin, ca_file=settings.csvpipe_ca_file
+    )
 
 
 def describe_key_origin(settings: ClientSettings) -> str:

@@ -33,6 +33,9 @@ class ClientSettings(EnvironmentSettings):
 
     csvpipe_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://", description="Address of the uploader.")
     csvpipe_key: SecretStr | None = Field(None, description="Key to the uploader.")
+    csvpipe_ca_file: str | None = Field(
+        None, description="PEM file of certificates to trust for the uploader instead of the public ones."
+    )
     csvpipe_profile: str | None = Field(
         None, min_length=1, description="Profile with address and key of the uploader; `default` if there is one."
     )

@@ -33,6 +33,13 @@ def command(
     key_file: Annotated[
         Path | None, typer.Option(help="File with the key; '-' reads standard input (default: ask for it).")
     ] = None,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="CSVPIPE_CA_FILE",
+            help="PEM file of certificates to trust instead of the public ones (default: that of the profile).",
+        ),
+    ] = None,
 ) -> None:
     """Ask for a key, check it at the uploader, and store it with the address in a profile.
 
@@ -49,10 +56,10 @@ def command(
     if address.startswith("http://") and not is_loopback(address):
         messages().print(f"{shown(address)} is not encrypted: anyone on the way to it can read the key")
     key, origin = _read_key(key_file)
-    with UploaderClient(address, key=key, key_origin=origin) as client:
+    authority = str(ca_file.absolute()) if ca_file else known.ca_file if known else None
+    with UploaderClient(address, key=key, key_origin=origin, ca_file=authority) as client:
         own = client.own_key()
-    ca_file = known.ca_file if known else None
-    path = save_profile(Profile(name=profile, url=address, key=key, ca_file=ca_file))
+    path = save_profile(Profile(name=profile, url=address, key=key, ca_file=authority))
     output().print(describe(own), markup=False)
     messages().print(f"Stored as profile {shown(profile)} in {shown(path)}")
 
