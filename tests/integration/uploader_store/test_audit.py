@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from sqlalchemy import insert
 
 from contracts.audit import FIRST_PREVIOUS_HASH, AuditAction, AuditRecord
 from tests.support.uploader.stored_uploads import CLAIM_FOR, land
@@ -17,11 +18,13 @@ from uploader.access.audit import Actor, AuditEvent
 from uploader.access.principal import Principal
 from uploader.domain.records import UploadRecord
 from uploader.domain.transitions import announced, failed, renewed
-from uploader.errors import UploadInProgressError
+from uploader.errors import AuditChainError, UploadInProgressError
 from uploader.runtime.clock import utc_now
 from uploader.store.audit import AuditQuery
 from uploader.store.claims import Claim
+from uploader.store.engine import open_engine
 from uploader.store.store import Store, open_store
+from uploader.store.tables import audit_records
 
 KEY = Actor(
     Principal(key_id="abcd1234", name="nightly", permissions=frozenset(), datasets=("people",)), address="192.0.2.7"
@@ -136,6 +139,19 @@ def test_refusal_that_another_worker_has_recorded_is_left_for_later(store: Store
     assert store.audit.record_refusals([REFUSAL, by_key], since=a_minute_ago) == []
     assert store.audit.record_refusals([REFUSAL, by_key], since=a_minute_ago) == [REFUSAL, by_key]
     assert store.audit.record_refusals([REFUSAL], since=utc_now()) == []
+
+
+def test_nothing_is_accepted_behind_an_inserted_record(store: Store, clock: SettableClock, url: str) -> None:
+    store.audit.record([REFUSAL])
+    [last] = chain(store)
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(insert(audit_records), {**last.model_dump(), "sequence": 2})
+    engine.dispose()
+    upload, chunks = upload_records(at=clock.now, key="key")
+    with pytest.raises(AuditChainError):
+        store.uploads.create(upload, chunks, claim=Claim.new(upload.upload_id), claim_for=CLAIM_FOR)
+    assert store.uploads.find(upload.upload_id) is None
 
 
 def test_pages_have_every_record_once_the_newest_first(store: Store) -> None:

@@ -85,3 +85,19 @@ def test_refusal_stays_a_refusal_if_the_database_is_gone(client: httpx.Client, s
         lambda: client.get("/ready").status_code == 503, what="the loss of the database is noticed", deadline_s=30
     )
     assert_problem(client.get("/uploads"), 401, "unauthenticated")
+
+
+def test_upload_beyond_the_limit_of_its_key_is_recorded_with_the_key(client: httpx.Client) -> None:
+    wanted = {"name": "hasty", "permissions": ["upload"], "datasets": ["*"], "uploads_per_minute": 1}
+    made = client.post("/keys", json=wanted, headers=bearer(ADMIN.text)).json()
+
+    def send() -> httpx.Response:
+        files = {"file": ("rows.csv", b"id\n1\n")}
+        return client.post("/upload/csv?dataset_name=people", files=files, headers=bearer(made["key"]))
+
+    answers = [send() for _ in range(4)]
+    assert {answer.status_code for answer in answers} == {202, 429}
+    wait_until(are_recorded(client, 1), what="the refusal is recorded", deadline_s=30)
+    [record] = refusals(client)
+    [code] = {answer.json()["code"] for answer in answers if answer.status_code == 429}
+    assert (record["outcome"], record["actor"], record["key_id"]) == (code, "hasty", made["key_id"])

@@ -69,6 +69,17 @@ def test_forwarded_address_is_believed_from_known_proxies_only(tmp_path: Path, p
         assert records(client)[0]["address"] == recorded
 
 
+def test_records_are_also_lines_of_the_audit_log(tmp_path: Path) -> None:
+    log = tmp_path / "audit.jsonl"
+    with running_uploader(tmp_path / "chunks", audit_log_file=log) as running:
+        sent = httpx.post(
+            f"{running.base_url}/upload/csv?dataset_name=people",
+            files={"file": ("a.csv", b"a\n1\n")},
+            trust_env=False,
+        )
+    assert [json.loads(line)["upload_id"] for line in log.read_text().splitlines()] == [sent.json()["upload_id"]]
+
+
 def test_pages_join_without_gap_or_repetition(client: httpx.Client, upload: Callable[..., str]) -> None:
     ids = [upload(dataset="paged") for _ in range(5)]
     found: list[str] = []
