@@ -163,6 +163,10 @@ def _check_is_date(value: object) -> object:
     return value
 
 
+DateAndTime = Annotated[AwareDatetime, BeforeValidator(_check_is_date)]
+"""A time with its offset, as JSON Schema's format ``date-time`` has it."""
+
+
 class StateChange(BaseModel):
     """The relay's report on a chunk."""
 
@@ -171,7 +175,7 @@ class StateChange(BaseModel):
         default_factory=dict, max_length=50, description="observed facts; `landed` needs size_bytes and sha256"
     )
     reason: str | None = Field(None, max_length=4_000, description="why the chunk failed")
-    published_at: Annotated[AwareDatetime, BeforeValidator(_check_is_date)] | None = Field(
+    published_at: DateAndTime | None = Field(
         None,
         description="of the message that `failed` is about; if a newer message has been published, the report is "
         "ignored",
@@ -206,9 +210,7 @@ class NewKey(KeyLimits):
     datasets: list[Annotated[str, Field(min_length=1, max_length=128, pattern=DATASETS_PATTERN)]] = Field(
         min_length=1, max_length=100, description="names of datasets, in which up to three `*` stand for any characters"
     )
-    expires_at: Annotated[AwareDatetime, BeforeValidator(_check_is_date)] | None = Field(
-        None, description="when it stops working; null for never"
-    )
+    expires_at: DateAndTime | None = Field(None, description="when it stops working; null for never")
     key: str | None = Field(
         None,
         pattern=f"^{KEY_FORM.pattern}$",

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import AwareDatetime
 
+from contracts.api import DateAndTime
 from contracts.audit import MAX_PAGE, AuditAction, AuditChainPage, AuditChains, AuditPage
 from contracts.message import UploadId
 from contracts.names import DATASET_NAME_PATTERN, check_dataset_name
@@ -30,8 +30,8 @@ _Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Records per page")
 def list_records(
     *,
     runtime: RuntimeDep,
-    since: Annotated[AwareDatetime | None, Query(description="Only records of this time or later")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Only records before this time")] = None,
+    since: Annotated[DateAndTime | None, Query(description="Only records of this time or later")] = None,
+    until: Annotated[DateAndTime | None, Query(description="Only records before this time")] = None,
     actor: Annotated[
         str | None, Query(max_length=_MAX_TEXT, description="Only records of this API key (its name or id)")
     ] = None,

@@ -94,8 +94,9 @@ def test_pages_join_without_gap_or_repetition(client: httpx.Client, upload: Call
 
 
 @pytest.mark.parametrize("cursor", ["x", "bnVsbA", "WzEsMiwzXQ"])
-def test_cursor_that_comes_from_no_page_is_refused(client: httpx.Client, cursor: str) -> None:
+def test_cursor_or_time_that_is_none_is_refused(client: httpx.Client, cursor: str) -> None:
     assert_problem(client.get("/audit", params={"cursor": cursor}), 422, "invalid_field")
+    assert_problem(client.get("/audit", params={"since": "0.5"}), 422, "invalid_request")
     assert_problem(client.get("/audit", params={"since": "0001-01-01T00:00:00+23:00"}), 422, "invalid_field")
 
 
