@@ -14,6 +14,8 @@ from nifi.connection import Access, open_connection
 from nifi.definition import Json
 from nifi.errors import NiFiApiError, NiFiTimeoutError
 
+_REPLACED = "Successfully updated flow but could not re-enable"
+"""Begin of NiFi's reason if the group was replaced, and its services are not all enabled again."""
 _POLL_S = 0.25
 
 
@@ -155,6 +157,8 @@ class NiFiClient:
     def replace_group(self, group_id: str, flow: Json) -> None:
         """Change a group into ``flow``. Unchanged components keep running, and queued FlowFiles are kept.
 
+        A changed service can be disabled afterwards.
+
         Raises:
             NiFiApiError: ``flow`` lacks a connection that holds FlowFiles, so NiFi would have to drop them.
         """
@@ -168,6 +172,10 @@ class NiFiClient:
         request_id = started.request.request_id
         try:
             self._await_request(lambda: self._groups().get_replace_process_group_request(request_id).request)
+        except NiFiApiError as error:
+            # NiFi does not wait for a service that was being enabled in vain, because it was invalid.
+            if _REPLACED not in error.detail:
+                raise
         finally:
             self._groups().delete_replace_process_group_request(request_id)
 

@@ -237,6 +237,7 @@ def start_group(client: NiFiClient, group_id: str, report: Report) -> bool:
         InvalidFlowError: A service or processor is invalid.
         NiFiTimeoutError: They are not all running in time.
     """
+    _wait_until(lambda: all(s.state != "DISABLING" for s in client.services(group_id)), "services disabled")
     services = _await_validation(lambda: client.services(group_id))
     idle_services = [service for service in services if service.state != "ENABLED"]
     _check_valid(services)
