@@ -1,0 +1,48 @@
+"""Keys, and the datasets that they may see, in both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.uploader.stored_uploads import CLAIM_FOR
+from tests.support.uploader.uploads import SettableClock, upload_records
+from uploader.access.dataset_patterns import matches
+from uploader.domain.records import UploadRecord
+from uploader.errors import UploadNotFoundError
+from uploader.store.claims import Claim
+from uploader.store.store import Store
+from uploader.store.uploads import UploadQuery
+
+DATASETS = ["sales", "Sales", "sales_eu", "salesXeu", "sales.eu", "a-b", "a_b", "aXb", "eu_sales"]
+PATTERNS = ["*", "sales", "sales*", "sales_*", "*_sales", "*s*_*", "a_b", "a*b", "s*s", "*.eu", "nothing", "**"]
+
+
+def test_database_shows_the_datasets_that_match(store: Store, create: Callable[..., UploadRecord]) -> None:
+    stored = {name: create(dataset_name=name).upload_id for name in DATASETS}
+    for patterns in [[each] for each in PATTERNS] + [["a_b", "sales_*"], []]:
+        visible = {name for name in DATASETS if matches(patterns, name)}
+        page = store.uploads.list_page(UploadQuery(limit=100, datasets=patterns))
+        assert {upload.dataset_name for upload, _ in page} == visible, patterns
+        found = store.uploads.find_many(stored.values(), datasets=patterns)
+        assert {upload.dataset_name for upload in found.values()} == visible, patterns
+        for name, upload_id in stored.items():
+            if name in visible:
+                assert store.chunks.read(upload_id, datasets=patterns)[0].dataset_name == name
+                continue
+            with pytest.raises(UploadNotFoundError):
+                store.chunks.read(upload_id, datasets=patterns)
+
+
+@pytest.mark.parametrize("owner", [None, "abcd1234"])
+def test_idempotency_key_is_unique_for_each_owner(store: Store, clock: SettableClock, owner: str | None) -> None:
+    def store_again(owner: str | None) -> UploadRecord | None:
+        upload, chunks = upload_records(at=clock.now, key="retry", owner=owner)
+        return store.uploads.create(upload, chunks, claim=Claim.new(upload.upload_id), claim_for=CLAIM_FOR)
+
+    assert store_again(owner) is None
+    first = store_again(owner)
+    assert first is not None
+    assert first.owner == owner
+    assert store_again("other123") is None

@@ -1,0 +1,140 @@
+"""Keys over time: used, rotated, expired and revoked, in several workers on one database."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from starlette.datastructures import Headers
+
+from contracts.api import NewKey
+from contracts.permissions import Permission
+from tests.support.uploader.access import bearer
+from tests.support.uploader.uploads import ACTOR, SettableClock
+from uploader.access.fixed_keys import fixed_keys
+from uploader.access.key_text import KeyText
+from uploader.access.principal import Principal
+from uploader.errors import KeyExistsError, KeyRevokedError, UnauthenticatedError
+from uploader.keys.key_authenticator import CACHE_S, KeyAuthenticator
+from uploader.keys.key_service import KeyService
+from uploader.settings import load_settings
+from uploader.store.audit import AuditQuery
+from uploader.store.store import Store
+
+
+class Worker:
+    """One worker process of the uploader, with a cache of its own."""
+
+    def __init__(self, store: Store, clock: SettableClock, **settings: Any) -> None:
+        self.now_s = 0.0
+        fixed = fixed_keys(load_settings(**settings))
+        self._authenticator = KeyAuthenticator(keys=store.keys, fixed=fixed, clock=clock, monotonic=lambda: self.now_s)
+
+    def ask(self, key: str) -> Principal:
+        return asyncio.run(self._authenticator.authenticate(Headers(bearer(key))))
+
+    def refuses(self, key: str) -> bool:
+        with pytest.raises(UnauthenticatedError) as caught:
+            self.ask(key)
+        assert key.split("_", 2)[2] not in caught.value.detail
+        return True
+
+
+@pytest.fixture
+def keys(store: Store, clock: SettableClock) -> KeyService:
+    return KeyService(keys=store.keys, clock=clock)
+
+
+@pytest.fixture
+def worker(store: Store, clock: SettableClock) -> Worker:
+    return Worker(store, clock)
+
+
+def wanted(**more: object) -> NewKey:
+    return NewKey.model_validate({"name": "nightly", "permissions": ["read"], "datasets": ["sales_*"], **more})
+
+
+def test_revoked_key_is_dead_within_5_seconds_on_every_worker(
+    store: Store, keys: KeyService, clock: SettableClock
+) -> None:
+    workers = [Worker(store, clock) for _ in range(3)]
+    created = keys.create(wanted(), actor=ACTOR)
+    assert [each.ask(created.key).name for each in workers] == ["nightly"] * 3
+    keys.revoke(created.key_id, actor=ACTOR)
+    for each in workers:
+        assert each.ask(created.key)  # known for a moment
+        each.now_s += CACHE_S
+        assert each.refuses(created.key)
+    assert CACHE_S < 5
+
+
+def test_rotated_key_has_two_secrets_for_the_time_of_grace(
+    keys: KeyService, worker: Worker, clock: SettableClock
+) -> None:
+    first = keys.create(wanted(), actor=ACTOR)
+    second = keys.rotate(first.key_id, grace=timedelta(hours=1), actor=ACTOR)
+    assert worker.ask(first.key) == worker.ask(second.key)
+    clock.advance(hours=1)
+    assert worker.refuses(first.key)
+    third = keys.rotate(first.key_id, grace=timedelta(), actor=ACTOR)
+    worker.now_s += CACHE_S
+    assert worker.refuses(second.key)
+    assert worker.ask(third.key).key_id == first.key_id
+
+
+def test_key_expires_also_while_it_is_cached(keys: KeyService, worker: Worker, clock: SettableClock) -> None:
+    expires_at = clock.now + timedelta(days=1)
+    key = keys.create(wanted(expires_at=expires_at.isoformat()), actor=ACTOR)
+    assert worker.ask(key.key).expires_at == expires_at
+    clock.advance(days=1)
+    assert worker.refuses(key.key)
+    with pytest.raises(KeyRevokedError):
+        keys.rotate(key.key_id, grace=timedelta(), actor=ACTOR)
+
+
+def test_use_is_recorded_once_a_day_and_not_by_a_wrong_secret(
+    keys: KeyService, worker: Worker, clock: SettableClock
+) -> None:
+    key = keys.create(wanted(), actor=ACTOR)
+    assert worker.refuses(KeyText.generate(key.key_id).text)
+    assert keys.show(key.key_id).last_used_on is None
+    worker.ask(key.key)
+    assert keys.show(key.key_id).last_used_on is None  # cached by the request with the wrong secret
+    worker.now_s += CACHE_S
+    worker.ask(key.key)
+    assert keys.show(key.key_id).last_used_on == clock.now.date()
+
+
+def test_given_key_is_registered_once_and_its_rights_are_not_changed(keys: KeyService, worker: Worker) -> None:
+    text = KeyText.generate().text
+    created = keys.create(wanted(key=text), actor=ACTOR)
+    assert created.key == text
+    worker.ask(text)
+    assert keys.create(wanted(key=text), actor=ACTOR).created_at == created.created_at
+    for other in (wanted(key=text, permissions=["admin"]), wanted(key=KeyText.generate(created.key_id).text)):
+        with pytest.raises(KeyExistsError):
+            keys.create(other, actor=ACTOR)
+    keys.revoke(created.key_id, actor=ACTOR)
+    with pytest.raises(KeyExistsError):
+        keys.create(wanted(key=text), actor=ACTOR)
+
+
+def test_every_change_of_a_key_is_in_the_audit_records_without_its_secret(store: Store, keys: KeyService) -> None:
+    created = keys.create(wanted(), actor=ACTOR)
+    rotated = keys.rotate(created.key_id, grace=timedelta(), actor=ACTOR)
+    keys.revoke(created.key_id, actor=ACTOR)
+    records = store.audit.list_page(AuditQuery(limit=10))
+    assert [each.action for each in records] == ["revoke_key", "rotate_key", "create_key"]
+    assert all(created.key_id in each.detail for each in records)
+    secrets = {KeyText.parse(each.key) for each in (created, rotated)}
+    assert all(text is not None and text.secret not in str(records) for text in secrets)
+
+
+def test_keys_of_the_settings_are_replaced_without_a_gap(store: Store, clock: SettableClock) -> None:
+    old, new, relay = (KeyText.generate().text for _ in range(3))
+    worker = Worker(store, clock, admin_key=f"{old}, {new}", relay_key=relay)
+    assert [worker.ask(key).permissions for key in (old, new)] == [frozenset(Permission)] * 2
+    assert worker.ask(relay).permissions == {Permission.RELAY, Permission.READ}
+    assert Worker(store, clock, admin_key=new).refuses(old)
