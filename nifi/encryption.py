@@ -33,22 +33,28 @@ def mode_of(strategy: str) -> EncryptionMode:
     return parse_mode(strategy.lower().replace("_", "-"), NAMES)
 
 
-def encryption_parameters(environ: Mapping[str, str], *, strategy: str = "NONE") -> dict[str, str]:
+def encryption_parameters(environ: Mapping[str, str], *, strategy: str | None = None) -> dict[str, str]:
     """Return the parameters that ``S3_ENCRYPTION`` and the variables of the keys lead to.
 
+    Without ``S3_ENCRYPTION`` and ``strategy`` there are none: NiFi keeps the encryption that it has, as a repeated
+    deployment must not switch it off.
+
     Args:
-        environ: Environment variables. Without ``S3_ENCRYPTION``, ``strategy`` is used.
-        strategy: Strategy in the environment's file.
+        environ: Environment variables.
+        strategy: Strategy in the environment's file, for which ``S3_ENCRYPTION`` is an alternative.
 
     Raises:
         SettingsError: The mode is unknown, or a key is malformed or for another mode.
     """
-    mode = parse_mode(environ.get("S3_ENCRYPTION") or mode_of(strategy), NAMES)
+    given = environ.get("S3_ENCRYPTION")
+    mode = parse_mode(given, NAMES) if given else mode_of(strategy or "NONE")
     keys = {each: read_variable(environ, variable) for each, variable in KEY_VARIABLES.items()}
     if any(keys.values()):
         Encryption.from_settings(
             mode, kms_key_id=keys[EncryptionMode.SSE_KMS], customer_key=keys[EncryptionMode.SSE_C], names=NAMES
         )
+    if not given and strategy is None:
+        return {}
     key = keys.get(mode)
     return {STRATEGY: strategy_of(mode), **({KEY: key} if key else {})}
 

@@ -56,7 +56,7 @@ def load_environment(
 ) -> Environment:
     """Read the environment ``name``. A parameter whose variable is not set is omitted, so NiFi keeps its value.
 
-    ``S3_ENCRYPTION`` takes precedence over the strategy in the file.
+    ``S3_ENCRYPTION`` takes precedence over the strategy in the file; without both, NiFi keeps its encryption.
 
     Raises:
         EnvironmentFileError: The file is missing or invalid.
@@ -75,7 +75,7 @@ def load_environment(
     except (yaml.YAMLError, ValidationError) as error:
         raise EnvironmentFileError(f"{path}: {error}", path=str(path)) from error
     given = {parameter: read_variable(environ, variable) for parameter, variable in file.variables.items()}
-    encryption = encryption_parameters(environ, strategy=file.parameters.get(STRATEGY, "NONE"))
+    encryption = encryption_parameters(environ, strategy=file.parameters.get(STRATEGY))
     return Environment(
         url=file.url,
         parameters={

@@ -22,9 +22,12 @@ PATH = f"/chunks/{'0' * 32}/17/download"
 def test_environment_has_every_parameter_of_the_flow(name: str) -> None:
     environment = load_environment(name, environ={})
     declared = {p["name"]: p["sensitive"] for p in context_parameters(load_flow())}
-    assert environment.parameters.keys() | environment.variables.keys() | {LISTEN_TLS, KEY} == declared.keys()
+    assert environment.parameters.keys() | environment.variables.keys() | {LISTEN_TLS, STRATEGY, KEY} == declared.keys()
     assert not [name for name, sensitive in declared.items() if sensitive and name not in {*environment.variables, KEY}]
-    assert LISTEN_TLS not in environment.parameters, "a repeated deployment would undo --tls-... or --no-tls"
+    for kept in (LISTEN_TLS, STRATEGY):
+        assert kept not in environment.parameters, (
+            "a repeated deployment would undo --tls-..., --no-tls or S3_ENCRYPTION"
+        )
     with_scheduling(load_flow(), environment.scheduling)
 
 
@@ -51,13 +54,14 @@ CUSTOMER_KEY = b64encode(bytes(32)).decode()
 @pytest.mark.parametrize(
     ("variables", "parameters"),
     [
-        ({}, {STRATEGY: "NONE"}),
+        ({}, {}),
+        ({"S3_ENCRYPTION": "none"}, {STRATEGY: "NONE"}),
         ({"S3_ENCRYPTION": "sse-s3"}, {STRATEGY: "SSE_S3"}),
         ({"S3_ENCRYPTION": "sse-kms", "S3_KMS_KEY_ID": "alias/raw"}, {STRATEGY: "SSE_KMS", KEY: "alias/raw"}),
         ({"S3_ENCRYPTION": "sse-c", "S3_SSE_C_KEY": CUSTOMER_KEY}, {STRATEGY: "SSE_C", KEY: CUSTOMER_KEY}),
         ({"S3_ENCRYPTION": "sse-c"}, {STRATEGY: "SSE_C"}),
     ],
-    ids=["unset", "sse-s3", "sse-kms", "sse-c", "sse-c-with-the-key-that-nifi-has"],
+    ids=["unset", "none", "sse-s3", "sse-kms", "sse-c", "sse-c-with-the-key-that-nifi-has"],
 )
 def test_encryption_comes_from_its_variables(variables: dict[str, str], parameters: dict[str, str]) -> None:
     found = load_environment("local", environ=variables).parameters
