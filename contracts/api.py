@@ -20,6 +20,7 @@ from contracts.states import ChunkState, UploadState
 MAX_LOOKED_UP = 500
 """Ids in one lookup: as many as the listener reads messages at once."""
 MAX_INT32 = 2**31 - 1
+MAX_UPLOADS_PER_MINUTE = 60_000
 KEY_NAME_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 """No control characters: names are printed in logs and on terminals."""
 _MAX_EVIDENCE_DEPTH = 20
@@ -195,7 +196,7 @@ class StateChange(BaseModel):
 class KeyLimits(BaseModel):
     """The limits of a key; null is the uploader's setting."""
 
-    uploads_per_minute: int | None = Field(None, ge=0, le=MAX_INT32, description="0 for no limit")
+    uploads_per_minute: int | None = Field(None, ge=0, le=MAX_UPLOADS_PER_MINUTE, description="0 for no limit")
     concurrent_uploads: int | None = Field(None, ge=1, le=MAX_INT32, description="uploads at the same time")
     max_file_size_mb: int | None = Field(None, ge=1, le=MAX_INT32, description="largest file in MiB")
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from contracts.api import MAX_UPLOADS_PER_MINUTE
 from contracts.names import BUCKET_RAW, BYTES_PER_MB, KEY_FORM, TOPIC_INGEST
 from contracts.settings import EnvironmentSettings, reading_settings
 from uploader.domain.cutting import ChunkType
@@ -50,7 +51,7 @@ class Settings(EnvironmentSettings):
     uploads_per_minute: int = Field(
         10,
         ge=0,
-        le=60_000,
+        le=MAX_UPLOADS_PER_MINUTE,
         description="Maximum uploads per key that start at once, and then per minute, evenly spaced; further ones get "
         "429. 0 for no limit. A key can have its own; uploads without a key are not limited.",
     )

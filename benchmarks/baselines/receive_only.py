@@ -27,7 +27,7 @@ async def receive(request: Request) -> dict[str, object]:
     settings = Settings(temp_dir=Path(os.environ["BENCH_DIR"]) / "chunks")
     upload_id = uuid.uuid4().hex
     settings.temp_dir.mkdir(parents=True, exist_ok=True)
-    head = await read_upload_head(
+    head = read_upload_head(
         headers=request.headers,
         query=request.query_params.multi_items(),
         settings=settings,

@@ -44,6 +44,9 @@ class Uploader:
             "API_HOST": settings.host,
             "API_PORT": str(settings.uploader_port),
             "REPLICA_NAME": "local",
+            # The keys of a local stack belong to one person, who tries it, measures and tests.
+            "UPLOADS_PER_MINUTE": "0",
+            "UPLOADS_AT_ONCE_PER_KEY": "0",
             **(self._security() if self._context.secure else {}),
             **settings.uploader_environment,
         }

@@ -15,7 +15,7 @@ from uploader.access.principal import Principal
 from uploader.api.extra_headers import extra_headers
 from uploader.api.guards import check_permission
 from uploader.api.runtime import Runtime
-from uploader.ingest.size_limits import SizeLimit
+from uploader.ingest.size_limits import SizeLimit, check_disk
 from uploader.ingest.upload_head import UploadHead, read_upload_head
 from uploader.runtime.logging import UploadLog
 from uploader.settings import Settings
@@ -40,7 +40,7 @@ async def admitted_upload(
         try:
             runtime.acceptance.check_open()
             check_idempotency_key(idempotency_key)
-            head = await read_upload_head(
+            head = read_upload_head(
                 headers=request.headers,
                 query=request.query_params.multi_items(),
                 settings=runtime.settings,
@@ -48,6 +48,8 @@ async def admitted_upload(
                 check_dataset=partial(check_permission, principal, Permission.UPLOAD),
             )
             runtime.concurrency_limit.check_free()
+            needed_bytes = head.length_bytes or 0
+            await check_disk(runtime.settings.temp_dir, needed_bytes=needed_bytes, settings=runtime.settings)
             await stack.enter_async_context(runtime.key_limits.admitted(principal, extra_headers(request)))
             stack.enter_context(runtime.concurrency_limit.slot())
         except CsvPipeError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uploader.errors import UnsupportedMediaTypeError
 from uploader.ingest.form_fields import FormFields
 from uploader.ingest.multipart import parse_boundary
-from uploader.ingest.size_limits import SizeLimit, check_content_length, check_disk
+from uploader.ingest.size_limits import SizeLimit, check_content_length
 from uploader.settings import Settings
 
 
@@ -24,7 +24,7 @@ class UploadHead:
     size_limit: SizeLimit
 
 
-async def read_upload_head(
+def read_upload_head(
     *,
     headers: Mapping[str, str],
     query: Iterable[tuple[str, str]],
@@ -32,7 +32,7 @@ async def read_upload_head(
     size_limit: SizeLimit,
     check_dataset: Callable[[str], None] = lambda _: None,
 ) -> UploadHead:
-    """Check the headers and the query of an upload, and that the disk has room for it.
+    """Check the headers and the query of an upload.
 
     Args:
         headers: the request's headers, names in lower case.
@@ -46,7 +46,6 @@ async def read_upload_head(
         FileTooLargeError: the declared size exceeds the limit.
         UnsupportedMediaTypeError: the body is not multipart/form-data, or is compressed.
         InvalidFieldError: the query has an unknown or repeated field.
-        DiskFullError: the disk does not have room for the declared size.
     """
     length_bytes = _declared_length(headers)
     check_content_length(length_bytes, size_limit)
@@ -55,7 +54,6 @@ async def read_upload_head(
     if encoding not in {"", "identity"}:
         raise UnsupportedMediaTypeError(f"Content-Encoding {encoding!r} is not supported: send the file uncompressed")
     fields = FormFields(query=query, defaults=settings, check_dataset=check_dataset)
-    await check_disk(settings.temp_dir, needed_bytes=length_bytes or 0, settings=settings)
     return UploadHead(boundary=boundary, fields=fields, length_bytes=length_bytes, size_limit=size_limit)
 
 

@@ -78,7 +78,7 @@ async def receive(
     """Receive ``body``, read the chunk files, and remove them."""
     upload_id = uuid.uuid4().hex
     settings = settings or settings_for(temp_dir)
-    head = await read_upload_head(
+    head = read_upload_head(
         headers={"content-type": f"multipart/form-data; boundary={BOUNDARY}", **(headers or {})},
         query=query,
         settings=settings,
