@@ -97,6 +97,7 @@ bench: setup ## Benchmarks; they print tables and take their time
 	$(RUN) python -m benchmarks.scan
 	$(RUN) python -m benchmarks.upload
 	$(RUN) python -m benchmarks.attacks
+	$(RUN) python -m benchmarks.slow_clients
 	$(RUN) python -m benchmarks.landing
 	$(RUN) python -m benchmarks.sequence
 

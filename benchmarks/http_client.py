@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
@@ -70,8 +71,11 @@ def send(path: Path, *, port: int, request: MakeRequest) -> float:
 
 
 @contextmanager
-def probing_health(port: int) -> Iterator[list[float]]:
-    """Call ``GET /health`` repeatedly on a separate connection; yield the list that receives the latencies in ms."""
+def probing_health(port: int, *, connect_each: bool = False) -> Iterator[list[float]]:
+    """Call ``GET /health`` repeatedly; yield the list that receives the latencies in ms.
+
+    All calls are on one separate connection, or each is on its own, whose establishment counts.
+    """
     latencies_ms: list[float] = []
     stop = threading.Event()
 
@@ -79,12 +83,18 @@ def probing_health(port: int) -> Iterator[list[float]]:
         with socket.create_connection((HOST, port)) as connection:
             while not stop.wait(_PROBE_EVERY_S):
                 started = time.perf_counter()
-                connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                if not _read_answer(connection):
+                if not _call_health(connection):
                     return
                 latencies_ms.append((time.perf_counter() - started) * 1000)
 
-    thread = threading.Thread(target=probe)
+    def probe_anew() -> None:
+        while not stop.wait(_PROBE_EVERY_S):
+            started = time.perf_counter()
+            with socket.create_connection((HOST, port)) as connection:
+                answered = _call_health(connection)
+            latencies_ms.append((time.perf_counter() - started) * 1000 if answered else math.inf)
+
+    thread = threading.Thread(target=probe_anew if connect_each else probe)
     thread.start()
     try:
         yield latencies_ms
@@ -100,8 +110,17 @@ def _head(line: str, length: int, content_type: str, extra: str = "") -> bytes:
     ).encode()
 
 
+def _call_health(connection: socket.socket) -> bool:
+    """Call ``GET /health``; return False if the server has closed the connection, or does not answer with 200."""
+    try:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return _read_answer(connection)
+    except ConnectionError:
+        return False
+
+
 def _read_answer(connection: socket.socket) -> bool:
-    """Read one complete response; return False if the server has closed the connection."""
+    """Read one complete response; return whether it is 200. False if the server has closed the connection."""
     answer = b""
     while b"\r\n\r\n" not in answer:
         piece = connection.recv(65536)
@@ -112,4 +131,4 @@ def _read_answer(connection: socket.socket) -> bool:
     length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
     while len(body) < length:
         body += connection.recv(65536)
-    return True
+    return head.startswith(b"HTTP/1.1 200 ")

@@ -27,14 +27,21 @@ class Server:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def rss_mb(self) -> float:
+        """Return the RSS in MB (10^6 bytes)."""
+        return self._status_mb("VmRSS")
+
     def peak_rss_mb(self) -> float:
         """Return the peak RSS since :meth:`reset_peak_rss`, in MB (10^6 bytes)."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) * 1024 / 1e6
+        return self._status_mb("VmHWM")
 
     def reset_peak_rss(self) -> None:
         """Reset the peak RSS (proc_pid_clear_refs(5))."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def _status_mb(self, name: str) -> float:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(f"{name}:")) * 1024 / 1e6
 
 
 Start = Callable[[Path], AbstractContextManager[Server]]

@@ -43,12 +43,13 @@ from uploader.http.refused_requests import (
 from uploader.http.response_transport import ResponseTransport, close_if_body_not_requested
 from uploader.http.server_certificate import ServerCertificate
 from uploader.http.tls_handshake import TlsHandshake
+from uploader.http.unsent_bytes import limit_unsent_bytes
 
 SERVER_EXTENSION = "csvpipe.http"
 """In the scope of each request that this protocol has read."""
 _VERSIONS = frozenset({"1.0", "1.1"})
 _UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
-_WRITE_BUFFER_BYTES = 64 * 1024
+_TLS_WRITE_BUFFER_BYTES = 64 * 1024
 _log = logging.getLogger(__name__)
 
 
@@ -100,7 +101,9 @@ class DirectBodyProtocol(HttpToolsProtocol):
         With a certificate, this is called again after the handshake, with the encrypted transport.
         """
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
+        # In plain text the kernel's buffer is enough; uvloop's TLS does not resume writing without one of its own.
+        transport.set_write_buffer_limits(high=0 if self._certificate is None else _TLS_WRITE_BUFFER_BYTES)
+        limit_unsent_bytes(transport)
         self.flow = self._gate = ReadGate(transport)
         if self._certificate is None or self.scheme == "https":
             self._enter(_Stage.IDLE, self._limits.request_timeout_s)
