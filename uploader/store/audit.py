@@ -20,12 +20,20 @@ from uploader.store.tables import audit_heads, audit_records
 MAX_DETAIL_CHARS = 500
 _MAX_NAME_CHARS = 128
 # Built once: every upload executes them.
-_OF_REPLICA = audit_heads.c.replica == bindparam("of_replica")
-_LOCK_HEAD = select(audit_heads).where(_OF_REPLICA).with_for_update()
-_INSERT = insert(audit_records)
-_MOVE_HEAD = (
-    update(audit_heads).where(_OF_REPLICA).values(sequence=bindparam("new_sequence"), hash=bindparam("new_hash"))
+_LOCK_HEAD = select(audit_heads).where(audit_heads.c.replica == bindparam("new_replica")).with_for_update()
+_INSERT = insert(audit_records).values(
+    {column.name: bindparam(f"new_{column.name}") for column in audit_records.columns}
 )
+_MOVE_HEAD = (
+    update(audit_heads)
+    .where(audit_heads.c.replica == bindparam("new_replica"))
+    .values(sequence=bindparam("new_sequence"), hash=bindparam("new_hash"))
+)
+_APPEND = {
+    "sqlite": (_INSERT, _MOVE_HEAD),
+    "postgresql": (_INSERT.add_cte(_MOVE_HEAD.cte("moved")),),  # one round trip
+}
+"""The statements that append a record, by the name of the dialect."""
 OnRecord = Callable[[AuditRecord], None]
 """Called with each record after its transaction was committed; must not raise."""
 
@@ -83,15 +91,15 @@ class AuditStore:
             "previous_hash": last.hash,
         }
         record = AuditRecord(**values, hash=hash_record(**values))
+        parameters = {f"new_{name}": value for name, value in values.items()} | {"new_hash": record.hash}
         try:
-            connection.execute(_INSERT, {**values, "hash": record.hash})
+            for statement in _APPEND[connection.dialect.name]:
+                connection.execute(statement, parameters)
         except IntegrityError as error:
             raise AuditChainError(
                 f"the audit chain of replica {self._replica} ends with record {last.sequence}, but there is a record "
                 f"{record.sequence}: somebody has changed the database. Run `csvpipe audit verify`"
             ) from error
-        head = {"of_replica": self._replica, "new_sequence": record.sequence, "new_hash": record.hash}
-        connection.execute(_MOVE_HEAD, head)
         after_commit(connection, lambda: self._on_record(record))
         return record
 
@@ -148,7 +156,7 @@ class AuditStore:
 
     def _lock_head(self, connection: Connection) -> AuditHead:
         """Return the head of this replica's chain, which no other transaction can change until this one ends."""
-        ours = {"of_replica": self._replica}
+        ours = {"new_replica": self._replica}
         row = connection.execute(_LOCK_HEAD, ours).one_or_none()
         if row is None:
             # Once in the life of a replica, so only then imported: the dialect that is not used takes memory.
