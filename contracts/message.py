@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from contracts.download_address import SIGNED_ADDRESS_PATTERN
 from contracts.errors import InvalidMessageError
 from contracts.names import check_dataset_name
 
@@ -39,7 +40,9 @@ class ChunkMessage(BaseModel):
     headers: list[str]
     header_count: Int64 = Field(ge=0)
     published_at: datetime
-    api_endpoint: str = Field(description="address of the chunk at the uploader")
+    api_endpoint: str = Field(
+        pattern=SIGNED_ADDRESS_PATTERN, description="signed address of the chunk at the uploader, which expires"
+    )
     source_system: Literal["fastapi"] = "fastapi"
     version: Literal["1.0"] = MESSAGE_VERSION
     size_bytes: Int64 = Field(ge=0, description="of the chunk file, header included")

@@ -14,6 +14,7 @@ from datetime import timedelta
 from contracts.spans import Spans
 from uploader.access.fixed_keys import fixed_keys
 from uploader.access.open_access import describe_access
+from uploader.access.signed_address import AddressSigner
 from uploader.access.upload_limits import UploadLimits
 from uploader.api.runtime import Runtime
 from uploader.disk.audit_log_file import AuditLogFile
@@ -112,7 +113,16 @@ async def open_runtime(
     replica = _identify(settings)
     resources = await _open_resources(settings, stack, replica=replica, metrics_page=metrics_page, publisher=publisher)
     store, files, ballast, pool = resources.store, resources.files, resources.ballast, resources.pool
-    outbox = Outbox(store=store, publisher=resources.publisher, replica=replica, clock=clock, spans=resources.spans)
+    signing_keys = settings.signing_keys or await pool.run(store.signing_keys.all)
+    signer = AddressSigner(signing_keys, valid_for=settings.download_expiry, clock=clock)
+    outbox = Outbox(
+        store=store,
+        publisher=resources.publisher,
+        replica=replica,
+        sign=signer.sign,
+        clock=clock,
+        spans=resources.spans,
+    )
     cleaner = Cleaner(
         store=store,
         files=files,
@@ -130,12 +140,12 @@ async def open_runtime(
         clock=clock,
     )
     refusals = RefusalRecorder(store=store)
-    replicas = Replicas(store=store, replica=replica, clock=clock)
     key_limits = KeyLimits(
         store=store.admissions,
         threads=resources.admission_pool,
         defaults=UploadLimits(per_minute=settings.uploads_per_minute, at_once=settings.uploads_at_once_per_key),
     )
+    replicas = Replicas(store=store, replica=replica, signer=signer, clock=clock)
     await pool.run(recover, store=store, files=files, cleaner=cleaner, replica=replica.name, clock=clock)
     await pool.run(_try_check_in, replicas)
     await pool.run(ballast.create)
@@ -186,6 +196,7 @@ async def open_runtime(
         readiness=readiness,
         metrics_page=metrics_page,
         spans=resources.spans,
+        signer=signer,
         concurrency_limit=ConcurrencyLimit(limit=settings.max_concurrent_uploads),
         key_limits=key_limits,
         upload_window_s=intervals.upload_window_s,

@@ -46,6 +46,22 @@ class KeyRevokedError(CsvPipeError):
     title = "Key revoked"
 
 
+class InvalidSignatureError(CsvPipeError):
+    """The signature in the address of a chunk was not made for it, or with a key that is no longer valid."""
+
+    code = "invalid_signature"
+    status = 403
+    title = "Invalid signature"
+
+
+class AddressExpiredError(CsvPipeError):
+    """The signed address of a chunk has expired; a new announcement has a new one."""
+
+    code = "address_expired"
+    status = 403
+    title = "Address expired"
+
+
 class FileTooLargeError(CsvPipeError):
     """The file is larger than ``MAX_FILE_SIZE_MB``, or than the limit of the key."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -14,12 +15,15 @@ from contracts.api import MAX_UPLOADS_PER_MINUTE
 from contracts.names import BUCKET_RAW, BYTES_PER_MB, KEY_FORM, TOPIC_INGEST
 from contracts.settings import EnvironmentSettings, reading_settings
 from uploader.domain.cutting import ChunkType
+from uploader.domain.signing_key import SigningKey, parse_signing_keys
 
 DATABASE_FILENAME = "manifest.sqlite3"
 UPLOAD_WINDOW_S = 60.0
 """The window over which the rate of an upload is measured."""
 HTTP_ADDRESS = r"^https?://[^/\s?#]+[^\s?#]*$"
 REPLICA_NAME = r"^[A-Za-z0-9_.-]{1,128}$"
+_KAFKA_RETENTION = timedelta(days=7)
+"""Kafka's default of ``retention.ms``."""
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104  recognised, not bound
 _DATABASE_URL = re.compile(r"sqlite:///(?!:memory:|\?|file::memory:).|postgresql(\+psycopg)?://")
 _BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
@@ -128,6 +132,20 @@ class Settings(EnvironmentSettings):
         None,
         description="URL of the manifest database: sqlite:///path or postgresql://user:password@host/name; "
         f"empty for {DATABASE_FILENAME} in TEMP_DIR.",
+    )
+
+    download_signing_keys: SecretStr | None = Field(
+        None,
+        description="Keys that sign the addresses in messages, as id:secret separated by commas; the first signs, all "
+        "verify. The same for all replicas. Empty for one that was made with the database and is kept there.",
+    )
+    download_expiry_hours: float | None = Field(
+        None,
+        gt=0,
+        le=1_000_000,
+        allow_inf_nan=False,
+        description="Hours for which an announced address is valid; should be longer than Kafka keeps messages; must "
+        "not be shorter than all automatic announcements of a chunk take. Empty for a week plus that time.",
     )
 
     audit_log_file: Path | None = Field(
@@ -257,6 +275,13 @@ class Settings(EnvironmentSettings):
             )
         return value
 
+    @field_validator("download_signing_keys")
+    @classmethod
+    def _signing_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_signing_keys(value.get_secret_value())
+        return value
+
     @model_validator(mode="after")
     def _together(self) -> Self:
         if self.low_disk_mb < self.min_free_disk_mb:
@@ -267,6 +292,12 @@ class Settings(EnvironmentSettings):
         ids = [key.split("_")[1] for key in (*split_keys(self.admin_key), *split_keys(self.relay_key))]
         if len(ids) > len(set(ids)):
             raise ValueError("ADMIN_KEY and RELAY_KEY have two keys with the same 8 characters after csvp_")
+        if self.download_expiry < self.reannouncing:
+            raise ValueError(
+                f"DOWNLOAD_EXPIRY_HOURS ({self.download_expiry_hours:g}) must not be below "
+                f"{self.reannouncing / timedelta(hours=1):g}: a chunk is announced 1 + REANNOUNCE_LIMIT "
+                f"({self.reannounce_limit}) times, every REANNOUNCE_AFTER_MINUTES ({self.reannounce_after_minutes:g})"
+            )
         if self.chunk_size_mb > self.max_file_size_mb:
             raise ValueError(
                 f"CHUNK_SIZE_MB ({self.chunk_size_mb}) must not be above MAX_FILE_SIZE_MB ({self.max_file_size_mb})"
@@ -295,6 +326,23 @@ class Settings(EnvironmentSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.temp_dir / DATABASE_FILENAME}"
+
+    @property
+    def signing_keys(self) -> list[SigningKey]:
+        """``DOWNLOAD_SIGNING_KEYS``; empty if the database's own key signs."""
+        keys = self.download_signing_keys
+        return [] if keys is None else parse_signing_keys(keys.get_secret_value())
+
+    @property
+    def reannouncing(self) -> timedelta:
+        """Time in which a chunk that does not land is announced, repeats included, before it stays failed."""
+        return timedelta(minutes=self.reannounce_after_minutes) * (1 + self.reannounce_limit)
+
+    @property
+    def download_expiry(self) -> timedelta:
+        """How long the address in a message is valid."""
+        hours = self.download_expiry_hours
+        return _KAFKA_RETENTION + self.reannouncing if hours is None else timedelta(hours=hours)
 
     @property
     def ballast_path(self) -> Path | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from contracts.download_address import download_path, hide_signature
 from contracts.errors import InvalidMessageError
 from contracts.message import ChunkMessage, parse_message
 from contracts.names import object_key, object_url
@@ -40,7 +41,7 @@ def check_message(message: ChunkMessage, *, allowed: AllowedHosts, bucket: str) 
 
 def base_url(message: ChunkMessage) -> str:
     """Return the uploader's address: ``api_endpoint`` of a checked message, without the path of the chunk."""
-    return message.api_endpoint.removesuffix(_endpoint_path(message))
+    return _without_signature(message).removesuffix(download_path(message.upload_id, message.chunk_id))
 
 
 def _check_names(message: ChunkMessage, bucket: str) -> None:
@@ -59,7 +60,8 @@ def _check_names(message: ChunkMessage, bucket: str) -> None:
 
 def _check_endpoint(message: ChunkMessage, allowed: AllowedHosts) -> None:
     def refuse(reason: str) -> InvalidMessageError:
-        return InvalidMessageError(f"api_endpoint: {message.api_endpoint[:300]!r} {reason}", field="api_endpoint")
+        shown = hide_signature(message.api_endpoint)[:300]
+        return InvalidMessageError(f"api_endpoint: {shown!r} {reason}", field="api_endpoint")
 
     if not re.fullmatch(r"[!-~]+", message.api_endpoint) or "\\" in message.api_endpoint:
         # URL parsers disagree about these characters, and NiFi must fetch the same address that we check.
@@ -73,12 +75,14 @@ def _check_endpoint(message: ChunkMessage, allowed: AllowedHosts) -> None:
         raise refuse("must be an http or https URL")
     if "@" in url.netloc or "?" in message.api_endpoint or "#" in message.api_endpoint:
         raise refuse("must not have a user, query or fragment")
-    if not url.path.endswith(_endpoint_path(message)):
-        raise refuse(f"must end in {_endpoint_path(message)}")
-    prefix = url.path.removesuffix(_endpoint_path(message))
+    path = download_path(message.upload_id, message.chunk_id)
+    if not _without_signature(message).endswith(path):
+        raise refuse(f"must end in {path} and a signature")
+    prefix = url.path.rpartition("/")[0].removesuffix(path)
     if not allowed.allow(url.hostname, port, prefix):
         raise refuse(f"points to {url.hostname}:{port}{prefix}, which is not in the Variable {VARIABLE_ALLOWED_HOSTS}")
 
 
-def _endpoint_path(message: ChunkMessage) -> str:
-    return f"/chunks/{message.upload_id}/{message.chunk_id}/download"
+def _without_signature(message: ChunkMessage) -> str:
+    """Return the address without its signature, which every address of a :class:`ChunkMessage` has."""
+    return message.api_endpoint.rpartition("/")[0]

@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
+from contracts.download_address import SIGNATURE_PATTERN
 from nifi.connection import Access
 from nifi.encryption import encryption_parameters
 from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
@@ -157,7 +158,7 @@ class NiFi:
         uploader = re.escape(self._context.url(settings.uploader_port))
         return {
             "listen.port": str(settings.nifi_ingest_port),
-            "source.url.pattern": uploader + "/chunks/[0-9a-f]{32}/[0-9]+/download",
+            "source.url.pattern": f"{uploader}/chunks/[0-9a-f]{{32}}/[0-9]+/download/{SIGNATURE_PATTERN}",
             "s3.endpoint": self._context.url(settings.minio_port),
             "s3.access.key": secrets.minio_root_user,
             "s3.secret.key": secrets.minio_root_password.get_secret_value(),

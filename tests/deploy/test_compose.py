@@ -27,6 +27,7 @@ from nifi.environment import load_environment
 from sequencer.settings import JobSettings
 from sequencer.settings import load_settings as load_job_settings
 from tests.support.containers.compose_file import COMPOSE, SERVICES, TEXT, VARIABLE, environment_of
+from tests.support.signatures import FAKE_SIGNATURE
 from uploader.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -240,7 +241,7 @@ def test_flow_is_deployed_with_the_addresses_of_the_containers(monkeypatch: pyte
     assert environment_of("nifi")["NIFI_WEB_HTTP_PORT"] == str(urlsplit(environment.url).port)
     (given_parameter,) = [command[index + 1] for index, word in enumerate(command) if word == "--set"]
     assert given_parameter == f"s3.endpoint={environment.parameters['s3.endpoint']}"
-    chunk = f"{SERVICES['uploader']['environment']['API_BASE_URL']}/chunks/{'0' * 32}/1/download"
+    chunk = f"{SERVICES['uploader']['environment']['API_BASE_URL']}/chunks/{'0' * 32}/1/download/{FAKE_SIGNATURE}"
     assert re.fullmatch(environment.parameters["source.url.pattern"], chunk)
 
 

@@ -15,6 +15,7 @@ from nifi.connection import Access
 from nifi.definition import load_flow, referenced_parameters
 from nifi.environment import environment_names, load_environment
 from tests.support.kubernetes.manifests import UPLOADER, Manifests, Pods
+from tests.support.signatures import FAKE_SIGNATURE
 
 PROGRAM = "/opt/kafka/bin/kafka-topics.sh"
 TO_EVERY_PROCESS = {"HOME"}
@@ -61,7 +62,7 @@ def test_every_variable_of_the_flow_job_is_read(hanoi: Manifests, flow: Pods) ->
 def test_nifi_fetches_from_every_replica(hanoi: Manifests, ordinal: int) -> None:
     pattern = load_environment("hanoi", environ={}).parameters["source.url.pattern"]
     address = hanoi.environment(hanoi.uploader(), pod_name=f"{UPLOADER}-{ordinal}")["API_BASE_URL"]
-    assert re.fullmatch(pattern, f"{address}/chunks/{'0' * 32}/{ordinal + 1}/download")
+    assert re.fullmatch(pattern, f"{address}/chunks/{'0' * 32}/{ordinal + 1}/download/{FAKE_SIGNATURE}")
 
 
 def test_topics_are_made_with_names_and_partitions_of_the_contract(manifests: Manifests, tmp_path: Path) -> None:

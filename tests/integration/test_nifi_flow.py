@@ -186,7 +186,7 @@ def test_redirect_is_not_followed(nifi: NiFiServer, source: FakeChunkSource) -> 
     "wrong",
     [
         {"api_endpoint": "http://169.254.169.254/latest/meta-data"},
-        {"api_endpoint": "http://127.0.0.1:1@example.org/chunks/{upload_id}/1/download"},
+        {"api_endpoint": "http://127.0.0.1:1@example.org/chunks/{upload_id}/1/download/"},
         {"dataset_name": ".."},
         {"dataset_name": "../other"},
         {"filename": "a/b.csv"},

@@ -19,6 +19,7 @@ from dags.modules.kafka_listener import drain
 from stack.ports import free_ports
 from tests.support.kafka.topics import read_topic
 from tests.support.services import KafkaBroker
+from tests.support.signatures import fake_sign
 from tests.support.uploader.uploads import SettableClock, upload_records
 from tests.support.waiting import wait_until
 from uploader.domain.messages import build_message
@@ -48,7 +49,10 @@ def publisher(kafka_broker: KafkaBroker, topic: str) -> Iterator[KafkaPublisher]
 def messages_of(*, chunks: int) -> list[ChunkMessage]:
     clock = SettableClock()
     upload, records = upload_records(at=clock.now, chunks=chunks)
-    return [build_message(upload, chunk, base_url="http://127.0.0.1:8000", published_at=clock.now) for chunk in records]
+    return [
+        build_message(upload, chunk, base_url="http://127.0.0.1:8000", published_at=clock.now, sign=fake_sign)
+        for chunk in records
+    ]
 
 
 def held() -> tuple[int, int]:
@@ -141,7 +145,7 @@ def test_announcement_by_another_process_keeps_the_trace(kafka_broker: KafkaBrok
         replica = ReplicaIdentity(name=upload.replica, base_url="http://127.0.0.1:1", worker="w")
         Reconciler(store=store, replica=replica, after=after, limit=2, clock=clock).run_pass()
         publisher = KafkaPublisher(brokers=[kafka_broker.bootstrap], topic=topic, partitions=1, client_id="test")
-        outbox = Outbox(store=store, publisher=publisher, replica=replica, clock=clock)
+        outbox = Outbox(store=store, publisher=publisher, replica=replica, sign=fake_sign, clock=clock)
         assert outbox.run_pass()
         publisher.close(timeout_s=5)
         clock.advance(hours=5)

@@ -16,6 +16,7 @@ from dags.modules.allowed_hosts import parse_allowed_hosts
 from dags.modules.batch import group_records
 from dags.modules.records import Record
 from dags.modules.run_request import unpack_messages
+from tests.support.signatures import FAKE_SIGNATURE
 
 UPLOAD = "6" * 32
 ALLOWED = parse_allowed_hosts("uploader:8000")
@@ -33,7 +34,7 @@ FIELDS: dict[str, Any] = {
     "headers": ["a", "b"],
     "header_count": 2,
     "published_at": "2026-01-01T00:00:00Z",
-    "api_endpoint": f"http://uploader:8000/chunks/{UPLOAD}/1/download",
+    "api_endpoint": f"http://uploader:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}",
     "source_system": "fastapi",
     "version": "1.0",
     "size_bytes": 8,

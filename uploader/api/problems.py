@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
 
+from contracts.download_address import hide_signature
 from contracts.errors import CsvPipeError
 from uploader.api.extra_headers import extra_headers
 from uploader.api.refusals import REFUSALS, refused
@@ -62,11 +63,16 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
+def path_of(request: Request) -> str:
+    """Return the path of a request as it may be logged and repeated: without the signature of a download."""
+    return hide_signature(request.url.path)
+
+
 def _problem(  # the fields of a problem document
     request: Request, *, status: int, code: str, title: str, detail: str, extra: dict[str, object] | None = None
 ) -> JSONResponse:
     body = {**(extra or {}), "type": f"urn:csvpipe:problem:{code}", "title": title, "status": status}
-    body |= {"detail": detail, "code": code, "instance": request.url.path}
+    body |= {"detail": detail, "code": code, "instance": path_of(request)}
     return JSONResponse(body, status_code=status, media_type=PROBLEM_JSON)
 
 
@@ -77,7 +83,7 @@ def problem_response(request: Request, error: CsvPipeError) -> JSONResponse:
             "Request failed",
             extra={
                 "method": request.method,
-                "path": request.url.path,
+                "path": path_of(request),
                 "code": error.code,
                 "error": error.detail,
             },
@@ -162,7 +168,7 @@ async def _disk(request: Request, error: Exception) -> JSONResponse:
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     _log.error(
         "Request failed with an unexpected error",
-        extra={"method": request.method, "path": request.url.path, "error": type(error).__name__},
+        extra={"method": request.method, "path": path_of(request), "error": type(error).__name__},
         exc_info=error,
     )
     return _problem(

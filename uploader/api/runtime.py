@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI, Request
 
 from contracts.spans import Spans
 from uploader.access.authenticator import Authenticator
+from uploader.access.signed_address import AddressSigner
 from uploader.ingest.concurrency_limit import ConcurrencyLimit
 from uploader.keys.key_service import KeyService
 from uploader.monitoring.metrics_page import MetricsPage
@@ -37,6 +38,7 @@ class Runtime:
     readiness: Readiness
     metrics_page: MetricsPage
     spans: Spans
+    signer: AddressSigner
     concurrency_limit: ConcurrencyLimit
     key_limits: KeyLimits
     upload_window_s: float

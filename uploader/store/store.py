@@ -16,6 +16,7 @@ from uploader.store.engine import open_engine, read_database_id, reading
 from uploader.store.keys import KeyStore
 from uploader.store.leases import LeaseStore
 from uploader.store.replicas import ReplicaStore
+from uploader.store.signing_keys import SigningKeyStore
 from uploader.store.statistics import StatisticsStore
 from uploader.store.uploads import UploadStore
 
@@ -38,6 +39,7 @@ class Store:
         self.leases = LeaseStore(engine)
         self.replicas = ReplicaStore(engine)
         self.keys = KeyStore(engine, audit)
+        self.signing_keys = SigningKeyStore(engine)
         self.statistics = StatisticsStore(engine)
         self.admissions = AdmissionStore(engine)
 

@@ -211,4 +211,11 @@ api_keys = Table(
     Column("previous_until", UtcDateTime),
 )
 
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("key_id", String(32), primary_key=True),
+    Column("secret", Text, nullable=False),
+)
+
 identity = Table("identity", metadata, Column("database_id", String(32), primary_key=True))

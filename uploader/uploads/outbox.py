@@ -17,7 +17,7 @@ from contracts.message import ChunkMessage
 from contracts.names import BYTES_PER_MB
 from contracts.spans import Attributes, NoSpans, SpanKind, Spans
 from uploader.domain.csv_header_limits import header_json_bytes
-from uploader.domain.messages import build_message, build_messages
+from uploader.domain.messages import Sign, build_message, build_messages
 from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.domain.transitions import announced, failed
@@ -52,6 +52,7 @@ class Outbox:
         store: Store,
         publisher: Publisher,
         replica: ReplicaIdentity,
+        sign: Sign,
         clock: Clock,
         spans: Spans | None = None,
         pause: Callable[[float], None] = time.sleep,
@@ -59,6 +60,7 @@ class Outbox:
         self._store = store
         self._publisher = publisher
         self._replica = replica
+        self._sign = sign
         self._clock = clock
         self._spans = spans or NoSpans()
         self._pause = pause
@@ -87,7 +89,9 @@ class Outbox:
         """
         in_full = self._store.uploads.find(upload.upload_id)
         assert in_full is not None  # noqa: S101  rows are never deleted
-        message = build_message(in_full, chunk, base_url=self._replica.base_url, published_at=self._clock())
+        message = build_message(
+            in_full, chunk, base_url=self._replica.base_url, published_at=self._clock(), sign=self._sign
+        )
         result = self._publish(upload, [message], timeout_s=_IN_REQUEST_S)
         if chunk.chunk_id not in result.acknowledged:
             reason = result.failure or result.refused.get(chunk.chunk_id)
@@ -118,7 +122,9 @@ class Outbox:
             # Before the first messages too: the commit of the claim may have waited longer than the claim lasts.
             if not self._store.claims.renew(claim, claim_for=CLAIM_FOR, now=now):
                 return None  # another worker has taken over
-            messages = build_messages(upload, chunks, base_url=self._replica.base_url, published_at=now)
+            messages = build_messages(
+                upload, chunks, base_url=self._replica.base_url, published_at=now, sign=self._sign
+            )
             result = self._publish(upload, messages, timeout_s=timeout_s)
             self._mark(upload, chunks, result, published_at=now)
             if result.failure is not None:

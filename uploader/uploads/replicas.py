@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from uploader.domain.messages import download_url
+from uploader.access.signed_address import AddressSigner
+from uploader.domain.messages import signed_url
 from uploader.domain.records import UploadOverview
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import ChunkOnOtherReplicaError, ChunkRedirectedError, ReplicaUnavailableError
@@ -13,15 +14,17 @@ from uploader.store.store import Store
 
 UNAVAILABLE_AFTER = timedelta(seconds=20)
 """Four missed check-ins. The clocks of the replicas must differ by less."""
+_REDIRECT_VALID_FOR = timedelta(minutes=5)
 _RETRY_AFTER_S = 10
 
 
 class Replicas:
     """Checks this replica in, and finds the replica that stores a chunk. Calls block."""
 
-    def __init__(self, *, store: Store, replica: ReplicaIdentity, clock: Clock) -> None:
+    def __init__(self, *, store: Store, replica: ReplicaIdentity, signer: AddressSigner, clock: Clock) -> None:
         self._store = store
         self._replica = replica
+        self._signer = signer
         self._clock = clock
 
     def check_in(self) -> bool:
@@ -30,12 +33,13 @@ class Replicas:
         return True
 
     def locate_elsewhere(
-        self, upload: UploadOverview, chunk_id: int, *, redirected_by: str | None
+        self, upload: UploadOverview, chunk_id: int, *, redirected_by: str | None, signature: str | None = None
     ) -> ChunkRedirectedError | ChunkOnOtherReplicaError | ReplicaUnavailableError:
         """Return the answer for a client that asks for a chunk whose file is on another replica.
 
-        A client is redirected once, and never to the address that it has just asked: if addresses are mixed up, it gets
-        an error that names the mistake instead of a redirect loop.
+        A redirect has the client's own ``signature``, or a new one that is valid for minutes: HTTP clients do not send
+        their key to another host. A client is redirected once, and never to the address that it has just asked: if
+        addresses are mixed up, it gets an error that names the mistake instead of a redirect loop.
         """
         chunk = f"chunk {chunk_id} of upload {upload.upload_id}"
         place = f"{chunk} is stored on replica {upload.replica}, not on {self._replica.name}"
@@ -54,7 +58,8 @@ class Replicas:
             return ReplicaUnavailableError(
                 f"{place}; {why}; {what_to_do}", replica=upload.replica, retry_after_s=_RETRY_AFTER_S
             )
-        url = download_url(upload.upload_id, chunk_id, base_url=found.base_url)
+        signature = signature or self._signer.sign(upload.upload_id, chunk_id, valid_for=_REDIRECT_VALID_FOR)
+        url = signed_url(upload.upload_id, chunk_id, base_url=found.base_url, signature=signature)
         return ChunkRedirectedError(
             f"{place}; if {upload.replica} does not answer, retry here after {UNAVAILABLE_AFTER.seconds} s",
             replica=upload.replica,

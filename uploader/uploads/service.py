@@ -115,11 +115,17 @@ class UploadService:
         return KnownUploads(known=sorted(found))
 
     def locate_chunk(
-        self, upload_id: str, chunk_id: int, principal: Principal, *, redirected_by: str | None = None
+        self,
+        upload_id: str,
+        chunk_id: int,
+        principal: Principal,
+        *,
+        redirected_by: str | None = None,
+        signature: str | None = None,
     ) -> tuple[Path, DownloadableChunk]:
         """Return the path of a chunk's file, and its description.
 
-        ``redirected_by`` is the replica that redirected the client here.
+        ``redirected_by`` is the replica that redirected the client here, and ``signature`` that of its address.
 
         Raises:
             UploadNotFoundError: there is no upload with this id.
@@ -137,7 +143,7 @@ class UploadService:
         if fault is None:
             return self._files.path(chunk), DownloadableChunk.of(upload, chunk)
         if not cleaned_up and upload.replica != self._replica.name:
-            raise self._replicas.locate_elsewhere(upload, chunk_id, redirected_by=redirected_by)
+            raise self._replicas.locate_elsewhere(upload, chunk_id, redirected_by=redirected_by, signature=signature)
         if chunk.state not in SAFE_IN_BUCKET:
             UploadLog(_log, upload_id).chunk(logging.ERROR, "Chunk file cannot be served", chunk, error=fault)
         raise ChunkGoneError(f"chunk {chunk_id} of upload {upload_id} cannot be downloaded: {fault}")

@@ -48,6 +48,7 @@ class TestSchema:
 
         with ThreadPoolExecutor(6) as pool:
             stores = list(pool.map(open_together, range(6)))
+        assert len({(key.key_id, key.secret) for each in stores for key in each.signing_keys.all()}) == 1
         for each in stores:
             each.ping()
             each.close()

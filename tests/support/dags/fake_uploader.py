@@ -14,6 +14,7 @@ from contracts.message import ChunkMessage
 from contracts.names import chunk_filename, object_key, object_url
 from contracts.states import ChunkState, UploadState, check_chunk_change, summarise_chunks
 from tests.support.dags.fake_server import Answer, FakeServer
+from tests.support.signatures import FAKE_SIGNATURE
 
 _PREFIX = b"a,b\n"
 
@@ -58,7 +59,7 @@ class FakeUploader(FakeServer):
                 headers=["a", "b"],
                 header_count=2,
                 published_at=datetime(2026, 1, 31, tzinfo=UTC),
-                api_endpoint=f"{self.url}/chunks/{upload_id}/{chunk_id}/download",
+                api_endpoint=f"{self.url}/chunks/{upload_id}/{chunk_id}/download/{FAKE_SIGNATURE}",
                 size_bytes=len(content),
                 sha256=sha256(content).hexdigest(),
                 byte_start=start,
@@ -120,7 +121,7 @@ class FakeUploader(FakeServer):
                 return 410, {"code": "upload_gone"}
             case ("GET", ["uploads", upload_id, "manifest"]) if self.states_of(upload_id):
                 return 200, self.manifest(upload_id).model_dump_json().encode()
-            case ("GET", ["chunks", upload_id, chunk_id, "download"]) if (upload_id, int(chunk_id)) in self.contents:
+            case ("GET", ["chunks", upload_id, chunk_id, "download", _]) if (upload_id, int(chunk_id)) in self.contents:
                 return 200, self.contents[upload_id, int(chunk_id)]
             case ("PUT", ["chunks", upload_id, chunk_id, "state"]) if (upload_id, int(chunk_id)) in self.states:
                 return self._change((upload_id, int(chunk_id)), StateChange.model_validate_json(body))

@@ -23,6 +23,7 @@ from contracts.names import (
     object_key,
     object_url,
 )
+from tests.support.signatures import FAKE_SIGNATURE
 
 
 @dataclass
@@ -53,7 +54,7 @@ class FakeChunkSource:
     def offer(self, content: bytes, *, dataset: str = "flights", chunk_id: int = 1, total: int = 1) -> ChunkMessage:
         """Serve ``content`` as a chunk of a new upload, and return its message."""
         upload_id = uuid.uuid4().hex
-        path = f"/chunks/{upload_id}/{chunk_id}/download"
+        path = f"/chunks/{upload_id}/{chunk_id}/download/{FAKE_SIGNATURE}"
         self.contents[path] = content
         filename = chunk_filename(dataset, chunk_id, f"{upload_id[:12]}Z")
         self.headers[path] = {

@@ -7,6 +7,7 @@ import pytest
 
 from contracts.errors import InvalidMessageError
 from contracts.message import ChunkMessage, parse_message
+from tests.support.signatures import FAKE_SIGNATURE
 
 NUMBERS = {name for name, field in ChunkMessage.model_fields.items() if field.annotation is int}
 
@@ -26,7 +27,7 @@ def fields(**changes: Any) -> dict[str, Any]:
         "headers": ["a", "b"],
         "header_count": 2,
         "published_at": datetime(2026, 1, 1, tzinfo=UTC),
-        "api_endpoint": "http://uploader:8000/chunks/" + "0" * 32 + "/1/download",
+        "api_endpoint": "http://uploader:8000/chunks/" + "0" * 32 + f"/1/download/{FAKE_SIGNATURE}",
         "size_bytes": 8,
         "sha256": "a" * 64,
         "byte_start": 4,

@@ -19,6 +19,7 @@ from contracts.message import ChunkMessage
 from csvpipe.generate.documents import render_schemas
 from csvpipe.generate.schemas import MANIFEST_AVRO, MANIFEST_JSON, MESSAGE_AVRO, MESSAGE_JSON
 from tests.support.s3.fake_bucket import lay_out
+from tests.support.signatures import fake_sign
 from tests.support.uploader.uploads import upload_records
 from uploader.domain.messages import build_message
 
@@ -28,7 +29,10 @@ PUBLISHED_AT = datetime(2026, 1, 31, 23, 59, 59, 987654, tzinfo=UTC)
 
 def real_messages() -> list[ChunkMessage]:
     upload, chunks = upload_records(at=PUBLISHED_AT, chunks=3)
-    sent = [build_message(upload, each, base_url="http://127.0.0.1:8000", published_at=PUBLISHED_AT) for each in chunks]
+    sent = [
+        build_message(upload, each, base_url="http://127.0.0.1:8000", published_at=PUBLISHED_AT, sign=fake_sign)
+        for each in chunks
+    ]
     empty = {"row_count": 0, "row_start": 1, "row_end": 0, "headers": ["größe", "名前", ""], "header_count": 3}
     large = {"size_bytes": 2**63 - 1, "byte_end": 2**63 - 1, "chunk_size_mb": (2**63 - 1) / 2**20}
     return [*sent, sent[0].model_copy(update=empty), sent[0].model_copy(update=large)]

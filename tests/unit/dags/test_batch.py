@@ -12,6 +12,7 @@ from dags.modules.batch import group_records
 from dags.modules.records import Record
 from dags.modules.run_request import describe_chunks, pack_messages, unpack_messages
 from tests.support.dags.fake_uploader import FakeUploader
+from tests.support.signatures import FAKE_SIGNATURE
 
 A, B = "a" * 32, "b" * 32
 
@@ -158,7 +159,7 @@ def test_newest_address_of_a_chunk_is_kept(fake_uploader: FakeUploader, newest_f
     (old,) = fake_uploader.add_upload(A)
     new = old.model_copy(
         update={
-            "api_endpoint": f"http://moved:8000/chunks/{A}/1/download",
+            "api_endpoint": f"http://moved:8000/chunks/{A}/1/download/{FAKE_SIGNATURE}",
             "published_at": old.published_at + timedelta(minutes=30),
         }
     )

@@ -27,6 +27,7 @@ from dags.modules.object_store import ExpectedChunk, ObjectStore
 from dags.modules.run_request import pack_messages
 from tests.support.dags.fake_nifi import FakeNiFi
 from tests.support.dags.fake_uploader import FakeUploader
+from tests.support.signatures import FAKE_SIGNATURE
 
 UPLOAD = "f" * 32
 MANIFEST_KEY = f"flights/_manifests/{UPLOAD}.json"
@@ -152,7 +153,9 @@ def test_message_with_one_forged_field_is_refused(
 def test_uploader_address_is_that_of_the_newest_message(fake_uploader: FakeUploader, moved_chunk: int) -> None:
     messages = fake_uploader.add_upload(UPLOAD, chunks=2)
     before = [
-        message.model_copy(update={"api_endpoint": f"http://gone:1/chunks/{UPLOAD}/{message.chunk_id}/download"})
+        message.model_copy(
+            update={"api_endpoint": f"http://gone:1/chunks/{UPLOAD}/{message.chunk_id}/download/{FAKE_SIGNATURE}"}
+        )
         for message in messages
     ]
     again = messages[moved_chunk - 1]
@@ -182,7 +185,7 @@ def test_chunk_of_another_dataset_is_refused(fake_uploader: FakeUploader) -> Non
     fake_uploader.add_upload(UPLOAD)
     elsewhere = FakeUploader()
     elsewhere.close()
-    fields = {"api_endpoint": f"{fake_uploader.url}/chunks/{UPLOAD}/%d/download"}
+    fields = {"api_endpoint": f"{fake_uploader.url}/chunks/{UPLOAD}/%d/download/{FAKE_SIGNATURE}"}
     for number, dataset in ((1, "others"), (2, "flights")):
         forged = elsewhere.add_upload(UPLOAD, dataset=dataset, chunks=2)[number - 1]
         forged = forged.model_copy(update={"api_endpoint": fields["api_endpoint"] % number})

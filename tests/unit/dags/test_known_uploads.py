@@ -11,6 +11,7 @@ from dags.modules.known_uploads import MAX_UPLOADERS, find_unknown
 from stack.ports import free_ports
 from tests.support.dags.fake_server import Answer, FakeServer
 from tests.support.dags.fake_uploader import FakeUploader
+from tests.support.signatures import FAKE_SIGNATURE
 
 KNOWN, STRANGE = "a" * 32, "b" * 32
 
@@ -22,7 +23,7 @@ def message(fake_uploader: FakeUploader) -> ChunkMessage:
 
 
 def of(message: ChunkMessage, upload_id: str, *, address: str) -> ChunkMessage:
-    endpoint = f"{address}/chunks/{upload_id}/1/download"
+    endpoint = f"{address}/chunks/{upload_id}/1/download/{FAKE_SIGNATURE}"
     return message.model_copy(update={"upload_id": upload_id, "api_endpoint": endpoint})
 
 

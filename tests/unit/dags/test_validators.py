@@ -10,10 +10,11 @@ from dags.modules.allowed_hosts import parse_allowed_hosts
 from dags.modules.errors import ConfigurationError
 from dags.modules.validators import base_url, validate_value
 from tests.support.dags.fake_uploader import FakeUploader
+from tests.support.signatures import FAKE_SIGNATURE
 
 UPLOAD = "0123456789abcdef" * 2
 ALLOWED = parse_allowed_hosts("uploader:8000, 10.0.0.1, *.pods.local:8000, [::1]:8000")
-GOOD_ENDPOINT = f"http://uploader:8000/chunks/{UPLOAD}/1/download"
+GOOD_ENDPOINT = f"http://uploader:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}"
 
 
 def message_with(**changes: Any) -> bytes:
@@ -30,7 +31,7 @@ def test_valid_message_has_the_uploaders_address() -> None:
 
 def test_reverse_proxy_prefix_must_be_on_the_list() -> None:
     allowed = parse_allowed_hosts("Gateway:443/Csv/v1")
-    endpoint = f"https://gateway/Csv/v1/chunks/{UPLOAD}/1/download"
+    endpoint = f"https://gateway/Csv/v1/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}"
     message = validate_value(message_with(api_endpoint=endpoint), allowed=allowed, bucket="raw")
     assert base_url(message) == "https://gateway/Csv/v1"
     for other in ("", "/csv/v1", "/Csv", "/Csv/v1/", "/Csv/v1/more", "/Csv/v1/..;"):
@@ -42,7 +43,7 @@ def test_reverse_proxy_prefix_must_be_on_the_list() -> None:
     "prefix", ["/..;", "/csv", "/", "/.", "/;x=1", "/csv;x", "/%2e%2e;", "//uploader", "/chunks/x", "/a/..;/b", "/*"]
 )
 def test_unlisted_path_before_chunks_is_refused(prefix: str) -> None:
-    endpoint = f"http://uploader:8000{prefix}/chunks/{UPLOAD}/1/download"
+    endpoint = f"http://uploader:8000{prefix}/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}"
     with pytest.raises(InvalidMessageError, match="api_endpoint"):
         validate_value(message_with(api_endpoint=endpoint), allowed=ALLOWED, bucket="raw")
 
@@ -50,10 +51,10 @@ def test_unlisted_path_before_chunks_is_refused(prefix: str) -> None:
 @pytest.mark.parametrize(
     "endpoint",
     [
-        f"http://10.0.0.1:9999/chunks/{UPLOAD}/1/download",
-        f"http://uploader-0.pods.local:8000/chunks/{UPLOAD}/1/download",
-        f"http://[::1]:8000/chunks/{UPLOAD}/1/download",
-        f"HTTP://UPLOADER:8000/chunks/{UPLOAD}/1/download",
+        f"http://10.0.0.1:9999/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}",
+        f"http://uploader-0.pods.local:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}",
+        f"http://[::1]:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}",
+        f"HTTP://UPLOADER:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}",
     ],
 )
 def test_listed_addresses_are_accepted(endpoint: str) -> None:
@@ -63,24 +64,27 @@ def test_listed_addresses_are_accepted(endpoint: str) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "why"),
     [
-        (f"http://169.254.169.254/chunks/{UPLOAD}/1/download", "not in the Variable"),
-        (f"http://uploader:9000/chunks/{UPLOAD}/1/download", "not in the Variable"),
-        (f"http://pods.local:8000/chunks/{UPLOAD}/1/download", "not in the Variable"),
-        (f"http://evilpods.local:8000/chunks/{UPLOAD}/1/download", "not in the Variable"),
-        (f"http://uploader:8000@evil/chunks/{UPLOAD}/1/download", "must not have a user"),
-        (f"http://evil\\@uploader:8000/chunks/{UPLOAD}/1/download", "characters"),
-        (f"http://uploader:8000/chunks/{UPLOAD}/1/download\n", "characters"),
-        (f"file://uploader:8000/chunks/{UPLOAD}/1/download", "http or https"),
-        (f"gopher://uploader/chunks/{UPLOAD}/1/download", "http or https"),
-        (f"http://uploader:8000/chunks/{UPLOAD}/2/download", "must end in"),
-        (f"http://uploader:8000/chunks/{'f' * 32}/1/download", "must end in"),
-        (f"http://uploader:8000/admin?/chunks/{UPLOAD}/1/download", "query"),
-        (f"http://uploader:8000/admin#/chunks/{UPLOAD}/1/download", "fragment"),
-        (f"http://uploader:8000/x/../chunks/{UPLOAD}/1/download", "not in the Variable"),
-        (f"http://uploader:8000/%2e%2e/chunks/{UPLOAD}/1/download", "not in the Variable"),
-        (f"http://uploader:99999/chunks/{UPLOAD}/1/download", "not a valid URL"),
-        (f"//uploader:8000/chunks/{UPLOAD}/1/download", "http or https"),
-        ("", "characters"),
+        (f"http://169.254.169.254/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
+        (f"http://uploader:9000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
+        (f"http://pods.local:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
+        (f"http://evilpods.local:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
+        (f"http://uploader:8000@evil/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "must not have a user"),
+        (f"http://evil\\@uploader:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "characters"),
+        (f"http://uploader:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}\n", "api_endpoint"),
+        (f"file://uploader:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "http or https"),
+        (f"gopher://uploader/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "http or https"),
+        (f"http://uploader:8000/chunks/{UPLOAD}/2/download/{FAKE_SIGNATURE}", "must end in"),
+        (f"http://uploader:8000/chunks/{'f' * 32}/1/download/{FAKE_SIGNATURE}", "must end in"),
+        (f"http://uploader:8000/admin?/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "query"),
+        (f"http://uploader:8000/admin#/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "fragment"),
+        (f"http://uploader:8000/x/../chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
+        (f"http://uploader:8000/%2e%2e/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
+        (f"http://uploader:99999/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not a valid URL"),
+        (f"//uploader:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "http or https"),
+        (f"http://uploader:8000/chunks/{UPLOAD}/1/download", "api_endpoint"),
+        (f"http://uploader:8000/chunks/{UPLOAD}/1/download/v1.1.x.y", "api_endpoint"),
+        (f"http://uplöader:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "characters"),
+        ("", "api_endpoint"),
     ],
 )
 def test_unlisted_addresses_are_refused_with_the_reason(endpoint: str, why: str) -> None:

@@ -14,8 +14,9 @@ from nifi.encryption import KEY, STRATEGY
 from nifi.environment import environment_names, load_environment
 from nifi.errors import EnvironmentFileError
 from nifi.listen_tls import LISTEN_TLS
+from tests.support.signatures import FAKE_SIGNATURE
 
-PATH = f"/chunks/{'0' * 32}/17/download"
+PATH = f"/chunks/{'0' * 32}/17/download/{FAKE_SIGNATURE}"
 
 
 @pytest.mark.parametrize("name", environment_names())

@@ -12,6 +12,7 @@ from stack.components.nifi import NiFi
 from stack.components.uploader import Uploader
 from stack.local import LocalStack
 from stack.settings import StackSettings
+from tests.support.signatures import FAKE_SIGNATURE
 
 HOST = "127.0.0.2"
 
@@ -31,7 +32,7 @@ def context(stack: LocalStack) -> StackContext:
 
 def test_only_chunks_of_this_stacks_uploader_are_fetched(context: StackContext) -> None:
     pattern = re.compile(NiFi(context).flow_parameters()["source.url.pattern"])
-    route = f"/chunks/{'a' * 32}/17/download"
+    route = f"/chunks/{'a' * 32}/17/download/{FAKE_SIGNATURE}"
     assert pattern.fullmatch(Uploader(context).url + route)
     for other in ("http://127.0.0.1:1", "http://127a0b0c2:1", f"http://{HOST}", f"http://{HOST}:1"):
         assert not pattern.fullmatch(other + route)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.signatures import signer
 from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.uploads import REPLICA, SettableClock, cut_result, upload_records, write_chunks
 from uploader.disk.chunk_files import ChunkFiles
@@ -62,12 +63,14 @@ def outbox(store: Store, kafka: FakePublisher, clock: SettableClock) -> Outbox:
     def pause(seconds: float) -> None:
         clock.advance(seconds=seconds)
 
-    return Outbox(store=store, publisher=kafka, replica=REPLICA, clock=clock, pause=pause)
+    return Outbox(
+        store=store, publisher=kafka, replica=REPLICA, sign=signer(clock=clock).sign, clock=clock, pause=pause
+    )
 
 
 @pytest.fixture
 def replicas(store: Store, clock: SettableClock) -> Replicas:
-    return Replicas(store=store, replica=REPLICA, clock=clock)
+    return Replicas(store=store, replica=REPLICA, signer=signer(clock=clock), clock=clock)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from contracts.spans import SpanKind
 from contracts.traceparent import find_traceparent
 from uploader.api.runtime import runtime_of
 
-_DOWNLOAD = re.compile(r"/chunks/([0-9a-f]{32})/([0-9]{1,10})/download")
+_DOWNLOAD = re.compile(r"/chunks/([0-9a-f]{32})/([0-9]{1,10})/download(/v1[^/]*)?")
 
 
 class DownloadSpans:

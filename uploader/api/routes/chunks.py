@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -9,14 +10,16 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from contracts.api import ChunkStatus, StateChange
 from contracts.names import HEADER_OBJECT_KEY, HEADER_SHA256, HEADER_SIZE_BYTES
 from contracts.permissions import Permission
+from uploader.access.principal import EVERYBODY
 from uploader.api.actors import ActorDep
 from uploader.api.chunk_response import ChunkResponse
 from uploader.api.guards import Guard, PrincipalDep
-from uploader.api.path_parameters import ChunkIdPath, UploadIdPath
+from uploader.api.path_parameters import ChunkIdPath, SignaturePath, UploadIdPath
 from uploader.api.problems import problem_responses
 from uploader.api.range_requests import find_range, is_unchanged
 from uploader.api.runtime import RuntimeDep
 from uploader.errors import (
+    AddressExpiredError,
     BodyTimeoutError,
     BodyTooLargeError,
     ChunkGoneError,
@@ -24,6 +27,7 @@ from uploader.errors import (
     ChunkOnOtherReplicaError,
     ChunkRedirectedError,
     EvidenceMismatchError,
+    InvalidSignatureError,
     RangeNotSatisfiableError,
     ReplicaUnavailableError,
     TooManyOpenFilesError,
@@ -31,6 +35,7 @@ from uploader.errors import (
     UploadNotFoundError,
 )
 from uploader.settings import REPLICA_NAME
+from uploader.uploads.downloadable_chunk import DownloadableChunk
 
 router = APIRouter(prefix="/chunks/{upload_id}/{chunk_id}", tags=["chunks"])
 _READ = [Depends(Guard(Permission.READ))]
@@ -55,6 +60,14 @@ _RedirectedBy = Annotated[
 ]
 
 
+_CONTENT: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {}}, "description": "The chunk, including the header", "headers": _HEADERS},
+    206: {"content": {"text/csv": {}}, "description": "The requested range of the chunk", "headers": _HEADERS},
+    304: {"description": "The client already has this chunk", "headers": _HEADERS},
+}
+_DOWNLOAD_ERRORS = (*_GONE, *_ON_OTHER_REPLICA, RangeNotSatisfiableError, TooManyOpenFilesError)
+
+
 @router.get(
     "/download",
     dependencies=_READ,
@@ -62,12 +75,7 @@ _RedirectedBy = Annotated[
     status_code=200,
     summary="Download a chunk",
     response_class=ChunkResponse,
-    responses=problem_responses(*_GONE, *_ON_OTHER_REPLICA, RangeNotSatisfiableError, TooManyOpenFilesError)
-    | {
-        200: {"content": {"text/csv": {}}, "description": "The chunk, including the header", "headers": _HEADERS},
-        206: {"content": {"text/csv": {}}, "description": "The requested range of the chunk", "headers": _HEADERS},
-        304: {"description": "The client already has this chunk", "headers": _HEADERS},
-    },
+    responses=problem_responses(*_DOWNLOAD_ERRORS) | _CONTENT,
 )
 @router.head("/download", dependencies=_READ, include_in_schema=False)
 def download_chunk(
@@ -84,9 +92,43 @@ def download_chunk(
     The headers `X-CSVPipe-*` give the key of the chunk's object, its size and its SHA-256. The relay compares them with
     the chunk message, and writes nothing if they differ.
 
-    A replica that does not have the file responds with 307 and the address of the replica that has it.
+    A replica that does not have the file responds with 307 and the address of the replica that has it. That address is
+    signed, so no key is needed there.
     """
     path, chunk = runtime.service.locate_chunk(upload_id, chunk_id, principal, redirected_by=redirected_by)
+    return _respond(request, path, chunk)
+
+
+@router.get(
+    "/download/{signature}",
+    status_code=200,
+    summary="Download a chunk from its signed address",
+    response_class=ChunkResponse,
+    responses=problem_responses(InvalidSignatureError, AddressExpiredError, *_DOWNLOAD_ERRORS) | _CONTENT,
+)
+@router.head("/download/{signature}", include_in_schema=False)
+def download_signed_chunk(
+    *,
+    upload_id: UploadIdPath,
+    chunk_id: ChunkIdPath,
+    signature: SignaturePath,
+    runtime: RuntimeDep,
+    request: Request,
+    redirected_by: _RedirectedBy = None,
+) -> Response:
+    """Return the content of a chunk file as `GET /chunks/{upload_id}/{chunk_id}/download` does, without a key.
+
+    The address is `api_endpoint` of the chunk's message. It expires, and each announcement has a new one. A wrong
+    signature gets the same response whether the upload exists or not.
+    """
+    runtime.signer.check(upload_id, chunk_id, signature)
+    path, chunk = runtime.service.locate_chunk(
+        upload_id, chunk_id, EVERYBODY, redirected_by=redirected_by, signature=signature
+    )
+    return _respond(request, path, chunk)
+
+
+def _respond(request: Request, path: Path, chunk: DownloadableChunk) -> Response:
     etag = f'"{chunk.sha256}"'
     if is_unchanged(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers={"ETag": etag, **chunk.headers})
@@ -94,7 +136,7 @@ def download_chunk(
     try:
         return ChunkResponse(path, etag=etag, byte_range=byte_range, headers=chunk.headers)
     except FileNotFoundError as error:
-        raise ChunkGoneError(f"chunk {chunk_id} of upload {upload_id} has just been removed") from error
+        raise ChunkGoneError(f"the file of object {chunk.key} has just been removed") from error
 
 
 @router.put(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from contracts.names import BYTES_PER_MB
+from tests.support.signatures import fake_sign
 from tests.support.uploader.ingest import Part, Received, cut_up, form, receive, settings_for, stream
 from tests.support.uploader.small_disk import small_disk
 from tests.support.uploader.uploads import cut_options
@@ -89,7 +90,9 @@ def test_largest_accepted_header_fits_into_a_message(tmp_path: Path, letter: str
         created_at=now,
         chunked_at=now,
     )
-    message = build_message(records[0], records[1][0], base_url="https://" + "h" * 2000, published_at=now)
+    message = build_message(
+        records[0], records[1][0], base_url="https://" + "h" * 2000, published_at=now, sign=fake_sign
+    )
     assert len(message.to_bytes()) < KAFKA_LIMIT_BYTES / 10
     with pytest.raises(InvalidCsvError):
         upload([DATASET, LOOSE, *by("rows", 1), ("file", b"x" + source)], temp_dir=tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from contracts.message import ChunkMessage
 from contracts.names import BYTES_PER_MB
 from contracts.states import ChunkState, UploadState
+from tests.support.signatures import signer
 from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.domain.records import UploadRecord
@@ -42,7 +43,8 @@ def test_message_has_the_download_url_and_the_object_url(
     upload = create(chunks=2)
     outbox.run_pass()
     message = kafka.messages[1]
-    assert message.api_endpoint == f"http://uploader:8000/chunks/{upload.upload_id}/2/download"
+    signature = signer(clock=clock).sign(upload.upload_id, 2)
+    assert message.api_endpoint == f"http://uploader:8000/chunks/{upload.upload_id}/2/download/{signature}"
     assert message.file_path == "s3://raw/people/people_chunk_002_stamp.csv"
     assert (message.published_at, message.total_chunks, message.row_start) == (clock.now, 2, 2)
 

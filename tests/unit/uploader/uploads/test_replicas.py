@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from contracts.download_address import split_signed
+from tests.support.signatures import FAKE_SIGNATURE, signer
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.uploads import SettableClock, chunk_bytes
 from uploader.domain.records import UploadRecord
@@ -30,7 +35,7 @@ class TestElsewhere:
     def check_in(self, store: Store, clock: SettableClock, *, base_url: str = REPLICA_URL) -> None:
         store.replicas.assign_disk("replica-1", "1" * 32)
         replica = ReplicaIdentity(name="replica-1", base_url=base_url, worker="replica-1/worker")
-        Replicas(store=store, replica=replica, clock=clock).check_in()
+        Replicas(store=store, replica=replica, signer=signer(clock=clock), clock=clock).check_in()
 
     def test_client_is_redirected_to_the_last_address_of_the_replica(
         self, replicas: Replicas, store: Store, clock: SettableClock, upload: UploadRecord
@@ -40,9 +45,17 @@ class TestElsewhere:
         clock.advance(seconds=UNAVAILABLE_AFTER.total_seconds())
         found = replicas.locate_elsewhere(upload, 2, redirected_by=None)
         assert type(found) is ChunkRedirectedError
-        path = f"/chunks/{upload.upload_id}/2/download"
+        signature = signer(clock=clock).sign(upload.upload_id, 2, valid_for=timedelta(minutes=5))
+        path = f"/chunks/{upload.upload_id}/2/download/{signature}"
         location = f"{REPLICA_URL}{path}?redirected_by=replica-0"
         assert found.extra == {"replica": "replica-1", "location": location}
+
+    def test_redirect_keeps_the_signature_of_the_client(
+        self, replicas: Replicas, store: Store, clock: SettableClock, upload: UploadRecord
+    ) -> None:
+        self.check_in(store, clock)
+        found = replicas.locate_elsewhere(upload, 2, redirected_by=None, signature=FAKE_SIGNATURE)
+        assert urlsplit(str(found.extra["location"])).path.endswith(f"/2/download/{FAKE_SIGNATURE}")
 
     def test_replica_without_recent_check_ins_is_unavailable_until_the_next(
         self, replicas: Replicas, store: Store, clock: SettableClock, upload: UploadRecord
@@ -123,7 +136,8 @@ def test_download_from_another_replica_is_redirected(pair: list[RunningUploader]
     path = upload_one_chunk(replica)
     answer = ask("GET", other.base_url + path, follow=False)
     assert answer.status_code == 307
-    assert answer.headers["location"] == f"{replica.base_url}{path}?redirected_by=replica-1"
+    location, _, query = answer.headers["location"].partition("?")
+    assert (split_signed(location), query) == ((replica.base_url + path, ANY), "redirected_by=replica-1")
     assert (answer.json()["code"], answer.json()["replica"]) == ("chunk_redirected", "replica-0")
     followed = ask("GET", other.base_url + path)
     assert (followed.status_code, followed.content) == (200, chunk_bytes(1))

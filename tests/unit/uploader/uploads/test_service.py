@@ -138,7 +138,9 @@ class TestAnnounceAgain:
         clock.advance(hours=1)
         assert service.announce_again(upload_id, actor=ACTOR) == before == service.status(upload_id, EVERYBODY)
         assert kafka.announced[3:] == [(upload_id, 1)]
-        assert kafka.messages[3] == kafka.messages[0].model_copy(update={"published_at": clock.now})
+        first, again = kafka.messages[0], kafka.messages[3]
+        assert again == first.model_copy(update={"published_at": clock.now, "api_endpoint": again.api_endpoint})
+        assert again.api_endpoint != first.api_endpoint, "its address is valid for as long again"
 
     def test_landed_upload_without_kafka_is_an_error_as_nothing_would_retry(
         self,

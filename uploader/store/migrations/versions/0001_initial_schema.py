@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
 
 import sqlalchemy as sa
@@ -161,6 +162,14 @@ def upgrade() -> None:
         sa.Column("previous_until", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("key_id", name=op.f("pk_api_keys")),
     )
+    signing_keys = op.create_table(
+        "signing_keys",
+        sa.Column("key_id", sa.String(length=32), nullable=False),
+        sa.Column("secret", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_signing_keys")),
+    )
+    # Here, because a migration runs once, however many workers and replicas start together.
+    op.bulk_insert(signing_keys, [{"key_id": f"db-{secrets.token_hex(4)}", "secret": secrets.token_urlsafe(32)}])
     identity = op.create_table(
         "identity",
         sa.Column("database_id", sa.String(length=32), nullable=False),
@@ -175,6 +184,7 @@ def downgrade() -> None:
     op.drop_index("ix_upload_slots_key_id", table_name="upload_slots")
     op.drop_table("upload_slots")
     op.drop_table("rate_limits")
+    op.drop_table("signing_keys")
     op.drop_table("audit_heads")
     op.drop_index("ix_audit_records_upload_id", table_name="audit_records")
     op.drop_index("ix_audit_records_at", table_name="audit_records")
