@@ -12,6 +12,7 @@ import pytest
 from contracts.names import BUCKET_RAW, BYTES_PER_MB, METADATA_SHA256, METADATA_UPLOAD_ID, object_key
 from tests.support.nifi.fake_chunk_source import FakeChunkSource
 from tests.support.nifi.server import NiFiServer, flowfile_v3
+from tests.support.signatures import FAKE_SIGNATURE
 from tests.support.waiting import wait_until
 
 HEADER = b"id,text\r\n"
@@ -186,7 +187,7 @@ def test_redirect_is_not_followed(nifi: NiFiServer, source: FakeChunkSource) -> 
     "wrong",
     [
         {"api_endpoint": "http://169.254.169.254/latest/meta-data"},
-        {"api_endpoint": "http://127.0.0.1:1@example.org/chunks/{upload_id}/1/download/"},
+        {"api_endpoint": f"http://127.0.0.1:1@example.org/chunks/{'0' * 32}/1/download/{FAKE_SIGNATURE}"},
         {"dataset_name": ".."},
         {"dataset_name": "../other"},
         {"filename": "a/b.csv"},

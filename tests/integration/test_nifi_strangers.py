@@ -23,6 +23,7 @@ from contracts.names import (
 )
 from tests.support.nifi.fake_chunk_source import FakeChunkSource
 from tests.support.nifi.server import NiFiServer, flowfile_v3
+from tests.support.signatures import FAKE_SIGNATURE
 from tests.support.waiting import wait_until
 
 ROWS = b"amount\r\n100\r\n"
@@ -56,12 +57,10 @@ def test_forged_message_cannot_overwrite_a_landed_chunk(nifi: NiFiServer, source
 @pytest.mark.parametrize(
     "changes",
     [
-        {"dataset_name": "victim", "filename": "index.html"},
-        {"filename": "index.html", "content_type": "text/html"},
+        {"dataset_name": "victim", "filename": "victim_chunk_001_20260131T235959123456Z.csv"},
         {"dataset_name": "_manifests"},
         {"dataset_name": "victim"},
         {"filename": "attacker_chunk_001_20260131T235959123456Z.csv"},
-        {"filename": "manifest.json", "content_type": "application/json"},
         {"size_bytes": 1},
         {"size_bytes": None},
         {"sha256": "0" * 64},
@@ -79,6 +78,47 @@ def test_message_that_contradicts_the_response_writes_nothing(
     nifi.wait_failed(own, "message_mismatch")
     wait_until(lambda: nifi.status().queued_count == 0, what="nothing of it stays queued", deadline_s=20)
     assert _keys(nifi) == before
+
+
+@pytest.mark.parametrize("filename", ["index.html", "manifest.json", "attacker_chunk_001_x.html", "chunk_001_x.csv"])
+def test_filename_outside_the_pattern_is_not_fetched(nifi: NiFiServer, source: FakeChunkSource, filename: str) -> None:
+    own = source.offer(FORGED, dataset="attacker")
+    path = source.path_of(own)
+    source.headers[path][HEADER_OBJECT_KEY.lower()] = object_key("attacker", filename)
+
+    nifi.post(_forged(own, filename=filename))
+
+    nifi.wait_failed(own, "invalid_message")
+    assert not source.hits
+
+
+def test_dataset_outside_the_pattern_is_neither_fetched_nor_written(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    allowed, *others = (source.offer(ROWS, dataset=name) for name in ("weather-2", "weather", "xweather-2", "other"))
+    nifi.deploy(parameters={**nifi.parameters(), "dataset.pattern": "weather-[0-9]+|flights"})
+    try:
+        for message in (*others, allowed):
+            nifi.send(message)
+        assert nifi.wait_landed(allowed) == ROWS
+        for message in others:
+            assert "chunk.url" not in nifi.wait_failed(message, "invalid_message")
+    finally:
+        nifi.deploy()
+    assert set(source.hits) == {source.path_of(allowed)}
+
+
+def test_signature_is_not_logged(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    landed, refused, gone = (source.offer(ROWS, dataset="logged") for _ in range(3))
+    source.failures[source.path_of(gone)] = (99, HTTPStatus.GONE)
+    nifi.send(landed)
+    nifi.send(gone)
+    nifi.post(_forged(refused, sha256="0"))
+
+    nifi.wait_landed(landed)
+    nifi.wait_failed(gone, "source_failed")
+    assert f"/chunks/{refused.upload_id}/1/download/v1..." in nifi.wait_failed(refused, "invalid_message")
+    for message in (landed, refused, gone):
+        assert nifi.wait_logged(message.upload_id)
+        assert not nifi.logged(message.upload_id, FAKE_SIGNATURE)
 
 
 def test_response_without_a_key_writes_nothing(nifi: NiFiServer, source: FakeChunkSource) -> None:
@@ -106,6 +146,10 @@ def test_url_of_another_chunk_is_not_fetched(nifi: NiFiServer, source: FakeChunk
     own, other = source.offer(FORGED, dataset="attacker"), source.offer(ROWS, dataset="victim")
     addresses = [
         other.api_endpoint,
+        own.api_endpoint.rpartition("/")[0],
+        own.api_endpoint[:-1],
+        f"{own.api_endpoint}x",
+        own.api_endpoint.replace("/v1.", "/v2."),
         own.api_endpoint.replace("/1/download", "/2/download"),
         own.api_endpoint.replace("/1/download", "/01/download"),
         f"{source.base}/..;{source.path_of(own)}",
