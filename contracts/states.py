@@ -48,7 +48,7 @@ UPLOAD_CHANGES: dict[UploadState, frozenset[UploadState]] = {
     _U.CHUNKED: frozenset({_U.ANNOUNCED, _U.LANDING, _U.LANDED, _U.FAILED, _U.ABORTED}),
     _U.ANNOUNCED: frozenset({_U.CHUNKED, _U.LANDING, _U.LANDED, _U.FAILED, _U.ABORTED}),
     _U.LANDING: frozenset({_U.CHUNKED, _U.ANNOUNCED, _U.LANDED, _U.FAILED, _U.ABORTED}),
-    _U.LANDED: frozenset({_U.ABORTED}),
+    _U.LANDED: frozenset({_U.FAILED, _U.ABORTED}),
     _U.FAILED: frozenset({_U.CHUNKED, _U.ANNOUNCED, _U.LANDING, _U.LANDED, _U.ABORTED}),
     _U.ABORTED: frozenset(),
 }
@@ -59,15 +59,15 @@ CHUNK_CHANGES: dict[ChunkState, frozenset[ChunkState]] = {
     _C.STORED: frozenset({_C.ANNOUNCED, _C.RELAYED, _C.LANDED, _C.FAILED}),
     _C.ANNOUNCED: frozenset({_C.STORED, _C.RELAYED, _C.LANDED, _C.FAILED}),
     _C.RELAYED: frozenset({_C.STORED, _C.ANNOUNCED, _C.LANDED, _C.FAILED}),
-    _C.LANDED: frozenset({_C.CLEANED}),
+    _C.LANDED: frozenset({_C.CLEANED, _C.FAILED}),
     _C.FAILED: frozenset({_C.STORED, _C.ANNOUNCED, _C.RELAYED, _C.LANDED}),
     _C.CLEANED: frozenset(),
 }
 """Allowed changes of a chunk.
 
 STORED to LANDED happens if the uploader crashes after Kafka's acknowledgement and before the outbox records it: the
-consumer may be faster. A change back to STORED is a repeated announcement. LANDED never changes back: after its object
-was verified, a chunk's file is only ever removed.
+consumer may be faster. A change back to STORED is a repeated announcement. LANDED changes to FAILED only if the
+uploader itself, before it removes the chunk's file, does not find the object; the relay cannot take a landing back.
 """
 
 

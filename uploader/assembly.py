@@ -17,6 +17,8 @@ from uploader.access.open_access import describe_access
 from uploader.access.signed_address import AddressSigner
 from uploader.access.upload_limits import UploadLimits
 from uploader.api.runtime import Runtime
+from uploader.bucket.object_checker import NoObjectChecker, ObjectChecker
+from uploader.bucket.s3_object_checker import S3ObjectChecker
 from uploader.disk.audit_log_file import AuditLogFile
 from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import ChunkFiles
@@ -130,6 +132,7 @@ async def open_runtime(
         after=timedelta(hours=settings.cleanup_after_hours),
         low_disk_bytes=settings.low_disk_bytes,
         clock=clock,
+        objects=_open_object_checker(settings),
         ballast=ballast,
     )
     reconciler = Reconciler(
@@ -265,6 +268,13 @@ def _open_store(settings: Settings, replica: ReplicaIdentity, metrics: UploaderM
     log = AuditLogFile(settings.audit_log_file, on_failure=metrics.count_audit_log_failure)
     log.check()
     return open_store(settings.store_url, replica=replica.name, on_record=log.write)
+
+
+def _open_object_checker(settings: Settings) -> ObjectChecker:
+    if settings.s3_endpoint is None:
+        _log.info("Files of landed chunks are removed without a look at the bucket; S3_ENDPOINT is not set")
+        return NoObjectChecker()
+    return S3ObjectChecker.from_settings(settings)
 
 
 def _identify(settings: Settings) -> ReplicaIdentity:

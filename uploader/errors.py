@@ -62,6 +62,14 @@ class AddressExpiredError(CsvPipeError):
     title = "Address expired"
 
 
+class BucketUnavailableError(CsvPipeError):
+    """The object store does not say whether a landed chunk's object is there; its file is kept. In the log only."""
+
+    code = "bucket_unavailable"
+    status = 503
+    title = "Bucket unavailable"
+
+
 class FileTooLargeError(CsvPipeError):
     """The file is larger than ``MAX_FILE_SIZE_MB``, or than the limit of the key."""
 

@@ -205,6 +205,21 @@ class Settings(EnvironmentSettings):
         description="Bucket that chunks are delivered to, as given in messages and manifests.",
     )
 
+    s3_endpoint: str | None = Field(
+        None,
+        pattern=HTTP_ADDRESS,
+        description="URL of the object store, such as https://s3.eu-west-1.amazonaws.com. The uploader looks there for "
+        "the object of a landed chunk before it removes the chunk's file; empty to believe the relay.",
+    )
+    s3_region: str = Field("us-east-1", description="Region of the bucket; MinIO accepts any.")
+    s3_ca_file: Path | None = Field(
+        None, description="PEM file of the certificates to trust for S3_ENDPOINT; empty for those of the system."
+    )
+    aws_access_key_id: str | None = Field(
+        None, description="Access key for S3_ENDPOINT; empty for the usual sources of AWS's SDK, such as a role."
+    )
+    aws_secret_access_key: SecretStr | None = Field(None, description="Secret key for S3_ENDPOINT.")
+
     reannounce_after_minutes: float = Field(
         30.0,
         gt=0,
@@ -297,6 +312,10 @@ class Settings(EnvironmentSettings):
                 f"DOWNLOAD_EXPIRY_HOURS ({self.download_expiry_hours:g}) must not be below "
                 f"{self.reannouncing / timedelta(hours=1):g}: a chunk is announced 1 + REANNOUNCE_LIMIT "
                 f"({self.reannounce_limit}) times, every REANNOUNCE_AFTER_MINUTES ({self.reannounce_after_minutes:g})"
+            )
+        if self.s3_endpoint and bool(self.aws_access_key_id) != bool(self.aws_secret_access_key):
+            raise ValueError(
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must both be set, or neither, for S3_ENDPOINT"
             )
         if self.chunk_size_mb > self.max_file_size_mb:
             raise ValueError(

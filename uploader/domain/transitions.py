@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
+from contracts.errors import IllegalStateChangeError
 from contracts.states import ChunkState, UploadState, check_chunk_change, check_upload_change, summarise_chunks
 from uploader.domain.records import ChunkRecord, UploadOverview
 from uploader.errors import EvidenceMismatchError
@@ -56,9 +57,30 @@ def failed(chunk: ChunkRecord, *, reason: str, evidence: Mapping[str, object] | 
     Raises:
         IllegalStateChangeError: it has landed.
     """
+    _check_not_landed(chunk)
     if not check_chunk_change(chunk.state, ChunkState.FAILED):
         return chunk
     return replace(chunk, state=ChunkState.FAILED, error=reason, evidence=dict(evidence or {}))
+
+
+def missing_in_bucket(chunk: ChunkRecord, *, reason: str) -> ChunkRecord:
+    """Return a landed ``chunk`` failed, as the uploader does not find its object; reconciliation announces it again.
+
+    A chunk that is not landed any more is unchanged.
+    """
+    if chunk.state is not ChunkState.LANDED:
+        return chunk
+    check_chunk_change(chunk.state, ChunkState.FAILED)
+    return replace(chunk, state=ChunkState.FAILED, error=reason, landed_at=None, evidence={})
+
+
+def _check_not_landed(chunk: ChunkRecord) -> None:
+    if chunk.state in SAFE_IN_BUCKET:
+        raise IllegalStateChangeError(
+            f"chunk {chunk.chunk_id} has landed, and only its missing object can make it fail",
+            old=str(chunk.state),
+            new=str(ChunkState.FAILED),
+        )
 
 
 def reported_failed(
@@ -93,6 +115,7 @@ def lost(chunk: ChunkRecord, *, reason: str) -> ChunkRecord:
     Raises:
         IllegalStateChangeError: it has landed.
     """
+    _check_not_landed(chunk)
     check_chunk_change(chunk.state, ChunkState.FAILED)
     return replace(chunk, state=ChunkState.FAILED, error=reason, announced_at=None, relayed_at=None, evidence={})
 

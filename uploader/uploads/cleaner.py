@@ -1,7 +1,8 @@
 """Cleaning: removal of the files of landed chunks after a delay, or earlier if the disk is low, and of leftovers.
 
-A chunk that has not landed is never removed. A file is removed first, durably, and its chunk marked afterwards: a crash
-between the two leaves a landed chunk without a file, which the next pass marks.
+A chunk that has not landed is never removed, nor one whose object is not in the bucket as it was announced: it fails,
+and is announced again. A file is removed first, durably, and its chunk marked afterwards: a crash between the two
+leaves a landed chunk without a file, which the next pass marks.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from contracts.states import UploadState
+from uploader.bucket.object_checker import ExpectedObject, NoObjectChecker, ObjectChecker
 from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import ChunkFiles
-from uploader.domain.records import ChunkRecord
+from uploader.domain.records import ChunkRecord, UploadOverview
 from uploader.domain.replica_identity import ReplicaIdentity
-from uploader.domain.transitions import cleaned
-from uploader.errors import DatabaseFullError, ManifestUnavailableError, UploadGoneError
+from uploader.domain.transitions import WHAT_TO_DO, cleaned, missing_in_bucket
+from uploader.errors import BucketUnavailableError, DatabaseFullError, ManifestUnavailableError, UploadGoneError
 from uploader.runtime.clock import Clock
 from uploader.runtime.logging import UploadLog
 from uploader.store.store import Store
@@ -44,6 +46,7 @@ class Cleaner:
         after: timedelta,
         low_disk_bytes: int,
         clock: Clock,
+        objects: ObjectChecker | None = None,
         ballast: BallastFile | None = None,
     ) -> None:
         self._store = store
@@ -53,6 +56,7 @@ class Cleaner:
         self._after = after
         self._low_disk_bytes = low_disk_bytes
         self._clock = clock
+        self._objects = objects or NoObjectChecker()
         self._ballast = ballast or BallastFile()
         self._reported: set[str] = set()
         """Unknown directories that were logged; each is logged once."""
@@ -61,6 +65,13 @@ class Cleaner:
 
     def run_pass(self) -> bool:
         """Remove what may be removed, unless another worker has the lease."""
+        try:
+            self._run()
+        except BucketUnavailableError as error:
+            _log.warning("Landed chunks are kept until the bucket can be checked", extra={"error": error.detail})
+        return True
+
+    def _run(self) -> None:
         try:
             if self._take_lease():
                 self._clean_all()
@@ -71,7 +82,6 @@ class Cleaner:
                 self._clean_full_disk()
             elif not (isinstance(error, DatabaseFullError) and self._ballast.remove()):
                 raise  # without the ballast the next pass may succeed
-        return True
 
     def _take_lease(self) -> bool:
         return self._store.leases.take(self._lease, owner=self._replica.worker, lease_for=LEASE_FOR, now=self._clock())
@@ -91,7 +101,8 @@ class Cleaner:
         if not self._ballast.remove():
             chunks = self._store.backlog.landed(replica=self._replica.name, before=None, limit=_CHUNKS_AT_ONCE)
             _log.warning("Disk is full; removing files of landed chunks", extra={"chunks": len(chunks)})
-            for upload_id, group in _by_upload(chunks):
+            safe = [chunk for chunk, fault in self._look(chunks) if fault is None]
+            for upload_id, group in _by_upload(safe):
                 self._files.remove_chunks(upload_id, group)
             self._clean(chunks)
         if self._take_lease():
@@ -175,8 +186,31 @@ class Cleaner:
 
     def _clean(self, chunks: list[ChunkRecord]) -> None:
         at = self._clock()
-        for upload_id, group in _by_upload(chunks):
+        looked = self._look(chunks)
+        for chunk, fault in looked:
+            if fault is not None:
+                self._fail(chunk, fault, at)
+        for upload_id, group in _by_upload([chunk for chunk, fault in looked if fault is None]):
             self._clean_upload(upload_id, group, at)
+
+    def _look(self, chunks: list[ChunkRecord]) -> list[tuple[ChunkRecord, str | None]]:
+        """Return each chunk with the fault of its object, or None. A chunk whose file is already gone has none."""
+        uploads = self._store.uploads.find_many({chunk.upload_id for chunk in chunks})
+        return [(chunk, self._find_fault(uploads[chunk.upload_id], chunk)) for chunk in chunks]
+
+    def _find_fault(self, upload: UploadOverview, chunk: ChunkRecord) -> str | None:
+        if not self._files.path(chunk).exists():
+            return None
+        return self._objects.find_fault(ExpectedObject.of(upload, chunk))
+
+    def _fail(self, chunk: ChunkRecord, fault: str, at: datetime) -> None:
+        reason = f"reported as landed, but {fault}; its file is kept. {WHAT_TO_DO}"
+        try:
+            edit = partial(missing_in_bucket, reason=reason)
+            _, [after] = self._store.chunks.edit(chunk.upload_id, [chunk.chunk_id], edit, at=at)
+        except UploadGoneError:
+            return
+        UploadLog(_log, chunk.upload_id).chunk(logging.ERROR, "Landed chunk is not in the bucket", after, error=fault)
 
     def _clean_upload(self, upload_id: str, chunks: list[ChunkRecord], at: datetime) -> None:
         self._files.remove_chunks(upload_id, chunks)

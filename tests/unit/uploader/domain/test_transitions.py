@@ -18,6 +18,7 @@ from uploader.domain.transitions import (
     is_overdue,
     landed,
     lost,
+    missing_in_bucket,
     relayed,
     renewed,
     reported_failed,
@@ -80,13 +81,24 @@ def test_repeated_report_keeps_the_first_timestamp() -> None:
 
 
 @pytest.mark.parametrize("state", [ChunkState.LANDED, ChunkState.CLEANED])
-def test_landed_chunk_never_changes_back(state: ChunkState) -> None:
+def test_landed_chunk_never_changes_back_by_a_report(state: ChunkState) -> None:
     chunk = chunk_in(state)
     with pytest.raises(IllegalStateChangeError):
         failed(chunk, reason="x")
     with pytest.raises(IllegalStateChangeError):
         relayed(chunk, evidence={}, at=NOW)
+    with pytest.raises(IllegalStateChangeError):
+        lost(chunk, reason="x")
     assert renewed(chunk, by_hand=True) == chunk
+
+
+def test_only_a_landed_chunk_can_be_missing_in_the_bucket() -> None:
+    sent = announced(CHUNK, at=NOW)
+    missing = missing_in_bucket(landed(sent, evidence=EVIDENCE, at=NOW), reason="gone")
+    assert (missing.state, missing.error, missing.landed_at) == (ChunkState.FAILED, "gone", None)
+    assert is_overdue(missing, before=NOW + timedelta(hours=1), reannounce_limit=1), "it is announced again"
+    for state in set(ChunkState) - {ChunkState.LANDED}:
+        assert missing_in_bucket(chunk_in(state), reason="gone") == chunk_in(state)
 
 
 @pytest.mark.parametrize("state", [ChunkState.ANNOUNCED, ChunkState.RELAYED, ChunkState.FAILED])

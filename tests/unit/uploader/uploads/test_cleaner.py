@@ -13,17 +13,20 @@ import pytest
 
 from contracts.errors import SettingsError
 from contracts.states import ChunkState, UploadState
+from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.stored_uploads import land
 from tests.support.uploader.uploads import REPLICA, SettableClock, cut_result, write_chunks
+from uploader.bucket.object_checker import ExpectedObject
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.directories import LOCK_FILE, STAGING
 from uploader.disk.manifest_file import write_manifest
 from uploader.disk.staging_directory import StagingDirectory
 from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
-from uploader.errors import ManifestLostError
+from uploader.errors import BucketUnavailableError, ManifestLostError
 from uploader.store.store import Store, open_store
 from uploader.uploads.cleaner import Cleaner
 from uploader.uploads.outbox import Outbox
+from uploader.uploads.reconciler import Reconciler
 from uploader.uploads.recovery import check_disk, recover
 
 NOBODY = "0" * 31
@@ -44,13 +47,33 @@ class FakeDisk(ChunkFiles):
         self.free += self.given_back_per_chunk * len(removed)
 
 
+class FakeObjectChecker:
+    """Finds the faults that a test has put in, by chunk; with ``is_away`` it does not answer."""
+
+    def __init__(self) -> None:
+        self.faults: dict[str, str] = {}
+        self.is_away = False
+        self.asked: list[ExpectedObject] = []
+
+    def find_fault(self, expected: ExpectedObject) -> str | None:
+        if self.is_away:
+            raise BucketUnavailableError("the bucket does not answer")
+        self.asked.append(expected)
+        return self.faults.get(expected.key)
+
+
+@pytest.fixture
+def objects() -> FakeObjectChecker:
+    return FakeObjectChecker()
+
+
 @pytest.fixture
 def disk(temp_dir: Path) -> FakeDisk:
     return FakeDisk(temp_dir)
 
 
 @pytest.fixture
-def cleaner(store: Store, disk: FakeDisk, clock: SettableClock) -> Cleaner:
+def cleaner(store: Store, disk: FakeDisk, clock: SettableClock, objects: FakeObjectChecker) -> Cleaner:
     return Cleaner(
         store=store,
         files=disk,
@@ -58,6 +81,7 @@ def cleaner(store: Store, disk: FakeDisk, clock: SettableClock) -> Cleaner:
         after=timedelta(hours=24),
         low_disk_bytes=1_000,
         clock=clock,
+        objects=objects,
     )
 
 
@@ -95,6 +119,87 @@ class TestLandedChunks:
         cleaner.run_pass()
         assert not (temp_dir / upload.upload_id).exists()
         assert store.chunks.read(upload.upload_id)[0].state is UploadState.LANDED
+
+    def test_chunk_that_is_not_in_the_bucket_is_kept_and_announced_again(
+        self,
+        cleaner: Cleaner,
+        objects: FakeObjectChecker,
+        outbox: Outbox,
+        kafka: FakePublisher,
+        store: Store,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        outbox.run_pass()
+        land(store, upload, 1, 2, 3, clock=clock)
+        objects.faults["people/people_chunk_002_stamp.csv"] = "it does not exist"
+        clock.advance(hours=24)
+
+        cleaner.run_pass()
+
+        assert names(temp_dir, upload) == ["people_chunk_002_stamp.csv"]
+        overview, chunks = store.chunks.read(upload.upload_id)
+        assert [chunk.state for chunk in chunks] == [ChunkState.CLEANED, ChunkState.FAILED, ChunkState.CLEANED]
+        assert overview.state is UploadState.FAILED
+        assert "chunk 2: reported as landed, but it does not exist" in str(overview.error)
+        after, limit = timedelta(minutes=30), 3
+        Reconciler(store=store, replica=REPLICA, after=after, limit=limit, clock=clock).run_pass()
+        outbox.run_pass()
+        assert kafka.announced[3:] == [(upload.upload_id, 2)]
+        objects.faults.clear()
+        land(store, upload, 2, clock=clock)
+        clock.advance(hours=24)
+        cleaner.run_pass()
+        overview, chunks = store.chunks.read(upload.upload_id)
+        assert overview.state is UploadState.LANDED
+        assert {chunk.state for chunk in chunks} == {ChunkState.CLEANED}
+
+    @pytest.mark.parametrize("low_disk", [False, True])
+    def test_no_file_is_removed_while_the_bucket_cannot_be_checked(
+        self,
+        cleaner: Cleaner,
+        objects: FakeObjectChecker,
+        disk: FakeDisk,
+        store: Store,
+        clock: SettableClock,
+        temp_dir: Path,
+        create: Callable[..., UploadRecord],
+        low_disk: bool,
+    ) -> None:
+        upload = create()
+        land(store, upload, 1, 2, 3, clock=clock)
+        clock.advance(hours=24)
+        disk.free = 0 if low_disk else disk.free
+        objects.is_away = True
+
+        assert cleaner.run_pass()
+
+        assert len(names(temp_dir, upload)) == 3
+        assert {chunk.state for chunk in store.chunks.read(upload.upload_id)[1]} == {ChunkState.LANDED}
+        objects.is_away = False
+        disk.given_back_per_chunk = 1_000_000
+        cleaner.run_pass()
+        assert names(temp_dir, upload) == []
+
+    def test_object_is_looked_at_with_what_was_announced(
+        self,
+        cleaner: Cleaner,
+        objects: FakeObjectChecker,
+        store: Store,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+    ) -> None:
+        upload = create()
+        land(store, upload, 1, clock=clock)
+        clock.advance(hours=24)
+        cleaner.run_pass()
+        [chunk, *_] = store.chunks.read(upload.upload_id)[1]
+        expected = ExpectedObject(
+            bucket="raw", key="people/people_chunk_001_stamp.csv", size_bytes=chunk.size_bytes, sha256=chunk.sha256
+        )
+        assert objects.asked == [expected]
 
     def test_clock_set_back_does_not_delay_the_removal(
         self,

@@ -1,0 +1,69 @@
+"""The check of objects by HEAD: their size, which the store measures, and the SHA-256 that NiFi computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws.client import ClientOptions, open_client
+from aws.encryption import Encryption
+from aws.errors import translating_client_errors
+from aws.object_head import head_object
+from contracts.errors import CsvPipeError
+from contracts.names import METADATA_SHA256
+from uploader.bucket.object_checker import ExpectedObject
+from uploader.errors import BucketUnavailableError
+from uploader.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+
+class S3ObjectChecker:
+    """Looks at objects in an object store."""
+
+    def __init__(self, client: S3Client, *, encryption: Encryption | None = None) -> None:
+        self._client = client
+        self._encryption = encryption
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> S3ObjectChecker:
+        """Return a checker for the store at ``S3_ENDPOINT``; nothing is sent yet.
+
+        Raises:
+            SettingsError: the client cannot be made with these settings.
+        """
+        secret = settings.aws_secret_access_key
+        options = ClientOptions(
+            region=settings.s3_region,
+            endpoint=settings.s3_endpoint,
+            access_key_id=settings.aws_access_key_id,
+            secret_access_key=secret.get_secret_value() if secret else None,
+            verify=str(settings.s3_ca_file) if settings.s3_ca_file else None,
+            path_style=True,
+            connect_timeout_s=5,
+            read_timeout_s=10,
+            attempts=2,
+            connections=1,
+        )
+        with translating_client_errors("S3_ENDPOINT"):
+            return cls(open_client("s3", options))
+
+    def find_fault(self, expected: ExpectedObject) -> str | None:
+        """Return how the object differs, or that it is missing; None if it is as expected.
+
+        Raises:
+            BucketUnavailableError: the object store does not answer, refuses, or has no such bucket.
+        """
+        name = f"s3://{expected.bucket}/{expected.key}"
+        try:
+            head = head_object(self._client, bucket=expected.bucket, key=expected.key, encryption=self._encryption)
+        except CsvPipeError as error:
+            raise BucketUnavailableError(f"the object of a landed chunk cannot be checked: {error.detail}") from error
+        if head is None:
+            return f"{name} does not exist"
+        sha256 = head.metadata.get(METADATA_SHA256, "")
+        if head.size_bytes != expected.size_bytes:
+            return f"{name} has {head.size_bytes} bytes, expected {expected.size_bytes}"
+        if sha256 != expected.sha256:
+            return f"{name} has SHA-256 {sha256[:64] or 'none'} in its metadata, expected {expected.sha256}"
+        return None
