@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from aws.encryption import EncryptionMode
 from contracts.api import MAX_UPLOADS_PER_MINUTE
 from contracts.names import BUCKET_RAW, BYTES_PER_MB, KEY_FORM, TOPIC_INGEST
 from contracts.settings import EnvironmentSettings, reading_settings
@@ -219,6 +220,12 @@ class Settings(EnvironmentSettings):
         None, description="Access key for S3_ENDPOINT; empty for the usual sources of AWS's SDK, such as a role."
     )
     aws_secret_access_key: SecretStr | None = Field(None, description="Secret key for S3_ENDPOINT.")
+    s3_encryption: EncryptionMode = Field(
+        EncryptionMode.NONE,
+        description="Encryption of the objects: none, sse-s3, sse-kms or sse-c, whose key a look at them needs.",
+    )
+    s3_kms_key_id: str | None = Field(None, description="Id, ARN or alias of the KMS key, for sse-kms.")
+    s3_sse_c_key: SecretStr | None = Field(None, description="Key for sse-c: 32 bytes in base64.")
 
     reannounce_after_minutes: float = Field(
         30.0,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from contracts.names import BUCKET_RAW, TOPIC_INGEST
 from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
+from stack.encryption import encryption_variables
 from stack.probes import http_ok
 
 
@@ -40,6 +41,7 @@ class Uploader:
             "KAFKA_BROKER": f"{settings.host}:{settings.kafka_port}",
             "KAFKA_TOPIC_INGEST": TOPIC_INGEST,
             "S3_BUCKET": BUCKET_RAW,
+            **self._object_store(),
             "TEMP_DIR": str(data),
             "API_HOST": settings.host,
             "API_PORT": str(settings.uploader_port),
@@ -74,6 +76,17 @@ class Uploader:
     def description(self) -> str:
         """Return the number of workers."""
         return f"{self._context.settings.uploader_workers} worker process(es)"
+
+    def _object_store(self) -> dict[str, str]:
+        """Return the settings with which the uploader looks at landed objects."""
+        context = self._context
+        return {
+            "S3_ENDPOINT": context.url(context.settings.minio_port),
+            "AWS_ACCESS_KEY_ID": context.secrets.minio_root_user,
+            "AWS_SECRET_ACCESS_KEY": context.secrets.minio_root_password.get_secret_value(),
+            **encryption_variables(context),
+            **({"S3_CA_FILE": str(context.ca_file)} if context.ca_file else {}),
+        }
 
     def _security(self) -> dict[str, str]:
         """Return the settings of a secure stack: HTTPS, and the user of Kafka."""

@@ -30,8 +30,15 @@ class S3ObjectChecker:
         """Return a checker for the store at ``S3_ENDPOINT``; nothing is sent yet.
 
         Raises:
-            SettingsError: the client cannot be made with these settings.
+            SettingsError: the client cannot be made with these settings, or those of the encryption are wrong.
         """
+        customer_key = settings.s3_sse_c_key
+        encryption = Encryption.from_settings(
+            settings.s3_encryption,
+            kms_key_id=settings.s3_kms_key_id,
+            customer_key=customer_key.get_secret_value() if customer_key else None,
+            endpoint=settings.s3_endpoint,
+        )
         secret = settings.aws_secret_access_key
         options = ClientOptions(
             region=settings.s3_region,
@@ -46,7 +53,7 @@ class S3ObjectChecker:
             connections=1,
         )
         with translating_client_errors("S3_ENDPOINT"):
-            return cls(open_client("s3", options))
+            return cls(open_client("s3", options), encryption=encryption)
 
     def find_fault(self, expected: ExpectedObject) -> str | None:
         """Return how the object differs, or that it is missing; None if it is as expected.

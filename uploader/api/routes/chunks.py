@@ -13,7 +13,7 @@ from contracts.permissions import Permission
 from uploader.access.principal import EVERYBODY
 from uploader.api.actors import ActorDep
 from uploader.api.chunk_response import ChunkResponse
-from uploader.api.guards import Guard, PrincipalDep
+from uploader.api.guards import ANYONE, Guard, PrincipalDep
 from uploader.api.path_parameters import ChunkIdPath, SignaturePath, UploadIdPath
 from uploader.api.problems import problem_responses
 from uploader.api.range_requests import find_range, is_unchanged
@@ -39,6 +39,8 @@ from uploader.uploads.downloadable_chunk import DownloadableChunk
 
 router = APIRouter(prefix="/chunks/{upload_id}/{chunk_id}", tags=["chunks"])
 _READ = [Depends(Guard(Permission.READ))]
+_HOLDER = [Depends(ANYONE)]
+"""The signature in the address is the permission."""
 _GONE = (UploadNotFoundError, ChunkNotFoundError, UploadGoneError, ChunkGoneError)
 _ON_OTHER_REPLICA = (ChunkRedirectedError, ChunkOnOtherReplicaError, ReplicaUnavailableError)
 _HEADERS: dict[str, Any] = {
@@ -101,12 +103,13 @@ def download_chunk(
 
 @router.get(
     "/download/{signature}",
+    dependencies=_HOLDER,
     status_code=200,
     summary="Download a chunk from its signed address",
     response_class=ChunkResponse,
     responses=problem_responses(InvalidSignatureError, AddressExpiredError, *_DOWNLOAD_ERRORS) | _CONTENT,
 )
-@router.head("/download/{signature}", include_in_schema=False)
+@router.head("/download/{signature}", dependencies=_HOLDER, include_in_schema=False)
 def download_signed_chunk(
     *,
     upload_id: UploadIdPath,
