@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,7 +15,9 @@ from contracts.download_address import SIGNED_ADDRESS_PATTERN
 from tests.support.signatures import FAKE_SIGNATURE
 from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.http_uploads import assert_problem
+from tests.support.uploader.server import running_uploader
 from tests.support.uploader.uploads import SettableClock, chunk_bytes
+from uploader.api.runtime import runtime_of
 
 UNKNOWN = "f" * 32
 
@@ -73,3 +76,13 @@ def test_signature_is_neither_logged_nor_repeated(
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
     assert any("/download/" in line for line in ours), "uvicorn's access log"
     assert not [line for line in ours if mac in line]
+
+
+def test_signed_address_needs_no_key_and_any_other_does(tmp_path: Path) -> None:
+    with running_uploader(tmp_path, access="keys", admin_key=f"csvp_adminkey_{'a' * 43}") as uploader:
+        signature = runtime_of(uploader.app).signer.sign(UNKNOWN, 1)
+        unsigned = f"{uploader.base_url}/chunks/{UNKNOWN}/1/download"
+        with httpx.Client(trust_env=False) as client:
+            assert_problem(client.get(unsigned), 401, "unauthenticated")
+            assert_problem(client.get(f"{unsigned}/{FAKE_SIGNATURE}"), 403, "invalid_signature")
+            assert_problem(client.get(f"{unsigned}/{signature}"), 404, "upload_not_found")
