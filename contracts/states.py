@@ -89,6 +89,21 @@ def check_chunk_change(old: ChunkState, new: ChunkState) -> bool:
     return _check(CHUNK_CHANGES, old, new, "chunk")
 
 
+def check_reported_change(old: ChunkState, new: ChunkState) -> bool:
+    """Return whether a report that a chunk is ``new`` changes anything. It cannot take a landing back.
+
+    Raises:
+        IllegalStateChangeError: the table does not allow the change, or the chunk has landed.
+    """
+    if old is ChunkState.LANDED and new is ChunkState.FAILED:
+        raise IllegalStateChangeError(
+            "a chunk that has landed cannot be reported as failed; only the uploader finds its object missing",
+            old=str(old),
+            new=str(new),
+        )
+    return check_chunk_change(old, new)
+
+
 def _check(table: dict[_S, frozenset[_S]], old: _S, new: _S, what: str) -> bool:
     if old == new:
         return False

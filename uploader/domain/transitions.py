@@ -7,8 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from contracts.errors import IllegalStateChangeError
-from contracts.states import ChunkState, UploadState, check_chunk_change, check_upload_change, summarise_chunks
+from contracts.states import (
+    ChunkState,
+    UploadState,
+    check_chunk_change,
+    check_reported_change,
+    check_upload_change,
+    summarise_chunks,
+)
 from uploader.domain.records import ChunkRecord, UploadOverview
 from uploader.errors import EvidenceMismatchError
 
@@ -57,8 +63,7 @@ def failed(chunk: ChunkRecord, *, reason: str, evidence: Mapping[str, object] | 
     Raises:
         IllegalStateChangeError: it has landed.
     """
-    _check_not_landed(chunk)
-    if not check_chunk_change(chunk.state, ChunkState.FAILED):
+    if not check_reported_change(chunk.state, ChunkState.FAILED):
         return chunk
     return replace(chunk, state=ChunkState.FAILED, error=reason, evidence=dict(evidence or {}))
 
@@ -72,15 +77,6 @@ def missing_in_bucket(chunk: ChunkRecord, *, reason: str) -> ChunkRecord:
         return chunk
     check_chunk_change(chunk.state, ChunkState.FAILED)
     return replace(chunk, state=ChunkState.FAILED, error=reason, landed_at=None, evidence={})
-
-
-def _check_not_landed(chunk: ChunkRecord) -> None:
-    if chunk.state in SAFE_IN_BUCKET:
-        raise IllegalStateChangeError(
-            f"chunk {chunk.chunk_id} has landed, and only its missing object can make it fail",
-            old=str(chunk.state),
-            new=str(ChunkState.FAILED),
-        )
 
 
 def reported_failed(
@@ -115,8 +111,7 @@ def lost(chunk: ChunkRecord, *, reason: str) -> ChunkRecord:
     Raises:
         IllegalStateChangeError: it has landed.
     """
-    _check_not_landed(chunk)
-    check_chunk_change(chunk.state, ChunkState.FAILED)
+    check_reported_change(chunk.state, ChunkState.FAILED)
     return replace(chunk, state=ChunkState.FAILED, error=reason, announced_at=None, relayed_at=None, evidence={})
 
 

@@ -12,7 +12,7 @@ from contracts.errors import IllegalStateChangeError
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.message import ChunkMessage
 from contracts.names import chunk_filename, object_key, object_url
-from contracts.states import ChunkState, UploadState, check_chunk_change, summarise_chunks
+from contracts.states import ChunkState, UploadState, check_reported_change, summarise_chunks
 from tests.support.dags.fake_server import Answer, FakeServer
 from tests.support.signatures import FAKE_SIGNATURE
 
@@ -169,7 +169,7 @@ class FakeUploader(FakeServer):
             return 409, {"code": "evidence_mismatch"}
         with self.lock:
             try:
-                check_chunk_change(self.states[chunk], new)
+                check_reported_change(self.states[chunk], new)
             except IllegalStateChangeError as error:
                 return 409, {"code": error.code, "detail": error.detail}
             self.states[chunk] = new

@@ -34,7 +34,7 @@ def test_arguments_precede_the_environment_which_precedes_the_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     env_file = tmp_path / ".env"
-    env_file.write_text("CHUNK_SIZE_MB=1\nCHUNK_ROWS=1\nMAX_CHUNKS=1\nS3_ENDPOINT=of the command line\n")
+    env_file.write_text("CHUNK_SIZE_MB=1\nCHUNK_ROWS=1\nMAX_CHUNKS=1\nS3_REQUEST_PAYER=of the command line\n")
     monkeypatch.setenv("CHUNK_ROWS", "2")
     monkeypatch.setenv("MAX_CHUNKS", "2")
     settings = load_settings(env_file=env_file, max_chunks=3)
