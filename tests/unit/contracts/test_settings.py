@@ -49,7 +49,13 @@ def _secrets() -> list[tuple[type[EnvironmentSettings], str]]:
 def test_every_secret_setting_is_read_from_the_file_that_is_named(
     model: type[EnvironmentSettings], field: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    forms = {"database_url": "postgresql://u:from-a-file@host/db", "download_signing_keys": "id:" + "from-a-file" * 3}
+    api_key = f"csvp_fromfile_{'a' * 43}"
+    forms = {
+        "database_url": "postgresql://u:from-a-file@host/db",
+        "download_signing_keys": f"id:{'from-a-file' * 3}",
+        **dict.fromkeys(("admin_key", "relay_key"), api_key),
+        "metrics_key": "from-a-file" * 3,
+    }
     secret = forms.get(field, "from-a-file")
     (tmp_path / "secret").write_text(f"{secret}\n")
     name = f"{model.model_config.get('env_prefix', '')}{field}".upper()
