@@ -47,6 +47,12 @@ lint: setup ## ruff, mypy --strict, import-linter, the documentation site
 	$(RUN) lint-imports --no-cache
 	$(RUN) mypy
 
+.PHONY: audit
+audit: setup ## Look for known vulnerabilities of the locked packages; needs the network
+	@mkdir -p build
+	$(UV) export --locked --all-extras --all-groups --no-emit-project --quiet --output-file build/requirements.txt
+	$(UV) tool run pip-audit@2.10.0 --disable-pip --require-hashes --requirement build/requirements.txt
+
 .PHONY: format
 format: setup ## Format the code and mend what ruff can mend
 	$(RUN) ruff format .
