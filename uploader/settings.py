@@ -100,7 +100,7 @@ class Settings(EnvironmentSettings):
         ge=8,
         le=100_000,
         description="Maximum connections per worker process, less if its limit of open files is too low; a further one "
-        "closes the connection that has been idle longest, or gets 503 if all are busy.",
+        "closes the connection that has been idle longest, or whose client has read nothing for longest, or gets 503.",
     )
 
     temp_dir: Path = Field(

@@ -82,6 +82,8 @@ class DirectBodyProtocol(HttpToolsProtocol):
         self._limits = HttpLimits.from_state(app_state)
         self._certificate = ServerCertificate.from_state(app_state)
         self._idle = _IDLE.setdefault(server_state, IdleConnections())
+        self._stalled = _STALLED.setdefault(server_state, IdleConnections())
+        self._stalled_since = 0.0
         self._gate: ReadGate
         self._stage = _Stage.IDLE
         self._timer: asyncio.TimerHandle | None = None
@@ -143,6 +145,8 @@ class DirectBodyProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Start the time that a client has to read its response."""
         super().pause_writing()
+        self._stalled_since = self.loop.time()
+        self._stalled.add(self)
         if self._send_timer is None:
             self._send_timer = self.loop.call_later(self._limits.send_timeout_s, self._abort_sending)
 
@@ -414,7 +418,7 @@ class DirectBodyProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _close_oldest_idle(self) -> None:
-        oldest = self._idle.oldest(other_than=self)
+        oldest = self._idle.oldest(other_than=self) or self._longest_stalled()
         if oldest is None and self._stage is _Stage.HANDSHAKE:
             return  # it can be told after the handshake, or be closed for a later one
         if oldest is None:
@@ -425,6 +429,12 @@ class DirectBodyProtocol(HttpToolsProtocol):
         self._idle.discard(oldest)
         oldest.transport.abort()
 
+    def _longest_stalled(self) -> DirectBodyProtocol | None:
+        """Return the connection whose client has read nothing for longest, if that is long enough."""
+        found = self._stalled.oldest(other_than=self)
+        is_long = found is not None and self.loop.time() - found._stalled_since >= self._limits.stalled_s
+        return found if is_long else None
+
     def _abort_sending(self) -> None:
         _log.info(
             "Connection closed: client stopped reading the response",
@@ -433,6 +443,7 @@ class DirectBodyProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def _cancel_send_timer(self) -> None:
+        self._stalled.discard(self)
         if self._send_timer is not None:
             self._send_timer.cancel()
             self._send_timer = None
@@ -440,6 +451,8 @@ class DirectBodyProtocol(HttpToolsProtocol):
 
 _IDLE: WeakKeyDictionary[ServerState, IdleConnections[DirectBodyProtocol]] = WeakKeyDictionary()
 """The idle connections of each server."""
+_STALLED: WeakKeyDictionary[ServerState, IdleConnections[DirectBodyProtocol]] = WeakKeyDictionary()
+"""Those that cannot send because their client does not read."""
 
 
 def _body_length(headers: list[tuple[bytes, bytes]]) -> int | None:

@@ -31,6 +31,8 @@ class HttpLimits:
     keep_alive_s: float = 75.0
     send_timeout_s: float = 60.0
     """How long a client may read nothing of a response."""
+    stalled_s: float = 5.0
+    """How long a client must have read nothing of a response to be closed for another connection, if all are busy."""
     linger_s: float = 10.0
     linger_bytes: int = 1024 * 1024
     """How long, and how much of what a refused client still sends, is discarded so that it can read the response."""

@@ -8,7 +8,7 @@ _C = TypeVar("_C")
 
 
 class IdleConnections(Generic[_C]):
-    """Connections that wait for a request or for their end, in the order in which they began to wait."""
+    """Connections that wait for their client, in the order in which they began to wait."""
 
     def __init__(self) -> None:
         self._connections: dict[_C, None] = {}

@@ -45,6 +45,26 @@ def test_connection_is_refused_when_all_are_busy(tmp_path: Path, certificates: P
             assert upload_of.next().status == 202
 
 
+def test_download_that_nobody_reads_makes_room_when_all_are_busy(tmp_path: Path) -> None:
+    with running_uploader(tmp_path, max_connections=8) as server, ExitStack() as stack:
+        with connected(server.port) as sender:
+            sender.send(upload(body_of(b"id\n" + b"1\n" * (10 * BYTES_PER_MB))))
+            upload_id = json.loads(sender.next().body)["upload_id"]
+        download = b"GET /chunks/%s/1/download HTTP/1.1\r\nHost: localhost\r\n\r\n" % upload_id.encode()
+        for _ in range(8):
+            stack.enter_context(connected(server.port)).send(download)
+
+        def is_answered() -> bool:
+            with connected(server.port) as late:
+                late.send(HEALTH)
+                try:
+                    return late.next().status == 200
+                except ConnectionError:  # refused, with the request unread
+                    return False
+
+        wait_until(is_answered, what="a download that nobody reads is closed", deadline_s=30, poll_s=0.2)
+
+
 # Bodies
 
 
