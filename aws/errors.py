@@ -9,6 +9,7 @@ from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contracts.errors import CsvPipeError, NotAllowedError, SettingsError, TemporaryFailureError
+from contracts.tls_faults import TlsPeer
 
 Meaning = tuple[type[CsvPipeError], str]
 """The error that an answer leads to, and what to do."""
@@ -152,8 +153,14 @@ def final_error(error: BotoCoreError, name: str) -> CsvPipeError | None:
         return SettingsError(f"{name}: {text}")
     if isinstance(error, exceptions.HTTPClientError) and isinstance(error.kwargs.get("error"), ValueError):
         return NotAllowedError(f"{name}: the credentials contain characters that a request cannot have; {_KEY}")
-    if isinstance(error, exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in text:
-        return SettingsError(f"{name}: {text}; set AWS_CA_BUNDLE to the certificates to trust")
+    if isinstance(error, exceptions.SSLError):
+        peer = TlsPeer(
+            address=str(error.kwargs.get("endpoint_url")),
+            address_setting="S3_ENDPOINT",
+            ca_setting="S3_CA_FILE",
+        )
+        fault = peer.describe(error)
+        return None if fault is None else SettingsError(f"{name}: {fault}")
     return None
 
 

@@ -26,6 +26,7 @@ from contracts.audit import AuditChainPage, AuditChains, AuditPage
 from contracts.errors import CsvPipeError, SettingsError, TemporaryFailureError
 from contracts.manifest import Manifest
 from contracts.number_text import counted
+from contracts.tls_faults import TlsPeer, trusting
 from csvpipe.bearer_auth import BearerAuth
 from csvpipe.errors import (
     CommandError,
@@ -39,11 +40,11 @@ from csvpipe.errors import (
 )
 from csvpipe.multipart import FormUpload, Readable
 from csvpipe.service_address import is_loopback
-from csvpipe.trust import certificate_fault, trusted
 
 ANSWER_TIMEOUT_S = 900.0
 """Maximum time for the response after the last byte: chunk type ``count`` cuts then, and fsync of gigabytes is slow."""
 
+_CA_SETTING = "CSVPIPE_CA_FILE"
 _STANDARD = frozenset({"type", "title", "status", "detail", "instance", "code"})
 _JSON = {"Content-Type": "application/json"}
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
@@ -70,11 +71,11 @@ class UploaderClient:
             base_url: address of the uploader.
             key: sent with every request.
             key_origin: where the key comes from, such as ``CSVPIPE_KEY``, for errors.
-            ca_file: certificates to trust instead of the public ones.
+            ca_file: PEM file of certificates to trust instead of the public ones.
             transport: for tests.
 
         Raises:
-            SettingsError: ``ca_file`` is not usable.
+            SettingsError: ``ca_file`` cannot be used.
         """
         self.base_url = base_url.rstrip("/")
         self._key_origin = key_origin if key is not None else ""
@@ -83,8 +84,8 @@ class UploaderClient:
             auth=None if key is None else BearerAuth(key, origin=key_origin),
             timeout=httpx.Timeout(30.0, connect=10.0),
             transport=transport,
-            verify=trusted(ca_file),
             trust_env=not is_loopback(base_url),
+            verify=trusting(ca_file, setting=_CA_SETTING) if ca_file else True,
         )
 
     def __enter__(self) -> Self:
@@ -120,6 +121,8 @@ class UploaderClient:
             CommandError: it received other bytes than were sent.
         """
         line = _Line()
+        if self._http.base_url.scheme == "https":
+            self._request("GET", "/health", extensions={"trace": line.trace_first})
         form = FormUpload(
             file=file, filename=filename, size_bytes=size_bytes, fields=fields, on_sent=on_sent, check_stop=line.check
         )
@@ -208,11 +211,10 @@ class UploaderClient:
         try:
             answer = self._http.request(method, path, **options)
         except httpx.TransportError as error:
-            if (fault := certificate_fault(error)) is not None:
-                raise SettingsError(
-                    f"the certificate of {self.base_url} is refused: {fault}. Check the address (CSVPIPE_URL), and set "
-                    "CSVPIPE_CA_FILE to the certificate of the authority that issued it"
-                ) from error
+            peer = TlsPeer(address=self.base_url, address_setting="CSVPIPE_URL", ca_setting=_CA_SETTING)
+            fault = peer.describe(error)
+            if fault is not None:
+                raise SettingsError(fault) from error
             kind = UnavailableError if isinstance(error, _NOTHING_SENT) else ResponseLostError
             raise kind(
                 f"no answer from {self.base_url} ({type(error).__name__}: {error}). Is the uploader running, and is "
@@ -229,10 +231,21 @@ class _Line:
     def __init__(self) -> None:
         self._stream: Any = None
 
-    def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Keep the stream that httpcore opens (its ``trace`` extension)."""
+    def trace_first(self, event: str, info: Mapping[str, Any]) -> None:
+        """Keep the stream that httpcore opens for a request before that of the body (its ``trace`` extension).
+
+        With TLS 1.3 a connection is readable after its handshake without an answer: the server sends session tickets.
+        The answer of another request comes after them, so that what follows on the same connection is an answer.
+        """
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._stream = info["return_value"]
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Keep the stream that httpcore opens for the request with the body, unless it is a new one with TLS."""
+        if event.endswith("connect_tcp.complete"):
+            self._stream = info["return_value"]
+        elif event.endswith("start_tls.complete"):
+            self._stream = None
 
     def check(self) -> None:
         """Stop sending if the uploader has answered already: with gigabytes to go, that answer is a refusal.

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from aws.payer import Payer
 from contracts.errors import SettingsError
-from contracts.settings import EnvironmentSettings, reading_settings
+from contracts.kafka_security import KafkaSecuritySettings
+from contracts.settings import reading_settings
 
 Mode = Literal["exclusive", "transactional"]
 Compression = Literal["gzip", "lz4", "zstd", "snappy", "none"]
-Security = Literal["plaintext", "tls", "scram", "iam"]
 EXPIRY_FACTOR = 1.5
 FRAMING_BYTES = 512
 """Maximum overhead of a record without key and headers in a request."""
@@ -48,7 +48,7 @@ Brokers = Annotated[str, AfterValidator(_check_brokers)]
 Topic = Annotated[str, AfterValidator(_check_topic)]
 
 
-class JobSettings(EnvironmentSettings):
+class JobSettings(KafkaSecuritySettings):
     """All settings of a job. Durations are in wall-clock seconds."""
 
     model_config = SettingsConfigDict(env_file=".env")
@@ -64,6 +64,9 @@ class JobSettings(EnvironmentSettings):
     s3_endpoint: str | None = Field(
         None, pattern=r"^https?://", description="URL of the object store; empty for Amazon S3."
     )
+    s3_ca_file: str = Field(
+        "", description="PEM file of certificates to trust for the object store instead of the public ones."
+    )
     s3_request_payer: Payer = Field("", description="requester to pay for reading a requester-pays bucket.")
     aws_region: str = Field("us-east-1", description="Region of S3, DynamoDB, CloudWatch and MSK.")
     kafka_bootstrap_servers: Brokers = Field(
@@ -78,12 +81,6 @@ class JobSettings(EnvironmentSettings):
     partitions: int = Field(
         1, ge=1, le=1000, description="Number of ranges to split the source into, one partition each."
     )
-    kafka_security: Security = Field(
-        "plaintext", description="Kafka security: plaintext, tls, scram (SASL/SCRAM-SHA-512 over TLS) or iam (MSK)."
-    )
-    kafka_username: str = Field("", description="User name for scram.")
-    kafka_password: SecretStr = Field(SecretStr(""), description="Password for scram.")
-    kafka_ca_file: str = Field("", description="File of trusted CA certificates; empty for those of the system.")
     librdkafka: str = Field(
         "",
         description="Path of another librdkafka (2.0 or newer) to send with, such as the distribution's "
@@ -220,8 +217,6 @@ class JobSettings(EnvironmentSettings):
         for name, value in self:
             if isinstance(value, str) and not value.isprintable():
                 _check_text(name.upper(), value)
-        if self.kafka_security == "scram" and not self.kafka_username:
-            raise ValueError("KAFKA_USERNAME is required with KAFKA_SECURITY=scram")
         return self
 
     @property

@@ -28,6 +28,7 @@ from uploader.errors import ManifestUnavailableError
 from uploader.ingest.concurrency_limit import ConcurrencyLimit
 from uploader.kafka.kafka_publisher import KafkaPublisher
 from uploader.kafka.publisher import Publisher
+from uploader.kafka.security import KafkaSecurity
 from uploader.keys.key_authenticator import KeyAuthenticator
 from uploader.keys.key_service import KeyService
 from uploader.monitoring.measured_publisher import MeasuredPublisher
@@ -288,6 +289,7 @@ def _kafka_publisher(settings: Settings, replica: ReplicaIdentity) -> KafkaPubli
         brokers=settings.kafka_brokers,
         topic=settings.kafka_topic_ingest,
         partitions=settings.kafka_partitions,
+        security=KafkaSecurity.from_settings(settings),
         client_id=f"csvpipe-uploader/{replica.worker}",
     )
 

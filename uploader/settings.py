@@ -13,8 +13,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from aws.encryption import EncryptionMode
 from contracts.api import MAX_UPLOADS_PER_MINUTE
+from contracts.kafka_security import KafkaSecuritySettings
 from contracts.names import BUCKET_RAW, BYTES_PER_MB, KEY_FORM, TOPIC_INGEST
-from contracts.settings import EnvironmentSettings, reading_settings
+from contracts.settings import reading_settings
 from uploader.domain.cutting import ChunkType
 from uploader.domain.signing_key import SigningKey, parse_signing_keys
 
@@ -30,7 +31,7 @@ _DATABASE_URL = re.compile(r"sqlite:///(?!:memory:|\?|file::memory:).|postgresql
 _BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
 
 
-class Settings(EnvironmentSettings):
+class Settings(KafkaSecuritySettings):
     """Every setting of the uploader. The environment variable is the field's name in upper case."""
 
     kafka_broker: str = Field(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from dags.modules.errors import ConfigurationError, KafkaCommitError, KafkaReadError
+from dags.modules.kafka_consumer import open_consumer
 from dags.modules.records import Record
 from dags.modules.settings import CONN_KAFKA
 from dags.modules.task_log import task_logger
@@ -85,23 +86,22 @@ def drain(
     the deadline. Without membership there is no wait for a rebalance, whose initial delay is 3 s by default.
 
     Raises:
+        ConfigurationError: The brokers refuse the connection's user, or their certificate is not trusted.
         KafkaReadError: The broker does not answer, or the topic does not exist.
     """
-    from confluent_kafka import Consumer, KafkaException
+    from confluent_kafka import KafkaException
 
     # An empty partition reports its end only after this wait. The default of 500 ms would slow down every drain.
     ends = {"enable.partition.eof": True, "fetch.wait.max.ms": 50}
-    consumer = Consumer({**config, **ends, "enable.auto.commit": False})
     try:
-        starts = _find_start_offsets(consumer, topic)
-        for start in starts:
-            start.offset = (after or {}).get(start.partition, start.offset)
-        consumer.assign(starts)
-        return _read(consumer, len(starts), max_messages=max_messages, max_bytes=max_bytes, deadline_s=deadline_s)
+        with open_consumer({**config, **ends, "enable.auto.commit": False}) as consumer:
+            starts = _find_start_offsets(consumer, topic)
+            for start in starts:
+                start.offset = (after or {}).get(start.partition, start.offset)
+            consumer.assign(starts)
+            return _read(consumer, len(starts), max_messages=max_messages, max_bytes=max_bytes, deadline_s=deadline_s)
     except KafkaException as error:
         raise KafkaReadError(f"cannot read topic {topic}: {error}") from error
-    finally:
-        consumer.close()
 
 
 def commit_offsets(config: Mapping[str, Any], topic: str, offsets: Mapping[int, int]) -> dict[int, int]:
@@ -111,20 +111,19 @@ def commit_offsets(config: Mapping[str, Any], topic: str, offsets: Mapping[int, 
     the topic was recreated. Keeping it would read the same messages forever and skip later ones.
 
     Raises:
+        ConfigurationError: The brokers refuse the connection's user, or their certificate is not trusted.
         KafkaCommitError: The broker refused. It does so while the group has an active member, such as the consumer of
             a triggerer that was killed, until its session times out. Retry.
     """
-    from confluent_kafka import Consumer, KafkaException
+    from confluent_kafka import KafkaException
 
     if not offsets:
         return {}
-    consumer = Consumer({**config, "enable.auto.commit": False})
     try:
-        return _commit_changed(consumer, topic, offsets)
+        with open_consumer({**config, "enable.auto.commit": False}) as consumer:
+            return _commit_changed(consumer, topic, offsets)
     except KafkaException as error:
         raise KafkaCommitError(f"cannot commit offsets {dict(offsets)} of topic {topic}: {error}") from error
-    finally:
-        consumer.close()
 
 
 def _commit_changed(consumer: Consumer, topic: str, offsets: Mapping[int, int]) -> dict[int, int]:

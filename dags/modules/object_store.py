@@ -12,13 +12,14 @@ from contracts.errors import SettingsError
 from contracts.manifest import Manifest
 from contracts.message import ChunkMessage
 from contracts.names import BUCKET_RAW, METADATA_SHA256, METADATA_UPLOAD_ID, manifest_key, object_key
+from contracts.tls_faults import TlsPeer
 from dags.modules.errors import ConfigurationError, StoreError, StoreRefusedError
 from dags.modules.http_session import TRANSIENT_STATUSES
 from dags.modules.settings import CONN_S3
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
-    from botocore.exceptions import ClientError
+    from botocore.exceptions import BotoCoreError, ClientError
     from mypy_boto3_s3 import S3Client
 
 PARALLEL_CHECKS = 8
@@ -85,7 +86,7 @@ class ObjectStore:
             hint = self._encryption.explain_refusal(status)
             raise _store_error(error, f"HEAD {self.bucket}/{chunk.key}", hint) from error
         except BotoCoreError as error:
-            raise StoreError(f"HEAD {self.bucket}/{chunk.key} failed: {error}") from error
+            raise _no_answer(error, f"HEAD {self.bucket}/{chunk.key}") from error
         encryption = encryption_of(head)
         evidence = {
             "bucket": self.bucket,
@@ -134,8 +135,21 @@ class ObjectStore:
         except ClientError as error:
             raise _store_error(error, f"PUT {self.bucket}/{key}") from error
         except BotoCoreError as error:
-            raise StoreError(f"PUT {self.bucket}/{key} failed: {error}") from error
+            raise _no_answer(error, f"PUT {self.bucket}/{key}") from error
         return key
+
+
+def _no_answer(error: BotoCoreError, request: str) -> StoreError:
+    """Return the error for a request without a response. A certificate that is refused does not pass by itself."""
+    peer = TlsPeer(
+        address=str(error.kwargs.get("endpoint_url")),
+        address_setting=f"endpoint_url of connection {CONN_S3}",
+        ca_setting=f"verify of connection {CONN_S3}",
+    )
+    fault = peer.describe(error)
+    return (
+        StoreError(f"{request} failed: {error}") if fault is None else StoreRefusedError(f"{request} failed: {fault}")
+    )
 
 
 def _store_error(error: ClientError, request: str, hint: str | None = None) -> StoreError:

@@ -46,7 +46,12 @@ def load_job_schema(settings: JobSettings) -> Schema:
 
 
 def _open_files(settings: JobSettings, names: Sequence[str]) -> list[SourceFile]:
-    options = ClientOptions(region=settings.aws_region, endpoint=settings.s3_endpoint, read_timeout_s=30)
+    options = ClientOptions(
+        region=settings.aws_region,
+        endpoint=settings.s3_endpoint,
+        verify=settings.s3_ca_file or None,
+        read_timeout_s=30,
+    )
     s3 = S3Options(
         connect=lambda: open_client("s3", options), retries=settings.retries, payer=settings.s3_request_payer
     )

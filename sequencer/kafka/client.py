@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
-from contracts.errors import NotAllowedError, SettingsError, TemporaryFailureError
+from contracts.errors import SettingsError, TemporaryFailureError
+from contracts.kafka_security import SCRAM_MECHANISM, check_ca_file
+from contracts.msk_token import sign_token
 from sequencer.kafka.errors import error_of
 from sequencer.settings import FRAMING_BYTES, MAX_RECORD_BYTES, JobSettings
 
-_log = logging.getLogger(__name__)
 _Client = TypeVar("_Client")
 ClientConfig = dict[str, Any]
 """librdkafka's configuration properties by name; ``oauth_cb`` is a callable."""
@@ -25,7 +25,7 @@ def client_config(settings: JobSettings) -> ClientConfig:
     """Return the connection properties for producers and consumers; KAFKA_OPTIONS take precedence.
 
     Raises:
-        SettingsError: the file in KAFKA_CA_FILE does not exist.
+        SettingsError: the file in KAFKA_CA_FILE cannot be read.
         NotAllowedError: no IAM token can be created.
     """
     config: ClientConfig = {
@@ -36,8 +36,7 @@ def client_config(settings: JobSettings) -> ClientConfig:
     if settings.max_record_bytes > MAX_RECORD_BYTES:
         config["message.max.bytes"] = settings.max_record_bytes + FRAMING_BYTES
     if settings.kafka_ca_file:
-        if not Path(settings.kafka_ca_file).exists():
-            raise SettingsError(f"KAFKA_CA_FILE: file {settings.kafka_ca_file} does not exist")
+        check_ca_file(settings)
         config["ssl.ca.location"] = settings.kafka_ca_file
     match settings.kafka_security:
         case "plaintext":
@@ -47,7 +46,7 @@ def client_config(settings: JobSettings) -> ClientConfig:
         case "scram":
             config |= {
                 "security.protocol": "SASL_SSL",
-                "sasl.mechanism": "SCRAM-SHA-512",
+                "sasl.mechanism": SCRAM_MECHANISM,
                 "sasl.username": settings.kafka_username,
                 "sasl.password": settings.kafka_password.get_secret_value(),
             }
@@ -86,22 +85,5 @@ def _iam_token(region: str) -> Callable[[str], tuple[str, float]]:
     Raises:
         NotAllowedError: no token can be created now. A later failure is an outage: the first token has proved the role.
     """
-
-    def token(_config: str) -> tuple[str, float]:
-        from aws_msk_iam_sasl_signer import MSKAuthTokenProvider
-
-        try:
-            text, expires_ms = MSKAuthTokenProvider.generate_auth_token(region)
-        except Exception as error:
-            # The Kafka client drops the reason and reports only that there was no token.
-            _log.warning("Cannot create an MSK IAM token", extra={"error": str(error)})
-            raise
-        return text, expires_ms / 1000
-
-    try:
-        token("")
-    except Exception as error:
-        raise NotAllowedError(
-            f"cannot create an MSK IAM token: {error}. Check AWS_REGION and this machine's role or credentials"
-        ) from error
-    return token
+    sign_token(region)
+    return lambda _config: sign_token(region)

@@ -95,7 +95,10 @@ def refusal(error: KafkaError) -> CsvPipeError | None:
             "TransactionalId if MODE is transactional"
         )
     if error.code() == KafkaError._SSL and "certificate verify failed" in text:
-        return SettingsError(f"KAFKA_CA_FILE: the broker's certificate is not trusted: {text}")
+        return SettingsError(
+            "KAFKA_CA_FILE: the broker's certificate is not trusted, or KAFKA_BOOTSTRAP_SERVERS: it has expired, or is "
+            f"for another name: {text}"
+        )
     return None
 
 

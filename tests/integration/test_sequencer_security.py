@@ -125,6 +125,16 @@ def test_untrusted_certificate_fails_the_job_and_names_the_setting(
     assert "KAFKA_CA_FILE: the broker's certificate is not trusted" in ended.err
 
 
+@pytest.mark.parametrize("listener", ["EXPIRED", "OTHER_NAME"])
+def test_certificate_that_must_be_refused_fails_the_job_and_names_the_settings(
+    rig_by: MakeRig, secure_broker: SecureBroker, listener: str
+) -> None:
+    ended = rig_by("tls", KAFKA_BOOTSTRAP_SERVERS=secure_broker.listener(listener)).run()
+    assert ended.code == 78, str(ended)
+    assert "KAFKA_CA_FILE" in ended.err
+    assert "KAFKA_BOOTSTRAP_SERVERS: it has expired, or is for another name" in ended.err
+
+
 @each_command
 def test_listener_without_tls_is_unavailable_with_the_reason(
     rig_by: MakeRig, secure_broker: SecureBroker, command: Callable[[SequencerRig], Ended]

@@ -12,7 +12,9 @@ from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
 from kafka.net.inet import KafkaNetSocket
 
+from contracts.errors import SettingsError
 from uploader.errors import PublishError
+from uploader.kafka.security import KafkaSecurity
 
 KAFKA_FAILURES = (KafkaError, OSError, RuntimeError)
 """Exceptions of kafka-python if a broker is unavailable, disconnects, or answers badly."""
@@ -36,13 +38,20 @@ class _ClosedOnFailure(KafkaNetSocket):  # type: ignore[misc]  # kafka-python is
             raise
 
 
-def connect(make: Callable[..., _Client], *, brokers: Sequence[str], deadline: float, **config: Any) -> _Client:  # noqa: ANN401  kafka-python's options
+def connect(
+    make: Callable[..., _Client],
+    *,
+    brokers: Sequence[str],
+    security: KafkaSecurity,
+    deadline: float,
+    **config: Any,  # noqa: ANN401  kafka-python's options
+) -> _Client:
     """Return ``make(...)``, connected before ``deadline`` on the monotonic clock.
 
     Raises:
-        PublishError: no broker answered.
+        PublishError: no broker answered, or the brokers refuse this client; the text names the setting.
     """
-    _reach_any(brokers, deadline)
+    _reach_any(brokers, security, deadline)
     # If its bootstrap fails in the constructor, a client leaks its sockets, and some leak a thread.
     networks: list[KafkaNetClient] = []
 
@@ -57,13 +66,15 @@ def connect(make: Callable[..., _Client], *, brokers: Sequence[str], deadline: f
             bootstrap_timeout_ms=timeout_ms,
             proxy_url="direct://",
             kafka_client=network,
+            **_options(security),
             **config,
         )
     except KAFKA_FAILURES as error:
         for client in networks:
             with suppress(*KAFKA_FAILURES):
                 client.close()
-        raise PublishError(f"Kafka at {', '.join(brokers)} does not answer: {describe(error)}") from error
+        what = security.sign_in or f"Kafka at {', '.join(brokers)} does not answer"
+        raise PublishError(f"{what} ({describe(error)})") from error
 
 
 def describe(error: BaseException) -> str:
@@ -71,15 +82,24 @@ def describe(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
-def _reach_any(brokers: Sequence[str], deadline: float) -> None:
-    faults = []
+def _options(security: KafkaSecurity) -> dict[str, Any]:
+    try:
+        return security.options()
+    except SettingsError as error:
+        raise PublishError(error.detail) from error
+
+
+def _reach_any(brokers: Sequence[str], security: KafkaSecurity, deadline: float) -> None:
+    faults: list[str] = []
     for broker in brokers:
         host, _, port = broker.rpartition(":")
         try:
             timeout_s = max(0.05, deadline - time.monotonic())
-            socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s).close()
+            security.reach(host.strip("[]"), int(port), timeout_s=timeout_s)
+        except PublishError as error:
+            faults.append(error.detail)
         except OSError as error:
             faults.append(f"{broker} ({error.strerror or error})")
         else:
             return
-    raise PublishError(f"no Kafka broker accepts connections: {', '.join(faults)}")
+    raise PublishError(f"no Kafka broker accepts connections: {'; '.join(faults)}")

@@ -23,6 +23,7 @@ from contracts.traceparent import TRACEPARENT
 from uploader.errors import PublishError
 from uploader.kafka.client import KAFKA_FAILURES, connect, describe
 from uploader.kafka.publisher import PublishResult
+from uploader.kafka.security import KafkaSecurity
 
 _REQUEST_TIMEOUT_MS = 5_000
 _DELIVERY_TIMEOUT_MS = 10_000
@@ -39,8 +40,17 @@ class KafkaPublisher:
     after the outbox has announced it again, and no producer remains in a state that it cannot leave.
     """
 
-    def __init__(self, *, brokers: Sequence[str], topic: str, partitions: int, client_id: str) -> None:
+    def __init__(
+        self,
+        *,
+        brokers: Sequence[str],
+        topic: str,
+        partitions: int,
+        client_id: str,
+        security: KafkaSecurity = KafkaSecurity(),  # noqa: B008  frozen
+    ) -> None:
         self._brokers = brokers
+        self._security = security
         self._topic = topic
         self._partitions = partitions
         self._client_id = client_id
@@ -142,6 +152,7 @@ class KafkaPublisher:
             self._producer = connect(
                 KafkaProducer,
                 brokers=self._brokers,
+                security=self._security,
                 deadline=deadline,
                 client_id=self._client_id,
                 acks="all",
@@ -160,6 +171,7 @@ class KafkaPublisher:
             self._admin = connect(
                 KafkaAdminClient,
                 brokers=self._brokers,
+                security=self._security,
                 deadline=deadline,
                 client_id=f"{self._client_id}-admin",
                 request_timeout_ms=_REQUEST_TIMEOUT_MS,

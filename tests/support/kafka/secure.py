@@ -40,16 +40,19 @@ _CALL_S = 20
 
 
 class SecureKafka(Kafka):
-    """The stack's Kafka with three more listeners, all by TLS; whoever gives no name may do everything.
+    """The stack's Kafka with more listeners, all by TLS; whoever gives no name may do everything.
+
+    ``EXPIRED`` and ``OTHER_NAME`` have certificates that a client must refuse.
 
     Kafka takes unsigned tokens of OAUTHBEARER, the mechanism of MSK's IAM, where nothing else is configured.
     """
 
-    def __init__(self, context: StackContext, *, keystore: str) -> None:
+    def __init__(self, context: StackContext, *, keystore: str, unusable: dict[str, str]) -> None:
         super().__init__(context)
         self._context = context
         self._server_pem = keystore
-        names, host = ("TLS", "SCRAM", "OAUTH"), context.settings.host
+        self._unusable = unusable
+        names, host = ("TLS", "SCRAM", "OAUTH", *unusable), context.settings.host
         ports = free_ports(len(names), host=host)
         self.listeners = {name: f"{host}:{port}" for name, port in zip(names, ports, strict=True)}
 
@@ -79,8 +82,13 @@ class SecureKafka(Kafka):
             "listeners": f"PLAINTEXT://{self.bootstrap},{controller},{secure}",
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap},{secure}",
             "listener.security.protocol.map": (
-                "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,SCRAM:SASL_SSL,OAUTH:SASL_SSL"
+                "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,SCRAM:SASL_SSL,OAUTH:SASL_SSL,"
+                + ",".join(f"{name}:SSL" for name in self._unusable)
             ),
+            **{
+                f"listener.name.{name.lower()}.ssl.keystore.location": keystore
+                for name, keystore in self._unusable.items()
+            },
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": self._server_pem,
             "listener.name.scram.sasl.enabled.mechanisms": "SCRAM-SHA-512",
@@ -98,7 +106,7 @@ class SecureBroker(KafkaBroker):
     """A real broker and the addresses of its listeners."""
 
     def listener(self, name: str) -> str:
-        """Return ``host:port`` of the listener ``TLS``, ``SCRAM`` or ``OAUTH``."""
+        """Return ``host:port`` of a listener."""
         kafka = self.stack.components[self.name]
         assert isinstance(kafka, SecureKafka)
         return kafka.listeners[name]
@@ -108,8 +116,13 @@ class SecureBroker(KafkaBroker):
 def running_secure_kafka(root: Path, authority: CertificateAuthority) -> Iterator[SecureBroker]:
     """Start the broker under ``root``, with a certificate of ``authority``; stop it in the end."""
     stack = LocalStack(root=root, settings=settings_on_free_ports())
-    keystore = authority.write_server(root / "broker.pem", address=stack.context.settings.host)
-    stack.components["kafka"] = SecureKafka(stack.context, keystore=keystore)
+    host = stack.context.settings.host
+    keystore = authority.write_server(root / "broker.pem", address=host)
+    unusable = {
+        "EXPIRED": authority.write_server(root / "expired.pem", address=host, expired=True),
+        "OTHER_NAME": authority.write_server(root / "other.pem", address="192.0.2.1"),
+    }
+    stack.components["kafka"] = SecureKafka(stack.context, keystore=keystore, unusable=unusable)
     try:
         stack.start(["kafka"])
         yield SecureBroker(stack, "kafka")

@@ -63,11 +63,13 @@ def running_uploader(
     intervals: Intervals = Intervals(),  # noqa: B008  frozen
     http: str = HTTP_PROTOCOL,
     certificates: Path | None = None,
+    real_kafka: bool = False,
     **given: object,
 ) -> Iterator[RunningUploader]:
     """Serve the uploader with ``given`` settings, as ``csvpipe serve`` does; stop it in the end.
 
-    With TLS if there is a directory for ``certificates``, which gets a directory for this port.
+    With TLS if there is a directory for ``certificates``, which gets a directory for this port. With ``real_kafka``
+    the fake publisher gets nothing.
     """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -83,7 +85,9 @@ def running_uploader(
         defaults = {"temp_dir": temp_dir, "api_port": port, "min_free_disk_mb": 0, "low_disk_mb": 0, "ballast_mb": 1}
         settings = Settings(**{**defaults, **given})
         publisher = publisher or FakePublisher()
-        app = create_app(settings=settings, publisher=publisher, clock=clock, intervals=intervals)
+        app = create_app(
+            settings=settings, publisher=None if real_kafka else publisher, clock=clock, intervals=intervals
+        )
         config = uvicorn.Config(
             app,
             loop="uvloop",
