@@ -76,6 +76,16 @@ def test_secrets_in_a_refused_request_are_not_recorded(client: httpx.Client, ser
     assert stray.secret.encode() not in database
 
 
+def test_signature_of_a_refused_download_is_not_recorded(client: httpx.Client) -> None:
+    mac = "m" * 43
+    assert client.get(f"/chunks/{'0' * 32}/1/download/v1.9999999999.k1.{mac}").status_code == 403
+    wait_until(are_recorded(client, 1), what="the refusal is recorded", deadline_s=30)
+    [record] = refusals(client)
+    assert record["outcome"] == "invalid_signature"
+    assert "/download/v1.9999999999.k1.***" in record["detail"]
+    assert mac not in record["detail"]
+
+
 def test_refusal_stays_a_refusal_if_the_database_is_gone(client: httpx.Client, server: RunningUploader) -> None:
     for path in server.temp_dir.glob("manifest.sqlite3*"):
         path.unlink()
