@@ -7,7 +7,6 @@ chunk, expiry and key. It is in the path, because DAG and flow refuse addresses 
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -62,5 +61,5 @@ class AddressSigner:
 
 def _mac(key: SigningKey, upload_id: str, chunk_id: int, expires: str) -> str:
     signed = "\n".join((_VERSION, upload_id, str(chunk_id), expires, key.key_id))
-    digest = hmac.new(key.secret.encode(), signed.encode(), hashlib.sha256).digest()
+    digest = hmac.digest(key.secret.encode(), signed.encode(), "sha256")
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
