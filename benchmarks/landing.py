@@ -97,9 +97,9 @@ def _run(stack: LocalStack, case: Case, repeat: int) -> None:
 
 
 def _measure(stack: LocalStack, case: Case, data: bytes, dataset: str) -> list[dict[str, float]]:
-    settings = stack.context.settings
+    settings, key = stack.context.settings, stack.context.secrets.client_key
     url = f"http://{settings.host}:{settings.uploader_port}"
-    with UploaderClient(url) as client, ThreadPoolExecutor(case.at_once) as pool:
+    with UploaderClient(url, key=key, key_origin="the stack") as client, ThreadPoolExecutor(case.at_once) as pool:
         sent = list(pool.map(lambda number: _send(client, case, data, f"{dataset}-{number}"), range(case.uploads)))
         statuses = [_wait_until_landed(client, each.upload_id) for each in sent]
     airflow = AirflowApi(f"http://{settings.host}:{settings.airflow_port}")

@@ -94,7 +94,8 @@ def check_landed(status: UploadStatus, *, base_url: str) -> None:
     )
     raise NotLandedError(
         f"upload {status.upload_id} is {status.state}: {why}. When the cause is fixed, "
-        f"send what is missing again with: curl -X POST {base_url}/uploads/{status.upload_id}/announce",
+        f"send what is missing again with: curl -X POST {base_url}/uploads/{status.upload_id}/announce "
+        "(with a key that has the permission operate)",
         upload_id=status.upload_id,
     )
 

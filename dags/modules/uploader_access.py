@@ -59,10 +59,12 @@ def load_access(conn_id: str = CONN_UPLOADER) -> UploaderAccess:
 def access_of(connection: Connection) -> UploaderAccess:
     """Return the access of ``connection``: the key is its password, the PEM file its extra ``ca_file``.
 
+    Of several keys, separated by commas as in the uploader's ``RELAY_KEY``, the first one is sent.
+
     Raises:
         ConfigurationError: The password cannot be sent in a header. The key is not in the text.
     """
-    key = (connection.password or "").strip()
+    key = (connection.password or "").partition(",")[0].strip()
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise ConfigurationError(f"the password of connection {connection.conn_id} is not a key of the uploader")
     return UploaderAccess(key=key or None, ca_file=connection.extra_dejson.get("ca_file"))

@@ -9,6 +9,7 @@ from contracts.names import BUCKET_RAW, TOPIC_INGEST
 from stack.component import REPOSITORY, ProcessSpec, Report, StackContext
 from stack.encryption import encryption_variables
 from stack.probes import http_ok
+from stack.uploader_keys import UploaderKeys
 
 
 class Uploader:
@@ -19,6 +20,7 @@ class Uploader:
 
     def __init__(self, context: StackContext) -> None:
         self._context = context
+        self._keys = UploaderKeys(context)
 
     @property
     def url(self) -> str:
@@ -29,7 +31,8 @@ class Uploader:
         """Do nothing: the uploader is part of this project's environment."""
 
     def configure(self) -> None:
-        """Do nothing: the uploader is configured by its environment."""
+        """Write the keys. All other configuration is in the environment."""
+        self._keys.write()
 
     def processes(self) -> list[ProcessSpec]:
         """Return the process of the server. Its workers are child processes."""
@@ -49,6 +52,9 @@ class Uploader:
             # The keys of a local stack belong to one person, who tries it, measures and tests.
             "UPLOADS_PER_MINUTE": "0",
             "UPLOADS_AT_ONCE_PER_KEY": "0",
+            "ACCESS": "keys",
+            "ADMIN_KEY_FILE": str(self._keys.file("admin")),
+            "RELAY_KEY_FILE": str(self._keys.file("relay")),
             **(self._security() if self._context.secure else {}),
             **settings.uploader_environment,
         }
@@ -67,15 +73,18 @@ class Uploader:
         ]
 
     def after_start(self, report: Report) -> None:
-        """Do nothing."""
+        """Register the key of the user of this machine, which csvpipe finds by itself."""
+        self._keys.register_client(self.url)
+        report("key of the client registered")
 
     def addresses(self) -> dict[str, str]:
         """Return the addresses of the API and of its documentation."""
         return {"API": self.url, "docs": f"{self.url}/docs"}
 
     def description(self) -> str:
-        """Return the number of workers."""
-        return f"{self._context.settings.uploader_workers} worker process(es)"
+        """Return the number of workers, and where the key is."""
+        workers = f"{self._context.settings.uploader_workers} worker process(es)"
+        return f"{workers}; csvpipe finds its key, curl needs --header @{self._keys.header_file}"
 
     def _object_store(self) -> dict[str, str]:
         """Return the settings with which the uploader looks at landed objects."""

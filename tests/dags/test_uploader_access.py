@@ -102,6 +102,10 @@ def test_password_that_is_no_key_is_refused_without_showing_it(connection: Calla
     assert "two words" not in str(caught.value)
 
 
+def test_first_of_several_keys_is_sent(connection: Callable[..., Any]) -> None:
+    assert access_of(connection("csv_uploader", password=f"{KEY}, csvp_wxyz6789_{'o' * 43}")).key == KEY
+
+
 def test_ca_file_of_the_extra_is_trusted(connection: Callable[..., Any]) -> None:
     access = access_of(connection("csv_uploader", extra={"ca_file": "/certificates/ca.pem"}))
     assert access.open_session().verify == "/certificates/ca.pem"

@@ -13,6 +13,7 @@ def addresses(pipeline: Pipeline, checkpoints: Path) -> dict[str, Any]:
     context = pipeline.stack.context
     return {
         "uploader_url": pipeline.uploader_url,
+        "keys": context.root / "keys",
         "kafka": f"{context.settings.host}:{context.settings.kafka_port}",
         "checkpoints": checkpoints,
         "s3_endpoint": f"http://{context.settings.host}:{context.settings.minio_port}",

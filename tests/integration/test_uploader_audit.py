@@ -16,7 +16,7 @@ import pytest
 
 from contracts.audit import AuditAction
 from csvpipe.cli import main
-from tests.support.services import KafkaBroker, running_stack
+from tests.support.services import OPEN_ACCESS, KafkaBroker, running_stack
 from tests.support.uploader.postgres import PostgresServer
 from tests.support.uploader.replicas import Replica
 from tests.support.waiting import wait_until
@@ -66,7 +66,7 @@ def cluster(
                         tmp_path / name,
                         ["uploader"],
                         uploader_workers=WORKERS,
-                        uploader_environment={**environment, "REPLICA_NAME": name},
+                        uploader_environment={**OPEN_ACCESS, **environment, "REPLICA_NAME": name},
                     )
                 ),
             )

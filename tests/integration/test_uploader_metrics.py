@@ -14,7 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from stack.local import LocalStack
 from tests.support.monitoring.metrics import Samples, read_metrics
-from tests.support.services import KafkaBroker, running_stack
+from tests.support.services import OPEN_ACCESS, KafkaBroker, running_stack
 from tests.support.waiting import wait_until
 from uploader.monitoring.multiprocess import DIRECTORY_VARIABLE
 
@@ -61,6 +61,7 @@ class TwoWorkers:
 def uploader(tmp_path: Path, kafka_broker: KafkaBroker) -> Iterator[TwoWorkers]:
     topic = f"test-{uuid.uuid4().hex}"
     environment = {"KAFKA_BROKER": kafka_broker.bootstrap, "KAFKA_TOPIC_INGEST": topic, "MIN_FREE_DISK_MB": "1"}
+    environment |= OPEN_ACCESS
     with running_stack(tmp_path, ["uploader"], uploader_workers=2, uploader_environment=environment) as stack:
         two = TwoWorkers(stack)
         wait_until(lambda: len(two.workers()) == 2, what="both workers are there", deadline_s=60)

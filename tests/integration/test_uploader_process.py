@@ -9,13 +9,13 @@ import httpx
 import pytest
 
 from stack.local import LocalStack
-from tests.support.services import running_stack
+from tests.support.services import OPEN_ACCESS, running_stack
 from tests.support.waiting import wait_until
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[LocalStack]:
-    with running_stack(tmp_path, ["uploader"], uploader_workers=2) as running:
+    with running_stack(tmp_path, ["uploader"], uploader_workers=2, uploader_environment=OPEN_ACCESS) as running:
         yield running
 
 

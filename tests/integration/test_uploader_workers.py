@@ -19,7 +19,7 @@ import pytest
 
 from stack.local import LocalStack
 from tests.support.kafka.topics import announcements
-from tests.support.services import KafkaBroker, running_stack
+from tests.support.services import OPEN_ACCESS, KafkaBroker, running_stack
 from tests.support.uploader.postgres import PostgresServer
 from tests.support.waiting import wait_until
 from uploader.disk.directories import LOCK_FILE, STAGING
@@ -106,6 +106,7 @@ def workers(request: pytest.FixtureRequest, tmp_path: Path, kafka_broker: KafkaB
     environment = {"KAFKA_BROKER": kafka_broker.bootstrap, "KAFKA_TOPIC_INGEST": topic, "MIN_FREE_DISK_MB": "1"}
     # The kernel may give one worker more connections than its share: that must not be too many for it.
     environment["MAX_CONCURRENT_UPLOADS"] = str(CLIENTS)
+    environment |= OPEN_ACCESS
     if request.param == "postgresql":
         server: PostgresServer = request.getfixturevalue("postgres")
         environment["DATABASE_URL"] = server.new_database()
@@ -225,7 +226,7 @@ def test_dropped_database_connections_need_no_restart(
     tmp_path: Path, kafka_broker: KafkaBroker, postgres: PostgresServer
 ) -> None:
     url = postgres.new_database()
-    environment = {"KAFKA_BROKER": kafka_broker.bootstrap, "DATABASE_URL": url, "MIN_FREE_DISK_MB": "1"}
+    environment = {"KAFKA_BROKER": kafka_broker.bootstrap, "DATABASE_URL": url, "MIN_FREE_DISK_MB": "1", **OPEN_ACCESS}
     with running_stack(tmp_path, ["uploader"], uploader_workers=1, uploader_environment=environment) as stack:
         workers = Workers(stack, topic="csv-ingestion", broker=kafka_broker)
         upload_id = workers.upload().json()["upload_id"]

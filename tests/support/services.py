@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 
+OPEN_ACCESS = {"ACCESS": "open"}
+"""Setting of the uploader for tests that are not about keys: requests need none."""
+
+
 def settings_on_free_ports(**given: Any) -> StackSettings:
     """Return settings with free ports, and without a developer's ``.env``."""
     return StackSettings.on_free_ports(_env_file=None, **given)

@@ -12,6 +12,7 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -19,7 +20,8 @@ README = ROOT / "README.md"
 TUTORIAL = ROOT / "docs" / "tutorial" / "one-file.md"
 README_UPLOADER = "http://127.0.0.1:8000"
 README_KAFKA = "127.0.0.1:9092"
-"""The addresses of uploader and Kafka as they stand in the README; a test puts its own in their place."""
+README_KEYS = ".stack/run/keys"
+"""Addresses and the folder of the keys as they stand in the README; a test puts its own in their place."""
 CLUSTER_KINDS = frozenset({"cluster", "cluster-external-secrets", "cluster-local", "cluster-delete"})
 KINDS = frozenset({"check", "stack", "by-hand"}) | CLUSTER_KINDS
 _FENCE = re.compile(
@@ -52,10 +54,11 @@ def run_block(
     environment: Mapping[str, str] | None = None,
     uploader_url: str = README_UPLOADER,
     kafka: str = README_KAFKA,
+    keys: str = README_KEYS,
     deadline_s: float = 300,
 ) -> str:
     """Run ``block`` in the checkout's root, stopping at the first command that fails, and return what it printed."""
-    text = block.text.replace(README_UPLOADER, uploader_url).replace(README_KAFKA, kafka)
+    text = block.text.replace(README_UPLOADER, uploader_url).replace(README_KAFKA, kafka).replace(README_KEYS, keys)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text],
         cwd=ROOT,
@@ -73,6 +76,7 @@ def run_stack_blocks(
     document: Path = README,
     *,
     uploader_url: str,
+    keys: Path,
     kafka: str,
     s3_endpoint: str,
     access_key: str,
@@ -89,6 +93,7 @@ def run_stack_blocks(
     write_flights(ROOT / ".stack" / "demo")
     environment = {
         "CSVPIPE_URL": uploader_url,
+        "CSVPIPE_KEY_FILE": str(keys / "client"),
         "S3_ENDPOINT": s3_endpoint,
         "AWS_ACCESS_KEY_ID": access_key,
         "AWS_SECRET_ACCESS_KEY": secret_key,
@@ -99,4 +104,5 @@ def run_stack_blocks(
     assert blocks
     if one_shell:
         blocks = [Block(document.name, "stack", "\n".join(block.text for block in blocks))]
-    return {b.place: run_block(b, environment=environment, uploader_url=uploader_url, kafka=kafka) for b in blocks}
+    run = partial(run_block, environment=environment, uploader_url=uploader_url, kafka=kafka, keys=str(keys))
+    return {block.place: run(block) for block in blocks}

@@ -55,6 +55,7 @@ class Pipeline:
         self.airflow = Airflow(context).api
         self._nifi_api = f"{NiFi(context).url}/nifi-api"
         self._verify = tls_context(context.ca_file)
+        self._key = {"Authorization": f"Bearer {context.secrets.client_key.get_secret_value()}"}
         self._nifi_verify = tls_context(context.ca_file, context.certificates.files("admin"))
         self._temp_dir = stack.context.data_dir("uploader")
         self._minio_dir = stack.context.data_dir("minio")
@@ -81,7 +82,7 @@ class Pipeline:
             return client.post(
                 f"{self.uploader_url}/upload/csv",
                 content=_multipart(fields, content),
-                headers={"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"},
+                headers={**self._key, "Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"},
             )
 
     def run_csvpipe(self, *arguments: str) -> str:
@@ -91,6 +92,7 @@ class Pipeline:
             "PATH": os.environ["PATH"],
             "HOME": str(self.stack.root),
             "CSVPIPE_URL": self.uploader_url,
+            "CSVPIPE_KEY": secrets.client_key.get_secret_value(),
             "S3_ENDPOINT": self.s3.meta.endpoint_url,
             "AWS_ACCESS_KEY_ID": secrets.minio_root_user,
             "AWS_SECRET_ACCESS_KEY": secrets.minio_root_password.get_secret_value(),
@@ -280,7 +282,7 @@ class Pipeline:
         return Consumer({**client, "group.id": group, "enable.auto.commit": False})
 
     def _get(self, url: str) -> httpx.Response:
-        return httpx.get(url, timeout=30, trust_env=False, verify=self._verify)
+        return httpx.get(url, headers=self._key, timeout=30, trust_env=False, verify=self._verify)
 
 
 def accepted(response: httpx.Response) -> dict[str, Any]:

@@ -27,6 +27,7 @@ HOLDERS = (
     "config/nifi/keystore.p12",
     "config/nifi/nifi.properties",
     "config/nifi/truststore.p12",
+    "keys/*",
 )
 """The files below a stack's root that hold secrets, and must be readable only by their owner."""
 

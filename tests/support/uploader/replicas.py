@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stack.local import LocalStack
 from tests.support.network.round_robin import RoundRobinProxy, round_robin_proxy
-from tests.support.services import running_stack
+from tests.support.services import OPEN_ACCESS, running_stack
 from tests.support.uploader.live_directory import entries
 from uploader.disk.directories import LOCK_FILE, STAGING
 
@@ -93,6 +93,6 @@ def running_replica(root: Path, name: str, environment: dict[str, str]) -> Itera
     Raises:
         ProcessDiedError: it does not start; the text has its log.
     """
-    given = {**environment, "REPLICA_NAME": name}
+    given = {**OPEN_ACCESS, **environment, "REPLICA_NAME": name}
     with running_stack(root / name, ["uploader"], uploader_workers=1, uploader_environment=given) as stack:
         yield Replica(name, stack)

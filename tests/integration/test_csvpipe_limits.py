@@ -1,0 +1,83 @@
+"""``csvpipe upload`` at the limits of its key, against the real uploader, which refuses before it reads the body."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from csvpipe.client import UploaderClient
+from csvpipe.errors import KeyRefusedError, SlowDownError
+from tests.support.uploader.server import RunningUploader, running_uploader
+from uploader.access.key_text import KeyText
+
+ADMIN_KEY = KeyText.generate().text
+UPLOADS_PER_MINUTE = 6
+"""One every 10 s: long enough that the command starts within the wait."""
+CSV = b"id,name\n" + b"1,x\n" * 500_000
+
+
+@pytest.fixture
+def uploader(tmp_path: Path) -> Iterator[RunningUploader]:
+    with running_uploader(tmp_path / "chunks", access="keys", admin_key=ADMIN_KEY) as server:
+        yield server
+
+
+@pytest.fixture
+def key(uploader: RunningUploader) -> str:
+    wanted = {
+        "name": "nightly",
+        "permissions": ["upload"],
+        "datasets": ["*"],
+        "uploads_per_minute": UPLOADS_PER_MINUTE,
+    }
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    return str(httpx.post(f"{uploader.base_url}/keys", json=wanted, headers=headers).raise_for_status().json()["key"])
+
+
+def upload(client: UploaderClient) -> None:
+    client.upload(file=io.BytesIO(b"a\n1\n"), filename="x.csv", size_bytes=4, fields={"dataset_name": "people"})
+
+
+def test_standard_input_is_uploaded_whole_after_the_wait(uploader: RunningUploader, key: str) -> None:
+    with UploaderClient(uploader.base_url, key=SecretStr(key), key_origin="the test") as client:
+        for _ in range(UPLOADS_PER_MINUTE):
+            upload(client)
+        with pytest.raises(SlowDownError) as refused:
+            upload(client)
+    assert refused.value.wait_s is not None
+    assert 0 < refused.value.wait_s <= 60 / UPLOADS_PER_MINUTE
+    environment = {**os.environ, "CSVPIPE_URL": uploader.base_url, "CSVPIPE_KEY": key}
+    command = [sys.executable, "-m", "csvpipe", "upload", "-", "--dataset", "people"]
+    done = subprocess.run(command, input=CSV, env=environment, capture_output=True, check=False, timeout=120)
+    shown = done.stderr.decode()
+    assert done.returncode == 0, shown
+    assert "waiting" in shown
+    assert f"sha256 {hashlib.sha256(CSV).hexdigest()}" in shown
+    assert key not in shown
+
+
+def test_refused_key_is_told_apart_from_a_lost_connection_however_large_the_file_is(uploader: RunningUploader) -> None:
+    sent: list[int] = []
+    size_bytes = 5 * 1024**3
+    with (
+        open("/dev/zero", "rb") as endless,  # noqa: PTH123  a device
+        UploaderClient(uploader.base_url, key=KEY_OF_NOBODY, key_origin="the test") as client,
+        pytest.raises(KeyRefusedError, match="The key comes from the test"),
+    ):
+        client.upload(
+            file=endless, filename="x", size_bytes=size_bytes, fields={"dataset_name": "people"}, on_sent=sent.append
+        )
+    assert sum(sent) < size_bytes / 50
+    assert uploader.files() == set()
+
+
+KEY_OF_NOBODY = SecretStr(KeyText.generate().text)
