@@ -59,8 +59,9 @@ class KeyAuthenticator:
         if fixed is not None and text.is_same(fixed.text):
             return fixed.principal
         cached = self._cache.get(text.key_id)
-        if cached is not None and self._monotonic() < cached.until_s:
+        if cached is not None and self._monotonic() < cached.until_s and cached.key.has_secret(text, now=self._clock()):
             return self._check(cached.key, text).principal
+        # Also if the secret is another one than the cached: the key may have been rotated since.
         return (await run_in_threadpool(self._look_up, text)).principal
 
     def _look_up(self, text: KeyText) -> ApiKey:
