@@ -82,7 +82,7 @@ class Kafka:
                 ready=self._missing,
                 host=settings.host,
                 ports=(settings.kafka_port, settings.kafka_controller_port),
-                deadline_s=60,
+                deadline_s=180,
                 stop_timeout_s=30,
             )
         ]
