@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class ClientOptions:
     region: str | None
     endpoint: str | None = None
     access_key_id: str | None = None
-    secret_access_key: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
     verify: bool | str | None = None
     path_style: bool = False
     connect_timeout_s: float = 10

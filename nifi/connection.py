@@ -5,15 +5,19 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from contracts.errors import SettingsError
 from contracts.secret_files import read_variable
+from contracts.tls_faults import TlsPeer, trusting
 from nifi.errors import NiFiApiError, NiFiUnreachableError
 
 _REQUEST_TIMEOUT_S = (5, 60)
+_CA_SETTING = "NIFI_CA_FILE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +31,9 @@ class Access:
         cert_file: PEM file of the client certificate; with ``key_file``.
     """
 
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
@@ -54,7 +58,8 @@ def open_connection(host: str, access: Access) -> Any:
     """Return an ``ApiClient`` of nipyapi for the API at ``host``. It raises :mod:`nifi.errors`.
 
     Raises:
-        NiFiUnreachableError: NiFi does not answer the login.
+        SettingsError: A file of certificates cannot be used.
+        NiFiUnreachableError: NiFi does not answer the login, or its certificate is refused.
     """
     import urllib3
     from nipyapi.nifi import AccessApi, ApiClient
@@ -66,15 +71,30 @@ def open_connection(host: str, access: Access) -> Any:
                 return super().call_api(*args, **kwargs)
 
     client = Client(host=host)
-    client.rest_client.pool_manager = urllib3.PoolManager(
-        ca_certs=access.ca_file, cert_file=access.cert_file, key_file=access.key_file, retries=False
-    )
+    client.rest_client.pool_manager = urllib3.PoolManager(ssl_context=_tls_context(access), retries=False)
     if access.token:
         client.set_default_header("Authorization", f"Bearer {access.token}")
     if access.token is None and access.username is not None:
-        token = AccessApi(client).create_access_token(username=access.username, password=access.password)
+        try:
+            token = AccessApi(client).create_access_token(username=access.username, password=access.password)
+        except NiFiApiError as error:
+            raise NiFiApiError(f"NIFI_USERNAME and NIFI_PASSWORD: {error.detail}", status=error.status) from error
         client.set_default_header("Authorization", f"Bearer {token}")
     return client
+
+
+def _tls_context(access: Access) -> ssl.SSLContext:
+    context = trusting(access.ca_file, setting=_CA_SETTING)
+    if access.cert_file is None:
+        return context
+    try:
+        context.load_cert_chain(access.cert_file, access.key_file)
+    except OSError as error:
+        raise SettingsError(
+            f"NIFI_CERT_FILE and NIFI_KEY_FILE: {access.cert_file} and {access.key_file} are no certificate with its "
+            f"key: {error.strerror or error}"
+        ) from error
+    return context
 
 
 @contextmanager
@@ -84,9 +104,12 @@ def _translated_errors(host: str) -> Iterator[None]:
 
     try:
         yield
-    except ApiException as error:
+    except (ApiException, urllib3.exceptions.HTTPError) as error:
+        fault = TlsPeer(address=host, address_setting="--url", ca_setting=_CA_SETTING).describe(error)
+        if fault is not None:
+            raise NiFiUnreachableError(fault, url=host) from error
+        if not isinstance(error, ApiException):
+            raise NiFiUnreachableError(f"{host} does not answer: {error}", url=host) from error
         body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else error.body
         text = (body or error.reason or "").strip()
         raise NiFiApiError(f"{host} returned {error.status}: {text[:2000]}", status=error.status) from error
-    except urllib3.exceptions.HTTPError as error:
-        raise NiFiUnreachableError(f"{host} does not answer: {error}", url=host) from error

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from contracts.names import NIFI_PROCESS_GROUP
+from contracts.tls_faults import TlsPeer
 from contracts.traceparent import TRACEPARENT
 from dags.modules.errors import (
     ConfigurationError,
@@ -127,7 +128,10 @@ class NiFiClient:
             "POST", f"{self._api_url}/access/token", data={"username": username, "password": password}
         )
         if response.status_code != 201:
-            detail = f"NiFi issued no token to {username}: {response.status_code} {response.text[:300]}"
+            detail = (
+                f"login and password of connection {CONN_NIFI}: NiFi issued no token to {username}: "
+                f"{response.status_code} {response.text[:300]}"
+            )
             raise NiFiUnreachableError(detail) if _is_transient(response) else NiFiLoginError(detail)
         return response.text
 
@@ -137,7 +141,13 @@ class NiFiClient:
         try:
             return (session or self._session).request(method, url, timeout=TIMEOUT_S, **request)
         except requests.RequestException as error:
-            raise NiFiUnreachableError(f"{method} {url} failed: {error}") from error
+            peer = TlsPeer(
+                address=url,
+                address_setting=f"host or listen_url of connection {CONN_NIFI}",
+                ca_setting=f"verify of connection {CONN_NIFI}",
+            )
+            fault = peer.describe(error)
+            raise NiFiUnreachableError(f"{method} {url} failed: {fault or error}") from error
 
 
 def _is_transient(response: Response) -> bool:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from contracts.api import StateChange, UploadStatus
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
+from contracts.tls_faults import TlsPeer
 from dags.modules.errors import StateRefusedError, UploadDeletedError, UploaderError, UploaderResponseError
 from dags.modules.http_session import TIMEOUT_S, TRANSIENT_STATUSES
+from dags.modules.settings import CONN_UPLOADER
 from dags.modules.task_log import task_logger
 from dags.modules.uploader_access import KEY_REFUSALS, WITHOUT_KEY, UploaderAccess, key_refused
 
@@ -131,7 +133,12 @@ class UploaderClient:
                 method, self._base_url + path, json=json, timeout=TIMEOUT_S, allow_redirects=False
             )
         except requests.RequestException as error:
-            raise UploaderError(f"{method} {self._base_url}{path} failed: {error}") from error
+            peer = TlsPeer(
+                address=self._base_url,
+                address_setting="API_BASE_URL",
+                ca_setting=f"ca_file of connection {CONN_UPLOADER}",
+            )
+            raise UploaderError(f"{method} {self._base_url}{path} failed: {peer.describe(error) or error}") from error
         if response.status_code == 200:
             return response
         if response.status_code in KEY_REFUSALS:
