@@ -115,19 +115,20 @@ def _measure(server: Server, phase: str, seconds: float) -> str:
     return f"| {phase} | {len(latencies_ms)} | {p50:.1f} | {p99:.1f} | {ordered[-1]:.1f} | {server.rss_mb():.0f} |"
 
 
-def _run(max_connections: int) -> None:
+def main() -> None:
+    """Run the uploader with its defaults, and print the table."""
+    print(f"{platform.platform()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
+    raise_open_file_limit()
     start = uvicorn(
         "uploader.app:create_app",
         *("--http", HTTP_PROTOCOL, "--ws", "none", "--factory"),
         TEMP_DIR="{directory}/chunks",
         KAFKA_BROKER="127.0.0.1:9",
-        MAX_CONNECTIONS=str(max_connections),
     )
     processes = multiprocessing.get_context("spawn")
     connected, stop, disconnections = processes.Event(), processes.Event(), processes.Queue()
-    print(f"\nMAX_CONNECTIONS={max_connections}\n")
-    print("| phase | probes | /health ms p50 | p99 | max | RSS MB |\n|---|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory(prefix="benchmark-slow-") as directory, start(Path(directory)) as server:
+        print("\n| phase | probes | /health ms p50 | p99 | max | RSS MB |\n|---|---:|---:|---:|---:|---:|")
         upload_id = upload(server.port)
         print(_measure(server, "before", _QUIET_S), flush=True)
         attack = processes.Process(
@@ -142,14 +143,6 @@ def _run(max_connections: int) -> None:
         attack.join()
         print(_measure(server, "after", _QUIET_S), flush=True)
     print("\nDisconnected: " + ", ".join(f"{count} times {kind}" for kind, count in sorted(closed.items())))
-
-
-def main() -> None:
-    """Run with room for all clients, and with the default, which is room for half of them."""
-    print(f"{platform.platform()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
-    raise_open_file_limit()
-    for max_connections in (_IDLE + _SLOW + 100, 1000):
-        _run(max_connections)
 
 
 if __name__ == "__main__":

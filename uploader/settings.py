@@ -97,7 +97,7 @@ class Settings(KafkaSecuritySettings):
         description="Seconds after which a client that does not read its response is disconnected.",
     )
     max_connections: int = Field(
-        1_000,
+        2_500,
         ge=8,
         le=100_000,
         description="Maximum connections per worker process, less if its limit of open files is too low; a further one "

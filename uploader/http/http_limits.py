@@ -41,7 +41,7 @@ class HttpLimits:
     drain_window_s: float = UPLOAD_WINDOW_S
     drain_least_bytes: int = 1
     """What a client must send in each window while the rest of an answered upload is discarded."""
-    max_connections: int = 1_000
+    max_connections: int = 2_500
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
