@@ -11,21 +11,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stack.local import LocalStack
 from tests.support.services import running_stack
 from tests.support.uploader.postgres import PostgresServer
-from uploader.access.key_text import KeyText
 
 WORKERS = 3
 REQUESTS = 200
 PER_MINUTE = 10
-KEY = KeyText.generate().text
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalStack]:
     environment = {
-        "ACCESS": "keys",
-        "ADMIN_KEY": KEY,
         "UPLOADS_PER_MINUTE": str(PER_MINUTE),
         "UPLOADS_AT_ONCE_PER_KEY": "0",
         "MAX_CONCURRENT_UPLOADS": str(REQUESTS),
@@ -34,17 +31,20 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "postgresql":
         server: PostgresServer = request.getfixturevalue("postgres")
         environment["DATABASE_URL"] = server.new_database()
-    with running_stack(tmp_path, ["uploader"], uploader_workers=WORKERS, uploader_environment=environment) as stack:
-        yield stack.context.url(stack.context.settings.uploader_port)
+    with running_stack(tmp_path, ["uploader"], uploader_workers=WORKERS, uploader_environment=environment) as running:
+        yield running
 
 
-def test_workers_together_accept_exactly_the_uploads_of_the_limit(url: str) -> None:
+def test_workers_together_accept_exactly_the_uploads_of_the_limit(stack: LocalStack) -> None:
+    url = stack.context.url(stack.context.settings.uploader_port)
+    key = stack.context.secrets.client_key.get_secret_value()
+
     def upload(_: int) -> tuple[int, str]:
         # A connection each, so that the kernel spreads them over the workers.
         answer = httpx.post(
             f"{url}/upload/csv?dataset_name=people",
             files={"file": ("people.csv", b"id\n1\n")},
-            headers={"Authorization": f"Bearer {KEY}"},
+            headers={"Authorization": f"Bearer {key}"},
             timeout=120,
             trust_env=False,
         )
