@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aws.encryption import Encryption, EncryptionMode, SettingNames, check_endpoint, parse_mode
+from contracts.errors import SettingsError
 from contracts.secret_files import read_variable
 
 STRATEGY = "s3.encryption.strategy"
@@ -63,10 +64,15 @@ def check_encryption(*, strategy: str, endpoint: str | None, key: str | None = N
     """Check the final values of the parameters. ``key`` is None if it is unknown or not used.
 
     Raises:
-        SettingsError: The strategy is unknown, the key is malformed or not used, or SSE_C has no HTTPS endpoint.
+        SettingsError: The strategy is unknown, the key is malformed or not used, or a strategy with a key has no HTTPS.
     """
     mode = mode_of(strategy)
     check_endpoint(mode, endpoint, NAMES)
+    if mode is EncryptionMode.SSE_KMS and endpoint and not endpoint.startswith("https://"):
+        raise SettingsError(
+            f"{NAMES.mode}={mode} needs an https:// address in {NAMES.endpoint}: NiFi's S3 client names a KMS key only "
+            f"over TLS; got {endpoint!r}"
+        )
     if key is not None:
         is_id = mode is EncryptionMode.SSE_KMS
         Encryption.from_settings(

@@ -17,7 +17,7 @@ def check_encryption(context: StackContext) -> None:
         SettingsError: It needs TLS, and the stack is not secure.
     """
     mode = context.settings.s3_encryption
-    if mode is EncryptionMode.SSE_C and not context.secure:
+    if mode in {EncryptionMode.SSE_KMS, EncryptionMode.SSE_C} and not context.secure:
         raise SettingsError(f"STACK_S3_ENCRYPTION={mode} needs a secure stack: csvpipe stack up --secure")
 
 

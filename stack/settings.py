@@ -39,7 +39,7 @@ class StackSettings(EnvironmentSettings):
     )
     s3_encryption: EncryptionMode = Field(
         EncryptionMode.NONE,
-        description="Encryption of the objects: none, sse-s3, sse-kms, or sse-c if STACK_SECURE is true",
+        description="Encryption of the objects: none or sse-s3; sse-kms or sse-c if STACK_SECURE is true",
     )
     nifi_port: Port = Field(8081, description="Port of NiFi's API and UI")
     nifi_ingest_port: Port = Field(10000, description="Port of the flow's ListenHTTP")

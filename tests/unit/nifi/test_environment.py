@@ -10,7 +10,7 @@ import pytest
 
 from contracts.errors import SettingsError
 from nifi.definition import context_parameters, load_flow, with_scheduling
-from nifi.encryption import KEY, STRATEGY
+from nifi.encryption import KEY, STRATEGY, check_encryption
 from nifi.environment import environment_names, load_environment
 from nifi.errors import EnvironmentFileError
 from nifi.listen_tls import LISTEN_TLS
@@ -80,6 +80,13 @@ def test_encryption_comes_from_its_variables(variables: dict[str, str], paramete
 def test_wrong_encryption_is_named(variables: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError, match=named):
         load_environment("local", environ=variables)
+
+
+@pytest.mark.parametrize("strategy", ["SSE_KMS", "SSE_C"])
+def test_encryption_with_a_key_needs_https(strategy: str) -> None:
+    check_encryption(strategy=strategy, endpoint="https://minio:9000")
+    with pytest.raises(SettingsError, match=r"s3\.endpoint"):
+        check_encryption(strategy=strategy, endpoint="http://minio:9000")
 
 
 def test_numbers_in_the_file_become_text() -> None:

@@ -49,7 +49,8 @@ def test_connection_of_the_stack_is_one_that_the_dag_accepts(tmp_path: Path) -> 
     assert store._encryption.mode == "sse-c"
 
 
-def test_customer_key_needs_a_secure_stack(tmp_path: Path) -> None:
-    stack = stack_with(tmp_path, s3_encryption="sse-c", secure=False)
-    with pytest.raises(SettingsError, match="STACK_S3_ENCRYPTION=sse-c needs a secure stack"):
+@pytest.mark.parametrize("mode", ["sse-kms", "sse-c"])
+def test_encryption_with_a_key_needs_a_secure_stack(tmp_path: Path, mode: str) -> None:
+    stack = stack_with(tmp_path, s3_encryption=mode, secure=False)
+    with pytest.raises(SettingsError, match=f"STACK_S3_ENCRYPTION={mode} needs a secure stack"):
         stack.start([])
