@@ -28,6 +28,7 @@ class Credentials(BaseSettings):
 
     minio_root_user: str = "csvpipe"
     minio_root_password: str = "csvpipe-local"
+    admin_key: str = "csvp_evaladmn_ZXZhbHVhdGlvbi1vbmx5LW5vdC1hLXNlY3JldC0tLS0"
 
 
 def environment() -> dict[str, str]:
@@ -38,6 +39,7 @@ def environment() -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": credentials.minio_root_user,
         "AWS_SECRET_ACCESS_KEY": credentials.minio_root_password,
         "CSVPIPE_URL": "http://127.0.0.1:8000",
+        "CSVPIPE_KEY": credentials.admin_key,
     }
 
 
