@@ -27,7 +27,7 @@ from tests.support.waiting import wait_until
 
 PAGE = ROOT / "docs" / "how-to" / "kubernetes.md"
 FAKE_CRD = Path(__file__).parent / "data" / "fake-external-secrets-crd.yaml"
-GATEWAY_API = "v1.3.0"
+GATEWAY_API = "v1.4.0"
 BY_HAND = "kubectl --namespace csv-ingestion create secret generic"
 OURS = "/api/v1/namespaces/csv-ingestion"
 STATEFUL_SET = f"/apis/apps/v1/namespaces/csv-ingestion/statefulsets/{UPLOADER}"

@@ -79,11 +79,14 @@ def test_no_secret_is_in_the_config_map(hanoi: Manifests) -> None:
         assert "password" not in text, name
 
 
-def test_listener_accepts_the_kafka_connection(hanoi: Manifests, monkeypatch: pytest.MonkeyPatch) -> None:
-    variable = f"{CONNECTION}{dag_settings.CONN_KAFKA.upper()}"
-    monkeypatch.setenv(variable, config(hanoi)[variable])
+def test_listener_accepts_the_kafka_connection(
+    hanoi: Manifests, connections: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connections[dag_settings.CONN_KAFKA]
+    monkeypatch.setenv(f"{CONNECTION}{dag_settings.CONN_KAFKA.upper()}", json.dumps(connection))
     loaded = load_kafka_config()
     assert loaded["bootstrap.servers"] == hanoi.environment(hanoi.uploader())["KAFKA_BROKER"]
+    assert (loaded["security.protocol"], loaded["sasl.mechanism"]) == ("SASL_SSL", "SCRAM-SHA-512")
 
 
 def test_every_other_name_is_a_setting_or_the_variable_of_the_dags(hanoi: Manifests) -> None:
@@ -148,24 +151,26 @@ def test_shared_airflow_starts_without_our_objects(values: Json) -> None:
     # It has other users: one that is missing (taken away, or not made yet) would be CreateContainerConfigError for all.
     references = [next(iter(source.values())) for source in yaml.safe_load(values["extraEnvFrom"])]
     references += [next(v for k, v in volume.items() if k != "name") for volume in values["volumes"]]
-    assert len(references) == 4
+    assert len(references) == 5
     assert [reference for reference in references if reference.get("optional") is not True] == []
 
 
-def test_chart_mounts_the_certificate_at_the_path_of_the_connection(
-    values: Json, connections: dict[str, dict[str, Any]]
-) -> None:
-    (volume,), (mount,) = values["volumes"], values["volumeMounts"]
-    assert volume["name"] == mount["name"]
-    assert volume["secret"]["secretName"] in secrets()
-    verify = connections[dag_settings.CONN_NIFI]["extra"]["verify"]
-    keys = {
-        entry["secretKey"]
+def test_chart_mounts_every_file_that_a_connection_names(values: Json, connections: dict[str, dict[str, Any]]) -> None:
+    mounts = {mount["name"]: mount["mountPath"] for mount in values["volumeMounts"]}
+    there = {
+        f"{mounts[volume['name']]}/{entry['secretKey']}"
+        for volume in values["volumes"]
         for secret in load_external_secrets()
-        if secret["metadata"]["name"] == volume["secret"]["secretName"]
+        if (secret["metadata"]["namespace"], secret["metadata"]["name"]) == ("airflow", volume["secret"]["secretName"])
         for entry in secret["spec"]["data"]
     }
-    assert verify in {f"{mount['mountPath']}/{key}" for key in keys}
+    named = {
+        value
+        for connection in connections.values()
+        for value in connection.get("extra", {}).values()
+        if str(value).startswith("/")
+    }
+    assert named == there
 
 
 def test_chart_syncs_the_release_and_puts_its_root_on_the_path(values: Json, hanoi: Manifests) -> None:

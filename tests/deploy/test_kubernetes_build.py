@@ -56,7 +56,7 @@ def test_findings_of_the_policy_check_are_those_that_are_explained(manifests: Ma
 
 def named_files(kustomization: Path) -> set[Path]:
     content = yaml.safe_load(kustomization.read_text())
-    names = [*content["resources"], *(patch["path"] for patch in content.get("patches", []))]
+    names = [*content.get("resources", []), *(patch["path"] for patch in content.get("patches", []))]
     return {(kustomization.parent / name).resolve() for name in names if name.endswith(".yaml")}
 
 

@@ -126,11 +126,16 @@ def port() -> int:
 
 
 def start(hanoi: Manifests, temp_dir: Path, port: int) -> subprocess.Popen[bytes]:
-    """Start the container's command with its variables, but for those that name places in the cluster."""
+    """Start the container's command with its variables, but for places in the cluster, keys and certificates."""
     here = {
         "TEMP_DIR": str(temp_dir),
         "DATABASE_URL": f"sqlite:///{temp_dir}/manifest.sqlite3",
         "KAFKA_BROKER": "127.0.0.1:1",
+        "KAFKA_SECURITY": "plaintext",
+        "ACCESS": "open",
+        "TLS_CERT_FILE": "",
+        "TLS_KEY_FILE": "",
+        "S3_ENDPOINT": "",
         "API_HOST": "127.0.0.1",
         "API_PORT": str(port),
         "LOW_DISK_MB": "0",

@@ -42,20 +42,21 @@ def test_flow_is_deployed_with_every_secret_of_its_environment(hanoi: Manifests,
     args = flow.container["args"]
     name = args[args.index("--environment") + 1]
     assert name in environment_names()
-    variables = hanoi.environment(flow)
+    variables = {key.removesuffix("_FILE"): value for key, value in hanoi.environment(flow).items()}
     environment = load_environment(name, environ=variables)
     assert environment.variables.keys() & referenced_parameters(load_flow()) <= environment.parameters.keys()
-    access = Access.from_environment(variables)
+    access = Access.from_environment(hanoi.environment(flow))
     assert access.username
     assert access.password
     mounts = {mount["name"]: mount["mountPath"] for mount in flow.container["volumeMounts"]}
-    assert Path(str(access.ca_file)).parent == Path(mounts["nifi-ca"])
+    assert Path(str(access.ca_file)).parent == Path(mounts["openhouse-ca"])
 
 
 def test_every_variable_of_the_flow_job_is_read(hanoi: Manifests, flow: Pods) -> None:
     of_nifi = {f"NIFI_{name.upper()}" for name in Access.__dataclass_fields__}
     of_the_flow = set(load_environment("hanoi", environ={}).variables.values())
-    assert hanoi.environment(flow).keys() <= of_nifi | of_the_flow | TO_EVERY_PROCESS
+    files = {f"{name}_FILE" for name in of_the_flow}
+    assert hanoi.environment(flow).keys() <= of_nifi | of_the_flow | files | TO_EVERY_PROCESS
 
 
 @pytest.mark.parametrize("ordinal", [0, 1, 12])
@@ -79,7 +80,9 @@ def test_topics_are_made_with_names_and_partitions_of_the_contract(manifests: Ma
     made = re.findall(r"--topic (\S+) --partitions (\d+) --replication-factor (\d+)", done.stdout)
     partitions = manifests.environment(manifests.uploader())["KAFKA_PARTITIONS"]
     assert made == [(TOPIC_INGEST, partitions, replicas), (TOPIC_DEAD_LETTER, "1", replicas)]
-    assert done.stdout.count(f"--bootstrap-server {environment['KAFKA_BROKER']} --create --if-not-exists") == len(made)
+    login = f" --command-config {environment['COMMAND_CONFIG']}" if "COMMAND_CONFIG" in environment else ""
+    server = f"--bootstrap-server {environment['KAFKA_BROKER']}{login} --create --if-not-exists"
+    assert done.stdout.count(server) == len(made)
     assert int(environment["MIN_IN_SYNC_REPLICAS"]) <= int(replicas)
 
 

@@ -103,11 +103,17 @@ def secret_keys(pods: Pods) -> Iterator[tuple[str, str, str]]:
             yield pods.namespace, volume["secret"]["secretName"], item["key"]
 
 
+def keys_of(spec: Json) -> set[str]:
+    """Return the keys of the secret that the operator makes: those of its template, where it has one."""
+    fetched = {entry["secretKey"] for entry in spec["data"]}
+    return set(spec["target"].get("template", {}).get("data", fetched))
+
+
 def provided(manifests: Manifests) -> set[tuple[str, str, str]]:
     secrets = {(s["metadata"]["namespace"], s["metadata"]["name"]): s["data"].keys() for s in manifests.of("Secret")}
     if manifests.overlay == "hanoi":
         secrets |= {
-            (s["metadata"]["namespace"], s["spec"]["target"]["name"]): {d["secretKey"] for d in s["spec"]["data"]}
+            (s["metadata"]["namespace"], s["spec"]["target"]["name"]): keys_of(s["spec"])
             for s in load_external_secrets()
         }
     return {(*place, key) for place, keys in secrets.items() for key in keys}

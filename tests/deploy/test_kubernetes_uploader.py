@@ -23,10 +23,9 @@ INSIDE_ONLY = {"/audit", "/chunks", "/health", "/keys", "/metrics", "/ready"}
 @pytest.fixture
 def settings(manifests: Manifests, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The settings that the second replica would have."""
-    database = "postgresql://user:word@host/name"
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    environment = manifests.environment(manifests.uploader(), pod_name=f"{UPLOADER}-1", secrets=database)
+    environment = manifests.environment(manifests.uploader(), pod_name=f"{UPLOADER}-1")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return load_settings()

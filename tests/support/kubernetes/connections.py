@@ -7,6 +7,7 @@ from tests.support.kubernetes.network_policies import Direction, Peer
 
 NIFI = Peer("openhouse", {"app.kubernetes.io/name": "nifi"})
 KAFKA = Peer("openhouse", {"app.kubernetes.io/name": "kafka"})
+MINIO = Peer("openhouse", {"app.kubernetes.io/name": "minio"})
 DATABASE = Peer("openhouse", {"app.kubernetes.io/name": "postgresql"})
 AIRFLOW = Peer("airflow", {"component": "triggerer"})
 CONTROLLER = Peer("ingress-nginx", {"app.kubernetes.io/name": "ingress-nginx"})
@@ -22,9 +23,10 @@ NEEDED: list[tuple[str, Direction, Peer, int, str]] = [
     (UPLOADER, "Ingress", NIFI, 8000, "NiFi fetches chunks"),
     (UPLOADER, "Ingress", AIRFLOW, 8000, "the DAGs report what has landed"),
     (UPLOADER, "Ingress", PROMETHEUS, 8000, "metrics are scraped"),
-    (UPLOADER, "Egress", KAFKA, 9092, "chunks are announced"),
+    (UPLOADER, "Egress", KAFKA, 9093, "chunks are announced"),
+    (UPLOADER, "Egress", MINIO, 9000, "objects are looked at before a chunk's file is removed"),
     (UPLOADER, "Egress", DATABASE, 5432, "the manifests"),
-    ("csv-kafka-topics", "Egress", KAFKA, 9092, "topics are made"),
+    ("csv-kafka-topics", "Egress", KAFKA, 9093, "topics are made"),
     ("csv-nifi-flow", "Egress", NIFI, 8443, "the flow is deployed"),
 ]
 """Connections of the ingestion pipeline from or to our namespace. docs/how-to/kubernetes.md lists the others."""
@@ -33,7 +35,9 @@ REFUSED: list[tuple[str, Direction, Peer, int, str]] = [
     (UPLOADER, "Ingress", STRANGER, 8000, "another namespace reads chunks"),
     (UPLOADER, "Ingress", OURS, 8000, "a pod beside it reads chunks"),
     (UPLOADER, "Ingress", NIFI, 22, "another port"),
-    (UPLOADER, "Egress", STRANGER, 9092, "another Kafka"),
+    (UPLOADER, "Egress", STRANGER, 9093, "another Kafka"),
+    (UPLOADER, "Egress", KAFKA, 9092, "messages in plain text"),
+    ("csv-kafka-topics", "Egress", KAFKA, 9092, "a password in plain text"),
     (UPLOADER, "Egress", NIFI, 8443, "the uploader commands NiFi"),
     (UPLOADER, "Egress", DNS, 443, "anything but names from the name server"),
     ("csv-nifi-flow", "Egress", DATABASE, 5432, "the flow's Job reads manifests"),

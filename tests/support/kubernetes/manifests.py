@@ -20,6 +20,13 @@ VALUES = K8S / "base" / "airflow" / "values.yaml"
 """Values of Airflow's Helm chart, no resource."""
 OVERLAYS = ("hanoi", "local")
 UPLOADER = "fastapi-csv-uploader"
+SECRETS = {
+    "DATABASE_URL": "postgresql://user:word@host/name",
+    "ADMIN_KEY": f"csvp_adminkey_{'A' * 43}",
+    "RELAY_KEY": f"csvp_relaykey_{'A' * 43}",
+    "DOWNLOAD_SIGNING_KEYS": f"1:{'0' * 64}",
+}
+"""Values of the secrets whose form a setting checks. Any other is ``secret``."""
 Json = dict[str, Any]
 
 
@@ -88,24 +95,25 @@ class Manifests:
         """Return the uploader's pods."""
         return Pods(self.get("StatefulSet", UPLOADER))
 
-    def environment(self, pods: Pods, *, pod_name: str = "pod-0", secrets: str = "secret") -> dict[str, str]:
-        """Return the container's environment as a pod ``pod_name`` would see it; every secret is ``secrets``."""
+    def environment(self, pods: Pods, *, pod_name: str = "pod-0") -> dict[str, str]:
+        """Return the container's environment as a pod ``pod_name`` would see it, with the values of ``SECRETS``."""
         seen: dict[str, str] = {}
         for source in pods.container.get("envFrom", []):
             seen |= self.get("ConfigMap", source["configMapRef"]["name"])["data"]
         for variable in pods.container.get("env", []):
-            seen[variable["name"]] = _value(variable, seen, pods, pod_name, secrets)
+            seen[variable["name"]] = _value(variable, seen, pods, pod_name)
         return seen
 
 
-def _value(variable: Json, seen: Mapping[str, str], pods: Pods, pod_name: str, secrets: str) -> str:
+def _value(variable: Json, seen: Mapping[str, str], pods: Pods, pod_name: str) -> str:
     if "value" in variable:
         value = str(variable["value"])
         for name, known in seen.items():
             value = value.replace(f"$({name})", known)
         return value
     field = variable["valueFrom"].get("fieldRef", {}).get("fieldPath")
-    return {"metadata.name": pod_name, "metadata.namespace": pods.namespace, None: secrets}[field]
+    secret = SECRETS.get(variable["name"], "secret")
+    return {"metadata.name": pod_name, "metadata.namespace": pods.namespace, None: secret}[field]
 
 
 def selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
