@@ -16,7 +16,7 @@ from uploader.settings import Settings, load_settings
 
 REPLICAS = f"{UPLOADER}-replicas"
 GIB = 1024**3
-INSIDE_ONLY = {"/audit", "/chunks", "/health", "/keys", "/metrics", "/ready"}
+INSIDE_ONLY = {"/chunks", "/health", "/metrics", "/ready"}
 """What people outside the cluster have no use for."""
 
 
