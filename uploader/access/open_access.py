@@ -18,7 +18,9 @@ def is_open(settings: Settings, local_address: str | None) -> bool:
         local_address: of the connection; None or a name if it is not one of TCP.
     """
     if settings.access == "auto":
-        return _is_loopback(settings.api_host) and (local_address is None or _is_loopback(local_address))
+        listens_on_loopback = settings.api_host == "localhost" or _is_loopback(settings.api_host, if_name=False)
+        # What is no IP address is the path of a socket, or the name of a test client.
+        return listens_on_loopback and (local_address is None or _is_loopback(local_address, if_name=True))
     return settings.access == "open"
 
 
@@ -35,8 +37,8 @@ def describe_access(settings: Settings, *, has_keys: bool) -> str:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def _is_loopback(address: str, *, if_name: bool) -> bool:
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(address.strip("[]")).is_loopback
     except ValueError:
-        return host == "localhost" or "." not in host  # the name of a test client or the path of a socket
+        return if_name

@@ -240,12 +240,15 @@ def test_idempotency_key_belongs_to_the_key_that_used_it(uploader: RunningUpload
         ("auto", "0.0.0.0", "127.0.0.1", False),
         ("auto", "127.0.0.1", "10.0.0.7", False),
         ("auto", "uploader.example.org", "127.0.0.1", False),
+        ("auto", "uploader", "127.0.0.1", False),
+        ("auto", "uploader", None, False),
+        ("auto", "127.0.0.1", "testclient", True),
         ("keys", "127.0.0.1", "127.0.0.1", False),
         ("open", "0.0.0.0", "10.0.0.7", True),
     ],
 )
 def test_keys_are_needed_unless_only_this_machine_can_connect(
-    access: str, api_host: str, local_address: str, *, is_it: bool
+    access: str, api_host: str, local_address: str | None, *, is_it: bool
 ) -> None:
     settings = load_settings(access=access, api_host=api_host)
     assert is_open(settings, local_address) is is_it
