@@ -14,7 +14,7 @@ from csvpipe.app import build_app
 from nifi.connection import Access
 from nifi.definition import load_flow, referenced_parameters
 from nifi.environment import environment_names, load_environment
-from tests.support.kubernetes.manifests import UPLOADER, Manifests, Pods
+from tests.support.kubernetes.manifests import UPLOADER, Manifests, Pods, option
 from tests.support.signatures import FAKE_SIGNATURE
 
 PROGRAM = "/opt/kafka/bin/kafka-topics.sh"
@@ -39,13 +39,12 @@ def test_command_of_the_uploader_exists_in_csvpipe(hanoi: Manifests) -> None:
 
 
 def test_flow_is_deployed_with_every_secret_of_its_environment(hanoi: Manifests, flow: Pods) -> None:
-    args = flow.container["args"]
-    name = args[args.index("--environment") + 1]
+    name = option(flow, "environment")
     assert name in environment_names()
-    variables = {key.removesuffix("_FILE"): value for key, value in hanoi.environment(flow).items()}
+    variables = hanoi.environment(flow)
     environment = load_environment(name, environ=variables)
     assert environment.variables.keys() & referenced_parameters(load_flow()) <= environment.parameters.keys()
-    access = Access.from_environment(hanoi.environment(flow))
+    access = Access.from_environment(variables)
     assert access.username
     assert access.password
     mounts = {mount["name"]: mount["mountPath"] for mount in flow.container["volumeMounts"]}
@@ -55,8 +54,7 @@ def test_flow_is_deployed_with_every_secret_of_its_environment(hanoi: Manifests,
 def test_every_variable_of_the_flow_job_is_read(hanoi: Manifests, flow: Pods) -> None:
     of_nifi = {f"NIFI_{name.upper()}" for name in Access.__dataclass_fields__}
     of_the_flow = set(load_environment("hanoi", environ={}).variables.values())
-    files = {f"{name}_FILE" for name in of_the_flow}
-    assert hanoi.environment(flow).keys() <= of_nifi | of_the_flow | files | TO_EVERY_PROCESS
+    assert hanoi.environment(flow).keys() <= of_nifi | of_the_flow | TO_EVERY_PROCESS
 
 
 @pytest.mark.parametrize("ordinal", [0, 1, 12])

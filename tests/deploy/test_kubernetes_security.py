@@ -8,7 +8,7 @@ import pytest
 
 from nifi.environment import load_environment
 from tests.support.docs.shell_blocks import shell_blocks
-from tests.support.kubernetes.manifests import ROOT, UPLOADER, Json, Manifests, Pods, load_external_secrets
+from tests.support.kubernetes.manifests import ROOT, UPLOADER, Json, Manifests, Pods, load_external_secrets, option
 from uploader.settings import Settings, load_settings
 
 PAGE = ROOT / "docs" / "how-to" / "kubernetes.md"
@@ -78,12 +78,11 @@ def keys(secret: str, namespace: str) -> set[str]:
 
 def test_flow_talks_tls_and_admits_airflow_alone(hanoi: Manifests) -> None:
     flow = Pods(hanoi.get("Job", "csv-nifi-flow"))
-    variables = {name: value for name, value in hanoi.environment(flow).items() if not name.endswith("_FILE")}
-    parameters = load_environment("hanoi", environ=variables).parameters
-    assert parameters["listen.tls"] == "mutual"
+    parameters = load_environment("hanoi", environ={}).parameters
     assert parameters["s3.endpoint"].startswith("https://")
     assert parameters["source.url.pattern"].startswith("https://")
-    subject = re.compile(parameters["listen.tls.authorized.subject"])
+    assert {option(flow, f"tls-{name}") for name in ("certificate", "key", "ca")} <= files_of(flow)
+    subject = re.compile(option(flow, "tls-authorized-subject"))
     assert subject.fullmatch("CN=airflow")
     assert subject.fullmatch("CN=airflow,O=Open House")
     assert not subject.fullmatch("CN=airflow2")

@@ -116,6 +116,12 @@ def _value(variable: Json, seen: Mapping[str, str], pods: Pods, pod_name: str) -
     return {"metadata.name": pod_name, "metadata.namespace": pods.namespace, None: secret}[field]
 
 
+def option(pods: Pods, name: str) -> str:
+    """Return the value of an option of the container's command."""
+    (value,) = [arg.partition("=")[2] for arg in pods.container["args"] if arg.startswith(f"--{name}=")]
+    return str(value)
+
+
 def selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
     """Return whether labels hold all that a selector asks for."""
     return selector.items() <= labels.items()

@@ -100,7 +100,7 @@ def test_numbers_in_the_file_become_text() -> None:
         (
             "hanoi",
             [
-                f"http://fastapi-csv-uploader-{n}.fastapi-csv-uploader-replicas.csv-ingestion.svc.cluster.local:8000{PATH}"
+                f"https://fastapi-csv-uploader-{n}.fastapi-csv-uploader-replicas.csv-ingestion.svc.cluster.local:8000{PATH}"
                 for n in (0, 12)
             ],
         ),
