@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import ssl
 import stat
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from contracts.names import BYTES_PER_MB
+from aws.client import ClientOptions, open_client
+from contracts.names import (
+    BUCKET_RAW,
+    BYTES_PER_MB,
+    DAG_CHUNK_INGESTION,
+    DAG_LISTENER,
+    NIFI_PARAMETER_CONTEXT,
+    NIFI_PROCESS_GROUP,
+)
+from nifi.client import NiFiClient
 from stack.components.airflow import Airflow
 from stack.components.minio import Minio
 from stack.components.nifi import NiFi
@@ -21,11 +35,19 @@ from stack.report import ConsoleReport
 from stack.tls import tls_context
 from tests.support.pipeline.csv_data import write_csv
 from tests.support.pipeline.pipeline import Pipeline
-from tests.support.pipeline.secret_search import files_with_secrets, holders, secrets_of
+from tests.support.pipeline.secret_search import (
+    files_with_secrets,
+    holders,
+    names_in,
+    processes_with_secrets,
+    secrets_of,
+)
 from tests.support.services import running_stack
+from tests.support.waiting import wait_until
 
 WRONG = "planted-wrong-secret-7f3a"
-"""What tests give instead of a password."""
+"""What tests give instead of a password or a key. It must not be written down either."""
+WRONG_KEY = "csvp_planted0_cGxhbnRlZC13cm9uZy1zZWNyZXQtN2YzYS1wYWRkaW5nMDA"
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +145,86 @@ def test_search_finds_a_secret_in_a_file(secure: Pipeline) -> None:
         file.unlink()
 
 
+def test_no_secret_is_written_served_or_shown(secure: Pipeline, landed: str) -> None:
+    """Refusals and dumps included. Must be the last test, as it ends MinIO by a dump."""
+    secrets = {**secrets_of(secure.stack), "wrong password": [WRONG.encode()], "wrong key": [WRONG_KEY.encode()]}
+    assert len(secrets) > 20
+    _provoke_refusals(secure)
+    _provoke_dumps(secure)
+
+    pages = {**_uploader_pages(secure), **_airflow_pages(secure), **_nifi_pages(secure)}
+    shown = [f"{place}: {name}" for place, text in pages.items() for name in names_in(text, secrets)]
+    assert [*shown, *files_with_secrets(secure.stack, secrets), *processes_with_secrets(secrets)] == []
+
+
 def _topics(client: Mapping[str, str], *, timeout_s: float = 20) -> set[str]:
     """Return the topics that a client sees."""
     return set(AdminClient({**client, "log_level": 0}).list_topics(timeout=timeout_s).topics)
+
+
+def _provoke_refusals(secure: Pipeline) -> None:
+    """Give every service a wrong secret, which it could log."""
+    context = secure.stack.context
+    verify = tls_context(context.ca_file)
+    with httpx.Client(verify=verify, timeout=30, trust_env=False) as client:
+        for headers in ({"Authorization": f"Bearer {WRONG_KEY}"}, {"X-API-Key": WRONG}):
+            assert client.get(f"{secure.uploader_url}/uploads", headers=headers).status_code == 401
+        credentials = {"username": "admin", "password": WRONG}
+        assert client.post(f"{Airflow(context).url}/auth/token", json=credentials).status_code == 401
+    options = ClientOptions(
+        region="us-east-1",
+        endpoint=Minio(context).endpoint,
+        access_key_id=context.secrets.minio_root_user,
+        secret_access_key=WRONG,
+        verify=str(context.ca_file),
+        path_style=True,
+    )
+    with pytest.raises(ClientError):
+        open_client("s3", options).list_objects_v2(Bucket=BUCKET_RAW)
+    with pytest.raises(KafkaException):
+        _topics({**client_properties(context, "airflow"), "sasl.password": WRONG}, timeout_s=5)
+
+
+def _provoke_dumps(secure: Pipeline) -> None:
+    """Let Kafka and NiFi write their threads, and MinIO crash with its goroutines."""
+    for name, number, sign in (
+        ("kafka", signal.SIGQUIT, "Full thread dump"),
+        ("nifi", signal.SIGQUIT, "Full thread dump"),
+        ("minio", signal.SIGABRT, "goroutine "),
+    ):
+        secure.stack.kill(name, number)
+        log = secure.stack.process(name).log
+        wait_until(partial(_contains, log, sign), what=f"dump of {name}", deadline_s=30)
+
+
+def _contains(log: Path, text: str) -> bool:
+    return text in log.read_text(errors="replace")
+
+
+def _uploader_pages(secure: Pipeline) -> dict[str, bytes]:
+    with httpx.Client(verify=tls_context(secure.stack.context.ca_file), timeout=30, trust_env=False) as client:
+        return {path: client.get(secure.uploader_url + path).content for path in ("/docs", "/openapi.json", "/metrics")}
+
+
+def _airflow_pages(secure: Pipeline) -> dict[str, bytes]:
+    """Return what the UI shows of connections, variables, configuration, and of every task: fields and log."""
+    paths = ["/connections", "/variables", "/config", "/jobs", "/eventLogs?limit=100"]
+    for dag_id in (DAG_LISTENER, DAG_CHUNK_INGESTION):
+        for task in secure.airflow.task_instances(dag_id, "~"):
+            place = f"/dags/{dag_id}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}"
+            paths += [f"{place}/{task['map_index']}" if task["map_index"] >= 0 else place]
+            if task["try_number"]:
+                paths += [f"{place}/logs/{task['try_number']}?map_index={task['map_index']}&full_content=true"]
+    assert len(paths) > 10
+    return {path: secure.airflow.fetch(path) for path in paths}
+
+
+def _nifi_pages(secure: Pipeline) -> dict[str, bytes]:
+    """Return the exported flow, its parameters and the details of its components."""
+    component = NiFi(secure.stack.context)
+    client = NiFiClient(component.url, access=component.access())
+    group = client.find_group(NIFI_PROCESS_GROUP)
+    assert group is not None
+    context: Any = client.find_context(NIFI_PARAMETER_CONTEXT)
+    assert context.value_of("s3.secret.key") == "********"
+    return {"NiFi's export": json.dumps(client.export_group(group)).encode(), "parameters": repr(context).encode()}
