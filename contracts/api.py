@@ -29,6 +29,16 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\dT")
 ChunkUnit = Literal["MB", "rows", "chunks"]
 
 
+def _refuse_bool(value: object) -> object:
+    """Refuse true and false, which Python counts as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")  # noqa: TRY004  pydantic reports a ValueError
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_refuse_bool)]
+
+
 class Status(StrEnum):
     """The state of an upload as clients see it: ``chunked`` is shown as ``awaiting_kafka``."""
 
@@ -251,7 +261,9 @@ class KeyRotation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    grace_s: int = Field(0, ge=0, le=30 * 24 * 3600, description="seconds for which the present secret still works")
+    grace_s: WholeNumber = Field(
+        0, ge=0, le=30 * 24 * 3600, description="seconds for which the present secret still works"
+    )
 
 
 def _containers_in(value: object) -> list[object]:

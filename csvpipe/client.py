@@ -183,7 +183,7 @@ class UploaderClient:
         Raises:
             KeyRefusedError: there is no key, or it is not valid.
         """
-        return _parse(KeyOfCaller, self._request("GET", "/keys/self"))
+        return _parse(KeyOfCaller, self._request("GET", "/own-key"))
 
     def create_key(self, wanted: NewKey) -> KeyWithSecret:
         """Create a key, or register the given one."""

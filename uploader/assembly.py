@@ -219,8 +219,7 @@ async def open_runtime(
             task("cleaner", cleaner.run_pass, intervals.clean_s),
         )
     )
-    has_keys = bool(await pool.run(store.keys.list_all))
-    _log.info(describe_access(settings, has_keys=has_keys))
+    _log.info(describe_access(settings, has_keys=await pool.run(_has_keys, store)))
     _log.info(
         "Uploader started",
         extra={"replica": replica.name, "base_url": replica.base_url, "path": str(settings.temp_dir)},
@@ -299,6 +298,13 @@ def _try_check_in(replicas: Replicas) -> None:
         replicas.check_in()
     except ManifestUnavailableError as error:  # retried within seconds, and no reason to fail the start
         _log.warning("Check-in failed; retrying later", extra={"error": error.detail})
+
+
+def _has_keys(store: Store) -> bool:
+    try:
+        return bool(store.keys.list_all())
+    except ManifestUnavailableError:  # as /ready says; the uploader starts all the same
+        return True
 
 
 def _drop_leases(*workers: Cleaner | Reconciler) -> None:

@@ -16,7 +16,7 @@ from contracts.states import ChunkState, UploadState
 from tests.support.uploader.stored_uploads import CLAIM_FOR, announce, land
 from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.domain.records import UploadOverview, UploadRecord
-from uploader.domain.transitions import cleaned, failed, relayed, renewed
+from uploader.domain.transitions import cleaned, failed, relayed, renewed, reported_failed
 from uploader.errors import ChunkNotFoundError, UploadGoneError, UploadInProgressError, UploadNotFoundError
 from uploader.store.claims import Claim
 from uploader.store.store import Store, open_store
@@ -159,8 +159,9 @@ class TestEditChunks:
         upload = create()
         land(store, upload, 3, clock=clock)
         before = store.chunks.read(upload.upload_id)
-        with pytest.raises(IllegalStateChangeError, match="'landed' cannot become 'failed'"):
-            store.chunks.edit(upload.upload_id, None, partial(failed, reason="x"), at=clock.now)
+        report = partial(reported_failed, reason="x", evidence={}, published_at=None, reannounce_limit=3)
+        with pytest.raises(IllegalStateChangeError):
+            store.chunks.edit(upload.upload_id, None, report, at=clock.now)
         assert store.chunks.read(upload.upload_id) == before
 
     def test_failures_are_counted_and_the_first_is_named(

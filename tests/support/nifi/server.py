@@ -14,6 +14,7 @@ from contracts.names import BUCKET_RAW, object_key
 from contracts.traceparent import TRACEPARENT
 from nifi.client import NiFiClient
 from nifi.deploy import Deployment, deploy
+from nifi.listen_tls import LISTEN_TLS, ListenTls
 from nifi.status import FlowStatus
 from nifi.status import status as flow_status
 from stack.components.nifi import NiFi
@@ -58,7 +59,9 @@ class NiFiServer(Service):
         own = self.component.flow_parameters()
         port = f":{self.stack.context.settings.uploader_port}/"
         pattern = own["source.url.pattern"].replace(port, ":[0-9]+/").replace("https://", "http://")
-        return {**own, "source.url.pattern": pattern}
+        # Like a deployment by hand, one without the parameters of TLS keeps what NiFi has.
+        kept = {name: value for name, value in own.items() if (name, value) != (LISTEN_TLS, ListenTls.NONE)}
+        return {**kept, "source.url.pattern": pattern}
 
     def deploy(self, **given: Any) -> Deployment:
         """Deploy the flow with this stack's parameters and quick retries, or with the given arguments instead."""

@@ -52,7 +52,7 @@ def fake() -> Iterator[FakeUploader]:
 
 def test_key_typed_at_the_prompt_is_checked_stored_and_never_shown(fake: FakeUploader) -> None:
     shown = type_key(["login", "--url", fake.url], KEY)
-    assert fake.path == "/keys/self"
+    assert fake.path == "/own-key"
     assert fake.request_headers["Authorization"] == f"Bearer {KEY}"
     assert "sales_*" in shown
     assert "30 uploads a minute" in shown

@@ -43,7 +43,7 @@ def run(
 
 
 def own_key(uploader: RunningUploader, key: str) -> httpx.Response:
-    return httpx.get(f"{uploader.base_url}/keys/self", headers=bearer(key), trust_env=False)
+    return httpx.get(f"{uploader.base_url}/own-key", headers=bearer(key), trust_env=False)
 
 
 @pytest.mark.parametrize("where", [[], ["--database"]], ids=["API", "database"])

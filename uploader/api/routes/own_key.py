@@ -1,4 +1,4 @@
-"""``/keys/self``: what the caller may do. Included before ``/keys/{key_id}``, which needs another permission."""
+"""``/own-key``: what the caller may do."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contracts.api import KeyOfCaller
 from uploader.api.guards import ANY_KEY, PrincipalDep
 from uploader.api.problems import problem_responses
 
-router = APIRouter(prefix="/keys", tags=["keys"])
+router = APIRouter(prefix="/own-key", tags=["keys"])
 
 
 @router.get(
-    "/self",
+    "",
     dependencies=[Depends(ANY_KEY)],
     summary="Get the caller's own key",
     responses=problem_responses(),

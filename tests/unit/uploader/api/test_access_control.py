@@ -40,7 +40,7 @@ CALLS = {
     "DELETE /keys/{key_id}": Permission.ADMIN,
     "POST /keys/{key_id}/rotate": Permission.ADMIN,
 }
-ANY_KEY = {"GET /keys/self"}
+ANY_KEY = {"GET /own-key"}
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +105,10 @@ def test_every_call_needs_the_permission_of_the_table(uploader: RunningUploader,
 def test_key_is_taken_from_either_header_and_a_proxys_authorization_is_ignored(client: httpx.Client) -> None:
     proxy = {"Authorization": "Basic dXNlcjpwYXNzd29yZA=="}
     for headers in (bearer(ADMIN), {"X-API-Key": ADMIN}, {"X-API-Key": ADMIN, **proxy}):
-        assert client.get("/keys/self", headers=headers).json()["name"] == "admin key"
+        assert client.get("/own-key", headers=headers).json()["name"] == "admin key"
     several = bearer(ADMIN) | {"X-API-Key": KeyText.generate().text}
     for headers in ({}, proxy, several, bearer(ADMIN[:-1]), bearer("x"), bearer(KeyText.generate().text)):
-        answer = client.get("/keys/self", headers=headers)
+        answer = client.get("/own-key", headers=headers)
         assert_problem(answer, 401, "unauthenticated")
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 

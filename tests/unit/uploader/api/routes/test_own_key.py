@@ -16,7 +16,7 @@ ADMIN = KeyText.generate().text
 
 def get_own(base_url: str, key: str | None) -> httpx.Response:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    return httpx.get(f"{base_url}/keys/self", headers=headers)
+    return httpx.get(f"{base_url}/own-key", headers=headers)
 
 
 def create(base_url: str, **wanted: object) -> str:
