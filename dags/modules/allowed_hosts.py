@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dags.modules.errors import ConfigurationError
 from dags.modules.settings import VARIABLE_ALLOWED_HOSTS
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
+"""Allowed schemes, and the port of an address without one."""
 _ENTRY = re.compile(
-    r"(?P<host>(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
+    r"(?P<scheme>https?)://(?P<host>(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
     r"(?P<prefix>(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)"
 )
 
 
+class AllowedAddress(NamedTuple):
+    """An entry of the list. ``host`` can be ``*.suffix``; ``prefix`` is the path before ``/chunks``.
+
+    The relay's key is sent to the address, so the scheme is a part of it: a message must not choose that the key goes
+    over a connection without TLS.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    prefix: str = ""
+
+
 @dataclass(frozen=True)
 class AllowedHosts:
-    """Allowed addresses: host (or ``*.suffix``), port (``None`` for any) and the path before ``/chunks``."""
+    """The addresses that chunks may be fetched from."""
 
-    entries: tuple[tuple[str, int | None, str], ...]
+    entries: tuple[AllowedAddress, ...]
 
-    def allow(self, host: str, port: int, prefix: str = "") -> bool:
-        """Return whether chunks may be fetched from ``host:port`` below the path ``prefix``."""
+    def allow(self, wanted: AllowedAddress) -> bool:
+        """Return whether chunks may be fetched from ``wanted``."""
         return any(
-            _host_matches(host, pattern) and only_port in (None, port) and prefix == path
-            for pattern, only_port, path in self.entries
+            _host_matches(wanted.host, entry.host) and wanted._replace(host=entry.host) == entry
+            for entry in self.entries
         )
 
 
@@ -40,14 +56,15 @@ def load_allowed_hosts() -> AllowedHosts:
 
 
 def parse_allowed_hosts(text: str | None) -> AllowedHosts:
-    """Parse a comma-separated list of ``host``, ``host:port`` and ``*.suffix:port``.
+    """Parse a comma-separated list of ``https://host:port`` and ``https://*.suffix:port``, or with ``http``.
 
-    An entry may end in the path that a reverse proxy puts before ``/chunks``: ``gateway:443/csv``.
+    Without a port, an entry has the default port of its scheme. It may end in the path that a reverse proxy puts before
+    ``/chunks``: ``https://gateway/csv``.
 
     Raises:
         ConfigurationError: The list is empty or an entry is invalid.
     """
-    entries: list[tuple[str, int | None, str]] = []
+    entries: list[AllowedAddress] = []
     for raw in (text or "").split(","):
         entry = raw.strip()
         if not entry:
@@ -55,14 +72,16 @@ def parse_allowed_hosts(text: str | None) -> AllowedHosts:
         match = _ENTRY.fullmatch(entry)
         if not match:
             raise ConfigurationError(
-                f"Variable {VARIABLE_ALLOWED_HOSTS}: {entry!r} is not host, host:port or *.suffix:port, "
-                "optionally followed by the path of a reverse proxy"
+                f"Variable {VARIABLE_ALLOWED_HOSTS}: {entry!r} is not https://host:port or https://*.suffix:port "
+                "(or http), optionally followed by the path of a reverse proxy"
             )
-        port = match["port"]
-        entries.append((match["host"].lower().strip("[]"), int(port) if port else None, match["prefix"]))
+        scheme = match["scheme"]
+        port = int(match["port"] or DEFAULT_PORTS[scheme])
+        entries.append(AllowedAddress(scheme, match["host"].lower().strip("[]"), port, match["prefix"]))
     if not entries:
         raise ConfigurationError(
-            f"Variable {VARIABLE_ALLOWED_HOSTS} is empty or not set. Set it to the host:port of each uploader"
+            f"Variable {VARIABLE_ALLOWED_HOSTS} is empty or not set. Set it to the addresses of the uploaders, such as "
+            "https://uploader:8000"
         )
     return AllowedHosts(tuple(entries))
 

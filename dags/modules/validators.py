@@ -12,10 +12,8 @@ from contracts.download_address import download_path, hide_signature
 from contracts.errors import InvalidMessageError
 from contracts.message import ChunkMessage, parse_message
 from contracts.names import object_key, object_url
-from dags.modules.allowed_hosts import AllowedHosts
+from dags.modules.allowed_hosts import DEFAULT_PORTS, AllowedAddress, AllowedHosts
 from dags.modules.settings import VARIABLE_ALLOWED_HOSTS
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def validate_value(value: bytes | None, *, allowed: AllowedHosts, bucket: str) -> ChunkMessage:
@@ -68,10 +66,10 @@ def _check_endpoint(message: ChunkMessage, allowed: AllowedHosts) -> None:
         raise refuse("has characters that are not allowed in a URL")
     try:
         url = urlsplit(message.api_endpoint)
-        port = url.port or _DEFAULT_PORTS.get(url.scheme, 0)
+        port = DEFAULT_PORTS.get(url.scheme, 0) if url.port is None else url.port
     except ValueError as error:
         raise refuse(f"is not a valid URL ({error})") from error
-    if url.scheme not in _DEFAULT_PORTS or not url.hostname:
+    if url.scheme not in DEFAULT_PORTS or not url.hostname:
         raise refuse("must be an http or https URL")
     if "@" in url.netloc or "?" in message.api_endpoint or "#" in message.api_endpoint:
         raise refuse("must not have a user, query or fragment")
@@ -79,8 +77,9 @@ def _check_endpoint(message: ChunkMessage, allowed: AllowedHosts) -> None:
     if not _without_signature(message).endswith(path):
         raise refuse(f"must end in {path} and a signature")
     prefix = url.path.rpartition("/")[0].removesuffix(path)
-    if not allowed.allow(url.hostname, port, prefix):
-        raise refuse(f"points to {url.hostname}:{port}{prefix}, which is not in the Variable {VARIABLE_ALLOWED_HOSTS}")
+    if not allowed.allow(AllowedAddress(url.scheme, url.hostname, port, prefix)):
+        address = f"{url.scheme}://{url.hostname}:{port}{prefix}"
+        raise refuse(f"points to {address}, which is not in the Variable {VARIABLE_ALLOWED_HOSTS}")
 
 
 def _without_signature(message: ChunkMessage) -> str:

@@ -215,8 +215,8 @@ class Airflow:
     def _connections(self) -> dict[str, str]:
         connections = airflow_connections(self._context)
         variables = {f"AIRFLOW_CONN_{name.upper()}": json.dumps(value) for name, value in connections.items()}
-        settings = self._context.settings
-        return {**variables, "AIRFLOW_VAR_CSV_INGESTION_ALLOWED_HOSTS": f"{settings.host}:{settings.uploader_port}"}
+        uploader = "{schema}://{host}:{port}".format_map(connections["csv_uploader"])
+        return {**variables, "AIRFLOW_VAR_CSV_INGESTION_ALLOWED_HOSTS": uploader}
 
 
 _NO_LOGIN = {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from airflow.sdk._shared.secrets_masker import redact
 
-from dags.modules.allowed_hosts import load_allowed_hosts
+from dags.modules.allowed_hosts import AllowedAddress, load_allowed_hosts
 from dags.modules.errors import ConfigurationError
 from dags.modules.nifi_api_client import connect_nifi
 from dags.modules.object_store import connect_store, load_bucket
@@ -72,9 +72,9 @@ def test_bucket_defaults_to_raw(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_allow_list_is_read_from_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_VAR_CSV_INGESTION_ALLOWED_HOSTS", "uploader:8000")
-    assert load_allowed_hosts().allow("uploader", 8000)
-    assert not load_allowed_hosts().allow("uploader", 8001)
+    monkeypatch.setenv("AIRFLOW_VAR_CSV_INGESTION_ALLOWED_HOSTS", "https://uploader:8000")
+    assert load_allowed_hosts().allow(AllowedAddress("https", "uploader", 8000))
+    assert not load_allowed_hosts().allow(AllowedAddress("https", "uploader", 8001))
 
 
 def test_unset_allow_list_is_an_error() -> None:

@@ -34,7 +34,7 @@ class FakeMonitor:
 @pytest.fixture
 def context(monkeypatch: pytest.MonkeyPatch, fake_uploader: FakeUploader) -> Any:
     """A task's context of a run with two chunks, and the Airflow configuration that the task reads."""
-    monkeypatch.setenv("AIRFLOW_VAR_CSV_INGESTION_ALLOWED_HOSTS", fake_uploader.host_port)
+    monkeypatch.setenv("AIRFLOW_VAR_CSV_INGESTION_ALLOWED_HOSTS", fake_uploader.url)
     monkeypatch.setenv("AIRFLOW_CONN_S3_RAW", json.dumps({"conn_type": "aws"}))
     conf = pack_messages(fake_uploader.add_upload(UPLOAD, chunks=2), traceparent=PARENT)
     return {"dag_run": SimpleNamespace(conf=conf)}

@@ -218,7 +218,7 @@ def test_airflow_has_the_connections_of_the_dags() -> None:
 
 def test_airflow_may_fetch_from_the_uploader_only() -> None:
     allowed = airflow_environment()[f"AIRFLOW_VAR_{dag_settings.VARIABLE_ALLOWED_HOSTS.upper()}"]
-    assert f"http://{allowed}" == SERVICES["uploader"]["environment"]["API_BASE_URL"]
+    assert allowed == SERVICES["uploader"]["environment"]["API_BASE_URL"]
 
 
 def test_airflow_imports_the_dags_as_they_are_mounted() -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dags.modules import settings as dag_settings
-from dags.modules.allowed_hosts import parse_allowed_hosts
+from dags.modules.allowed_hosts import AllowedAddress, parse_allowed_hosts
 from dags.modules.kafka_listener import load_kafka_config
 from dags.modules.settings import load_settings
 from nifi.environment import load_environment
@@ -103,9 +103,11 @@ def test_only_chunks_of_replicas_may_be_fetched(hanoi: Manifests) -> None:
     for ordinal in (0, 1, 12):
         environment = hanoi.environment(hanoi.uploader(), pod_name=f"{UPLOADER}-{ordinal}")
         address = urlsplit(environment["API_BASE_URL"])
-        assert allowed.allow(str(address.hostname), address.port or 80)
-    assert not allowed.allow("openhouse-nifi.openhouse.svc.cluster.local", 8000)
-    assert not allowed.allow(str(address.hostname), 8443)
+        replica = AllowedAddress(address.scheme, str(address.hostname), address.port or 443)
+        assert allowed.allow(replica)
+        assert not allowed.allow(replica._replace(scheme="http"))
+        assert not allowed.allow(replica._replace(port=8443))
+    assert not allowed.allow(replica._replace(host="openhouse-nifi.openhouse.svc.cluster.local"))
 
 
 def test_addresses_of_nifi_and_the_store_match_the_flow(connections: dict[str, dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pytest
@@ -63,7 +63,7 @@ def upload(uploader: RunningUploader) -> Upload:
 
         wait_until(announced, what="the chunks are announced", deadline_s=30)
         messages = [message for message in uploader.publisher.messages if message.upload_id == upload_id]
-        allowed = parse_allowed_hosts(urlsplit(messages[0].api_endpoint).netloc)
+        allowed = parse_allowed_hosts(urljoin(messages[0].api_endpoint, "/").removesuffix("/"))
         return parse_run(pack_messages(messages), allowed=allowed, bucket="raw")
 
     return send

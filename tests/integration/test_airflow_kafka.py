@@ -205,7 +205,7 @@ def test_dead_letter_is_the_original_record_with_the_reason(
     with FakeUploader().running() as fake:
         (good,) = fake.add_upload(UPLOAD)
         produce(topic, 0, b"\xff not json", good.to_bytes(), None)
-        batch = group_records(drain(config, topic, **LIMITS), allowed=parse_allowed_hosts(fake.host_port), bucket="raw")
+        batch = group_records(drain(config, topic, **LIMITS), allowed=parse_allowed_hosts(fake.url), bucket="raw")
     write_dead_letters(config, dead, batch.rejected)
     assert [run.run_id for run in batch.runs] == [f"{UPLOAD}-0-1-1-{sha256(good.to_bytes()).hexdigest()[:8]}"]
 
@@ -224,7 +224,7 @@ def test_record_at_the_brokers_limit_is_truncated(
 ) -> None:
     dead = new_topic(1)
     produce(topic, 0, b"x" * 999_000)
-    batch = group_records(drain(config, topic, **LIMITS), allowed=parse_allowed_hosts("u"), bucket="raw")
+    batch = group_records(drain(config, topic, **LIMITS), allowed=parse_allowed_hosts("http://u"), bucket="raw")
     write_dead_letters(config, dead, batch.rejected)
     (letter,) = drain(config, dead, **LIMITS)
     assert letter.value == b"x" * MAX_VALUE_BYTES
@@ -255,7 +255,7 @@ def test_large_keys_and_headers_are_truncated(
     producer = Producer({"bootstrap.servers": kafka_broker.bootstrap, "acks": "all"})
     producer.produce(topic, partition=0, **{"value": b"bad", **record})
     assert producer.flush(30) == 0
-    batch = group_records(drain(config, topic, **LIMITS), allowed=parse_allowed_hosts("u"), bucket="raw")
+    batch = group_records(drain(config, topic, **LIMITS), allowed=parse_allowed_hosts("http://u"), bucket="raw")
     write_dead_letters(config, dead, batch.rejected)
     (letter,) = drain(config, dead, **LIMITS)
     headers = dict(letter.headers)
@@ -282,7 +282,7 @@ def configured(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Itera
         kafka = {"conn_type": "kafka", "extra": config}
         monkeypatch.setenv("AIRFLOW_CONN_KAFKA_CSV_INGESTION", json.dumps(kafka))
         monkeypatch.setenv("AIRFLOW_CONN_S3_RAW", json.dumps({"conn_type": "aws"}))
-        monkeypatch.setenv("AIRFLOW_VAR_CSV_INGESTION_ALLOWED_HOSTS", uploader.host_port)
+        monkeypatch.setenv("AIRFLOW_VAR_CSV_INGESTION_ALLOWED_HOSTS", uploader.url)
         yield uploader
 
 
@@ -343,6 +343,6 @@ def test_messages_of_unknown_uploads_start_no_runs(
 
 def test_unacknowledged_dead_letter_is_an_error(config: dict[str, Any], topic: str, produce: Produce) -> None:
     produce(topic, 0, b"bad")
-    batch = group_records(drain(config, topic, **LIMITS), allowed=parse_allowed_hosts("u"), bucket="raw")
+    batch = group_records(drain(config, topic, **LIMITS), allowed=parse_allowed_hosts("http://u"), bucket="raw")
     with pytest.raises(DeadLetterError, match="1 of 1"):
         write_dead_letters(config, "no-such-topic", batch.rejected, deadline_s=3)

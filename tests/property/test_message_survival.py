@@ -19,7 +19,7 @@ from dags.modules.run_request import unpack_messages
 from tests.support.signatures import FAKE_SIGNATURE
 
 UPLOAD = "6" * 32
-ALLOWED = parse_allowed_hosts("uploader:8000")
+ALLOWED = parse_allowed_hosts("http://uploader:8000")
 FIELDS: dict[str, Any] = {
     "upload_id": UPLOAD,
     "dataset_name": "flights",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -9,8 +10,10 @@ from contracts.errors import InvalidMessageError
 from contracts.message import ChunkMessage
 from dags.modules.allowed_hosts import AllowedHosts, parse_allowed_hosts
 from dags.modules.batch import group_records
+from dags.modules.known_uploads import find_unknown
 from dags.modules.records import Record
 from dags.modules.run_request import describe_chunks, pack_messages, unpack_messages
+from dags.modules.uploader_access import UploaderAccess
 from tests.support.dags.fake_uploader import FakeUploader
 from tests.support.signatures import FAKE_SIGNATURE
 
@@ -19,7 +22,7 @@ A, B = "a" * 32, "b" * 32
 
 @pytest.fixture
 def allowed(fake_uploader: FakeUploader) -> AllowedHosts:
-    return parse_allowed_hosts(fake_uploader.host_port)
+    return parse_allowed_hosts(fake_uploader.url)
 
 
 def records_of(messages: list[ChunkMessage], *, partition: int = 0, offset: int = 0) -> list[Record]:
@@ -36,6 +39,15 @@ def test_one_run_for_each_upload_and_partition(fake_uploader: FakeUploader, allo
     assert [run.run_id.rpartition("-")[0] for run in batch.runs] == [f"{A}-0-10-11", f"{B}-0-12-12", f"{A}-1-7-7"]
     assert batch.offsets == {0: 13, 1: 8}
     assert not batch.rejected
+
+
+def test_message_cannot_make_the_key_travel_without_tls(fake_uploader: FakeUploader) -> None:
+    """Same host and port as on the list, but another scheme: whoever reads the network would have the relay's key."""
+    only_tls = parse_allowed_hosts(fake_uploader.url.replace("http://", "https://"))
+    ask = partial(find_unknown, access=UploaderAccess(key="csvp_relay"))
+    batch = group_records(records_of(fake_uploader.add_upload(A)), allowed=only_tls, bucket="raw", find_unknown=ask)
+    assert [rejected.code for rejected in batch.rejected] == [InvalidMessageError.code]
+    assert not fake_uploader.requests
 
 
 def test_batches_with_the_same_first_and_last_chunk_have_different_run_ids(
@@ -163,7 +175,7 @@ def test_newest_address_of_a_chunk_is_kept(fake_uploader: FakeUploader, newest_f
             "published_at": old.published_at + timedelta(minutes=30),
         }
     )
-    both = parse_allowed_hosts(f"{fake_uploader.host_port},moved:8000")
+    both = parse_allowed_hosts(f"{fake_uploader.url},http://moved:8000")
     records = records_of([new, old] if newest_first else [old, new])
     (run,) = group_records(records, allowed=both, bucket="raw").runs
     assert unpack_messages(run.conf) == [new]

@@ -34,7 +34,7 @@ MANIFEST_KEY = f"flights/_manifests/{UPLOAD}.json"
 
 
 def run_of(fake: FakeUploader, messages: list[ChunkMessage]) -> ChunkRun:
-    return parse_run(pack_messages(messages), allowed=parse_allowed_hosts(fake.host_port), bucket="raw")
+    return parse_run(pack_messages(messages), allowed=parse_allowed_hosts(fake.url), bucket="raw")
 
 
 def land(store: ObjectStore, fake: FakeUploader, message: ChunkMessage) -> None:
@@ -54,7 +54,7 @@ def monitor_of(store: ObjectStore, run: ChunkRun) -> LandingMonitor:
 def test_conf_of_a_run_started_by_hand_is_checked_against_the_allow_list(fake_uploader: FakeUploader) -> None:
     conf = pack_messages(fake_uploader.add_upload(UPLOAD))
     with pytest.raises(InvalidMessageError, match="api_endpoint"):
-        parse_run(conf, allowed=parse_allowed_hosts("elsewhere:1"), bucket="raw")
+        parse_run(conf, allowed=parse_allowed_hosts("https://elsewhere:1"), bucket="raw")
 
 
 def test_only_missing_chunks_are_sent_and_reported(
@@ -160,7 +160,7 @@ def test_uploader_address_is_that_of_the_newest_message(fake_uploader: FakeUploa
     ]
     again = messages[moved_chunk - 1]
     again = again.model_copy(update={"published_at": again.published_at + timedelta(minutes=30)})
-    allowed = parse_allowed_hosts(f"{fake_uploader.host_port},gone:1")
+    allowed = parse_allowed_hosts(f"{fake_uploader.url},http://gone:1")
     run = parse_run(pack_messages([*before, again]), allowed=allowed, bucket="raw")
     assert run.base_url == fake_uploader.url
     assert keep_verified(run, open_uploader(run)).messages == [

@@ -32,7 +32,7 @@ OTHER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b8-01"
 
 @pytest.fixture
 def allowed(fake_uploader: FakeUploader) -> AllowedHosts:
-    return parse_allowed_hosts(fake_uploader.host_port)
+    return parse_allowed_hosts(fake_uploader.url)
 
 
 @pytest.fixture

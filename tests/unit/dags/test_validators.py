@@ -13,7 +13,9 @@ from tests.support.dags.fake_uploader import FakeUploader
 from tests.support.signatures import FAKE_SIGNATURE
 
 UPLOAD = "0123456789abcdef" * 2
-ALLOWED = parse_allowed_hosts("uploader:8000, 10.0.0.1, *.pods.local:8000, [::1]:8000")
+ALLOWED = parse_allowed_hosts(
+    "http://uploader:8000, http://10.0.0.1, http://*.pods.local:8000, http://[::1]:8000, https://safe"
+)
 GOOD_ENDPOINT = f"http://uploader:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}"
 
 
@@ -30,7 +32,7 @@ def test_valid_message_has_the_uploaders_address() -> None:
 
 
 def test_reverse_proxy_prefix_must_be_on_the_list() -> None:
-    allowed = parse_allowed_hosts("Gateway:443/Csv/v1")
+    allowed = parse_allowed_hosts("https://Gateway/Csv/v1")
     endpoint = f"https://gateway/Csv/v1/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}"
     message = validate_value(message_with(api_endpoint=endpoint), allowed=allowed, bucket="raw")
     assert base_url(message) == "https://gateway/Csv/v1"
@@ -51,7 +53,7 @@ def test_unlisted_path_before_chunks_is_refused(prefix: str) -> None:
 @pytest.mark.parametrize(
     "endpoint",
     [
-        f"http://10.0.0.1:9999/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}",
+        f"http://10.0.0.1/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}",
         f"http://uploader-0.pods.local:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}",
         f"http://[::1]:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}",
         f"HTTP://UPLOADER:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}",
@@ -65,6 +67,12 @@ def test_listed_addresses_are_accepted(endpoint: str) -> None:
     ("endpoint", "why"),
     [
         (f"http://169.254.169.254/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
+        (f"https://uploader:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
+        (f"http://safe/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
+        (f"http://safe:443/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
+        (f"https://safe:8443/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
+        (f"http://10.0.0.1:0/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
+        (f"http://10.0.0.1:9999/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
         (f"http://uploader:9000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
         (f"http://pods.local:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
         (f"http://evilpods.local:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
@@ -124,19 +132,23 @@ def test_empty_allow_list_names_the_variable(text: str | None) -> None:
 @pytest.mark.parametrize(
     "entry",
     [
-        "http://uploader:8000",
-        "uploader:port",
-        "*",
-        "*.*.x",
-        "a b",
-        "uploader:8000/",
-        "uploader:8000/..;",
-        "u/a//b",
-        "u:1/%2e",
-        "u:1?x",
+        "uploader:8000",
+        "ftp://uploader:8000",
+        "//uploader:8000",
+        "https://",
+        "https://uploader:port",
+        "https://*",
+        "https://*.*.x",
+        "https://a b",
+        "https://user@uploader",
+        "https://uploader:8000/",
+        "https://uploader:8000/..;",
+        "https://u/a//b",
+        "https://u:1/%2e",
+        "https://u:1?x",
     ],
 )
 def test_invalid_allow_list_entry_is_named(entry: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        parse_allowed_hosts(f"ok:1,{entry}")
+        parse_allowed_hosts(f"https://ok:1,{entry}")
     assert repr(entry) in str(caught.value)
