@@ -14,6 +14,7 @@ from contracts.errors import SettingsError
 from contracts.secret_files import SecretFileSource, is_secret
 
 _FIELD = re.compile(r'field "(\w+)"')
+_USERINFO = re.compile(r"//[^/?#\s]*@")
 
 
 class EnvironmentSettings(BaseSettings):
@@ -47,7 +48,7 @@ def reading_settings(model: type[BaseSettings], *, show_values: bool = False) ->
 
     Args:
         model: the settings class.
-        show_values: whether the message quotes invalid values. Those of secrets are never quoted.
+        show_values: whether the message quotes invalid values. Those of secrets, and passwords in URLs, are never quoted.
 
     Raises:
         SettingsError: a value breaks its rule or is not valid JSON, or ``.env`` cannot be read as UTF-8 text. The
@@ -81,7 +82,7 @@ def describe_faults(error: ValidationError, model: type[BaseSettings], *, show_v
             faults.append(text)
             continue
         if show_values and place[0] not in secrets:
-            text += f", got {str(fault['input'])!r}"
+            text += f", got {_USERINFO.sub('//***@', str(fault['input']))!r}"
         faults.append(f"{_prefix(model)}{'.'.join(map(str, place)).upper()}: {text}")
     return "; ".join(faults)
 

@@ -39,13 +39,14 @@ from csvpipe.errors import (
     UploaderFailedError,
 )
 from csvpipe.multipart import FormUpload, Readable
-from csvpipe.service_address import is_loopback
+from csvpipe.service_address import check_address, is_loopback
 
 ANSWER_TIMEOUT_S = 900.0
 """Maximum time for the response after the last byte: chunk type ``count`` cuts then, and fsync of gigabytes is slow."""
 
 _CA_SETTING = "CSVPIPE_CA_FILE"
-_STANDARD = frozenset({"type", "title", "status", "detail", "instance", "code"})
+_RESERVED = frozenset({"type", "title", "status", "detail", "instance", "code", "self", "wait_s"})
+"""Members of a problem document that are not places: those of RFC 9457, our code, and parameters of our errors."""
 _JSON = {"Content-Type": "application/json"}
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 _LATER = frozenset({408, 429, 502, 503, 504, 507})
@@ -75,9 +76,9 @@ class UploaderClient:
             transport: for tests.
 
         Raises:
-            SettingsError: ``ca_file`` cannot be used.
+            SettingsError: ``base_url`` is not an address, or has a user name; or ``ca_file`` cannot be used.
         """
-        self.base_url = base_url.rstrip("/")
+        self.base_url = check_address(base_url).rstrip("/")
         self._key_origin = key_origin if key is not None else ""
         self._http = httpx.Client(
             base_url=self.base_url,
@@ -261,13 +262,10 @@ def problem_of(answer: httpx.Response, *, key_origin: str = "") -> CsvPipeError:
 
     ``key_origin`` says where the key of the request comes from; it is empty for a request without one.
     """
-    problem: dict[str, Any] = {}
-    if "json" in answer.headers.get("Content-Type", ""):
-        body = answer.json()
-        problem = body if isinstance(body, dict) else {}
+    problem = _problem_in(answer)
     said = str(problem.get("detail") or answer.text[:500] or answer.reason_phrase).rstrip(". ")
     detail = f"{problem.get('title') or answer.reason_phrase}: {said}"
-    places = {name: value for name, value in problem.items() if name not in _STANDARD and name.isidentifier()}
+    places = {name: value for name, value in problem.items() if name not in _RESERVED and name.isidentifier()}
     places = {"problem": problem.get("code") or f"http_{answer.status_code}", **places}
     match answer.status_code:
         case 401:
@@ -284,6 +282,15 @@ def problem_of(answer: httpx.Response, *, key_origin: str = "") -> CsvPipeError:
         case status if status < 500:
             return RefusedError(detail, **places)
     return UploaderFailedError(f"the uploader failed: {detail}. Its log has the reason", **places)
+
+
+def _problem_in(answer: httpx.Response) -> dict[str, Any]:
+    """Return the problem document of a response, or an empty one: it may come from anything at that address."""
+    try:
+        body = answer.json() if "json" in answer.headers.get("Content-Type", "") else None
+    except (ValueError, RecursionError):  # not JSON, not text, or nested too deeply
+        body = None
+    return body if isinstance(body, dict) else {}
 
 
 def _how_to_give_a_key(url: httpx.URL, key_origin: str) -> str:

@@ -5,15 +5,17 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from rich.console import Console
 
-from contracts.errors import CsvPipeError, SourceChangedError, TemporaryFailureError
+from contracts.errors import CsvPipeError, SettingsError, SourceChangedError, TemporaryFailureError
 from csvpipe.client import UploaderClient
-from csvpipe.errors import CommandError, NotLandedError, RefusedError, UnavailableError
+from csvpipe.errors import CommandError, NotLandedError, PermissionMissingError, RefusedError, UnavailableError
 from csvpipe.landing import follow, wait_until_landed
 from tests.support.uploader.fake_uploader import UPLOAD_ID, FakeUploader, run_fake_uploader, status_document
 
+URL = "http://csv.example.com"
 CONTENT = b'a,b\r\n1,"x\r\ny"\r\n'
 
 
@@ -111,6 +113,37 @@ def test_response_of_another_service_is_reported_as_such(fake: FakeUploader) -> 
     fake.answer = {"hello": "world"}
     with pytest.raises(CommandError, match="Is CSVPIPE_URL an uploader's"):
         send(fake, CONTENT)
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe{", b"[" * 100_000, b"[1]"], ids=["cut", "not text", "deep", "list"])
+def test_refusal_without_a_problem_document_is_reported(body: bytes) -> None:
+    answer = httpx.Response(403, content=body, headers={"Content-Type": "application/problem+json"})
+    with UploaderClient(URL, transport=httpx.MockTransport(lambda _: answer)) as client:
+        with pytest.raises(PermissionMissingError, match="Forbidden"):
+            client.status(UPLOAD_ID)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 429, 503])
+def test_member_of_a_problem_cannot_replace_a_parameter_of_the_error(status: int) -> None:
+    problem = {"title": "No", "detail": "why", "row": 7, "self": 1, "wait_s": 1, "key_origin": 1, "a-b": 1}
+    with UploaderClient(URL, transport=httpx.MockTransport(lambda _: httpx.Response(status, json=problem))) as client:
+        with pytest.raises(CsvPipeError, match="No: why") as caught:
+            client.status(UPLOAD_ID)
+    assert caught.value.extra["row"] == 7
+    assert getattr(caught.value, "wait_s", None) is None
+
+
+@pytest.mark.parametrize("address", ["http://mary:sesame@csv.example.com", "https://sesame@csv.example.com/x"])
+def test_address_with_a_password_is_refused_without_repeating_it(address: str) -> None:
+    with pytest.raises(SettingsError, match="CSVPIPE_URL") as caught:
+        UploaderClient(address)
+    assert "sesame" not in caught.value.detail
+
+
+@pytest.mark.parametrize("address", ["http://", "http://[::1", "http://h:x", "http://h:99999", "http://a\\@b", "//h"])
+def test_malformed_address_names_the_setting(address: str) -> None:
+    with pytest.raises(SettingsError, match="CSVPIPE_URL"):
+        UploaderClient(address)
 
 
 def test_refused_connection_names_the_setting() -> None:

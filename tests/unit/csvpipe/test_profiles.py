@@ -135,9 +135,25 @@ def test_key_of_a_profile_is_sent_to_no_other_address(url: str, monkeypatch: pyt
     assert key_for() is None
 
 
-def test_key_of_the_local_stack_is_sent_to_no_other_address(running_stack: None) -> None:
-    assert key_for(csvpipe_url="https://elsewhere.example.com") is None
-    assert key_for(csvpipe_url="http://localhost:8000/") == OTHER_KEY
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://elsewhere.example.com",
+        "http://127.0.0.1.example.com:8000",  # begin like an address of this machine, and are names of others
+        "http://127.example.com:8000",
+        "http://localhost.example.com:8000",
+        "http://localhost@example.com:8000",
+        "http://[::1",
+        "http://127.0.0.1:port",
+    ],
+)
+def test_key_of_the_local_stack_is_sent_to_no_other_address(url: str, running_stack: None) -> None:
+    assert key_for(csvpipe_url=url) is None
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8000/", "http://127.0.0.2:8000", "http://[::1]:8000"])
+def test_key_of_the_local_stack_is_sent_to_this_machine(url: str, running_stack: None) -> None:
+    assert key_for(csvpipe_url=url) == OTHER_KEY
 
 
 def test_origin_of_the_key_is_known(monkeypatch: pytest.MonkeyPatch, running_stack: None) -> None:

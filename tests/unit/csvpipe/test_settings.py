@@ -57,6 +57,13 @@ def test_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
         load_settings()
 
 
+def test_password_in_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S3_ENDPOINT", "ftp://mary:sesame@minio:9000/@x")
+    with pytest.raises(SettingsError, match=r"S3_ENDPOINT: .*ftp://\*\*\*@") as caught:
+        load_settings()
+    assert "sesame" not in caught.value.detail
+
+
 def test_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "open-sesame")
     assert "open-sesame" not in repr(load_settings())
