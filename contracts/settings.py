@@ -48,7 +48,7 @@ def reading_settings(model: type[BaseSettings], *, show_values: bool = False) ->
 
     Args:
         model: the settings class.
-        show_values: whether the message quotes invalid values. Those of secrets, and passwords in URLs, are never quoted.
+        show_values: whether the message quotes invalid values. Secrets, and passwords in URLs, are never quoted.
 
     Raises:
         SettingsError: a value breaks its rule or is not valid JSON, or ``.env`` cannot be read as UTF-8 text. The

@@ -6,6 +6,7 @@ A log call states one fact and passes values as fields::
 
 As text: ``2026-01-31T23:59:59.123Z INFO uploader.uploads: Chunk landed upload_id=… chunk_id=3 size_bytes=1024``.
 As JSON, each field is a key of the object. Records within a span have its ``trace_id`` as well.
+No line has a key or a signature: clients put them into paths and fields where they do not belong.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Literal
 
+from contracts.hidden_secrets import hide_secrets
 from contracts.printable import printable, printable_json
 from contracts.spans import current_trace_id
 
@@ -54,9 +56,9 @@ class TextFormatter(logging.Formatter):
         """Return ``record`` as one line without control characters: client input must not look like another record."""
         fields = "".join(f" {name}={_quote(value)}" for name, value in _fields_of(record).items())
         line = printable(f"{_utc(record)} {record.levelname} {record.name}: {record.getMessage()}{fields}")
-        if not record.exc_info:
-            return line
-        return f"{line}\n{printable(self.formatException(record.exc_info), keep_line_ends=True)}"
+        if record.exc_info:
+            line += f"\n{printable(self.formatException(record.exc_info), keep_line_ends=True)}"
+        return hide_secrets(line)
 
 
 class JsonFormatter(logging.Formatter):
@@ -84,7 +86,7 @@ class JsonFormatter(logging.Formatter):
             line["exception"] = self.formatException(record.exc_info)
         first = ("time", "level", "logger", "message")
         ordered = {name: line[name] for name in first} | {k: v for k, v in line.items() if k not in first}
-        return printable_json(json.dumps(ordered, ensure_ascii=False, default=str))
+        return hide_secrets(printable_json(json.dumps(ordered, ensure_ascii=False, default=str)))
 
 
 class _OwnHandler(logging.StreamHandler[Any]):

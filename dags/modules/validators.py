@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from contracts.download_address import download_path, hide_signature
+from contracts.download_address import download_path
 from contracts.errors import InvalidMessageError
+from contracts.hidden_secrets import hide_secrets
 from contracts.message import ChunkMessage, parse_message
 from contracts.names import object_key, object_url
 from dags.modules.allowed_hosts import DEFAULT_PORTS, AllowedAddress, AllowedHosts
@@ -58,7 +59,7 @@ def _check_names(message: ChunkMessage, bucket: str) -> None:
 
 def _check_endpoint(message: ChunkMessage, allowed: AllowedHosts) -> None:
     def refuse(reason: str) -> InvalidMessageError:
-        shown = hide_signature(message.api_endpoint)[:300]
+        shown = hide_secrets(message.api_endpoint)[:300]
         return InvalidMessageError(f"api_endpoint: {shown!r} {reason}", field="api_endpoint")
 
     if not re.fullmatch(r"[!-~]+", message.api_endpoint) or "\\" in message.api_endpoint:

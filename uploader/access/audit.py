@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from contracts.audit import DONE, AuditAction
+from contracts.hidden_secrets import hide_secrets
 from contracts.printable import printable
 from uploader.access.principal import Principal
-
-_SECRET = re.compile(
-    r"(?P<key>csvp_[A-Za-z0-9]{1,32})_[A-Za-z0-9_-]+"  # an API key: its id is kept
-    r"|(?P<signature>v1\.[0-9]+\.[A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+"  # a signed download
-)
 
 
 @dataclass(frozen=True)
@@ -42,9 +37,5 @@ class AuditEvent:
 
 def recordable(text: str, *, max_chars: int) -> str:
     """Return ``text`` as it may be recorded: without secrets and control characters, and cut to ``max_chars``."""
-    shown = printable(_SECRET.sub(_without_secret, text[: 4 * max_chars]))
+    shown = printable(hide_secrets(text[: 4 * max_chars]))
     return shown if len(shown) <= max_chars else f"{shown[: max_chars - 1]}…"
-
-
-def _without_secret(match: re.Match[str]) -> str:
-    return f"{match['key'] or match['signature']}{'_' if match['key'] else '.'}***"

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
 
-from contracts.download_address import hide_signature
 from contracts.errors import CsvPipeError
+from contracts.hidden_secrets import hide_secrets
 from uploader.api.extra_headers import extra_headers
 from uploader.api.refusals import REFUSALS, refused
 from uploader.runtime.os_errors import translate_os_error
@@ -64,8 +64,8 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 
 def path_of(request: Request) -> str:
-    """Return the path of a request as it may be logged and repeated: without the signature of a download."""
-    return hide_signature(request.url.path)
+    """Return the path of a request as it may be logged and repeated: without keys and signatures."""
+    return hide_secrets(request.url.path)
 
 
 def _problem(  # the fields of a problem document

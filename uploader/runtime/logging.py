@@ -6,7 +6,6 @@ import logging
 from typing import Protocol
 
 import telemetry.logging
-from contracts.download_address import hide_signature
 from telemetry.logging import BoundLogger, LogFormat
 
 _UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
@@ -39,16 +38,6 @@ class UploadLog(BoundLogger):
         self.log(level, message, extra={"chunk_id": chunk.chunk_id, "path": chunk.filename, **fields})
 
 
-class SignatureFilter(logging.Filter):
-    """Hides the signatures in the paths of uvicorn's access log: whoever reads the log cannot fetch chunks."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record's arguments, and keep it."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(hide_signature(each) if isinstance(each, str) else each for each in record.args)
-        return True
-
-
 def configure_logging(*, level: str, form: LogFormat) -> None:
     """Send the records of this process to stderr, uvicorn's too."""
     telemetry.logging.configure_logging(level=level, form=form, levels=_LEVELS)
@@ -56,6 +45,3 @@ def configure_logging(*, level: str, form: LogFormat) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-    access_log = logging.getLogger("uvicorn.access")
-    if not any(isinstance(each, SignatureFilter) for each in access_log.filters):
-        access_log.addFilter(SignatureFilter())

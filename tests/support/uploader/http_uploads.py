@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from contracts.download_address import hide_signature
+from contracts.hidden_secrets import hide_secrets
 from tests.support.uploader.uploads import chunk_bytes
 from uploader.api.problems import PROBLEM_JSON
 
@@ -35,7 +35,7 @@ def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
     assert problem["code"] == code
     assert problem["type"] == f"urn:csvpipe:problem:{code}"
     assert problem["status"] == status
-    assert problem["instance"] == hide_signature(answer.request.url.path)
+    assert problem["instance"] == hide_secrets(answer.request.url.path)
     assert problem["title"]
     assert problem["detail"]
     return problem

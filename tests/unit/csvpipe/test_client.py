@@ -118,17 +118,17 @@ def test_response_of_another_service_is_reported_as_such(fake: FakeUploader) -> 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe{", b"[" * 100_000, b"[1]"], ids=["cut", "not text", "deep", "list"])
 def test_refusal_without_a_problem_document_is_reported(body: bytes) -> None:
     answer = httpx.Response(403, content=body, headers={"Content-Type": "application/problem+json"})
-    with UploaderClient(URL, transport=httpx.MockTransport(lambda _: answer)) as client:
-        with pytest.raises(PermissionMissingError, match="Forbidden"):
-            client.status(UPLOAD_ID)
+    client = UploaderClient(URL, transport=httpx.MockTransport(lambda _: answer))
+    with client, pytest.raises(PermissionMissingError, match="Forbidden"):
+        client.status(UPLOAD_ID)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 429, 503])
 def test_member_of_a_problem_cannot_replace_a_parameter_of_the_error(status: int) -> None:
     problem = {"title": "No", "detail": "why", "row": 7, "self": 1, "wait_s": 1, "key_origin": 1, "a-b": 1}
-    with UploaderClient(URL, transport=httpx.MockTransport(lambda _: httpx.Response(status, json=problem))) as client:
-        with pytest.raises(CsvPipeError, match="No: why") as caught:
-            client.status(UPLOAD_ID)
+    client = UploaderClient(URL, transport=httpx.MockTransport(lambda _: httpx.Response(status, json=problem)))
+    with client, pytest.raises(CsvPipeError, match="No: why") as caught:
+        client.status(UPLOAD_ID)
     assert caught.value.extra["row"] == 7
     assert getattr(caught.value, "wait_s", None) is None
 

@@ -75,3 +75,19 @@ def test_traceback_follows_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     first, *traceback = capsys.readouterr().err.splitlines()
     assert first.endswith("ERROR telemetry.test: Failed chunk_id=1")
     assert traceback[0].startswith("Traceback")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_line_has_a_key_or_a_signature(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="INFO", form=form)  # type: ignore[arg-type]
+    key, signature = f"csvp_abcd1234_{'k' * 43}", f"v1.1790000000.k1.{'m' * 43}"
+    logger = logging.getLogger("uvicorn.access")
+    logger.info('%s - "%s %s HTTP/1.1" %d', "127.0.0.1:1", "GET", f"/own-key?key={key}", 401)
+    logger.info("Request failed", extra={"path": f"//download//{signature}"})
+    try:
+        raise ValueError(key)
+    except ValueError:
+        logger.exception("failed")
+    shown = capsys.readouterr().err
+    assert ("csvp_abcd1234_***" in shown, "v1.1790000000.k1.***" in shown) == (True, True)
+    assert ("k" * 43 not in shown, "m" * 43 not in shown) == (True, True)

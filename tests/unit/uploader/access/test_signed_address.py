@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.download_address import SIGNATURE_PATTERN, hide_signature
+from contracts.download_address import SIGNATURE_PATTERN
+from contracts.hidden_secrets import hide_secrets
 from tests.support.signatures import SIGNING_KEY, signer
 from tests.support.uploader.uploads import SettableClock
 from uploader.domain.signing_key import SigningKey, parse_signing_keys
@@ -101,5 +102,5 @@ def test_invalid_keys_are_refused_without_showing_them(text: str) -> None:
 
 def test_hidden_signature_cannot_be_used() -> None:
     signature = signer().sign(UPLOAD, 7)
-    hidden = hide_signature(f"GET /chunks/{UPLOAD}/7/download/{signature}?x=1")
+    hidden = hide_secrets(f"GET /chunks/{UPLOAD}/7/download/{signature}?x=1")
     assert hidden == f"GET /chunks/{UPLOAD}/7/download/{signature.rpartition('.')[0]}.***?x=1"
