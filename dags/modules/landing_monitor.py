@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from contracts.states import ChunkState, UploadState
 from dags.modules.errors import (
     ChunksNotLandedError,
+    ConfigurationError,
     StateRefusedError,
     StoreError,
+    StoreRefusedError,
     UploadDeletedError,
     UploaderError,
     UploaderKeyError,
@@ -23,11 +27,20 @@ _SHOWN_CHUNKS = 50
 class LandingMonitor:
     """The chunks of one run that have not landed, or whose landing the uploader has not recorded yet.
 
-    A chunk stays pending while the store or the uploader does not answer, and is checked again.
+    A chunk stays pending while the store or the uploader does not answer, and is checked again. After a refusal it
+    is checked with what ``reopen_store`` returns: the connection may have another key by now.
     """
 
-    def __init__(self, *, store: ObjectStore, uploader: UploaderClient, chunks: list[ExpectedChunk]) -> None:
+    def __init__(
+        self,
+        *,
+        store: ObjectStore,
+        uploader: UploaderClient,
+        chunks: list[ExpectedChunk],
+        reopen_store: Callable[[], ObjectStore] | None = None,
+    ) -> None:
         self._store = store
+        self._reopen_store = reopen_store or (lambda: store)
         self._uploader = uploader
         self._pending = {chunk.chunk_id: chunk for chunk in chunks}
         self._faults = dict.fromkeys(self._pending, "not checked yet")
@@ -48,8 +61,8 @@ class LandingMonitor:
             StateRefusedError: The uploader rejected the evidence: the object is not the announced one.
         """
         try:
-            checks = self._store.check_all(self.pending)
-        except StoreError as error:
+            checks = self._check_bucket()
+        except (StoreError, ConfigurationError) as error:
             log.warning("Cannot check the bucket", extra={"error": error.detail})
             self._faults.update(dict.fromkeys(self._pending, error.detail))
             return 0
@@ -58,6 +71,13 @@ class LandingMonitor:
                 self._faults[check.chunk.chunk_id] = check.fault
         landed = [check for check in checks if check.fault is None]
         return self._report_landed(landed)
+
+    def _check_bucket(self) -> list[ObjectCheck]:
+        try:
+            return self._store.check_all(self.pending)
+        except StoreRefusedError:
+            self._store = self._reopen_store()
+            return self._store.check_all(self.pending)
 
     def report_failed(self) -> list[str]:
         """Report every pending chunk as failed, and return :meth:`describe_missing`.

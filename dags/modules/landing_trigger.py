@@ -26,7 +26,7 @@ def open_monitor(*, upload_id: str, base_url: str, chunks: list[ExpectedChunk]) 
     from dags.modules.uploader_client import UploaderClient
 
     uploader = UploaderClient(base_url=base_url, upload_id=upload_id, access=load_access())
-    return LandingMonitor(store=open_store(), uploader=uploader, chunks=chunks)
+    return LandingMonitor(store=open_store(), uploader=uploader, chunks=chunks, reopen_store=open_store)
 
 
 class LandingTrigger(BaseTrigger):

@@ -3,9 +3,16 @@ from __future__ import annotations
 import pytest
 
 from contracts.states import ChunkState
-from dags.modules.errors import ChunksNotLandedError, StateRefusedError, StoreError, UploadDeletedError
+from dags.modules.errors import (
+    ChunksNotLandedError,
+    ConfigurationError,
+    StateRefusedError,
+    StoreError,
+    StoreRefusedError,
+    UploadDeletedError,
+)
 from dags.modules.landing_monitor import LandingMonitor, raise_if_missing
-from dags.modules.object_store import ExpectedChunk, ObjectCheck
+from dags.modules.object_store import ExpectedChunk, ObjectCheck, ObjectStore
 from dags.modules.uploader_client import UploaderClient
 from tests.support.dags.fake_uploader import FakeUploader
 
@@ -20,11 +27,14 @@ class FakeStore:
     def __init__(self) -> None:
         self.there: set[int] = set()
         self.unavailable = False
+        self.refused = False
         self.sha256: str | None = None
 
     def check_all(self, chunks: list[ExpectedChunk]) -> list[ObjectCheck]:
         if self.unavailable:
             raise StoreError("HEAD raw/x: connection refused")
+        if self.refused:
+            raise StoreRefusedError("HEAD raw/x: 403")
         return [self._check(chunk) for chunk in chunks]
 
     def _check(self, chunk: ExpectedChunk) -> ObjectCheck:
@@ -67,6 +77,43 @@ def test_unavailable_store_leaves_chunks_pending(monitor: LandingMonitor, fake_s
     fake_store.unavailable, fake_store.there = False, {1, 2, 3}
     assert monitor.check() == 3
     assert monitor.pending == []
+
+
+def test_key_that_was_replaced_during_the_wait_is_used(
+    monitor: LandingMonitor, fake_store: FakeStore, fake_uploader: FakeUploader
+) -> None:
+    opened: list[FakeStore] = []
+
+    def reopen() -> FakeStore:
+        opened.append(FakeStore())
+        opened[-1].there = {1, 2, 3}
+        return opened[-1]
+
+    waiting = LandingMonitor(
+        store=fake_store,  # type: ignore[arg-type]  # the fake has what the monitor uses
+        uploader=UploaderClient(base_url=fake_uploader.url, upload_id=UPLOAD),
+        chunks=monitor.pending,
+        reopen_store=reopen,  # type: ignore[arg-type]  # likewise
+    )
+    assert waiting.check() == 0
+    fake_store.refused = True
+    assert waiting.check() == 3
+    assert (waiting.pending, len(opened)) == ([], 1)
+
+
+def test_connection_without_a_usable_key_leaves_chunks_pending(monitor: LandingMonitor, fake_store: FakeStore) -> None:
+    def reopen() -> ObjectStore:
+        raise ConfigurationError("connection s3_raw needs both login and password")
+
+    waiting = LandingMonitor(
+        store=fake_store,  # type: ignore[arg-type]  # the fake has what the monitor uses
+        uploader=UploaderClient(base_url="http://127.0.0.1:1", upload_id=UPLOAD),
+        chunks=monitor.pending,
+        reopen_store=reopen,
+    )
+    fake_store.refused = True
+    assert waiting.check() == 0
+    assert all("s3_raw" in line for line in waiting.describe_missing())
 
 
 def test_unavailable_uploader_leaves_the_chunk_pending(
