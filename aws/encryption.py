@@ -30,6 +30,7 @@ class SettingNames:
     mode: str = "S3_ENCRYPTION"
     kms_key_id: str = "S3_KMS_KEY_ID"
     customer_key: str = "S3_SSE_C_KEY"
+    old_customer_keys: str = "S3_SSE_C_OLD_KEYS"
     endpoint: str = "S3_ENDPOINT"
 
 
@@ -116,6 +117,30 @@ class Encryption:
                 f"{names.customer_key}"
             )
         return None
+
+
+def former_encryptions(
+    current: Encryption, old_keys: str | None, *, endpoint: str | None = None
+) -> tuple[Encryption, ...]:
+    """Return what else objects can be read with that were stored before the mode or the key was changed.
+
+    Args:
+        current: what new objects are encrypted with.
+        old_keys: former keys for SSE-C in base64, separated by commas.
+        endpoint: address of the store; None for Amazon S3.
+
+    Raises:
+        SettingsError: a key is malformed, or ``endpoint`` is not HTTPS. The text does not contain the key.
+    """
+    names = current.names
+    texts = [text.strip() for text in (old_keys or "").split(",") if text.strip()]
+    if texts:
+        check_endpoint(EncryptionMode.SSE_C, endpoint, names)
+    keys = [_decode_key(text, names.old_customer_keys) for text in texts]
+    former = [Encryption(mode=EncryptionMode.SSE_C, customer_key=key, names=names) for key in keys]
+    if current.mode is EncryptionMode.SSE_C:  # what was stored before it was switched on is read without a key
+        former.append(Encryption(names=names))
+    return tuple(former)
 
 
 def parse_mode(text: str, names: SettingNames = ENVIRONMENT_NAMES) -> EncryptionMode:

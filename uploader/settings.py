@@ -227,6 +227,10 @@ class Settings(KafkaSecuritySettings):
     )
     s3_kms_key_id: str | None = Field(None, description="Id, ARN or alias of the KMS key, for sse-kms.")
     s3_sse_c_key: SecretStr | None = Field(None, description="Key for sse-c: 32 bytes in base64.")
+    s3_sse_c_old_keys: SecretStr | None = Field(
+        None,
+        description="Former keys for sse-c, separated by commas, with which older objects are looked at.",
+    )
 
     reannounce_after_minutes: float = Field(
         30.0,

@@ -19,10 +19,15 @@ from dags.modules.object_store import ExpectedChunk, ObjectStore
 from stack.encryption import KMS_KEY_NAME
 from tests.support.s3.fake_bucket import lay_out
 from tests.support.services import MinioServer, running_stack
+from uploader.bucket.object_checker import ExpectedObject
+from uploader.bucket.s3_object_checker import S3ObjectChecker
+from uploader.errors import BucketUnavailableError
+from uploader.settings import Settings
 
 MARK = "a row that nobody may read on the disk"
 CUSTOMER_KEY = b64encode(secrets.token_bytes(32)).decode()
 ANOTHER_KEY = b64encode(secrets.token_bytes(32)).decode()
+THIRD_KEY = b64encode(secrets.token_bytes(32)).decode()
 VARIABLES: dict[EncryptionMode, dict[str, str]] = {
     EncryptionMode.NONE: {},
     EncryptionMode.SSE_S3: {},
@@ -144,3 +149,34 @@ def test_wrong_customer_key_is_an_error_that_names_the_setting(
     shown = capsys.readouterr().err
     assert named in shown
     assert not [key for key in (CUSTOMER_KEY, ANOTHER_KEY) if key in shown]
+
+
+@pytest.mark.parametrize("stored", [EncryptionMode.NONE, EncryptionMode.SSE_S3, EncryptionMode.SSE_C])
+@pytest.mark.parametrize("now", [EncryptionMode.NONE, EncryptionMode.SSE_S3, EncryptionMode.SSE_C])
+def test_uploader_looks_at_objects_that_were_stored_with_a_former_mode_or_key(
+    secure_minio: MinioServer, stored: EncryptionMode, now: EncryptionMode
+) -> None:
+    """Otherwise it would not remove another chunk's file after such a change."""
+    manifest = land(secure_minio, stored)
+
+    def find_fault(**changes: Any) -> str | None:
+        given: dict[str, Any] = {
+            "s3_endpoint": secure_minio.endpoint,
+            "s3_ca_file": secure_minio.stack.context.ca_file,
+            "aws_access_key_id": secure_minio.access_key,
+            "aws_secret_access_key": secure_minio.secret_key,
+            "s3_encryption": now,
+            "s3_sse_c_key": ANOTHER_KEY if now is EncryptionMode.SSE_C else None,
+        }
+        settings = Settings(_env_file=None, **given, **changes)
+        chunk = manifest.chunks[0]
+        wanted = ExpectedObject(bucket=BUCKET_RAW, key=chunk.key, size_bytes=chunk.size_bytes, sha256=chunk.sha256)
+        return S3ObjectChecker.from_settings(settings).find_fault(wanted)
+
+    assert find_fault(s3_sse_c_old_keys=f"{THIRD_KEY},{CUSTOMER_KEY}") is None
+    if stored is EncryptionMode.SSE_C:
+        with pytest.raises(BucketUnavailableError) as refused:
+            find_fault(s3_sse_c_old_keys=THIRD_KEY)
+        assert not [key for key in (CUSTOMER_KEY, ANOTHER_KEY, THIRD_KEY) if key in refused.value.detail]
+    else:
+        assert find_fault() is None

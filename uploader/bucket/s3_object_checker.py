@@ -5,25 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aws.client import ClientOptions, open_client
-from aws.encryption import Encryption
+from aws.encryption import Encryption, former_encryptions
 from aws.errors import translating_client_errors
-from aws.object_head import head_object
-from contracts.errors import CsvPipeError
+from aws.object_head import ObjectHead, head_object
+from contracts.errors import CsvPipeError, NotAllowedError, SettingsError
 from contracts.names import METADATA_SHA256
 from uploader.bucket.object_checker import ExpectedObject
 from uploader.errors import BucketUnavailableError
 from uploader.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mypy_boto3_s3.client import S3Client
 
 
 class S3ObjectChecker:
-    """Looks at objects in an object store."""
+    """Looks at objects in an object store.
 
-    def __init__(self, client: S3Client, *, encryption: Encryption | None = None) -> None:
+    An object that the store refuses with ``encryption`` is looked at with each of ``former``: with SSE-C, what was
+    stored before the key was changed can be read with the key of that time only.
+    """
+
+    def __init__(
+        self, client: S3Client, *, encryption: Encryption | None = None, former: Sequence[Encryption] = ()
+    ) -> None:
         self._client = client
-        self._encryption = encryption
+        self._encryptions = (encryption or Encryption(), *former)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> S3ObjectChecker:
@@ -39,6 +47,10 @@ class S3ObjectChecker:
             customer_key=customer_key.get_secret_value() if customer_key else None,
             endpoint=settings.s3_endpoint,
         )
+        old_keys = settings.s3_sse_c_old_keys
+        former = former_encryptions(
+            encryption, old_keys.get_secret_value() if old_keys else None, endpoint=settings.s3_endpoint
+        )
         secret = settings.aws_secret_access_key
         options = ClientOptions(
             region=settings.s3_region,
@@ -53,7 +65,7 @@ class S3ObjectChecker:
             connections=1,
         )
         with translating_client_errors("S3_ENDPOINT"):
-            return cls(open_client("s3", options), encryption=encryption)
+            return cls(open_client("s3", options), encryption=encryption, former=former)
 
     def find_fault(self, expected: ExpectedObject) -> str | None:
         """Return how the object differs, or that it is missing; None if it is as expected.
@@ -63,7 +75,7 @@ class S3ObjectChecker:
         """
         name = f"s3://{expected.bucket}/{expected.key}"
         try:
-            head = head_object(self._client, bucket=expected.bucket, key=expected.key, encryption=self._encryption)
+            head = self._look(expected)
         except CsvPipeError as error:
             raise BucketUnavailableError(f"the object of a landed chunk cannot be checked: {error.detail}") from error
         if head is None:
@@ -74,3 +86,15 @@ class S3ObjectChecker:
         if sha256 != expected.sha256:
             return f"{name} has SHA-256 {sha256[:64] or 'none'} in its metadata, expected {expected.sha256}"
         return None
+
+    def _look(self, expected: ExpectedObject) -> ObjectHead | None:
+        refusals: list[CsvPipeError] = []
+        for encryption in self._encryptions:
+            try:
+                return head_object(self._client, bucket=expected.bucket, key=expected.key, encryption=encryption)
+            except (
+                NotAllowedError,
+                SettingsError,
+            ) as error:  # 403 or 400: with SSE-C, this may be another key's object
+                refusals.append(error)
+        raise refusals[0]

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from aws.encryption import Encryption, EncryptionMode, encryption_of
+from aws.encryption import Encryption, EncryptionMode, encryption_of, former_encryptions
 from contracts.errors import SettingsError
 
 KEY = bytes(range(32))
 KEY_TEXT = b64encode(KEY).decode()
+OLD_KEY = bytes(reversed(KEY))
+OLD_KEY_TEXT = b64encode(OLD_KEY).decode()
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,39 @@ def test_contradicting_settings_are_named(mode: str, settings: dict[str, Any], n
     with pytest.raises(SettingsError, match=named) as caught:
         Encryption.from_settings(mode, **settings)
     assert settings.get("customer_key", KEY_TEXT) not in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("mode", "old_keys", "readings"),
+    [
+        ("none", None, []),
+        ("none", f"{KEY_TEXT}, {OLD_KEY_TEXT},", [KEY, OLD_KEY]),
+        ("sse-kms", OLD_KEY_TEXT, [OLD_KEY]),
+        ("sse-c", None, [None]),
+        ("sse-c", OLD_KEY_TEXT, [OLD_KEY, None]),
+    ],
+)
+def test_former_objects_are_read_with_old_keys_and_without_a_key(
+    mode: str, old_keys: str | None, readings: list[bytes | None]
+) -> None:
+    keys: dict[str, Any] = {"sse-c": {"customer_key": KEY_TEXT}, "sse-kms": {"kms_key_id": "alias/raw"}}
+    current = Encryption.from_settings(mode, **keys.get(mode, {}))
+    former = former_encryptions(current, old_keys, endpoint="https://minio:9000")
+    assert [each.read_arguments().get("SSECustomerKey") for each in former] == readings
+
+
+@pytest.mark.parametrize(
+    ("old_keys", "endpoint", "named"),
+    [
+        (f"{KEY_TEXT},c2hvcnQ=", "https://minio:9000", "S3_SSE_C_OLD_KEYS"),
+        ("not base64 at all", "https://minio:9000", "S3_SSE_C_OLD_KEYS"),
+        (KEY_TEXT, "http://minio:9000", "S3_ENDPOINT"),
+    ],
+)
+def test_wrong_old_keys_are_named(old_keys: str, endpoint: str, named: str) -> None:
+    with pytest.raises(SettingsError, match=named) as caught:
+        former_encryptions(Encryption(), old_keys, endpoint=endpoint)
+    assert old_keys not in caught.value.detail
 
 
 def test_customer_key_is_not_in_the_repr() -> None:
