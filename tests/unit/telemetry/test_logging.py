@@ -81,7 +81,7 @@ def test_traceback_follows_its_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_no_line_has_a_key_or_a_signature(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(level="INFO", form=form)  # type: ignore[arg-type]
     key, signature = f"csvp_abcd1234_{'k' * 43}", f"v1.1790000000.k1.{'m' * 43}"
-    logger = logging.getLogger("uvicorn.access")
+    logger = logging.getLogger("telemetry.test")
     logger.info('%s - "%s %s HTTP/1.1" %d', "127.0.0.1:1", "GET", f"/own-key?key={key}", 401)
     logger.info("Request failed", extra={"path": f"//download//{signature}"})
     try:
