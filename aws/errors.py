@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
+from aws.endpoint_settings import EndpointSettings
 from contracts.errors import CsvPipeError, NotAllowedError, SettingsError, TemporaryFailureError
 from contracts.tls_faults import TlsPeer
 
 Meaning = tuple[type[CsvPipeError], str]
-"""The error that an answer leads to, and what to do."""
+"""The error that an answer leads to, and what to do, with ``{settings.region}`` for a setting's name."""
 
 # CredentialRetrievalError is not among them: the source of credentials (ECS, an assumed role) may be unavailable for a
 # short time.
@@ -110,7 +111,13 @@ def status_of(error: ClientError) -> int:
 
 
 def refusal(
-    error: ClientError, *, name: str, service: str, known: Mapping[str, Meaning], by_status: Mapping[int, Meaning]
+    error: ClientError,
+    *,
+    name: str,
+    service: str,
+    known: Mapping[str, Meaning],
+    by_status: Mapping[int, Meaning],
+    settings: EndpointSettings,
 ) -> CsvPipeError | None:
     """Return the error for a final answer of a service, or None if the same request may succeed later.
 
@@ -122,6 +129,7 @@ def refusal(
         service: name of the service.
         known: meanings of the service's codes.
         by_status: meanings of other codes by HTTP status; ``0`` is for any other status.
+        settings: names of the settings of the service.
     """
     code, status = code_of(error), status_of(error)
     meaning = known.get(code) or COMMON.get(code)
@@ -132,7 +140,7 @@ def refusal(
     kind, what_to_do = meaning
     message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
     reason = code if message in ("", code) else f"{code}: {message.rstrip('.')}"
-    return kind(f"{name}: {service} refuses ({reason}); {what_to_do}")
+    return kind(f"{name}: {service} refuses ({reason}); {what_to_do.format(settings=settings)}")
 
 
 def is_passing(code: str, status: int) -> bool:
@@ -142,8 +150,11 @@ def is_passing(code: str, status: int) -> bool:
     return status not in _NEVER_STATUS and not 300 <= status < 500
 
 
-def final_error(error: BotoCoreError, name: str) -> CsvPipeError | None:
-    """Return the error for ``name`` if another try would not help, or None if it may."""
+def final_error(error: BotoCoreError, name: str, settings: EndpointSettings) -> CsvPipeError | None:
+    """Return the error for ``name`` if another try would not help, or None if it may.
+
+    A fault of the certificate names the setting of ``settings`` that can mend it.
+    """
     text = " ".join(str(error).split())  # botocore breaks lines
     if isinstance(error, _CREDENTIALS):
         return NotAllowedError(
@@ -156,8 +167,8 @@ def final_error(error: BotoCoreError, name: str) -> CsvPipeError | None:
     if isinstance(error, exceptions.SSLError):
         peer = TlsPeer(
             address=str(error.kwargs.get("endpoint_url")),
-            address_setting="S3_ENDPOINT",
-            ca_setting="S3_CA_FILE",
+            address_setting=settings.address,
+            ca_setting=settings.ca,
         )
         fault = peer.describe(error)
         return None if fault is None else SettingsError(f"{name}: {fault}")
@@ -165,7 +176,7 @@ def final_error(error: BotoCoreError, name: str) -> CsvPipeError | None:
 
 
 @contextmanager
-def translating_client_errors(service: str) -> Iterator[None]:
+def translating_client_errors(service: str, settings: EndpointSettings) -> Iterator[None]:
     """Translate the errors of creating a client, which looks for configuration and credentials.
 
     Raises:
@@ -175,6 +186,6 @@ def translating_client_errors(service: str) -> Iterator[None]:
     try:
         yield
     except BotoCoreError as error:
-        raise final_error(error, service) or TemporaryFailureError(f"{service}: {error}") from error
+        raise final_error(error, service, settings) or TemporaryFailureError(f"{service}: {error}") from error
     except ValueError as error:  # the endpoint is not a URL
         raise SettingsError(f"{service}: {error}") from error

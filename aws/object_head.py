@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws.encryption import Encryption
+from aws.endpoint_settings import EndpointSettings
 from aws.errors import status_of
 from aws.s3_errors import REQUEST_ERRORS, final_s3_error
 from contracts.errors import SourceNotFoundError, TemporaryFailureError
@@ -25,8 +26,12 @@ class ObjectHead:
     metadata: Mapping[str, str]
 
 
-def head_object(client: S3Client, *, bucket: str, key: str, encryption: Encryption | None = None) -> ObjectHead | None:
+def head_object(
+    client: S3Client, *, bucket: str, key: str, settings: EndpointSettings, encryption: Encryption | None = None
+) -> ObjectHead | None:
     """Return what the store says about an object, or None if the bucket has no such object.
+
+    Errors name the caller's ``settings``.
 
     Raises:
         CsvPipeError: the store does not answer, refuses, or has no such bucket; the text says what to do.
@@ -38,14 +43,14 @@ def head_object(client: S3Client, *, bucket: str, key: str, encryption: Encrypti
         answer = client.head_object(Bucket=bucket, Key=key, **(encryption or Encryption()).read_arguments())
     except REQUEST_ERRORS as error:
         if isinstance(error, ClientError) and status_of(error) == _NOT_FOUND:
-            _check_bucket(client, bucket)
+            _check_bucket(client, bucket, settings)
             return None
-        raise final_s3_error(error, name) or TemporaryFailureError(f"{name}: {error}") from error
+        raise final_s3_error(error, name, settings) or TemporaryFailureError(f"{name}: {error}") from error
     metadata = {each.lower(): value for each, value in answer["Metadata"].items()}
     return ObjectHead(size_bytes=answer["ContentLength"], metadata=metadata)
 
 
-def _check_bucket(client: S3Client, bucket: str) -> None:
+def _check_bucket(client: S3Client, bucket: str, settings: EndpointSettings) -> None:
     """Check that the bucket exists: the answer to HEAD of an object is the same if it does not."""
     from botocore.exceptions import ClientError
 
@@ -54,5 +59,7 @@ def _check_bucket(client: S3Client, bucket: str) -> None:
         client.head_bucket(Bucket=bucket)
     except REQUEST_ERRORS as error:
         if isinstance(error, ClientError) and status_of(error) == _NOT_FOUND:
-            raise SourceNotFoundError(f"{name}: there is no such bucket; check its name and S3_ENDPOINT") from error
-        raise final_s3_error(error, name) or TemporaryFailureError(f"{name}: {error}") from error
+            raise SourceNotFoundError(
+                f"{name}: there is no such bucket; check its name and {settings.address}"
+            ) from error
+        raise final_s3_error(error, name, settings) or TemporaryFailureError(f"{name}: {error}") from error

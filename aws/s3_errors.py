@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from aws.endpoint_settings import EndpointSettings
 from aws.errors import Meaning, code_of, final_error, refusal
 from contracts.errors import CsvPipeError, NotAllowedError, SettingsError, SourceChangedError, SourceNotFoundError
 
@@ -19,21 +20,21 @@ _CHANGED = (
     "the object was replaced since its reading began; its rows may differ. Use a new JOB_ID and an empty partition for "
     "the new object"
 )
-_NO_OBJECT = "there is no such object; check bucket, key and S3_ENDPOINT"
-_NO_BUCKET = "there is no such bucket; check its name and S3_ENDPOINT"
+_NO_OBJECT = "there is no such object; check bucket, key and {settings.address}"
+_NO_BUCKET = "there is no such bucket; check its name and {settings.address}"
 _DELETED = "the object was deleted and has a delete marker. Restore an older version of it"
 _ARCHIVED = (
     "the object is archived and cannot be read: restore it first (aws s3api restore-object), and retry when that is "
     "done"
 )
 _PERMISSIONS = (
-    "reading needs s3:GetObject, s3:ListBucket for a prefix, and kms:Decrypt if a key encrypts the object; a bucket "
-    "whose readers pay needs S3_REQUEST_PAYER=requester"
+    "reading needs s3:GetObject, s3:ListBucket for a prefix, and kms:Decrypt if a key encrypts the object"
+    "{settings.payer_hint}"
 )
 _KMS_KEY = "the KMS key of the object cannot be used: enable it again, or cancel its deletion"
-_REGION = "the bucket is in another region or at another address: check AWS_REGION and S3_ENDPOINT"
+_REGION = "the bucket is in another region or at another address: check {settings.region} and {settings.address}"
 _CUSTOMER_KEY = "an object that is encrypted with a customer key (SSE-C) can be read only with this key"
-_NEVER = "the same request gets the same answer: check bucket, key, AWS_REGION and S3_ENDPOINT"
+_NEVER = "the same request gets the same answer: check bucket, key, {settings.region} and {settings.address}"
 
 _CODES: dict[str, Meaning] = {
     **dict.fromkeys(("412", "PreconditionFailed", "416", "InvalidRange"), (SourceChangedError, _CHANGED)),
@@ -66,7 +67,7 @@ _CODES: dict[str, Meaning] = {
     "InvalidURI": (SettingsError, "this is not a valid key: check it"),
     "304": (
         SettingsError,
-        "the request was not conditional: a cache before the object store has answered. Check S3_ENDPOINT",
+        "the request was not conditional: a cache before the object store has answered. Check {settings.address}",
     ),
 }
 _BY_STATUS: Mapping[int, Meaning] = {
@@ -79,25 +80,27 @@ _BY_STATUS: Mapping[int, Meaning] = {
     410: (SourceNotFoundError, _NO_OBJECT),
     412: (SourceChangedError, _CHANGED),
     416: (SourceChangedError, _CHANGED),
-    501: (SettingsError, "this object store does not support the request: check S3_ENDPOINT"),
+    501: (SettingsError, "this object store does not support the request: check {settings.address}"),
 }
 
 
-def final_s3_error(error: Exception, name: str) -> CsvPipeError | None:
+def final_s3_error(error: Exception, name: str, settings: EndpointSettings) -> CsvPipeError | None:
     """Return the error for ``name`` if another try would not help, or None if it may."""
     if isinstance(error, RecursionError):
-        return SettingsError(f"{name}: S3 redirects every request; {_REGION}")
+        return SettingsError(f"{name}: S3 redirects every request; {_REGION.format(settings=settings)}")
     if isinstance(error, UnicodeError):
         return SettingsError(
             f"{name}: the key or the credentials contain characters that a request cannot have: {_one_line(error)}"
         )
     if isinstance(error, ResponseParserError):
-        return SettingsError(f"{name}: the answer is not from an object store: check S3_ENDPOINT ({_one_line(error)})")
+        return SettingsError(
+            f"{name}: the answer is not from an object store: check {settings.address} ({_one_line(error)})"
+        )
     if isinstance(error, BotoCoreError):
-        return final_error(error, name)
+        return final_error(error, name, settings)
     if not isinstance(error, ClientError):
         return None
-    return refusal(error, name=name, service="S3", known=_CODES | _kms(error), by_status=_BY_STATUS)
+    return refusal(error, name=name, service="S3", known=_CODES | _kms(error), by_status=_BY_STATUS, settings=settings)
 
 
 def lacks_reason(error: Exception) -> bool:

@@ -17,6 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from aws.answer_check import check_answer
 from aws.encryption import Encryption, encryption_of
+from aws.endpoint_settings import EndpointSettings
 from aws.errors import code_of
 from aws.object_version import LOOK_AT_ENDPOINT, ObjectVersion, require_etag
 from aws.payer import Payer, payer_argument
@@ -51,6 +52,7 @@ class S3Reader:
         client: client of the object store.
         bucket, key: the object.
         version: the version according to HEAD or a listing.
+        settings: names of the caller's settings, for errors.
         retries: number of consecutive failures without a byte after which the reading is retried.
         payer: who pays for the requests.
         encryption: encryption of the object; only a customer key matters.
@@ -65,6 +67,7 @@ class S3Reader:
         bucket: str,
         key: str,
         version: ObjectVersion,
+        settings: EndpointSettings,
         retries: int,
         payer: Payer = "",
         encryption: Encryption = UNENCRYPTED,
@@ -74,6 +77,7 @@ class S3Reader:
         self._client = client
         self._bucket = bucket
         self._key = key
+        self._settings = settings
         self._retries = retries
         self._arguments = {**payer_argument(payer), **encryption.read_arguments()}
         self._piece_bytes = piece_bytes
@@ -134,7 +138,7 @@ class S3Reader:
 
     def _raise_final(self, error: Exception, *, byte: int, failures: int) -> None:
         """Raise if another try would not help."""
-        final = final_s3_error(error, self.name)
+        final = final_s3_error(error, self.name, self._settings)
         if final is not None:
             raise final from error
         if failures > self._retries:

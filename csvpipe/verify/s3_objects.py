@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws.client import ClientOptions, open_client
 from aws.encryption import Encryption
+from aws.endpoint_settings import EndpointSettings
 from aws.payer import Payer, payer_argument
 from contracts.backoff import Backoff
 from contracts.errors import (
@@ -30,6 +31,7 @@ BROKEN_READS_ALLOWED = 5
 """Consecutive broken reads of an object after which the command fails; each read resumes at the byte."""
 
 READ_BACKOFF = Backoff(0.2, 10.0)
+_S3_SETTINGS = EndpointSettings(address="S3_ENDPOINT", region="S3_REGION", ca="S3_CA_FILE", payer="S3_REQUEST_PAYER")
 
 
 class S3Objects:
@@ -158,6 +160,7 @@ class S3Objects:
             bucket=self._bucket,
             key=key,
             version=found.version,
+            settings=_S3_SETTINGS,
             retries=BROKEN_READS_ALLOWED,
             payer=self._payer,
             encryption=self._encryption,
@@ -200,7 +203,7 @@ class S3Objects:
         from aws.s3_errors import final_s3_error
 
         where = f"bucket {self._bucket!r} at {self._address}"
-        final = error if isinstance(error, CsvPipeError) else final_s3_error(error, where)
+        final = error if isinstance(error, CsvPipeError) else final_s3_error(error, where, _S3_SETTINGS)
         if isinstance(final, StoreResponseError):
             return final
         if final is None or isinstance(final, TemporaryFailureError):
@@ -220,7 +223,7 @@ def connect(settings: ClientSettings) -> S3Objects:
     from aws.errors import translating_client_errors
 
     try:
-        with translating_client_errors("S3"):
+        with translating_client_errors("S3", _S3_SETTINGS):
             client = open_client("s3", _client_options(settings))
     except TemporaryFailureError as error:
         raise UnavailableError(error.detail) from error

@@ -135,7 +135,7 @@ class UploaderClient:
         except requests.RequestException as error:
             peer = TlsPeer(
                 address=self._base_url,
-                address_setting="API_BASE_URL",
+                address_setting="api_endpoint of the message (API_BASE_URL of the uploader)",
                 ca_setting=f"ca_file of connection {CONN_UPLOADER}",
             )
             raise UploaderError(f"{method} {self._base_url}{path} failed: {peer.describe(error) or error}") from error

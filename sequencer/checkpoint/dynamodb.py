@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws.client import ClientOptions, open_client
+from aws.endpoint_settings import EndpointSettings
 from aws.errors import Meaning, code_of, final_error, refusal, translating_client_errors
 from contracts.errors import NotAllowedError, SettingsError
 from sequencer.checkpoint.serialization import NUMBERS, TEXTS, from_fields, to_fields
@@ -19,12 +20,13 @@ from sequencer.settings import JobSettings
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
+_SETTINGS = EndpointSettings(address="DYNAMODB_ENDPOINT")
 _PERMISSIONS = (
     "the role needs dynamodb:GetItem and dynamodb:UpdateItem on this table, and kms:Decrypt if a key encrypts it"
 )
 _KEYS = "the partition key must be job_id (a string), without a sort key, and an item is limited to 400 KB"
 _NO_TABLE = (
-    "CHECKPOINT_TABLE: the table does not exist in this region; check AWS_REGION, or create the table with the "
+    "CHECKPOINT_TABLE: the table does not exist in this region; check {settings.region}, or create the table with the "
     "partition key job_id (a string)"
 )
 _CODES: dict[str, Meaning] = {
@@ -34,7 +36,7 @@ _CODES: dict[str, Meaning] = {
     "ValidationException": (SettingsError, f"CHECKPOINT_TABLE: {_KEYS}"),
 }
 _BY_STATUS: dict[int, Meaning] = {
-    0: (SettingsError, "check CHECKPOINT_TABLE, AWS_REGION and DYNAMODB_ENDPOINT"),
+    0: (SettingsError, "check CHECKPOINT_TABLE, {settings.region} and {settings.address}"),
     401: (NotAllowedError, _PERMISSIONS),
     403: (NotAllowedError, _PERMISSIONS),
     407: (NotAllowedError, "the proxy in front of DynamoDB requires credentials: check HTTPS_PROXY"),
@@ -45,7 +47,7 @@ _CONDITION = "ConditionalCheckFailedException"
 def dynamodb_client(settings: JobSettings) -> DynamoDBClient:
     """Return a client with short timeouts: callers retry, and must not wait long."""
     options = ClientOptions.with_short_timeouts(region=settings.aws_region, endpoint=settings.dynamodb_endpoint)
-    with translating_client_errors("DynamoDB"):
+    with translating_client_errors("DynamoDB", _SETTINGS):
         return open_client("dynamodb", options)
 
 
@@ -153,7 +155,7 @@ def _translating_errors(table: str) -> Iterator[None]:
         yield
     except ClientError as error:
         name = f"DynamoDB table {table}"
-        final = refusal(error, name=name, service="DynamoDB", known=_CODES, by_status=_BY_STATUS)
+        final = refusal(error, name=name, service="DynamoDB", known=_CODES, by_status=_BY_STATUS, settings=_SETTINGS)
         raise final or CheckpointsUnavailableError(f"{name}: {error}") from error
     except UnicodeError as error:
         raise SettingsError(
@@ -161,7 +163,7 @@ def _translating_errors(table: str) -> Iterator[None]:
         ) from error
     except BotoCoreError as error:
         name = f"DynamoDB table {table}"
-        raise final_error(error, name) or CheckpointsUnavailableError(f"{name}: {error}") from error
+        raise final_error(error, name, _SETTINGS) or CheckpointsUnavailableError(f"{name}: {error}") from error
 
 
 def _key(job_id: str) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws.client import ClientOptions, open_client
+from aws.endpoint_settings import EndpointSettings
+from aws.errors import final_error
 from sequencer.metrics.job_metrics import JOB_DIMENSION, METRICS, RateSample, measure, take_sample
 from sequencer.model.progress import Progress
 from sequencer.settings import JobSettings
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 INTERVAL_S = 10.0
+_SETTINGS = EndpointSettings(address="CLOUDWATCH_ENDPOINT")
 _CLOSE_S = 5.0
 
 
@@ -30,7 +33,7 @@ def cloudwatch_client(settings: JobSettings) -> CloudWatchClient | None:
     try:
         return open_client("cloudwatch", options)
     except BotoCoreError as error:
-        _log.warning("Cannot create a CloudWatch client; no metrics are sent", extra={"error": str(error)})
+        _log.warning("Cannot create a CloudWatch client; no metrics are sent", extra={"error": _describe(error)})
         return None
 
 
@@ -110,10 +113,16 @@ class CloudWatchEmitter:
         except (BotoCoreError, ClientError) as error:
             self.dropped += 1
             if not self._away:
-                _log.warning("Cannot send metrics to CloudWatch", extra={"error": str(error)})
+                _log.warning("Cannot send metrics to CloudWatch", extra={"error": _describe(error)})
             self._away = True
         else:
             self._before = sample  # what a failed request held is part of the next one
             if self._away:
                 _log.info("Metrics are sent to CloudWatch again", extra={"dropped": self.dropped})
             self._away = False
+
+
+def _describe(error: BotoCoreError | ClientError) -> str:
+    """Return the error's text; that of a wrong certificate or setting says what to do."""
+    final = None if isinstance(error, ClientError) else final_error(error, "CloudWatch", _SETTINGS)
+    return str(error if final is None else final.detail)

@@ -11,7 +11,7 @@ from aws.errors import translating_client_errors
 from contracts.errors import SettingsError, SourceNotFoundError
 from sequencer.source.leftovers import Leftovers
 from sequencer.source.local_file import LocalFile
-from sequencer.source.s3_object import S3Options, find_objects
+from sequencer.source.s3_object import S3_SETTINGS, S3Options, find_objects
 from sequencer.source.source_file import SourceFile
 from sequencer.source.spec import adding_hint, check_spec
 
@@ -52,7 +52,7 @@ def open_sources(specs: Sequence[str], *, s3: S3Options) -> list[SourceFile]:
 
 def _s3_objects(spec: str, options: S3Options) -> Sequence[SourceFile]:
     bucket, _, key = spec.removeprefix("s3://").partition("/")
-    with translating_client_errors("S3"):
+    with translating_client_errors("S3", S3_SETTINGS):
         client = options.connect()
     leftovers = Leftovers(spec)
     found = find_objects(client, bucket=bucket, key=key, options=options, leftovers=leftovers)

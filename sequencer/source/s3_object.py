@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from aws.endpoint_settings import EndpointSettings
 from aws.object_version import ObjectVersion, require_etag
 from aws.payer import Payer, payer_argument
 from aws.s3_errors import REQUEST_ERRORS, final_s3_error
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 FIRST_RANGE_BYTES = 256 * 1024
 RANGE_BYTES = 4 * 1024 * 1024
 RANGES_AHEAD = 4
+S3_SETTINGS = EndpointSettings(address="S3_ENDPOINT", ca="S3_CA_FILE", payer="S3_REQUEST_PAYER")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +144,7 @@ def find_objects(
             found = _list(client, bucket, key, options.payer, leftovers)
     except REQUEST_ERRORS as error:
         unavailable = TemporaryFailureError(f"{name}: S3 does not answer: {error}")
-        raise final_s3_error(error, name) or unavailable from error
+        raise final_s3_error(error, name, S3_SETTINGS) or unavailable from error
     if weak := [each for each, version in found.items() if version.is_weak]:
         _log.warning(
             "ETags are weak and cannot be used with If-Match; the ETag of each answer is compared instead",
@@ -157,6 +159,7 @@ def _reader(client: S3Client, bucket: str, key: str, version: ObjectVersion, opt
         bucket=bucket,
         key=key,
         version=version,
+        settings=S3_SETTINGS,
         retries=options.retries,
         payer=options.payer,
         piece_bytes=options.piece_bytes,

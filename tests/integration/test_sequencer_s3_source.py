@@ -14,7 +14,7 @@ from aws.s3_reader import S3Reader, head_object
 from contracts.backoff import Backoff
 from contracts.errors import NotAllowedError, SourceChangedError, SourceNotFoundError, TemporaryFailureError
 from sequencer.source.open_sources import open_sources
-from sequencer.source.s3_object import S3Options
+from sequencer.source.s3_object import S3_SETTINGS, S3Options
 from tests.support.network.cutting_proxy import cutting_proxy
 from tests.support.services import MinioServer
 
@@ -72,6 +72,7 @@ def test_connections_that_always_break_use_up_the_retries(minio: MinioServer, ke
             bucket="raw",
             key=key,
             version=head_object(minio.client(), bucket="raw", key=key).version,
+            settings=S3_SETTINGS,
             retries=2,
             backoff=Backoff(0.001, 0.001),
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws.client import ClientOptions, open_client
 from aws.encryption import Encryption, former_encryptions
+from aws.endpoint_settings import EndpointSettings
 from aws.errors import translating_client_errors
 from aws.object_head import ObjectHead, head_object
 from contracts.errors import CsvPipeError, NotAllowedError, SettingsError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mypy_boto3_s3.client import S3Client
+
+_S3_SETTINGS = EndpointSettings(address="S3_ENDPOINT", region="S3_REGION", ca="S3_CA_FILE")
 
 
 class S3ObjectChecker:
@@ -64,7 +67,7 @@ class S3ObjectChecker:
             attempts=2,
             connections=1,
         )
-        with translating_client_errors("S3_ENDPOINT"):
+        with translating_client_errors("S3_ENDPOINT", _S3_SETTINGS):
             return cls(open_client("s3", options), encryption=encryption, former=former)
 
     def find_fault(self, expected: ExpectedObject) -> str | None:
@@ -91,7 +94,13 @@ class S3ObjectChecker:
         refusals: list[CsvPipeError] = []
         for encryption in self._encryptions:
             try:
-                return head_object(self._client, bucket=expected.bucket, key=expected.key, encryption=encryption)
+                return head_object(
+                    self._client,
+                    bucket=expected.bucket,
+                    key=expected.key,
+                    settings=_S3_SETTINGS,
+                    encryption=encryption,
+                )
             except (
                 NotAllowedError,
                 SettingsError,

@@ -8,6 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import CredentialRetrievalError, EndpointConnectionError, UnauthorizedSSOTokenError
 
+from aws.endpoint_settings import EndpointSettings
 from aws.errors import final_error, translating_client_errors
 from contracts.errors import NotAllowedError, SettingsError, TemporaryFailureError
 from sequencer.checkpoint.factory import open_checkpoints
@@ -17,6 +18,7 @@ from sequencer.model.progress import Progress
 from sequencer.settings import JobSettings
 
 NOWHERE = "http://127.0.0.1:1"
+S3_SETTINGS = EndpointSettings(address="S3_ENDPOINT")
 
 
 @pytest.fixture(autouse=True)
@@ -71,11 +73,11 @@ def test_invalid_bucket_name_is_a_settings_error(source: str) -> None:
 
 
 def test_expired_token_is_final_and_unavailable_service_is_temporary() -> None:
-    assert isinstance(final_error(UnauthorizedSSOTokenError(), "S3"), NotAllowedError)
+    assert isinstance(final_error(UnauthorizedSSOTokenError(), "S3", S3_SETTINGS), NotAllowedError)
     away = CredentialRetrievalError(provider="container-role", error_msg="timed out")
     for error in (away, EndpointConnectionError(endpoint_url=NOWHERE)):
-        assert final_error(error, "S3") is None
-    with pytest.raises(TemporaryFailureError, match="timed out"), translating_client_errors("S3"):
+        assert final_error(error, "S3", S3_SETTINGS) is None
+    with pytest.raises(TemporaryFailureError, match="timed out"), translating_client_errors("S3", S3_SETTINGS):
         raise away
 
 

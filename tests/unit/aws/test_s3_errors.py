@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
+from aws.endpoint_settings import EndpointSettings
 from aws.s3_errors import final_s3_error
 from contracts.backoff import Backoff
 from contracts.errors import CsvPipeError, TemporaryFailureError
@@ -15,6 +16,7 @@ from sequencer.source.open_sources import open_sources
 from sequencer.source.s3_object import S3Options
 from tests.support.s3.fake_gateway import Answer, Asked, FakeS3Gateway, Spoil, error_answer, fake_s3_gateway
 
+SETTINGS = EndpointSettings(address="S3_ENDPOINT", payer="S3_REQUEST_PAYER")
 FINAL = [
     (403, "InvalidObjectState", 66, "restore it first"),
     (404, "NoSuchKey", 66, "no such object"),
@@ -73,7 +75,7 @@ def client_error(status: int, code: str) -> ClientError:
 
 @pytest.mark.parametrize(("status", "code", "exit_code", "advice"), FINAL)
 def test_final_answer_has_its_exit_code_and_advice(status: int, code: str, exit_code: int, advice: str) -> None:
-    error = final_s3_error(client_error(status, code), "s3://b/a.csv")
+    error = final_s3_error(client_error(status, code), "s3://b/a.csv", SETTINGS)
     assert error is not None
     assert error.exit_code == exit_code
     for part in ("s3://b/a.csv: ", code, "what S3 says", advice):
@@ -82,7 +84,7 @@ def test_final_answer_has_its_exit_code_and_advice(status: int, code: str, exit_
 
 @pytest.mark.parametrize(("status", "code"), PASSING)
 def test_transient_answer_is_not_final(status: int, code: str) -> None:
-    assert final_s3_error(client_error(status, code), "s3://b/a.csv") is None
+    assert final_s3_error(client_error(status, code), "s3://b/a.csv", SETTINGS) is None
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_reason_that_head_lacks_comes_from_get(status: int, code: str, exit_code
 
 
 def test_html_instead_of_xml_is_not_an_object_store() -> None:
-    error = final_s3_error(ResponseParserError("invalid XML received"), "s3://b/")
+    error = final_s3_error(ResponseParserError("invalid XML received"), "s3://b/", SETTINGS)
     assert error is not None
     assert (error.exit_code, "S3_ENDPOINT" in error.detail) == (78, True)
 
