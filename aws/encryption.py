@@ -119,6 +119,10 @@ class Encryption:
         return None
 
 
+UNENCRYPTED = Encryption()
+"""For objects that are written as the bucket has it, and read without a customer key."""
+
+
 def former_encryptions(
     current: Encryption, old_keys: str | None, *, endpoint: str | None = None
 ) -> tuple[Encryption, ...]:

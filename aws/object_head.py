@@ -1,16 +1,20 @@
-"""What an object store says about an object, without its content."""
+"""What an object store says about an object or a bucket, without its content."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from aws.encryption import Encryption
+from botocore.exceptions import ClientError
+
+from aws.encryption import UNENCRYPTED, Encryption, encryption_of
 from aws.endpoint_settings import EndpointSettings
-from aws.errors import status_of
-from aws.s3_errors import REQUEST_ERRORS, final_s3_error
-from contracts.errors import SourceNotFoundError, TemporaryFailureError
+from aws.errors import code_of, status_of
+from aws.object_version import LOOK_AT_ENDPOINT, ObjectVersion, require_etag
+from aws.payer import Payer, payer_argument
+from aws.s3_errors import lacks_reason
+from contracts.errors import SourceNotFoundError, StoreResponseError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -20,46 +24,97 @@ _NOT_FOUND = 404
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectHead:
-    """The answer to HEAD; ``metadata`` is that of the user, by names in lower case."""
+    """The answer to HEAD.
 
-    size_bytes: int
+    Attributes:
+        version: size and ETag.
+        metadata: that of the user, by names in lower case.
+        encryption: how the object is encrypted, as :func:`aws.encryption.encryption_of` names it.
+    """
+
+    version: ObjectVersion
     metadata: Mapping[str, str]
+    encryption: str
+
+
+def find_object(
+    client: S3Client,
+    *,
+    bucket: str,
+    key: str,
+    settings: EndpointSettings,
+    payer: Payer = "",
+    encryption: Encryption = UNENCRYPTED,
+) -> ObjectHead | None:
+    """Return what HEAD answers about an object, or None if the bucket has no such object.
+
+    Raises:
+        SourceNotFoundError: there is no such bucket, which HEAD of an object answers alike. The text names the address
+            as ``settings`` does.
+        StoreResponseError: the answer lacks the size or the ETag.
+        ClientError, BotoCoreError, RecursionError, UnicodeError: the store does not answer or refuses.
+    """
+    try:
+        return head_object(client, bucket=bucket, key=key, payer=payer, encryption=encryption)
+    except ClientError as error:
+        if status_of(error) != _NOT_FOUND:
+            raise
+        if not has_bucket(client, bucket):
+            raise SourceNotFoundError(
+                f"s3://{bucket}: there is no such bucket; check its name and {settings.address}"
+            ) from error
+    return None
+
+
+def has_bucket(client: S3Client, bucket: str) -> bool:
+    """Return whether the bucket exists.
+
+    Raises:
+        ClientError, BotoCoreError, RecursionError, UnicodeError: the store does not answer or refuses.
+    """
+    try:
+        client.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if status_of(error) != _NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 def head_object(
-    client: S3Client, *, bucket: str, key: str, settings: EndpointSettings, encryption: Encryption | None = None
-) -> ObjectHead | None:
-    """Return what the store says about an object, or None if the bucket has no such object.
+    client: S3Client, *, bucket: str, key: str, payer: Payer = "", encryption: Encryption = UNENCRYPTED
+) -> ObjectHead:
+    """Return what HEAD answers about an object.
 
-    Errors name the caller's ``settings``.
+    An answer to HEAD has no body, and so no reason for a refusal. In that case a GET of one byte finds the reason.
 
     Raises:
-        CsvPipeError: the store does not answer, refuses, or has no such bucket; the text says what to do.
+        StoreResponseError: the answer lacks the size or the ETag.
+        ClientError, BotoCoreError, RecursionError, UnicodeError: the store does not answer or refuses.
     """
-    from botocore.exceptions import ClientError
-
-    name = f"s3://{bucket}/{key}"
+    wanted: dict[str, Any] = {"Bucket": bucket, "Key": key, **payer_argument(payer), **encryption.read_arguments()}
     try:
-        answer = client.head_object(Bucket=bucket, Key=key, **(encryption or Encryption()).read_arguments())
-    except REQUEST_ERRORS as error:
-        if isinstance(error, ClientError) and status_of(error) == _NOT_FOUND:
-            _check_bucket(client, bucket, settings)
-            return None
-        raise final_s3_error(error, name, settings) or TemporaryFailureError(f"{name}: {error}") from error
-    metadata = {each.lower(): value for each, value in answer["Metadata"].items()}
-    return ObjectHead(size_bytes=answer["ContentLength"], metadata=metadata)
+        answer = client.head_object(**wanted)
+    except ClientError as error:
+        raise _with_reason(error, client, wanted) from error
+    size_bytes = answer.get("ContentLength")
+    if size_bytes is None:
+        raise StoreResponseError(f"s3://{bucket}/{key}: the answer to HEAD has no Content-Length. {LOOK_AT_ENDPOINT}")
+    version = ObjectVersion(
+        size_bytes=int(size_bytes),
+        etag=require_etag(answer.get("ETag"), f"s3://{bucket}/{key}"),
+        encoding=answer.get("ContentEncoding", ""),
+    )
+    metadata = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
+    return ObjectHead(version=version, metadata=metadata, encryption=encryption_of(answer))
 
 
-def _check_bucket(client: S3Client, bucket: str, settings: EndpointSettings) -> None:
-    """Check that the bucket exists: the answer to HEAD of an object is the same if it does not."""
-    from botocore.exceptions import ClientError
-
-    name = f"s3://{bucket}"
+def _with_reason(error: ClientError, client: S3Client, wanted: dict[str, Any]) -> ClientError:
+    """Return the error that GET has if HEAD was refused without a reason; 404 needs none."""
+    if not lacks_reason(error) or code_of(error) == "404":
+        return error
     try:
-        client.head_bucket(Bucket=bucket)
-    except REQUEST_ERRORS as error:
-        if isinstance(error, ClientError) and status_of(error) == _NOT_FOUND:
-            raise SourceNotFoundError(
-                f"{name}: there is no such bucket; check its name and {settings.address}"
-            ) from error
-        raise final_s3_error(error, name, settings) or TemporaryFailureError(f"{name}: {error}") from error
+        client.get_object(Range="bytes=0-0", **wanted)["Body"].close()
+    except ClientError as reason:
+        return error if code_of(reason) in {"416", "InvalidRange"} else reason
+    return error

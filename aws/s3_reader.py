@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 
 from aws.answer_check import check_answer
-from aws.encryption import Encryption, encryption_of
+from aws.encryption import UNENCRYPTED, Encryption
 from aws.endpoint_settings import EndpointSettings
-from aws.errors import code_of
-from aws.object_version import LOOK_AT_ENDPOINT, ObjectVersion, require_etag
+from aws.object_version import LOOK_AT_ENDPOINT, ObjectVersion
 from aws.payer import Payer, payer_argument
-from aws.s3_errors import REQUEST_ERRORS, final_s3_error, lacks_reason
+from aws.s3_errors import REQUEST_ERRORS, final_s3_error
 from contracts.backoff import Backoff
 from contracts.errors import StoppedError, StoreResponseError, TemporaryFailureError
 from contracts.number_text import counted
@@ -32,17 +29,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 PIECE_BYTES = 512 * 1024
 BACKOFF = Backoff(0.2, 10.0)
-UNENCRYPTED = Encryption()
-"""For objects that are read without a customer key."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ObjectHead:
-    """The answer to HEAD: the version, the user metadata, and the encryption as :func:`encryption_of` names it."""
-
-    version: ObjectVersion
-    metadata: Mapping[str, str]
-    encryption: str
 
 
 class S3Reader:
@@ -147,41 +133,3 @@ class S3Reader:
                 f"{error}",
                 byte=byte,
             ) from error
-
-
-def head_object(
-    client: S3Client, *, bucket: str, key: str, payer: Payer = "", encryption: Encryption = UNENCRYPTED
-) -> ObjectHead:
-    """Return what HEAD answers about an object.
-
-    An answer to HEAD has no body, and so no reason for a refusal. In that case a GET of one byte finds the reason.
-
-    Raises:
-        StoreResponseError: the answer lacks the size or the ETag.
-        ClientError, BotoCoreError, RecursionError, UnicodeError: the store does not answer or refuses.
-    """
-    wanted: dict[str, Any] = {"Bucket": bucket, "Key": key, **payer_argument(payer), **encryption.read_arguments()}
-    try:
-        answer = client.head_object(**wanted)
-    except ClientError as error:
-        raise _with_reason(error, client, wanted) from error
-    size_bytes = answer.get("ContentLength")
-    if size_bytes is None:
-        raise StoreResponseError(f"s3://{bucket}/{key}: the answer to HEAD has no Content-Length. {LOOK_AT_ENDPOINT}")
-    version = ObjectVersion(
-        size_bytes=int(size_bytes),
-        etag=require_etag(answer.get("ETag"), f"s3://{bucket}/{key}"),
-        encoding=answer.get("ContentEncoding", ""),
-    )
-    return ObjectHead(version=version, metadata=answer.get("Metadata", {}), encryption=encryption_of(answer))
-
-
-def _with_reason(error: ClientError, client: S3Client, wanted: dict[str, Any]) -> ClientError:
-    """Return the error that GET has if HEAD was refused without a reason; 404 needs none."""
-    if not lacks_reason(error) or code_of(error) == "404":
-        return error
-    try:
-        client.get_object(Range="bytes=0-0", **wanted)["Body"].close()
-    except ClientError as reason:
-        return error if code_of(reason) in {"416", "InvalidRange"} else reason
-    return error

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from aws.client import ClientOptions, open_client
-from aws.encryption import Encryption
+from aws.encryption import UNENCRYPTED, Encryption
 from aws.endpoint_settings import EndpointSettings
 from aws.payer import Payer, payer_argument
 from contracts.backoff import Backoff
@@ -25,7 +25,7 @@ from csvpipe.verify.report import ObjectLostError, StoredObject
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from aws.s3_reader import ObjectHead
+    from aws.object_head import ObjectHead
 
 BROKEN_READS_ALLOWED = 5
 """Consecutive broken reads of an object after which the command fails; each read resumes at the byte."""
@@ -44,17 +44,16 @@ class S3Objects:
         bucket: str,
         address: str,
         payer: Payer = "",
-        encryption: Encryption | None = None,
+        encryption: Encryption = UNENCRYPTED,
         backoff: Backoff = READ_BACKOFF,
     ) -> None:
         """Read ``bucket`` through ``client``; ``address`` is for error messages, ``backoff`` between retries."""
-        self._encryption = encryption or Encryption()
+        self._encryption = encryption
         self._backoff = backoff
         self._client = client
         self._bucket = bucket
         self._address = address
         self._payer = payer
-        self._bucket_is_known = False
 
     def stat(self, key: str) -> StoredObject | None:
         """Return the object's size, metadata and encryption fault, or None if it does not exist.
@@ -66,7 +65,6 @@ class S3Objects:
         """
         found = self._head(key)
         if found is None:
-            self._check_bucket()
             return None
         return StoredObject(
             size_bytes=found.version.size_bytes,
@@ -75,32 +73,20 @@ class S3Objects:
         )
 
     def _head(self, key: str) -> ObjectHead | None:
-        from botocore.exceptions import ClientError
-
-        from aws.errors import status_of
+        from aws.object_head import find_object
         from aws.s3_errors import REQUEST_ERRORS
-        from aws.s3_reader import head_object
 
         try:
-            return head_object(
-                self._client, bucket=self._bucket, key=key, payer=self._payer, encryption=self._encryption
+            return find_object(
+                self._client,
+                bucket=self._bucket,
+                key=key,
+                settings=_S3_SETTINGS,
+                payer=self._payer,
+                encryption=self._encryption,
             )
         except (*REQUEST_ERRORS, CsvPipeError) as error:
-            if isinstance(error, ClientError) and status_of(error) == 404:
-                return None
             raise self._translate(error) from error
-
-    def _check_bucket(self) -> None:
-        """Distinguish a missing object from a missing bucket, which HEAD of an object answers alike; sent once."""
-        from aws.s3_errors import REQUEST_ERRORS
-
-        if self._bucket_is_known:
-            return
-        try:
-            self._client.head_bucket(Bucket=self._bucket)
-        except REQUEST_ERRORS as error:
-            raise self._translate(error) from error
-        self._bucket_is_known = True
 
     def create_bucket(self, *, region: str) -> bool:
         """Create the bucket if it does not exist; return whether it was created.
@@ -111,10 +97,11 @@ class S3Objects:
         """
         from botocore.exceptions import ClientError
 
+        from aws.object_head import has_bucket
         from aws.s3_errors import REQUEST_ERRORS
 
         try:
-            if self._has_bucket():
+            if has_bucket(self._client, self._bucket):
                 return False
             # Amazon rejects a LocationConstraint of its first region, and requires that of every other one.
             if region == "us-east-1":
@@ -126,19 +113,6 @@ class S3Objects:
             if isinstance(error, ClientError) and error.response["Error"]["Code"] == "BucketAlreadyOwnedByYou":
                 return False
             raise self._translate(error) from error
-        return True
-
-    def _has_bucket(self) -> bool:
-        from botocore.exceptions import ClientError
-
-        from aws.errors import status_of
-
-        try:
-            self._client.head_bucket(Bucket=self._bucket)
-        except ClientError as error:
-            if status_of(error) != 404:
-                raise
-            return False
         return True
 
     def read(self, key: str) -> Iterator[bytes]:

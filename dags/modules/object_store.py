@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aws.client import ClientOptions, open_client
-from aws.encryption import Encryption, EncryptionMode, SettingNames, encryption_of
+from aws.encryption import UNENCRYPTED, Encryption, EncryptionMode, SettingNames, encryption_of
 from contracts.errors import SettingsError
 from contracts.manifest import Manifest
 from contracts.message import ChunkMessage
@@ -64,10 +64,10 @@ class ObjectCheck:
 class ObjectStore:
     """A bucket."""
 
-    def __init__(self, *, client: S3Client, bucket: str = BUCKET_RAW, encryption: Encryption | None = None) -> None:
+    def __init__(self, *, client: S3Client, bucket: str = BUCKET_RAW, encryption: Encryption = UNENCRYPTED) -> None:
         self._client = client
         self.bucket = bucket
-        self._encryption = encryption or Encryption()
+        self._encryption = encryption
 
     def check(self, chunk: ExpectedChunk) -> ObjectCheck:
         """Compare the object's size, SHA-256 (user metadata) and encryption with what is expected.

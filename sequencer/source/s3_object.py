@@ -13,10 +13,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from aws.endpoint_settings import EndpointSettings
+from aws.object_head import head_object
 from aws.object_version import ObjectVersion, require_etag
 from aws.payer import Payer, payer_argument
 from aws.s3_errors import REQUEST_ERRORS, final_s3_error
-from aws.s3_reader import BACKOFF, PIECE_BYTES, S3Reader, head_object
+from aws.s3_reader import BACKOFF, PIECE_BYTES, S3Reader
 from contracts.backoff import Backoff
 from contracts.errors import SourceNotFoundError, TemporaryFailureError
 from sequencer.source.compression import PROBE_BYTES, Compression, decompress, detect_compression, skip

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import aws.object_head
 import aws.s3_reader
 import sequencer.checkpoint.dynamodb
 import sequencer.metrics.cloudwatch
@@ -140,7 +141,9 @@ def test_table_permissions_are_the_calls_of_the_code() -> None:
 def test_other_permissions_are_the_calls_of_the_code() -> None:
     # HeadObject takes s3:GetObject; ListObjectsV2, for prefixes alone, s3:ListBucket.
     assert calls(sequencer.source.s3_object) == {"get_paginator"}
-    assert calls(aws.s3_reader) == {"get_object", "head_object"}
+    assert calls(aws.s3_reader) == {"get_object"}
+    # head_bucket is for the commands and the uploader: the sequencer uses only head_object of the module.
+    assert calls(aws.object_head) == {"get_object", "head_object", "head_bucket"}
     assert calls(sequencer.metrics.cloudwatch) == {"put_metric_data"}
 
 

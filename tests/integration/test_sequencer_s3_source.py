@@ -10,7 +10,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from aws.s3_reader import S3Reader, head_object
+from aws.object_head import head_object
+from aws.s3_reader import S3Reader
 from contracts.backoff import Backoff
 from contracts.errors import NotAllowedError, SourceChangedError, SourceNotFoundError, TemporaryFailureError
 from sequencer.source.open_sources import open_sources

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aws.client import ClientOptions, open_client
-from aws.encryption import Encryption, former_encryptions
+from aws.encryption import UNENCRYPTED, Encryption, former_encryptions
 from aws.endpoint_settings import EndpointSettings
 from aws.errors import translating_client_errors
-from aws.object_head import ObjectHead, head_object
-from contracts.errors import CsvPipeError, NotAllowedError, SettingsError
+from aws.object_head import ObjectHead, find_object
+from aws.s3_errors import REQUEST_ERRORS, final_s3_error
+from contracts.errors import CsvPipeError, NotAllowedError, SettingsError, TemporaryFailureError
 from contracts.names import METADATA_SHA256
 from uploader.bucket.object_checker import ExpectedObject
 from uploader.errors import BucketUnavailableError
@@ -31,10 +32,10 @@ class S3ObjectChecker:
     """
 
     def __init__(
-        self, client: S3Client, *, encryption: Encryption | None = None, former: Sequence[Encryption] = ()
+        self, client: S3Client, *, encryption: Encryption = UNENCRYPTED, former: Sequence[Encryption] = ()
     ) -> None:
         self._client = client
-        self._encryptions = (encryption or Encryption(), *former)
+        self._encryptions = (encryption, *former)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> S3ObjectChecker:
@@ -78,7 +79,7 @@ class S3ObjectChecker:
         """
         name = f"s3://{expected.bucket}/{expected.key}"
         try:
-            head = self._look(expected)
+            head = self._look(expected, name)
         except CsvPipeError as error:
             raise BucketUnavailableError(f"the object of a landed chunk cannot be checked: {error.detail}") from error
         if head is None:
@@ -90,20 +91,20 @@ class S3ObjectChecker:
             return f"{name} has SHA-256 {sha256[:64] or 'none'} in its metadata, expected {expected.sha256}"
         return None
 
-    def _look(self, expected: ExpectedObject) -> ObjectHead | None:
+    def _look(self, expected: ExpectedObject, name: str) -> ObjectHead | None:
         refusals: list[CsvPipeError] = []
         for encryption in self._encryptions:
             try:
-                return head_object(
+                return find_object(
                     self._client,
                     bucket=expected.bucket,
                     key=expected.key,
                     settings=_S3_SETTINGS,
                     encryption=encryption,
                 )
-            except (
-                NotAllowedError,
-                SettingsError,
-            ) as error:  # 403 or 400: with SSE-C, this may be another key's object
-                refusals.append(error)
+            except REQUEST_ERRORS as error:
+                final = final_s3_error(error, name, _S3_SETTINGS)
+                if not isinstance(final, (NotAllowedError, SettingsError)):
+                    raise final or TemporaryFailureError(f"{name}: {error}") from error
+                refusals.append(final)  # 403 or 400: with SSE-C, this may be another key's object
         raise refusals[0]

@@ -122,7 +122,7 @@ def test_bucket_of_another_region_names_the_setting_of_the_region(ask: Ask, name
         pytest.raises(CsvPipeError) as caught,
     ):
         ask(gateway.url)
-    assert f"{named} and S3_ENDPOINT" in caught.value.detail
+    assert f"check {named} and S3_ENDPOINT" in caught.value.detail
     assert unknown not in caught.value.detail
 
 
