@@ -10,8 +10,8 @@ import pytest
 
 from contracts.names import BUCKET_RAW, METADATA_SHA256
 from tests.support.services import MinioServer
-from uploader.bucket.object_checker import ExpectedObject
 from uploader.bucket.s3_object_checker import S3ObjectChecker
+from uploader.domain.chunk_object import ChunkObject
 from uploader.errors import BucketUnavailableError
 from uploader.settings import Settings
 
@@ -29,9 +29,9 @@ def _settings(minio: MinioServer, tmp_path: Path, **changes: Any) -> Settings:
     return Settings(_env_file=None, **{**given, **changes})
 
 
-def _expect(key: str, **changes: Any) -> ExpectedObject:
+def _expect(key: str, **changes: Any) -> ChunkObject:
     given: dict[str, Any] = {"bucket": BUCKET_RAW, "key": key, "size_bytes": len(CONTENT), "sha256": SHA256}
-    return ExpectedObject(**{**given, **changes})
+    return ChunkObject(**{**given, **changes})
 
 
 @pytest.fixture

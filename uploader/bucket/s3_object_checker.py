@@ -12,7 +12,7 @@ from aws.object_head import ObjectHead, find_object
 from aws.s3_errors import REQUEST_ERRORS, final_s3_error
 from contracts.errors import CsvPipeError, NotAllowedError, SettingsError, TemporaryFailureError
 from contracts.names import METADATA_SHA256
-from uploader.bucket.object_checker import ExpectedObject
+from uploader.domain.chunk_object import ChunkObject
 from uploader.errors import BucketUnavailableError
 from uploader.settings import Settings
 
@@ -71,7 +71,7 @@ class S3ObjectChecker:
         with translating_client_errors("S3_ENDPOINT", _S3_SETTINGS):
             return cls(open_client("s3", options), encryption=encryption, former=former)
 
-    def find_fault(self, expected: ExpectedObject) -> str | None:
+    def find_fault(self, expected: ChunkObject) -> str | None:
         """Return how the object differs, or that it is missing; None if it is as expected.
 
         Raises:

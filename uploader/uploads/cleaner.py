@@ -14,9 +14,10 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from contracts.states import UploadState
-from uploader.bucket.object_checker import ExpectedObject, NoObjectChecker, ObjectChecker
+from uploader.bucket.object_checker import NoObjectChecker, ObjectChecker
 from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import ChunkFiles
+from uploader.domain.chunk_object import ChunkObject
 from uploader.domain.records import ChunkRecord, UploadOverview
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.domain.transitions import WHAT_TO_DO, cleaned, missing_in_bucket
@@ -201,7 +202,7 @@ class Cleaner:
     def _find_fault(self, upload: UploadOverview, chunk: ChunkRecord) -> str | None:
         if not self._files.path(chunk).exists():
             return None
-        return self._objects.find_fault(ExpectedObject.of(upload, chunk))
+        return self._objects.find_fault(ChunkObject.of(upload, chunk))
 
     def _fail(self, chunk: ChunkRecord, fault: str, at: datetime) -> None:
         reason = f"reported as landed, but {fault}; its file is kept. {WHAT_TO_DO}"

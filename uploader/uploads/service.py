@@ -17,6 +17,7 @@ from uploader.access.audit import Actor
 from uploader.access.principal import Principal
 from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import ChunkFiles
+from uploader.domain.chunk_object import ChunkObject
 from uploader.domain.records import ChunkRecord, UploadOverview
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.domain.transitions import ON_THEIR_WAY, SAFE_IN_BUCKET, landed, lost, relayed, renewed, reported_failed
@@ -26,7 +27,6 @@ from uploader.runtime.logging import UploadLog
 from uploader.store.store import Store
 from uploader.store.uploads import UploadQuery
 from uploader.uploads.cursors import read_cursor, write_cursor
-from uploader.uploads.downloadable_chunk import DownloadableChunk
 from uploader.uploads.outbox import Outbox
 from uploader.uploads.replicas import Replicas
 from uploader.uploads.responses import manifest_of, status_of, summary_of
@@ -122,8 +122,8 @@ class UploadService:
         *,
         redirected_by: str | None = None,
         signature: str | None = None,
-    ) -> tuple[Path, DownloadableChunk]:
-        """Return the path of a chunk's file, and its description.
+    ) -> tuple[Path, ChunkObject]:
+        """Return the path of a chunk's file, and the object that it becomes.
 
         ``redirected_by`` is the replica that redirected the client here, and ``signature`` that of its address.
 
@@ -141,7 +141,7 @@ class UploadService:
         cleaned_up = chunk.state is ChunkState.CLEANED
         fault = "its file was removed after the chunk landed" if cleaned_up else self._files.find_fault(chunk)
         if fault is None:
-            return self._files.path(chunk), DownloadableChunk.of(upload, chunk)
+            return self._files.path(chunk), ChunkObject.of(upload, chunk)
         if not cleaned_up and upload.replica != self._replica.name:
             raise self._replicas.locate_elsewhere(upload, chunk_id, redirected_by=redirected_by, signature=signature)
         if chunk.state not in SAFE_IN_BUCKET:

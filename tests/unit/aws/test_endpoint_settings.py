@@ -19,11 +19,11 @@ from sequencer.model.progress import Progress
 from sequencer.settings import JobSettings
 from tests.support.network.untrusted_server import untrusted_server
 from tests.support.s3.fake_gateway import error_answer, fake_s3_gateway
-from uploader.bucket.object_checker import ExpectedObject
 from uploader.bucket.s3_object_checker import S3ObjectChecker
+from uploader.domain.chunk_object import ChunkObject
 from uploader.settings import Settings
 
-OBJECT = ExpectedObject(bucket="bucket", key="a.csv", size_bytes=1, sha256="0" * 64)
+OBJECT = ChunkObject(bucket="bucket", key="a.csv", size_bytes=1, sha256="0" * 64)
 Ask = Callable[[str], object]
 
 

@@ -18,6 +18,7 @@ from uploader.api.path_parameters import ChunkIdPath, SignaturePath, UploadIdPat
 from uploader.api.problems import problem_responses
 from uploader.api.range_requests import find_range, is_unchanged
 from uploader.api.runtime import RuntimeDep
+from uploader.domain.chunk_object import ChunkObject
 from uploader.errors import (
     AddressExpiredError,
     BodyTimeoutError,
@@ -35,7 +36,6 @@ from uploader.errors import (
     UploadNotFoundError,
 )
 from uploader.settings import REPLICA_NAME
-from uploader.uploads.downloadable_chunk import DownloadableChunk
 
 router = APIRouter(prefix="/chunks/{upload_id}/{chunk_id}", tags=["chunks"])
 _READ = [Depends(Guard(Permission.READ))]
@@ -131,15 +131,25 @@ def download_signed_chunk(
     return _respond(request, path, chunk)
 
 
-def _respond(request: Request, path: Path, chunk: DownloadableChunk) -> Response:
+def _respond(request: Request, path: Path, chunk: ChunkObject) -> Response:
     etag = f'"{chunk.sha256}"'
+    headers = _headers_of(chunk)
     if is_unchanged(request.headers.get("if-none-match"), etag):
-        return Response(status_code=304, headers={"ETag": etag, **chunk.headers})
+        return Response(status_code=304, headers={"ETag": etag, **headers})
     byte_range = find_range(request.headers, etag=etag, size_bytes=chunk.size_bytes)
     try:
-        return ChunkResponse(path, etag=etag, byte_range=byte_range, headers=chunk.headers)
+        return ChunkResponse(path, etag=etag, byte_range=byte_range, headers=headers)
     except FileNotFoundError as error:
         raise ChunkGoneError(f"the file of object {chunk.key} has just been removed") from error
+
+
+def _headers_of(chunk: ChunkObject) -> dict[str, str]:
+    """Return the headers by which the relay checks the chunk, because anyone may have sent its message."""
+    return {
+        HEADER_OBJECT_KEY: chunk.key,
+        HEADER_SHA256: chunk.sha256,
+        HEADER_SIZE_BYTES: str(chunk.size_bytes),
+    }
 
 
 @router.put(

@@ -16,11 +16,11 @@ from contracts.states import ChunkState, UploadState
 from tests.support.uploader.fake_publisher import FakePublisher
 from tests.support.uploader.stored_uploads import land
 from tests.support.uploader.uploads import REPLICA, SettableClock, cut_result, write_chunks
-from uploader.bucket.object_checker import ExpectedObject
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.directories import LOCK_FILE, STAGING
 from uploader.disk.manifest_file import write_manifest
 from uploader.disk.staging_directory import StagingDirectory
+from uploader.domain.chunk_object import ChunkObject
 from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.errors import BucketUnavailableError, ManifestLostError
 from uploader.store.store import Store, open_store
@@ -53,9 +53,9 @@ class FakeObjectChecker:
     def __init__(self) -> None:
         self.faults: dict[str, str] = {}
         self.is_away = False
-        self.asked: list[ExpectedObject] = []
+        self.asked: list[ChunkObject] = []
 
-    def find_fault(self, expected: ExpectedObject) -> str | None:
+    def find_fault(self, expected: ChunkObject) -> str | None:
         if self.is_away:
             raise BucketUnavailableError("the bucket does not answer")
         self.asked.append(expected)
@@ -196,7 +196,7 @@ class TestLandedChunks:
         clock.advance(hours=24)
         cleaner.run_pass()
         [chunk, *_] = store.chunks.read(upload.upload_id)[1]
-        expected = ExpectedObject(
+        expected = ChunkObject(
             bucket="raw", key="people/people_chunk_001_stamp.csv", size_bytes=chunk.size_bytes, sha256=chunk.sha256
         )
         assert objects.asked == [expected]
