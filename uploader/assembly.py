@@ -302,7 +302,7 @@ def _try_check_in(replicas: Replicas) -> None:
 
 def _has_keys(store: Store) -> bool:
     try:
-        return bool(store.keys.list_all())
+        return store.keys.has_any()
     except ManifestUnavailableError:  # as /ready says; the uploader starts all the same
         return True
 

@@ -34,6 +34,11 @@ class KeyStore:
             row = connection.execute(select(*_COLUMNS).where(api_keys.c.key_id == key_id)).one_or_none()
         return None if row is None else _key_of(row)
 
+    def has_any(self) -> bool:
+        """Return whether there is a key, revoked or not."""
+        with reading(self._engine) as connection:
+            return connection.execute(select(api_keys.c.key_id).limit(1)).first() is not None
+
     def list_all(self) -> list[ApiKey]:
         """Return all keys, the oldest first."""
         query = select(*_COLUMNS).order_by(api_keys.c.created_at, api_keys.c.key_id)

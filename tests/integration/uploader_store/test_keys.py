@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from contracts.permissions import Permission
 from tests.support.uploader.stored_uploads import CLAIM_FOR
 from tests.support.uploader.uploads import SettableClock, upload_records
+from uploader.access.api_key import ApiKey
+from uploader.access.audit import SYSTEM
 from uploader.access.dataset_patterns import matches
 from uploader.domain.records import UploadRecord
 from uploader.errors import UploadNotFoundError
@@ -46,3 +49,18 @@ def test_idempotency_key_is_unique_for_each_owner(store: Store, clock: SettableC
     assert first is not None
     assert first.owner == owner
     assert store_again("other123") is None
+
+
+def test_revoked_key_still_counts_as_one(store: Store, clock: SettableClock) -> None:
+    assert not store.keys.has_any()
+    key = ApiKey(
+        key_id="abcd1234",
+        secret_sha256="0" * 64,
+        name="nightly",
+        permissions=frozenset({Permission.UPLOAD}),
+        datasets=("*",),
+        created_at=clock.now,
+    )
+    assert store.keys.create(key, actor=SYSTEM)
+    store.keys.revoke("abcd1234", at=clock.now, actor=SYSTEM)
+    assert store.keys.has_any()
