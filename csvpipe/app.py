@@ -44,6 +44,7 @@ COMMANDS = (
     CommandSpec("upload", "csvpipe.commands.upload", "Upload a CSV file and wait until it has landed."),
     CommandSpec("status", "csvpipe.commands.status", "Show the state of an upload and of each of its chunks."),
     CommandSpec("list", "csvpipe.commands.list_uploads", "List uploads, the newest first."),
+    CommandSpec("announce", "csvpipe.commands.announce", "Publish again what has not landed of an upload."),
     CommandSpec("verify", "csvpipe.commands.verify", "Verify that the bucket holds every byte of an upload."),
     CommandSpec("audit", "csvpipe.commands.audit", "List audit records, and verify that none was changed."),
     CommandSpec("keys", "csvpipe.commands.keys", "Create, show, revoke and rotate keys of the uploader."),

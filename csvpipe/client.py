@@ -157,6 +157,10 @@ class UploaderClient:
         """Return the same response unparsed, for ``--json``."""
         return self._request("GET", f"/uploads/{upload_id}/status")
 
+    def announce(self, upload_id: str) -> UploadStatus:
+        """Announce what has not landed of an upload, and return its state afterwards."""
+        return _parse(UploadStatus, self._request("POST", f"/uploads/{upload_id}/announce"))
+
     def manifest(self, upload_id: str) -> Manifest:
         """Return the uploader's manifest."""
         return _parse(Manifest, self._request("GET", f"/uploads/{upload_id}/manifest"))

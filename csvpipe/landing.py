@@ -76,11 +76,11 @@ def wait_until_landed(client: UploaderClient, upload_id: str, *, timeout_s: floa
             bar.update(task, states="the uploader does not answer, asking again")
 
         status = follow(client, upload_id, timeout_s=timeout_s, on_status=show, on_no_answer=show_no_answer)
-    check_landed(status, base_url=client.base_url)
+    check_landed(status)
     return status
 
 
-def check_landed(status: UploadStatus, *, base_url: str) -> None:
+def check_landed(status: UploadStatus) -> None:
     """Check that all chunks have landed.
 
     Raises:
@@ -92,11 +92,13 @@ def check_landed(status: UploadStatus, *, base_url: str) -> None:
     why = (
         f"chunk {failed.chunk_id} ({failed.filename}): {failed.error}" if failed else status.error or "no reason given"
     )
+    what_to_do = (
+        f"When the cause is fixed, send what is missing again with: csvpipe announce {status.upload_id}"
+        if status.state is UploadState.FAILED
+        else "Send the file again"
+    )
     raise NotLandedError(
-        f"upload {status.upload_id} is {status.state}: {why}. When the cause is fixed, "
-        f"send what is missing again with: curl -X POST {base_url}/uploads/{status.upload_id}/announce "
-        "(with a key that has the permission operate)",
-        upload_id=status.upload_id,
+        f"upload {status.upload_id} is {status.state}: {why}. {what_to_do}", upload_id=status.upload_id
     )
 
 

@@ -38,6 +38,7 @@ class FakeUploader:
     parts: list[tuple[str, bytes]] = field(default_factory=list)
     path: str = ""
     statuses: list[dict[str, Any]] = field(default_factory=list)
+    announced: list[str] = field(default_factory=list)
 
     def accept(self, content: bytes) -> None:
         """Answer 202 as for an upload of ``content``."""
@@ -115,6 +116,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         fake = self.server.fake
         fake.request_headers = dict(self.headers)
+        if self.path.endswith("/announce"):
+            fake.announced.append(self.path.split("/")[-2])
+            self._answer_status()
+            return
         if not (fake.early or fake.limited):
             fake.parts = list(_parse(self.headers["Content-Type"], self._body()))
         fake.keys.append(self.headers.get("Idempotency-Key"))
@@ -132,6 +137,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self._is_lost():
             self.close_connection = True
             return
+        self._answer_status()
+
+    def _answer_status(self) -> None:
         statuses = self.server.fake.statuses
         if self.server.fake.status >= 400:
             self._answer(self.server.fake.status, self.server.fake.answer)

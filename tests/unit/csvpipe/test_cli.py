@@ -271,7 +271,50 @@ def test_watched_upload_that_fails_exits_with_1(run: Callable[..., int], capsys:
     with run_fake_uploader() as fake:
         fake.statuses = [status_document("announced", announced=2), status_document("failed", landed=1, failed=1)]
         assert run("status", UPLOAD_ID, "--watch", "--url", fake.url) == ExitCode.CHECK_FAILED
-    assert f"POST {fake.url}/uploads/{UPLOAD_ID}/announce" in capsys.readouterr().err
+    assert f"csvpipe announce {UPLOAD_ID}" in capsys.readouterr().err
+
+
+def test_watched_upload_that_is_deleted_cannot_be_announced(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with run_fake_uploader() as fake:
+        fake.statuses = [status_document("aborted", failed=1)]
+        assert run("status", UPLOAD_ID, "--watch", "--url", fake.url) == ExitCode.CHECK_FAILED
+    shown = capsys.readouterr().err
+    assert ("is aborted" in shown, "announce" in shown) == (True, False)
+
+
+def test_failed_upload_is_announced_and_followed_until_it_has_landed(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with run_fake_uploader() as fake:
+        fake.statuses = [status_document("announced", landed=1, announced=1), status_document("landed", landed=2)]
+        assert run("announce", UPLOAD_ID, "--watch", "--url", fake.url) == 0
+    assert fake.announced == [UPLOAD_ID]
+    assert capsys.readouterr().out.splitlines() == [
+        f"Announced: {UPLOAD_ID} (1 announced, 1 landed)",
+        f"Landed: {UPLOAD_ID}",
+    ]
+
+
+def test_landed_upload_is_announced_for_its_manifest(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with run_fake_uploader() as fake:
+        fake.statuses = [status_document("landed", landed=2)]
+        assert run("announce", UPLOAD_ID, "--watch", "--url", fake.url) == 0
+    assert fake.announced == [UPLOAD_ID]
+    assert "manifest" in capsys.readouterr().out
+
+
+def test_announcing_without_the_permission_exits_with_77(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = {"title": "Permission missing", "detail": "needs operate", "code": "permission_denied"}
+    with run_fake_uploader() as fake:
+        fake.status, fake.answer = 403, refusal
+        assert run("announce", UPLOAD_ID, "--url", fake.url) == ExitCode.PERMISSION_DENIED
+    assert "needs operate" in capsys.readouterr().err
 
 
 def test_json_is_the_answer_as_it_came(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,36 @@
+"""``csvpipe announce``: publish again what has not landed of an upload."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from contracts.states import UploadState
+from csvpipe.console import messages, output
+from csvpipe.landing import describe_states, wait_until_landed
+from csvpipe.service import ProfileOption, UrlOption, open_uploader
+
+
+def command(
+    *,
+    upload_id: Annotated[str, typer.Argument(help="Id of the upload, as printed by csvpipe upload.")],
+    watch: Annotated[bool, typer.Option("--watch", help="Wait until the chunks have landed.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait with --watch.")] = 1800.0,
+    url: UrlOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Announce all chunks of an upload that have not landed, including failed ones.
+
+    Correct the cause first: `csvpipe status` shows the error of each chunk. It takes a key with the permission operate.
+    If all chunks have landed, the upload's manifest is written to the bucket again.
+    """
+    with open_uploader(url=url, profile=profile) as client:
+        status = client.announce(upload_id)
+        if status.state is UploadState.LANDED:
+            output().print(f"Announced for its manifest; all chunks have landed: {upload_id}", markup=False)
+            return
+        output().print(f"Announced: {upload_id} ({describe_states(status)})", markup=False)
+        if watch:
+            wait_until_landed(client, upload_id, timeout_s=timeout, console=messages())
+            output().print(f"Landed: {upload_id}", markup=False)
