@@ -8,9 +8,9 @@ from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from aws.encryption import Encryption, EncryptionMode
+from aws.bucket_settings import BucketSettings
 from contracts.names import BUCKET_RAW
-from contracts.settings import EnvironmentSettings, reading_settings
+from contracts.settings import reading_settings
 from csvpipe.errors import ProfileError
 from csvpipe.profiles import DEFAULT_PROFILE, Profile, config_file, load_profile, profile_names
 from csvpipe.service_address import is_same_service
@@ -19,7 +19,7 @@ _FOR_ADDRESS = frozenset({"csvpipe_key", "csvpipe_ca_file"})
 """Settings that belong to one address of an uploader."""
 
 
-class ClientSettings(EnvironmentSettings):
+class ClientSettings(BucketSettings):
     """Addresses of the services, and the keys to them.
 
     A value comes from the first of: an option, the environment, ``.env``, the profile, the local stack where one runs,
@@ -39,40 +39,10 @@ class ClientSettings(EnvironmentSettings):
     csvpipe_profile: str | None = Field(
         None, min_length=1, description="Profile with address and key of the uploader; `default` if there is one."
     )
-    s3_endpoint: str | None = Field(
-        None, pattern=r"^https?://", description="Address of the object store; empty for Amazon S3."
-    )
-    s3_ca_file: str | None = Field(
-        None, description="PEM file of certificates to trust for the object store instead of the public ones."
-    )
     s3_bucket: str = Field(BUCKET_RAW, min_length=1, description="Bucket of the chunks.")
-    s3_region: str = Field("us-east-1", description="Region of the bucket; MinIO accepts any.")
     s3_request_payer: Literal["", "requester"] = Field(
         "", description="requester: this account pays for reading another account's bucket."
     )
-    aws_access_key_id: str | None = Field(
-        None, description="Access key; empty for boto3's default credentials (profile, role of the machine)."
-    )
-    aws_secret_access_key: SecretStr | None = Field(None, description="Secret access key.")
-    s3_encryption: EncryptionMode = Field(
-        EncryptionMode.NONE,
-        description="Encryption that objects must have: none (not checked), sse-s3, sse-kms or sse-c.",
-    )
-    s3_kms_key_id: str | None = Field(None, description="Id, ARN or alias of the KMS key, for sse-kms.")
-    s3_sse_c_key: SecretStr | None = Field(None, description="Key for sse-c: 32 bytes in base64.")
-
-    def encryption(self) -> Encryption:
-        """Return the encryption of the objects.
-
-        Raises:
-            SettingsError: the settings of the encryption contradict each other, or a key is malformed.
-        """
-        return Encryption.from_settings(
-            self.s3_encryption,
-            kms_key_id=self.s3_kms_key_id,
-            customer_key=self.s3_sse_c_key.get_secret_value() if self.s3_sse_c_key else None,
-            endpoint=self.s3_endpoint,
-        )
 
     @classmethod
     def settings_customise_sources(

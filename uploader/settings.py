@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from aws.encryption import EncryptionMode
+from aws.bucket_settings import BucketSettings
 from contracts.api import MAX_UPLOADS_PER_MINUTE
 from contracts.kafka_security import KafkaSecuritySettings
 from contracts.names import BUCKET_RAW, BYTES_PER_MB, KEY_FORM, TOPIC_INGEST
@@ -31,7 +31,7 @@ _DATABASE_URL = re.compile(r"sqlite:///(?!:memory:|\?|file::memory:).|postgresql
 _BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
 
 
-class Settings(KafkaSecuritySettings):
+class Settings(KafkaSecuritySettings, BucketSettings):
     """Every setting of the uploader. The environment variable is the field's name in upper case."""
 
     kafka_broker: str = Field(
@@ -213,20 +213,6 @@ class Settings(KafkaSecuritySettings):
         description="URL of the object store, such as https://s3.eu-west-1.amazonaws.com. The uploader looks there for "
         "the object of a landed chunk before it removes the chunk's file; empty to believe the relay.",
     )
-    s3_region: str = Field("us-east-1", description="Region of the bucket; MinIO accepts any.")
-    s3_ca_file: Path | None = Field(
-        None, description="PEM file of the certificates to trust for S3_ENDPOINT; empty for those of the system."
-    )
-    aws_access_key_id: str | None = Field(
-        None, description="Access key for S3_ENDPOINT; empty for the usual sources of AWS's SDK, such as a role."
-    )
-    aws_secret_access_key: SecretStr | None = Field(None, description="Secret key for S3_ENDPOINT.")
-    s3_encryption: EncryptionMode = Field(
-        EncryptionMode.NONE,
-        description="Encryption of the objects: none, sse-s3, sse-kms or sse-c, whose key a look at them needs.",
-    )
-    s3_kms_key_id: str | None = Field(None, description="Id, ARN or alias of the KMS key, for sse-kms.")
-    s3_sse_c_key: SecretStr | None = Field(None, description="Key for sse-c: 32 bytes in base64.")
     s3_sse_c_old_keys: SecretStr | None = Field(
         None,
         description="Former keys for sse-c, separated by commas, with which older objects are looked at.",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from aws.client import ClientOptions, open_client
+from aws.bucket_settings import BUCKET_ENDPOINT
+from aws.client import open_client
 from aws.encryption import UNENCRYPTED, Encryption
-from aws.endpoint_settings import EndpointSettings
 from aws.payer import Payer, payer_argument
 from contracts.backoff import Backoff
 from contracts.errors import (
@@ -31,7 +32,7 @@ BROKEN_READS_ALLOWED = 5
 """Consecutive broken reads of an object after which the command fails; each read resumes at the byte."""
 
 READ_BACKOFF = Backoff(0.2, 10.0)
-_S3_SETTINGS = EndpointSettings(address="S3_ENDPOINT", region="S3_REGION", ca="S3_CA_FILE", payer="S3_REQUEST_PAYER")
+_S3_SETTINGS = replace(BUCKET_ENDPOINT, payer="S3_REQUEST_PAYER")
 
 
 class S3Objects:
@@ -198,7 +199,7 @@ def connect(settings: ClientSettings) -> S3Objects:
 
     try:
         with translating_client_errors("S3", _S3_SETTINGS):
-            client = open_client("s3", _client_options(settings))
+            client = open_client("s3", replace(settings.s3_client_options(), connect_timeout_s=5, attempts=5))
     except TemporaryFailureError as error:
         raise UnavailableError(error.detail) from error
     except CsvPipeError as error:
@@ -209,18 +210,4 @@ def connect(settings: ClientSettings) -> S3Objects:
         address=settings.s3_endpoint or "Amazon S3",
         payer=settings.s3_request_payer,
         encryption=settings.encryption(),
-    )
-
-
-def _client_options(settings: ClientSettings) -> ClientOptions:
-    secret = settings.aws_secret_access_key
-    return ClientOptions(
-        region=settings.s3_region,
-        endpoint=settings.s3_endpoint,
-        access_key_id=settings.aws_access_key_id,
-        secret_access_key=secret.get_secret_value() if secret else None,
-        verify=settings.s3_ca_file,
-        path_style=bool(settings.s3_endpoint),
-        connect_timeout_s=5,
-        attempts=5,
     )

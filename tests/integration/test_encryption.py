@@ -19,8 +19,8 @@ from dags.modules.object_store import ExpectedChunk, ObjectStore
 from stack.encryption import KMS_KEY_NAME
 from tests.support.s3.fake_bucket import lay_out
 from tests.support.services import MinioServer, running_stack
-from uploader.bucket.object_checker import ExpectedObject
 from uploader.bucket.s3_object_checker import S3ObjectChecker
+from uploader.domain.chunk_object import ChunkObject
 from uploader.errors import BucketUnavailableError
 from uploader.settings import Settings
 
@@ -162,7 +162,7 @@ def test_uploader_looks_at_objects_that_were_stored_with_a_former_mode_or_key(
     def find_fault(**changes: Any) -> str | None:
         given: dict[str, Any] = {
             "s3_endpoint": secure_minio.endpoint,
-            "s3_ca_file": secure_minio.stack.context.ca_file,
+            "s3_ca_file": str(secure_minio.stack.context.ca_file),
             "aws_access_key_id": secure_minio.access_key,
             "aws_secret_access_key": secure_minio.secret_key,
             "s3_encryption": now,
@@ -170,7 +170,7 @@ def test_uploader_looks_at_objects_that_were_stored_with_a_former_mode_or_key(
         }
         settings = Settings(_env_file=None, **given, **changes)
         chunk = manifest.chunks[0]
-        wanted = ExpectedObject(bucket=BUCKET_RAW, key=chunk.key, size_bytes=chunk.size_bytes, sha256=chunk.sha256)
+        wanted = ChunkObject(bucket=BUCKET_RAW, key=chunk.key, size_bytes=chunk.size_bytes, sha256=chunk.sha256)
         return S3ObjectChecker.from_settings(settings).find_fault(wanted)
 
     assert find_fault(s3_sse_c_old_keys=f"{THIRD_KEY},{CUSTOMER_KEY}") is None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from aws.client import ClientOptions, open_client
+from aws.bucket_settings import BUCKET_ENDPOINT
+from aws.client import open_client
 from aws.encryption import UNENCRYPTED, Encryption, former_encryptions
-from aws.endpoint_settings import EndpointSettings
 from aws.errors import translating_client_errors
 from aws.object_head import ObjectHead, find_object
 from aws.s3_errors import REQUEST_ERRORS, final_s3_error
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mypy_boto3_s3.client import S3Client
-
-_S3_SETTINGS = EndpointSettings(address="S3_ENDPOINT", region="S3_REGION", ca="S3_CA_FILE")
 
 
 class S3ObjectChecker:
@@ -44,31 +43,15 @@ class S3ObjectChecker:
         Raises:
             SettingsError: the client cannot be made with these settings, or those of the encryption are wrong.
         """
-        customer_key = settings.s3_sse_c_key
-        encryption = Encryption.from_settings(
-            settings.s3_encryption,
-            kms_key_id=settings.s3_kms_key_id,
-            customer_key=customer_key.get_secret_value() if customer_key else None,
-            endpoint=settings.s3_endpoint,
+        encryption = settings.encryption()
+        options = replace(
+            settings.s3_client_options(), connect_timeout_s=5, read_timeout_s=10, attempts=2, connections=1
         )
         old_keys = settings.s3_sse_c_old_keys
         former = former_encryptions(
             encryption, old_keys.get_secret_value() if old_keys else None, endpoint=settings.s3_endpoint
         )
-        secret = settings.aws_secret_access_key
-        options = ClientOptions(
-            region=settings.s3_region,
-            endpoint=settings.s3_endpoint,
-            access_key_id=settings.aws_access_key_id,
-            secret_access_key=secret.get_secret_value() if secret else None,
-            verify=str(settings.s3_ca_file) if settings.s3_ca_file else None,
-            path_style=True,
-            connect_timeout_s=5,
-            read_timeout_s=10,
-            attempts=2,
-            connections=1,
-        )
-        with translating_client_errors("S3_ENDPOINT", _S3_SETTINGS):
+        with translating_client_errors("S3_ENDPOINT", BUCKET_ENDPOINT):
             return cls(open_client("s3", options), encryption=encryption, former=former)
 
     def find_fault(self, expected: ChunkObject) -> str | None:
@@ -85,13 +68,13 @@ class S3ObjectChecker:
         if head is None:
             return f"{name} does not exist"
         sha256 = head.metadata.get(METADATA_SHA256, "")
-        if head.size_bytes != expected.size_bytes:
-            return f"{name} has {head.size_bytes} bytes, expected {expected.size_bytes}"
+        if head.version.size_bytes != expected.size_bytes:
+            return f"{name} has {head.version.size_bytes} bytes, expected {expected.size_bytes}"
         if sha256 != expected.sha256:
             return f"{name} has SHA-256 {sha256[:64] or 'none'} in its metadata, expected {expected.sha256}"
         return None
 
-    def _look(self, expected: ExpectedObject, name: str) -> ObjectHead | None:
+    def _look(self, expected: ChunkObject, name: str) -> ObjectHead | None:
         refusals: list[CsvPipeError] = []
         for encryption in self._encryptions:
             try:
@@ -99,11 +82,11 @@ class S3ObjectChecker:
                     self._client,
                     bucket=expected.bucket,
                     key=expected.key,
-                    settings=_S3_SETTINGS,
+                    settings=BUCKET_ENDPOINT,
                     encryption=encryption,
                 )
             except REQUEST_ERRORS as error:
-                final = final_s3_error(error, name, _S3_SETTINGS)
+                final = final_s3_error(error, name, BUCKET_ENDPOINT)
                 if not isinstance(final, (NotAllowedError, SettingsError)):
                     raise final or TemporaryFailureError(f"{name}: {error}") from error
                 refusals.append(final)  # 403 or 400: with SSE-C, this may be another key's object
