@@ -12,6 +12,8 @@ from email.errors import MessageError
 from email.header import decode_header
 from urllib.parse import unquote_to_bytes
 
+from uploader.ingest.text_encodings import find_codec_name
+
 _PARAMETER = re.compile(rb""";\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"]*))""", re.DOTALL)
 _EXTENDED = re.compile(rb"([\w!#$%&+^`{}~-]+)'[\w-]*'(.*)", re.DOTALL)
 """charset'language'value, with the value percent-encoded (RFC 8187, 3.2.1)."""
@@ -50,10 +52,10 @@ def _extended(value: bytes) -> str | None:
     match = _EXTENDED.fullmatch(value)
     if match is None:
         return None
-    data = unquote_to_bytes(match[2])
+    codec = find_codec_name(match[1].decode("ascii"))
     try:
-        return data.decode(match[1].decode("ascii"))
-    except (LookupError, ValueError):
+        return None if codec is None else unquote_to_bytes(match[2]).decode(codec)
+    except ValueError:
         return None
 
 
@@ -78,12 +80,19 @@ def _text(value: bytes) -> str:
 
 def _without_encoded_words(text: str) -> str:
     try:
-        return "".join(
-            part if isinstance(part, str) else part.decode(charset or "ascii", "replace")
-            for part, charset in decode_header(text)
-        )
+        return "".join(_decoded_part(part, charset) for part, charset in decode_header(text))
     except (LookupError, ValueError, MessageError):
         return text
+
+
+def _decoded_part(part: bytes | str, charset: str | None) -> str:
+    """Return one part of a header; raises LookupError if its charset is unknown."""
+    if isinstance(part, str):
+        return part
+    codec = find_codec_name(charset or "ascii")
+    if codec is None:
+        raise LookupError(charset)
+    return part.decode(codec, "replace")
 
 
 def _base_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The text encodings that a client may name."""
+"""The text encodings that a client may name, for a file or for the file's name."""
 
 from __future__ import annotations
 

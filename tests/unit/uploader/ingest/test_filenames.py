@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import encodings
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +61,27 @@ from uploader.ingest.filenames import LONGEST_NAME, parse_filename
 )
 def test_file_name_is_decoded(parameter: str, name: str) -> None:
     assert parse_filename(f'form-data; name="file"; {parameter}'.encode()) == name
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["filename*={charset}''x.csv", 'filename="=?{charset}?q?x.csv?="', 'filename="=?{charset}?b?eC5jc3Y=?="'],
+    ids=["RFC 8187", "RFC 2047 Q", "RFC 2047 B"],
+)
+def test_unknown_charsets_take_no_memory(parameter: str) -> None:
+    kept = vars(encodings)["_cache"]  # every name that Python was ever asked for
+    known = len(kept)
+    for number in range(20):
+        charset = f"no-such-{len(parameter)}-{number}-{'a' * 3_000}"
+        parse_filename(f'form-data; name="file"; {parameter.format(charset=charset)}'.encode())
+    assert len(kept) == known
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "raw_unicode_escape", "hex", "undefined"])
+def test_charset_that_is_none_of_text_files_is_not_decoded(charset: str) -> None:
+    """Punycode takes time for long names, and escapes make halves of characters."""
+    name = parse_filename(f"form-data; name=file; filename*={charset}''%5Cud800-a.csv".encode())
+    assert name == "ud800-a.csv", "the name is percent-encoded, and the backslash is that of a directory"
 
 
 def test_latin_1_name_is_decoded() -> None:
