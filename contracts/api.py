@@ -6,11 +6,20 @@ Descriptions of the fields are those of ``docs/openapi.json``. A client ignores 
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from contracts.message import UploadId
 from contracts.names import DATASETS_PATTERN, KEY_FORM
@@ -174,8 +183,16 @@ def _check_is_date(value: object) -> object:
     return value
 
 
-DateAndTime = Annotated[AwareDatetime, BeforeValidator(_check_is_date)]
-"""A time with its offset, as JSON Schema's format ``date-time`` has it."""
+def _in_utc(value: datetime) -> datetime:
+    """Return ``value`` in UTC, which the databases and the audit records need."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be between the years 1 and 9999 in UTC") from None
+
+
+DateAndTime = Annotated[AwareDatetime, BeforeValidator(_check_is_date), AfterValidator(_in_utc)]
+"""A time with its offset, as JSON Schema's format ``date-time`` has it, in UTC."""
 
 
 class StateChange(BaseModel):
@@ -206,9 +223,9 @@ class StateChange(BaseModel):
 class KeyLimits(BaseModel):
     """The limits of a key; null is the uploader's setting."""
 
-    uploads_per_minute: int | None = Field(None, ge=0, le=MAX_UPLOADS_PER_MINUTE, description="0 for no limit")
-    concurrent_uploads: int | None = Field(None, ge=1, le=MAX_INT32, description="uploads at the same time")
-    max_file_size_mb: int | None = Field(None, ge=1, le=MAX_INT32, description="largest file in MiB")
+    uploads_per_minute: WholeNumber | None = Field(None, ge=0, le=MAX_UPLOADS_PER_MINUTE, description="0 for no limit")
+    concurrent_uploads: WholeNumber | None = Field(None, ge=1, le=MAX_INT32, description="uploads at the same time")
+    max_file_size_mb: WholeNumber | None = Field(None, ge=1, le=MAX_INT32, description="largest file in MiB")
 
 
 class NewKey(KeyLimits):
@@ -219,7 +236,10 @@ class NewKey(KeyLimits):
     name: str = Field(min_length=1, max_length=100, pattern=KEY_NAME_PATTERN, description="who uses it, and for what")
     permissions: list[Permission] = Field(min_length=1, max_length=len(Permission), description="none implies another")
     datasets: list[Annotated[str, Field(min_length=1, max_length=128, pattern=DATASETS_PATTERN)]] = Field(
-        min_length=1, max_length=100, description="names of datasets, in which up to three `*` stand for any characters"
+        min_length=1,
+        max_length=100,
+        description="names of datasets, in which up to three `*` stand for any characters; `*` itself with the "
+        "permission `admin`",
     )
     expires_at: DateAndTime | None = Field(None, description="when it stops working; null for never")
     key: str | None = Field(
@@ -228,6 +248,14 @@ class NewKey(KeyLimits):
         repr=False,
         description="a key that was made elsewhere (`csvpipe keys generate`); null for a new one",
     )
+
+    @field_validator("datasets")
+    @classmethod
+    def _are_all_for_admin(cls, datasets: list[str], info: ValidationInfo) -> list[str]:
+        """Refuse a limit that would limit nothing: whoever may create keys can create one for every dataset."""
+        if Permission.ADMIN in info.data.get("permissions", ()) and "*" not in datasets:
+            raise ValueError("must be * for the permission admin, whose holder can create keys for every dataset")
+        return datasets
 
 
 class Key(KeyLimits):

@@ -17,4 +17,4 @@ class Permission(StrEnum):
     OPERATE = "operate"
     """Announce and delete uploads."""
     ADMIN = "admin"
-    """Manage keys, and read the audit log."""
+    """Manage keys, and read the audit log, of all datasets. Its holder can create a key with any right."""

@@ -83,6 +83,7 @@ def open_key_database() -> Iterator[DatabaseKeys]:
     require_packages(("fastapi", "sqlalchemy"), extra="uploader", what=_WHAT)
     settings = import_with_hint("csvpipe.commands.serve", extra="uploader", what=_WHAT).read_settings()
     from uploader.access.audit import Actor
+    from uploader.access.fixed_keys import fixed_keys
     from uploader.access.principal import Principal
     from uploader.keys.key_service import KeyService
     from uploader.runtime.clock import utc_now
@@ -90,4 +91,5 @@ def open_key_database() -> Iterator[DatabaseKeys]:
 
     actor = Actor(Principal(key_id=None, name="csvpipe keys", permissions=frozenset(), datasets=()), address="")
     with closing(open_store(settings.store_url, replica=settings.replica_name)) as store:
-        yield DatabaseKeys(KeyService(keys=store.keys, clock=utc_now), actor)
+        fixed_ids = {key.text.key_id for key in fixed_keys(settings)}
+        yield DatabaseKeys(KeyService(keys=store.keys, clock=utc_now, fixed_ids=fixed_ids), actor)

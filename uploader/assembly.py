@@ -177,11 +177,12 @@ async def open_runtime(
             clock=clock,
         )
     )
+    fixed = fixed_keys(settings)
     runtime = Runtime(
         settings=settings,
         store=store,
-        authenticator=KeyAuthenticator(keys=store.keys, fixed=fixed_keys(settings), clock=clock),
-        keys=KeyService(keys=store.keys, clock=clock),
+        authenticator=KeyAuthenticator(keys=store.keys, fixed=fixed, clock=clock),
+        keys=KeyService(keys=store.keys, clock=clock, fixed_ids={key.text.key_id for key in fixed}),
         service=UploadService(
             store=store,
             files=files,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -18,27 +19,38 @@ _log = logging.getLogger(__name__)
 
 
 class KeyService:
-    """The keys of the database. Calls block."""
+    """The keys of the database. Calls block.
 
-    def __init__(self, *, keys: KeyStore, clock: Clock) -> None:
+    ``fixed_ids`` are those of the keys in the settings, which no key of the database may have: audit records and limits
+    name keys by their id.
+    """
+
+    def __init__(self, *, keys: KeyStore, clock: Clock, fixed_ids: Collection[str] = ()) -> None:
         self._keys = keys
         self._clock = clock
+        self._fixed_ids = fixed_ids
 
     def create(self, wanted: NewKey, *, actor: Actor) -> KeyWithSecret:
         """Make a key, whose secret is in this answer only, or register the given one; repeating that changes nothing.
 
         Raises:
             InvalidFieldError: it would have expired already.
-            KeyExistsError: the given key has the id of another one, has other rights, or is revoked.
+            KeyExistsError: the given key has the id of another one, also of one in the settings, has other rights, or
+                is revoked.
         """
         now = self._clock()
         if wanted.expires_at is not None and wanted.expires_at <= now:
             raise InvalidFieldError(f"expires_at must be in the future, got {wanted.expires_at}", field="expires_at")
         given = None if wanted.key is None else KeyText.parse(wanted.key)
+        if given is not None and given.key_id in self._fixed_ids:
+            raise KeyExistsError(
+                f"{given.key_id} is the id of a key in ADMIN_KEY or RELAY_KEY: generate another one",
+                key_id=given.key_id,
+            )
         while True:
             text = given or KeyText.generate()
             key = _new_key(wanted, text, created_at=now)
-            if self._keys.create(key, actor=actor):
+            if key.key_id not in self._fixed_ids and self._keys.create(key, actor=actor):
                 _log.info("Key created", extra={"key_id": key.key_id})
                 return _with_secret(key, text)
             if given is not None:  # the id is taken; for a generated key try another one

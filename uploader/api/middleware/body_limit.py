@@ -8,6 +8,7 @@ from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from uploader.api.middleware.last_response import send_as_last
 from uploader.api.problems import has_body, problem_response
 from uploader.errors import BodyTimeoutError, BodyTooLargeError
 
@@ -27,6 +28,9 @@ class BodyLimit:
         """Pass the request on, or respond with 413 or 408."""
         if scope["type"] != "http" or _is_upload(scope) or not has_body(Request(scope)):
             await self._app(scope, receive, send)
+            return
+        if _is_redirected_upload(scope):
+            await self._app(scope, receive, send_as_last(send))
             return
         try:
             message = await self._read(scope, receive)
@@ -66,10 +70,17 @@ class BodyLimit:
 
 
 def _is_upload(scope: Scope) -> bool:
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    return (
-        scope["method"] == "POST" and path.rstrip("/") == UPLOAD_PATH
-    )  # with a trailing slash it is redirected, not read
+    return scope["method"] == "POST" and _path_of(scope) == UPLOAD_PATH
+
+
+def _is_redirected_upload(scope: Scope) -> bool:
+    """Return whether the response is a redirect to the address of uploads, where the body is to be sent again."""
+    return scope["method"] == "POST" and _path_of(scope) == f"{UPLOAD_PATH}/"
+
+
+def _path_of(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _replayed(message: Message, receive: Receive) -> Receive:

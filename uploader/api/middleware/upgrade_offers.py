@@ -7,9 +7,9 @@ but starts no request on a connection that it closes.
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from uploader.api.middleware.last_response import send_as_last
 from uploader.http.direct_body_protocol import SERVER_EXTENSION
 
 
@@ -24,13 +24,7 @@ class UpgradeOffers:
         if scope["type"] != "http" or SERVER_EXTENSION in scope.get("extensions", {}) or not _offers_upgrade(scope):
             await self._app(scope, receive, send)
             return
-
-        async def send_as_last(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["connection"] = "close"
-            await send(message)
-
-        await self._app(scope, receive, send_as_last)
+        await self._app(scope, receive, send_as_last(send))
 
 
 def _offers_upgrade(scope: Scope) -> bool:

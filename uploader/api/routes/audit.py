@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -65,8 +64,8 @@ def list_records(
     query = AuditQuery(
         limit=limit + 1,
         after=None if cursor is None else read_audit_cursor(cursor),
-        since=_in_utc(since, "since"),
-        until=_in_utc(until, "until"),
+        since=since,
+        until=until,
         actor=None if actor is None else actor.replace("\x00", ""),
         action=action,
         outcome=outcome,
@@ -100,10 +99,3 @@ def read_chain(
     """
     records, head = runtime.store.audit.read_chain(replica, after=after, limit=limit)
     return AuditChainPage(records=records, head=head)
-
-
-def _in_utc(moment: datetime | None, field: str) -> datetime | None:
-    try:
-        return None if moment is None else moment.astimezone(UTC)
-    except OverflowError as error:
-        raise InvalidFieldError(f"{field} must be between the years 1 and 9999 in UTC", field=field) from error

@@ -167,6 +167,15 @@ def test_body_of_a_refused_upload_is_not_read(
     assert uploader.files() == set()
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: %d" % FIVE_GB, b"Transfer-Encoding: chunked"])
+def test_body_of_a_redirected_upload_is_not_read(connection: Connection, framing: bytes) -> None:
+    """Nobody has to have a key for a redirect."""
+    connection.send(b"POST /upload/csv/ HTTP/1.1\r\nHost: localhost\r\n" + framing + b"\r\n\r\n")
+    answer: Answer = connection.next()
+    assert (answer.status, answer.headers["connection"]) == (307, "close")
+    assert connection.is_closed()
+
+
 def test_upload_into_a_foreign_dataset_ends_with_the_field_that_names_it(
     uploader: RunningUploader, connection: Connection
 ) -> None:
@@ -200,7 +209,7 @@ def test_foreign_upload_is_answered_as_one_that_does_not_exist(tmp_path_factory:
         running_uploader(tmp_path_factory.mktemp("chunks"), **GUARDED) as uploader,
         httpx.Client(base_url=uploader.base_url, trust_env=False) as client,
     ):
-        key = create_key(uploader.base_url, *Permission, datasets=["own_*"])
+        key = create_key(uploader.base_url, *set(Permission) - {Permission.ADMIN}, datasets=["own_*"])
         own = send(client, key, "own_data").json()["upload_id"]
         foreign = send(client, ADMIN, "Own_data").json()["upload_id"]
         for operation in (each for each in CALLS if "{upload_id}" in each):

@@ -114,12 +114,21 @@ def test_given_key_is_registered_once_and_its_rights_are_not_changed(keys: KeySe
     assert created.key == text
     worker.ask(text)
     assert keys.create(wanted(key=text), actor=ACTOR).created_at == created.created_at
-    for other in (wanted(key=text, permissions=["admin"]), wanted(key=KeyText.generate(created.key_id).text)):
+    for other in (wanted(key=text, permissions=["relay"]), wanted(key=KeyText.generate(created.key_id).text)):
         with pytest.raises(KeyExistsError):
             keys.create(other, actor=ACTOR)
     keys.revoke(created.key_id, actor=ACTOR)
     with pytest.raises(KeyExistsError):
         keys.create(wanted(key=text), actor=ACTOR)
+
+
+def test_key_of_the_settings_keeps_its_id_for_itself(store: Store, clock: SettableClock) -> None:
+    admin = KeyText.generate()
+    keys = KeyService(keys=store.keys, clock=clock, fixed_ids={admin.key_id})
+    for text in (admin.text, KeyText.generate(admin.key_id).text):
+        with pytest.raises(KeyExistsError, match="ADMIN_KEY"):
+            keys.create(wanted(key=text), actor=ACTOR)
+    assert keys.list_keys().keys == []
 
 
 def test_every_change_of_a_key_is_in_the_audit_records_without_its_secret(store: Store, keys: KeyService) -> None:

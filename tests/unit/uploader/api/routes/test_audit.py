@@ -97,7 +97,7 @@ def test_pages_join_without_gap_or_repetition(client: httpx.Client, upload: Call
 def test_cursor_or_time_that_is_none_is_refused(client: httpx.Client, cursor: str) -> None:
     assert_problem(client.get("/audit", params={"cursor": cursor}), 422, "invalid_field")
     assert_problem(client.get("/audit", params={"since": "0.5"}), 422, "invalid_request")
-    assert_problem(client.get("/audit", params={"since": "0001-01-01T00:00:00+23:00"}), 422, "invalid_field")
+    assert_problem(client.get("/audit", params={"since": "0001-01-01T00:00:00+23:00"}), 422, "invalid_request")
 
 
 def test_chain_has_the_head_of_the_same_moment(client: httpx.Client, upload: Callable[..., str]) -> None:
