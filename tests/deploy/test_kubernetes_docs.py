@@ -24,6 +24,7 @@ COMMANDS = [
 ]
 SQL = re.findall(r"```sql\n(.*?)```", TEXT, re.DOTALL)
 SASL = {"sasl.username", "sasl.password"}
+ENCRYPTION = {"encryption", "kms_key_id", "sse_c_key"}
 KINDS = {
     "service": "Service",
     "job": "Job",
@@ -69,9 +70,9 @@ def test_connections_by_hand_say_the_same_as_those_of_the_store() -> None:
 
 
 def without_secrets(connection: str) -> dict[str, object]:
-    """Return a connection with no names and passwords."""
+    """Return a connection without what the store has: names, passwords, and the encryption."""
     loaded = json.loads(connection)
-    extra = {name: value for name, value in loaded.get("extra", {}).items() if name not in SASL}
+    extra = {name: value for name, value in loaded.get("extra", {}).items() if name not in SASL | ENCRYPTION}
     return {name: value for name, value in loaded.items() if name not in {"login", "password"}} | {"extra": extra}
 
 

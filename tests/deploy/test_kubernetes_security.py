@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from aws.encryption import Encryption
+from nifi.encryption import STRATEGY, encryption_parameters
 from nifi.environment import load_environment
 from tests.support.docs.shell_blocks import shell_blocks
 from tests.support.kubernetes.manifests import ROOT, UPLOADER, Json, Manifests, Pods, load_external_secrets, option
@@ -13,6 +15,9 @@ from uploader.settings import Settings, load_settings
 
 PAGE = ROOT / "docs" / "how-to" / "kubernetes.md"
 CLIENT_PROPERTIES = re.compile(r"```properties\n(.*?)```", re.DOTALL)
+
+ENCRYPTION = {"S3_ENCRYPTION": "encryption", "S3_KMS_KEY_ID": "kms_key_id", "S3_SSE_C_KEY": "sse_c_key"}
+"""Variables of the encryption at rest, and what the same is called in the extra of the connection ``s3_raw``."""
 
 
 @pytest.fixture
@@ -87,6 +92,45 @@ def test_flow_talks_tls_and_admits_airflow_alone(hanoi: Manifests) -> None:
     assert subject.fullmatch("CN=airflow,O=Open House")
     assert not subject.fullmatch("CN=airflow2")
     assert not subject.fullmatch("CN=mallory,O=airflow")
+
+
+@pytest.mark.parametrize("name", [UPLOADER, "csv-nifi-flow"])
+def test_encryption_of_the_uploader_and_the_flow_is_in_one_secret(hanoi: Manifests, name: str) -> None:
+    (pods,) = [pods for pods in hanoi.pods() if pods.owner["metadata"]["name"] == name]
+    assert ENCRYPTION.keys() <= hanoi.environment(pods).keys()
+    for variable in pods.container["env"]:
+        if variable["name"] in ENCRYPTION:
+            assert variable["valueFrom"]["secretKeyRef"] == {"name": "csv-s3-encryption", "key": variable["name"]}
+    assert ENCRYPTION.keys() <= keys("csv-s3-encryption", "csv-ingestion")
+
+
+def test_encryption_of_the_dags_is_that_of_the_uploader_and_the_flow() -> None:
+    ours, airflow = remotes("csv-s3-encryption"), remotes("csv-ingestion-connections")
+    template = next(
+        each["spec"]["target"]["template"]["data"]["AIRFLOW_CONN_S3_RAW"]
+        for each in load_external_secrets()
+        if each["metadata"]["name"] == "csv-ingestion-connections"
+    )
+    page = PAGE.read_text()
+    typed = dict(re.findall(r"--from-literal=(S3_\w+)=(\S*)", page))
+    for variable, extra in ENCRYPTION.items():
+        (secret,) = re.findall(rf'"{extra}": \{{\{{ \.(\w+) \| toJson \}}\}}', template)
+        assert airflow[secret] == ours[variable]
+        assert f'"{extra}": "{typed[variable]}"' in page
+    Encryption.from_settings(
+        typed["S3_ENCRYPTION"], kms_key_id=typed["S3_KMS_KEY_ID"], customer_key=typed["S3_SSE_C_KEY"]
+    )
+
+
+def test_flow_accepts_the_empty_keys_of_a_mode_without_one() -> None:
+    given = {"S3_ENCRYPTION": "sse-s3", "S3_KMS_KEY_ID": "", "S3_SSE_C_KEY": ""}
+    assert encryption_parameters(given) == {STRATEGY: "SSE_S3"}
+
+
+def remotes(secret: str) -> dict[str, Json]:
+    """Return where each key of a Secret comes from."""
+    (found,) = [each["spec"] for each in load_external_secrets() if each["metadata"]["name"] == secret]
+    return {entry["secretKey"]: entry["remoteRef"] for entry in found["data"]}
 
 
 def test_kafka_login_of_the_topics_job_is_the_same_by_hand_and_from_the_store() -> None:

@@ -25,6 +25,7 @@ SECRETS = {
     "ADMIN_KEY": f"csvp_adminkey_{'A' * 43}",
     "RELAY_KEY": f"csvp_relaykey_{'A' * 43}",
     "DOWNLOAD_SIGNING_KEYS": f"1:{'0' * 64}",
+    "S3_ENCRYPTION": "none",
 }
 """Values of the secrets whose form a setting checks. Any other is ``secret``."""
 Json = dict[str, Any]
