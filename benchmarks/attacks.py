@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import platform
 import socket
@@ -19,9 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.http_client import BOUNDARY, HOST, probing_health
-from benchmarks.server_process import Server, uvicorn
-from csvpipe.commands.serve import HTTP_PROTOCOL
+from benchmarks.http_client import BOUNDARY, HOST, p50_p99_max, probing_health
+from benchmarks.server_process import Server, uploader
 from uploader.runtime.open_file_limit import raise_open_file_limit
 
 _MB = 10**6
@@ -137,23 +135,16 @@ def measure(server: Server, attack: Attack) -> str:
             attack(server.port)
         seconds = time.perf_counter() - started
     grown = server.peak_rss_mb() - before_mb
-    ordered = sorted(latencies_ms) or [math.nan]
-    p50, p99 = (ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.99))
+    p50, p99, longest = p50_p99_max(latencies_ms)
     cpu = server.cpu_seconds() - cpu_before
-    return f"{seconds:.1f} | {grown:.0f} | {cpu:.1f} | {p50:.0f} / {p99:.0f} / {ordered[-1]:.0f}"
+    return f"{seconds:.1f} | {grown:.0f} | {cpu:.1f} | {p50:.0f} / {p99:.0f} / {longest:.0f}"
 
 
 def main() -> None:
     """Run every attack and print the table."""
     print(f"{platform.platform()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
     raise_open_file_limit()
-    start = uvicorn(
-        "uploader.app:create_app",
-        *("--http", HTTP_PROTOCOL, "--ws", "none", "--factory"),
-        TEMP_DIR="{directory}/chunks",
-        KAFKA_BROKER="127.0.0.1:9",
-    )
-    with tempfile.TemporaryDirectory(prefix="benchmark-attacks-") as directory, start(Path(directory)) as server:
+    with tempfile.TemporaryDirectory(prefix="benchmark-attacks-") as directory, uploader()(Path(directory)) as server:
         upload(server.port)  # the first upload of a process allocates memory once
         print("\n| attack | s | growth MB | CPU s | /health ms p50 / p99 / max |\n|---|---:|---:|---:|---:|")
         for name, attack in ATTACKS.items():

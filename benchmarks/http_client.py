@@ -1,4 +1,4 @@
-"""Client of the upload benchmark: sends a file by ``sendfile``, and calls ``GET /health`` every few milliseconds."""
+"""HTTP client of the benchmarks: sends a file by ``sendfile``, and calls ``GET /health`` every few milliseconds."""
 
 from __future__ import annotations
 
@@ -101,6 +101,13 @@ def probing_health(port: int, *, connect_each: bool = False) -> Iterator[list[fl
     finally:
         stop.set()
         thread.join()
+
+
+def p50_p99_max(latencies_ms: list[float]) -> tuple[float, float, float]:
+    """Return the median, the 99th percentile and the maximum; NaN if there are no latencies."""
+    ordered = sorted(latencies_ms) or [math.nan]
+    p50, p99 = (ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.99))
+    return p50, p99, ordered[-1]
 
 
 def _head(line: str, length: int, content_type: str, extra: str = "") -> bytes:

@@ -12,6 +12,10 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from csvpipe.commands.serve import HTTP_PROTOCOL
+
+NO_BROKER = "127.0.0.1:9"
+"""An address at which no Kafka listens."""
 _START_S = 60.0
 
 
@@ -80,6 +84,16 @@ def uvicorn(app: str, *options: str, **env: str) -> Start:
         return running(command, port=port, env={"BENCH_DIR": str(directory), **given}, log=directory / "server.log")
 
     return start
+
+
+def uploader(*, kafka: str = NO_BROKER) -> Start:
+    """Return a starter of the uploader with its defaults, as ``csvpipe serve`` runs it."""
+    return uvicorn(
+        "uploader.app:create_app",
+        *("--http", HTTP_PROTOCOL, "--ws", "none", "--factory"),
+        TEMP_DIR="{directory}/chunks",
+        KAFKA_BROKER=kafka,
+    )
 
 
 def nginx(directory: Path) -> AbstractContextManager[Server]:

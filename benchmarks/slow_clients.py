@@ -10,7 +10,6 @@ its usual level, and memory flat. MB are of 10^6 bytes.
 from __future__ import annotations
 
 import itertools
-import math
 import multiprocessing
 import os
 import platform
@@ -26,9 +25,8 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from benchmarks.attacks import upload
-from benchmarks.http_client import BOUNDARY, HOST, probing_health
-from benchmarks.server_process import Server, uvicorn
-from csvpipe.commands.serve import HTTP_PROTOCOL
+from benchmarks.http_client import BOUNDARY, HOST, p50_p99_max, probing_health
+from benchmarks.server_process import Server, uploader
 from uploader.runtime.open_file_limit import raise_open_file_limit
 
 _IDLE = 1000
@@ -110,24 +108,17 @@ def _measure(server: Server, phase: str, seconds: float) -> str:
     """Call ``/health`` for a while and return the row of the table."""
     with probing_health(server.port, connect_each=True) as latencies_ms:
         time.sleep(seconds)
-    ordered = sorted(latencies_ms) or [math.nan]
-    p50, p99 = (ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.99))
-    return f"| {phase} | {len(latencies_ms)} | {p50:.1f} | {p99:.1f} | {ordered[-1]:.1f} | {server.rss_mb():.0f} |"
+    p50, p99, longest = p50_p99_max(latencies_ms)
+    return f"| {phase} | {len(latencies_ms)} | {p50:.1f} | {p99:.1f} | {longest:.1f} | {server.rss_mb():.0f} |"
 
 
 def main() -> None:
     """Run the uploader with its defaults, and print the table."""
     print(f"{platform.platform()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
     raise_open_file_limit()
-    start = uvicorn(
-        "uploader.app:create_app",
-        *("--http", HTTP_PROTOCOL, "--ws", "none", "--factory"),
-        TEMP_DIR="{directory}/chunks",
-        KAFKA_BROKER="127.0.0.1:9",
-    )
     processes = multiprocessing.get_context("spawn")
     connected, stop, disconnections = processes.Event(), processes.Event(), processes.Queue()
-    with tempfile.TemporaryDirectory(prefix="benchmark-slow-") as directory, start(Path(directory)) as server:
+    with tempfile.TemporaryDirectory(prefix="benchmark-slow-") as directory, uploader()(Path(directory)) as server:
         print("\n| phase | probes | /health ms p50 | p99 | max | RSS MB |\n|---|---:|---:|---:|---:|---:|")
         upload_id = upload(server.port)
         print(_measure(server, "before", _QUIET_S), flush=True)

@@ -30,9 +30,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.http_client import MakeRequest, multipart, probing_health, put, send, tus
+from benchmarks.http_client import MakeRequest, multipart, p50_p99_max, probing_health, put, send, tus
 from benchmarks.minio import Store, given_store, own_store
-from benchmarks.server_process import Server, Start, nginx, tusd, uvicorn
+from benchmarks.server_process import Server, Start, nginx, tusd, uploader, uvicorn
 from csvpipe.commands.serve import HTTP_PROTOCOL
 from stack.errors import StackError
 
@@ -135,11 +135,8 @@ def line(name: str, size_bytes: int, trials: list[Trial], raw: list[Trial]) -> s
     share = statistics.median(beside.seconds / trial.seconds for trial, beside in zip(trials, raw, strict=True))
     cpu = min(trial.cpu_seconds for trial in trials) / (size_bytes / 1e9)
     rss = max(trial.peak_rss_mb for trial in trials)
-    latencies = sorted(latency for trial in trials for latency in trial.latencies_ms)
-    health = "-"
-    if latencies:
-        p99 = latencies[int(len(latencies) * 0.99)]
-        health = f"{statistics.median(latencies):.1f} / {p99:.1f} / {latencies[-1]:.1f}"
+    latencies = [latency for trial in trials for latency in trial.latencies_ms]
+    health = " / ".join(f"{value:.1f}" for value in p50_p99_max(latencies)) if latencies else "-"
     used = "- | -" if math.isnan(cpu) else f"{cpu:.2f} | {rss:.0f}"
     return f"| {name} | {max(rates):.0f} | {statistics.median(rates):.0f} | {share:.2f} | {used} | {health} |"
 
@@ -147,13 +144,8 @@ def line(name: str, size_bytes: int, trials: list[Trial], raw: list[Trial]) -> s
 def targets(modes: list[str], *, kafka: str | None, peers: bool) -> list[Target]:
     """Return the contenders, the raw server first."""
     found = [Target("raw body to one file", uvicorn("benchmarks.baselines.raw:app", "--lifespan", "off"), multipart())]
-    ours_by = ("--http", HTTP_PROTOCOL)
-    if kafka is None:
-        ours = uvicorn("benchmarks.baselines.receive_only:app", *ours_by)
-    else:
-        ours = uvicorn(
-            "uploader.app:create_app", *ours_by, "--factory", TEMP_DIR="{directory}/chunks", KAFKA_BROKER=kafka
-        )
+    receive_only = uvicorn("benchmarks.baselines.receive_only:app", "--http", HTTP_PROTOCOL)
+    ours = receive_only if kafka is None else uploader(kafka=kafka)
     for mode in modes:
         request = multipart(dataset_name="benchmark", chunk_type=mode, chunk_size=_CHUNK_SIZES[mode])
         found.append(Target(f"csvpipe, by {mode}", ours, request))
