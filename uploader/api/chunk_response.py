@@ -8,14 +8,14 @@ from email.utils import formatdate
 from pathlib import Path
 
 import aiofiles
-from aiofiles.threadpool.binary import AsyncBufferedReader
+from aiofiles.threadpool.binary import AsyncFileIO
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from uploader.errors import ChunkGoneError
 
 PIECE_BYTES = 64 * 1024
-"""Bytes read and sent at a time; a slow client costs a few times as much memory."""
+"""Bytes read and sent at a time, and what a client that does not read keeps in memory."""
 
 
 class ChunkResponse(Response):
@@ -50,7 +50,7 @@ class ChunkResponse(Response):
         """Send the head and the bytes, or the head alone for HEAD."""
         try:
             # Before the response starts: afterwards a lack of file handles could only abort it.
-            file = await aiofiles.open(self._path, "rb")
+            file = await aiofiles.open(self._path, "rb", buffering=0)
         except FileNotFoundError as error:
             raise ChunkGoneError(f"the file {self._path.name} has just been removed") from error
         try:
@@ -61,7 +61,7 @@ class ChunkResponse(Response):
         finally:
             await file.close()
 
-    async def _send_range(self, file: AsyncBufferedReader, receive: Receive, send: Send) -> None:
+    async def _send_range(self, file: AsyncFileIO, receive: Receive, send: Send) -> None:
         await file.seek(self._range.start)
         left = len(self._range)
         disconnect = asyncio.create_task(_wait_for_disconnect(receive))  # uvicorn's send does not report a disconnect
@@ -69,6 +69,8 @@ class ChunkResponse(Response):
             while left and not disconnect.done() and (piece := await file.read(min(PIECE_BYTES, left))):
                 left -= len(piece)
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
+                # uvicorn waits for a slow client when it is given the next message: before the next piece is read.
+                await send({"type": "http.response.body", "body": b"", "more_body": True})
         finally:
             disconnect.cancel()
 
