@@ -26,7 +26,6 @@ from uvicorn.server import ServerState
 from contracts.errors import CsvPipeError
 from uploader.http.direct_body import EXTENSION, DirectBody
 from uploader.http.http_limits import HttpLimits
-from uploader.http.idle_connections import IdleConnections
 from uploader.http.message_framing import TURN_BYTES, MessageFraming
 from uploader.http.read_gate import ReadGate
 from uploader.http.refused_requests import (
@@ -44,6 +43,7 @@ from uploader.http.response_transport import ResponseTransport, close_if_body_no
 from uploader.http.server_certificate import ServerCertificate
 from uploader.http.tls_handshake import TlsHandshake
 from uploader.http.unsent_bytes import limit_unsent_bytes
+from uploader.http.waiting_connections import WaitingConnections
 
 SERVER_EXTENSION = "csvpipe.http"
 """In the scope of each request that this protocol has read."""
@@ -81,8 +81,8 @@ class DirectBodyProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._limits = HttpLimits.from_state(app_state)
         self._certificate = ServerCertificate.from_state(app_state)
-        self._idle = _IDLE.setdefault(server_state, IdleConnections())
-        self._stalled = _STALLED.setdefault(server_state, IdleConnections())
+        self._idle = _IDLE.setdefault(server_state, WaitingConnections())
+        self._stalled = _STALLED.setdefault(server_state, WaitingConnections())
         self._stalled_since = 0.0
         self._gate: ReadGate
         self._stage = _Stage.IDLE
@@ -449,9 +449,9 @@ class DirectBodyProtocol(HttpToolsProtocol):
             self._send_timer = None
 
 
-_IDLE: WeakKeyDictionary[ServerState, IdleConnections[DirectBodyProtocol]] = WeakKeyDictionary()
+_IDLE: WeakKeyDictionary[ServerState, WaitingConnections[DirectBodyProtocol]] = WeakKeyDictionary()
 """The idle connections of each server."""
-_STALLED: WeakKeyDictionary[ServerState, IdleConnections[DirectBodyProtocol]] = WeakKeyDictionary()
+_STALLED: WeakKeyDictionary[ServerState, WaitingConnections[DirectBodyProtocol]] = WeakKeyDictionary()
 """Those that cannot send because their client does not read."""
 
 

@@ -1,4 +1,4 @@
-"""The connections of a server that can be closed without loss."""
+"""The connections of a server that wait for their clients."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 _C = TypeVar("_C")
 
 
-class IdleConnections(Generic[_C]):
+class WaitingConnections(Generic[_C]):
     """Connections that wait for their client, in the order in which they began to wait."""
 
     def __init__(self) -> None:
