@@ -9,17 +9,14 @@ AUDIT_LOG_FILE. Then it verifies the chain.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
+from benchmarks.call_times import HEAD, Times, row, timed
 from contracts.audit import MAX_PAGE, AuditChainPage
 from csvpipe.audit.chain_check import ChainCheck
 from uploader.disk.audit_log_file import AuditLogFile
@@ -30,30 +27,6 @@ from uploader.store.store import Store, open_store
 
 _CHUNKS = 3
 _REPLICA = f"benchmark-{uuid.uuid4().hex[:8]}"
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-
-
-@dataclass
-class Times:
-    """Durations of one call in milliseconds."""
-
-    wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-
-
-def timed(call: Callable[_P, _T], into: Times) -> Callable[_P, _T]:
-    """Return ``call``, which also appends its duration to ``into``."""
-
-    def measured(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        wall, cpu = time.perf_counter(), time.thread_time()
-        try:
-            return call(*args, **kwargs)
-        finally:
-            into.wall.append((time.perf_counter() - wall) * 1000)
-            into.cpu.append((time.thread_time() - cpu) * 1000)
-
-    return measured
 
 
 def upload_of(number: int, started: datetime) -> tuple[UploadRecord, list[ChunkRecord]]:
@@ -123,14 +96,6 @@ def verify(store: Store) -> None:
     print(f"| verification, records per second | {rate:,.0f} | | | |")
 
 
-def row(name: str, times: Times) -> str:
-    """Return a row of the table."""
-    wall, cpu = sorted(times.wall), statistics.mean(times.cpu)
-    return (
-        f"| {name} | {cpu:.3f} | {statistics.median(wall):.3f} | {wall[int(len(wall) * 0.99)]:.3f} | {wall[-1]:.3f} |"
-    )
-
-
 def main() -> None:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -148,7 +113,7 @@ def main() -> None:
         try:
             appends, transactions = store_uploads(store, args.uploads)
             print(f"{args.uploads} uploads of {_CHUNKS} chunks\n")
-            print("| ms | CPU, mean | median | p99 | max |\n|---|---|---|---|---|")
+            print(HEAD)
             print(row("audit record, of the transaction", appends))
             print(row("transaction of an upload", transactions))
             if writes.wall:
