@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 from datetime import timedelta
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -18,20 +17,19 @@ from contracts.names import BUCKET_RAW, BYTES_PER_MB, KEY_FORM, TOPIC_INGEST
 from contracts.settings import reading_settings
 from uploader.domain.cutting import ChunkType
 from uploader.domain.signing_key import SigningKey, parse_signing_keys
+from uploader.server_settings import HTTP_ADDRESS, ServerSettings
 
 DATABASE_FILENAME = "manifest.sqlite3"
 UPLOAD_WINDOW_S = 60.0
 """The window over which the rate of an upload is measured."""
-HTTP_ADDRESS = r"^https?://[^/\s?#]+[^\s?#]*$"
 REPLICA_NAME = r"^[A-Za-z0-9_.-]{1,128}$"
 _KAFKA_RETENTION = timedelta(days=7)
 """Kafka's default of ``retention.ms``."""
-_WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104  recognised, not bound
 _DATABASE_URL = re.compile(r"sqlite:///(?!:memory:|\?|file::memory:).|postgresql(\+psycopg)?://")
 _BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
 
 
-class Settings(KafkaSecuritySettings, BucketSettings):
+class Settings(ServerSettings, KafkaSecuritySettings, BucketSettings):
     """Every setting of the uploader. The environment variable is the field's name in upper case."""
 
     kafka_broker: str = Field(
@@ -76,34 +74,6 @@ class Settings(KafkaSecuritySettings, BucketSettings):
         description="Minimum upload rate in KiB/s, measured over each minute; slower uploads get 408. With 0, one byte "
         "per minute is enough. Time in which the uploader itself is slow does not count.",
     )
-    request_timeout_s: float = Field(
-        15.0,
-        gt=0,
-        le=3_600,
-        allow_inf_nan=False,
-        description="Time in seconds to receive the head of a request, and the body of requests other than uploads.",
-    )
-    keep_alive_s: int = Field(
-        75,
-        ge=1,
-        le=3_600,
-        description="Idle timeout of a connection in seconds; must be longer than that of a proxy in front.",
-    )
-    send_timeout_s: float = Field(
-        60.0,
-        gt=0,
-        le=3_600,
-        allow_inf_nan=False,
-        description="Seconds after which a client that does not read its response is disconnected.",
-    )
-    max_connections: int = Field(
-        2_500,
-        ge=8,
-        le=100_000,
-        description="Maximum connections per worker process, less if its limit of open files is too low; a further one "
-        "closes the connection that has been idle longest, or whose client has read nothing for longest, or gets 503.",
-    )
-
     temp_dir: Path = Field(
         Path("/tmp/csv-chunks"),  # noqa: S108  the published default; the directory is made for us alone
         description="Directory for chunk files; needs space for all chunks that have not landed.",
@@ -156,27 +126,6 @@ class Settings(KafkaSecuritySettings, BucketSettings):
         "none. It is opened for each record, so that it can be rotated.",
     )
 
-    api_host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
-    api_port: int = Field(8000, ge=1, le=65_535, description="Port to listen on.")
-    forwarded_allow_ips: str = Field(
-        "",
-        description="IP addresses or networks of the proxies in front, separated by commas. Only their X-Forwarded-For "
-        "and X-Forwarded-Proto are believed; empty for none. The address of a client is in audit records.",
-    )
-    api_base_url: str | None = Field(
-        None,
-        pattern=HTTP_ADDRESS,
-        description="Base URL at which NiFi and clients reach this replica, and no other; empty for "
-        "http://API_HOST:API_PORT (https with TLS_CERT_FILE), with the host name if API_HOST is a wildcard address.",
-    )
-    tls_cert_file: Path | None = Field(
-        None,
-        description="PEM file of the certificate to serve HTTPS with, followed by those of intermediate authorities; "
-        "loaded again when it changes. Empty for HTTP.",
-    )
-    tls_key_file: Path | None = Field(
-        None, description="PEM file of the private key of TLS_CERT_FILE, without a passphrase."
-    )
     access: Literal["auto", "keys", "open"] = Field(
         "auto",
         description="Who may call: keys (holders of a key), open (anyone), or auto (open on a loopback API_HOST, "
@@ -254,16 +203,6 @@ class Settings(KafkaSecuritySettings, BucketSettings):
                 raise ValueError(f"must be host:port, got {broker.strip()!r}")
         return value
 
-    @field_validator("forwarded_allow_ips")
-    @classmethod
-    def _proxies(cls, value: str) -> str:
-        for proxy in filter(None, map(str.strip, value.split(","))):
-            try:
-                ip_network(proxy)
-            except ValueError as error:
-                raise ValueError(f"must be addresses or networks such as 10.0.0.0/8: {error}") from error
-        return value
-
     @field_validator("temp_dir", "audit_log_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
@@ -319,23 +258,7 @@ class Settings(KafkaSecuritySettings, BucketSettings):
             raise ValueError(
                 f"CHUNK_SIZE_MB ({self.chunk_size_mb}) must not be above MAX_FILE_SIZE_MB ({self.max_file_size_mb})"
             )
-        if (self.tls_cert_file is None) != (self.tls_key_file is None):
-            missing = "TLS_CERT_FILE" if self.tls_cert_file is None else "TLS_KEY_FILE"
-            raise ValueError(f"{missing} is required: a certificate needs its key, and a key its certificate")
         return self
-
-    @property
-    def scheme(self) -> str:
-        """Scheme of the uploader's own addresses."""
-        return "http" if self.tls_cert_file is None else "https"
-
-    @property
-    def base_url(self) -> str:
-        """Base URL of this replica for clients, without a trailing slash."""
-        if self.api_base_url is not None:
-            return self.api_base_url.rstrip("/")
-        host = socket.gethostname() if self.api_host in _WILDCARD_HOSTS else self.api_host
-        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.api_port}"
 
     @property
     def store_url(self) -> str:
