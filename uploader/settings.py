@@ -128,8 +128,8 @@ class Settings(ServerSettings, KafkaSecuritySettings, BucketSettings):
 
     access: Literal["auto", "keys", "open"] = Field(
         "auto",
-        description="Who may call: keys (holders of a key), open (anyone), or auto (open on a loopback API_HOST, "
-        "otherwise keys).",
+        description="Who may call: keys (holders of a key), open (anyone), or auto (open on a loopback API_HOST for "
+        "requests whose Host and Origin name this machine or API_BASE_URL, otherwise keys).",
     )
     admin_key: SecretStr | None = Field(
         None,

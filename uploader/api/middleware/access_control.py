@@ -47,10 +47,14 @@ class AccessControl:
         """
         if not guard.needs_key:
             return NOBODY
-        server = request.scope.get("server")
-        if is_open(self._settings, server[0] if server else None) and find_credentials(request.headers) is None:
+        if self._is_open(request) and find_credentials(request.headers) is None:
             return EVERYBODY
         return await runtime_of(request.app).authenticator.authenticate(request.headers)
+
+    def _is_open(self, request: Request) -> bool:
+        server = request.scope.get("server")
+        hosts, origin = request.headers.getlist("host"), request.headers.get("origin")
+        return is_open(self._settings, server[0] if server else None, hosts=hosts, origin=origin)
 
 
 def _find_guard(scope: Scope) -> Guard:

@@ -264,6 +264,50 @@ def test_keys_are_needed_unless_only_this_machine_can_connect(
     assert ("anyone" in describe_access(settings, has_keys=True)) is is_open(settings, None)
 
 
+@pytest.mark.parametrize(
+    ("host", "origin", "is_it"),
+    [
+        ("127.0.0.1:8000", None, True),
+        ("localhost", "http://localhost:8000", True),
+        ("[::1]:8000", "https://[::1]:8000", True),
+        ("LocalHost:8000", None, True),
+        ("csv.example.org", "https://csv.example.org", True),  # the host of API_BASE_URL
+        ("rebound.example.com:8000", None, False),
+        ("rebound.example.com:8000", "http://rebound.example.com:8000", False),
+        ("127.0.0.1.example.com", None, False),
+        ("localhost.example.com", None, False),
+        ("localhost@example.com", None, False),
+        ("127.0.0.1:8000", "https://example.com", False),
+        ("127.0.0.1:8000", "null", False),
+        ("127.0.0.1:8000", "", False),
+        ("[", None, False),
+        ("", None, False),
+    ],
+)
+def test_web_page_of_another_host_has_no_access_to_this_machine(host: str, origin: str | None, *, is_it: bool) -> None:
+    settings = load_settings(access="auto", api_host="127.0.0.1", api_base_url="https://csv.example.org/csv")
+    assert is_open(settings, "127.0.0.1", hosts=[host], origin=origin) is is_it
+    assert is_open(settings, "127.0.0.1", hosts=["localhost", host], origin=origin) is is_it
+    assert is_open(load_settings(access="open"), "10.0.0.7", hosts=[host], origin=origin)
+
+
+def test_browser_cannot_upload_for_a_web_page(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with (
+        running_uploader(tmp_path_factory.mktemp("chunks"), admin_key=ADMIN) as uploader,
+        httpx.Client(base_url=uploader.base_url, trust_env=False) as client,
+    ):
+
+        def upload(headers: dict[str, str]) -> httpx.Response:
+            files = {"file": ("rows.csv", FILE)}
+            return client.post("/upload/csv", data={"dataset_name": "own"}, files=files, headers=headers)
+
+        for headers in ({"Origin": "https://example.com"}, {"Host": "rebound.example.com"}):
+            assert_problem(upload(headers), 401, "unauthenticated")
+            assert client.get("/uploads", headers=headers | bearer(ADMIN)).json()["uploads"] == []
+            assert client.get("/health", headers=headers).status_code == 200
+        assert upload({"Origin": uploader.base_url}).status_code == 202
+
+
 def test_open_uploader_checks_a_key_that_is_presented(tmp_path_factory: pytest.TempPathFactory) -> None:
     with running_uploader(tmp_path_factory.mktemp("chunks"), admin_key=ADMIN) as uploader:
         client = httpx.Client(base_url=uploader.base_url, trust_env=False)
