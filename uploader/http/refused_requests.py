@@ -6,7 +6,7 @@ import http
 import json
 
 from contracts.errors import CsvPipeError
-from uploader.errors import (
+from uploader.http.errors import (
     HttpVersionError,
     MalformedRequestError,
     RequestHeadTooLargeError,
