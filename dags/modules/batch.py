@@ -13,6 +13,7 @@ from contracts.message import ChunkMessage
 from contracts.names import BYTES_PER_MB
 from contracts.traceparent import find_traceparent
 from dags.modules.allowed_hosts import AllowedHosts
+from dags.modules.known_uploads import UploadAt
 from dags.modules.records import Record, RejectedRecord
 from dags.modules.run_request import RunRequest, describe_chunks, pack_messages
 from dags.modules.task_log import task_logger
@@ -21,7 +22,7 @@ from dags.modules.validators import base_url, validate_value
 log = task_logger(__name__)
 
 UNKNOWN_UPLOAD = "unknown_upload"
-"""Code of a dead letter whose message is valid, but whose upload no uploader knows."""
+"""Code of a dead letter whose message is valid, but whose upload the uploader at its address does not know."""
 _MAX_NOTE_CHARS = 1000
 
 
@@ -41,12 +42,13 @@ def group_records(
     *,
     allowed: AllowedHosts,
     bucket: str,
-    find_unknown: Callable[[list[ChunkMessage]], Collection[str]] = lambda _: (),
+    find_unknown: Callable[[list[ChunkMessage]], Collection[UploadAt]] = lambda _: (),
     validate: Callable[..., ChunkMessage] = validate_value,
 ) -> Batch:
-    """Validate records and form one run for each upload and partition.
+    """Validate records and form one run for each upload, partition and address of the uploader.
 
-    ``find_unknown`` is called once with all valid messages and returns the ids of uploads that do not exist. Tests
+    A run asks one uploader. Any writer to the topic can repeat a message with another address, which must not decide
+    what uploader the run of the other messages asks. ``find_unknown`` is called once with all valid messages. Tests
     replace ``validate``.
     """
     rejected: list[RejectedRecord] = []
@@ -60,14 +62,15 @@ def group_records(
         else:
             valid.append((record, message))
     unknown = find_unknown([message for _, message in valid]) if valid else ()
-    groups: dict[tuple[str, int], list[tuple[Record, ChunkMessage]]] = {}
+    groups: dict[tuple[UploadAt, int], list[tuple[Record, ChunkMessage]]] = {}
     for record, message in valid:
-        if message.upload_id in unknown:
-            rejected.append(_reject_unknown(record, message))
+        upload = UploadAt(base_url(message), message.upload_id)
+        if upload in unknown:
+            rejected.append(_reject_unknown(record, upload))
         else:
-            groups.setdefault((message.upload_id, record.partition), []).append((record, message))
+            groups.setdefault((upload, record.partition), []).append((record, message))
     return Batch(
-        runs=[_form_request(upload_id, partition, group) for (upload_id, partition), group in groups.items()],
+        runs=[_form_request(upload.upload_id, partition, group) for (upload, partition), group in groups.items()],
         rejected=rejected,
         offsets=offsets,
         valid_count=sum(map(len, groups.values())),
@@ -87,8 +90,8 @@ def _read_message(record: Record, validate: Callable[[bytes | None], ChunkMessag
     return message
 
 
-def _reject_unknown(record: Record, message: ChunkMessage) -> RejectedRecord:
-    reason = f"upload_id: the uploader at {base_url(message)[:300]} has no upload {message.upload_id}"
+def _reject_unknown(record: Record, upload: UploadAt) -> RejectedRecord:
+    reason = f"upload_id: the uploader at {upload.address[:300]} has no upload {upload.upload_id}"
     return RejectedRecord(record=record, code=UNKNOWN_UPLOAD, reason=reason)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from contracts.api import MAX_LOOKED_UP, KnownUploads, UploadIds
 from contracts.message import ChunkMessage
@@ -24,20 +24,27 @@ MAX_UPLOADERS = 8
 _TIMEOUT_S = (2.0, 10.0)
 
 
-def find_unknown(messages: Iterable[ChunkMessage], *, access: UploaderAccess = WITHOUT_KEY) -> set[str]:
-    """Return the ids of uploads that no uploader knows at the addresses in their messages.
+class UploadAt(NamedTuple):
+    """An upload at the uploader's address in a message. Another message can name the same upload at another address."""
 
-    Each address is queried once, with all of its ids. An id counts as known if one of its addresses was not queried or
-    does not answer: its run checks again.
+    address: str
+    upload_id: str
+
+
+def find_unknown(messages: Iterable[ChunkMessage], *, access: UploaderAccess = WITHOUT_KEY) -> set[UploadAt]:
+    """Return the uploads that the uploader at the address in their messages does not know.
+
+    Each address is queried once, with all of its ids. An upload counts as known if its address was not queried or does
+    not answer: its run checks again.
 
     Raises:
         UploaderKeyError: An uploader does not accept the key of ``access``, so the runs could do nothing there.
     """
     by_address = _group_ids(messages)
     known = _fetch_all(_busiest(by_address), access)
-    undecided = {upload_id for address, ids in by_address.items() if address not in known for upload_id in ids}
-    decided = {upload_id for ids in by_address.values() for upload_id in ids} - undecided
-    return decided - {upload_id for ids in known.values() for upload_id in ids}
+    return {
+        UploadAt(address, upload_id) for address, ids in known.items() for upload_id in by_address[address].keys() - ids
+    }
 
 
 def fetch_known(address: str, upload_ids: Iterable[str], *, access: UploaderAccess = WITHOUT_KEY) -> set[str]:

@@ -10,7 +10,7 @@ from contracts.errors import InvalidMessageError
 from contracts.message import ChunkMessage
 from dags.modules.allowed_hosts import AllowedHosts, parse_allowed_hosts
 from dags.modules.batch import group_records
-from dags.modules.known_uploads import find_unknown
+from dags.modules.known_uploads import UploadAt, find_unknown
 from dags.modules.records import Record
 from dags.modules.run_request import describe_chunks, pack_messages, unpack_messages
 from dags.modules.uploader_access import UploaderAccess
@@ -114,12 +114,12 @@ def test_message_of_an_unknown_upload_is_rejected_with_the_reason(
     (known,), (strange,) = fake_uploader.add_upload(A), fake_uploader.add_upload(B)
     asked: list[list[ChunkMessage]] = []
 
-    def find_unknown(messages: list[ChunkMessage]) -> set[str]:
+    def ask(messages: list[ChunkMessage]) -> set[UploadAt]:
         asked.append(messages)
-        return {B}
+        return {UploadAt(fake_uploader.url, B)}
 
     records = [*records_of([strange, known]), Record(topic="t", partition=0, offset=2, key=None, value=b"x")]
-    batch = group_records(records, allowed=allowed, bucket="raw", find_unknown=find_unknown)
+    batch = group_records(records, allowed=allowed, bucket="raw", find_unknown=ask)
     assert asked == [[strange, known]]
     assert [unpack_messages(run.conf) for run in batch.runs] == [[known]]
     assert batch.offsets == {0: 3}
@@ -134,11 +134,11 @@ def test_message_of_an_unknown_upload_is_rejected_with_the_reason(
 
 
 def test_no_lookup_without_valid_messages(allowed: AllowedHosts) -> None:
-    def find_unknown(messages: list[ChunkMessage]) -> set[str]:
+    def ask(messages: list[ChunkMessage]) -> set[UploadAt]:
         raise AssertionError(messages)
 
     record = Record(topic="t", partition=0, offset=2, key=None, value=b"x")
-    assert group_records([record], allowed=allowed, bucket="raw", find_unknown=find_unknown).valid_count == 0
+    assert group_records([record], allowed=allowed, bucket="raw", find_unknown=ask).valid_count == 0
 
 
 def test_message_that_crashes_validation_is_rejected_and_does_not_block_others(
@@ -166,20 +166,52 @@ def test_duplicate_message_is_dropped(fake_uploader: FakeUploader, allowed: Allo
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
-def test_newest_address_of_a_chunk_is_kept(fake_uploader: FakeUploader, newest_first: bool) -> None:
+def test_newest_address_of_a_chunk_is_kept(
+    fake_uploader: FakeUploader, allowed: AllowedHosts, newest_first: bool
+) -> None:
     """Records are in the order of their arrival, which can differ from the order of the announcements."""
     (old,) = fake_uploader.add_upload(A)
     new = old.model_copy(
         update={
-            "api_endpoint": f"http://moved:8000/chunks/{A}/1/download/{FAKE_SIGNATURE}",
+            "api_endpoint": old.api_endpoint.replace("AAAA", "BBBB"),
             "published_at": old.published_at + timedelta(minutes=30),
         }
     )
-    both = parse_allowed_hosts(f"{fake_uploader.url},http://moved:8000")
     records = records_of([new, old] if newest_first else [old, new])
-    (run,) = group_records(records, allowed=both, bucket="raw").runs
+    (run,) = group_records(records, allowed=allowed, bucket="raw").runs
     assert unpack_messages(run.conf) == [new]
     assert "2 rows" in run.note
+
+
+def newer_at(address: str, message: ChunkMessage) -> ChunkMessage:
+    """Return ``message`` as anyone who can write to the topic may repeat it: later, and with another address."""
+    endpoint = f"{address}/chunks/{message.upload_id}/{message.chunk_id}/download/{FAKE_SIGNATURE}"
+    return message.model_copy(
+        update={"api_endpoint": endpoint, "published_at": message.published_at + timedelta(minutes=30)}
+    )
+
+
+def test_address_without_the_upload_does_not_take_its_run(fake_uploader: FakeUploader) -> None:
+    """A run that asks an uploader which does not know the upload is skipped: the upload counts as deleted."""
+    (message,) = fake_uploader.add_upload(A)
+    with FakeUploader().running() as other:
+        both = parse_allowed_hosts(f"{fake_uploader.url},{other.url}")
+        records = records_of([message, newer_at(other.url, message)])
+        batch = group_records(records, allowed=both, bucket="raw", find_unknown=find_unknown)
+    assert [unpack_messages(run.conf) for run in batch.runs] == [[message]]
+    assert [(item.record.offset, item.code) for item in batch.rejected] == [(1, "unknown_upload")]
+
+
+def test_address_that_does_not_answer_gets_a_run_of_its_own(fake_uploader: FakeUploader) -> None:
+    one, two = fake_uploader.add_upload(A, chunks=2)
+    silent = FakeUploader()
+    silent.close()
+    both = parse_allowed_hosts(f"{fake_uploader.url},{silent.url}")
+    records = records_of([one, newer_at(silent.url, one), two])
+    batch = group_records(records, allowed=both, bucket="raw", find_unknown=find_unknown)
+    assert [unpack_messages(run.conf) for run in batch.runs] == [[one, two], [newer_at(silent.url, one)]]
+    assert len({run.run_id for run in batch.runs}) == 2
+    assert not batch.rejected
 
 
 def test_note_names_dataset_chunks_and_upload(fake_uploader: FakeUploader, allowed: AllowedHosts) -> None:
