@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dags.modules.errors import ConfigurationError
-from dags.modules.http_session import TIMEOUT_S, open_session
+from dags.modules.http_session import TIMEOUT_S, check_success, open_session
 from dags.modules.settings import CONN_AIRFLOW
 
 if TYPE_CHECKING:
@@ -47,10 +47,12 @@ def pause_dag_at(connection: Connection, dag_id: str) -> None:
         response = session.post(f"{address}/auth/token", json=credentials, timeout=TIMEOUT_S)
     else:
         response = session.get(f"{address}/auth/token", timeout=TIMEOUT_S)
-    response.raise_for_status()
-    session.patch(
-        f"{address}/api/v2/dags/{dag_id}",
-        json={"is_paused": True},
-        headers={"Authorization": f"Bearer {response.json()['access_token']}"},
-        timeout=TIMEOUT_S,
-    ).raise_for_status()
+    token = check_success(response).json()["access_token"]
+    check_success(
+        session.patch(
+            f"{address}/api/v2/dags/{dag_id}",
+            json={"is_paused": True},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=TIMEOUT_S,
+        )
+    )

@@ -71,11 +71,11 @@ def post_alert(url: str, alert: Mapping[str, str]) -> None:
     """POST ``alert`` as JSON. An error is only logged: an alert that cannot be sent must not hide the failure."""
     import requests
 
-    from dags.modules.http_session import TIMEOUT_S, open_session
+    from dags.modules.http_session import TIMEOUT_S, check_success, open_session
 
     try:
         # No retries: urllib3 would log the address with each of them.
-        open_session(retries=0).post(url, json=dict(alert), timeout=TIMEOUT_S).raise_for_status()
+        check_success(open_session(retries=0).post(url, json=dict(alert), timeout=TIMEOUT_S))
     except requests.RequestException as error:
         # Not log.exception: the error contains the address, which can be a secret (as it is with Slack).
         log.error("Alert webhook failed", extra={"error": type(error).__name__})  # noqa: TRY400 - see above

@@ -62,9 +62,7 @@ def fetch_known(address: str, upload_ids: Iterable[str], *, access: UploaderAcce
         with access.open_session(retries=1, methods=frozenset({"POST"})) as session:
             for start in range(0, len(ids), MAX_LOOKED_UP):
                 part = UploadIds(upload_ids=ids[start : start + MAX_LOOKED_UP]).model_dump()
-                response = session.post(
-                    f"{address}/uploads/known", json=part, timeout=_TIMEOUT_S, allow_redirects=False
-                )
+                response = session.post(f"{address}/uploads/known", json=part, timeout=_TIMEOUT_S)
                 if is_key_refusal(response):
                     raise key_refused(response)
                 if response.status_code != 200:

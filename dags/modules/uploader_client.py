@@ -129,9 +129,7 @@ class UploaderClient:
         import requests
 
         try:
-            response = self._session.request(
-                method, self._base_url + path, json=json, timeout=TIMEOUT_S, allow_redirects=False
-            )
+            response = self._session.request(method, self._base_url + path, json=json, timeout=TIMEOUT_S)
         except requests.RequestException as error:
             peer = TlsPeer(
                 address=self._base_url,

@@ -141,6 +141,27 @@ def test_pause_logs_in_with_the_connection(fake_airflow: FakeAirflow, connection
         pause_dag_at(connection("airflow_api", host=host, port=int(port), login="u", password="wrong"), "d")
 
 
+def test_redirect_is_no_success(fake_webhook: FakeWebhook, caplog: pytest.LogCaptureFixture) -> None:
+    fake_webhook.status, fake_webhook.location = 302, "https://elsewhere.example/SECRET"
+    alert_failure(context_of(ChunksNotLandedError("chunk 3")))
+    assert "Alert webhook failed error=HTTPError" in caplog.text
+    assert "SECRET" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_redirected_pause_is_reported_and_sends_no_password(
+    fake_webhook: FakeWebhook, connection: Callable[..., Any], status: int
+) -> None:
+    import requests
+
+    with FakeWebhook().running() as redirecting:
+        redirecting.status, redirecting.location = status, f"{fake_webhook.url}/auth/token"
+        host, port = redirecting.host_port.split(":")
+        with pytest.raises(requests.HTTPError, match=str(status)):
+            pause_dag_at(connection("airflow_api", host=host, port=int(port), login="u", password="p"), "d")
+    assert not fake_webhook.requests
+
+
 def test_webhook_url_is_built_from_parts(connection: Callable[..., Any]) -> None:
     whole = connection("a", host="https://hooks.example/x/y")
     parts = connection("a", schema="https", host="hooks.example", port=8443, extra={"path": "/x"})

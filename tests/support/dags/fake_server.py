@@ -18,6 +18,9 @@ class FakeServer:
 
     def __init__(self, port: int = 0) -> None:
         answer = self._record_and_answer
+        self.location: str | None = None
+        """Where a response with a status from 300 to 399 sends the client."""
+        redirect = self._redirect
         self.headers: list[dict[str, str]] = []
         seen = self.headers
 
@@ -31,6 +34,8 @@ class FakeServer:
                 data = content if isinstance(content, bytes) else json.dumps(content).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
+                for name, value in redirect(status).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(data)
@@ -52,6 +57,9 @@ class FakeServer:
     @property
     def url(self) -> str:
         return f"http://{self.host_port}"
+
+    def _redirect(self, status: int) -> dict[str, str]:
+        return {"Location": self.location} if self.location and 300 <= status < 400 else {}
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
         raise NotImplementedError
