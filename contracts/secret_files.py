@@ -73,7 +73,7 @@ def read_variable(environ: Mapping[str, str], name: str) -> str | None:
 
 
 def read_secret(name: str, path: str, *, given: bool = False) -> str:
-    """Return the secret in the file at ``path``, without the line end after it.
+    """Return the secret in the file at ``path``; see :func:`secret_in`.
 
     Args:
         name: variable of the secret itself, such as ``KAFKA_PASSWORD``.
@@ -81,7 +81,7 @@ def read_secret(name: str, path: str, *, given: bool = False) -> str:
         given: whether the variable of the secret has a value, too.
 
     Raises:
-        SettingsError: both variables are given, or the file cannot be read, is not UTF-8 or is empty.
+        SettingsError: both variables are given, or the file cannot be read, is not UTF-8 or is blank.
     """
     variable = name + SUFFIX
     if given:
@@ -92,7 +92,16 @@ def read_secret(name: str, path: str, *, given: bool = False) -> str:
         raise SettingsError(f"{variable}: {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
         raise SettingsError(f"{variable}: {path} is not UTF-8 text") from None
-    secret = text.removesuffix("\n").removesuffix("\r")
+    secret = secret_in(text)
     if not secret:
         raise SettingsError(f"{variable}: {path} is empty")
     return secret
+
+
+def secret_in(text: str) -> str:
+    """Return the secret in the text of a file, without the line ends after it; empty if the text is blank.
+
+    Editors and PowerShell put a byte order mark before it, which nobody sees and no service accepts.
+    """
+    secret = text.removeprefix("\ufeff").rstrip("\r\n")
+    return secret if secret.strip() else ""

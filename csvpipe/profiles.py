@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from contracts.secret_files import secret_in
 from csvpipe.errors import ProfileError
 
 if TYPE_CHECKING:
@@ -141,14 +142,14 @@ def _key_of(fields: dict[str, str], place: str, *, folder: Path) -> SecretStr | 
     if (path := _absolute(fields.get("key_file"), folder)) is None:
         return SecretStr(fields["key"]) if "key" in fields else None
     try:
-        text = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        key = secret_in(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ProfileError(f"{place}: key_file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
         raise ProfileError(f"{place}: key_file {path} is not UTF-8 text") from None
-    if not text:
+    if not key:
         raise ProfileError(f"{place}: key_file {path} is empty")
-    return SecretStr(text)
+    return SecretStr(key)
 
 
 def _absolute(path: str | None, folder: Path) -> str | None:

@@ -16,6 +16,7 @@ from rich.table import Table
 from contracts.api import Key, KeyRotation, KeyWithSecret, NewKey
 from contracts.names import KEY_ID_PATTERN
 from contracts.permissions import Permission
+from contracts.secret_files import secret_in
 from csvpipe.console import messages, output, print_table, shown
 from csvpipe.errors import ProfileError
 from csvpipe.key_administration import KeyAdministration, open_key_database
@@ -168,7 +169,7 @@ def _open(*, database: bool, url: str | None, profile: str | None) -> AbstractCo
 
 def _read_key(path: Path) -> str:
     try:
-        return (sys.stdin.read() if path == STDIN else path.read_text(encoding="utf-8")).strip()
+        return secret_in(sys.stdin.read() if path == STDIN else path.read_text(encoding="utf-8")).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(f"--key-file {path} cannot be read: {error}") from error
 

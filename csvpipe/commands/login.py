@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from contracts.api import KeyOfCaller
 from contracts.number_text import counted
+from contracts.secret_files import secret_in
 from csvpipe.client import UploaderClient
 from csvpipe.console import messages, output, shown
 from csvpipe.errors import ProfileError
@@ -99,6 +100,7 @@ def _read_key(path: Path | None) -> tuple[SecretStr, str]:
             raise ProfileError(f"--key-file {path} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError:
             raise ProfileError(f"--key-file {path} is not UTF-8 text") from None
-    if not text.strip():
+    key = secret_in(text).strip()
+    if not key:
         raise ProfileError(f"{origin} has no key")
-    return SecretStr(text.strip()), origin
+    return SecretStr(key), origin

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from contracts.errors import SettingsError
-from contracts.secret_files import is_secret
+from contracts.secret_files import is_secret, read_variable
 from contracts.settings import EnvironmentSettings, reading_settings
 from csvpipe.settings import ClientSettings
 from sequencer.settings import JobSettings
@@ -68,9 +68,15 @@ def test_every_secret_setting_is_read_from_the_file_that_is_named(
 
 def test_line_end_after_a_secret_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FAKE_KEY_FILE", "secret")
-    for content, secret in (("open sesame\r\n", "open sesame"), (" two\nlines \n", " two\nlines ")):
+    for content, secret in (
+        ("open sesame\r\n", "open sesame"),
+        (" two\nlines \n", " two\nlines "),
+        ("open sesame\n\r\n\n", "open sesame"),
+        ("\ufeffopen sesame\n", "open sesame"),
+    ):
         (tmp_path / "secret").write_bytes(content.encode())
         assert _read() == secret
+        assert read_variable({"FAKE_KEY_FILE": "secret"}, "FAKE_KEY") == secret.strip()
 
 
 def test_environment_takes_precedence_over_a_file_named_in_dotenv(
@@ -83,7 +89,7 @@ def test_environment_takes_precedence_over_a_file_named_in_dotenv(
     assert _read() == "from-the-environment"
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe", b" \n", b"\t\r\n\r\n", b"\xef\xbb\xbf\n"])
 def test_secret_file_without_a_secret_is_an_error_that_names_the_setting(
     content: bytes | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -92,6 +98,8 @@ def test_secret_file_without_a_secret_is_an_error_that_names_the_setting(
     monkeypatch.setenv("FAKE_KEY_FILE", "secret")
     with pytest.raises(SettingsError, match="FAKE_KEY_FILE: secret "):
         _read()
+    with pytest.raises(SettingsError, match="FAKE_KEY_FILE: secret "):
+        read_variable({"FAKE_KEY_FILE": "secret"}, "FAKE_KEY")
 
 
 def test_secret_that_is_given_twice_is_an_error_that_names_both(

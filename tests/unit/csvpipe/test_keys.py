@@ -93,7 +93,7 @@ def test_refused_key_is_not_stored(run: Callable[..., int], fake: FakeUploader, 
 def test_stored_key_is_sent_until_logout(
     run: Callable[..., int], fake: FakeUploader, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "key").write_text(KEY + "\n")
+    (tmp_path / "key").write_text(f"\ufeff{KEY}\n")
     assert run("login", "--url", fake.url, "--key-file", "key", "--profile", "prod") == ExitCode.OK
     fake.statuses = [status_document("landed", landed=1)]
     assert run("status", UPLOAD_ID, "--profile", "prod") == ExitCode.OK
