@@ -14,6 +14,7 @@ from tests.support.kubernetes.manifests import ROOT, UPLOADER, Json, Manifests, 
 from uploader.settings import Settings, load_settings
 
 PAGE = ROOT / "docs" / "how-to" / "kubernetes.md"
+PLAIN_SCHEMA = re.compile(r'"schema": "http",')
 CLIENT_PROPERTIES = re.compile(r"```properties\n(.*?)```", re.DOTALL)
 
 ENCRYPTION = {"S3_ENCRYPTION": "encryption", "S3_KMS_KEY_ID": "kms_key_id", "S3_SSE_C_KEY": "sse_c_key"}
@@ -45,6 +46,13 @@ def test_uploader_needs_keys_and_encrypts_every_connection(settings: Settings) -
     assert settings.kafka_security == "scram"
     assert settings.base_url.startswith("https://")
     assert str(settings.s3_endpoint).startswith("https://")
+
+
+def test_database_without_tls_is_refused_whatever_its_address_says(hanoi: Manifests) -> None:
+    """The address is a secret of the operator. libpq takes from these variables what is not in it."""
+    environment = hanoi.environment(hanoi.uploader())
+    assert environment["PGSSLMODE"] == "verify-full"
+    assert environment["PGSSLROOTCERT"] in files_of(hanoi.uploader())
 
 
 @pytest.mark.parametrize("name", [UPLOADER, "csv-nifi-flow", "csv-kafka-topics"])
@@ -164,6 +172,13 @@ def test_cluster_has_no_address_in_plain_text(hanoi: Manifests) -> None:
     plain = {url for text in texts for url in re.findall(r"http://[\w.$()-]+", text)}
     assert plain == set()
     assert plain_kafka(hanoi) == []
+    assert plain_connections(texts) == {"airflow-api-server.airflow.svc.cluster.local"}, "Airflow's own, see the page"
+
+
+def plain_connections(texts: list[str]) -> set[str]:
+    """Return the hosts of Airflow's connections without TLS."""
+    found = [re.search(r'"host": "([^"]+)"', text[at.end() :]) for text in texts for at in PLAIN_SCHEMA.finditer(text)]
+    return {host[1] for host in found if host}
 
 
 def plain_kafka(hanoi: Manifests) -> list[Json]:

@@ -47,7 +47,7 @@ def test_prometheus_annotations_name_a_port_and_a_route(manifests: Manifests) ->
 def test_every_variable_is_a_setting_or_part_of_one(manifests: Manifests) -> None:
     pods = manifests.uploader()
     used = {name for v in pods.container["env"] for name in re.findall(r"\$\((\w+)\)", v.get("value", ""))}
-    known = {name.upper() for name in Settings.model_fields}
+    known = {name.upper() for name in Settings.model_fields} | {"PGSSLMODE", "PGSSLROOTCERT"}  # those of libpq
     assert manifests.environment(pods).keys() - known == used - known
     assert used <= manifests.environment(pods).keys()
 
