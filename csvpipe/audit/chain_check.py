@@ -62,13 +62,16 @@ class ChainCheck:
 
     Args:
         replica: whose chain it is.
-        anchors: heads that were noted earlier. Records up to an anchor may have been removed from the beginning of the
-            chain, after they were archived.
+        anchors: heads that were noted earlier. Their records must be there, unless they are archived.
+        archived: the last record that was archived. It and those before it may be absent.
     """
 
-    def __init__(self, replica: str, *, anchors: Sequence[AuditHead] = ()) -> None:
+    def __init__(self, replica: str, *, anchors: Sequence[AuditHead] = (), archived: AuditHead | None = None) -> None:
         self.report = ChainReport(replica=replica)
-        self._anchors = {anchor.sequence: anchor for anchor in anchors}
+        self._archived = archived
+        self._anchors: dict[int, set[str]] = {}
+        for anchor in (*anchors, *([archived] if archived else [])):
+            self._anchors.setdefault(anchor.sequence, set()).add(anchor.hash)
         self._sequence, self._hash = 0, FIRST_PREVIOUS_HASH
 
     def run(self, read_page: ReadPage, *, on_progress: Callable[[int, int], None]) -> ChainReport:
@@ -86,7 +89,8 @@ class ChainCheck:
 
     def _check(self, record: AuditRecord) -> None:
         report, number = self.report, record.sequence
-        self._skip_archived(record)
+        if report.records == 0 and self._archived is not None and number > self._archived.sequence:
+            self._skip_archived(self._archived)
         if number != self._sequence + 1:
             last = number - 1
             span = f"record {last} is" if last == self._sequence + 1 else f"records {self._sequence + 1} to {last} are"
@@ -95,31 +99,33 @@ class ChainCheck:
             report.add(number, FaultKind.NOT_LINKED, f"does not carry the hash of record {self._sequence}")
         if record.replica != report.replica or record.hash != record.expected_hash:
             report.add(number, FaultKind.ALTERED, "was altered: its hash is another one")
-        anchor = self._anchors.get(number)
-        if anchor is not None and record.hash != anchor.hash:
+        if self._anchors.get(number, {record.hash}) != {record.hash}:
             report.add(number, FaultKind.ANCHOR, "is not the record that the anchor was taken from")
         self._sequence, self._hash = number, record.hash
         report.records += 1
         report.head = AuditHead(replica=report.replica, sequence=number, hash=record.hash)
 
-    def _skip_archived(self, record: AuditRecord) -> None:
-        """Begin after the anchor that the first record follows, if there is one."""
-        anchor = self._anchors.get(record.sequence - 1)
-        if self.report.records == 0 and anchor is not None:
-            self._sequence, self._hash = anchor.sequence, anchor.hash
+    def _skip_archived(self, archived: AuditHead) -> None:
+        """Begin after the last archived record."""
+        self._sequence, self._hash = archived.sequence, archived.hash
 
     def _check_end(self, head: AuditHead | None) -> None:
-        report, last = self.report, self._sequence
+        report = self.report
+        if report.records == 0 and self._archived is not None:
+            self._skip_archived(self._archived)
+        last = self._sequence
         if head is None:
             if report.records:
                 report.add(last, FaultKind.INSERTED, "is there, but the chain has no head")
+            elif last:
+                report.add(last, FaultKind.TRUNCATED, "is the last one that was archived, and the chain has no head")
         elif head.sequence > last:
             report.add(last + 1, FaultKind.TRUNCATED, f"is missing, and so are all up to the head, {head.sequence}")
         elif head.sequence < last:
             report.add(last, FaultKind.INSERTED, f"is behind the head, which is record {head.sequence}")
         elif last and head.hash != self._hash:
             report.add(last, FaultKind.INSERTED, "is not the record that the head was taken from")
-        for anchor in self._anchors.values():
-            if anchor.sequence > max(last, 0 if head is None else head.sequence):
-                missing = f"is missing, and so are all up to the anchor, {anchor.sequence}"
+        for anchor in self._anchors:
+            if anchor > max(last, 0 if head is None else head.sequence):
+                missing = f"is missing, and so are all up to the anchor, {anchor}"
                 report.add(last + 1, FaultKind.TRUNCATED, missing)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from contracts.audit import MAX_PAGE, AuditAction, AuditChainPage, AuditHead, AuditRecord
 from contracts.number_text import counted, format_count
+from contracts.printable import printable
 from csvpipe.audit.chain_check import ChainCheck, ChainReport
 from csvpipe.audit.chain_source import ChainSource, open_database
 from csvpipe.client import UploaderClient
@@ -83,6 +84,14 @@ def verify(
         list[str] | None,
         typer.Option("--anchor", metavar="REPLICA:SEQUENCE:HASH", help="Head of an earlier verification. Repeatable."),
     ] = None,
+    archived: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--archived",
+            metavar="REPLICA:SEQUENCE:HASH",
+            help="Last archived record of a replica: it and those before it may be absent. Repeatable.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     url: UrlOption = None,
     profile: ProfileOption = None,
@@ -95,10 +104,13 @@ def verify(
     Who can write the database can write a whole chain anew, or remove it. Only an anchor shows this: keep the printed
     heads elsewhere, and pass them with --anchor.
     """
-    known = [_read_anchor(text) for text in anchors or []]
+    known = [_read_anchor(text, "--anchor") for text in anchors or []]
+    absent = {head.replica: head for head in (_read_anchor(text, "--archived") for text in archived or [])}
+    if len(absent) < len(archived or []):
+        raise typer.BadParameter("must be given once for each replica", param_hint="--archived")
     source = open_database() if database else open_uploader(url=url, profile=profile)
     with source as chains:
-        reports = _verify(chains, known)
+        reports = _verify(chains, known, absent)
     if as_json:
         print(json.dumps({"chains": [_document(report) for report in reports]}, indent=2))
     else:
@@ -106,7 +118,7 @@ def verify(
     broken = [report.replica for report in reports if report.fault_count]
     if broken:
         faults = counted(sum(report.fault_count for report in reports), "fault")
-        raise AuditNotIntactError(f"{faults} in the audit records of {', '.join(broken)}")
+        raise AuditNotIntactError(f"{faults} in the audit records of {printable(', '.join(broken))}")
 
 
 def _records(client: UploaderClient, filters: dict[str, str], *, limit: int) -> Iterator[AuditRecord]:
@@ -120,15 +132,26 @@ def _records(client: UploaderClient, filters: dict[str, str], *, limit: int) -> 
             return
 
 
-def _verify(chains: ChainSource, anchors: list[AuditHead]) -> list[ChainReport]:
-    replicas = sorted({*chains.audit_replicas(), *(anchor.replica for anchor in anchors)})
+def _verify(chains: ChainSource, anchors: list[AuditHead], archived: dict[str, AuditHead]) -> list[ChainReport]:
+    replicas = sorted({*chains.audit_replicas(), *(anchor.replica for anchor in anchors), *archived})
     with record_progress(messages()) as progress:
-        return [_verify_chain(chains, replica, anchors, progress) for replica in replicas]
+        return [
+            _verify_chain(
+                chains,
+                ChainCheck(
+                    replica,
+                    anchors=[anchor for anchor in anchors if anchor.replica == replica],
+                    archived=archived.get(replica),
+                ),
+                progress,
+            )
+            for replica in replicas
+        ]
 
 
-def _verify_chain(chains: ChainSource, replica: str, anchors: list[AuditHead], progress: Progress) -> ChainReport:
-    check = ChainCheck(replica, anchors=[anchor for anchor in anchors if anchor.replica == replica])
-    task = progress.add_task(f"records of {replica}", total=None)
+def _verify_chain(chains: ChainSource, check: ChainCheck, progress: Progress) -> ChainReport:
+    replica = check.report.replica
+    task = progress.add_task(f"records of {shown(replica)}", total=None)
 
     def read_page(after: int | None) -> AuditChainPage:
         return chains.audit_chain(replica, after=after)
@@ -163,7 +186,7 @@ def _print(reports: list[ChainReport]) -> None:
     console = output()
     for report in reports:
         result = "intact" if not report.fault_count else f"BROKEN: {counted(report.fault_count, 'fault')}"
-        console.print(f"{report.replica}: {counted(report.records, 'record')}, {result}", markup=False)
+        console.print(f"{printable(report.replica)}: {counted(report.records, 'record')}, {result}", markup=False)
         for fault in report.faults:
             console.print(f"  record {format_count(fault.sequence)} {fault.text} [{fault.kind}]", markup=False)
         if report.head is not None:
@@ -186,13 +209,15 @@ def _document(report: ChainReport) -> dict[str, object]:
 
 
 def _anchor_text(head: AuditHead) -> str:
-    return f"{head.replica}:{head.sequence}:{head.hash}"
+    return printable(f"{head.replica}:{head.sequence}:{head.hash}")
 
 
-def _read_anchor(text: str) -> AuditHead:
+def _read_anchor(text: str, option: str) -> AuditHead:
     found = _ANCHOR.fullmatch(text)
     if found is None:
-        raise typer.BadParameter(f"must be REPLICA:SEQUENCE:HASH as printed by audit verify, got {text!r}")
+        raise typer.BadParameter(
+            f"must be REPLICA:SEQUENCE:HASH as printed by audit verify, got {text!r}", param_hint=option
+        )
     return AuditHead(replica=found["replica"], sequence=int(found["sequence"]), hash=found["hash"])
 
 

@@ -41,12 +41,18 @@ def head_of(records: Sequence[AuditRecord]) -> AuditHead:
     return AuditHead(replica=records[-1].replica, sequence=records[-1].sequence, hash=records[-1].hash)
 
 
-def check(records: Sequence[AuditRecord], head: AuditHead | None, *, anchors: Sequence[AuditHead] = ()) -> ChainReport:
+def check(
+    records: Sequence[AuditRecord],
+    head: AuditHead | None,
+    *,
+    anchors: Sequence[AuditHead] = (),
+    archived: AuditHead | None = None,
+) -> ChainReport:
     def read_page(after: int | None) -> AuditChainPage:
         later = [record for record in records if after is None or record.sequence > after]
         return AuditChainPage(records=later[:MAX_PAGE], head=head)
 
-    return ChainCheck("replica-0", anchors=anchors).run(read_page, on_progress=lambda *_: None)
+    return ChainCheck("replica-0", anchors=anchors, archived=archived).run(read_page, on_progress=lambda *_: None)
 
 
 def faults(report: ChainReport) -> list[tuple[int, FaultKind]]:
@@ -166,13 +172,43 @@ def test_chain_that_ends_before_an_anchor_is_found() -> None:
     assert faults(check([], None, anchors=[head_of(records)])) == [(1, FaultKind.TRUNCATED)]
 
 
-def test_archived_records_may_be_absent_up_to_an_anchor() -> None:
+def test_archived_records_may_be_absent() -> None:
     records = chain(5)
     kept = records[3:]
-    assert check(kept, head_of(records), anchors=[head_of(records[:3])]).fault_count == 0
-    assert faults(check(kept, head_of(records), anchors=[head_of(records[:2])])) == [(4, FaultKind.MISSING)]
+    assert check(kept, head_of(records), archived=head_of(records[:3])).fault_count == 0
+    assert check(records, head_of(records), archived=head_of(records[:3])).fault_count == 0
+    assert faults(check(kept, head_of(records), archived=head_of(records[:2]))) == [(4, FaultKind.MISSING)]
     other = head_of(chain(3, size_bytes=99))
-    assert faults(check(kept, head_of(records), anchors=[other])) == [(4, FaultKind.NOT_LINKED)]
+    assert faults(check(kept, head_of(records), archived=other)) == [(4, FaultKind.NOT_LINKED)]
+    assert faults(check(records, head_of(records), archived=other)) == [(3, FaultKind.ANCHOR)]
+
+
+def test_records_before_an_anchor_must_not_be_absent() -> None:
+    """An anchor is kept to find what was removed: it must not be a licence to remove everything before it."""
+    records = chain(5)
+    for kept in (records[3:], records[4:]):
+        anchors = [head_of(records[:3]), head_of(records[:4])]
+        assert faults(check(kept, head_of(records), anchors=anchors)) == [(kept[0].sequence, FaultKind.MISSING)]
+    assert faults(check([], head_of(records), anchors=[head_of(records)])) == [(1, FaultKind.TRUNCATED)]
+    archived, anchor = head_of(records[:2]), head_of(records[:3])
+    kept = records[3:]
+    assert faults(check(kept, head_of(records), anchors=[anchor], archived=archived)) == [(4, FaultKind.MISSING)]
+    assert check(records[2:], head_of(records), anchors=[head_of(records[:1])], archived=archived).fault_count == 0
+
+
+def test_chain_without_a_record_since_the_archived_ones_needs_its_head() -> None:
+    archived = head_of(chain(3))
+    assert check([], archived, archived=archived).fault_count == 0
+    assert faults(check([], None, archived=archived)) == [(3, FaultKind.TRUNCATED)]
+    assert faults(check([], head_of(chain(3, size_bytes=99)), archived=archived)) == [(3, FaultKind.INSERTED)]
+    assert faults(check([], head_of(chain(4)), archived=archived)) == [(4, FaultKind.TRUNCATED)]
+
+
+def test_two_anchors_of_one_record_are_both_compared() -> None:
+    records = chain(3)
+    other = head_of(chain(3, size_bytes=99))
+    for anchors in ([other, head_of(records)], [head_of(records), other]):
+        assert faults(check(records, head_of(records), anchors=anchors)) == [(3, FaultKind.ANCHOR)]
 
 
 def test_number_of_listed_faults_is_bounded_but_all_are_counted() -> None:

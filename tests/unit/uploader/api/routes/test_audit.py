@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,56 @@ def test_verify_finds_a_changed_record_and_names_its_place(
         connection.execute(change, {"actor": "anonymous", "id": upload_id})
     database.dispose()
     assert run("verify", *source) == 0
+
+
+@contextmanager
+def changed(server: RunningUploader, change: list[str], undo: list[str]) -> Iterator[None]:
+    """Change the database by statements, and undo it in the end."""
+    database = create_engine(f"sqlite:///{server.temp_dir / 'manifest.sqlite3'}")
+
+    def execute(statements: list[str]) -> None:
+        with database.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    execute(change)
+    try:
+        yield
+    finally:
+        execute(undo)
+        database.dispose()
+
+
+@pytest.mark.parametrize("source", [[], ["--database"]], ids=["by the API", "in the database"])
+def test_verify_reports_records_that_are_absent_before_an_anchor(
+    source: list[str], run: Run, server: RunningUploader, upload: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    upload()
+    assert run("verify", *source, "--json") == 0
+    head = json.loads(capsys.readouterr().out)["chains"][0]["anchor"]
+    upload()
+    old = f"FROM audit_records WHERE sequence <= {int(head.split(':')[1])}"
+    remove = [f"CREATE TABLE removed AS SELECT * {old}", f"DELETE {old}"]
+    with changed(server, remove, ["INSERT INTO audit_records SELECT * FROM removed", "DROP TABLE removed"]):
+        assert run("verify", *source, "--anchor", head) == ExitCode.CHECK_FAILED
+        assert "missing" in capsys.readouterr().out
+        assert run("verify", *source, "--archived", head) == 0
+        assert run("verify", *source, "--archived", head, "--archived", head) == ExitCode.USAGE
+    assert run("verify", *source, "--anchor", head) == 0
+
+
+def test_name_of_a_replica_in_the_database_cannot_forge_a_result(
+    run: Run, server: RunningUploader, capsys: pytest.CaptureFixture[str]
+) -> None:
+    insert = (
+        "INSERT INTO audit_heads (replica, sequence, hash) "
+        f"VALUES ('x' || char(10) || 'replica-0: 9 records, intact', 1, '{'a' * 64}')"
+    )
+    with changed(server, [insert], ["DELETE FROM audit_heads WHERE replica LIKE 'x%'"]):
+        assert run("verify", "--database") == ExitCode.CHECK_FAILED
+    lines = [line for text in capsys.readouterr() for line in text.splitlines() if "replica-0: 9 records" in line]
+    assert lines
+    assert [line for line in lines if line.startswith("replica-0")] == []
 
 
 def test_verify_needs_an_anchor_to_notice_that_a_chain_is_gone(run: Run) -> None:
