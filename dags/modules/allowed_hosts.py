@@ -15,6 +15,9 @@ _ENTRY = re.compile(
     r"(?P<scheme>https?)://(?P<host>(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
     r"(?P<prefix>(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*)"
 )
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
+_LONGEST_NAME = 253
+"""Names of DNS. Clients decode or refuse others, each in its own way: ``a%2f.suffix``, ``a..suffix``."""
 
 
 class AllowedAddress(NamedTuple):
@@ -88,5 +91,5 @@ def parse_allowed_hosts(text: str | None) -> AllowedHosts:
 
 def _host_matches(host: str, pattern: str) -> bool:
     if pattern.startswith("*."):
-        return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1
+        return host.endswith(pattern[1:]) and len(host) <= _LONGEST_NAME and _NAME.fullmatch(host) is not None
     return host == pattern

@@ -75,6 +75,10 @@ def test_listed_addresses_are_accepted(endpoint: str) -> None:
         (f"http://10.0.0.1:9999/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
         (f"http://uploader:9000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
         (f"http://pods.local:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
+        *(
+            (f"http://{host}.pods.local:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable")
+            for host in ("evil.com%2f", "%00", "", ".", "a.", "*", "a" * 64, ".".join("a" * 60 for _ in range(5)), "-a")
+        ),
         (f"http://evilpods.local:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "not in the Variable"),
         (f"http://uploader:8000@evil/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "must not have a user"),
         (f"http://evil\\@uploader:8000/chunks/{UPLOAD}/1/download/{FAKE_SIGNATURE}", "characters"),
