@@ -27,13 +27,15 @@ class KafkaSecuritySettings(EnvironmentSettings):
 
     @model_validator(mode="after")
     def _check_kafka_user(self) -> Self:
+        login = {"KAFKA_USERNAME": self.kafka_username, "KAFKA_PASSWORD": self.kafka_password.get_secret_value()}
         if self.kafka_security == "scram":
-            for name, given in (
-                ("KAFKA_USERNAME", self.kafka_username),
-                ("KAFKA_PASSWORD", self.kafka_password.get_secret_value()),
-            ):
+            for name, given in login.items():
                 if not given:
                     raise ValueError(f"{name} is required with KAFKA_SECURITY=scram")
+        if self.kafka_security == "plaintext":
+            for name, given in (login | {"KAFKA_CA_FILE": self.kafka_ca_file}).items():
+                if given:
+                    raise ValueError(f"{name} has no effect with KAFKA_SECURITY=plaintext; change one of them")
         return self
 
     @property

@@ -133,6 +133,8 @@ def start(hanoi: Manifests, temp_dir: Path, port: int) -> subprocess.Popen[bytes
         "KAFKA_BROKER": "127.0.0.1:1",
         "KAFKA_SECURITY": "plaintext",
         "KAFKA_CA_FILE": "",
+        "KAFKA_USERNAME": "",
+        "KAFKA_PASSWORD": "",
         "ACCESS": "open",
         "TLS_CERT_FILE": "",
         "TLS_KEY_FILE": "",
