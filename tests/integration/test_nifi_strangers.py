@@ -106,6 +106,20 @@ def test_dataset_outside_the_pattern_is_neither_fetched_nor_written(nifi: NiFiSe
     assert set(source.hits) == {source.path_of(allowed)}
 
 
+@pytest.mark.parametrize("field", ["upload_id", "dataset_name", "filename", "sha256", "size_bytes", "api_endpoint"])
+def test_message_cannot_forge_a_line_of_the_log(nifi: NiFiServer, source: FakeChunkSource, field: str) -> None:
+    own = source.offer(ROWS, dataset="forger")
+    forged = f"2026-11-29 00:00:00,000 INFO [Forger] {own.upload_id}"
+    value = f"\n{forged}\x1b[2J\x9b\u2028\u202e{getattr(own, field)}"
+
+    nifi.post(_forged(own, **{field: value}))
+
+    (line,) = nifi.wait_logged("failure.reason=invalid_message", forged)
+    assert not line.startswith(forged)
+    assert line.isprintable()
+    assert not source.hits
+
+
 def test_signature_is_not_logged(nifi: NiFiServer, source: FakeChunkSource) -> None:
     landed, refused, gone = (source.offer(ROWS, dataset="logged") for _ in range(3))
     source.failures[source.path_of(gone)] = (99, HTTPStatus.GONE)
@@ -130,6 +144,30 @@ def test_response_without_a_key_writes_nothing(nifi: NiFiServer, source: FakeChu
 
         nifi.wait_failed(message, "message_mismatch")
         assert not nifi.has_object(message)
+
+
+def test_response_cannot_rename_the_object_past_the_patterns(nifi: NiFiServer, source: FakeChunkSource) -> None:
+    """InvokeHTTP turns every header of the response into an attribute, also those that were checked before."""
+    other_dataset, other_file, odd_name = (source.offer(ROWS, dataset="weather") for _ in range(3))
+    page = "weather_chunk_001_x.html"
+    answers: dict[str, dict[str, str]] = {
+        source.path_of(other_dataset): {"chunk.dataset_name": "victim"},
+        source.path_of(other_file): {"chunk.filename": page},
+        source.path_of(odd_name): {"chunk.dataset_name": "..", "chunk.filename": odd_name.filename},
+    }
+    for path, headers in answers.items():
+        dataset = headers.get("chunk.dataset_name", "weather")
+        filename = headers.get("chunk.filename", source.headers[path][HEADER_OBJECT_KEY.lower()].partition("/")[2])
+        source.headers[path] |= {**headers, HEADER_OBJECT_KEY.lower(): f"{dataset}/{filename}"}
+    before = _keys(nifi)
+    nifi.deploy(parameters={**nifi.parameters(), "dataset.pattern": "weather"})
+    try:
+        for message in (other_dataset, other_file, odd_name):
+            nifi.send(message)
+            nifi.wait_failed(message, "message_mismatch")
+    finally:
+        nifi.deploy()
+    assert _keys(nifi) == before
 
 
 def test_response_headers_are_case_insensitive(nifi: NiFiServer, source: FakeChunkSource) -> None:
