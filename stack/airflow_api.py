@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,16 @@ class AirflowApi:
         if self._call("POST", "/pools", json={**body, "name": name}, accept=(201, 409)).status_code == 409:
             self._call("PATCH", f"/pools/{name}", json={**body, "pool": name})
 
+    def set_connection(self, name: str, connection: Mapping[str, Any]) -> None:
+        """Create or replace a connection in Airflow's database, given in the form of ``AIRFLOW_CONN_*`` as JSON."""
+        body = {**connection, "connection_id": name, "extra": json.dumps(connection.get("extra", {}))}
+        if self._call("POST", "/connections", json=body, accept=(201, 409)).status_code == 409:
+            self._call("PATCH", f"/connections/{name}", json=body)
+
+    def set_paused(self, dag_id: str, *, paused: bool) -> None:
+        """Pause or unpause a DAG."""
+        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})
+
     def dag_ids(self) -> set[str]:
         """Return the ids of the parsed DAGs."""
         return {dag["dag_id"] for dag in self._call("GET", "/dags?exclude_stale=true").json()["dags"]}
@@ -71,10 +83,6 @@ class AirflowApi:
         """Return the path and stack trace of each DAG file that cannot be imported."""
         errors = self._call("GET", "/importErrors").json()["import_errors"]
         return [f"{error['filename']}: {error['stack_trace']}" for error in errors]
-
-    def unpause(self, dag_id: str) -> None:
-        """Unpause a DAG."""
-        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def runs(self, dag_id: str, *, limit: int | None = None, since: datetime | None = None) -> list[dict[str, Any]]:
         """Return runs of a DAG, newest first: up to ``limit``, not before ``since``. By default all."""

@@ -55,11 +55,14 @@ def scram_argument(context: StackContext, user: str) -> str:
 
 def grant_rights(admin: AdminClient) -> None:
     """Grant every user its rights. Those that exist are kept."""
+    for user in _RIGHTS:
+        grant_rights_of(admin, user, to=user)
+
+
+def grant_rights_of(admin: AdminClient, user: str, *, to: str) -> None:
+    """Grant ``to`` the rights that ``user`` has."""
     bindings = [
-        _allow(user, kind, name, operation)
-        for user, rights in _RIGHTS.items()
-        for kind, name, operations in rights
-        for operation in operations
+        _allow(to, kind, name, operation) for kind, name, operations in _RIGHTS[user] for operation in operations
     ]
     for done in admin.create_acls(bindings).values():
         done.result(_CALL_S)

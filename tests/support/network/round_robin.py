@@ -20,10 +20,12 @@ class RoundRobinProxy:
         taken: how many connections each target has taken.
     """
 
-    def __init__(self, targets: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, targets: Sequence[tuple[str, int]], *, port: int = 0) -> None:
         self._targets = list(targets)
         self._turns = itertools.cycle(range(len(self._targets)))
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._taken_out: set[int] = set()
+        self._carried: list[set[asyncio.Task[None]]] = [set() for _ in self._targets]
+        self._listener = socket.create_server(("127.0.0.1", port))
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="round robin")
         self._loop: asyncio.AbstractEventLoop
         self._stopped: asyncio.Event
@@ -42,6 +44,19 @@ class RoundRobinProxy:
         self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join()
 
+    def take_out(self, target: int) -> None:
+        """Give a target no other connection, and wait until the last one ends, as before the restart of a server."""
+        asyncio.run_coroutine_threadsafe(self._drain(target), self._loop).result()
+
+    def put_back(self, target: int) -> None:
+        """Give a target connections again."""
+        self._loop.call_soon_threadsafe(self._taken_out.discard, target)
+
+    async def _drain(self, target: int) -> None:
+        self._taken_out.add(target)
+        if self._carried[target]:
+            await asyncio.wait(self._carried[target])
+
     async def _run(self) -> None:
         self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
         server = await asyncio.start_server(self._serve, sock=self._listener)
@@ -54,20 +69,27 @@ class RoundRobinProxy:
         connection = asyncio.current_task()
         self._connections.add(connection)
         with suppress(asyncio.CancelledError):  # the proxy stops
-            found = await self._dial()
-            if found is not None:
-                await _forward(requests, answers, *found)
+            for target in itertools.islice(self._turns, len(self._targets)):
+                if target not in self._taken_out and await self._carry(target, requests, answers):
+                    break
         self._connections.discard(connection)
         answers.close()
 
-    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        for _ in self._targets:
-            turn = next(self._turns)
-            with suppress(OSError):
-                found = await asyncio.open_connection(*self._targets[turn])
-                self.taken[turn] += 1
-                return found
-        return None
+    async def _carry(self, target: int, requests: asyncio.StreamReader, answers: asyncio.StreamWriter) -> bool:
+        """Forward the connection until it ends. Return whether the target has taken it."""
+        connection = asyncio.current_task()
+        assert connection is not None
+        self._carried[target].add(connection)
+        try:
+            found = await asyncio.open_connection(*self._targets[target])
+        except OSError:
+            return False
+        else:
+            self.taken[target] += 1
+            await _forward(requests, answers, *found)
+            return True
+        finally:
+            self._carried[target].discard(connection)
 
 
 async def _forward(
@@ -93,9 +115,9 @@ async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
 
 
 @contextmanager
-def round_robin_proxy(targets: Sequence[tuple[str, int]]) -> Iterator[RoundRobinProxy]:
-    """Run a proxy in front of ``targets`` until the block ends."""
-    proxy = RoundRobinProxy(targets)
+def round_robin_proxy(targets: Sequence[tuple[str, int]], *, port: int = 0) -> Iterator[RoundRobinProxy]:
+    """Run a proxy in front of ``targets`` until the block ends, on a free port unless one is given."""
+    proxy = RoundRobinProxy(targets, port=port)
     proxy.start()
     try:
         yield proxy

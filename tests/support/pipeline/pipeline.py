@@ -48,13 +48,15 @@ _UNANSWERED = (
 class Pipeline:
     """A running stack, as its user and its operator see it."""
 
-    def __init__(self, stack: LocalStack) -> None:
+    def __init__(self, stack: LocalStack, *, uploader_ca_file: Path | None = None) -> None:
+        """Create a client of everything. It trusts the stack's authority, and for the uploader another one if given."""
         self.stack = stack
         context = stack.context
+        self._uploader_ca_file = uploader_ca_file or context.ca_file
         self.uploader_url = Uploader(context).url
         self.airflow = Airflow(context).api
         self._nifi_api = f"{NiFi(context).url}/nifi-api"
-        self._verify = tls_context(context.ca_file)
+        self._verify = tls_context(self._uploader_ca_file)
         self._key = {"Authorization": f"Bearer {context.secrets.client_key.get_secret_value()}"}
         self._nifi_verify = tls_context(context.ca_file, context.certificates.files("admin"))
         self._temp_dir = stack.context.data_dir("uploader")
@@ -98,7 +100,10 @@ class Pipeline:
             "AWS_SECRET_ACCESS_KEY": secrets.minio_root_password.get_secret_value(),
         }
         if self.stack.context.ca_file:
-            environment |= dict.fromkeys(("CSVPIPE_CA_FILE", "S3_CA_FILE"), str(self.stack.context.ca_file))
+            environment |= {
+                "CSVPIPE_CA_FILE": str(self._uploader_ca_file),
+                "S3_CA_FILE": str(self.stack.context.ca_file),
+            }
         command = [str(Path(sys.executable).with_name("csvpipe")), *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}\n{self.describe()}"

@@ -39,9 +39,16 @@ class PostgresServer:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
         return self.url(name)
 
-    def url(self, database: str) -> str:
-        """Return the URL of a database."""
-        return f"postgresql://csvpipe@127.0.0.1:{self._port}/{database}"
+    def url(self, database: str, *, role: str = "csvpipe") -> str:
+        """Return the URL of a database for a role; the default is the superuser. No role needs a password."""
+        return f"postgresql://{role}@127.0.0.1:{self._port}/{database}"
+
+    def administer(self, database: str, *statements: str) -> list[tuple[Any, ...]]:
+        """Run statements as superuser, each in a transaction of its own. Return the rows of the last one."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            for statement in statements:
+                cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
 
     def drop_connections(self, database_url: str) -> None:
         """End all sessions of a database, as a failover does."""

@@ -63,12 +63,12 @@ def airflow() -> Iterator[FakeAirflow]:
 
 def test_call_is_repeated_while_the_database_is_locked(airflow: FakeAirflow) -> None:
     airflow.locked = 2
-    AirflowApi(airflow.url).unpause("d")
+    AirflowApi(airflow.url).set_paused("d", paused=False)
     assert airflow.calls == ["PATCH /api/v2/dags/d"] * 3
 
 
 def test_failing_call_is_reported_with_the_response(airflow: FakeAirflow) -> None:
     airflow.locked = 1_000
     with pytest.raises(AirflowApiError, match=r"500.*Database error"):
-        AirflowApi(airflow.url, retry_s=0).unpause("d")
+        AirflowApi(airflow.url, retry_s=0).set_paused("d", paused=False)
     assert airflow.calls == ["PATCH /api/v2/dags/d"]
