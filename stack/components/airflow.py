@@ -27,6 +27,9 @@ _SERVICES_OF_RUNS = ("nifi", "minio", "uploader")
 """Only the scheduler waits for these services: a run that misses one would be retried only after minutes."""
 _DAGS_DEADLINE_S = 120
 _POLL_S = 1.0
+_LOCK_TIMEOUT_S = 60
+"""How long a process waits for another one's transaction in SQLite. With its default of 5 s, a busy machine ends the
+scheduler: "database is locked"."""
 
 
 class Airflow:
@@ -147,7 +150,7 @@ class Airflow:
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__FERNET_KEY": self._context.secrets.airflow_fernet_key.get_secret_value(),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout={_LOCK_TIMEOUT_S}",
         }
 
     def _environment(self) -> dict[str, str]:
