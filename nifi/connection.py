@@ -110,6 +110,8 @@ def _translated_errors(host: str) -> Iterator[None]:
             raise NiFiUnreachableError(fault, url=host) from error
         if not isinstance(error, ApiException):
             raise NiFiUnreachableError(f"{host} does not answer: {error}", url=host) from error
+        if not error.status:  # how nipyapi passes on that NiFi has refused the client's certificate
+            raise NiFiUnreachableError(f"{host} does not answer: {error.reason}", url=host) from error
         body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else error.body
         text = (body or error.reason or "").strip()
         raise NiFiApiError(f"{host} returned {error.status}: {text[:2000]}", status=error.status) from error

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from contracts.errors import CsvPipeError, SettingsError
 from dags.modules.nifi_api_client import NiFiClient
 from nifi.connection import Access, open_connection
+from nifi.errors import NiFiUnreachableError
 from tests.support.network.certificates import CertificateAuthority
 from tests.support.uploader.server import running_uploader
 
@@ -58,3 +62,27 @@ def test_unusable_client_certificate_names_its_settings(tmp_path: Path) -> None:
     key.write_text("no key")
     with pytest.raises(SettingsError, match="NIFI_CERT_FILE and NIFI_KEY_FILE"):
         open_connection("https://nifi:8443/nifi-api", Access(cert_file=str(certificate), key_file=str(key)))
+
+
+def test_missing_client_certificate_is_told_from_an_answer(tmp_path: Path) -> None:
+    """With TLS 1.3, the refusal comes after the client's handshake, as a response would."""
+    authority = CertificateAuthority("the test's")
+    certificate, key = authority.write_server_pair(tmp_path, address=HOST)
+    ca_file = authority.write_certificate(tmp_path / "ca.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca_file)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(certificate, key)
+
+    def refuse(server: ssl.SSLSocket) -> None:
+        with pytest.raises(ssl.SSLError):
+            server.accept()
+
+    with (
+        socket.create_server((HOST, 0)) as listener,
+        context.wrap_socket(listener, server_side=True) as server,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        refused = pool.submit(refuse, server)
+        with pytest.raises(NiFiUnreachableError, match="does not answer"):
+            ask_by_command(f"https://{HOST}:{server.getsockname()[1]}", ca_file)
+        refused.result()
