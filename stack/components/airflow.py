@@ -27,9 +27,9 @@ _SERVICES_OF_RUNS = ("nifi", "minio", "uploader")
 """Only the scheduler waits for these services: a run that misses one would be retried only after minutes."""
 _DAGS_DEADLINE_S = 120
 _POLL_S = 1.0
-_LOCK_TIMEOUT_S = 60
+_LOCK_TIMEOUT_S = 15
 """How long a process waits for another one's transaction in SQLite. With its default of 5 s, a busy machine ends the
-scheduler: "database is locked"."""
+scheduler: "database is locked". Clients of the API wait 20 s for an answer."""
 
 
 class Airflow:
