@@ -16,6 +16,7 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from aws.encryption import Encryption
 from contracts.manifest import Manifest
 from contracts.names import BUCKET_RAW, DAG_CHUNK_INGESTION, DAG_LISTENER, TOPIC_DEAD_LETTER, TOPIC_INGEST, manifest_key
 from stack.airflow_api import AirflowApiError
@@ -35,6 +36,8 @@ from tests.support.waiting import wait_until
 _BOUNDARY = "csvpipe-test-boundary"
 _UPLOAD_TIMEOUT_S = 300.0
 _FINAL = {"landed", "failed", "aborted"}
+_WRONG_KEY = {400, 403}
+"""Statuses of MinIO's answer if an object is encrypted with another customer key, or with none."""
 _UNANSWERED = (
     httpx.TransportError,
     httpx.HTTPStatusError,
@@ -65,6 +68,8 @@ class Pipeline:
         self._begun_at = datetime.now(UTC)
         self._dead_letters = 0
         self.s3 = s3_client(context, Minio(context).endpoint)
+        self.encryptions = [Encryption()]
+        """How objects may be encrypted. A test that uses SSE-C adds its keys."""
 
     def begin_test(self) -> None:
         """Start every process that was there in the beginning and is not now; what is old is not this test's fault."""
@@ -273,14 +278,23 @@ class Pipeline:
         return {process.name for process in self.stack.all_processes() if process.pid}
 
     def _read(self, key: str) -> bytes:
-        return self.s3.get_object(Bucket=BUCKET_RAW, Key=key)["Body"].read()
+        *others, last = self.encryptions
+        for encryption in others:
+            try:
+                return self._read_with(encryption, key)
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] not in _WRONG_KEY:
+                    raise
+        return self._read_with(last, key)
+
+    def _read_with(self, encryption: Encryption, key: str) -> bytes:
+        return self.s3.get_object(Bucket=BUCKET_RAW, Key=key, **encryption.read_arguments())["Body"].read()
 
     def _manifest(self, dataset: str, upload_id: str) -> Manifest | None:
         try:
-            answer = self.s3.get_object(Bucket=BUCKET_RAW, Key=manifest_key(dataset, upload_id))
+            return Manifest.model_validate_json(self._read(manifest_key(dataset, upload_id)))
         except self.s3.exceptions.NoSuchKey:
             return None
-        return Manifest.model_validate_json(answer["Body"].read())
 
     def _consumer(self, group: str) -> Consumer:
         client = client_properties(self.stack.context, ADMIN)
