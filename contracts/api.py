@@ -223,9 +223,14 @@ class StateChange(BaseModel):
 class KeyLimits(BaseModel):
     """The limits of a key; null is the uploader's setting."""
 
-    uploads_per_minute: WholeNumber | None = Field(None, ge=0, le=MAX_UPLOADS_PER_MINUTE, description="0 for no limit")
-    concurrent_uploads: WholeNumber | None = Field(None, ge=1, le=MAX_INT32, description="uploads at the same time")
-    max_file_size_mb: WholeNumber | None = Field(None, ge=1, le=MAX_INT32, description="largest file in MiB")
+    uploads_per_minute: int | None = Field(None, ge=0, le=MAX_UPLOADS_PER_MINUTE, description="0 for no limit")
+    concurrent_uploads: int | None = Field(None, ge=1, le=MAX_INT32, description="uploads at the same time")
+    max_file_size_mb: int | None = Field(None, ge=1, le=MAX_INT32, description="largest file in MiB")
+
+    # Not the type WholeNumber: beside None it would hide the bounds from the document.
+    _are_numbers = field_validator("uploads_per_minute", "concurrent_uploads", "max_file_size_mb", mode="before")(
+        _refuse_bool
+    )
 
 
 class NewKey(KeyLimits):
