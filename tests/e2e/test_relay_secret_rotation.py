@@ -1,10 +1,12 @@
-"""The secrets of the object store and of NiFi are replaced while uploads land, as docs/security.md says."""
+"""The secrets of the object store, of NiFi and of Airflow are replaced while uploads land, as docs/security.md says."""
 
 from __future__ import annotations
 
 import secrets
 import ssl
-from base64 import b64encode
+import subprocess
+import sys
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -25,6 +27,7 @@ from nifi.errors import NiFiUnreachableError
 from nifi.listen_tls import tls_parameters
 from stack.airflow_connections import airflow_connections
 from stack.certificates import Certificates
+from stack.components.airflow import Airflow
 from stack.components.nifi import NiFi
 from stack.local import LocalStack
 from stack.private_file import write_private
@@ -232,6 +235,31 @@ def test_authority_of_nifi_and_its_clients(pipeline: Pipeline, tmp_path: Path) -
     deploy_flow(pipeline, {})
     change_connection(pipeline, "nifi_rest_api")
     pipeline.check_nothing_left_over()
+
+
+def test_keys_of_airflow(pipeline: Pipeline, tmp_path: Path) -> None:
+    old = pipeline.stack.context.secrets.airflow_fernet_key.get_secret_value()
+    fernet, other = urlsafe_b64encode(secrets.token_bytes(32)).decode(), secrets.token_urlsafe(64)
+    changed = {**_AIRFLOW, "AIRFLOW__API__SECRET_KEY": other, "AIRFLOW__API_AUTH__JWT_SECRET": other}
+    with trickle_of_uploads(pipeline, tmp_path, name="airflow-keys") as trickle:
+        trickle.next_upload()
+        restart(pipeline, "airflow", airflow_environment={**changed, "AIRFLOW__CORE__FERNET_KEY": f"{fernet},{old}"})
+        run_airflow(pipeline, "rotate-fernet-key")
+        trickle.next_upload()
+        restart(pipeline, "airflow", airflow_environment={**changed, "AIRFLOW__CORE__FERNET_KEY": fernet})
+        trickle.land_next_upload()
+    pipeline.check_nothing_left_over()
+
+
+def run_airflow(pipeline: Pipeline, *arguments: str) -> None:
+    """Run Airflow's command line with the environment of the running processes."""
+    spec = Airflow(pipeline.stack.context).processes()[0]
+    command = [sys.executable, "-m", "airflow", *arguments]
+    environment = dict(spec.env)
+    done = subprocess.run(
+        command, env=environment, cwd=spec.cwd, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _active_runs(pipeline: Pipeline) -> list[dict[str, Any]]:
