@@ -7,8 +7,6 @@ from collections.abc import Iterable
 
 TRACEPARENT = "traceparent"
 """Name of the HTTP header, of the Kafka header, of the key in a run's conf, and of NiFi's attribute."""
-TRACEPARENT_CHARS = 55
-"""Length of the form that is kept and sent: version 00."""
 
 _FORM = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 

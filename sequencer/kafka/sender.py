@@ -127,11 +127,6 @@ class Sender:
             raise error_of(error) from error
 
     @property
-    def unacknowledged(self) -> int:
-        """Number of records that were sent and are not acknowledged."""
-        return self._pending_records
-
-    @property
     def queued_until(self) -> float:
         """When a record was last queued (Unix time), or 0 if every record is acknowledged.
 

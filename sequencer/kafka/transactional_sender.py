@@ -113,11 +113,6 @@ class TransactionalSender:
         """Number of errors that librdkafka has reported and recovered from."""
         return self._sender.retries
 
-    @property
-    def unacknowledged(self) -> int:
-        """Number of records that are not committed."""
-        return self._open_records
-
     def wait_for_capacity(self, records: Records) -> None:
         """Wait until a batch fits into the bounds for unacknowledged records."""
         self._sender.wait_for_capacity(records)

@@ -26,7 +26,6 @@ class LineCheck:
 
     def __init__(self, *, first_line: int | None = 1, last_line: int | None = None, dead: Sequence[int] = ()) -> None:
         self.result = TopicCheckResult(dead_lettered=len(dead))
-        self._first_line = first_line
         self._last_line = last_line
         self._dead = np.array(sorted(set(dead)), dtype=np.int64)
         self._before: int | None = None if first_line is None else first_line - 1

@@ -16,7 +16,6 @@ from tests.support.uploader.recording_app import DIRECT, UNREAD, RecordingApp, S
 from tests.support.waiting import wait_until
 
 SETTINGS = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-HIDDEN = "/hidden"
 HIDDEN_REQUESTS = [
     b"DELETE /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"\r\nPOST /hidden HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",

@@ -24,8 +24,6 @@ DOCUMENTS = [
     *(ROOT / p for p in ("CONTRIBUTING.md", "CHANGELOG.md", "nifi/README.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-API = (ROOT / "docs" / "reference" / "api.md").read_text()
-ARCHITECTURE = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
 MESSAGES = (ROOT / "docs" / "reference" / "messages.md").read_text()
 RENEW = "run `make generate` and commit what it writes"
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -15,7 +15,6 @@ ROWS = [
     ["DL,461,x\n", "\n", "UA,1696,y\n"],
     ["EV,5708,z"],
 ]
-BLANK_LINES = 1
 
 
 @pytest.fixture
