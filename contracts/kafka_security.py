@@ -38,6 +38,11 @@ class KafkaSecuritySettings(EnvironmentSettings):
                     raise ValueError(f"{name} has no effect with KAFKA_SECURITY=plaintext; change one of them")
         return self
 
+    @property
+    def kafka_uses_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.kafka_security != "plaintext"
+
 
 def check_ca_file(settings: KafkaSecuritySettings) -> None:
     """Check that the file in ``KAFKA_CA_FILE`` can be read.

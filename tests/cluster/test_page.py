@@ -68,10 +68,9 @@ def newcomer(tmp_path: Path) -> Path:
     (directory / "k8s").symlink_to(ROOT / "k8s")
     authority = CertificateAuthority("openhouse")
     authority.write_certificate(directory / "ca.crt")
-    for name in ("tls.crt", "tls.key"):
-        authority.write_server(directory / name, address="127.0.0.1")
-    both = (directory / "tls.crt").read_bytes()
-    (directory / "tls.key").write_bytes(both)
+    for owner in ("tls", "uploader", "nifi-listen", "airflow"):
+        authority.write_server_pair(directory, address="127.0.0.1", names=(f"{owner}.crt", f"{owner}.key"))
+    (directory / "client.properties").write_text("security.protocol=SASL_SSL\n")
     return directory
 
 
@@ -162,8 +161,8 @@ def test_newcomer_takes_the_secrets_from_a_store(
     wait_until(
         lambda: cluster.kubectl("get", "externalsecrets").returncode == 0, what="the kind is known", deadline_s=60
     )
-    follow("cluster", "cluster-external-secrets", until="**3. The rest.**", skip=BY_HAND)
-    for namespace, expected in (("csv-ingestion", 3), ("airflow", 3)):
+    follow("cluster", "cluster-external-secrets", until="**3. Everything else.**", skip=BY_HAND)
+    for namespace, expected in (("csv-ingestion", 10), ("airflow", 4)):
         path = f"/apis/external-secrets.io/v1/namespaces/{namespace}/externalsecrets"
         assert len(cluster.get(path)["items"]) == expected
     assert kubelet.faults == []
@@ -180,7 +179,7 @@ def test_failed_job_stays_to_be_looked_at(
     cluster: Cluster, kubelet: FakeKubelet, follow: Callable[..., str], newcomer: Path
 ) -> None:
     kubelet.failing_jobs.add("csv-nifi-flow")
-    follow("cluster", until="**3. The rest.**")
+    follow("cluster", until="**3. Everything else.**")
     run(cluster, newcomer, "kubectl apply -k k8s/overlays/hanoi")
     job = "/apis/batch/v1/namespaces/csv-ingestion/jobs/csv-nifi-flow"
     cluster.kubectl("patch", "job", "csv-nifi-flow", "-n", "csv-ingestion", "-p", '{"spec": {"backoffLimit": 0}}')
@@ -254,7 +253,7 @@ def test_node_can_be_drained_while_no_replica_is_ready(
 
 
 def test_newcomer_tries_it_on_one_machine(cluster: Cluster, kubelet: FakeKubelet, follow: Callable[..., str]) -> None:
-    said = follow("cluster-local", until="## Take it away")
+    said = follow("cluster-local", until="## Remove it")
     assert "condition met" in said
     names = {pod["metadata"]["name"] for pod in cluster.get(f"{OURS}/pods")["items"]}
     assert {f"{UPLOADER}-0", "openhouse-kafka-0", "postgresql-0"} <= names
