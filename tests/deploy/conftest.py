@@ -9,9 +9,12 @@ import pytest
 
 from tests.support.containers import debian_base
 from tests.support.containers.engine import Engine, open_engine, provide_engine
+from tests.support.kafka.fixtures import broker_authority, secure_broker
 from tests.support.kubernetes.manifests import OVERLAYS, Manifests, load_overlay
 from tests.support.terraform.plan import Plan
 from tests.support.terraform.program import OPTIONS, plan, prepared
+
+__all__ = ["broker_authority", "secure_broker"]
 
 
 @pytest.fixture(params=OVERLAYS)

@@ -17,7 +17,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its own examples do so
 
 from sequencer.model.checkpoint import JobStatus
-from tests.support.kafka.secure import SecureBroker, running_secure_kafka
+from tests.support.kafka.secure import FAKE_SIGNER, SecureBroker
 from tests.support.network.certificates import CertificateAuthority
 from tests.support.sequencer.rig import SHORT, Ended, RunningCommand, csvpipe_argv
 from tests.support.terraform.acls import allow_on_broker
@@ -28,21 +28,9 @@ from tests.support.terraform.program import OPTIONS
 
 CLUSTER = "arn:aws:kafka:us-east-1:123456789012:cluster/example/01234567-89ab-cdef-0123-456789abcdef-1"
 KMS_KEY = "arn:aws:kms:us-east-1:123456789012:key/of-the-source"
-FAKE_SIGNER = Path(__file__).parents[1] / "support" / "kafka" / "fake_iam_signer"
 PLANNED_TOPIC = "topic-of-the-plan"
 """So that one plan serves many tests, each with a topic of its own."""
 ROWS, PARTITIONS = 300, 3
-
-
-@pytest.fixture(scope="module")
-def authority() -> CertificateAuthority:
-    return CertificateAuthority("the broker's")
-
-
-@pytest.fixture(scope="module")
-def broker(authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
-    with running_secure_kafka(tmp_path_factory.mktemp("secure"), authority) as broker:
-        yield broker
 
 
 class PlannedJob:
@@ -127,7 +115,7 @@ MakeJob = Callable[..., PlannedJob]
 
 @pytest.fixture
 def job_of(
-    planned: Callable[..., Plan], broker: SecureBroker, authority: CertificateAuthority, tmp_path: Path
+    planned: Callable[..., Plan], secure_broker: SecureBroker, broker_authority: CertificateAuthority, tmp_path: Path
 ) -> Iterator[MakeJob]:
     """Give what makes a job of an option, with some variables of Terraform changed, ``without`` one statement."""
     with ExitStack() as stack:
@@ -140,8 +128,8 @@ def job_of(
             aws = stack.enter_context(fake_aws(iam))
             aws.make_table(plan.one("aws_dynamodb_table"))
             aws.s3.create_bucket(Bucket="my-data")
-            certificate = authority.write_certificate(tmp_path / "ca.pem")
-            job = PlannedJob(plan, broker, aws, certificate=certificate, directory=tmp_path)
+            certificate = broker_authority.write_certificate(tmp_path / "ca.pem")
+            job = PlannedJob(plan, secure_broker, aws, certificate=certificate, directory=tmp_path)
             job.make_topics(partitions)
             job.grant_permissions()
             return job

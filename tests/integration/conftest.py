@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.kafka.fixtures import broker_authority, secure_broker
 from tests.support.nifi.fake_chunk_source import FakeChunkSource, fake_chunk_source
 from tests.support.nifi.server import NiFiServer
 from tests.support.services import KafkaBroker, MinioServer, running_stack
 from tests.support.uploader.postgres import PostgresServer, running_postgres
+
+__all__ = ["broker_authority", "secure_broker"]
 
 
 @pytest.fixture(scope="session")

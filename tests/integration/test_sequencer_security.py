@@ -5,24 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.kafka.secure import PASSWORD, SecureBroker, running_secure_kafka
+from tests.support.kafka.secure import FAKE_SIGNER, LISTENERS, PASSWORD, SecureBroker
 from tests.support.network.certificates import CertificateAuthority
 from tests.support.sequencer.rig import Ended, SequencerRig
 
 ROWS = 1000
 MODES = ("exclusive", "transactional")
-FAKE_SIGNER = Path(__file__).parents[1] / "support" / "kafka" / "fake_iam_signer"
 WAYS: dict[str, dict[str, str]] = {
     "tls": {},
     "scram": {"KAFKA_USERNAME": "writer", "KAFKA_PASSWORD": PASSWORD},
     "iam": {"PYTHONPATH": str(FAKE_SIGNER)},
 }
-LISTENERS = {"tls": "TLS", "scram": "SCRAM", "iam": "OAUTH"}
 MakeRig = Callable[..., SequencerRig]
 COMMANDS: dict[str, Callable[[SequencerRig], Ended]] = {
     "sequence": lambda rig: rig.run(),
@@ -33,19 +31,8 @@ COMMANDS: dict[str, Callable[[SequencerRig], Ended]] = {
 each_command = pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
 
 
-@pytest.fixture(scope="module")
-def authority() -> CertificateAuthority:
-    return CertificateAuthority("the broker's")
-
-
-@pytest.fixture(scope="module")
-def secure_broker(authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
-    with running_secure_kafka(tmp_path_factory.mktemp("secure"), authority) as broker:
-        yield broker
-
-
 @pytest.fixture
-def rig_by(secure_broker: SecureBroker, authority: CertificateAuthority, tmp_path: Path) -> MakeRig:
+def rig_by(secure_broker: SecureBroker, broker_authority: CertificateAuthority, tmp_path: Path) -> MakeRig:
     """Give what makes a rig that comes by ``tls``, ``scram`` or ``iam`` (by a fake signer), but for what is given."""
 
     def make(way: str, **given: str) -> SequencerRig:
@@ -53,7 +40,7 @@ def rig_by(secure_broker: SecureBroker, authority: CertificateAuthority, tmp_pat
         rig.environment = {
             "KAFKA_BOOTSTRAP_SERVERS": secure_broker.listener(LISTENERS[way]),
             "KAFKA_SECURITY": way,
-            "KAFKA_CA_FILE": authority.write_certificate(tmp_path / "ca.pem"),
+            "KAFKA_CA_FILE": broker_authority.write_certificate(tmp_path / "ca.pem"),
             "RETRIES": "1000",
             **WAYS[way],
             **given,

@@ -14,7 +14,7 @@ import pytest
 
 from dags.modules.errors import ConfigurationError
 from dags.modules.kafka_listener import commit_offsets, drain
-from tests.support.kafka.secure import PASSWORD, SecureBroker, running_secure_kafka
+from tests.support.kafka.secure import FAKE_SIGNER, LISTENERS, PASSWORD, SecureBroker
 from tests.support.kafka.topics import read_topic
 from tests.support.network.certificates import CertificateAuthority
 from tests.support.signatures import fake_sign
@@ -27,24 +27,10 @@ from uploader.kafka.kafka_publisher import KafkaPublisher
 from uploader.kafka.security import KafkaSecurity
 from uploader.settings import load_settings
 
-FAKE_SIGNER = Path(__file__).parents[1] / "support" / "kafka" / "fake_iam_signer"
-LISTENERS = {"tls": "TLS", "scram": "SCRAM", "iam": "OAUTH"}
-
-
-@pytest.fixture(scope="module")
-def authority() -> CertificateAuthority:
-    return CertificateAuthority("the broker's")
-
-
-@pytest.fixture(scope="module")
-def broker(authority: CertificateAuthority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBroker]:
-    with running_secure_kafka(tmp_path_factory.mktemp("secure"), authority) as running:
-        yield running
-
 
 @pytest.fixture
-def ca_file(authority: CertificateAuthority, tmp_path: Path) -> str:
-    return authority.write_certificate(tmp_path / "ca.pem")
+def ca_file(broker_authority: CertificateAuthority, tmp_path: Path) -> str:
+    return broker_authority.write_certificate(tmp_path / "ca.pem")
 
 
 @contextmanager
@@ -61,7 +47,9 @@ def publishing(topic: str, address: str, **given: str) -> Iterator[KafkaPublishe
 
 
 @pytest.mark.parametrize("way", ["tls", "scram", pytest.param("iam", id="tokens of a fake signer")])
-def test_messages_are_announced(broker: SecureBroker, ca_file: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_are_announced(
+    secure_broker: SecureBroker, ca_file: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(FAKE_SIGNER))
     monkeypatch.delitem(sys.modules, "aws_msk_iam_sasl_signer", raising=False)
     topic, clock = f"test-{uuid.uuid4().hex}", SettableClock()
@@ -70,12 +58,12 @@ def test_messages_are_announced(broker: SecureBroker, ca_file: str, way: str, mo
         build_message(upload, chunk, base_url="https://uploader:8000", published_at=clock.now, sign=fake_sign)
         for chunk in chunks
     ]
-    address = broker.listener(LISTENERS[way])
+    address = secure_broker.listener(LISTENERS[way])
     with publishing(topic, address, kafka_security=way, kafka_ca_file=ca_file) as publisher:
         publisher.check(timeout_s=30)
         result = publisher.publish(messages, timeout_s=30)
     assert result.failure is None
-    assert [len(found) for found in read_topic(broker, topic).values()] == [3]
+    assert [len(found) for found in read_topic(secure_broker, topic).values()] == [3]
 
 
 @pytest.mark.parametrize(
@@ -91,20 +79,20 @@ def test_messages_are_announced(broker: SecureBroker, ca_file: str, way: str, mo
     ids=["other authority", "authority of the system", "expired", "other name", "wrong password", "no TLS"],
 )
 def test_fault_names_the_setting(
-    broker: SecureBroker, ca_file: str, tmp_path: Path, listener: str, given: dict[str, str], setting: str
+    secure_broker: SecureBroker, ca_file: str, tmp_path: Path, listener: str, given: dict[str, str], setting: str
 ) -> None:
     if given.get("kafka_ca_file") == "other":
         given = {**given, "kafka_ca_file": CertificateAuthority("another").write_certificate(tmp_path / "other.pem")}
-    address = broker.bootstrap if listener == "PLAINTEXT" else broker.listener(listener)
+    address = secure_broker.bootstrap if listener == "PLAINTEXT" else secure_broker.listener(listener)
     settings = {"kafka_security": "tls", "kafka_ca_file": ca_file, **given}
     with publishing("test", address, **settings) as publisher, pytest.raises(PublishError, match=setting) as caught:
         publisher.check(timeout_s=20)
     assert "wrong" not in caught.value.detail
 
 
-def test_ready_tells_the_fault_and_uploads_wait(broker: SecureBroker, ca_file: str, tmp_path: Path) -> None:
+def test_ready_tells_the_fault_and_uploads_wait(secure_broker: SecureBroker, ca_file: str, tmp_path: Path) -> None:
     settings: dict[str, Any] = {
-        "kafka_broker": broker.listener("SCRAM"),
+        "kafka_broker": secure_broker.listener("SCRAM"),
         "kafka_security": "scram",
         "kafka_username": "writer",
         "kafka_password": "wrong",
@@ -135,9 +123,9 @@ def test_ready_tells_the_fault_and_uploads_wait(broker: SecureBroker, ca_file: s
     ids=["other authority", "expired", "other name", "wrong password", "unknown property"],
 )
 def test_fault_of_the_dags_names_the_airflow_connection_and_the_property(
-    broker: SecureBroker, ca_file: str, tmp_path: Path, listener: str, given: dict[str, str], properties: str
+    secure_broker: SecureBroker, ca_file: str, tmp_path: Path, listener: str, given: dict[str, str], properties: str
 ) -> None:
-    config = {**dag_config(broker.listener(listener), ca_file), **given}
+    config = {**dag_config(secure_broker.listener(listener), ca_file), **given}
     if config["ssl.ca.location"] == "other":
         config["ssl.ca.location"] = CertificateAuthority("another").write_certificate(tmp_path / "other.pem")
     with pytest.raises(ConfigurationError, match=f"connection kafka_csv_ingestion: .*{properties}") as caught:
@@ -145,15 +133,15 @@ def test_fault_of_the_dags_names_the_airflow_connection_and_the_property(
     assert "wrong" not in caught.value.detail
 
 
-def test_dags_read_and_commit_over_tls(broker: SecureBroker, ca_file: str) -> None:
+def test_dags_read_and_commit_over_tls(secure_broker: SecureBroker, ca_file: str) -> None:
     topic, clock = f"test-{uuid.uuid4().hex}", SettableClock()
     upload, chunks = upload_records(at=clock.now, chunks=1)
     message = build_message(upload, chunks[0], base_url="https://uploader:8000", published_at=clock.now, sign=fake_sign)
-    address = broker.listener("SCRAM")
+    address = secure_broker.listener("SCRAM")
     with publishing(topic, address, kafka_security="scram", kafka_ca_file=ca_file) as publisher:
         assert publisher.publish([message], timeout_s=30).failure is None
     # The broker's rule for groups: the listeners without a user may do everything, so reading is by TLS alone.
-    config = dag_config(broker.listener("TLS"), ca_file)
+    config = dag_config(secure_broker.listener("TLS"), ca_file)
     [record] = drain(config, topic, max_messages=1, max_bytes=1)
     assert record.key == upload.upload_id.encode()
     assert commit_offsets(config, topic, {0: 1}) == {0: 1}

@@ -26,6 +26,10 @@ from stack.ports import free_ports
 from tests.support.network.certificates import CertificateAuthority
 from tests.support.services import KafkaBroker, settings_on_free_ports
 
+FAKE_SIGNER = Path(__file__).with_name("fake_iam_signer")
+"""A folder with a module that stands in for MSK's signer of tokens, for ``PYTHONPATH``."""
+LISTENERS = {"tls": "TLS", "scram": "SCRAM", "iam": "OAUTH"}
+"""The listener for each value of ``KAFKA_SECURITY``."""
 PASSWORD = "correct horse"
 RIGHTS = {
     "writer": (ResourceType.TOPIC, ResourceType.TRANSACTIONAL_ID),
