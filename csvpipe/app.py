@@ -113,7 +113,6 @@ def build_app(*, wanted: str | None) -> typer.Typer:
         help="Huge CSV files in; complete, ordered and verified objects out.",
         epilog=EXIT_CODES_HELP,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},

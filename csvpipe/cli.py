@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -9,17 +10,31 @@ from contracts.errors import CsvPipeError
 from contracts.printable import printable
 from csvpipe.extras import import_with_hint
 
+_COMPLETING = "_CSVPIPE_COMPLETE"
+"""Variable by which the script of a shell asks for completions of a line."""
+_LINES = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
+"""Variables with that line: of bash, and of the other shells."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``csvpipe`` with ``arguments`` (default: those of the process) and exit."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    completing = _COMPLETING in os.environ
     try:
         application = import_with_hint("csvpipe.app", extra="", what="csvpipe")
-        wanted = next((word for word in words if not word.startswith("-")), None)
+        line = _line_to_complete() if completing else words
+        wanted = next((word for word in line if not word.startswith("-")), None)
         application.build_app(wanted=wanted)(args=words, prog_name="csvpipe")
     except CsvPipeError as error:
-        print_error(error)
+        if not completing:  # a message would be written into the line that the user types
+            print_error(error)
         sys.exit(error.exit_code)
+
+
+def _line_to_complete() -> list[str]:
+    """Return the words after ``csvpipe`` of the line that a shell wants completed."""
+    line = next((os.environ[name] for name in _LINES if name in os.environ), "")
+    return line.split()[1:]
 
 
 def print_error(error: CsvPipeError) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import CsvPipeError
+from contracts.number_text import counted
 from sequencer.checkpoint.factory import open_checkpoints
 from sequencer.input.dialects import FileDialect, recorded_dialects
 from sequencer.input.job_input import JobInput
@@ -72,7 +73,7 @@ def _described(
     used = [FileDialect.of(head) for head in job.headers]
     given = [name for name in ("delimiter", "encoding") if getattr(settings, name)]
     others = len({*used}) - 1
-    text = f"read with {used[0]}" + (f" (and {others} other dialects in later files)" if others else "")
+    text = f"read with {used[0]}" + (f" (and {counted(others, 'other dialect')} in later files)" if others else "")
     origins = [f"{' and '.join(given)} as given"] if given else []
     if len(given) < 2:
         rest = "the rest " if given else ""

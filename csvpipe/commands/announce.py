@@ -8,6 +8,7 @@ import typer
 
 from contracts.states import UploadState
 from csvpipe.console import messages, output
+from csvpipe.json_output import JsonOption, print_json
 from csvpipe.landing import describe_states, wait_until_landed
 from csvpipe.service import ProfileOption, UrlOption, open_uploader
 
@@ -17,6 +18,7 @@ def command(
     upload_id: Annotated[str, typer.Argument(help="Id of the upload, as printed by csvpipe upload.")],
     watch: Annotated[bool, typer.Option("--watch", help="Wait until the chunks have landed.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait with --watch.")] = 1800.0,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     profile: ProfileOption = None,
 ) -> None:
@@ -27,10 +29,17 @@ def command(
     """
     with open_uploader(url=url, profile=profile) as client:
         status = client.announce(upload_id)
-        if status.state is UploadState.LANDED:
-            output().print(f"Announced for its manifest; all chunks have landed: {upload_id}", markup=False)
-            return
-        output().print(f"Announced: {upload_id} ({describe_states(status)})", markup=False)
-        if watch:
-            wait_until_landed(client, upload_id, timeout_s=timeout, console=messages())
-            output().print(f"Landed: {upload_id}", markup=False)
+        had_landed = status.state is UploadState.LANDED
+        if not as_json:
+            output().print(
+                f"Announced for its manifest; all chunks have landed: {upload_id}"
+                if had_landed
+                else f"Announced: {upload_id} ({describe_states(status)})",
+                markup=False,
+            )
+        if watch and not had_landed:
+            status = wait_until_landed(client, upload_id, timeout_s=timeout, console=messages())
+            if not as_json:
+                output().print(f"Landed: {upload_id}", markup=False)
+    if as_json:
+        print_json(status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,12 +13,13 @@ from rich.table import Table
 
 from contracts.audit import MAX_PAGE, AuditAction, AuditChainPage, AuditHead, AuditRecord
 from contracts.number_text import counted, format_count
-from contracts.printable import printable
+from contracts.printable import printable, printable_json
 from csvpipe.audit.chain_check import ChainCheck, ChainReport
 from csvpipe.audit.chain_source import ChainSource, open_database
 from csvpipe.client import UploaderClient
 from csvpipe.console import format_bytes, messages, output, print_table, record_progress, shown
 from csvpipe.errors import CommandError
+from csvpipe.json_output import JsonOption, print_json
 from csvpipe.service import ProfileOption, UrlOption, open_uploader
 
 app = typer.Typer(no_args_is_help=True, help="List audit records, and verify that none was changed.")
@@ -69,7 +69,7 @@ def list_records(
         records = _records(client, filters, limit=limit)
         if as_json:
             for record in records:
-                print(record.model_dump_json())
+                print(printable_json(record.model_dump_json()))
         else:
             print_table(_table(records))
 
@@ -92,7 +92,7 @@ def verify(
             help="Last archived record of a replica: it and those before it may be absent. Repeatable.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     profile: ProfileOption = None,
 ) -> None:
@@ -112,7 +112,7 @@ def verify(
     with source as chains:
         reports = _verify(chains, known, absent)
     if as_json:
-        print(json.dumps({"chains": [_document(report) for report in reports]}, indent=2))
+        print_json({"chains": [_document(report) for report in reports]})
     else:
         _print(reports)
     broken = [report.replica for report in reports if report.fault_count]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from csvpipe.json_output import JsonOption, print_json
 from csvpipe.settings import load_settings
 from csvpipe.verify.s3_objects import connect
 
@@ -13,6 +14,7 @@ from csvpipe.verify.s3_objects import connect
 def command(
     *,
     name: Annotated[str | None, typer.Argument(help="Name of the bucket (default: S3_BUCKET).")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Create the bucket if it does not exist. Safe to repeat.
 
@@ -20,4 +22,7 @@ def command(
     """
     settings = load_settings(s3_bucket=name)
     created = connect(settings).create_bucket(region=settings.s3_region)
+    if as_json:
+        print_json({"bucket": settings.s3_bucket, "created": created})
+        return
     print(f"bucket {settings.s3_bucket}: {'created' if created else 'exists already'}")

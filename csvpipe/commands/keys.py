@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from rich.table import Table
 
 from contracts.api import Key, KeyRotation, KeyWithSecret, NewKey
@@ -19,6 +19,7 @@ from contracts.permissions import Permission
 from contracts.secret_files import secret_in
 from csvpipe.console import messages, output, print_table, shown
 from csvpipe.errors import ProfileError
+from csvpipe.json_output import JsonOption, print_json
 from csvpipe.key_administration import KeyAdministration, open_key_database
 from csvpipe.service import ProfileOption, UrlOption, open_uploader
 
@@ -34,7 +35,6 @@ def _check_id(text: str) -> str:
 
 
 _KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="The 8 characters after csvp_.", callback=_check_id)]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 _Database = Annotated[
     bool,
     typer.Option("--database", help="Use the database of the uploader's settings, not the API: it needs no key."),
@@ -64,7 +64,7 @@ def create(
     key_file: Annotated[
         Path | None, typer.Option(help="File with a key that was made elsewhere; '-' reads standard input.")
     ] = None,
-    as_json: _Json = False,
+    as_json: JsonOption = False,
     database: _Database = False,
     url: UrlOption = None,
     profile: ProfileOption = None,
@@ -95,13 +95,13 @@ def create(
 
 @app.command("list")
 def list_keys(
-    *, as_json: _Json = False, database: _Database = False, url: UrlOption = None, profile: ProfileOption = None
+    *, as_json: JsonOption = False, database: _Database = False, url: UrlOption = None, profile: ProfileOption = None
 ) -> None:
     """List all keys, the oldest first, revoked ones included. Needs a key with permission admin."""
     with _open(database=database, url=url, profile=profile) as keys:
         found = keys.list_keys()
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     table = Table("key", "name", "permissions", "datasets", "last used", "state", box=None, pad_edge=False)
     for key in found.keys:
@@ -115,7 +115,7 @@ def list_keys(
 def show(
     key_id: _KeyId,
     *,
-    as_json: _Json = False,
+    as_json: JsonOption = False,
     database: _Database = False,
     url: UrlOption = None,
     profile: ProfileOption = None,
@@ -129,7 +129,7 @@ def show(
 def revoke(
     key_id: _KeyId,
     *,
-    as_json: _Json = False,
+    as_json: JsonOption = False,
     database: _Database = False,
     url: UrlOption = None,
     profile: ProfileOption = None,
@@ -144,7 +144,7 @@ def rotate(
     key_id: _KeyId,
     *,
     grace: Annotated[int, typer.Option(min=0, help="Seconds for which the present secret still works.")] = 0,
-    as_json: _Json = False,
+    as_json: JsonOption = False,
     database: _Database = False,
     url: UrlOption = None,
     profile: ProfileOption = None,
@@ -185,13 +185,9 @@ def _state(key: Key) -> str:
     return "expired" if key.expires_at is not None and key.expires_at <= now else "valid"
 
 
-def _print_json(document: BaseModel) -> None:
-    print(document.model_dump_json(indent=2))
-
-
 def _print_key(key: Key, *, as_json: bool) -> None:
     if as_json:
-        _print_json(key)
+        print_json(key)
         return
     for name, value in key.model_dump(mode="json", exclude={"key"}).items():
         text = ", ".join(map(str, value)) if isinstance(value, list) else value
@@ -201,7 +197,7 @@ def _print_key(key: Key, *, as_json: bool) -> None:
 
 def _print_secret(key: KeyWithSecret, *, as_json: bool) -> None:
     if as_json:
-        _print_json(key)
+        print_json(key)
         return
     messages().print(f"Key {key.key_id}; it is not shown again:")
     print(key.key)

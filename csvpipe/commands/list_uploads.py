@@ -9,6 +9,7 @@ from rich.table import Table
 
 from contracts.number_text import format_count
 from csvpipe.console import format_bytes, print_table, shown
+from csvpipe.json_output import JsonOption, print_json
 from csvpipe.service import ProfileOption, UrlOption, open_uploader
 
 
@@ -17,6 +18,7 @@ def command(
     dataset: Annotated[str | None, typer.Option(help="Only uploads of this dataset.")] = None,
     status: Annotated[str | None, typer.Option(help="Only uploads in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of uploads.")] = 20,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     profile: ProfileOption = None,
 ) -> None:
@@ -24,6 +26,9 @@ def command(
     given = {"dataset": dataset, "status": status, "limit": limit}
     with open_uploader(url=url, profile=profile) as client:
         page = client.list_uploads({name: value for name, value in given.items() if value is not None})
+    if as_json:
+        print_json(page)
+        return
     table = Table(box=None, pad_edge=False)
     for name in ("upload", "dataset", "status", "rows", "size", "chunks", "created"):
         table.add_column(name, justify="right" if name in {"rows", "size", "chunks"} else "left", no_wrap=True)

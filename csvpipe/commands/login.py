@@ -16,6 +16,7 @@ from contracts.secret_files import secret_in
 from csvpipe.client import UploaderClient
 from csvpipe.console import messages, output, shown
 from csvpipe.errors import ProfileError
+from csvpipe.json_output import JsonOption, print_json
 from csvpipe.profiles import DEFAULT_PROFILE, Profile, load_profile, save_profile
 from csvpipe.service_address import is_loopback
 
@@ -41,6 +42,7 @@ def command(
             help="PEM file of certificates to trust instead of the public ones (default: that of the profile).",
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Ask for a key, check it at the uploader, and store it with the address in a profile.
 
@@ -61,14 +63,17 @@ def command(
     with UploaderClient(address, key=key, key_origin=origin, ca_file=authority) as client:
         own = client.own_key()
     path = save_profile(Profile(name=profile, url=address, key=key, ca_file=authority))
-    output().print(describe(own), markup=False)
+    if as_json:
+        print_json(own)
+    else:
+        output().print(describe(own), markup=False)
     messages().print(f"Stored as profile {shown(profile)} in {shown(path)}")
 
 
 def describe(own: KeyOfCaller) -> str:
     """Return what a key permits, in lines for people."""
     limits = [
-        None if own.uploads_per_minute is None else f"{own.uploads_per_minute or 'any number of'} uploads a minute",
+        None if own.uploads_per_minute is None else f"{_any_or_counted(own.uploads_per_minute)} a minute",
         None if own.concurrent_uploads is None else f"{counted(own.concurrent_uploads, 'upload')} at once",
         None if own.max_file_size_mb is None else f"files up to {own.max_file_size_mb} MiB",
     ]
@@ -80,6 +85,10 @@ def describe(own: KeyOfCaller) -> str:
         f"expires      {f'{own.expires_at:%Y-%m-%d %H:%M:%S %Z}' if own.expires_at else 'never'}",
     ]
     return "\n".join(lines)
+
+
+def _any_or_counted(uploads: int) -> str:
+    return counted(uploads, "upload") if uploads else "any number of uploads"
 
 
 def _read_key(path: Path | None) -> tuple[SecretStr, str]:

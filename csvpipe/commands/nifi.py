@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from contracts.exit_codes import ExitCode
 from contracts.number_text import format_count
 from csvpipe.console import format_bytes, output, print_table
+from csvpipe.json_output import JsonOption, print_json
 from csvpipe.local_stack import LocalNiFi, local_nifi
 from nifi.definition import FLOW_FILE
 from nifi.deploy import deploy as deploy_flow
@@ -77,7 +79,9 @@ def deploy(
 
 
 @app.command()
-def export(environment: Environment = "local", url: Url = None, flow: FlowPath = FLOW_FILE) -> None:
+def export(
+    environment: Environment = "local", url: Url = None, flow: FlowPath = FLOW_FILE, as_json: JsonOption = False
+) -> None:
     """Export the current flow of NiFi to the flow definition of this checkout."""
     local = _local(environment, url)
     changes = export_flow(
@@ -85,13 +89,18 @@ def export(environment: Environment = "local", url: Url = None, flow: FlowPath =
         flow_file=flow,
         access=local.access if local else None,
     )
+    if as_json:
+        print_json({"file": str(flow), "changes": list(changes)})
+        return
     for change in changes:
         output().print(change)
     output().print(f"{flow}: {'written' if changes else 'no change'}")
 
 
 @app.command()
-def status(environment: Environment = "local", url: Url = None, flow: FlowPath = FLOW_FILE) -> None:
+def status(
+    environment: Environment = "local", url: Url = None, flow: FlowPath = FLOW_FILE, as_json: JsonOption = False
+) -> None:
     """Show whether the flow runs, what waits in it, and which S3 NAR it uses. Exit code 1 when something is wrong."""
     local = _local(environment, url)
     found = flow_status(
@@ -99,7 +108,10 @@ def status(environment: Environment = "local", url: Url = None, flow: FlowPath =
         flow_file=flow,
         access=local.access if local else None,
     )
-    _show(found)
+    if as_json:
+        print_json({**asdict(found), "faults": found.faults})
+    else:
+        _show(found)
     raise typer.Exit(ExitCode.CHECK_FAILED if found.faults else ExitCode.OK)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from contracts.number_text import counted, format_count
 from csvpipe.commands.serve import read_settings
 from csvpipe.console import messages, output, record_progress
 from csvpipe.errors import CommandError
+from csvpipe.json_output import JsonOption, print_json
 from uploader.access.audit import Actor, AuditEvent
 from uploader.access.principal import Principal
 from uploader.disk.chunk_files import ChunkFiles
@@ -38,7 +38,7 @@ class NotAllRecoveredError(CommandError):
 def command(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be restored, without changes.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Restore uploads in TEMP_DIR that the database does not know, from the manifests next to their files.
 
@@ -51,9 +51,10 @@ def command(
     _print(settings, findings, dry_run=dry_run, as_json=as_json)
     bad = sum(each.outcome in BAD_OUTCOMES for each in findings)
     if bad:
+        found = counted(len(findings), "directory", "directories")
         raise NotAllRecoveredError(
-            f"{bad} of {len(findings)} directories could not be recovered: see the notes above. The uploader accepts "
-            "nothing while a directory with a manifest is unknown to its database: move those away, and keep them"
+            f"{format_count(bad)} of {found} could not be recovered: see the notes above. The uploader accepts nothing "
+            "while a directory with a manifest is unknown to its database: move those away, and keep them"
         )
 
 
@@ -109,7 +110,7 @@ def _print(settings: Settings, findings: list[RebuildFinding], *, dry_run: bool,
                 for each in findings
             ],
         }
-        print(json.dumps(document, indent=2))
+        print_json(document)
         return
     console = output()
     for each in findings:

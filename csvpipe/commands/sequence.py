@@ -8,6 +8,7 @@ import typer
 
 from contracts.number_text import counted, format_count
 from csvpipe.console import output, shown
+from csvpipe.json_output import JsonOption, print_json
 from csvpipe.sequence_progress import showing
 from csvpipe.setting_options import options_from
 from sequencer.input.job_input import JobInput
@@ -50,7 +51,7 @@ _OPTIONS = {
 
 
 @options_from(JobSettings, _OPTIONS)
-def command(**given: Any) -> None:  # noqa: ANN401  the generated options
+def command(*, as_json: JsonOption = False, **given: Any) -> None:  # noqa: ANN401  the generated options
     """Stream a CSV into one Kafka partition, in order, exactly once; a later run resumes where the last one stopped.
 
     Each row becomes a JSON object of its fields, with _source_line (from 1) and _source_file. The resume point is read
@@ -68,7 +69,7 @@ def command(**given: Any) -> None:  # noqa: ANN401  the generated options
     settings.check_complete()
     configure_logging(settings)
     if settings.dry_run:
-        _dry_run(open_job_input(settings))
+        _dry_run(open_job_input(settings), as_json=as_json)
         return
     stop = StopRequest(within_s=settings.stop_within_s)
     counters: dict[str, Progress] = {}
@@ -76,23 +77,52 @@ def command(**given: Any) -> None:  # noqa: ANN401  the generated options
         with showing() as shown_jobs:
             finals = run_process(settings, stop=stop, observers=[shown_jobs.add, counters.__setitem__])
     except StopRequestedError:
-        output().print(f"[yellow]STOPPED[/] {settings.job_id} ({shown(stop.reason)}): the job had not started yet")
+        if as_json:
+            print_json({"stopped": stop.reason, "jobs": []})
+        else:
+            output().print(f"[yellow]STOPPED[/] {settings.job_id} ({shown(stop.reason)}): the job had not started yet")
         raise typer.Exit(settings.stopped_exit_code) from None
-    for final in finals:
-        output().print(_summary(final, counters[final.job_id], stop))
-    if any(final.status is not JobStatus.DONE for final in finals):
+    all_done = all(final.status is JobStatus.DONE for final in finals)
+    if as_json:
+        jobs = [_document(final, counters[final.job_id]) for final in finals]
+        print_json({"stopped": None if all_done else stop.reason, "jobs": jobs})
+    else:
+        for final in finals:
+            output().print(_summary(final, counters[final.job_id], stop))
+    if not all_done:
         raise typer.Exit(settings.stopped_exit_code)
 
 
-def _dry_run(job: JobInput) -> None:
+def _dry_run(job: JobInput, *, as_json: bool) -> None:
     """Read, encode and count the rows."""
     rows = size_bytes = dead = 0
     for block in job.encoded(place=job.begin, last_line=0):
         rows += len(block.records)
         size_bytes += block.records.size_bytes
         dead += len(block.dead)
+    if as_json:
+        print_json({"records": rows, "size_bytes": size_bytes, "dead_lettered": dead})
+        return
     text = f"{counted(rows, 'record')} of {counted(size_bytes, 'byte')} would be sent"
     output().print(f"{text}, {counted(dead, 'row')} would be dead-lettered" if dead else text)
+
+
+def _document(final: Checkpoint, progress: Progress) -> dict[str, object]:
+    """Return the end of a job for ``--json``; ``sent_now`` are the records of this run."""
+    return {
+        "job_id": final.job_id,
+        "status": final.status.value,
+        "topic": final.topic,
+        "partition": final.partition,
+        "records": final.total_sent,
+        "found_records": final.found_records,
+        "dead_lettered": final.dead_lettered,
+        "first_offset": final.first_offset if final.total_sent else None,
+        "last_offset": None if final.last_offset == -1 else final.last_offset,
+        "last_line": final.last_line,
+        "sent_now": progress.records_sent,
+        "sending_s": round(progress.sending_s, 3),
+    }
 
 
 def _summary(final: Checkpoint, progress: Progress, stop: StopRequest) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from contracts.exit_codes import ExitCode
 from csvpipe.console import output, print_table
+from csvpipe.json_output import JsonOption, print_json
 from stack.local import LocalStack
 from stack.process import ManagedProcess, probe
 from stack.report import NAME_WIDTH, ConsoleReport
@@ -53,9 +55,16 @@ def prepare(components: Components = None) -> None:
 
 
 @app.command()
-def status() -> None:
+def status(*, as_json: JsonOption = False) -> None:
     """Show what runs and where. Exit code 1 when something is not running or not ready."""
-    raise typer.Exit(ExitCode.OK if _show_status(open_stack()) else ExitCode.CHECK_FAILED)
+    stack = open_stack()
+    if as_json:
+        processes = process_states(stack)
+        print_json(status_document(stack, processes))
+        all_ready = all(each.is_ready for each in processes)
+    else:
+        all_ready = _show_status(stack)
+    raise typer.Exit(ExitCode.OK if all_ready else ExitCode.CHECK_FAILED)
 
 
 @app.command()
@@ -114,22 +123,64 @@ def open_stack(secure: bool | None = None) -> LocalStack:
     return LocalStack(settings=settings, report=ConsoleReport())
 
 
+@dataclass(frozen=True)
+class ProcessState:
+    """A process of a component, and its state: ``ready``, ``stopped``, ``DEAD`` or ``not ready`` with the reason."""
+
+    component: str
+    process: ManagedProcess
+    state: str
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it does its work."""
+        return self.state == "ready"
+
+
+def process_states(stack: LocalStack) -> list[ProcessState]:
+    """Return the state of every process of ``stack``."""
+    return [
+        ProcessState(component.name, process, _state(process, probe(spec.ready) if process.pid else None))
+        for component in stack.components.values()
+        for spec in component.processes()
+        for process in [stack.context.process(component.name, spec.name)]
+    ]
+
+
+def status_document(stack: LocalStack, processes: list[ProcessState]) -> dict[str, object]:
+    """Return the states of ``processes`` and the addresses of the components, for ``--json``."""
+    return {
+        "ready": all(each.is_ready for each in processes),
+        "processes": [
+            {
+                "component": each.component,
+                "name": each.process.name,
+                "ready": each.is_ready,
+                "state": each.state,
+                "pid": each.process.pid,
+                "started_at": each.process.started_at and each.process.started_at.isoformat(),
+            }
+            for each in processes
+        ],
+        "components": [
+            {"name": each.name, "addresses": each.addresses(), "description": each.description()}
+            for each in stack.components.values()
+        ],
+    }
+
+
 def _show_status(stack: LocalStack) -> bool:
     """Print a line for each process, then each component's addresses; return whether all do their work."""
     table = Table("process", "state", "pid", "up for", box=None, pad_edge=False, header_style="bold")
-    all_ready = True
-    for component in stack.components.values():
-        for spec in component.processes():
-            process = stack.context.process(component.name, spec.name)
-            state = _state(process, probe(spec.ready) if process.pid else None)
-            all_ready &= state == "ready"
-            table.add_row(spec.name, state, str(process.pid or ""), _age(process))
+    processes = process_states(stack)
+    for each in processes:
+        table.add_row(each.process.name, each.state, str(each.process.pid or ""), _age(each.process))
     print_table(table)
     output().print()
     for component in stack.components.values():
         facts = [f"{label} {address}" for label, address in component.addresses().items()]
         output().print(f"{component.name:<{NAME_WIDTH}} {' · '.join([*facts, component.description()])}")
-    return all_ready
+    return all(each.is_ready for each in processes)
 
 
 def _state(process: ManagedProcess, missing: str | None) -> str:

@@ -23,7 +23,7 @@ def command(
     upload_id: Annotated[str, typer.Argument(help="Id of the upload, as printed by csvpipe upload.")],
     watch: Annotated[bool, typer.Option("--watch", help="Follow the upload until its state is final.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to follow with --watch.")] = 1800.0,
-    json: Annotated[bool, typer.Option("--json", help="Print the uploader's response unchanged.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the uploader's response unchanged.")] = False,
     url: UrlOption = None,
     profile: ProfileOption = None,
 ) -> None:
@@ -35,7 +35,7 @@ def command(
         if watch:
             client.status(upload_id)  # a wrong address is said now, not at the end of the wait
             wait_until_landed(client, upload_id, timeout_s=timeout, console=messages())
-        if json:
+        if as_json:
             print(printable_json(client.status_document(upload_id).text))
             return
         status = client.status(upload_id)

@@ -13,6 +13,7 @@ from contracts.number_text import counted
 from csvpipe.client import UploaderClient
 from csvpipe.console import byte_progress, format_bytes, messages, output, shown
 from csvpipe.delimiter_help import DELIMITER_HELP
+from csvpipe.json_output import JsonOption, print_json
 from csvpipe.landing import wait_until_landed
 from csvpipe.repeated_upload import repeat_upload
 from csvpipe.service import ProfileOption, UrlOption, open_uploader
@@ -40,12 +41,14 @@ def command(
     retry_for: Annotated[
         float, typer.Option(min=0, help="Maximum seconds to wait, in total, while the limits of the key are reached.")
     ] = PATIENCE_S,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     profile: ProfileOption = None,
 ) -> None:
     """Upload a CSV file, and with --wait, wait until it has landed.
 
-    The SHA-256 of the sent bytes is compared with the uploader's. Prints the id of the upload on stdout.
+    The SHA-256 of the sent bytes is compared with the uploader's. Prints the id of the upload on stdout, or
+    with --json, what the uploader has accepted, before it waits.
     """
     fields = {"dataset_name": dataset, "strict": "true" if strict else "false"}
     optional = {"chunk_type": chunk_type, "chunk_size": chunk_size, "delimiter": delimiter, "encoding": encoding}
@@ -53,9 +56,12 @@ def command(
     with open_uploader(url=url, profile=profile) as client:
         accepted = send(client, file, fields=fields, idempotency_key=idempotency_key, patience_s=retry_for)
         describe(accepted)
+        if as_json:
+            print_json({"uploads": [accepted.model_dump(mode="json")]})
         if wait:
             wait_until_landed(client, accepted.upload_id, timeout_s=timeout, console=messages())
-    output().print(shown(accepted.upload_id))
+    if not as_json:
+        output().print(shown(accepted.upload_id))
 
 
 def send(

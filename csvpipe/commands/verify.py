@@ -15,10 +15,12 @@ from contracts.names import check_dataset_name, manifest_key
 from contracts.number_text import counted
 from csvpipe.console import byte_progress, format_bytes, messages, output, print_table, shown
 from csvpipe.errors import CommandError
+from csvpipe.json_output import JsonOption, print_json
 from csvpipe.service import ProfileOption, UrlOption, client_of
 from csvpipe.settings import load_settings
 from csvpipe.upload_id import check_upload_id
 from csvpipe.verify.report import UploadReport
+from csvpipe.verify.report_document import report_document
 from csvpipe.verify.s3_objects import S3Objects, connect
 from csvpipe.verify.upload_check import verify_upload
 
@@ -42,6 +44,7 @@ def command(
         bool, typer.Option("--from-uploader", help="Read the manifest from the uploader, not from the bucket.")
     ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the manifest, which is written last.")] = 20.0,
+    as_json: JsonOption = False,
     url: UrlOption = None,
     profile: ProfileOption = None,
 ) -> None:
@@ -49,7 +52,7 @@ def command(
 
     Reads the manifest, then every object: its size, SHA-256, header and rows. Rebuilds the source and compares its
     SHA-256 and its number of rows with those of the uploaded file. Needs no service but the object store. Exit code 0:
-    verified. 1: mismatch; up to eleven differences are listed.
+    verified. 1: mismatch; up to eleven differences are listed, and all of them with --json.
     """
     check_upload_id(upload_id)
     settings = load_settings(csvpipe_url=url, csvpipe_profile=profile)
@@ -59,17 +62,20 @@ def command(
             manifest = client.manifest(upload_id)
     else:
         manifest = wait_for_manifest(objects, upload_id, dataset=dataset, timeout_s=timeout)
-    if not verify_and_print(manifest, objects):
+    if not verify_and_print(manifest, objects, as_json=as_json):
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
-def verify_and_print(manifest: Manifest, objects: S3Objects) -> bool:
+def verify_and_print(manifest: Manifest, objects: S3Objects, *, as_json: bool = False) -> bool:
     """Verify with a progress bar, print the report, and return whether the upload is verified."""
     with byte_progress(messages()) as bar:
         task = bar.add_task("verifying", total=sum(chunk.size_bytes for chunk in manifest.chunks))
         report = verify_upload(manifest, objects, on_bytes=lambda count: bar.advance(task, count))
-    print_table(_table(report))
-    output().print(conclusion(report))
+    if as_json:
+        print_json(report_document(report))
+    else:
+        print_table(_table(report))
+        output().print(conclusion(report))
     return report.is_verified
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from dataclasses import asdict
 from itertools import dropwhile, takewhile
 from typing import Annotated, Any
 
@@ -13,7 +14,8 @@ from contracts.exit_codes import ExitCode
 from contracts.number_text import counted, format_count
 from contracts.record import SOURCE_LINE
 from csvpipe.console import messages, output, record_progress, shown
-from csvpipe.recorded_dialect import open_verification_input
+from csvpipe.json_output import JsonOption, print_json
+from csvpipe.recorded_dialect import VerificationInput, open_verification_input
 from csvpipe.setting_options import options_from
 from sequencer.input.job_input import JobInput
 from sequencer.input.opening import load_job_schema
@@ -74,6 +76,7 @@ def command(
     read_uncommitted: Annotated[
         bool, typer.Option("--read-uncommitted", help="Include records of open and aborted transactions.")
     ] = False,
+    as_json: JsonOption = False,
     **given: Any,  # noqa: ANN401  the generated options
 ) -> None:
     """Verify from the topic that every row is there, once and in order.
@@ -89,7 +92,7 @@ def command(
         low, high = log.ends()
         begin, end = max(low, from_offset or 0), high if to_offset is None else min(high, to_offset)
         if count_only:
-            _count(settings, begin, end, expect_rows)
+            _count(settings, begin, end, expect_rows, as_json=as_json)
             return
         lines = range(first_line, _NO_LAST if expect_rows is None else first_line + expect_rows)
         read = open_verification_input(settings) if source else None
@@ -103,9 +106,12 @@ def command(
         result = check.finish()
     if not result.records and not result.dead_lettered and not source and expect_rows is None:
         result.add_difference(None, None, "there are no records; use --expect-rows 0 if none are expected")
-    output().print(_conclusion(settings, result, time.perf_counter() - started, content=bool(source)))
-    if read:
-        output().print(f"  source {shown(read.how)}")
+    if as_json:
+        print_json(_document(settings, result, read))
+    else:
+        output().print(_conclusion(settings, result, time.perf_counter() - started, content=bool(source)))
+        if read:
+            output().print(f"  source {shown(read.how)}")
     if not result.is_match:
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
@@ -145,16 +151,30 @@ def _read(log: PartitionReader, check: ContentCheck | LineCheck, begin: int, end
         bar.update(task, completed=max(0, end - begin))
 
 
-def _count(settings: JobSettings, begin: int, end: int, expected: int | None) -> None:
+def _count(settings: JobSettings, begin: int, end: int, expected: int | None, *, as_json: bool) -> None:
     """Count offsets only, which checks neither order nor content, nor who wrote the records."""
     found = end - begin
-    where = _partition(settings)
-    output().print(
-        f"{where}: offsets {begin}-{end - 1}, {format_count(found)} in total. Only offsets were counted, including "
-        "transaction markers; order and content were not checked"
-    )
-    if expected is not None and found != expected:
-        output().print(f"[red]MISMATCH[/] {counted(expected, 'row')} expected")
+    is_match = expected is None or found == expected
+    if as_json:
+        print_json(
+            {
+                **_place(settings),
+                "checked": "count",
+                "verified": None if expected is None else is_match,
+                "first_offset": begin if found else None,
+                "last_offset": end - 1 if found else None,
+                "offsets": found,
+                "expected_rows": expected,
+            }
+        )
+    else:
+        output().print(
+            f"{_partition(settings)}: offsets {begin}-{end - 1}, {format_count(found)} in total. Only offsets were "
+            "counted, including transaction markers; order and content were not checked"
+        )
+        if expected is not None and not is_match:
+            output().print(f"[red]MISMATCH[/] {counted(expected, 'row')} expected")
+    if not is_match:
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
@@ -170,6 +190,28 @@ def _dead_letters(settings: JobSettings, topic: str | None) -> list[tuple[int, s
             if settings.job_id in ("", letter["job_id"])
         }
     return sorted(found)
+
+
+def _place(settings: JobSettings) -> dict[str, object]:
+    return {"topic": settings.kafka_topic, "partition": settings.kafka_partition}
+
+
+def _document(settings: JobSettings, result: TopicCheckResult, read: VerificationInput | None) -> dict[str, object]:
+    """Return the result for ``--json``: ``checked`` is what was compared, the content or the lines only."""
+    return {
+        **_place(settings),
+        "checked": "content" if read else "lines",
+        "verified": result.is_match,
+        "source_read": read.how if read else None,
+        "records": result.records,
+        "first_offset": result.first_offset,
+        "last_offset": result.last_offset,
+        "first_line": result.first_line,
+        "last_line": result.last_line,
+        "dead_lettered": result.dead_lettered,
+        "differences": [asdict(each) for each in result.differences],
+        "complete": not result.is_full,
+    }
 
 
 def _conclusion(settings: JobSettings, result: TopicCheckResult, seconds: float, *, content: bool) -> str:

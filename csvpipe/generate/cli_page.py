@@ -18,7 +18,12 @@ FILE = CHECKOUT / "docs" / "reference" / "cli.md"
 _INTRODUCTION = """\
 # Command line
 
-`csvpipe COMMAND --help` shows the same text.
+`csvpipe COMMAND --help` shows the same text. `csvpipe --install-completion` makes the Tab key complete commands,
+options and their values in bash, zsh, fish and PowerShell; `csvpipe --show-completion` prints the script instead.
+
+With `--json` a command prints its result as one JSON document on stdout, and nothing else there: progress, remarks and
+errors go to stderr, and exit codes are the same. A failed check prints its document as well; after an error there is
+none. `csvpipe audit list --json` prints a line of JSON for each record instead, as there may be millions.
 """
 
 

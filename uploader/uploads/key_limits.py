@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from contracts.number_text import counted
 from uploader.access.principal import Principal
 from uploader.access.rate_limit_headers import AT_ONCE_POLICY, RATE_POLICY, rate_limit_headers
 from uploader.access.upload_limits import UploadLimits
@@ -102,15 +103,15 @@ def _check(admission: Admission) -> None:
     if admission.refused_by is Limit.RATE:
         wait_s = max(1, usage.next_unit_s)
         raise UploadRateExceededError(
-            f"the key may start {usage.limits.per_minute} uploads a minute (UPLOADS_PER_MINUTE, or the limit of the "
-            f"key); retry after {wait_s} seconds",
+            f"the key may start {counted(usage.limits.per_minute, 'upload')} a minute (UPLOADS_PER_MINUTE, or the "
+            f"limit of the key); retry after {counted(wait_s, 'second')}",
             retry_after_s=wait_s,
             policy=RATE_POLICY,
         )
     if admission.refused_by is Limit.AT_ONCE:
         raise TooManyUploadsOfKeyError(
-            f"{usage.limits.at_once} uploads of the key are running (UPLOADS_AT_ONCE_PER_KEY, or the limit of the "
-            f"key); retry when one has ended, or after {RETRY_AFTER_S} seconds",
+            f"the key has its limit of {counted(usage.limits.at_once, 'running upload')} (UPLOADS_AT_ONCE_PER_KEY, or "
+            f"the limit of the key); retry when one has ended, or after {RETRY_AFTER_S} seconds",
             retry_after_s=RETRY_AFTER_S,
             policy=AT_ONCE_POLICY,
         )

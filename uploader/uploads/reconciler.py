@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
+from contracts.number_text import counted
 from contracts.states import ChunkState
 from uploader.domain.records import ChunkRecord
 from uploader.domain.replica_identity import ReplicaIdentity
@@ -74,5 +75,6 @@ class Reconciler:
                 log.chunk(logging.WARNING, "Chunk overdue; announcing it again", chunk, attempt=chunk.attempts)
 
     def _give_up_reason(self, chunk: ChunkRecord) -> str:
-        minutes = self._after.total_seconds() / 60
-        return f"announced {chunk.attempts} times and not landed within {minutes:g} minutes of the last; {WHAT_TO_DO}"
+        minutes, times = f"{self._after.total_seconds() / 60:g}", counted(chunk.attempts, "time")
+        unit = "minute" if minutes == "1" else "minutes"
+        return f"announced {times} and not landed within {minutes} {unit} of the last; {WHAT_TO_DO}"

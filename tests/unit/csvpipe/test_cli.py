@@ -17,7 +17,6 @@ from rich.text import Text
 
 from contracts.exit_codes import ExitCode
 from csvpipe.app import COMMANDS, CommandSpec
-from csvpipe.cli import main
 from csvpipe.commands.verify import conclusion
 from csvpipe.extras import NoCheckoutError, require_checkout
 from csvpipe.upload_source import KEPT_BYTES
@@ -26,22 +25,6 @@ from tests.support.s3.fake_bucket import lay_out
 from tests.support.uploader.fake_uploader import UPLOAD_ID, run_fake_uploader, status_document
 
 HEAVY = {"httpx", "boto3", "uvicorn", "fastapi", "nipyapi", "sqlalchemy", "numpy", "airflow"}
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
-    """Run a command line in an empty directory, with no settings but those given here."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("csvpipe.local_stack.client_values", dict)
-    for name in ("CSVPIPE_URL", "S3_ENDPOINT", "S3_BUCKET", "API_PORT", "KAFKA_BROKER", "AWS_ACCESS_KEY_ID"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: str) -> int:
-        with pytest.raises(SystemExit) as caught:
-            main(arguments)
-        return int(caught.value.code or 0)
-
-    return run
 
 
 def test_help_lists_every_command_and_the_exit_codes(

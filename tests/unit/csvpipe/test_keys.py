@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from contracts.api import KeyOfCaller
 from contracts.exit_codes import ExitCode
 from csvpipe.cli import main
+from csvpipe.commands.login import describe
 from csvpipe.profiles import config_file, load_profile
 from tests.support.uploader.fake_uploader import UPLOAD_ID, FakeUploader, run_fake_uploader, status_document
 
@@ -61,6 +63,13 @@ def test_key_typed_at_the_prompt_is_checked_stored_and_never_shown(fake: FakeUpl
     assert profile is not None
     assert profile.key is not None
     assert (profile.url, profile.key.get_secret_value()) == (fake.url, KEY)
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"), [(0, "any number of uploads a minute"), (1, "1 upload a minute"), (2, "2 uploads a minute")]
+)
+def test_limit_is_in_the_singular_for_one_upload(limit: int, text: str) -> None:
+    assert text in describe(KeyOfCaller.model_validate({**OWN, "uploads_per_minute": limit}))
 
 
 def type_key(command: list[str], key: str) -> str:
