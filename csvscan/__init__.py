@@ -13,6 +13,7 @@ from csvscan.fields import split_record
 from csvscan.header import Header, HeaderFinder
 from csvscan.scan import Scan
 from csvscan.scanner import Scanner
+from csvscan.scanner_state import HeaderState, ScannerState
 from csvscan.transcoder import UTF_16, Transcoder, check_declared
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "Dialect",
     "Header",
     "HeaderFinder",
+    "HeaderState",
     "Scan",
     "Scanner",
+    "ScannerState",
     "Transcoder",
     "UnsupportedEncodingError",
     "WholeRows",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from csvscan.bits import Block, MaskMaker
 from csvscan.multibyte import MULTIBYTE_ENCODINGS, MultibyteCheck
+from csvscan.scanner_state import EncodingState
 from csvscan.utf8 import cut_off_bytes, is_utf8
 
 UTF_8 = "utf-8"
@@ -41,6 +42,12 @@ class EncodingCheck(Protocol):
 
     def finish(self) -> int | None:
         """Return the offset, which is negative, of a sequence that the end of the content cuts off, or None."""
+
+    def state(self) -> EncodingState:
+        """Return the state, which :meth:`restore` accepts."""
+
+    def restore(self, state: EncodingState) -> None:
+        """Continue from ``state``, of a check for the same encoding."""
 
 
 def check_encoding(name: str) -> str:
@@ -105,6 +112,14 @@ class Utf8Check:
         """Return the offset of a sequence that the end of the content cuts off if UTF-8 is required, else None."""
         return self._decode(self._pending, len(self._pending)) if self._pending else None
 
+    def state(self) -> EncodingState:
+        """Return the state, which :meth:`restore` accepts."""
+        return EncodingState(is_valid=self._valid, pending=self._pending.hex())
+
+    def restore(self, state: EncodingState) -> None:
+        """Continue from ``state``."""
+        self._valid, self._pending = state.is_valid, bytes.fromhex(state.pending)
+
     def _decode(self, data: bytes, held: int) -> int | None:
         """Locate the invalid sequence, if any; ``held`` bytes of ``data`` came with the block before."""
         try:
@@ -148,6 +163,13 @@ class SingleByteCheck:
     def finish(self) -> None:
         """Return None: no character can be cut off."""
         return
+
+    def state(self) -> EncodingState:
+        """Return the state, which is always the same."""
+        return EncodingState()
+
+    def restore(self, state: EncodingState) -> None:
+        """Do nothing."""
 
 
 def _decoding_table(encoding: str) -> str:

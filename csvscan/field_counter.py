@@ -38,26 +38,27 @@ class FieldCounter:
         if not 0 < expected < _MOST:
             raise ValueError(f"the number of fields must be from 1 to {_MOST - 1}, got {expected}")
         self._expected = expected
-        self._open_separators = 0
+        self.open_separators = 0
+        """Number of delimiters so far in the row that is open: the state between two blocks."""
 
     def feed(self, delimiters: Words | None, rows: Words | None, *, row_at_zero: bool) -> RaggedRow | None:
         """Count the ``delimiters`` outside of quotes in a block; return its first ragged row, or None."""
         if row_at_zero:
-            found, self._open_separators = self._open_separators + 1, 0
+            found, self.open_separators = self.open_separators + 1, 0
             if found != self._expected:
                 return RaggedRow(number=1, end=0, found=found)
         if rows is None:
             more = 0 if delimiters is None else bits.count(delimiters)
-            self._open_separators = min(self._open_separators + more, _MOST)
+            self.open_separators = min(self.open_separators + more, _MOST)
             return None
         separators = rows if delimiters is None else rows | delimiters
         sums = np.empty(rows.size + 1, dtype=np.int32)
         surplus = np.multiply(np.bitwise_count(rows), np.int32(-self._expected))
         surplus += np.bitwise_count(separators)
-        surplus[0] += self._open_separators
-        sums[0] = self._open_separators
+        surplus[0] += self.open_separators
+        sums[0] = self.open_separators
         np.cumsum(surplus, out=sums[1:])
-        self._open_separators = int(sums[-1])
+        self.open_separators = int(sums[-1])
         fault = self._first_fault(separators, rows, sums[:-1])
         if fault is None:
             return None

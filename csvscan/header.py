@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from csvscan.bits import Block
 from csvscan.bom import BOM
@@ -23,6 +24,7 @@ from csvscan.multibyte import MULTIBYTE_ENCODINGS, needs_trail_mask
 from csvscan.record_finder import RecordFinder
 from csvscan.scan import Scan
 from csvscan.scanner import Scanner
+from csvscan.scanner_state import HeaderState
 from csvscan.sep_line import find_sep_line
 from csvscan.signatures import PROBE_BYTES, find_signature
 
@@ -40,6 +42,7 @@ class Header:
         fields: fields of the header record.
         encoding: the declared encoding; if none, ``utf-8`` if the header is valid UTF-8, else ``unknown-8bit``.
         encoding_declared: whether an encoding was declared.
+        record_start: offset of the record, or of blank lines before it, in ``prefix``.
         has_sep_line: whether ``prefix`` contains a ``sep=`` line.
     """
 
@@ -48,6 +51,7 @@ class Header:
     fields: tuple[bytes, ...]
     encoding: str
     encoding_declared: bool
+    record_start: int = 0
     has_sep_line: bool = False
 
     @property
@@ -64,6 +68,41 @@ class Header:
             encoding=self.encoding if self.encoding_declared else None,
             byte_offset=len(self.prefix),
             detected_so_far=self.encoding,
+        )
+
+    def state(self) -> HeaderState:
+        """Return everything but the bytes."""
+        return HeaderState(
+            prefix_bytes=len(self.prefix),
+            record_start=self.record_start,
+            delimiter=self.dialect.delimiter.decode("ascii"),
+            encoding=self.encoding,
+            encoding_declared=self.encoding_declared,
+            has_sep_line=self.has_sep_line,
+        )
+
+    @classmethod
+    def restore(cls, state: HeaderState, *, prefix: bytes) -> Self:
+        """Return the header that had this ``state``.
+
+        Args:
+            state: the result of :meth:`state`.
+            prefix: the first ``state.prefix_bytes`` bytes of the content.
+
+        Raises:
+            ValueError: ``prefix`` has another size.
+        """
+        if len(prefix) != state.prefix_bytes:
+            raise ValueError(f"prefix must have {state.prefix_bytes} bytes, got {len(prefix)}")
+        dialect = Dialect.for_encoding(state.delimiter.encode("ascii"), _multibyte(state.encoding))
+        return cls(
+            prefix=prefix,
+            dialect=dialect,
+            fields=tuple(split_record(prefix[state.record_start :], dialect)),
+            encoding=state.encoding,
+            encoding_declared=state.encoding_declared,
+            record_start=state.record_start,
+            has_sep_line=state.has_sep_line,
         )
 
 
@@ -161,6 +200,7 @@ class HeaderFinder:
             fields=tuple(split_record(prefix[self._record_start :], dialect)),
             encoding=self._check(prefix, final=True),
             encoding_declared=self._encoding is not None,
+            record_start=self._record_start,
             has_sep_line=self._sep_line,
         )
 

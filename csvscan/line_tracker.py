@@ -8,6 +8,7 @@ import numpy as np
 
 from csvscan import bits
 from csvscan.bits import Words
+from csvscan.scanner_state import LineState
 
 LF, CR = 0x0A, 0x0D
 _FIRST = np.uint64(1)
@@ -73,6 +74,15 @@ class LineTracker:
         line = self._cr_waits or row
         self._cr_waits, self._at_line_start = False, True
         return LineEnds(None, None, line, row)
+
+    def state(self) -> LineState:
+        """Return the state, which :meth:`restore` accepts."""
+        return LineState(at_line_start=self._at_line_start, cr_waits=self._cr_waits, cr_line_blank=self._cr_line_blank)
+
+    def restore(self, state: LineState) -> None:
+        """Continue from ``state``."""
+        self._at_line_start, self._cr_waits = state.at_line_start, state.cr_waits
+        self._cr_line_blank = state.cr_line_blank
 
     def _ends(self, lf: Words | None, cr: Words | None, size: int) -> Words | None:
         if cr is None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from csvscan.bits import WORD, WORD_BITS, Block, Words
+from csvscan.scanner_state import EncodingState
 
 _SHIFT_JIS = (*range(0x81, 0xA0), *range(0xE0, 0xFD))
 _OTHERS = tuple(range(0x81, 0xFF))
@@ -51,22 +52,23 @@ class TrailMask:
     def __init__(self, encoding: str) -> None:
         self._begins: NDArray[np.bool_] = np.zeros(0x100, dtype=np.bool_)
         self._begins[list(_LEADS[encoding])] = True
-        self._open = False
+        self.in_character = False
+        """Whether the block before ended within a character."""
 
     def feed(self, block: Block) -> Words | None:
         """Return the trail bytes of ``block``, or None if it has none."""
-        if block.is_ascii and not self._open:
+        if block.is_ascii and not self.in_character:
             return None
         begins = self._begins[block.data]
         trails = np.zeros(-(-block.size // WORD_BITS) * WORD_BITS, dtype=np.bool_)
-        trails[0] = self._open
-        if self._open:
+        trails[0] = self.in_character
+        if self.in_character:
             begins[0] = False
         places = np.arange(block.size, dtype=np.int32)
         run_starts = np.maximum.accumulate(np.where(begins, 0, places + 1))
         leads = begins & ((places - run_starts) % 2 == 0)
         trails[1 : block.size] |= leads[:-1]
-        self._open = bool(leads[-1])
+        self.in_character = bool(leads[-1])
         return np.packbits(trails, bitorder="little").view(WORD)
 
 
@@ -97,3 +99,12 @@ class MultibyteCheck:
         """Return the offset, which is negative, of a character that the end of the content cuts off, or None."""
         held = len(self._decoder.getstate()[0])
         return -held if held else None
+
+    def state(self) -> EncodingState:
+        """Return the state, which :meth:`restore` accepts."""
+        return EncodingState(pending=self._decoder.getstate()[0].hex())
+
+    def restore(self, state: EncodingState) -> None:
+        """Continue from ``state``."""
+        self._decoder.reset()
+        self._decoder.decode(bytes.fromhex(state.pending))

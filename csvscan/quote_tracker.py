@@ -5,6 +5,7 @@ from __future__ import annotations
 from csvscan import bits
 from csvscan.bits import Words
 from csvscan.irregular_quotes import CLOSED, PLAIN, QUOTED, structural_quotes
+from csvscan.scanner_state import QuoteState
 
 
 class QuoteTracker:
@@ -55,6 +56,14 @@ class QuoteTracker:
     def pass_block(self) -> None:
         """Record that a block has no quotes."""
         self._after_quote = False
+
+    def state(self) -> QuoteState:
+        """Return the state, which :meth:`restore` accepts."""
+        return QuoteState(state=self._state, after_quote=self._after_quote, opened_byte=self.opened_byte)
+
+    def restore(self, state: QuoteState) -> None:
+        """Continue from ``state``."""
+        self._state, self._after_quote, self.opened_byte = state.state, state.after_quote, state.opened_byte
 
     def _parity(self, quotes: Words) -> tuple[Words, Words]:
         inside = bits.prefix_xor(quotes, self.inside)

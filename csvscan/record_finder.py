@@ -7,6 +7,7 @@ from csvscan.bits import Block, MaskMaker, Words
 from csvscan.line_tracker import CR, LF, LineEnds, LineTracker
 from csvscan.multibyte import TrailMask
 from csvscan.quote_tracker import QuoteTracker
+from csvscan.scanner_state import FinderState
 
 _BACKSLASH = 0x5C
 
@@ -93,6 +94,29 @@ class RecordFinder:
     def finish(self) -> LineEnds:
         """Treat the end of the content as the line end of the last record if it has none."""
         return self._lines.finish()
+
+    def state(self) -> FinderState:
+        """Return the state, which :meth:`restore` accepts."""
+        return FinderState(
+            quotes=self._quotes.state(),
+            lines=self._lines.state(),
+            in_character=self._trails is not None and self._trails.in_character,
+            at_field_start=self._at_field_start,
+            base_byte=self._base_byte,
+            ended_in_backslash=self._ended_in_backslash,
+            has_backslash_quote=self.has_backslash_quote,
+        )
+
+    def restore(self, state: FinderState) -> None:
+        """Continue from ``state``, of a finder with the same arguments."""
+        self._quotes.restore(state.quotes)
+        self._lines.restore(state.lines)
+        if self._trails is not None:
+            self._trails.in_character = state.in_character
+        self._at_field_start = state.at_field_start
+        self._base_byte = state.base_byte
+        self._ended_in_backslash = state.ended_in_backslash
+        self.has_backslash_quote = state.has_backslash_quote
 
 
 def _common(mask: Words | None, other: Words) -> Words | None:

@@ -13,6 +13,7 @@ from csvscan.field_counter import FieldCounter, RaggedRow
 from csvscan.line_tracker import LineEnds
 from csvscan.record_finder import RecordFinder
 from csvscan.scan import Scan
+from csvscan.scanner_state import ScannerState
 
 
 class Scanner:
@@ -97,6 +98,27 @@ class Scanner:
             raise self._ragged_row(ragged, ends)
         self._advance(0, scan, ends)
         return scan
+
+    def state(self) -> ScannerState:
+        """Return the state between two blocks, which :meth:`restore` accepts; not after a violation."""
+        return ScannerState(
+            rows=self.rows,
+            bytes_scanned=self.bytes_scanned,
+            record_start=self._record_start,
+            open_separators=0 if self._counter is None else self._counter.open_separators,
+            finder=self._finder.state(),
+            encoding=self._encoding.state(),
+        )
+
+    def restore(self, state: ScannerState) -> None:
+        """Continue after the bytes that a scanner with the same arguments had scanned, as if this one had."""
+        self._base_byte += state.bytes_scanned - self.bytes_scanned
+        self.rows, self.bytes_scanned = state.rows, state.bytes_scanned
+        self._record_start = state.record_start
+        if self._counter is not None:
+            self._counter.open_separators = state.open_separators
+        self._finder.restore(state.finder)
+        self._encoding.restore(state.encoding)
 
     def _first_ragged(self, delimiters: Words | None, ends: LineEnds) -> RaggedRow | None:
         if self._counter is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
@@ -53,13 +53,16 @@ class Found:
     encoding: str = ""
 
 
-def scan_in_blocks(scanner: Scanner, parts: list[bytes]) -> Found:
-    """Feed ``parts`` one by one."""
+def scan_in_blocks(
+    scanner: Scanner, parts: list[bytes], *, resume: Callable[[Scanner], Scanner] = lambda scanner: scanner
+) -> Found:
+    """Feed ``parts`` one by one, each to the scanner that ``resume`` makes of the one before."""
     found, base = Found(), 0
     try:
         for part in parts:
             found.ends += [base + int(end) for end in scanner.feed(part).row_ends()]
             base += len(part)
+            scanner = resume(scanner)
         found.ends += [base + int(end) for end in scanner.finish().row_ends()]
     except CsvFormatError as error:
         found.violation = (error.code, error.row, error.byte, error.expected, error.found)

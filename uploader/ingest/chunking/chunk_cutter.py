@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, starmap
 from typing import Protocol
 
 from contracts.names import BYTES_PER_MB
@@ -65,6 +66,19 @@ class ChunkCutter:
         self._start: RowBoundary | None = None
         self._is_open = False
         self.bounds: list[ChunkBounds] = []
+        """The chunks that have ended, in order. The list only grows, so the new ones are those at its end."""
+
+    def restore(self, ends: Sequence[RowBoundary], *, first: RowBoundary, reached: RowBoundary) -> None:
+        """Continue after blocks that another cutter by the same plan had cut; the sink receives only what follows.
+
+        Args:
+            ends: the ends of the chunks that had ended.
+            first: the start of the body.
+            reached: the position up to which the body was fed.
+        """
+        self.bounds = list(starmap(ChunkBounds, pairwise([first, *ends])))
+        self._start = self.bounds[-1].end if self.bounds else first
+        self._is_open = reached.offset > self._start.offset
 
     def feed(self, scanned: ScannedBlock, block: Block | None) -> None:
         """Cut one block.

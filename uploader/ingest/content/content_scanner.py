@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from csvscan import (
     UNKNOWN_8BIT,
     CsvFormatError,
@@ -14,6 +16,7 @@ from csvscan import (
 from uploader.domain.csv_header_limits import check_header
 from uploader.domain.cutting import CutOptions, TranscodedFrom
 from uploader.errors import InvalidFieldError
+from uploader.ingest.content.content_state import ContentState
 from uploader.ingest.content.csv_errors import csv_errors
 from uploader.ingest.content.row_boundary import RowBoundary, ScannedBlock
 
@@ -42,6 +45,37 @@ class ContentScanner:
         self._scanner: Scanner | None = None
         self.header_json_bytes = 0
         """Size of the column names in a message; known with the header."""
+
+    def state(self) -> ContentState | None:
+        """Return the state between two blocks, which :meth:`restore` accepts; not to be called after a violation.
+
+        None while the header is incomplete: then the first bytes, at most some 1.3 MB, have to be fed again.
+        """
+        if self._scanner is None:
+            return None
+        return ContentState(header=self.header.state(), scanner=self._scanner.state())
+
+    @classmethod
+    def restore(
+        cls, state: ContentState, *, options: CutOptions, transcoded_from: TranscodedFrom | None, prefix: bytes
+    ) -> Self:
+        """Return a scanner that continues after the bytes that another one had scanned.
+
+        Args:
+            state: of a scanner with the same ``options`` and ``transcoded_from``.
+            options: see the class.
+            transcoded_from: see the class.
+            prefix: the first ``state.header.prefix_bytes`` bytes of the content.
+
+        Raises:
+            InvalidCsvError: as the class does.
+            InvalidFieldError: as the class does.
+            ValueError: ``prefix`` has another size.
+        """
+        scanner = cls(options=options, transcoded_from=transcoded_from)
+        body = scanner._set_header(Header.restore(state.header, prefix=prefix))
+        body.restore(state.scanner)
+        return scanner
 
     @property
     def _delimiter(self) -> str | None:
@@ -121,10 +155,14 @@ class ContentScanner:
                 self._start_body(header)
 
     def _start_body(self, header: Header) -> ScannedBlock:
+        scanner = self._set_header(header)
+        return self._scan(scanner, memoryview(self._header_finder.remainder))
+
+    def _set_header(self, header: Header) -> Scanner:
         self._header = header
         self.header_json_bytes = check_header(self.headers, header_bytes=len(header.prefix))
         self._scanner = header.scanner(strict=self._strict)
-        return self._scan(self._scanner, memoryview(self._header_finder.remainder))
+        return self._scanner
 
     def _scan(self, scanner: Scanner, data: memoryview) -> ScannedBlock:
         start = self.end
