@@ -18,41 +18,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from csvscan import Dialect
+from tests.property.csv_texts import DELIMITERS, csv_texts
 from tests.property.scan_reference import rows_of_python
 from tests.support.uploader.ingest import Received, cut_up, form, receive, settings_for, stream
 from uploader.domain.cutting import ChunkType
 from uploader.errors import InvalidCsvError
 from uploader.ingest.chunking import chunk_plan
 from uploader.ingest.pipeline import blocks
-
-_FIELDS = st.text(alphabet=st.sampled_from('ab",;|\t\r\n é'), max_size=6)
-_DELIMITERS = st.sampled_from(",;|\t")
-_CUT_OFF = st.booleans()
-_LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
-
-
-@st.composite
-def csv_texts(draw: st.DrawFn, delimiter: str, *, ragged: bool = False) -> str:
-    """A header and rows, with any quoting and mixed line ends, blank lines and maybe no last end.
-
-    The rows have as many fields as the header, or, where ``ragged``, any number from 1 to 4.
-    """
-    width = draw(st.integers(1, 3))
-    widths = st.integers(1, 4) if ragged else st.just(width)
-    rows = draw(
-        st.lists(widths.flatmap(lambda fields: st.lists(_FIELDS, min_size=fields, max_size=fields)), max_size=12)
-    )
-    text = delimiter.join(f"h{number}" for number in range(width)) + draw(_LINE_ENDS)
-    for row in rows:
-        text += delimiter.join(_quote(field, alone=len(row) == 1) for field in row) + draw(_LINE_ENDS)
-        text += draw(st.sampled_from(["", "", "", "\n", "\r\n\r\n"]))
-    without_end = text.rstrip("\r\n")
-    return without_end if draw(_CUT_OFF) and rows and not without_end.endswith('"') else text
-
-
-def _quote(field: str, *, alone: bool) -> str:
-    needs = any(character in field for character in '",;|\t\r\n') or (alone and not field)
-    return '"' + field.replace('"', '""') + '"' if needs else field
 
 
 def _rows(content: bytes, delimiter: str) -> list[list[str]]:
@@ -68,7 +40,7 @@ _SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 @settings(max_examples=150)
 @given(
     data=st.data(),
-    delimiter=_DELIMITERS,
+    delimiter=DELIMITERS,
     declared=st.booleans(),
     ragged=st.booleans(),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be"]),
@@ -106,7 +78,7 @@ def test_joined_chunks_equal_the_source_and_contain_each_row_once(
 
 @given(
     data=st.data(),
-    delimiter=_DELIMITERS,
+    delimiter=DELIMITERS,
     option=_OPTIONS,
     read_sizes=_SIZES,
     block_bytes=st.integers(1, 50),

@@ -44,7 +44,7 @@ async def admitted_upload(
                 headers=request.headers,
                 query=request.query_params.multi_items(),
                 settings=runtime.settings,
-                size_limit=_size_limit_of(principal, runtime.settings),
+                size_limit=size_limit_of(principal, runtime.settings),
                 check_dataset=partial(check_permission, principal, Permission.UPLOAD),
             )
             runtime.concurrency_limit.check_free()
@@ -59,7 +59,8 @@ async def admitted_upload(
         yield head
 
 
-def _size_limit_of(principal: Principal, settings: Settings) -> SizeLimit:
+def size_limit_of(principal: Principal, settings: Settings) -> SizeLimit:
+    """Return the largest file that ``principal`` may send."""
     if principal.max_file_size_mb is None:
         return SizeLimit(max_mb=settings.max_file_size_mb)
     return SizeLimit(max_mb=principal.max_file_size_mb, source="the limit of the key")

@@ -15,7 +15,8 @@ class Body(Protocol):
         Args:
             view: the buffer; not empty.
             fill: wait until ``view`` is full or the body ends; otherwise return as soon as any bytes are there.
-            on_bytes: called with the number of bytes whenever some are received.
+            on_bytes: called with the number of bytes whenever some are in ``view``. If this raises or is cancelled,
+                these are all that were read.
 
         Raises:
             UploadAbortedError: the client has disconnected.
@@ -38,10 +39,10 @@ class StreamedBody:
                 piece = await anext(self._pieces, None)
                 if piece is None:
                     break
-                on_bytes(len(piece))
                 self._rest = memoryview(piece)
             copied = min(len(self._rest), len(view) - filled)
             view[filled : filled + copied] = self._rest[:copied]
             self._rest = self._rest[copied:]
             filled += copied
+            on_bytes(copied)
         return filled

@@ -37,7 +37,7 @@ def parse_filename(disposition: bytes) -> str | None:
     name = None if extended is None else _extended(extended)
     if name is None:
         name = _plain(extended or b"" if plain is None else plain)
-    return _base_name(name)
+    return base_name(name)
 
 
 def _parameters(disposition: bytes) -> dict[bytes, bytes]:
@@ -95,7 +95,7 @@ def _decoded_part(part: bytes | str, charset: str | None) -> str:
     return part.decode(codec, "replace")
 
 
-def _base_name(name: str) -> str:
+def base_name(name: str) -> str:
     """Return what follows the last slash or backslash, without surrounding blanks; empty for ``.`` and ``..``."""
     base = re.split(r"[/\\]", name)[-1].strip()
     return "" if base in (".", "..") else base[:LONGEST_NAME]

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 
 from uploader.errors import UploadStalledError
 
+_NOTHING_KEPT = "nothing of the upload was kept. Send it again over a faster connection"
+
 
 class MinimumRate:
     """Ends an upload whose client sends less than ``least_bytes`` in ``window_s`` seconds.
@@ -16,9 +18,10 @@ class MinimumRate:
     client, because its disk or threads are slow, does not count.
     """
 
-    def __init__(self, *, window_s: float, least_bytes: int) -> None:
+    def __init__(self, *, window_s: float, least_bytes: int, consequence: str = _NOTHING_KEPT) -> None:
         self._window_s = window_s
         self._least_bytes = least_bytes
+        self._consequence = consequence
         self._timeout = asyncio.timeout(None)
         self._bytes = 0
         self._renew_at = 0.0
@@ -59,5 +62,5 @@ class MinimumRate:
     def _describe(self) -> str:
         return (
             f"received {self._bytes} bytes in {self._window_s:g} seconds, at least {self._least_bytes} are required "
-            "(MIN_UPLOAD_RATE_KB_S); nothing of the upload was kept. Send it again over a faster connection"
+            f"(MIN_UPLOAD_RATE_KB_S); {self._consequence}"
         )

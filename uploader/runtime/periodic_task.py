@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from contracts.backoff import Backoff
 from uploader.errors import ManifestUnavailableError
@@ -15,14 +16,13 @@ _log = logging.getLogger(__name__)
 
 
 class PeriodicTask:
-    """Calls ``step`` every ``interval_s``; after a failure (False, or an error) with growing intervals."""
+    """Calls ``step`` in a thread every ``interval_s``; after a failure (False, or an error) with growing intervals."""
 
     def __init__(
         self, *, name: str, step: Callable[[], bool], pool: BlockingPool, interval_s: float, longest_s: float
     ) -> None:
         self._name = name
-        self._step = step
-        self._pool = pool
+        self._run_step: Callable[[], Awaitable[bool]] = partial(pool.run, step)
         self._interval_s = interval_s
         self._backoff = Backoff(first_s=2 * interval_s, longest_s=longest_s)
         self._woken = asyncio.Event()
@@ -50,9 +50,25 @@ class PeriodicTask:
 
     async def _try_step(self) -> bool:
         try:
-            return await self._pool.run(self._step)
+            return await self._run_step()
         except ManifestUnavailableError as error:
             _log.warning("Background task failed; retrying later", extra={"task": self._name, "error": error.detail})
         except Exception:  # noqa: BLE001  the task outlives the errors of one step, and logs them
             _log.exception("Background task failed; retrying later", extra={"task": self._name})
         return False
+
+
+class PeriodicCoroutine(PeriodicTask):
+    """Awaits ``step`` on the event loop instead."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        step: Callable[[], Awaitable[bool]],
+        pool: BlockingPool,
+        interval_s: float,
+        longest_s: float,
+    ) -> None:
+        super().__init__(name=name, step=bool, pool=pool, interval_s=interval_s, longest_s=longest_s)
+        self._run_step = step

@@ -100,7 +100,7 @@ class Acceptance:
         upload, chunks = new_upload(
             upload_id=upload_id,
             options=options,
-            result=replace(result, source_filename=_storable(result.source_filename)),
+            result=replace(result, source_filename=storable(result.source_filename)),
             replica=self._replica.name,
             bucket=self._bucket,
             owner=actor.principal.key_id,
@@ -187,6 +187,6 @@ def check_idempotency_key(key: str | None) -> None:
         )
 
 
-def _storable(name: str) -> str:
+def storable(name: str) -> str:
     """Return ``name`` without characters that PostgreSQL cannot store: NUL, and surrogates of undecodable bytes."""
     return name.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

@@ -7,6 +7,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from contracts.number_text import counted
 from uploader.access.principal import Principal
@@ -50,7 +51,34 @@ class KeyLimits:
             TooManyUploadsOfKeyError: the key has no slot left.
             ManifestUnavailableError: the database does not answer.
         """
-        limits = self._limits_of(principal)
+        async with self._admitted(principal, headers, self._limits_of(principal)):
+            yield
+
+    async def count_start(self, principal: Principal, headers: dict[str, str]) -> None:
+        """Take a unit of the key's rate for an upload whose bytes come in other requests.
+
+        Raises:
+            UploadRateExceededError: the key has no unit left.
+            ManifestUnavailableError: the database does not answer.
+        """
+        async with self._admitted(principal, headers, replace(self._limits_of(principal), at_once=0)):
+            """Nothing else is held."""
+
+    @asynccontextmanager
+    async def slot(self, principal: Principal, headers: dict[str, str]) -> AsyncIterator[None]:
+        """Hold a slot of the key for the duration of one request of an upload that has started before.
+
+        Raises:
+            TooManyUploadsOfKeyError: the key has no slot left.
+            ManifestUnavailableError: the database does not answer.
+        """
+        async with self._admitted(principal, headers, replace(self._limits_of(principal), per_minute=0)):
+            yield
+
+    @asynccontextmanager
+    async def _admitted(
+        self, principal: Principal, headers: dict[str, str], limits: UploadLimits
+    ) -> AsyncIterator[None]:
         if principal.key_id is None or limits.are_unlimited:
             yield
             return

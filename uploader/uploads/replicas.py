@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from uploader.access.signed_address import AddressSigner
 from uploader.domain.messages import signed_url
@@ -32,6 +32,26 @@ class Replicas:
         self._store.replicas.check_in(self._replica.name, base_url=self._replica.base_url, at=self._clock())
         return True
 
+    def address_of(self, name: str) -> str:
+        """Return the base URL of another replica.
+
+        Raises:
+            ReplicaUnavailableError: it has not checked in recently.
+        """
+        found = self._store.replicas.find(name)
+        if found is None or found.base_url is None or found.seen_at is None or self._is_away(found.seen_at):
+            raise ReplicaUnavailableError(
+                f"replica {name}, which has the bytes of this upload, is unavailable: start it again with the same "
+                "volume and REPLICA_NAME, then retry",
+                replica=name,
+                retry_after_s=_RETRY_AFTER_S,
+            )
+        return found.base_url
+
+    def _is_away(self, seen_at: datetime) -> bool:
+        # Also if it is in the future: the clock was set back, and a running replica has checked in since.
+        return abs(self._clock() - seen_at) > UNAVAILABLE_AFTER
+
     def locate_elsewhere(
         self, upload: UploadOverview, chunk_id: int, *, redirected_by: str | None, signature: str | None = None
     ) -> ChunkRedirectedError | ChunkOnOtherReplicaError | ReplicaUnavailableError:
@@ -51,8 +71,7 @@ class Replicas:
             sender = "" if redirected_by is None else f", to which {redirected_by} redirected"
             why = f"the API_BASE_URL of {upload.replica} leads to another replica; each needs one that leads to itself"
             return ChunkOnOtherReplicaError(f"{place}{sender}: {why}", replica=upload.replica)
-        # Also if it is in the future: the clock was set back, and a running replica has checked in since.
-        if abs(self._clock() - found.seen_at) > UNAVAILABLE_AFTER:
+        if self._is_away(found.seen_at):
             why = f"{upload.replica} last checked in at {found.seen_at.isoformat(timespec='seconds')}"
             what_to_do = "its chunks are on its disk: start it again with the same volume and REPLICA_NAME, then retry"
             return ReplicaUnavailableError(

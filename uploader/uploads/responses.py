@@ -103,3 +103,16 @@ def _manifest_chunk(upload: UploadOverview, chunk: ChunkRecord) -> ManifestChunk
         byte_start=chunk.byte_start,
         byte_end=chunk.byte_end,
     )
+
+
+def span_attributes_of(accepted: UploadAccepted) -> dict[str, str | int | bool]:
+    """Return what the span of an accepted upload says of it."""
+    return {
+        "csvpipe.upload_id": accepted.upload_id,
+        "csvpipe.dataset_name": accepted.dataset_name,
+        "csvpipe.bytes": accepted.size_bytes,
+        "csvpipe.rows": accepted.row_count,
+        "csvpipe.chunks": accepted.total_chunks,
+        "csvpipe.status": accepted.status,
+        "csvpipe.replayed": accepted.replayed,
+    }

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
-from starlette.requests import ClientDisconnect
 
 from contracts.api import UploadAccepted
 from contracts.names import DATASET_NAME_PATTERN
@@ -21,6 +18,7 @@ from uploader.api.extra_headers import extra_headers
 from uploader.api.guards import Guard, PrincipalDep
 from uploader.api.openapi import links_to_upload
 from uploader.api.problems import problem_responses
+from uploader.api.request_bodies import body_of
 from uploader.api.runtime import Runtime, RuntimeDep
 from uploader.api.upload_admission import admitted_upload
 from uploader.disk.staging_directory import open_staging
@@ -41,16 +39,14 @@ from uploader.errors import (
     TooManyUploadsError,
     TooManyUploadsOfKeyError,
     UnsupportedMediaTypeError,
-    UploadAbortedError,
     UploadRateExceededError,
     UploadStalledError,
 )
-from uploader.http.direct_body import take_direct_body
-from uploader.http.request_body import Body, StreamedBody
 from uploader.ingest.form_fields import MAX_CHUNK_SIZE
 from uploader.ingest.upload_receiver import receive_upload
 from uploader.monitoring.upload_outcome import UploadOutcome
 from uploader.uploads.acceptance import IDEMPOTENCY_KEY
+from uploader.uploads.responses import span_attributes_of
 
 _FIELDS: dict[str, dict[str, Any]] = {
     "dataset_name": {
@@ -163,7 +159,7 @@ async def upload_csv(
             traceparent=span.traceparent,
             outcome=outcome,
         )
-        span.set_attributes(_describe(accepted))
+        span.set_attributes(span_attributes_of(accepted))
         outcome.record_accepted(replayed=accepted.replayed)
     response.headers.update(extra_headers(request))
     response.headers["Location"] = accepted.tracking_url
@@ -187,7 +183,7 @@ async def _receive(
         admitted_upload(runtime, request, principal, upload_id=upload_id, idempotency_key=idempotency_key) as head,
         open_staging(runtime.settings.temp_dir, upload_id) as directory,
     ):
-        with _body_of(request) as body:
+        with body_of(request) as body:
             options, result = await receive_upload(
                 body=body,
                 head=head,
@@ -208,41 +204,3 @@ async def _receive(
             created_at=created_at,
             traceparent=traceparent,
         )
-
-
-def _describe(accepted: UploadAccepted) -> dict[str, str | int | bool]:
-    return {
-        "csvpipe.upload_id": accepted.upload_id,
-        "csvpipe.dataset_name": accepted.dataset_name,
-        "csvpipe.bytes": accepted.size_bytes,
-        "csvpipe.rows": accepted.row_count,
-        "csvpipe.chunks": accepted.total_chunks,
-        "csvpipe.status": accepted.status,
-        "csvpipe.replayed": accepted.replayed,
-    }
-
-
-@contextmanager
-def _body_of(request: Request) -> Iterator[Body]:
-    """Provide the request's body, directly from the connection if the server offers that."""
-    direct = take_direct_body(request.scope)
-    if direct is None:
-        yield StreamedBody(_pieces(request))
-        return
-    try:
-        yield direct
-    finally:
-        direct.close()
-
-
-async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    """Yield the pieces of the body as ASGI delivers them.
-
-    Raises:
-        UploadAbortedError: the client has disconnected.
-    """
-    try:
-        async for piece in request.stream():
-            yield piece
-    except ClientDisconnect as error:
-        raise UploadAbortedError from error

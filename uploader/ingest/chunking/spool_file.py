@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Callable
 
-from contracts.errors import StoppedError
 from uploader.domain.cutting import ChunkType, CutOptions, CutResult
 from uploader.errors import InvalidCsvError
+from uploader.ingest.chunking.chunk_builder import ChunkBuilder
 from uploader.ingest.chunking.chunk_cutter import ChunkBounds, ChunkCutter, NullSink, join_blank_tail, too_many_chunks
 from uploader.ingest.chunking.chunk_plan import choose_plan, spread_rows
 from uploader.ingest.chunking.chunking_job import ChunkingJob
@@ -18,10 +17,9 @@ from uploader.ingest.content.content_scanner import ContentScanner
 from uploader.ingest.content.row_boundary import RowBoundary
 from uploader.ingest.content.source_transcoder import SourceTranscoder
 from uploader.ingest.pipeline.blocks import DEFAULT_BLOCK_BYTES
-from uploader.ingest.pipeline.file_io import FILE_MODE, copy_range, hash_file, read_blocks, write_all
+from uploader.ingest.pipeline.file_io import FILE_MODE, read_blocks
 
 SPOOL_FILE = ".spool"
-_BUILDERS = 2
 
 
 class SpoolFile:
@@ -35,7 +33,7 @@ class SpoolFile:
         self._scanner: ContentScanner | None = None
         self._scanned_by: CutOptions | None = None
         self._index = RowIndex()
-        self._stopped = stopped
+        self._builder = ChunkBuilder(job=job, content_fd=self.fd, stopped=stopped)
 
     def scan(self, data: memoryview, options: CutOptions) -> None:
         """Count the rows of the next block while it arrives, so that this needs no extra pass."""
@@ -78,7 +76,7 @@ class SpoolFile:
         self._job.check_chunks(scanner, len(bounds), sent_bytes=self._job.source_bytes)
         header_bytes = len(scanner.header.prefix)
         self._job.check_space(scanner.end.offset + header_bytes * (len(bounds) - 1))
-        sha256 = self._build_all(bounds, scanner.header.prefix)
+        sha256 = self._builder.build(bounds, scanner.header.prefix)
         self._path.unlink()
         return self._job.result(
             scanner=scanner, transcoder=self._transcoder, content_sha256=content_sha256, bounds=bounds, sha256=sha256
@@ -95,8 +93,7 @@ class SpoolFile:
         Raises:
             StoppedError: it was abandoned.
         """
-        if self._stopped.is_set():
-            raise StoppedError
+        self._builder.check_stopped()
 
     def _bounds_by_plan(self, options: CutOptions, buffer: memoryview) -> tuple[ContentScanner, list[ChunkBounds]]:
         self._scanner = scanner = self._new_scanner(options)
@@ -122,12 +119,14 @@ class SpoolFile:
 
     def _bounds_by_count(self, options: CutOptions, buffer: memoryview) -> tuple[ContentScanner, list[ChunkBounds]]:
         scanner = self._count_rows(options, buffer)
-        header, end = scanner.header, scanner.end
-        starts = [RowBoundary(len(header.prefix), 0)]
-        for row in spread_rows(rows=end.rows, chunks=options.chunk_size):
-            self.check_stopped()
-            starts.append(self._index.end_of_row(row, spool_fd=self.fd, buffer=buffer, dialect=header.dialect))
-        return scanner, [ChunkBounds(start, stop) for start, stop in zip(starts, [*starts[1:], end], strict=True)]
+        return scanner, bounds_by_count(
+            options.chunk_size,
+            scanner=scanner,
+            index=self._index,
+            content_fd=self.fd,
+            buffer=buffer,
+            check_stopped=self.check_stopped,
+        )
 
     def _count_rows(self, options: CutOptions, buffer: memoryview) -> ContentScanner:
         """Finish the scan that ran while the file arrived, or scan the file now if there was none."""
@@ -156,24 +155,29 @@ class SpoolFile:
     def _new_scanner(self, options: CutOptions) -> ContentScanner:
         return ContentScanner(options=options, transcoded_from=self._transcoder.transcoded_from)
 
-    def _build_all(self, bounds: list[ChunkBounds], prefix: bytes) -> list[str]:
-        paths = [self._job.chunk_path(number) for number in range(1, len(bounds) + 1)]
-        with ThreadPoolExecutor(max_workers=_BUILDERS, thread_name_prefix="build") as pool:
-            futures = [pool.submit(self._build, path, chunk, prefix) for path, chunk in zip(paths, bounds, strict=True)]
-            try:
-                return [future.result() for future in futures]
-            except BaseException:
-                self._stopped.set()
-                raise
 
-    def _build(self, path: Path, chunk: ChunkBounds, prefix: bytes) -> str:
-        self.check_stopped()
-        self._job.check_space(len(prefix) + chunk.end.offset - chunk.start.offset)
-        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
-        try:
-            write_all(fd, prefix)
-            copy_range(self.fd, fd, start=chunk.start.offset, end=chunk.end.offset)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        return hash_file(path)
+def bounds_by_count(
+    chunks: int,
+    *,
+    scanner: ContentScanner,
+    index: RowIndex,
+    content_fd: int,
+    buffer: memoryview,
+    check_stopped: Callable[[], None],
+) -> list[ChunkBounds]:
+    """Return the bounds of at most ``chunks`` chunks, whose numbers of rows differ by at most one (blocks).
+
+    Args:
+        chunks: how many are wanted.
+        scanner: has scanned the whole content.
+        index: of the content.
+        content_fd: the file with the content.
+        buffer: for reading from it.
+        check_stopped: called for each chunk; raises if the upload is no longer wanted.
+    """
+    header, end = scanner.header, scanner.end
+    starts = [RowBoundary(len(header.prefix), 0)]
+    for row in spread_rows(rows=end.rows, chunks=chunks):
+        check_stopped()
+        starts.append(index.end_of_row(row, spool_fd=content_fd, buffer=buffer, dialect=header.dialect))
+    return [ChunkBounds(start, stop) for start, stop in zip(starts, [*starts[1:], end], strict=True)]

@@ -126,6 +126,11 @@ class BlockPool:
         """Make the waiting and every later :meth:`acquire` raise ``failure`` (from any thread)."""
         self._loop.call_soon_threadsafe(self._set_failure, failure)
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What :meth:`fail` was called with first."""
+        return self._failure
+
     def check(self) -> None:
         """Raise the failure, if there was one."""
         if self._failure is not None:

@@ -18,7 +18,7 @@ def body_of(rows: bytes = ROWS, *, dataset: bytes = b"people") -> bytes:
 
 
 def test_body_is_read_from_the_connection_past_asgi(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uploader.api.routes.upload.StreamedBody", None)
+    monkeypatch.setattr("uploader.api.request_bodies.StreamedBody", None)
     body = body_of()
     connection.send(upload_head(body) + body)
     assert connection.next_of_all().status == 202
