@@ -1,6 +1,9 @@
-"""What every test shares: Hypothesis's profile, and the log of the process put back after a test that sets it up."""
+"""What every test shares: Hypothesis's profile, randomness that can be repeated, and the log put back afterwards."""
 
 import logging
+import os
+import random
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -23,3 +26,11 @@ def _logging_as_before() -> Iterator[None]:
     root.setLevel(level)
     for other, before in zip(others, levels, strict=True):
         other.setLevel(before)
+
+
+@pytest.fixture
+def dice() -> random.Random:
+    """Give the randomness of a test; what it began with is printed, and can be given by CSVPIPE_CHAOS_SEED."""
+    seed = int(os.environ.get("CSVPIPE_CHAOS_SEED", random.SystemRandom().randrange(10**9)))
+    sys.stdout.write(f"CSVPIPE_CHAOS_SEED={seed}\n")
+    return random.Random(seed)

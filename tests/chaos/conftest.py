@@ -1,10 +1,7 @@
-"""The broker that gets hurt, and the randomness of a test."""
+"""The broker that gets hurt."""
 
 from __future__ import annotations
 
-import os
-import random
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -24,11 +21,3 @@ def kafka_broker(running_broker: KafkaBroker) -> KafkaBroker:
     """Give that Kafka, which runs, whatever the test before has done to it."""
     running_broker.start()
     return running_broker
-
-
-@pytest.fixture
-def dice() -> random.Random:
-    """Give the randomness of a test; what it began with is printed, and can be given by CSVPIPE_CHAOS_SEED."""
-    seed = int(os.environ.get("CSVPIPE_CHAOS_SEED", random.SystemRandom().randrange(10**9)))
-    sys.stdout.write(f"CSVPIPE_CHAOS_SEED={seed}\n")
-    return random.Random(seed)
