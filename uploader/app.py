@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
 from contracts.errors import SettingsError
@@ -18,16 +19,18 @@ from uploader.api.middleware.access_control import AccessControl
 from uploader.api.middleware.body_limit import BodyLimit
 from uploader.api.middleware.download_spans import DownloadSpans
 from uploader.api.middleware.request_metrics import RequestMetrics
+from uploader.api.middleware.tus_responses import TusResponses
 from uploader.api.middleware.upgrade_offers import UpgradeOffers
 from uploader.api.openapi import operation_id, render_document
 from uploader.api.problems import add_problem_handlers
-from uploader.api.routes import audit, chunks, health, keys, metrics, own_key, upload, uploads
+from uploader.api.routes import audit, chunks, health, keys, metrics, own_key, resumable, upload, uploads
 from uploader.api.runtime import set_runtime
 from uploader.assembly import Intervals, open_runtime
 from uploader.http.http_limits import HttpLimits
 from uploader.http.server_certificate import ServerCertificate
 from uploader.kafka.publisher import Publisher
 from uploader.monitoring.metrics_page import MetricsPage
+from uploader.resumable.tus_headers import EXPOSED_HEADERS
 from uploader.runtime.clock import Clock, utc_now
 from uploader.runtime.logging import configure_logging
 from uploader.settings import Settings, load_settings
@@ -36,6 +39,7 @@ from uploader.tracing import check_tracing
 ROUTERS = (
     upload.router,
     uploads.router,
+    resumable.router,
     chunks.router,
     audit.router,
     own_key.router,
@@ -90,7 +94,16 @@ def create_app(
         app.add_middleware(DownloadSpans)
     app.add_middleware(BodyLimit, timeout_s=settings.request_timeout_s)
     app.add_middleware(AccessControl, settings=settings)
+    app.add_middleware(TusResponses)
     app.add_middleware(UpgradeOffers)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origin_list,
+            allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
+        )
     app.add_middleware(RequestMetrics, metrics=metrics_page.metrics)
     add_problem_handlers(app)
     for router in ROUTERS:

@@ -37,9 +37,14 @@ from uploader.monitoring.metrics_page import MetricsPage
 from uploader.monitoring.readiness import KafkaProbe, Readiness
 from uploader.monitoring.refusal_recorder import RefusalRecorder
 from uploader.monitoring.replica_gauges import DiskLimits, ReplicaGauges
+from uploader.resumable.finisher import Finisher
+from uploader.resumable.forwarding import Forwarder
+from uploader.resumable.housekeeping import ResumableHousekeeping
+from uploader.resumable.registry import ResumableRegistry
+from uploader.resumable.service import ResumableUploads
 from uploader.runtime.blocking_pool import BlockingPool
 from uploader.runtime.clock import Clock, IncreasingClock, utc_now
-from uploader.runtime.periodic_task import PeriodicTask
+from uploader.runtime.periodic_task import PeriodicCoroutine, PeriodicTask
 from uploader.settings import UPLOAD_WINDOW_S, Settings
 from uploader.store.admissions import SLOT_LEASE_S
 from uploader.store.store import Store, open_store
@@ -177,6 +182,32 @@ async def open_runtime(
             clock=clock,
         )
     )
+    increasing_clock = IncreasingClock(clock)
+    acceptance = Acceptance(
+        store=store, outbox=outbox, threads=pool, replica=replica, bucket=settings.s3_bucket, clock=clock
+    )
+    resumables = ResumableUploads(
+        settings=settings,
+        registry=ResumableRegistry(
+            settings=settings, store=store, threads=pool, replica=replica, clock=increasing_clock
+        ),
+        finisher=Finisher(
+            settings=settings,
+            store=store,
+            acceptance=acceptance,
+            threads=pool,
+            metrics=metrics_page.metrics,
+            spans=resources.spans,
+            clock=increasing_clock,
+        ),
+        metrics=metrics_page.metrics,
+        window_s=intervals.upload_window_s,
+    )
+    forwarder = Forwarder(replicas=replicas, replica=replica, threads=pool, ca_file=settings.replica_ca_file)
+    stack.push_async_callback(forwarder.close)
+    housekeeping = ResumableHousekeeping(
+        uploads=resumables, store=store, threads=pool, replica=replica, temp_dir=settings.temp_dir, clock=clock
+    )
     fixed = fixed_keys(settings)
     runtime = Runtime(
         settings=settings,
@@ -194,9 +225,9 @@ async def open_runtime(
             ballast=ballast,
             on_landed=metrics_page.metrics.count_landing,
         ),
-        acceptance=Acceptance(
-            store=store, outbox=outbox, threads=pool, replica=replica, bucket=settings.s3_bucket, clock=clock
-        ),
+        acceptance=acceptance,
+        resumables=resumables,
+        forwarder=forwarder,
         refusals=refusals,
         readiness=readiness,
         metrics_page=metrics_page,
@@ -205,7 +236,7 @@ async def open_runtime(
         concurrency_limit=ConcurrencyLimit(limit=settings.max_concurrent_uploads),
         key_limits=key_limits,
         upload_window_s=intervals.upload_window_s,
-        clock=IncreasingClock(clock),
+        clock=increasing_clock,
         wake_outbox=wake_outbox,
     )
     await stack.enter_async_context(
@@ -218,6 +249,13 @@ async def open_runtime(
             recording,
             task("reconciliation", reconciler.run_pass, intervals.reconcile_s),
             task("cleaner", cleaner.run_pass, intervals.clean_s),
+            PeriodicCoroutine(
+                name="resumable uploads",
+                step=housekeeping.run_pass,
+                pool=pool,
+                interval_s=intervals.clean_s,
+                longest_s=intervals.longest_s,
+            ),
         )
     )
     _log.info(describe_access(settings, has_keys=await pool.run(_has_keys, store)))

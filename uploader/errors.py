@@ -277,6 +277,14 @@ class ReplicaUnavailableError(CsvPipeError):
     title = "Replica unavailable"
 
 
+class DigestMismatchError(CsvPipeError):
+    """The file differs from the SHA-256 that its sender gave; nothing was kept."""
+
+    code = "digest_mismatch"
+    status = 400
+    title = "Digest mismatch"
+
+
 class IdempotencyConflictError(CsvPipeError):
     """The Idempotency-Key was used for different content or options."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from ipaddress import ip_network
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from contracts.settings import EnvironmentSettings
 
 HTTP_ADDRESS = r"^https?://[^/\s?#]+[^\s?#]*$"
+_ORIGIN = re.compile(r"https?://[^/\s,?#]+")
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "::"})  # noqa: S104  recognised, not bound
 
 
@@ -24,6 +26,11 @@ class ServerSettings(EnvironmentSettings):
         "",
         description="IP addresses or networks of the proxies in front, separated by commas. Only their X-Forwarded-For "
         "and X-Forwarded-Proto are believed; empty for none. The address of a client is in audit records.",
+    )
+    cors_origins: str = Field(
+        "",
+        description="Origins whose pages may call the API from a browser, such as https://data.example.com, separated "
+        "by commas; empty for none, * for all.",
     )
     api_base_url: str | None = Field(
         None,
@@ -68,6 +75,14 @@ class ServerSettings(EnvironmentSettings):
         "closes the connection that has been idle longest, or whose client has read nothing for longest, or gets 503.",
     )
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        for origin in filter(None, map(str.strip, value.split(","))):
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"must be origins such as https://data.example.com, without a path, got {origin!r}")
+        return value
+
     @field_validator("forwarded_allow_ips")
     @classmethod
     def _proxies(cls, value: str) -> str:
@@ -84,6 +99,11 @@ class ServerSettings(EnvironmentSettings):
             missing = "TLS_CERT_FILE" if self.tls_cert_file is None else "TLS_KEY_FILE"
             raise ValueError(f"{missing} is required: a certificate needs its key, and a key its certificate")
         return self
+
+    @property
+    def cors_origin_list(self) -> list[str]:
+        """``CORS_ORIGINS`` as a list."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
     @property
     def scheme(self) -> str:

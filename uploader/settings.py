@@ -85,6 +85,13 @@ class Settings(ServerSettings, KafkaSecuritySettings, BucketSettings):
         allow_inf_nan=False,
         description="Hours after landing when a chunk's file is removed.",
     )
+    resumable_expiry_hours: float = Field(
+        24.0,
+        gt=0,
+        le=87_600,
+        allow_inf_nan=False,
+        description="Hours after the last received byte when an unfinished resumable upload is removed.",
+    )
     low_disk_mb: int = Field(
         5_120,
         ge=0,
@@ -149,6 +156,11 @@ class Settings(ServerSettings, KafkaSecuritySettings, BucketSettings):
         default_factory=socket.gethostname,
         pattern=REPLICA_NAME,
         description="Unique name of this replica, stable across restarts; empty for the host name.",
+    )
+    replica_ca_file: Path | None = Field(
+        None,
+        description="PEM file of the certificates to trust for other replicas, to which requests of resumable uploads "
+        "are passed on; empty for those of the system.",
     )
     s3_bucket: str = Field(
         BUCKET_RAW,
@@ -266,6 +278,11 @@ class Settings(ServerSettings, KafkaSecuritySettings, BucketSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.temp_dir / DATABASE_FILENAME}"
+
+    @property
+    def uses_sqlite(self) -> bool:
+        """Whether the manifest database is an SQLite file."""
+        return self.store_url.startswith("sqlite:")
 
     @property
     def signing_keys(self) -> list[SigningKey]:

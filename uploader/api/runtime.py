@@ -17,6 +17,8 @@ from uploader.keys.key_service import KeyService
 from uploader.monitoring.metrics_page import MetricsPage
 from uploader.monitoring.readiness import Readiness
 from uploader.monitoring.refusal_recorder import RefusalRecorder
+from uploader.resumable.forwarding import Forwarder
+from uploader.resumable.service import ResumableUploads
 from uploader.settings import Settings
 from uploader.store.store import Store
 from uploader.uploads.acceptance import Acceptance
@@ -34,6 +36,8 @@ class Runtime:
     keys: KeyService
     service: UploadService
     acceptance: Acceptance
+    resumables: ResumableUploads
+    forwarder: Forwarder
     refusals: RefusalRecorder
     readiness: Readiness
     metrics_page: MetricsPage

@@ -27,7 +27,7 @@ from uploader.monitoring.upload_outcome import ACCEPTED, FAILED, REPLAYED, Uploa
 UNKNOWN_ROUTE = "none"
 """The route label of requests to unknown paths: the path itself comes from the client, so its values are unlimited."""
 _REFUSALS = (UnauthenticatedError, PermissionDeniedError, UploadRateExceededError, TooManyUploadsOfKeyError)
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_S = (0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 300, 900)
 _CHUNKING_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 _PUBLISH_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -148,6 +148,11 @@ class UploaderMetrics:
             raise
         finally:
             self._count_upload(outcome)
+
+    @_never_raises
+    def count_refused_upload(self, code: str) -> None:
+        """Count one upload that is refused before all of it has arrived."""
+        self._uploads.labels(code).inc()
 
     @_never_raises
     def _count_upload(self, outcome: UploadOutcome) -> None:

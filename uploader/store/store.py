@@ -16,6 +16,7 @@ from uploader.store.engine import open_engine, read_database_id, reading
 from uploader.store.keys import KeyStore
 from uploader.store.leases import LeaseStore
 from uploader.store.replicas import ReplicaStore
+from uploader.store.resumable_uploads import ResumableUploadStore
 from uploader.store.signing_keys import SigningKeyStore
 from uploader.store.statistics import StatisticsStore
 from uploader.store.uploads import UploadStore
@@ -42,6 +43,7 @@ class Store:
         self.signing_keys = SigningKeyStore(engine)
         self.statistics = StatisticsStore(engine)
         self.admissions = AdmissionStore(engine)
+        self.resumable_uploads = ResumableUploadStore(engine)
 
     def check_usable(self) -> None:
         """Check that the database is still the one that was opened, without a query.

@@ -129,6 +129,30 @@ chunks = Table(
     Index("ix_chunks_state", "state", "landed_at"),
 )
 
+resumable_uploads = Table(
+    "resumable_uploads",
+    metadata,
+    Column("upload_id", String(32), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("replica", String(128), nullable=False),
+    Column("owner", String(8)),
+    Column("actor_name", String(128), nullable=False),
+    Column("actor_address", String(128), nullable=False),
+    Column("dataset_name", String(128), nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("length_bytes", BigInteger),
+    Column("sha256", String(64)),
+    Column("idempotency_key", String(255)),
+    Column("traceparent", String(55)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("accepted_id", String(32)),
+    Column("problem", JSON),
+    Index("ix_resumable_uploads_state", "state", "replica"),
+    Index("ix_resumable_uploads_ended_at", "ended_at"),
+)
+
 replicas = Table(
     "replicas",
     metadata,

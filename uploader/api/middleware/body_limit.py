@@ -13,6 +13,7 @@ from uploader.api.problems import has_body, problem_response
 from uploader.errors import BodyTimeoutError, BodyTooLargeError
 
 UPLOAD_PATH = "/upload/csv"
+RESUMABLE_PATH = "/files"
 MAX_BODY_BYTES = 64 * 1024
 
 
@@ -64,13 +65,16 @@ class BodyLimit:
 
     def _too_large(self, what: str) -> BodyTooLargeError:
         return BodyTooLargeError(
-            f"{what}; requests other than POST {UPLOAD_PATH} are limited to {self._limit_bytes} bytes",
+            f"{what}; requests other than uploads are limited to {self._limit_bytes} bytes",
             max_body_bytes=self._limit_bytes,
         )
 
 
 def _is_upload(scope: Scope) -> bool:
-    return scope["method"] == "POST" and _path_of(scope) == UPLOAD_PATH
+    path = _path_of(scope)
+    if scope["method"] == "PATCH":
+        return path.startswith(f"{RESUMABLE_PATH}/")
+    return scope["method"] == "POST" and path in {UPLOAD_PATH, RESUMABLE_PATH, f"{RESUMABLE_PATH}/"}
 
 
 def _is_redirected_upload(scope: Scope) -> bool:

@@ -23,6 +23,7 @@ NEVER_SENT = b"x" * 1_000_000
 FILE = b"id\n1\n"
 CALLS = {
     "POST /upload/csv": Permission.UPLOAD,
+    "POST /files": Permission.UPLOAD,
     "GET /uploads": Permission.READ,
     "POST /uploads/known": Permission.READ,
     "GET /uploads/{upload_id}/status": Permission.READ,
@@ -40,7 +41,7 @@ CALLS = {
     "DELETE /keys/{key_id}": Permission.ADMIN,
     "POST /keys/{key_id}/rotate": Permission.ADMIN,
 }
-ANY_KEY = {"GET /own-key"}
+ANY_KEY = {"GET /own-key", "HEAD /files/{upload_id}", "PATCH /files/{upload_id}", "DELETE /files/{upload_id}"}
 
 
 @pytest.fixture(scope="module")

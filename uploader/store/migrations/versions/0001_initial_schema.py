@@ -96,6 +96,29 @@ def upgrade() -> None:
     )
     op.create_index("ix_chunks_state", "chunks", ["state", "landed_at"], unique=False)
     op.create_table(
+        "resumable_uploads",
+        sa.Column("upload_id", sa.String(length=32), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("replica", sa.String(length=128), nullable=False),
+        sa.Column("owner", sa.String(length=8), nullable=True),
+        sa.Column("actor_name", sa.String(length=128), nullable=False),
+        sa.Column("actor_address", sa.String(length=128), nullable=False),
+        sa.Column("dataset_name", sa.String(length=128), nullable=False),
+        sa.Column("options", sa.JSON(), nullable=False),
+        sa.Column("filename", sa.Text(), nullable=False),
+        sa.Column("length_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("sha256", sa.String(length=64), nullable=True),
+        sa.Column("idempotency_key", sa.String(length=255), nullable=True),
+        sa.Column("traceparent", sa.String(length=55), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("accepted_id", sa.String(length=32), nullable=True),
+        sa.Column("problem", sa.JSON(), nullable=True),
+        sa.PrimaryKeyConstraint("upload_id", name=op.f("pk_resumable_uploads")),
+    )
+    op.create_index("ix_resumable_uploads_state", "resumable_uploads", ["state", "replica"], unique=False)
+    op.create_index("ix_resumable_uploads_ended_at", "resumable_uploads", ["ended_at"], unique=False)
+    op.create_table(
         "replicas",
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("disk_id", sa.String(length=32), nullable=False),
@@ -191,6 +214,9 @@ def downgrade() -> None:
     op.drop_table("audit_records")
     op.drop_table("api_keys")
     op.drop_table("replicas")
+    op.drop_index("ix_resumable_uploads_ended_at", table_name="resumable_uploads")
+    op.drop_index("ix_resumable_uploads_state", table_name="resumable_uploads")
+    op.drop_table("resumable_uploads")
     op.drop_index("ix_chunks_state", table_name="chunks")
     op.drop_table("chunks")
     op.drop_index("ix_uploads_idempotency_key", table_name="uploads")

@@ -1,0 +1,78 @@
+"""A resumable upload as the database has it: who sends what, where its bytes are, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from uploader.domain.cutting import ChunkType, CutOptions
+
+
+class ResumableState(StrEnum):
+    """What became of a resumable upload."""
+
+    RECEIVING = "receiving"
+    """Bytes are missing, or all are there and the upload is not accepted yet."""
+    FINISHED = "finished"
+    """It is the upload ``accepted_id``."""
+    REFUSED = "refused"
+    """Its content cannot become an upload; ``problem`` says why."""
+    REMOVED = "removed"
+    """Its client has removed it."""
+    EXPIRED = "expired"
+    """No byte came for too long, or its bytes are lost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumableUpload:
+    """One resumable upload. Its offset is not here: only the disk knows which bytes are durable.
+
+    ``upload_id`` is also the id of the upload that it becomes, unless an Idempotency-Key answers it with an earlier
+    one, whose id is then ``accepted_id``. ``length_bytes`` is None as long as the client does not know it.
+    """
+
+    upload_id: str
+    state: ResumableState
+    replica: str
+    owner: str | None
+    actor_name: str
+    actor_address: str
+    dataset_name: str
+    options: dict[str, object]
+    filename: str
+    length_bytes: int | None
+    sha256: str | None
+    idempotency_key: str | None
+    traceparent: str | None
+    created_at: datetime
+    ended_at: datetime | None = None
+    accepted_id: str | None = None
+    problem: dict[str, object] | None = None
+
+    @property
+    def cut_options(self) -> CutOptions:
+        """How to cut the file."""
+        return load_options(self.options)
+
+
+def dump_options(options: CutOptions) -> dict[str, object]:
+    """Return ``options`` in values that JSON can hold."""
+    return {
+        "dataset_name": options.dataset_name,
+        "chunk_type": options.chunk_type.value,
+        "chunk_size": options.chunk_size,
+        "delimiter": None if options.delimiter is None else options.delimiter.decode("ascii"),
+        "encoding": options.encoding,
+        "strict": options.strict,
+    }
+
+
+def load_options(values: dict[str, object]) -> CutOptions:
+    """Return the options that :func:`dump_options` has made ``values`` of."""
+    delimiter = values["delimiter"]
+    changed = {
+        "chunk_type": ChunkType(str(values["chunk_type"])),
+        "delimiter": None if delimiter is None else str(delimiter).encode("ascii"),
+    }
+    return CutOptions(**{**values, **changed})  # type: ignore[arg-type]  # of the types that dump_options had

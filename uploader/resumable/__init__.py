@@ -1,0 +1,1 @@
+"""Resumable uploads by the tus protocol: creation, reception piece by piece, and acceptance of the whole file."""
