@@ -1,0 +1,52 @@
+"""Resumable uploads to an uploader whose processes are killed at random moments, 100 times."""
+
+from __future__ import annotations
+
+import random
+import sys
+from itertools import cycle
+from pathlib import Path
+
+import httpx
+
+from tests.support.uploader.comparison import description_of
+from tests.support.uploader.killed_uploader import KilledUploader, ResumingClient, killed_uploader, kills_at_random
+
+KILLS = 100
+_ROWS = b"id,name\r\n" + b"".join(b'%d,"name of\n%d"\r\n' % (row, row) for row in range(500_000))
+_FILES = {
+    "rows": (_ROWS, {"chunk_type": "rows", "chunk_size": "30000"}),
+    "size": (_ROWS, {"chunk_type": "size", "chunk_size": "2"}),
+    "count": (_ROWS, {"chunk_type": "count", "chunk_size": "7"}),
+    "utf-16": (_ROWS.decode().encode("utf-16"), {"chunk_type": "rows", "chunk_size": "30000"}),
+}
+
+
+def test_killed_uploads_equal_unbroken_ones(tmp_path: Path, dice: random.Random) -> None:
+    with killed_uploader(tmp_path) as uploader:
+        expected = {name: _send_plainly(uploader, content, fields) for name, (content, fields) in _FILES.items()}
+        client = ResumingClient(uploader.url, dice)
+        sent = []
+        with kills_at_random(uploader, dice, longest_wait_s=3):
+            for name in cycle(_FILES):
+                content, fields = _FILES[name]
+                sent.append((name, client.send(content, **fields)))
+                if uploader.kills >= KILLS:
+                    break
+        sys.stdout.write(f"{uploader.kills} kills, {client.breaks} broken connections, {len(sent)} uploads\n")
+        for name, upload_id in sent:
+            assert description_of(uploader.url, upload_id) == expected[name]
+        assert len({upload_id for _, upload_id in sent}) == len(sent)
+        assert not list((uploader.temp_dir / ".resumable").iterdir())
+
+
+def _send_plainly(uploader: KilledUploader, content: bytes, fields: dict[str, str]) -> dict[str, object]:
+    answer = httpx.post(
+        f"{uploader.url}/upload/csv",
+        params={"dataset_name": "people", **fields},
+        files={"file": ("people.csv", content)},
+        timeout=120,
+        trust_env=False,
+    )
+    assert answer.status_code == 202, answer.text
+    return description_of(uploader.url, answer.json()["upload_id"])
