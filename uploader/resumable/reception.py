@@ -209,7 +209,8 @@ class Reception:
 
     def _save_scanned(self, offset: int) -> None:
         if self._fault is None:
-            self._saver.submit(partial(self._save, offset, *self._follower.save()))
+            with self._noting_fault():
+                self._saver.submit(partial(self._save, offset, *self._follower.save()))
 
     def _save(self, offset: int, scan: dict[str, Any] | None, new_marks: list[Mark]) -> None:
         self._part.save(offset=offset, scan=scan, new_marks=new_marks, touched_at=self._now())
