@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 
-from uploader.domain.cutting import ChunkType, CutOptions
+from pydantic import TypeAdapter
+
+from uploader.domain.cutting import CutOptions
 
 
 class ResumableState(StrEnum):
@@ -58,21 +61,15 @@ class ResumableUpload:
 
 def dump_options(options: CutOptions) -> dict[str, object]:
     """Return ``options`` in values that JSON can hold."""
-    return {
-        "dataset_name": options.dataset_name,
-        "chunk_type": options.chunk_type.value,
-        "chunk_size": options.chunk_size,
-        "delimiter": None if options.delimiter is None else options.delimiter.decode("ascii"),
-        "encoding": options.encoding,
-        "strict": options.strict,
-    }
+    values: dict[str, object] = _adapter().dump_python(options, mode="json")
+    return values
 
 
 def load_options(values: dict[str, object]) -> CutOptions:
     """Return the options that :func:`dump_options` has made ``values`` of."""
-    delimiter = values["delimiter"]
-    changed = {
-        "chunk_type": ChunkType(str(values["chunk_type"])),
-        "delimiter": None if delimiter is None else str(delimiter).encode("ascii"),
-    }
-    return CutOptions(**{**values, **changed})  # type: ignore[arg-type]  # of the types that dump_options had
+    return _adapter().validate_python(values)
+
+
+@cache
+def _adapter() -> TypeAdapter[CutOptions]:
+    return TypeAdapter(CutOptions)
