@@ -50,6 +50,7 @@ COMMANDS = (
     CommandSpec("keys", "csvpipe.commands.keys", "Create, show, revoke and rotate keys of the uploader."),
     CommandSpec("login", "csvpipe.commands.login", "Check a key at the uploader and store it in a profile."),
     CommandSpec("logout", "csvpipe.commands.logout", "Remove a profile with its key from this machine."),
+    CommandSpec("doctor", "csvpipe.commands.doctor", "Ask every service whether it can be used from here."),
     CommandSpec("bucket", "csvpipe.commands.bucket", "Create the bucket if it does not exist."),
     CommandSpec(
         "sequence",

@@ -182,6 +182,15 @@ class UploaderClient:
         parameters = {} if after is None else {"after": after}
         return _parse(AuditChainPage, self._request("GET", f"/audit/chains/{replica}", params=parameters))
 
+    def look(self, path: str) -> httpx.Response:
+        """Return the response to GET ``path``, also if it is an error.
+
+        Raises:
+            UnavailableError: the uploader does not answer.
+            SettingsError: its certificate is not trusted.
+        """
+        return self._send("GET", path)
+
     def own_key(self) -> KeyOfCaller:
         """Return what the uploader knows about the key of this client.
 
@@ -213,8 +222,14 @@ class UploaderClient:
         return _parse(KeyWithSecret, self._request("POST", f"/keys/{key_id}/rotate", content=content, headers=_JSON))
 
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  httpx checks them
+        answer = self._send(method, path, **options)
+        if answer.is_error:
+            raise problem_of(answer, key_origin=self._key_origin)
+        return answer
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  as above
         try:
-            answer = self._http.request(method, path, **options)
+            return self._http.request(method, path, **options)
         except httpx.TransportError as error:
             peer = TlsPeer(address=self.base_url, address_setting="CSVPIPE_URL", ca_setting=_CA_SETTING)
             fault = peer.describe(error)
@@ -225,9 +240,6 @@ class UploaderClient:
                 f"no answer from {self.base_url} ({type(error).__name__}: {error}). Is the uploader running, and is "
                 "CSVPIPE_URL (or --url) its address?"
             ) from error
-        if answer.is_error:
-            raise problem_of(answer, key_origin=self._key_origin)
-        return answer
 
 
 class _Line:

@@ -64,6 +64,32 @@ def local_nifi(root: Path | None = None) -> LocalNiFi | None:
     return LocalNiFi(url=nifi.url, access=nifi.access(), parameters=nifi.flow_parameters())
 
 
+@dataclass(frozen=True, kw_only=True)
+class LocalAirflow:
+    """The Airflow of the local stack. Without a user name, all who ask are administrators."""
+
+    url: str
+    username: str | None
+    password: str = field(repr=False)
+    ca_file: str | None
+
+
+def local_airflow(root: Path | None = None) -> LocalAirflow | None:
+    """Return the Airflow of the stack under ``root`` (default: this checkout's); None where no stack runs."""
+    stack = _running_stack(root)
+    if stack is None:
+        return None
+    from stack.airflow_api import ADMIN
+
+    context = stack.context
+    return LocalAirflow(
+        url=context.url(context.settings.airflow_port),
+        username=ADMIN if context.secure else None,
+        password=context.secrets.airflow_admin_password.get_secret_value() if context.secure else "",
+        ca_file=str(context.ca_file) if context.ca_file else None,
+    )
+
+
 def _running_stack(root: Path | None) -> LocalStack | None:
     """Return the stack where some process of it runs; looking makes no files."""
     root = root or ROOT

@@ -89,6 +89,21 @@ class S3Objects:
         except (*REQUEST_ERRORS, CsvPipeError) as error:
             raise self._translate(error) from error
 
+    def check_listing(self) -> str | None:
+        """Check that the bucket can be listed, and return the ``Date`` of the store's response.
+
+        Raises:
+            UnavailableError: the object store does not answer.
+            SettingsError: it refuses the credentials, or there is no such bucket.
+        """
+        from aws.s3_errors import REQUEST_ERRORS
+
+        try:
+            answer = self._client.list_objects_v2(Bucket=self._bucket, MaxKeys=1, **payer_argument(self._payer))
+        except REQUEST_ERRORS as error:
+            raise self._translate(error) from error
+        return answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+
     def create_bucket(self, *, region: str) -> bool:
         """Create the bucket if it does not exist; return whether it was created.
 

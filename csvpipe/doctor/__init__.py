@@ -1,0 +1,1 @@
+"""Checks of every service from where the command runs. They read only, and change nothing."""
