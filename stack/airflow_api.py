@@ -19,6 +19,7 @@ ADMIN = "admin"
 """User of a secure stack's Airflow."""
 _TIMEOUT_S = 20.0
 _PAUSE_S = 0.5
+_INVALID_TOKEN = "Invalid JWT token"  # noqa: S105  Airflow's text, with 403, after its secret was replaced
 _PAGE = 100  # Airflow's maximum_page_limit
 
 
@@ -114,7 +115,7 @@ class AirflowApi:
         while response.status_code >= 500 and time.monotonic() < deadline:
             time.sleep(_PAUSE_S)
             response = self._send(method, path, json)
-        if response.status_code == 401:
+        if response.status_code == 401 or (response.status_code == 403 and _INVALID_TOKEN in response.text):
             self._token = None
             response = self._send(method, path, json)
         if response.status_code not in accept:

@@ -18,6 +18,7 @@ class FakeAirflow(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.locked = 0
+        self.valid_token = "t"
         self.calls: list[str] = []
 
     @property
@@ -29,12 +30,14 @@ class _Handler(BaseHTTPRequestHandler):
     server: FakeAirflow
 
     def do_GET(self) -> None:
-        self._answer(200, {"access_token": "t"})
+        self._answer(200, {"access_token": self.server.valid_token})
 
     def do_PATCH(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.calls.append(f"PATCH {self.path}")
-        if self.server.locked:
+        if self.headers["Authorization"] != f"Bearer {self.server.valid_token}":
+            self._answer(403, {"detail": "Invalid JWT token"})
+        elif self.server.locked:
             self.server.locked -= 1
             self._answer(500, {"detail": {"reason": "Database error"}})
         else:
@@ -72,3 +75,11 @@ def test_failing_call_is_reported_with_the_response(airflow: FakeAirflow) -> Non
     with pytest.raises(AirflowApiError, match=r"500.*Database error"):
         AirflowApi(airflow.url, retry_s=0).set_paused("d", paused=False)
     assert airflow.calls == ["PATCH /api/v2/dags/d"]
+
+
+def test_token_of_a_replaced_secret_is_renewed(airflow: FakeAirflow) -> None:
+    api = AirflowApi(airflow.url)
+    api.set_paused("d", paused=False)
+    airflow.valid_token = "after the secret was replaced"
+    api.set_paused("d", paused=True)
+    assert airflow.calls == ["PATCH /api/v2/dags/d"] * 3
