@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from contracts.number_text import counted
 from nifi.client import Context, NiFiClient, Parameter, Processor, Service
 from nifi.connection import Access
 from nifi.definition import (
@@ -175,7 +176,7 @@ def _put_context(
     name = context_name(flow)
     if context is None:
         client.create_context(name, _CONTEXT_DESCRIPTION, wanted)
-        report(f"parameter context {name} created with {len(wanted)} parameters")
+        report(f"parameter context {name} created with {counted(len(wanted), 'parameter')}")
         return [parameter.name for parameter in wanted]
     # A secret that was not given has the value that NiFi returned: asterisks.
     changed = [p for p in wanted if p.name not in context.parameters or context.value_of(p.name) != p.value]
@@ -251,7 +252,7 @@ def start_group(client: NiFiClient, group_id: str, report: Report) -> bool:
     idle = [processor.name for processor in processors if processor.state != "RUNNING"]
     if idle:
         _wait_until(lambda: _start_processors(client, group_id), "all processors running", pause_s=_START_AGAIN_S)
-        report(f"{len(idle)} processors started")
+        report(f"{counted(len(idle), 'processor')} started")
     return bool(idle or idle_services)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.names import object_key
-from contracts.number_text import counted
+from contracts.number_text import counted, format_count
 from csvpipe.verify.report import Difference
 
 
@@ -55,7 +55,9 @@ def _check_order(manifest: Manifest) -> Iterator[Difference]:
         body_bytes = chunk.byte_end - chunk.byte_start
         if chunk.size_bytes != manifest.header_bytes + body_bytes:
             yield Difference(
-                place, f"{chunk.size_bytes} bytes are not {manifest.header_bytes} of header and {body_bytes} of rows"
+                place,
+                f"its size of {counted(chunk.size_bytes, 'byte')} is not {format_count(manifest.header_bytes)} of "
+                f"header and {format_count(body_bytes)} of rows",
             )
         next_byte, next_row = chunk.byte_end, chunk.row_end + 1
     if next_byte != manifest.content_bytes:

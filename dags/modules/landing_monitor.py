@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from contracts.number_text import counted
 from contracts.states import ChunkState, UploadState
 from dags.modules.errors import (
     ChunksNotLandedError,
@@ -134,6 +135,6 @@ def raise_if_missing(missing: list[str], deadline_s: float) -> None:
         return
     shown = "\n  ".join(missing[:_SHOWN_CHUNKS]) + ("\n  ..." if len(missing) > _SHOWN_CHUNKS else "")
     raise ChunksNotLandedError(
-        f"{len(missing)} chunks are missing; none has landed in the last {deadline_s:.0f} s:\n  {shown}\n"
+        f"{counted(len(missing), 'chunk')} missing; none has landed in the last {deadline_s:.0f} s:\n  {shown}\n"
         "See NiFi's bulletins for the reason. A retry checks again; POST /uploads/{id}/announce sends the chunks again"
     )

@@ -91,9 +91,9 @@ class LineCheck:
         if count > 0:
             rows_before = self._dead[begin:end] - np.arange(end - begin)
             missing = previous + 1 + int(np.searchsorted(rows_before, previous + 1, side="right"))
-            self.result.add_difference(
-                offset, missing, f"missing, as are {count - 1} after it" if count > 1 else "missing"
-            )
+            more = count - 1
+            rest = f", as {'is' if more == 1 else 'are'} {more} after it" if more else ""
+            self.result.add_difference(offset, missing, f"missing{rest}")
 
 
 def lines_of(values: Sequence[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

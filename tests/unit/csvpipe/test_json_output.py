@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
 import csvpipe.commands.bucket
 import csvpipe.commands.nifi
@@ -18,6 +20,7 @@ import csvpipe.commands.stack
 import csvpipe.commands.verify
 import csvpipe.commands.verify_topic
 from contracts.exit_codes import ExitCode
+from csvpipe.app import COMMANDS, build_app
 from csvpipe.verify.s3_objects import S3Objects
 from nifi.client import Processor, Queue
 from nifi.listen_tls import ListenTls
@@ -29,6 +32,47 @@ from sequencer.shutdown import StopRequestedError
 from stack.local import LocalStack
 from tests.support.s3.fake_bucket import FakeBucket, lay_out
 from tests.support.uploader.fake_uploader import UPLOAD_ID, run_fake_uploader, status_document
+
+SILENT = {
+    "audit list",  # lines of JSON
+    "demo",
+    "keys generate",
+    "logout",
+    "nifi deploy",
+    "openapi",  # is JSON
+    "serve",
+    "stack down",
+    "stack logs",
+    "stack prepare",
+    "stack prometheus",
+    "stack reset",
+    "stack restart",
+    "stack up",
+}
+"""Commands that do something, or print what has a format of its own: they have no document."""
+
+
+def option_help(command: Any) -> dict[str, str]:
+    return {name: parameter.help or "" for parameter in command.params for name in parameter.opts}
+
+
+def all_commands() -> dict[str, Any]:
+    """Return every command by its words."""
+    found: dict[str, Any] = {}
+    for spec in COMMANDS:
+        command = typer.main.get_group(build_app(wanted=spec.name)).commands[spec.name]
+        if isinstance(command, TyperGroup):
+            found |= {f"{spec.name} {name}": child for name, child in command.commands.items()}
+        else:
+            found[spec.name] = command
+    return found
+
+
+def test_every_command_that_reports_can_print_a_document() -> None:
+    commands = all_commands()
+    without = {words for words, command in commands.items() if "document" not in option_help(command).get("--json", "")}
+    assert without - {"status"} == SILENT
+    assert "--json" in option_help(commands["status"])
 
 
 @pytest.fixture

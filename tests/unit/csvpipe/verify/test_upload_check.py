@@ -177,7 +177,7 @@ def test_source_hash_that_no_object_explains_is_a_difference(upload: tuple[Manif
         (2, {"row_start": 5}, "starts at row 5, expected 4"),
         (2, {"row_count": 9}, "are not 9 rows"),
         (3, {"chunk_id": 4}, "is entry 3 of the manifest"),
-        (3, {"size_bytes": 1}, "1 bytes are not 20 of header and 9 of rows"),
+        (3, {"size_bytes": 1}, "size of 1 byte is not 20 of header and 9 of rows"),
         (1, {"filename": "other.csv"}, "its key does not match its file name other.csv"),
     ],
 )

@@ -52,7 +52,7 @@ def test_first_difference_has_its_offset_and_row(lines: list[int], first_differe
 
 
 def test_missing_end_is_a_difference() -> None:
-    assert str(check_lines([1, 2], last_line=4).differences[0]) == "the end, row 3: missing, as are 1 after it"
+    assert str(check_lines([1, 2], last_line=4).differences[0]) == "the end, row 3: missing, as is 1 after it"
 
 
 def test_more_rows_than_expected_are_a_difference() -> None:
