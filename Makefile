@@ -78,6 +78,7 @@ test-pipelines:
 test-deployment:
 	$(RUN) pytest tests/deploy
 	$(RUN) pytest tests/chaos
+	$(RUN) pytest tests/secure_stack
 
 .PHONY: coverage
 coverage: setup ## Branch coverage of the product by the service-free tests and tests/integration: htmlcov/index.html
