@@ -15,12 +15,23 @@ from csvscan.scan import Scan
 from csvscan.scanner import Scanner
 from csvscan.scanner_state import HeaderState, ScannerState
 from csvscan.transcoder import UTF_16, Transcoder, check_declared
+from csvscan.unpacking import (
+    COMPRESSION_PROBE_BYTES,
+    UNPACKED_PIECE_BYTES,
+    Compression,
+    Unpacker,
+    UnpackingError,
+    detect_compression,
+)
 
 __all__ = [
     "BACKSLASH_HINT",
+    "COMPRESSION_PROBE_BYTES",
     "UNKNOWN_8BIT",
+    "UNPACKED_PIECE_BYTES",
     "UTF_16",
     "BlockScanner",
+    "Compression",
     "CsvFormatError",
     "DelimiterError",
     "Dialect",
@@ -31,10 +42,13 @@ __all__ = [
     "Scanner",
     "ScannerState",
     "Transcoder",
+    "Unpacker",
+    "UnpackingError",
     "UnsupportedEncodingError",
     "WholeRows",
     "check_declared",
     "check_encoding",
+    "detect_compression",
     "detect_delimiter",
     "parse_delimiter",
     "scan_rows",

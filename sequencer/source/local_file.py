@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.errors import SourceChangedError, SourceNotFoundError, TemporaryFailureError
-from sequencer.source.compression import PROBE_BYTES, decompress, detect_compression, skip
+from csvscan import COMPRESSION_PROBE_BYTES, detect_compression
+from sequencer.source.compression import decompress, skip
 
 PIECE_BYTES = 4 * 1024 * 1024
 
@@ -26,7 +27,7 @@ class LocalFile:
         self.stored_bytes_read = 0
         try:
             with Path(name).open("rb") as file:
-                self._compression = detect_compression(file.read(PROBE_BYTES))
+                self._compression = detect_compression(file.read(COMPRESSION_PROBE_BYTES))
                 status = os.fstat(file.fileno())
         except OSError as error:
             raise SourceNotFoundError(f"{name}: {error.strerror}") from error

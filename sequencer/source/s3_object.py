@@ -20,7 +20,8 @@ from aws.s3_errors import REQUEST_ERRORS, final_s3_error
 from aws.s3_reader import BACKOFF, PIECE_BYTES, S3Reader
 from contracts.backoff import Backoff
 from contracts.errors import SourceNotFoundError, TemporaryFailureError
-from sequencer.source.compression import PROBE_BYTES, Compression, decompress, detect_compression, skip
+from csvscan import COMPRESSION_PROBE_BYTES, Compression, detect_compression
+from sequencer.source.compression import decompress, skip
 from sequencer.source.leftovers import Leftovers
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class S3Object:
 
     @cached_property
     def _compression(self) -> Compression | None:
-        return detect_compression(b"".join(self._reader.read(0, min(PROBE_BYTES, self.size_bytes))))
+        return detect_compression(b"".join(self._reader.read(0, min(COMPRESSION_PROBE_BYTES, self.size_bytes))))
 
     def copy(self) -> S3Object:
         """Return the same object with its own counter of bytes read."""

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import zstandard
 
 from csvscan import CsvFormatError, HeaderFinder
 from csvscan.signatures import find_signature
+from tests.support.zstd import zstd
 
 CSV = b"id,name\n1,Ada\n2,Bob\n" * 20
 
@@ -49,7 +49,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "bzip2": (bz2.compress(CSV), "a bzip2 file"),
     "bzip2 of nothing": (bz2.compress(b""), "a bzip2 file"),
     "xz": (lzma.compress(CSV), "an xz file"),
-    "zstd": (zstandard.compress(CSV), "a Zstandard file"),
+    "zstd": (zstd.compress(CSV), "a Zstandard file"),
     "lz4": (b"\x04\x22\x4d\x18\x64\x40\xa7" + CSV, "an LZ4 file"),
     "7z": (b"7z\xbc\xaf\x27\x1c\0\4" + CSV, "a 7-Zip archive"),
     "zip": (zip_of("a.csv"), "a ZIP archive"),

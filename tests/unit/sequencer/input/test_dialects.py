@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
 
 from contracts.errors import SettingsError
 from csvpipe.recorded_dialect import open_verification_input
@@ -28,6 +27,7 @@ from sequencer.settings import JobSettings
 from sequencer.source.decoding import FileHeader
 from sequencer.source.local_file import LocalFile
 from sequencer.verify.source_rows import rows_by_python
+from tests.support.zstd import zstd
 
 TRICKY = "ソ表|能\\"
 
@@ -151,7 +151,7 @@ def test_other_formats_are_named(tmp_path: Path, content: bytes, found: str) -> 
         opened(file(tmp_path / "a.csv", content))
 
 
-PACKED = {"gzip": gzip.compress(b"a,b\n1,2\n"), "zstd": zstandard.compress(b"a,b\n1,2\n")}
+PACKED = {"gzip": gzip.compress(b"a,b\n1,2\n"), "zstd": zstd.compress(b"a,b\n1,2\n")}
 
 
 @pytest.mark.parametrize("packing", PACKED)

@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 
 import pytest
-import zstandard
 
 from contracts.errors import SourceNotFoundError
 from sequencer.input.job_input import JobInput
@@ -19,6 +18,7 @@ from sequencer.source.s3_object import S3Options
 from sequencer.source.source_file import SourceFile
 from tests.support.s3.fake_gateway import fake_s3_gateway
 from tests.support.s3.no_s3 import NO_S3
+from tests.support.zstd import zstd
 
 ROWS = b"id\n1\n"
 LEFT = {
@@ -27,7 +27,7 @@ LEFT = {
     "_started_4711": b"",
     "part-9.csv": b"",
     "part-8.csv.gz": gzip.compress(b""),
-    "part-7.csv.zst": zstandard.compress(b""),
+    "part-7.csv.zst": zstd.compress(b""),
     ".part-0.csv.crc": b"crc\0\0\0\0",
     "part-0.csv.crc": b"crc\0\0\0\0",
     "part-0.csv.sha256": b"0123",

@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 
 import pytest
-import zstandard
 
 from contracts.errors import SourceChangedError, SourceNotFoundError
 from sequencer.errors import BadRowError
 from sequencer.source.local_file import PIECE_BYTES, LocalFile
 from sequencer.source.open_sources import open_sources
 from tests.support.s3.no_s3 import NO_S3
+from tests.support.zstd import zstd
 
 CONTENT = b"".join(b"%d,name of %d\n" % (row, row) for row in range(20_000))
 
@@ -31,12 +31,12 @@ COMPRESSED = {
     "gzip": gzip.compress(CONTENT),
     "gzip, two members": gzip.compress(CONTENT[:100]) + gzip.compress(CONTENT[100:]),
     "gzip, padded with NULs": gzip.compress(CONTENT) + bytes(512),
-    "zstd": zstandard.ZstdCompressor(write_checksum=True).compress(CONTENT),
-    "zstd, after a skippable frame": b"\x50\x2a\x4d\x18\x04\x00\x00\x00abcd" + zstandard.compress(CONTENT),
+    "zstd": zstd.compress(CONTENT, options={zstd.CompressionParameter.checksum_flag: 1}),
+    "zstd, after a skippable frame": b"\x50\x2a\x4d\x18\x04\x00\x00\x00abcd" + zstd.compress(CONTENT),
     "zstd, as pzstd writes it": b"".join(
-        b"\x5f\x2a\x4d\x18\x04\x00\x00\x00abcd" + zstandard.compress(part) for part in (CONTENT[:100], CONTENT[100:])
+        b"\x5f\x2a\x4d\x18\x04\x00\x00\x00abcd" + zstd.compress(part) for part in (CONTENT[:100], CONTENT[100:])
     ),
-    "zstd, two frames": zstandard.ZstdCompressor().compress(CONTENT[:100]) + zstandard.compress(CONTENT[100:]),
+    "zstd, two frames": zstd.compress(CONTENT[:100]) + zstd.compress(CONTENT[100:]),
 }
 
 
@@ -53,7 +53,7 @@ def test_content_is_read_from_any_byte_on(tmp_path: Path, kind: str, start: int,
 def test_truncated_file_is_damaged(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "source"
     path.write_bytes(COMPRESSED[kind][:-20])
-    with pytest.raises(BadRowError, match=r"source: the compressed data is damaged.*truncated"):
+    with pytest.raises(BadRowError, match=r"source: the (gzip|zstd) data is truncated"):
         read(path)
 
 
