@@ -36,6 +36,7 @@ _MAX_EVIDENCE_DEPTH = 20
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT")
 
 ChunkUnit = Literal["MB", "rows", "chunks"]
+Compression = Literal["gzip", "zstd"]
 
 
 def _refuse_bool(value: object) -> object:
@@ -85,6 +86,7 @@ class UploadAccepted(BaseModel):
     row_count: int
     size_bytes: int = Field(description="of the uploaded file")
     sha256: str = Field(description="of the uploaded file")
+    compression: Compression | None = Field(None, description="of the uploaded file; the chunks are unpacked")
     headers: list[str]
     replayed: bool = Field(
         False, exclude=True, description="whether the Idempotency-Key was known; status 200 instead of 202"
@@ -125,6 +127,7 @@ class UploadSummary(BaseModel):
     row_count: int
     size_bytes: int
     sha256: str
+    compression: Compression | None = Field(None, description="of the uploaded file; the chunks are unpacked")
     total_chunks: int
     chunk_counts: dict[ChunkState, int]
     error: str | None

@@ -34,9 +34,10 @@ class Manifest(BaseModel):
 
     Every chunk file is ``prefix + body``: the prefix is the first ``header_bytes`` bytes of the content (a BOM, if
     any, and the header record with its line end), the body is ``content[byte_start:byte_end]``. So the content is
-    the prefix once, then every body in the order of ``chunk_id``. The content is the source itself, except for
-    UTF-16 sources: these are stored as UTF-8 without a BOM (``transcoded_from`` is set), and encoding the content
-    again gives the source. ``source_sha256`` is of the bytes as they were uploaded.
+    the prefix once, then every body in the order of ``chunk_id``. The content is the source itself, with two
+    exceptions. A compressed source is unpacked (``compression`` is set). UTF-16 is stored as UTF-8 without a BOM
+    (``transcoded_from`` is set), and encoding the content again gives the unpacked source. ``source_sha256`` is of the
+    bytes as they were uploaded.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,6 +48,7 @@ class Manifest(BaseModel):
     source_filename: str
     source_bytes: int = Field(ge=0)
     source_sha256: Sha256Hex
+    compression: Literal["gzip", "zstd"] | None = Field(None, description="of the source; the content is unpacked")
     content_bytes: int = Field(ge=0)
     content_sha256: Sha256Hex
     encoding: str = Field(description="of the content: utf-8, the declared one, or unknown-8bit")

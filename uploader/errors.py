@@ -86,6 +86,25 @@ class InvalidCsvError(CsvPipeError):
     title = "Invalid CSV"
 
 
+class InvalidCompressionError(CsvPipeError):
+    """The gzip or Zstandard data is truncated, damaged, not what was declared, or other data follows it (``reason``).
+
+    The fault is at or after ``byte`` of the compressed file.
+    """
+
+    code = "invalid_compression"
+    status = 400
+    title = "Invalid compressed file"
+
+
+class CompressionRatioExceededError(CsvPipeError):
+    """The compressed file unpacks to more than ``MAX_COMPRESSION_RATIO`` times its size."""
+
+    code = "compression_ratio_exceeded"
+    status = 413
+    title = "Compression ratio exceeded"
+
+
 class HeaderRepeatedError(CsvPipeError):
     """The headers of all chunks are out of proportion to the file; up to ``max_chunks`` chunks are accepted."""
 

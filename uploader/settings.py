@@ -48,7 +48,16 @@ class Settings(ServerSettings, KafkaSecuritySettings, BucketSettings):
         100_000, ge=1, le=1_000_000_000, description="Default number of rows per chunk for row-based chunking."
     )
     max_chunks: int = Field(1_000, ge=1, le=100_000, description="Maximum number of chunks per upload.")
-    max_file_size_mb: int = Field(10_240, ge=1, description="Maximum file size in MiB; a key can have its own.")
+    max_file_size_mb: int = Field(
+        10_240, ge=1, description="Maximum file size in MiB, unpacked; a key can have its own."
+    )
+    max_compression_ratio: int = Field(
+        200,
+        ge=0,
+        le=1_000_000,
+        description="Maximum ratio of the content to its gzip or zstd file, for a content above 64 MiB; beyond it the "
+        "upload gets 413. 0 for any.",
+    )
     max_concurrent_uploads: int = Field(
         8, ge=1, le=1_000, description="Maximum concurrent uploads per worker; further ones get 503."
     )

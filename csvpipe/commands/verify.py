@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,7 @@ from csvpipe.upload_id import check_upload_id
 from csvpipe.verify.report import UploadReport
 from csvpipe.verify.report_document import report_document
 from csvpipe.verify.s3_objects import S3Objects, connect
+from csvpipe.verify.source_file import check_source_file
 from csvpipe.verify.upload_check import verify_upload
 
 _POLL_INTERVAL_S = 0.5
@@ -43,6 +45,12 @@ def command(
     from_uploader: Annotated[
         bool, typer.Option("--from-uploader", help="Read the manifest from the uploader, not from the bucket.")
     ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            help="Compare this file, too, plain or compressed, with the uploaded one.", exists=True, dir_okay=False
+        ),
+    ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the manifest, which is written last.")] = 20.0,
     as_json: JsonOption = False,
     url: UrlOption = None,
@@ -51,8 +59,9 @@ def command(
     """Verify that the bucket holds every byte of an upload, once and in order.
 
     Reads the manifest, then every object: its size, SHA-256, header and rows. Rebuilds the source and compares its
-    SHA-256 and its number of rows with those of the uploaded file. Needs no service but the object store. Exit code 0:
-    verified. 1: mismatch; up to eleven differences are listed, and all of them with --json.
+    SHA-256 and its number of rows with those of the uploaded file (of its content, if it was compressed). Needs no
+    service but the object store. Exit code 0: verified. 1: mismatch; up to eleven differences are listed, and all of
+    them with --json.
     """
     check_upload_id(upload_id)
     settings = load_settings(csvpipe_url=url, csvpipe_profile=profile)
@@ -62,15 +71,22 @@ def command(
             manifest = client.manifest(upload_id)
     else:
         manifest = wait_for_manifest(objects, upload_id, dataset=dataset, timeout_s=timeout)
-    if not verify_and_print(manifest, objects, as_json=as_json):
+    if not verify_and_print(manifest, objects, source=source, as_json=as_json):
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
-def verify_and_print(manifest: Manifest, objects: S3Objects, *, as_json: bool = False) -> bool:
-    """Verify with a progress bar, print the report, and return whether the upload is verified."""
+def verify_and_print(
+    manifest: Manifest, objects: S3Objects, *, source: Path | None = None, as_json: bool = False
+) -> bool:
+    """Verify with a progress bar, print the report, and return whether the upload is verified.
+
+    If ``source`` is given, its content must be the uploaded one, too.
+    """
     with byte_progress(messages()) as bar:
         task = bar.add_task("verifying", total=sum(chunk.size_bytes for chunk in manifest.chunks))
         report = verify_upload(manifest, objects, on_bytes=lambda count: bar.advance(task, count))
+    if source is not None:
+        report.differences.extend(check_source_file(source, manifest))
     if as_json:
         print_json(report_document(report))
     else:
@@ -127,9 +143,11 @@ def conclusion(report: UploadReport) -> str:
     if report.is_verified:
         rows, size = counted(manifest.row_count, "row"), format_bytes(manifest.source_bytes)
         name = shown(manifest.source_filename)
+        unpacked = f"sha256 of its unpacked content     {manifest.content_sha256}\n" if manifest.compression else ""
         return (
             f"[green]VERIFIED[/] {name}: {rows}, {size} in {counted(manifest.total_chunks, 'chunk')}\n"
             f"sha256 of the source as uploaded  {manifest.source_sha256}\n"
+            f"{unpacked}"
             f"sha256 rebuilt from the bucket    {report.source.sha256 if report.source else ''}"
         )
     more = len(report.differences) - 1

@@ -65,7 +65,7 @@ class ChunkReport:
 
 @dataclass(frozen=True)
 class SourceReport:
-    """The source rebuilt from the objects."""
+    """The source rebuilt from the objects; of a compressed source, its content."""
 
     size_bytes: int
     sha256: str

@@ -6,7 +6,10 @@ from csvpipe.verify.report import Difference, UploadReport
 
 
 def report_document(report: UploadReport) -> dict[str, object]:
-    """Return ``report`` with every difference; ``rebuilt`` is null if an object is missing or has other content."""
+    """Return ``report`` with every difference.
+
+    ``rebuilt`` is the source, or the content of a compressed one; null if an object is missing or has other content.
+    """
     manifest, rebuilt = report.manifest, report.source
     return {
         "upload_id": manifest.upload_id,
@@ -16,6 +19,7 @@ def report_document(report: UploadReport) -> dict[str, object]:
             "filename": manifest.source_filename,
             "size_bytes": manifest.source_bytes,
             "sha256": manifest.source_sha256,
+            "compression": manifest.compression,
             "row_count": manifest.row_count,
         },
         "rebuilt": rebuilt

@@ -23,14 +23,16 @@ class SourceRebuilder:
     """Accepts the content (the prefix once, then the bodies in order), and digests it and its source.
 
     The source is the content itself, except for UTF-16: that is stored as UTF-8 without a BOM, and is encoded again
-    here, with its BOM.
+    here, with its BOM. A compressed source cannot be rebuilt, as the same content can be compressed in many ways.
     """
 
     def __init__(self, manifest: Manifest) -> None:
         """Start with no bytes."""
         self._content = _Sum()
-        self._encode = _Utf16(manifest.transcoded_from) if manifest.transcoded_from else None
+        utf16 = None if manifest.compression else manifest.transcoded_from
+        self._encode = _Utf16(utf16) if utf16 else None
         self._source = _Sum() if self._encode else self._content
+        self._is_compressed = manifest.compression is not None
 
     def feed(self, block: bytes) -> None:
         """Accept the next bytes of the content."""
@@ -38,11 +40,11 @@ class SourceRebuilder:
         if self._encode:
             self._source.add(self._encode.feed(block))
 
-    def finish(self) -> tuple[Digest, Digest]:
-        """Return the digests of the content and of the source."""
+    def finish(self) -> tuple[Digest, Digest | None]:
+        """Return the digests of the content and of the source, or None for a compressed source."""
         if self._encode:
             self._source.add(self._encode.finish())
-        return self._content.digest(), self._source.digest()
+        return self._content.digest(), None if self._is_compressed else self._source.digest()
 
 
 class _Sum:

@@ -124,19 +124,23 @@ class _Pass:
         """Return the source rebuilt from the objects, and each difference from the uploaded one."""
         content, source = self._rebuilder.finish()
         manifest = self._manifest
-        pairs = (
+        pairs: list[tuple[str, object, object]] = [
             ("content, bytes", content.size_bytes, manifest.content_bytes),
             ("content, SHA-256", content.sha256, manifest.content_sha256),
-            ("source, bytes", source.size_bytes, manifest.source_bytes),
-            ("source, SHA-256", source.sha256, manifest.source_sha256),
             ("source, rows", self._rows, manifest.row_count),
-        )
+        ]
+        if source is not None:
+            pairs += [
+                ("source, bytes", source.size_bytes, manifest.source_bytes),
+                ("source, SHA-256", source.sha256, manifest.source_sha256),
+            ]
         differences = [
             Difference(what, f"{found} rebuilt from the objects, {expected} uploaded")
             for what, found, expected in pairs
             if found != expected
         ]
-        return SourceReport(source.size_bytes, source.sha256, self._rows), differences
+        rebuilt = source or content
+        return SourceReport(rebuilt.size_bytes, rebuilt.sha256, self._rows), differences
 
     def _faults(self, chunk: ManifestChunk, reading: ChunkReading) -> Iterator[str]:
         if reading.sha256 != chunk.sha256 and reading.sha256 in self._chunk_ids:

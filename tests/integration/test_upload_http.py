@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import gzip
 import hashlib
 import socket
 from collections.abc import Callable, Iterator
@@ -113,6 +114,23 @@ def test_utf16_is_stored_as_utf8_and_recorded(uploader: RunningUploader) -> None
     assert chunks_of(uploader, answer.json()["upload_id"]) == ["näme,x\nä,1\n".encode()]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_compressed_file_is_unpacked_and_recorded(uploader: RunningUploader, encoding: str) -> None:
+    content = ROWS.decode().encode(encoding)
+    source = gzip.compress(content)
+    answer = post(uploader, source)
+    assert answer.status_code == 202, answer.text
+    accepted = answer.json()
+    assert (accepted["compression"], accepted["size_bytes"]) == ("gzip", len(source))
+    assert accepted["sha256"] == hashlib.sha256(source).hexdigest()
+    status = httpx.get(accepted["tracking_url"]).json()
+    assert status["compression"] == "gzip"
+    manifest = httpx.get(f"{uploader.base_url}/uploads/{accepted['upload_id']}/manifest").json()
+    assert (manifest["compression"], manifest["source_sha256"]) == ("gzip", accepted["sha256"])
+    assert manifest["content_sha256"] == hashlib.sha256(ROWS).hexdigest()
+    assert b"".join(chunks_of(uploader, accepted["upload_id"])) == ROWS
+
+
 def test_concurrent_uploads_do_not_mix(uploader: RunningUploader) -> None:
     header = b"id,name\n"
     sources = [header + b"".join(b"%d,%d\n" % (number, row) for row in range(50_000)) for number in range(5)]
@@ -175,7 +193,13 @@ REFUSED: dict[str, Refusal] = {
         {"body": ROWS, "headers": {"content-type": "text/csv"}},
         {},
     ),
-    "gzip": (415, "unsupported_media_type", {"headers": {"content-encoding": "gzip"}}, {}),
+    "form in gzip": (415, "unsupported_media_type", {"headers": {"content-encoding": "gzip"}}, {}),
+    "truncated gzip": (
+        400,
+        "invalid_compression",
+        {"source": gzip.compress(ROWS)[:-1]},
+        {"reason": "truncated", "compression": "gzip", "byte": len(gzip.compress(ROWS)) - 1},
+    ),
     "multipart without its end": (
         400,
         "malformed_multipart",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from csvscan import Compression
+
 TranscodedFrom = Literal["utf-16-le", "utf-16-be"]
 
 
@@ -62,6 +64,7 @@ class CutResult:
     source_filename: str
     source_bytes: int
     source_sha256: str
+    compression: Compression | None = None
     content_bytes: int
     content_sha256: str
     encoding: str

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from contracts.states import ChunkState, UploadState
+from csvscan import Compression
 from uploader.domain.cutting import ChunkType, CutChunk, CutOptions, CutResult, TranscodedFrom
 
 
@@ -28,6 +29,7 @@ class UploadOverview:
     requested: dict[str, object]
     source_bytes: int
     source_sha256: str
+    compression: Compression | None = None
     content_bytes: int
     content_sha256: str
     encoding: str
@@ -124,6 +126,7 @@ def new_upload(
         source_filename=result.source_filename,
         source_bytes=result.source_bytes,
         source_sha256=result.source_sha256,
+        compression=result.compression,
         content_bytes=result.content_bytes,
         content_sha256=result.content_sha256,
         encoding=result.encoding,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 
+from csvscan import Compression
 from uploader.errors import MalformedMultipartError, UnsupportedMediaTypeError
 from uploader.ingest.filenames import parse_filename
 from uploader.ingest.pipeline.blocks import Block
@@ -24,6 +25,13 @@ _LF_HINT = (
     "; its lines end in LF alone, but multipart requires CRLF (RFC 2046, 4.1.1): use an HTTP library or curl -F to "
     "build the body"
 )
+_CONTENT_ENCODINGS: dict[str, Compression | None] = {
+    "": None,
+    "identity": None,
+    "gzip": "gzip",
+    "x-gzip": "gzip",  # RFC 9110, 8.4.1.3
+    "zstd": "zstd",
+}
 _PLAIN_TRANSFER_ENCODINGS = frozenset({b"", b"binary", b"8bit", b"7bit"})
 
 
@@ -33,6 +41,8 @@ class PartBegin:
 
     name: str
     filename: str | None
+    compression: Compression | None = None
+    """Of a file, as its Content-Encoding declares it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +182,22 @@ class MultipartReader:
                 f"part {_text(name)!r} has Content-Transfer-Encoding {_text(encoding)!r}; send it unencoded (binary)"
             )
         self._check_type(_text(name))
-        self._events.append(PartBegin(_text(name), parse_filename(self._headers["content-disposition"])))
+        filename = parse_filename(self._headers["content-disposition"])
+        self._events.append(PartBegin(_text(name), filename, self._compression(_text(name), filename)))
+
+    def _compression(self, name: str, filename: str | None) -> Compression | None:
+        """Return the declared compression of a file.
+
+        Raises:
+            UnsupportedMediaTypeError: it is not supported, or the part is a field.
+        """
+        encoding = _text(self._headers.get("content-encoding", b"identity").strip().lower())
+        compression = _CONTENT_ENCODINGS.get(encoding)
+        if encoding not in _CONTENT_ENCODINGS or (compression is not None and filename is None):
+            raise UnsupportedMediaTypeError(
+                f"part {name!r} has Content-Encoding {encoding!r}; only the file may have one: gzip or zstd"
+            )
+        return compression
 
     def _check_type(self, name: str) -> None:
         """Refuse a part that contains parts: their headers would be read as rows.

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.names import BYTES_PER_MB
-from uploader.errors import DiskFullError, FileTooLargeError
+from uploader.errors import CompressionRatioExceededError, DiskFullError, FileTooLargeError
 from uploader.settings import Settings
 
 FORM_OVERHEAD_BYTES = 64 * 1024
 """What a body may contain besides the file: fields, the heads of parts, and anything after the last part."""
+RATIO_FREE_BYTES = 64 * 1024 * 1024
+"""A content of up to this size may have any ratio to its compressed file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,30 @@ def file_too_large(limit: SizeLimit, what: str) -> FileTooLargeError:
         f"{what}; the largest file accepted has {limit.max_mb} MiB ({limit.source}), {limit.max_bytes} bytes",
         max_file_size_bytes=limit.max_bytes,
     )
+
+
+def check_unpacked(content_bytes: int, compressed_bytes: int, *, limit: SizeLimit, max_ratio: int) -> None:
+    """Refuse a compressed file by what has been unpacked of it so far.
+
+    Args:
+        content_bytes: size of the content so far.
+        compressed_bytes: size of the compressed data that it comes from.
+        limit: the largest content.
+        max_ratio: how many times as large as the compressed data it may be; 0 for any.
+
+    Raises:
+        FileTooLargeError: the content is too large.
+        CompressionRatioExceededError: it is too large for the compressed data: most likely a bomb.
+    """
+    if content_bytes > limit.max_bytes:
+        raise file_too_large(limit, "the compressed file unpacks to more than allowed")
+    if max_ratio and content_bytes > max(RATIO_FREE_BYTES, max_ratio * compressed_bytes):
+        raise CompressionRatioExceededError(
+            f"the first {compressed_bytes} bytes of the compressed file unpack to {content_bytes} bytes or more, which "
+            f"is over {max_ratio} times the size (MAX_COMPRESSION_RATIO): send the file uncompressed",
+            byte=compressed_bytes,
+            max_compression_ratio=max_ratio,
+        )
 
 
 async def check_disk(directory: Path, *, needed_bytes: int, settings: Settings) -> None:

@@ -44,7 +44,7 @@ def read_upload_head(
 
     Raises:
         FileTooLargeError: the declared size exceeds the limit.
-        UnsupportedMediaTypeError: the body is not multipart/form-data, or is compressed.
+        UnsupportedMediaTypeError: the body is not multipart/form-data, or is compressed as a whole.
         InvalidFieldError: the query has an unknown or repeated field.
     """
     length_bytes = _declared_length(headers)
@@ -52,7 +52,10 @@ def read_upload_head(
     boundary = parse_boundary(headers.get("content-type"))
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
-        raise UnsupportedMediaTypeError(f"Content-Encoding {encoding!r} is not supported: send the file uncompressed")
+        raise UnsupportedMediaTypeError(
+            f"Content-Encoding {encoding!r} of a whole form is not supported: send the .gz or .zst file in the part "
+            "'file', without this header"
+        )
     fields = FormFields(query=query, defaults=settings, check_dataset=check_dataset)
     return UploadHead(boundary=boundary, fields=fields, length_bytes=length_bytes, size_limit=size_limit)
 

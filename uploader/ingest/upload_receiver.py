@@ -20,13 +20,13 @@ from pathlib import Path
 
 from contracts.errors import CsvPipeError
 from contracts.names import timestamp
-from uploader.domain.cutting import ChunkType, CutOptions, CutResult
+from uploader.domain.cutting import CutOptions, CutResult
 from uploader.errors import InvalidFieldError, MalformedMultipartError
 from uploader.http.request_body import Body
 from uploader.ingest.chunking.chunker import Chunker
+from uploader.ingest.chunking.chunker_choice import must_spool, new_chunker
 from uploader.ingest.chunking.chunking_job import ChunkingJob
-from uploader.ingest.chunking.spooled_chunker import SpooledChunker
-from uploader.ingest.chunking.streaming_chunker import StreamingChunker
+from uploader.ingest.content.source_unpacker import SourceUnpacker
 from uploader.ingest.form_fields import FILE_FIELD, MAX_FIELD_BYTES
 from uploader.ingest.minimum_rate import MinimumRate
 from uploader.ingest.multipart import Event, MultipartReader, PartBegin, PartData, PartEnd
@@ -35,6 +35,7 @@ from uploader.ingest.size_limits import (
     FORM_OVERHEAD_BYTES,
     check_disk,
     check_space,
+    check_unpacked,
     file_too_large,
 )
 from uploader.ingest.upload_head import UploadHead
@@ -82,6 +83,9 @@ async def receive_upload(
             expected_bytes=head.length_bytes,
             log=log,
             check_space=partial(check_space, directory, settings=settings),
+            unpacker=SourceUnpacker(
+                check_size=partial(check_unpacked, limit=head.size_limit, max_ratio=settings.max_compression_ratio)
+            ),
         ),
         window_s=window_s,
     )
@@ -126,6 +130,7 @@ class UploadReceiver:
 
     async def stop(self) -> None:
         """Abandon unfinished work; when this returns, no thread uses a file any more."""
+        self._job.unpacker.stop()
         if self._chunker is not None:
             await self._chunker.stop()
         self._pool.close()
@@ -181,17 +186,22 @@ class UploadReceiver:
         if self._chunker is not None:
             raise InvalidFieldError("the part 'file' occurs more than once: send one file per upload", field=FILE_FIELD)
         self._job.source_filename = Path(part.filename or "").name
+        self._job.unpacker.declared = part.compression
         options = self._fields.options() if self._fields.are_sufficient else None
-        if options is None or options.chunk_type is ChunkType.COUNT:
+        if must_spool(options):
             # The spool file is removed when the chunks exist: until then both need space.
             with self._rate.paused():
                 await check_disk(
                     self._job.directory, needed_bytes=2 * (self._job.expected_bytes or 0), settings=self._settings
                 )
-            self._chunker = SpooledChunker(options=options, job=self._job, on_failure=self._pool.fail)
-        else:
+        if options is not None:
             self._job.dataset_name = options.dataset_name
-            self._chunker = StreamingChunker(options=options, job=self._job, on_failure=self._pool.fail)
+        self._chunker = new_chunker(options=options, job=self._job, on_failure=self._fail)
+
+    def _fail(self, failure: BaseException) -> None:
+        """End the upload with ``failure`` (from any thread); no thread waits for another that has failed."""
+        self._pool.fail(failure)
+        self._job.unpacker.stop()
 
     async def _process_data(self, view: memoryview) -> None:
         if self._in_file:

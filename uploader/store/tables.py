@@ -71,6 +71,7 @@ uploads = Table(
     Column("source_filename", Text, nullable=False),
     Column("source_bytes", BigInteger, nullable=False),
     Column("source_sha256", String(64), nullable=False),
+    Column("compression", String(8)),
     Column("content_bytes", BigInteger, nullable=False),
     Column("content_sha256", String(64), nullable=False),
     Column("encoding", String(64), nullable=False),

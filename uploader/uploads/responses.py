@@ -27,6 +27,7 @@ def accepted_of(upload: UploadRecord, *, base_url: str, replayed: bool) -> Uploa
         row_count=upload.row_count,
         size_bytes=upload.source_bytes,
         sha256=upload.source_sha256,
+        compression=upload.compression,
         headers=upload.headers,
         replayed=replayed,
     )
@@ -46,6 +47,7 @@ def summary_of(upload: UploadOverview, chunk_counts: dict[ChunkState, int]) -> U
         row_count=upload.row_count,
         size_bytes=upload.source_bytes,
         sha256=upload.source_sha256,
+        compression=upload.compression,
         total_chunks=upload.total_chunks,
         chunk_counts=chunk_counts,
         error=upload.error,
@@ -75,6 +77,7 @@ def manifest_of(upload: UploadRecord, chunks: list[ChunkRecord]) -> Manifest:
         source_filename=upload.source_filename,
         source_bytes=upload.source_bytes,
         source_sha256=upload.source_sha256,
+        compression=upload.compression,
         content_bytes=upload.content_bytes,
         content_sha256=upload.content_sha256,
         encoding=upload.encoding,

@@ -12,7 +12,7 @@ from tests.support.zstd import zstd
 
 CONTENT = b"".join(b"%d,name of %d\n" % (row, row * row) for row in range(20_000))
 SKIPPABLE = b"\x5f\x2a\x4d\x18\x04\x00\x00\x00abcd"
-CHECKED = {zstd.CompressionParameter.checksum_flag: 1}
+CHECKED: dict[int, int] = {zstd.CompressionParameter.checksum_flag: 1}
 """As the program zstd does: without, damage may go unnoticed."""
 PACKED: dict[str, bytes] = {
     "gzip": gzip.compress(CONTENT),

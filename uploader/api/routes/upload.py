@@ -23,11 +23,13 @@ from uploader.api.runtime import Runtime, RuntimeDep
 from uploader.api.upload_admission import admitted_upload
 from uploader.disk.staging_directory import open_staging
 from uploader.errors import (
+    CompressionRatioExceededError,
     DiskFailedError,
     DiskFullError,
     FileTooLargeError,
     HeaderRepeatedError,
     IdempotencyConflictError,
+    InvalidCompressionError,
     InvalidCsvError,
     InvalidFieldError,
     MalformedMultipartError,
@@ -105,11 +107,13 @@ router = APIRouter(tags=["uploads"])
     dependencies=[Depends(Guard(Permission.UPLOAD, dataset_parameter="dataset_name"))],
     responses=problem_responses(
         InvalidCsvError,
+        InvalidCompressionError,
         HeaderRepeatedError,
         MalformedMultipartError,
         UploadStalledError,
         IdempotencyConflictError,
         FileTooLargeError,
+        CompressionRatioExceededError,
         UnsupportedMediaTypeError,
         InvalidFieldError,
         TooManyChunksError,
@@ -141,7 +145,8 @@ async def upload_csv(
     """Receive a CSV as multipart/form-data, cut it into chunks and announce them.
 
     Fields may be sent in the form, before or after the file, or in the query. With `dataset_name` before the file or in
-    the query, the file is cut while it is received, which is fastest.
+    the query, the file is cut while it is received, which is fastest. A file that is compressed with gzip or zstd is
+    unpacked.
     """
     upload_id = uuid.uuid4().hex
     parent = find_traceparent(request.headers.items())

@@ -13,7 +13,7 @@ from uploader.domain.cutting import ChunkType, CutOptions
 from uploader.errors import TooManyChunksError
 from uploader.ingest.chunking.chunk_plan import ChunkPlan
 from uploader.ingest.content.row_boundary import RowBoundary, ScannedBlock
-from uploader.ingest.pipeline.blocks import Block
+from uploader.ingest.pipeline.blocks import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class ChunkSink(Protocol):
         """Start the next chunk."""
         ...
 
-    def write(self, data: memoryview, block: Block | None) -> None:
+    def write(self, data: memoryview, block: Held | None) -> None:
         """Append to the body; ``data`` does not change while ``block`` is held."""
         ...
 
@@ -46,7 +46,7 @@ class NullSink:
     def begin(self) -> None:
         """Do nothing."""
 
-    def write(self, data: memoryview, block: Block | None) -> None:
+    def write(self, data: memoryview, block: Held | None) -> None:
         """Do nothing."""
 
     def end(self) -> None:
@@ -80,7 +80,7 @@ class ChunkCutter:
         self._start = self.bounds[-1].end if self.bounds else first
         self._is_open = reached.offset > self._start.offset
 
-    def feed(self, scanned: ScannedBlock, block: Block | None) -> None:
+    def feed(self, scanned: ScannedBlock, block: Held | None) -> None:
         """Cut one block.
 
         Raises:
@@ -112,7 +112,7 @@ class ChunkCutter:
             self._sink.end()
             self.bounds.append(ChunkBounds(start, end))
 
-    def _write(self, data: memoryview, block: Block | None) -> None:
+    def _write(self, data: memoryview, block: Held | None) -> None:
         if not data:
             return
         if not self._is_open:

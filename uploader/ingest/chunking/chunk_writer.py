@@ -7,7 +7,7 @@ from pathlib import Path
 
 from uploader.ingest.chunking.chunking_job import ChunkingJob
 from uploader.ingest.content.content_scanner import ContentScanner
-from uploader.ingest.pipeline.blocks import Block, hold_during
+from uploader.ingest.pipeline.blocks import Held, hold_during
 from uploader.ingest.pipeline.chunk_digests import ChunkDigests
 from uploader.ingest.pipeline.syncer import GrowingFile, Syncer
 from uploader.ingest.pipeline.worker import Worker
@@ -36,15 +36,16 @@ class ChunkWriter:
             HeaderRepeatedError: it would repeat the header more often than the size of the file allows.
         """
         assert self.scanner is not None  # noqa: S101  set before the first chunk
-        if self._job.expected_bytes is not None:  # else the size is known at the end, see ChunkingJob.result
-            self._job.check_chunks(self.scanner, len(self.paths) + 1, sent_bytes=self._job.expected_bytes)
+        expected_bytes = self._job.expected_plain_bytes
+        if expected_bytes is not None:  # else the size is known at the end, see ChunkingJob.result
+            self._job.check_chunks(self.scanner, len(self.paths) + 1, sent_bytes=expected_bytes)
         path = self._job.chunk_path(len(self.paths) + 1)
         self.paths.append(path)
         prefix = self.scanner.header.prefix
         self._worker.submit(partial(self._open, path, prefix))
         self._digests.begin(prefix)
 
-    def write(self, data: memoryview, block: Block | None) -> None:
+    def write(self, data: memoryview, block: Held | None) -> None:
         """Append ``data``; ``block`` is held until it has been written and hashed."""
         self._worker.submit(hold_during(block, partial(self._append, data)))
         self._digests.update(data, block)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from contracts.names import chunk_filename
@@ -14,6 +14,7 @@ from uploader.domain.cutting import CutChunk, CutResult
 from uploader.ingest.chunking.chunk_cutter import ChunkBounds
 from uploader.ingest.content.content_scanner import ContentScanner
 from uploader.ingest.content.source_transcoder import SourceTranscoder
+from uploader.ingest.content.source_unpacker import SourceUnpacker
 
 
 @dataclass(kw_only=True)
@@ -28,8 +29,19 @@ class ChunkingJob:
     dataset_name: str = ""
     source_filename: str = ""
     source_bytes: int = 0
+    unpacker: SourceUnpacker = field(default_factory=SourceUnpacker)
     check_space: Callable[[int], None] = lambda _: None
     """Called with a number of bytes before they are written, in any thread; raises if the disk has no room for them."""
+
+    @property
+    def expected_plain_bytes(self) -> int | None:
+        """Size of the body, if it is known and not of a compressed file."""
+        return self.expected_bytes if self.unpacker.compression is None else None
+
+    @property
+    def plain_bytes(self) -> int:
+        """Size of the file so far, unpacked if it is compressed."""
+        return self.source_bytes if self.unpacker.unpacked_bytes is None else self.unpacker.unpacked_bytes
 
     def chunk_path(self, chunk_id: int) -> Path:
         """Return the path of chunk ``chunk_id`` (from 1)."""
@@ -63,7 +75,7 @@ class ChunkingJob:
             HeaderRepeatedError: the headers of all chunks are out of proportion to the file.
             OSError: a file differs from what was written: another program has changed the directory.
         """
-        self.check_chunks(scanner, len(bounds), sent_bytes=self.source_bytes)
+        self.check_chunks(scanner, len(bounds), sent_bytes=self.plain_bytes)
         header_bytes = len(scanner.header.prefix)
         chunks = [
             CutChunk(
@@ -94,7 +106,8 @@ class ChunkingJob:
         return CutResult(
             source_filename=self.source_filename,
             source_bytes=self.source_bytes,
-            source_sha256=transcoder.source_sha256 or content_sha256,
+            source_sha256=self.unpacker.source_sha256 or transcoder.source_sha256 or content_sha256,
+            compression=self.unpacker.compression,
             content_bytes=scanner.end.offset,
             content_sha256=content_sha256,
             encoding=scanner.encoding,

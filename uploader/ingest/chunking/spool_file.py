@@ -73,7 +73,7 @@ class SpoolFile:
             scanner, bounds = self._bounds_by_count(options, buffer)
         else:
             scanner, bounds = self._bounds_by_plan(options, buffer)
-        self._job.check_chunks(scanner, len(bounds), sent_bytes=self._job.source_bytes)
+        self._job.check_chunks(scanner, len(bounds), sent_bytes=self._job.plain_bytes)
         header_bytes = len(scanner.header.prefix)
         self._job.check_space(scanner.end.offset + header_bytes * (len(bounds) - 1))
         sha256 = self._builder.build(bounds, scanner.header.prefix)

@@ -17,7 +17,7 @@ from uploader.errors import InvalidCsvError
 from uploader.ingest.chunking.chunking_job import ChunkingJob
 from uploader.ingest.chunking.spool_file import SpoolFile
 from uploader.ingest.content.source_transcoder import SourceTranscoder
-from uploader.ingest.pipeline.blocks import Block
+from uploader.ingest.pipeline.blocks import Block, Held
 from uploader.ingest.pipeline.file_io import write_all
 from uploader.ingest.pipeline.worker import Worker, run_in_own_thread
 
@@ -67,11 +67,13 @@ class SpooledChunker:
         await asyncio.to_thread(self._spool.close)  # frees the disk blocks of an unlinked file
 
     def _write_block(self, block: Block) -> None:
-        with self._defer_transcoder_error():
-            self._write(self._transcoder.feed(block.content), block)
-        block.release()
+        for piece, held in self._job.unpacker.feed(block):
+            with self._defer_transcoder_error():
+                self._write(self._transcoder.feed(piece), held)
+            held.release()
 
     def _write_rest(self) -> None:
+        self._job.unpacker.finish()
         with self._defer_transcoder_error():
             self._write(self._transcoder.finish(), None)
 
@@ -89,18 +91,18 @@ class SpooledChunker:
                 self._transcoder.check()
                 raise
 
-    def _write(self, data: memoryview, block: Block | None) -> None:
+    def _write(self, data: memoryview, held: Held | None) -> None:
         if not data:
             return
-        if block is not None:
-            block.hold()
-        self._digest_worker.submit(lambda: self._hash(data, block))
+        if held is not None:
+            held.hold()
+        self._digest_worker.submit(lambda: self._hash(data, held))
         self._job.check_space(len(data))
         write_all(self._spool.fd, data)
         if self._options is not None:
             self._spool.scan(data, self._options)
 
-    def _hash(self, data: memoryview, block: Block | None) -> None:
+    def _hash(self, data: memoryview, held: Held | None) -> None:
         self._content.update(data)
-        if block is not None:
-            block.release()
+        if held is not None:
+            held.release()

@@ -17,8 +17,9 @@ from uploader.ingest.chunking.chunk_writer import ChunkWriter
 from uploader.ingest.chunking.chunking_job import ChunkingJob
 from uploader.ingest.chunking.spool_file import SpoolFile
 from uploader.ingest.content.content_scanner import ContentScanner
+from uploader.ingest.content.row_boundary import RowBoundary
 from uploader.ingest.content.source_transcoder import SourceTranscoder
-from uploader.ingest.pipeline.blocks import Block
+from uploader.ingest.pipeline.blocks import Block, Held
 from uploader.ingest.pipeline.chunk_digests import ChunkDigests
 from uploader.ingest.pipeline.file_io import copy_range, hash_file
 from uploader.ingest.pipeline.syncer import Syncer
@@ -47,7 +48,7 @@ class StreamingChunker:
             plan=choose_plan(options),
             sink=self._writer,
             max_chunks=job.max_chunks,
-            on_too_many=too_many_chunks(options=options, max_chunks=job.max_chunks, expected_bytes=job.expected_bytes),
+            on_too_many=self._too_many_chunks,
         )
         self._worker = Worker(name="scan", on_failure=on_failure)
         self._working: asyncio.Task[CutResult] | None = None
@@ -91,10 +92,11 @@ class StreamingChunker:
         return await asyncio.shield(self._working)
 
     def _cut_block(self, block: Block) -> None:
-        data = self._transcode(lambda: self._transcoder.feed(block.content))
-        if data:
-            self._cut(data, block)
-        block.release()
+        for piece, held in self._job.unpacker.feed(block):
+            data = self._transcode(partial(self._transcoder.feed, piece))
+            if data:
+                self._cut(data, held)
+            held.release()
 
     def _transcode(self, step: Callable[[], memoryview]) -> memoryview:
         """Return the transcoder's output; a violation before the transcoder's own takes precedence."""
@@ -106,15 +108,21 @@ class StreamingChunker:
                 self._transcoder.check()
             raise
 
-    def _cut(self, data: memoryview, block: Block | None) -> None:
+    def _cut(self, data: memoryview, held: Held | None) -> None:
         if self._scanner is None:
             self._scanner = ContentScanner(options=self._options, transcoded_from=self._transcoder.transcoded_from)
         scanned = self._scanner.feed(data)
         if scanned is not None:
             self._writer.scanner = self._scanner
-            self._cutter.feed(scanned, block)
+            self._cutter.feed(scanned, held)
+
+    def _too_many_chunks(self, reached: RowBoundary) -> Exception:
+        expected_bytes = self._job.expected_plain_bytes  # known with the first block
+        error = too_many_chunks(options=self._options, max_chunks=self._job.max_chunks, expected_bytes=expected_bytes)
+        return error(reached)
 
     def _cut_rest(self) -> None:
+        self._job.unpacker.finish()
         self._cut(self._transcode(self._transcoder.finish), None)
         assert self._scanner is not None  # noqa: S101  _cut has made it
         scanned = self._scanner.finish()

@@ -10,11 +10,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from threading import Lock
+from typing import Protocol
 
 from uploader.ingest.pipeline.buffer_search import contains_function
 
 DEFAULT_BLOCK_BYTES = 1024 * 1024
 DEFAULT_BLOCK_COUNT = 6
+
+
+class Held(Protocol):
+    """What keeps content unchanged while it has readers."""
+
+    def hold(self) -> None:
+        """Add a reader."""
+        ...
+
+    def release(self) -> None:
+        """Remove a reader; after the last one, the content may change."""
+        ...
 
 
 class Block:
@@ -71,7 +84,7 @@ class Block:
             self._pool.release_block(self)
 
 
-def hold_during(block: Block | None, job: Callable[[], None]) -> Callable[[], None]:
+def hold_during(block: Held | None, job: Callable[[], None]) -> Callable[[], None]:
     """Hold ``block`` and return a job that releases it when done."""
     if block is None:
         return job

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from uploader.ingest.pipeline.blocks import Block, hold_during
+from uploader.ingest.pipeline.blocks import Held, hold_during
 from uploader.ingest.pipeline.worker import Worker
 
 
@@ -34,7 +34,7 @@ class ChunkDigests:
             self._content_worker.submit(self._first.result)
         self._chunk_worker.submit(lambda: self._begin(prefix))
 
-    def update(self, data: memoryview, block: Block | None) -> None:
+    def update(self, data: memoryview, block: Held | None) -> None:
         """Add body bytes; ``block`` is held until they have been hashed."""
         self._chunk_worker.submit(hold_during(block, lambda: self._chunk.update(data)))
         if self._chunk_id > 1:

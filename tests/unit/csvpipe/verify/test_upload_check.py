@@ -15,6 +15,7 @@ ROWS = [
     ["DL,461,x\n", "\n", "UA,1696,y\n"],
     ["EV,5708,z"],
 ]
+ROWS_OF_CHUNKS = [["UA,1545,é\n"], ["DL,461,x\n", "UA,1696,y\n"]]
 
 
 @pytest.fixture
@@ -203,3 +204,19 @@ def test_duplicate_key_is_reported(upload: tuple[Manifest, FakeBucket]) -> None:
     manifest, bucket = upload
     doubled = replace_chunk(manifest, 2, key=manifest.chunks[0].key)
     assert any("2 chunks have the key" in d.what for d in verify_upload(doubled, bucket).differences)
+
+
+@pytest.mark.parametrize("utf16", [False, True])
+def test_compressed_source_is_proven_by_its_content(utf16: bool) -> None:
+    manifest, bucket = lay_out(HEADER, ROWS_OF_CHUNKS, utf16=utf16)
+    packed = manifest.model_copy(update={"compression": "gzip", "source_bytes": 7, "source_sha256": "0" * 64})
+    report = verify_upload(packed, bucket)
+    assert report.is_verified, report.differences
+    assert report.source is not None
+    assert report.source.sha256 == manifest.content_sha256
+
+
+def test_lost_row_of_a_compressed_source_is_found() -> None:
+    manifest, bucket = lay_out(HEADER, ROWS_OF_CHUNKS)
+    packed = manifest.model_copy(update={"compression": "zstd", "source_bytes": 7, "content_sha256": "0" * 64})
+    assert [str(each) for each in verify_upload(packed, bucket).differences if each.place == "content, SHA-256"]

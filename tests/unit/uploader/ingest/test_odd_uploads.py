@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
+import bz2
 from pathlib import Path
 
 import pytest
@@ -94,7 +94,7 @@ def test_invalid_delimiter_lists_the_valid_ones(tmp_path: Path, given: str) -> N
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (gzip.compress(b"a,b\n1,2\n" * 100), "expected CSV text, found a gzip file (unpack it"),
+        (bz2.compress(b"a,b\n1,2\n" * 100), "expected CSV text, found a bzip2 file (unpack it"),
         (b"%PDF-1.7\n", "found a PDF document"),
         ("a,b\n1,2\n".encode("utf-16-le"), "found UTF-16 (little-endian) without a byte order mark (save it as UTF-8"),
         ("a,b\n".encode("utf-32"), "found UTF-32"),

@@ -102,6 +102,7 @@ def test_accepted_upload_is_stored_and_announced(
         "row_count": 3,
         "size_bytes": cut_result().source_bytes,
         "sha256": cut_result().source_sha256,
+        "compression": None,
         "headers": ["id", "name"],
     }
 

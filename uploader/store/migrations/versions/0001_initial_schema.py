@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("source_filename", sa.Text(), nullable=False),
         sa.Column("source_bytes", sa.BigInteger(), nullable=False),
         sa.Column("source_sha256", sa.String(length=64), nullable=False),
+        sa.Column("compression", sa.String(length=8), nullable=True),
         sa.Column("content_bytes", sa.BigInteger(), nullable=False),
         sa.Column("content_sha256", sa.String(length=64), nullable=False),
         sa.Column("encoding", sa.String(length=64), nullable=False),
