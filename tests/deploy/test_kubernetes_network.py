@@ -88,6 +88,13 @@ def test_policy_in_openhouse_selects_nifi_only(hanoi: Manifests) -> None:
     assert selector == hanoi.get("Service", "openhouse-nifi-csv-ingest")["spec"]["selector"]
 
 
+def test_replicas_reach_each_other_to_pass_resumable_uploads_on(hanoi: Manifests) -> None:
+    uploader = hanoi.uploader()
+    replica = Peer(uploader.namespace, uploader.labels)
+    assert allows(hanoi, uploader, "Egress", replica, 8000)
+    assert allows(hanoi, uploader, "Ingress", replica, 8000)
+
+
 def test_namespaces_that_policies_name_are_those_of_the_connections() -> None:
     named = namespaces_named(load_overlay("hanoi").of("NetworkPolicy"))
     assert named == {peer.namespace for _, _, peer, _, _ in NEEDED} | {DNS.namespace}
