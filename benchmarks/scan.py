@@ -82,13 +82,13 @@ def _measure(count: Callable[[Path], int], path: Path, repeat: int) -> dict[str,
 
 
 def _count_csvscan(path: Path, *, strict: bool) -> int:
-    from csvscan import HeaderFinder
+    from csvscan import HeaderFinder, Strictness
 
     buffer = bytearray(BLOCK_BYTES)
     with path.open("rb", buffering=0) as file:
         finder = HeaderFinder(delimiter=b",")
         header = finder.feed(file.read(BLOCK_BYTES)) or finder.finish()
-        scanner = header.scanner(strict=strict)
+        scanner = header.scanner(strictness=Strictness.STRICT if strict else Strictness.OFF)
         scanner.feed(finder.remainder)
         while size := file.readinto(buffer):
             scanner.feed(buffer if size == BLOCK_BYTES else buffer[:size])

@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
 )
 
+from contracts.deviations import AcceptedDeviations
 from contracts.message import UploadId
 from contracts.names import DATASETS_PATTERN, KEY_FORM
 from contracts.permissions import Permission
@@ -84,6 +85,9 @@ class UploadAccepted(BaseModel):
     tracking_url: str
     created_at: datetime
     row_count: int
+    accepted_deviations: AcceptedDeviations | None = Field(
+        None, description="what `strict=lenient` accepted; null without it"
+    )
     size_bytes: int = Field(description="of the uploaded file")
     sha256: str = Field(description="of the uploaded file")
     compression: Compression | None = Field(None, description="of the uploaded file; the chunks are unpacked")
@@ -125,6 +129,9 @@ class UploadSummary(BaseModel):
     announced_at: datetime | None
     landed_at: datetime | None
     row_count: int
+    accepted_deviations: AcceptedDeviations | None = Field(
+        None, description="what `strict=lenient` accepted; null without it"
+    )
     size_bytes: int
     sha256: str
     compression: Compression | None = Field(None, description="of the uploaded file; the chunks are unpacked")

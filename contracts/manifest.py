@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.deviations import AcceptedDeviations
 from contracts.message import Sha256Hex, UploadId
 
 MANIFEST_VERSION: Literal["1.0"] = "1.0"
@@ -57,6 +58,9 @@ class Manifest(BaseModel):
     headers: list[str]
     header_bytes: int = Field(ge=0)
     row_count: int = Field(ge=0)
+    accepted_deviations: AcceptedDeviations | None = Field(
+        None, description="what `strict=lenient` accepted; null without it"
+    )
     total_chunks: int = Field(ge=1)
     bucket: str
     created_at: datetime

@@ -6,14 +6,17 @@ Other packages import these names only; the modules inside are not an interface.
 from csvscan.block_scanner import BlockScanner, WholeRows, scan_rows
 from csvscan.delimiter_detection import detect_delimiter
 from csvscan.delimiter_spelling import DelimiterError, parse_delimiter
+from csvscan.deviations import Deviations
 from csvscan.dialect import Dialect
 from csvscan.encoding import UNKNOWN_8BIT, UnsupportedEncodingError, check_encoding
 from csvscan.errors import BACKSLASH_HINT, CsvFormatError
+from csvscan.fault_log import MOST_FAULTS, FaultLog
 from csvscan.fields import split_record
 from csvscan.header import Header, HeaderFinder
 from csvscan.scan import Scan
 from csvscan.scanner import Scanner
 from csvscan.scanner_state import HeaderState, ScannerState
+from csvscan.strictness import Strictness
 from csvscan.transcoder import UTF_16, Transcoder, check_declared
 from csvscan.unpacking import (
     COMPRESSION_PROBE_BYTES,
@@ -27,6 +30,7 @@ from csvscan.unpacking import (
 __all__ = [
     "BACKSLASH_HINT",
     "COMPRESSION_PROBE_BYTES",
+    "MOST_FAULTS",
     "UNKNOWN_8BIT",
     "UNPACKED_PIECE_BYTES",
     "UTF_16",
@@ -34,13 +38,16 @@ __all__ = [
     "Compression",
     "CsvFormatError",
     "DelimiterError",
+    "Deviations",
     "Dialect",
+    "FaultLog",
     "Header",
     "HeaderFinder",
     "HeaderState",
     "Scan",
     "Scanner",
     "ScannerState",
+    "Strictness",
     "Transcoder",
     "Unpacker",
     "UnpackingError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import importlib
+import re
 from typing import Protocol
 
 import numpy as np
@@ -42,6 +43,12 @@ class EncodingCheck(Protocol):
 
     def finish(self) -> int | None:
         """Return the offset, which is negative, of a sequence that the end of the content cuts off, or None."""
+
+    def feed_from(self, block: Block, start: int) -> int | None:
+        """Check the block from ``start`` on, where a character begins; return the offset of the first invalid sequence.
+
+        In time that grows with the distance to that sequence, so that it may be called for every row.
+        """
 
     def state(self) -> EncodingState:
         """Return the state, which :meth:`restore` accepts."""
@@ -112,6 +119,16 @@ class Utf8Check:
         """Return the offset of a sequence that the end of the content cuts off if UTF-8 is required, else None."""
         return self._decode(self._pending, len(self._pending)) if self._pending else None
 
+    def feed_from(self, block: Block, start: int) -> int | None:
+        """Check from the start of a character on (see :class:`EncodingCheck`)."""
+        rest = block.data[start:].data
+        try:
+            consumed = codecs.utf_8_decode(rest, "strict", False)[1]
+        except UnicodeDecodeError as error:
+            return start + error.start
+        self._pending = rest[consumed:].tobytes()
+        return None
+
     def state(self) -> EncodingState:
         """Return the state, which :meth:`restore` accepts."""
         return EncodingState(is_valid=self._valid, pending=self._pending.hex())
@@ -146,6 +163,8 @@ class SingleByteCheck:
         self._encoding = encoding
         self._undefined: NDArray[np.bool_] = np.array([character == _UNDEFINED for character in table])
         self._complete = not self._undefined.any()
+        undefined = np.flatnonzero(self._undefined).astype(np.uint8).tobytes()
+        self._pattern = re.compile(b"[%b]" % re.escape(undefined) if undefined else rb"(?!)")
 
     @property
     def encoding(self) -> str:
@@ -163,6 +182,11 @@ class SingleByteCheck:
     def finish(self) -> None:
         """Return None: no character can be cut off."""
         return
+
+    def feed_from(self, block: Block, start: int) -> int | None:
+        """Check from ``start`` on (see :class:`EncodingCheck`)."""
+        found = self._pattern.search(block.data.data, start)
+        return None if found is None else found.start()
 
     def state(self) -> EncodingState:
         """Return the state, which is always the same."""

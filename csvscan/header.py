@@ -19,6 +19,7 @@ from csvscan.errors import (
     nul_byte,
     unterminated_quote,
 )
+from csvscan.fault_log import FaultLog
 from csvscan.fields import split_record
 from csvscan.multibyte import MULTIBYTE_ENCODINGS, needs_trail_mask
 from csvscan.record_finder import RecordFinder
@@ -27,6 +28,7 @@ from csvscan.scanner import Scanner
 from csvscan.scanner_state import HeaderState
 from csvscan.sep_line import find_sep_line
 from csvscan.signatures import PROBE_BYTES, find_signature
+from csvscan.strictness import Strictness
 
 MAX_HEADER_BYTES = 1024 * 1024
 """Size of the longest header record."""
@@ -59,15 +61,16 @@ class Header:
         """Whether the content starts with a UTF-8 BOM."""
         return self.prefix.startswith(BOM)
 
-    def scanner(self, *, strict: bool = True) -> Scanner:
-        """Return a scanner for the body."""
+    def scanner(self, *, strictness: Strictness = Strictness.STRICT, faults: FaultLog | None = None) -> Scanner:
+        """Return a scanner for the body; the arguments are those of :class:`csvscan.scanner.Scanner`."""
         return Scanner(
             dialect=self.dialect,
             expected_fields=len(self.fields),
-            strict=strict,
+            strictness=strictness,
             encoding=self.encoding if self.encoding_declared else None,
             byte_offset=len(self.prefix),
             detected_so_far=self.encoding,
+            faults=faults,
         )
 
     def state(self) -> HeaderState:
@@ -133,6 +136,11 @@ class HeaderFinder:
         self._sep_line = False
         self._found_upto = 0
         self._end: int | None = None
+
+    @property
+    def bytes_fed(self) -> int:
+        """Number of bytes fed so far."""
+        return len(self._seen)
 
     @property
     def remainder(self) -> bytes:

@@ -100,6 +100,14 @@ class MultibyteCheck:
         held = len(self._decoder.getstate()[0])
         return -held if held else None
 
+    def feed_from(self, block: Block, start: int) -> int | None:
+        """Check from the start of a character on (see :class:`csvscan.encoding.EncodingCheck`)."""
+        try:
+            self._decoder.decode(block.data[start:].data)
+        except UnicodeDecodeError as error:
+            return start + error.start
+        return None
+
     def state(self) -> EncodingState:
         """Return the state, which :meth:`restore` accepts."""
         return EncodingState(pending=self._decoder.getstate()[0].hex())

@@ -50,6 +50,23 @@ class EncodingState:
 
 
 @dataclass(frozen=True, slots=True)
+class SurplusState:
+    """State of a :class:`csvscan.surplus_cells.SurplusCells`."""
+
+    delimiters_at_end: int
+    ended_in_cr: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeviationState:
+    """State of a :class:`csvscan.deviations.DeviationCounter`."""
+
+    surplus_empty_cells: int
+    blank_last_lines: int
+    surplus: SurplusState
+
+
+@dataclass(frozen=True, slots=True)
 class ScannerState:
     """State of a :class:`csvscan.scanner.Scanner`; a few hundred bytes as JSON, however long the content."""
 
@@ -59,6 +76,7 @@ class ScannerState:
     open_separators: int
     finder: FinderState
     encoding: EncodingState
+    deviations: DeviationState | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from csvpipe.landing import wait_until_landed
 from csvpipe.repeated_upload import repeat_upload
 from csvpipe.service import ProfileOption, UrlOption, open_uploader
 from csvpipe.upload_source import STDIN, open_source
+from csvscan import Strictness
 from uploader.domain.cutting import ChunkType
 
 PATIENCE_S = 600.0
@@ -33,6 +34,9 @@ def command(
     delimiter: Annotated[str | None, typer.Option(help=DELIMITER_HELP)] = None,
     encoding: Annotated[str | None, typer.Option(help="Encoding of the file; default: detected by the BOM.")] = None,
     strict: Annotated[bool, typer.Option(help="Refuse rows with another number of fields than the header.")] = True,
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="Refuse them, unless all surplus fields are empty: 1,2,,")
+    ] = False,
     idempotency_key: Annotated[
         str | None, typer.Option(help="Key that makes a repeated upload return the first one.")
     ] = None,
@@ -50,7 +54,10 @@ def command(
     The SHA-256 of the sent bytes is compared with the uploader's. Prints the id of the upload on stdout, or
     with --json, what the uploader has accepted, before it waits.
     """
-    fields = {"dataset_name": dataset, "strict": "true" if strict else "false"}
+    if lenient and not strict:
+        raise typer.BadParameter("--no-strict accepts more rows: choose one of the two", param_hint="--lenient")
+    strictness = Strictness.LENIENT if lenient else Strictness.STRICT if strict else Strictness.OFF
+    fields = {"dataset_name": dataset, "strict": strictness.value}
     optional = {"chunk_type": chunk_type, "chunk_size": chunk_size, "delimiter": delimiter, "encoding": encoding}
     fields |= {name: str(value) for name, value in optional.items() if value is not None}
     with open_uploader(url=url, profile=profile) as client:
@@ -113,4 +120,8 @@ def describe(accepted: UploadAccepted) -> None:
     """Say on stderr what the uploader made of the file."""
     rows, chunks = counted(accepted.row_count, "row"), counted(accepted.total_chunks, "chunk")
     messages().print(f"{rows}, {format_bytes(accepted.size_bytes)}, sha256 {shown(accepted.sha256)}")
+    if (deviations := accepted.accepted_deviations) is not None:
+        surplus = counted(deviations.surplus_empty_cells, "row")
+        blank = counted(deviations.blank_last_lines, "blank line")
+        messages().print(f"accepted: {surplus} with surplus empty cells, {blank} at the end")
     messages().print(f"{chunks}, {shown(accepted.status)}; follow it at {shown(accepted.tracking_url)}")

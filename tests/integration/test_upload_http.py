@@ -131,6 +131,28 @@ def test_compressed_file_is_unpacked_and_recorded(uploader: RunningUploader, enc
     assert b"".join(chunks_of(uploader, accepted["upload_id"])) == ROWS
 
 
+def test_deviations_that_lenient_accepts_are_in_response_status_and_manifest(uploader: RunningUploader) -> None:
+    source = b"a,b\n1,2,,\n3,4\n\n\n"
+    deviations = {"surplus_empty_cells": 1, "blank_last_lines": 2}
+    answer = post(uploader, source, params={"strict": "lenient"})
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["accepted_deviations"] == deviations
+    address = f"{uploader.base_url}/uploads/{answer.json()['upload_id']}"
+    for document in ("status", "manifest"):
+        assert httpx.get(f"{address}/{document}").json()["accepted_deviations"] == deviations
+    assert post(uploader, ROWS).json()["accepted_deviations"] is None
+
+
+def test_all_faults_of_a_file_are_in_the_response(uploader: RunningUploader) -> None:
+    problem = post(uploader, b"a,b\n1,2\n3\n4,\0\n").json()
+    assert [(fault["reason"], fault["row"], fault["byte"]) for fault in problem["faults"]] == [
+        ("ragged_row", 2, 8),
+        ("nul_byte", 3, 12),
+    ]
+    assert problem["fault_counts"] == {"ragged_row": 1, "nul_byte": 1}
+    assert problem["scanned_bytes"] == 14
+
+
 def test_concurrent_uploads_do_not_mix(uploader: RunningUploader) -> None:
     header = b"id,name\n"
     sources = [header + b"".join(b"%d,%d\n" % (number, row) for row in range(50_000)) for number in range(5)]

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from pydantic import TypeAdapter
 
-from csvscan import Scanner, ScannerState
+from csvscan import Deviations, Scanner, ScannerState, Strictness
 from uploader.domain.cutting import ChunkType, CutOptions
 from uploader.errors import InvalidCsvError
 from uploader.ingest.chunking.chunk_cutter import ChunkCutter, NullSink
@@ -20,7 +20,7 @@ from uploader.ingest.content.content_scanner import ContentScanner
 from uploader.ingest.content.content_state import ContentState
 from uploader.ingest.content.row_boundary import RowBoundary
 
-Options = tuple[bytes | None, str | None, bool, ChunkPlan]
+Options = tuple[bytes | None, str | None, Strictness, ChunkPlan]
 """Delimiter, encoding, strict, and where to cut."""
 _SCANNER_STATE = TypeAdapter(ScannerState)
 
@@ -51,6 +51,7 @@ class Outcome:
     headers: list[str] = field(default_factory=list)
     encoding: str = ""
     end: RowBoundary | None = None
+    deviations: Deviations | None = None
     chunk_ends: list[RowBoundary] = field(default_factory=list)
 
 
@@ -80,6 +81,7 @@ class Upload:
         """Scan the next block."""
         self._content += block
         scanned = self._scanner.feed(memoryview(block))
+        self._scanner.raise_faults()
         if scanned is not None:
             self._cutter.feed(scanned, None)
             self.index.feed(scanned)
@@ -109,6 +111,7 @@ class Upload:
             headers=self._scanner.headers,
             encoding=self._scanner.encoding,
             end=self._scanner.end,
+            deviations=self._scanner.deviations,
             chunk_ends=[chunk.end for chunk in self._cutter.bounds],
         )
 

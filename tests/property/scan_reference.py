@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from hypothesis import strategies as st
 
@@ -96,28 +97,64 @@ def is_unterminated(text: str, dialect: Dialect) -> bool:
 
 
 def scan_naively(body: bytes, dialect: Dialect, expected: int | None, encoding: str | None) -> Found:
-    """The result that the scanner must return."""
-    separators, opened = _separators(body, dialect)
-    ends: list[int] = []
+    """The result that the scanner must return if it ends with the first violation."""
+    report = examine_naively(body, dialect, expected, encoding)
+    return Found([], report.faults[0]) if report.faults else Found(report.ends)
+
+
+@dataclass
+class Report:
+    """Everything that is wrong with a body, at most one violation of a kind in a row; what is accepted is counted."""
+
+    ends: list[int] = field(default_factory=list)
+    faults: list[Violation] = field(default_factory=list)
+    surplus_empty_cells: int = 0
+    blank_last_lines: int = 0
+
+
+def examine_naively(
+    body: bytes, dialect: Dialect, expected: int | None, encoding: str | None, *, is_lenient: bool = False
+) -> Report:
+    """The result that the scanner must return if it goes on after the first violation."""
+    report = Report()
     faults: list[tuple[int, Violation]] = []
-    start, fields = 0, 1
+    separators, opened = _separators(body, dialect)
+    start, delimiters = 0, list[int]()
     for at, kind in separators:
         if kind == "delimiter":
-            fields += 1
+            delimiters.append(at)
             continue
-        if body[start : at + 1].strip(b"\r\n"):
-            ends.append(at + 1)
-            if expected not in (None, fields):
-                faults.append((at, ("ragged_row", len(ends), start, _fields(expected or 0), _fields(fields))))
-        start, fields = at + 1, 1
+        line = body[start : at + 1]
+        fields = len(delimiters) + 1
+        if line.strip(b"\r\n"):
+            report.ends.append(at + 1)
+            report.blank_last_lines = 0
+            if is_lenient and expected is not None and _has_empty_surplus(line, start, delimiters, expected):
+                report.surplus_empty_cells += 1
+            elif expected not in (None, fields):
+                number = len(report.ends)
+                faults.append((at, ("ragged_row", number, start, _fields(expected or 0), _fields(fields))))
+        else:
+            report.blank_last_lines += 1
+        start, delimiters = at + 1, []
     if opened is not None:
         wanted = "a closing quote for the one that opens here"
-        faults.append((len(body), ("unterminated_quote", len(ends) + 1, opened, wanted, "the end of the content")))
-    nul = body.find(b"\0")
-    if nul >= 0:
-        faults.append((nul, ("nul_byte", sum(end <= nul for end in ends) + 1, nul, "text", "a NUL byte")))
-    faults += _encoding_fault(body, ends, encoding)
-    return Found([], min(faults)[1]) if faults else Found(ends)
+        row = len(report.ends) + 1
+        faults.append((len(body), ("unterminated_quote", row, opened, wanted, "the end of the content")))
+    for number, (begin, end) in enumerate(pairwise([0, *report.ends, len(body)]), start=1):
+        content = body[begin:end]
+        if b"\0" in content:
+            at = begin + content.index(b"\0")
+            faults.append((at, ("nul_byte", number, at, "text", "a NUL byte")))
+        faults += _encoding_fault(content, begin, number, encoding)
+    report.faults = [fault for _, fault in sorted(faults)]
+    return report
+
+
+def _has_empty_surplus(line: bytes, start: int, delimiters: list[int], expected: int) -> bool:
+    surplus = len(delimiters) + 1 - expected
+    stop = start + len(line.removesuffix(b"\n").removesuffix(b"\r"))
+    return surplus > 0 and delimiters[-surplus:] == list(range(stop - surplus, stop))
 
 
 def _separators(body: bytes, dialect: Dialect) -> tuple[list[tuple[int, str]], int | None]:
@@ -141,15 +178,14 @@ def _separators(body: bytes, dialect: Dialect) -> tuple[list[tuple[int, str]], i
     return found, opened if state == "quoted" else None
 
 
-def _encoding_fault(body: bytes, ends: list[int], encoding: str | None) -> list[tuple[int, Violation]]:
+def _encoding_fault(row: bytes, begin: int, number: int, encoding: str | None) -> list[tuple[int, Violation]]:
     if encoding is None:
         return []
     try:
-        body.decode(encoding)
+        row.decode(encoding)
     except UnicodeDecodeError as error:
-        row = sum(end <= error.start for end in ends) + 1
-        fault = ("invalid_encoding", row, error.start, f"text in {encoding}", "bytes that are not")
-        return [(error.start, fault)]
+        at = begin + error.start
+        return [(at, ("invalid_encoding", number, at, f"text in {encoding}", "bytes that are not"))]
     return []
 
 

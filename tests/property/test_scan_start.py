@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from csvscan import CsvFormatError, Dialect, Header, HeaderFinder, detect_delimiter
+from csvscan import CsvFormatError, Dialect, Header, HeaderFinder, Strictness, detect_delimiter
 from csvscan.bom import detect_bom
 from csvscan.transcoder import Utf16Transcoder
 from tests.property.scan_reference import blocks, cut_points, is_unterminated, rows_of_python, scan_in_blocks, texts
@@ -53,7 +53,7 @@ def test_header_and_body_are_the_rows_of_python(data: st.DataObject, bom: str, t
     header, rest = found
     assert [name.decode() for name in header.fields] == rows[0]
     assert header.prefix.decode() == bom + text[: ends[0]]
-    body = scan_in_blocks(header.scanner(strict=False), blocks(rest, data.draw(cut_points(len(rest)))))
+    body = scan_in_blocks(header.scanner(strictness=Strictness.OFF), blocks(rest, data.draw(cut_points(len(rest)))))
     if body.violation is not None:
         assert body.violation[0] == "unterminated_quote"
         assert is_unterminated(text, Dialect())

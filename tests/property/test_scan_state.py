@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from csvscan import Dialect, Scanner
+from csvscan import Dialect, Scanner, Strictness
 from tests.property.resumed_scan import (
     Options,
     Upload,
@@ -23,7 +23,8 @@ from tests.property.scan_reference import blocks, cut_points, every_byte, scan_i
 
 PIECES = [
     b"1,2\n", b'"1\r\n",2\r', b'1,"a ""b"" c"\r\n', b"\n", b"\r\n", b"\r", b'5" pipe,x\n', b'"a"b"c,d\n', b'\\",e\n',
-    b'1,"\n""\n"\r\n', b"1," + b"a" * 76 + b"\r\n", b"1;2;3\n", b"1|2\n", b"sep=|\r\n", b"1,2\n" * 40,
+    b'1,"\n""\n"\r\n', b"1," + b"a" * 76 + b"\r\n", b"1;2;3\n", b"1|2\n", b"1,2,,\n", b",,,\r\n",
+    b"sep=|\r\n", b"1,2\n" * 40,
 ]  # fmt: skip
 FOREIGN = [
     b"\xc3", b"\xc3\xa9,1\n", b"\xe2\x82", b"\xf0\x9f\x98\x80,x\n", b"\x81", b"\x81\x7c|x\n", b"\x95\x5c\x22,y\n",
@@ -38,7 +39,7 @@ BODIES = st.one_of(
 MULTIBYTE = ["shift_jis", "gb18030", "big5", "euc_jp"]
 ENCODINGS = st.sampled_from([None, "utf-8", "cp1252", "ascii", *MULTIBYTE])
 PLANS = st.integers(1, 200).map(size_plan) | st.integers(1, 5).map(rows_plan)
-OPTIONS = st.tuples(st.sampled_from([None, b",", b";", b"|"]), ENCODINGS, st.booleans(), PLANS)
+OPTIONS = st.tuples(st.sampled_from([None, b",", b";", b"|"]), ENCODINGS, st.sampled_from(Strictness), PLANS)
 DIALECTS = st.builds(
     Dialect.for_encoding, st.sampled_from([b",", b";", b"\t", b"|"]), st.sampled_from([None, *MULTIBYTE])
 ) | st.builds(Dialect, st.sampled_from([b",", b"|"]), st.just(b"'"))
@@ -51,12 +52,27 @@ def _short_probes() -> Iterator[None]:
 
 
 @settings(max_examples=300)
-@given(st.data(), BODIES, DIALECTS, st.sampled_from([None, 1, 2, 3]), ENCODINGS)
+@given(
+    data=st.data(),
+    body=BODIES,
+    dialect=DIALECTS,
+    expected=st.sampled_from([None, 1, 2, 3]),
+    encoding=ENCODINGS,
+    strictness=st.sampled_from(Strictness),
+)
 def test_scanner_resumed_at_any_cuts_finds_the_same_ends_and_first_fault(
-    data: st.DataObject, body: bytes, dialect: Dialect, expected: int | None, encoding: str | None
+    *,
+    data: st.DataObject,
+    body: bytes,
+    dialect: Dialect,
+    expected: int | None,
+    encoding: str | None,
+    strictness: Strictness,
 ) -> None:
     def new_scanner() -> Scanner:
-        return Scanner(dialect=dialect, expected_fields=expected, encoding=encoding, byte_offset=7)
+        return Scanner(
+            dialect=dialect, expected_fields=expected, encoding=encoding, strictness=strictness, byte_offset=7
+        )
 
     parts = blocks(body, data.draw(cut_points(len(body))))
     found = scan_in_blocks(new_scanner(), parts, resume=lambda scanner: resumed(scanner, new_scanner()))
@@ -78,8 +94,8 @@ def test_content_resumed_at_any_cuts_gives_the_same_rows_chunks_and_first_fault(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(header=HEADERS, body=BODIES, options=OPTIONS)
-@example(header=b"a|b\n", body=b"\x81\x7c|x\r\n" * 5, options=(b"|", "shift_jis", True, rows_plan(2)))
-@example(header=b"a,b\n", body=b'"1""\r\n",5" pipe\r\r\n"x', options=(b",", "utf-8", False, size_plan(3)))
+@example(header=b"a|b\n", body=b"\x81\x7c|x\r\n" * 5, options=(b"|", "shift_jis", Strictness.STRICT, rows_plan(2)))
+@example(header=b"a,b\n", body=b'"1""\r\n",5" pipe\r\r\n"x', options=(b",", "utf-8", Strictness.OFF, size_plan(3)))
 def test_content_resumed_after_every_byte_gives_the_same_rows_chunks_and_first_fault(
     header: bytes, body: bytes, options: Options
 ) -> None:
@@ -90,7 +106,7 @@ def test_content_resumed_after_every_byte_gives_the_same_rows_chunks_and_first_f
 def test_bounds_and_index_of_a_resumed_content_are_those_of_an_unbroken_one() -> None:
     content = b"a,b\n" + b'1,"2\n"\r\n3,4\n\n' * 40
     parts = blocks(content, list(range(20, len(content), 20)))
-    options: Options = (b",", None, True, rows_plan(3))
+    options: Options = (b",", None, Strictness.STRICT, rows_plan(3))
     unbroken, broken = Upload(options), Upload(options)
     for part in parts:
         unbroken.feed(part)

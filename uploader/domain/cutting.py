@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from csvscan import Compression
+from csvscan import Compression, Deviations, Strictness
 
 TranscodedFrom = Literal["utf-16-le", "utf-16-be"]
 
@@ -31,7 +31,7 @@ class CutOptions:
     chunk_size: int
     delimiter: bytes | None = None
     encoding: str | None = None
-    strict: bool = True
+    strict: Strictness = Strictness.STRICT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,4 +73,5 @@ class CutResult:
     headers: list[str]
     header_bytes: int
     row_count: int
+    deviations: Deviations | None = None
     chunks: list[CutChunk]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 
 from contracts.states import ChunkState, UploadState
@@ -37,6 +37,7 @@ class UploadOverview:
     delimiter: str
     header_bytes: int
     row_count: int
+    accepted_deviations: dict[str, int] | None = None
     total_chunks: int
     bucket: str
     created_at: datetime
@@ -135,6 +136,7 @@ def new_upload(
         headers=result.headers,
         header_bytes=result.header_bytes,
         row_count=result.row_count,
+        accepted_deviations=None if result.deviations is None else asdict(result.deviations),
         total_chunks=len(result.chunks),
         bucket=bucket,
         created_at=created_at,
@@ -152,7 +154,7 @@ def requested_options(options: CutOptions) -> dict[str, object]:
         "chunk_size": options.chunk_size,
         "delimiter": None if options.delimiter is None else options.delimiter.decode("latin-1"),
         "encoding": options.encoding,
-        "strict": options.strict,
+        "strict": options.strict.value,
     }
 
 

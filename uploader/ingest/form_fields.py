@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from contracts.names import check_dataset_name
-from csvscan import DelimiterError, parse_delimiter
+from csvscan import DelimiterError, Strictness, parse_delimiter
 from uploader.domain.cutting import ChunkType, CutOptions
 from uploader.errors import InvalidFieldError
 from uploader.ingest.text_encodings import find_codec_name
@@ -15,7 +15,11 @@ FIELD_NAMES = ("dataset_name", "chunk_type", "chunk_size", "delimiter", "encodin
 FILE_FIELD = "file"
 MAX_FIELD_BYTES = 4096
 MAX_CHUNK_SIZE = 1_000_000_000_000
-_BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+_STRICTNESS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), Strictness.STRICT),
+    **dict.fromkeys(("false", "0", "no", "off"), Strictness.OFF),
+    "lenient": Strictness.LENIENT,
+}
 _UNITS = {ChunkType.SIZE: "MiB", ChunkType.ROWS: "rows", ChunkType.COUNT: "chunks (MAX_CHUNKS)"}
 
 
@@ -134,10 +138,10 @@ class FormFields:
             )
         return name
 
-    def _strict(self) -> bool:
+    def _strict(self) -> Strictness:
         value = self._values.get("strict")
         if value is None:
-            return True
-        if value.lower() not in _BOOLEANS:
-            raise InvalidFieldError(f"strict must be true or false, got {value!r}", field="strict")
-        return _BOOLEANS[value.lower()]
+            return Strictness.STRICT
+        if value.lower() not in _STRICTNESS:
+            raise InvalidFieldError(f"strict must be true, false or lenient, got {value!r}", field="strict")
+        return _STRICTNESS[value.lower()]

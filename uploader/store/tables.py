@@ -80,6 +80,7 @@ uploads = Table(
     Column("headers", JSON, nullable=False),
     Column("header_bytes", BigInteger, nullable=False),
     Column("row_count", BigInteger, nullable=False),
+    Column("accepted_deviations", JSON(none_as_null=True)),
     Column("total_chunks", Integer, nullable=False),
     Column("bucket", String(63), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),

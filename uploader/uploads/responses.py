@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.api import ChunkStatus, ChunkUnit, Status, UploadAccepted, UploadStatus, UploadSummary
+from contracts.deviations import AcceptedDeviations
 from contracts.manifest import Manifest, ManifestChunk
 from contracts.names import object_key
 from contracts.states import ChunkState, UploadState
@@ -25,6 +26,7 @@ def accepted_of(upload: UploadRecord, *, base_url: str, replayed: bool) -> Uploa
         tracking_url=f"{base_url}/uploads/{upload.upload_id}/status",
         created_at=upload.created_at,
         row_count=upload.row_count,
+        accepted_deviations=_deviations_of(upload),
         size_bytes=upload.source_bytes,
         sha256=upload.source_sha256,
         compression=upload.compression,
@@ -45,6 +47,7 @@ def summary_of(upload: UploadOverview, chunk_counts: dict[ChunkState, int]) -> U
         announced_at=upload.announced_at,
         landed_at=upload.landed_at,
         row_count=upload.row_count,
+        accepted_deviations=_deviations_of(upload),
         size_bytes=upload.source_bytes,
         sha256=upload.source_sha256,
         compression=upload.compression,
@@ -86,11 +89,17 @@ def manifest_of(upload: UploadRecord, chunks: list[ChunkRecord]) -> Manifest:
         headers=upload.headers,
         header_bytes=upload.header_bytes,
         row_count=upload.row_count,
+        accepted_deviations=_deviations_of(upload),
         total_chunks=upload.total_chunks,
         bucket=upload.bucket,
         created_at=upload.created_at,
         chunks=[_manifest_chunk(upload, chunk) for chunk in chunks],
     )
+
+
+def _deviations_of(upload: UploadOverview) -> AcceptedDeviations | None:
+    found = upload.accepted_deviations
+    return None if found is None else AcceptedDeviations.model_validate(found)
 
 
 def _manifest_chunk(upload: UploadOverview, chunk: ChunkRecord) -> ManifestChunk:

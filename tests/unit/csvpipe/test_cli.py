@@ -102,6 +102,24 @@ def test_upload_prints_the_id_alone_on_stdout(
     assert fields == [b"flights", b"false", b"rows"]
 
 
+def test_lenient_upload_prints_what_was_accepted(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = b"a,b\n1,2,,\n"
+    (tmp_path / "x.csv").write_bytes(content)
+    with run_fake_uploader() as fake:
+        fake.accept(content)
+        fake.answer["accepted_deviations"] = {"surplus_empty_cells": 1, "blank_last_lines": 0}
+        assert run("upload", "x.csv", "--dataset", "flights", "--lenient", "--url", fake.url) == ExitCode.OK
+        fields = [data for _, data in fake.parts[:-1]]
+    assert fields == [b"flights", b"lenient"]
+    assert "accepted: 1 row with surplus empty cells, 0 blank lines at the end" in capsys.readouterr().err
+
+
+def test_lenient_and_no_strict_exclude_each_other(run: Callable[..., int]) -> None:
+    assert run("upload", "x.csv", "--dataset", "flights", "--lenient", "--no-strict") == ExitCode.USAGE
+
+
 @pytest.mark.parametrize("given", [None, "a-key-of-my-own"])
 def test_upload_whose_answer_is_lost_is_sent_again_under_the_same_key(
     given: str | None, run: Callable[..., int], tmp_path: Path

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from csvscan import CsvFormatError, Dialect, Scanner, UnsupportedEncodingError
+from csvscan import CsvFormatError, Dialect, Scanner, Strictness, UnsupportedEncodingError
 
 BLOCK_BYTES = 1 << 20
 
@@ -87,7 +87,7 @@ def test_first_of_many_ragged_rows_is_reported() -> None:
 
 
 def test_ragged_rows_pass_when_not_strict() -> None:
-    scanner = Scanner(dialect=Dialect(), expected_fields=2, strict=False)
+    scanner = Scanner(dialect=Dialect(), expected_fields=2, strictness=Strictness.OFF)
     assert scanner.feed(b"1\n1,2\n1,2,3\n").rows == 3
 
 

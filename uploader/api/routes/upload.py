@@ -74,7 +74,11 @@ _FIELDS: dict[str, dict[str, Any]] = {
         "format": "text-encoding",
         "description": "Encoding that the bytes are checked against; not checked by default",
     },
-    "strict": {"type": "boolean", "description": "Refuse rows whose number of fields differs from the header's"},
+    "strict": {
+        "enum": [True, False, "lenient"],
+        "description": "Refuse rows whose number of fields differs from the header's; `lenient` accepts surplus cells "
+        "that are empty",
+    },
 }
 _OPENAPI = {
     "parameters": [

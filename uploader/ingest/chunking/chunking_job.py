@@ -116,6 +116,7 @@ class ChunkingJob:
             headers=scanner.headers,
             header_bytes=header_bytes,
             row_count=scanner.end.rows,
+            deviations=scanner.deviations,
             chunks=chunks,
         )
 

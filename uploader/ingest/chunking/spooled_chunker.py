@@ -94,13 +94,15 @@ class SpooledChunker:
     def _write(self, data: memoryview, held: Held | None) -> None:
         if not data:
             return
+        if self._options is not None:
+            self._spool.scan(data, self._options)
+            if self._spool.has_faults:
+                return
         if held is not None:
             held.hold()
         self._digest_worker.submit(lambda: self._hash(data, held))
         self._job.check_space(len(data))
         write_all(self._spool.fd, data)
-        if self._options is not None:
-            self._spool.scan(data, self._options)
 
     def _hash(self, data: memoryview, held: Held | None) -> None:
         self._content.update(data)

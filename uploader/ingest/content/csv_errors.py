@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from csvscan import CsvFormatError
+from csvscan import CsvFormatError, FaultLog
 from uploader.errors import InvalidCsvError
 
 _HINT_OF_DELIMITER = "it was read with the delimiter {!r}; if that is wrong, send delimiter=... before the file"
 _HINTS = {
-    "ragged_row": "to accept such rows, send strict=false before the file",
+    "ragged_row": "to accept such rows, send strict=false before the file, or strict=lenient if only empty cells are "
+    "surplus",
     "unterminated_quote": "close the quote, or double the quotes that belong to the text",
     "nul_byte": "CSV is text and contains no NUL bytes: remove them, or export the data again as text",
     "invalid_encoding": "send the file's encoding=... before the file; without it, bytes are not checked and are "
@@ -22,28 +23,53 @@ _HINTS = {
 
 
 @contextmanager
-def csv_errors(delimiter: Callable[[], str | None] = lambda: None) -> Iterator[None]:
-    """Turn the scanner's errors into the uploader's.
+def csv_errors(
+    delimiter: Callable[[], str | None] = lambda: None, *, scanned_bytes: Callable[[], int] | None = None
+) -> Iterator[None]:
+    """Turn a violation that ends the scan into the uploader's error.
 
     Args:
         delimiter: returns the delimiter that the content was read with, or None if it is unknown.
+        scanned_bytes: returns the number of bytes that were examined; None if these are the bytes before the violation.
 
     Raises:
-        InvalidCsvError: with the row, the byte, the expected and found content, and a hint.
+        InvalidCsvError: see :func:`invalid_csv`.
     """
     try:
         yield
     except CsvFormatError as error:
-        hint = _hint(error, delimiter())
-        raise InvalidCsvError(
-            f"{error.message}{f' ({hint})' if hint else ''}",
-            reason=error.code,
-            row=error.row,
-            byte=error.byte,
-            expected=error.expected,
-            found=error.found,
-            hint=hint,
-        ) from error
+        log = FaultLog()
+        log.add_error(error)
+        scanned = error.byte if scanned_bytes is None else scanned_bytes()
+        raise invalid_csv(log, delimiter=delimiter(), scanned_bytes=scanned) from error
+
+
+def invalid_csv(faults: FaultLog, *, delimiter: str | None, scanned_bytes: int) -> InvalidCsvError:
+    """Return the error for a content with ``faults``.
+
+    It has the row, the byte, the expected and found content of the first fault and a hint, the first faults in
+    ``faults``, and their numbers by kind in ``fault_counts``, both as far as ``scanned_bytes``.
+    """
+    first = faults.first[0]
+    hint = _hint(first, delimiter)
+    return InvalidCsvError(
+        f"{first.message}{f' ({hint})' if hint else ''}",
+        **_describe(first),
+        hint=hint,
+        faults=[_describe(fault) for fault in faults.first],
+        fault_counts=dict(faults.counts),
+        scanned_bytes=scanned_bytes,
+    )
+
+
+def _describe(fault: CsvFormatError) -> dict[str, object]:
+    return {
+        "reason": fault.code,
+        "row": fault.row,
+        "byte": fault.byte,
+        "expected": fault.expected,
+        "found": fault.found,
+    }
 
 
 def _hint(error: CsvFormatError, delimiter: str | None) -> str:

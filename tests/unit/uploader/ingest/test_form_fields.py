@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import CsvPipeError
+from csvscan import Strictness
 from tests.support.uploader.ingest import settings_for
 from uploader.domain.cutting import ChunkType, CutOptions
 from uploader.errors import InvalidFieldError
@@ -55,9 +56,22 @@ def test_field_repeated_with_the_same_value_is_accepted() -> None:
     fields = FormFields(query=[("strict", "false")], defaults=settings_for(Path("/nowhere")))
     fields.add("dataset_name", "people")
     fields.add("strict", "false")
-    assert fields.options().strict is False
+    assert fields.options().strict is Strictness.OFF
     with pytest.raises(InvalidFieldError, match="given twice"):
         fields.add("strict", "true")
+
+
+@pytest.mark.parametrize(
+    ("value", "strictness"),
+    [
+        ("true", Strictness.STRICT),
+        ("No", Strictness.OFF),
+        ("lenient", Strictness.LENIENT),
+        ("LENIENT", Strictness.LENIENT),
+    ],
+)
+def test_strict_has_three_values(value: str, strictness: Strictness) -> None:
+    assert options(strict=value).strict is strictness
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a b", "é", "x" * 129, "a\n"])

@@ -100,6 +100,7 @@ def test_accepted_upload_is_stored_and_announced(
         "tracking_url": f"http://uploader:8000/uploads/{answer.upload_id}/status",
         "created_at": clock.now,
         "row_count": 3,
+        "accepted_deviations": None,
         "size_bytes": cut_result().source_bytes,
         "sha256": cut_result().source_sha256,
         "compression": None,

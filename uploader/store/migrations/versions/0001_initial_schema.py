@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.Column("headers", sa.JSON(), nullable=False),
         sa.Column("header_bytes", sa.BigInteger(), nullable=False),
         sa.Column("row_count", sa.BigInteger(), nullable=False),
+        sa.Column("accepted_deviations", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("total_chunks", sa.Integer(), nullable=False),
         sa.Column("bucket", sa.String(length=63), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),

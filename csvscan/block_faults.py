@@ -1,0 +1,106 @@
+"""All violations in a block, once a first one was found in it: at most one of each kind in a row."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from csvscan.bits import Block
+from csvscan.encoding import EncodingCheck
+from csvscan.errors import CsvFormatError, invalid_encoding, nul_byte
+from csvscan.fault_log import FaultLog
+from csvscan.scan import Scan
+from csvscan.scanner_state import EncodingState
+
+
+class BlockFaults:
+    """Adds the violations in one block after the other to a log.
+
+    Args:
+        log: receives them.
+        check: the check of the encoding.
+    """
+
+    def __init__(self, *, log: FaultLog, check: EncodingCheck) -> None:
+        self._log = log
+        self._check = check
+        self._nul_row = 0
+        self.in_invalid_row = False
+        """Whether the row that is open has an invalid sequence, so that its rest is not checked."""
+
+    def check_rest_of_row(self, block: Block, scan: Scan) -> int | None:
+        """Check the encoding after the end of the open row, which is known to be invalid.
+
+        Returns:
+            The offset of the first invalid sequence after it, or None.
+        """
+        end = scan.first_end_at_or_after(0)
+        if end is None:
+            return None
+        self.in_invalid_row = False
+        return self._check_from(block, end)
+
+    def add(
+        self,
+        block: Block,
+        scan: Scan,
+        *,
+        rows: int,
+        base_byte: int,
+        invalid: int | None,
+        ragged: list[tuple[int, CsvFormatError]],
+    ) -> None:
+        """Add the violations of a block.
+
+        Args:
+            block: the block.
+            scan: its row ends.
+            rows: number of rows before it.
+            base_byte: its offset in the content.
+            invalid: offset of the first invalid sequence in it, or None.
+            ragged: the first ragged rows, which are counted already, each with the byte that proves it.
+        """
+        ends, found = scan.row_ends(), list(ragged)
+        for offset, row in self._nuls(block, ends, rows):
+            found.append((offset, nul_byte(row, base_byte + offset)))
+        for offset in self._invalid(block, scan, invalid):
+            row = rows + scan.rows_before(offset) + 1
+            found.append((offset, invalid_encoding(row, base_byte + offset, self._check.encoding)))
+        self._log.describe(fault for _, fault in sorted(found, key=itemgetter(0)))
+
+    def _nuls(self, block: Block, ends: NDArray[np.int64], rows: int) -> list[tuple[int, int]]:
+        """Count the rows with a NUL; return the first ones with the offset of the NUL."""
+        if block.first_nul() is None:
+            return []
+        offsets = np.flatnonzero(block.data == 0)
+        numbers, firsts = np.unique(np.searchsorted(ends, offsets, side="right") + rows + 1, return_index=True)
+        if numbers[0] == self._nul_row:
+            numbers, firsts = numbers[1:], firsts[1:]
+        if numbers.size:
+            self._nul_row = int(numbers[-1])
+        self._log.add("nul_byte", numbers.size)
+        room = self._log.room
+        return list(zip(offsets[firsts[:room]].tolist(), numbers[:room].tolist(), strict=True))
+
+    def _invalid(self, block: Block, scan: Scan, first: int | None) -> list[int]:
+        """Count the rows with an invalid sequence; return the first ones."""
+        offsets: list[int] = []
+        invalid, number = first, 0
+        while invalid is not None:
+            number += 1
+            if len(offsets) < self._log.room:
+                offsets.append(invalid)
+            end = scan.first_end_at_or_after(invalid + 1)
+            if end is None:
+                self.in_invalid_row = True
+                self._check.restore(EncodingState())
+                break
+            invalid = self._check_from(block, end)
+        self._log.add("invalid_encoding", number)
+        return offsets
+
+    def _check_from(self, block: Block, start: int) -> int | None:
+        self._check.restore(EncodingState())
+        return self._check.feed_from(block, start)
