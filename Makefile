@@ -20,7 +20,7 @@ help: ## List the commands
 
 .PHONY: setup
 setup: $(if $(filter .stack/%,$(UV)),$(UV)) ## Install Python packages into .venv (and uv, where it is missing)
-	@$(UV) sync --locked --all-extras --group bench --group docs --quiet
+	@$(UV) sync --locked --all-extras --group bench --group docs --group readers --quiet
 
 .PHONY: demo
 demo: setup ## Start the local stack, upload a real CSV, show its objects and the proof (SECURE=1: all encrypted)

@@ -42,6 +42,7 @@ class CommandSpec:
 
 COMMANDS = (
     CommandSpec("upload", "csvpipe.commands.upload", "Upload a CSV file and wait until it has landed."),
+    CommandSpec("check", "csvpipe.commands.check", "Check a CSV for faults, and for what other readers misread."),
     CommandSpec("status", "csvpipe.commands.status", "Show the state of an upload and of each of its chunks."),
     CommandSpec("list", "csvpipe.commands.list_uploads", "List uploads, the newest first."),
     CommandSpec("announce", "csvpipe.commands.announce", "Publish again what has not landed of an upload."),

@@ -39,7 +39,8 @@ def _line_to_complete() -> list[str]:
 
 def print_error(error: CsvPipeError) -> None:
     """Print ``error`` to stderr: the message, then its code and the place."""
-    short = {name: value for name, value in error.extra.items() if value is not None and len(str(value)) <= 40}
+    single = {name: value for name, value in error.extra.items() if isinstance(value, str | int | float)}
+    short = {name: value for name, value in single.items() if len(str(value)) <= 40}
     places = "".join(f", {name} {value}" for name, value in short.items())
     text = printable(f"{error.title}: {error.detail}", keep_line_ends=error.has_lines)
     print(f"csvpipe: {text}", file=sys.stderr)

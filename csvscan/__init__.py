@@ -17,6 +17,7 @@ from csvscan.scan import Scan
 from csvscan.scanner import Scanner
 from csvscan.scanner_state import HeaderState, ScannerState
 from csvscan.strictness import Strictness
+from csvscan.text_traits import TextTraits
 from csvscan.transcoder import UTF_16, Transcoder, check_declared
 from csvscan.unpacking import (
     COMPRESSION_PROBE_BYTES,
@@ -48,6 +49,7 @@ __all__ = [
     "Scanner",
     "ScannerState",
     "Strictness",
+    "TextTraits",
     "Transcoder",
     "Unpacker",
     "UnpackingError",

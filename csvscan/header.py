@@ -29,6 +29,7 @@ from csvscan.scanner_state import HeaderState
 from csvscan.sep_line import find_sep_line
 from csvscan.signatures import PROBE_BYTES, find_signature
 from csvscan.strictness import Strictness
+from csvscan.text_traits import TextTraits
 
 MAX_HEADER_BYTES = 1024 * 1024
 """Size of the longest header record."""
@@ -61,8 +62,24 @@ class Header:
         """Whether the content starts with a UTF-8 BOM."""
         return self.prefix.startswith(BOM)
 
-    def scanner(self, *, strictness: Strictness = Strictness.STRICT, faults: FaultLog | None = None) -> Scanner:
-        """Return a scanner for the body; the arguments are those of :class:`csvscan.scanner.Scanner`."""
+    def scanner(
+        self,
+        *,
+        strictness: Strictness = Strictness.STRICT,
+        faults: FaultLog | None = None,
+        traits: TextTraits | None = None,
+    ) -> Scanner:
+        """Return a scanner for the body; the arguments are those of :class:`csvscan.scanner.Scanner`.
+
+        ``traits`` receives what is unusual in the header as well.
+        """
+        if traits is not None:
+            RecordFinder(
+                delimiters=self.dialect.delimiter,
+                quote=self.dialect.quote,
+                multibyte=self.dialect.multibyte,
+                traits=traits,
+            ).feed(Block(self.prefix[self.record_start :]))
         return Scanner(
             dialect=self.dialect,
             expected_fields=len(self.fields),
@@ -71,6 +88,7 @@ class Header:
             byte_offset=len(self.prefix),
             detected_so_far=self.encoding,
             faults=faults,
+            traits=traits,
         )
 
     def state(self) -> HeaderState:

@@ -8,6 +8,7 @@ from csvscan.line_tracker import CR, LF, LineEnds, LineTracker
 from csvscan.multibyte import TrailMask
 from csvscan.quote_tracker import QuoteTracker
 from csvscan.scanner_state import FinderState
+from csvscan.text_traits import TextTraits
 
 _BACKSLASH = 0x5C
 
@@ -21,6 +22,7 @@ class RecordFinder:
         base_byte: offset of the first block in the content.
         masks: mask maker to share with other finders; None for one of its own.
         multibyte: see :class:`csvscan.dialect.Dialect`.
+        traits: is shown every block; None if nobody asks for them.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class RecordFinder:
         base_byte: int = 0,
         masks: MaskMaker | None = None,
         multibyte: str | None = None,
+        traits: TextTraits | None = None,
     ) -> None:
         self._delimiters = delimiters
         self._quote = quote[0]
@@ -39,6 +42,7 @@ class RecordFinder:
         self._quotes = QuoteTracker()
         self._lines = LineTracker()
         self._trails = None if multibyte is None else TrailMask(multibyte)
+        self._traits = traits
         self._at_field_start = True
         self._base_byte = base_byte
         self._ended_in_backslash = False
@@ -60,6 +64,7 @@ class RecordFinder:
             if want_delimiters or quotes is not None:
                 delimiters = self._masks.any_of(block, self._delimiters)
                 delimiters = delimiters if trails is None else _common(delimiters, ~trails)
+        inside = starters = None
         if quotes is None:
             self._quotes.pass_block()
         else:
@@ -67,20 +72,26 @@ class RecordFinder:
             starters = bits.union(bits.union(lf, cr), delimiters)
             if starters is None:
                 starters = bits.zeros(block.size)
-            outside = ~self._quotes.mask_inside(
+            inside = self._quotes.mask_inside(
                 quotes,
                 starters,
                 at_start=self._at_field_start,
                 ends_in_quote=last_byte == self._quote,
                 base_byte=self._base_byte,
             )
+            outside = ~inside
             lf, cr, delimiters = _common(lf, outside), _common(cr, outside), _common(delimiters, outside)
         self._at_field_start = last_byte in self._starters and not (
             trails is not None and bits.is_set(trails, block.size - 1)
         )
         self._ended_in_backslash = last_byte == _BACKSLASH
         self._base_byte += block.size
-        return self._lines.feed(lf, cr, size=block.size), delimiters
+        lines = self._lines.feed(lf, cr, size=block.size)
+        if self._traits is not None:
+            self._traits.look(
+                block, quotes=quotes, inside=inside, starters=starters, starter_bytes=self._starters, lines=lines
+            )
+        return lines, delimiters
 
     def _look_for_backslash(self, block: Block, quotes: Words) -> None:
         if self.has_backslash_quote:

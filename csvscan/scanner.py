@@ -22,6 +22,7 @@ from csvscan.row_fields import RowFields
 from csvscan.scan import Scan
 from csvscan.scanner_state import ScannerState
 from csvscan.strictness import Strictness
+from csvscan.text_traits import TextTraits
 
 _NO_BYTES: Bytes = np.zeros(0, dtype=np.uint8)
 
@@ -41,6 +42,7 @@ class Scanner:
         byte_offset: offset of the body in the content, for errors.
         detected_so_far: encoding of the header, if none was declared.
         faults: receives the violations, so that the scan continues after them; None to end it with the first one.
+        traits: receives what is unusual in the text.
 
     Raises:
         UnsupportedEncodingError: the encoding cannot be checked.
@@ -56,13 +58,18 @@ class Scanner:
         byte_offset: int = 0,
         detected_so_far: str = UTF_8,
         faults: FaultLog | None = None,
+        traits: TextTraits | None = None,
     ) -> None:
         self.rows = 0
         """Number of rows that have ended so far."""
         self.bytes_scanned = 0
         """Number of bytes fed so far."""
         self._finder = RecordFinder(
-            delimiters=dialect.delimiter, quote=dialect.quote, base_byte=byte_offset, multibyte=dialect.multibyte
+            delimiters=dialect.delimiter,
+            quote=dialect.quote,
+            base_byte=byte_offset,
+            multibyte=dialect.multibyte,
+            traits=traits,
         )
         self._encoding = encoding_check(encoding)
         self._detected_so_far = detected_so_far if encoding is None else UTF_8

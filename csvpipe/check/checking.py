@@ -1,0 +1,77 @@
+"""From a source to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from contracts.deviations import AcceptedDeviations
+from csvpipe.check.content_check import ContentCheck, FileFacts
+from csvpipe.check.reader_rules import find_misreadings
+from csvpipe.check.report import CheckReport, Fault, LineEnds, Reader
+from csvpipe.check.source import CheckedSource
+from csvscan import CsvFormatError, Strictness
+
+
+def check_source(
+    source: CheckedSource, check: ContentCheck, *, readers: Iterable[Reader], on_bytes: Callable[[int], None]
+) -> CheckReport:
+    """Scan ``source`` to its end, or to a fault that ends the scan.
+
+    Args:
+        source: the content.
+        check: a fresh scan.
+        readers: those whose misreadings are named.
+        on_bytes: called with the size of each block, for a progress bar.
+    """
+    source_bytes = 0
+    for block in source.blocks:
+        check.feed(block)
+        source_bytes += len(block)
+        on_bytes(len(block))
+        if check.has_ended:
+            break
+    facts = check.finish()
+    return _report(facts, source.name, source_bytes, check.strictness, readers)
+
+
+def _report(
+    facts: FileFacts, name: str, source_bytes: int, strictness: Strictness, readers: Iterable[Reader]
+) -> CheckReport:
+    report = CheckReport(
+        source=name,
+        source_bytes=source_bytes,
+        is_valid=not facts.faults,
+        fault_counts=dict(facts.faults.counts),
+        faults=[_fault(each) for each in facts.faults.first],
+    )
+    if facts.header is None:
+        return report
+    header, traits = facts.header, facts.traits
+    return report.model_copy(
+        update={
+            "delimiter": header.dialect.delimiter.decode("ascii"),
+            "encoding": facts.encoding,
+            "has_bom": header.has_bom or facts.transcoded_from is not None,
+            "has_sep_line": header.has_sep_line,
+            "headers": facts.names,
+            "line_ends": LineEnds(lf=traits.lf, crlf=traits.crlf, cr=traits.cr),
+            "row_count": facts.rows,
+            "accepted_deviations": AcceptedDeviations(
+                surplus_empty_cells=facts.surplus_empty_rows, blank_last_lines=facts.blank_last_lines
+            )
+            if strictness is Strictness.LENIENT
+            else None,
+            "findings": list(find_misreadings(facts, readers)),
+        }
+    )
+
+
+def _fault(fault: CsvFormatError) -> Fault:
+    return Fault(
+        reason=fault.code,
+        row=fault.row,
+        byte=fault.byte,
+        expected=fault.expected,
+        found=fault.found,
+        hint=fault.hint,
+    )
