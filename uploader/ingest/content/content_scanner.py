@@ -59,10 +59,14 @@ class ContentScanner:
         """Size of the column names in a message; known with the header."""
 
     def state(self) -> ContentState | None:
-        """Return the state between two blocks, which :meth:`restore` accepts; not to be called after a violation.
+        """Return the state between two blocks, which :meth:`restore` accepts.
 
         None while the header is incomplete: then the first bytes, at most some 1.3 MB, have to be fed again.
+
+        Raises:
+            InvalidCsvError: a violation was found: the state does not include it, and would lose it.
         """
+        self.raise_faults()
         if self._scanner is None:
             return None
         return ContentState(header=self.header.state(), scanner=self._scanner.state())

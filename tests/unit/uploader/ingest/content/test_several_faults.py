@@ -107,6 +107,16 @@ def test_scan_for_more_faults_ends_some_bytes_after_the_first_one(short_tail: in
     assert raised.value.extra["scanned_bytes"] == 4 + 1200 + 2 + short_tail
 
 
+def test_scan_with_a_fault_cannot_be_saved_and_resumed_without_it() -> None:
+    scan = scanner()
+    scan.feed(memoryview(b"a,b\n" + b"1,2\n" * 300))
+    assert scan.state() is not None
+    assert scan.feed(memoryview(b"1\n")) is None
+    with pytest.raises(InvalidCsvError) as raised:
+        scan.state()
+    assert raised.value.extra["row"] == 301
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_is_written_after_the_first_fault(tmp_path: Path, way: str) -> None:
     written: list[int] = []
