@@ -14,6 +14,8 @@ from csvscan.fault_log import FaultLog
 from csvscan.scan import Scan
 from csvscan.scanner_state import EncodingState
 
+_NONE = np.zeros(0, dtype=np.int64)
+
 
 class BlockFaults:
     """Adds the violations in one block after the other to a log.
@@ -40,7 +42,8 @@ class BlockFaults:
         if end is None:
             return None
         self.in_invalid_row = False
-        return self._check_from(block, end)
+        found = self._find_all(block, end, scan.row_ends())
+        return int(found[0]) if found.size else None
 
     def add(
         self,
@@ -65,7 +68,7 @@ class BlockFaults:
         ends, found = scan.row_ends(), list(ragged)
         for offset, row in self._nuls(block, ends, rows):
             found.append((offset, nul_byte(row, base_byte + offset)))
-        for offset in self._invalid(block, scan, invalid):
+        for offset in self._invalid(block, scan, ends, invalid):
             row = rows + scan.rows_before(offset) + 1
             found.append((offset, invalid_encoding(row, base_byte + offset, self._check.encoding)))
         self._log.describe(fault for _, fault in sorted(found, key=itemgetter(0)))
@@ -84,23 +87,19 @@ class BlockFaults:
         room = self._log.room
         return list(zip(offsets[firsts[:room]].tolist(), numbers[:room].tolist(), strict=True))
 
-    def _invalid(self, block: Block, scan: Scan, first: int | None) -> list[int]:
+    def _invalid(self, block: Block, scan: Scan, ends: NDArray[np.int64], first: int | None) -> list[int]:
         """Count the rows with an invalid sequence; return the first ones."""
-        offsets: list[int] = []
-        invalid, number = first, 0
-        while invalid is not None:
-            number += 1
-            if len(offsets) < self._log.room:
-                offsets.append(invalid)
-            end = scan.first_end_at_or_after(invalid + 1)
-            if end is None:
-                self.in_invalid_row = True
-                self._check.restore(EncodingState())
-                break
-            invalid = self._check_from(block, end)
-        self._log.add("invalid_encoding", number)
-        return offsets
+        if first is None:
+            return []
+        end = scan.first_end_at_or_after(first + 1)
+        later = _NONE if end is None else self._find_all(block, end, ends)
+        rows, firsts = np.unique(np.searchsorted(ends, later, side="right"), return_index=True)
+        self.in_invalid_row = end is None or bool(rows.size and rows[-1] == ends.size)
+        if self.in_invalid_row:
+            self._check.restore(EncodingState())
+        self._log.add("invalid_encoding", 1 + rows.size)
+        return [first, *later[firsts[: self._log.room]].tolist()][: self._log.room]
 
-    def _check_from(self, block: Block, start: int) -> int | None:
+    def _find_all(self, block: Block, start: int, ends: NDArray[np.int64]) -> NDArray[np.int64]:
         self._check.restore(EncodingState())
-        return self._check.feed_from(block, start)
+        return self._check.find_all(block, start, ends)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import importlib
-import re
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +24,8 @@ _WIDE = (
 _SUPPORTED = f"utf-8, any single-byte encoding (latin-1, windows-1252 ...), and {', '.join(MULTIBYTE_ENCODINGS)}"
 _UNDEFINED = "\ufffe"
 """Mark of an undefined byte in Python's decoding tables."""
+_FIRST_ESCAPE, _LAST_ESCAPE = 0xDC80, 0xDCFF
+"""Characters that ``surrogateescape`` puts in place of invalid bytes; valid UTF-8 has no surrogates."""
 
 
 class UnsupportedEncodingError(ValueError):
@@ -44,10 +45,10 @@ class EncodingCheck(Protocol):
     def finish(self) -> int | None:
         """Return the offset, which is negative, of a sequence that the end of the content cuts off, or None."""
 
-    def feed_from(self, block: Block, start: int) -> int | None:
-        """Check the block from ``start`` on, where a character begins; return the offset of the first invalid sequence.
+    def find_all(self, block: Block, start: int, row_ends: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Check the block anew from ``start``, where a row begins; return the offsets of invalid bytes.
 
-        In time that grows with the distance to that sequence, so that it may be called for every row.
+        They include the start of the first invalid sequence in each row.
         """
 
     def state(self) -> EncodingState:
@@ -119,15 +120,17 @@ class Utf8Check:
         """Return the offset of a sequence that the end of the content cuts off if UTF-8 is required, else None."""
         return self._decode(self._pending, len(self._pending)) if self._pending else None
 
-    def feed_from(self, block: Block, start: int) -> int | None:
-        """Check from the start of a character on (see :class:`EncodingCheck`)."""
-        rest = block.data[start:].data
-        try:
-            consumed = codecs.utf_8_decode(rest, "strict", False)[1]
-        except UnicodeDecodeError as error:
-            return start + error.start
-        self._pending = rest[consumed:].tobytes()
-        return None
+    def find_all(self, block: Block, start: int, row_ends: NDArray[np.int64]) -> NDArray[np.int64]:  # noqa: ARG002
+        """Find all invalid bytes (see :class:`EncodingCheck`), by their escapes in the decoded text."""
+        data = block.data[start:].tobytes()
+        cut_off = cut_off_bytes(data[-3:])
+        self._pending = data[len(data) - cut_off :]
+        text = data[: len(data) - cut_off].decode("utf-8", "surrogateescape")
+        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+        escaped = (points >= _FIRST_ESCAPE) & (points <= _LAST_ESCAPE)
+        sizes = 1 + (points >= 0x80).astype(np.int64) + (points >= 0x800) + (points >= 0x10000)
+        sizes[escaped] = 1
+        return start + (np.cumsum(sizes) - sizes)[escaped]
 
     def state(self) -> EncodingState:
         """Return the state, which :meth:`restore` accepts."""
@@ -163,8 +166,6 @@ class SingleByteCheck:
         self._encoding = encoding
         self._undefined: NDArray[np.bool_] = np.array([character == _UNDEFINED for character in table])
         self._complete = not self._undefined.any()
-        undefined = np.flatnonzero(self._undefined).astype(np.uint8).tobytes()
-        self._pattern = re.compile(b"[%b]" % re.escape(undefined) if undefined else rb"(?!)")
 
     @property
     def encoding(self) -> str:
@@ -183,10 +184,9 @@ class SingleByteCheck:
         """Return None: no character can be cut off."""
         return
 
-    def feed_from(self, block: Block, start: int) -> int | None:
-        """Check from ``start`` on (see :class:`EncodingCheck`)."""
-        found = self._pattern.search(block.data.data, start)
-        return None if found is None else found.start()
+    def find_all(self, block: Block, start: int, row_ends: NDArray[np.int64]) -> NDArray[np.int64]:  # noqa: ARG002
+        """Find all undefined bytes (see :class:`EncodingCheck`)."""
+        return start + np.flatnonzero(self._undefined[block.data[start:]])
 
     def state(self) -> EncodingState:
         """Return the state, which is always the same."""

@@ -8,6 +8,7 @@ byte needs care: it is not a delimiter if the byte before it begins a character.
 from __future__ import annotations
 
 import codecs
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,13 +101,17 @@ class MultibyteCheck:
         held = len(self._decoder.getstate()[0])
         return -held if held else None
 
-    def feed_from(self, block: Block, start: int) -> int | None:
-        """Check from the start of a character on (see :class:`csvscan.encoding.EncodingCheck`)."""
-        try:
-            self._decoder.decode(block.data[start:].data)
-        except UnicodeDecodeError as error:
-            return start + error.start
-        return None
+    def find_all(self, block: Block, start: int, row_ends: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Find the first invalid sequence in each row (see :class:`csvscan.encoding.EncodingCheck`)."""
+        data = block.data.tobytes()
+        found: list[int] = []
+        for begin, end in pairwise([start, *row_ends[row_ends > start].tolist(), block.size]):
+            self._decoder.reset()
+            try:
+                self._decoder.decode(data[begin:end])
+            except UnicodeDecodeError as error:
+                found.append(begin + error.start)
+        return np.array(found, dtype=np.int64)
 
     def state(self) -> EncodingState:
         """Return the state, which :meth:`restore` accepts."""

@@ -21,31 +21,36 @@ class RowFields:
     Attributes:
         ends: their ends, one past the line end.
         counts: their numbers of fields.
-        delimiters: offsets of the delimiters outside of quotes.
+        delimiters_before: for every offset in the block, the number of delimiters outside of quotes before it.
         open_separators: number of delimiters in the row that is open at the end of the block.
     """
 
     ends: NDArray[np.int64]
     counts: NDArray[np.int64]
-    delimiters: NDArray[np.int64]
+    delimiters_before: NDArray[np.int32]
     open_separators: int
 
     @classmethod
-    def of(cls, ends: LineEnds, delimiters: Words | None, *, open_separators: int) -> RowFields:
+    def of(cls, ends: LineEnds, delimiters: Words | None, *, size: int, open_separators: int) -> RowFields:
         """Count the fields of every row.
 
         Args:
             ends: the line ends of the block.
             delimiters: the delimiters outside of quotes.
+            size: size of the block.
             open_separators: number of delimiters before the block in the row that was open.
         """
-        places = _NONE if delimiters is None else bits.positions(delimiters)
+        before = np.zeros(size + 1, dtype=np.int32)
+        if delimiters is not None:
+            places = np.unpackbits(delimiters.view(np.uint8), count=size, bitorder="little")
+            np.cumsum(places, dtype=np.int32, out=before[1:])
         offsets = _NONE if ends.rows is None else bits.positions(ends.rows) + 1
         if ends.row_at_zero:
             offsets = np.insert(offsets, 0, 0)
+        total = int(before[-1])
         if not offsets.size:
-            return cls(offsets, offsets, places, open_separators + places.size)
-        before = np.searchsorted(places, offsets)
-        counts = np.diff(before, prepend=0) + 1
+            return cls(offsets, offsets, before, open_separators + total)
+        upto = before[offsets].astype(np.int64)
+        counts = np.diff(upto, prepend=0) + 1
         counts[0] += open_separators
-        return cls(offsets, counts, places, places.size - int(before[-1]))
+        return cls(offsets, counts, before, total - int(upto[-1]))

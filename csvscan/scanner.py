@@ -153,7 +153,7 @@ class Scanner:
             return []
         if self._log is None and self._deviations is None:
             return [(first.end - 1, self._ragged_row(first, ends))]
-        fields = RowFields.of(ends, delimiters, open_separators=opened)
+        fields = RowFields.of(ends, delimiters, size=data.size, open_separators=opened)
         self._counter.open_separators = fields.open_separators
         surplus = fields.counts - self._expected_fields
         ragged = surplus != 0

@@ -32,17 +32,15 @@ class SurplusCells:
             surplus: number of surplus cells of each row; it may be negative.
         """
         stops = _content_ends(data, fields.ends)
-        places = fields.delimiters
-        upto = np.searchsorted(places, stops)
-        first = upto - surplus
-        within = (first >= 0) & (surplus > 0)
+        before = fields.delimiters_before
+        starts = stops - surplus
+        within = (starts >= 0) & (surplus > 0)
         empty = np.zeros(stops.size, dtype=np.bool_)
-        empty[within] = places[first[within]] == stops[within] - surplus[within]
+        empty[within] = before[stops[within]] - before[starts[within]] == surplus[within]
         # The first row may have begun in the block before, and so may its last cells.
-        if stops.size and surplus[0] > 0 and first[0] < 0:
-            is_run = upto[0] == stops[0]
-            before = 0 if self._ended_in_cr and stops[0] > 0 else self._delimiters_at_end
-            empty[0] = bool(is_run and surplus[0] - upto[0] <= before)
+        if stops.size and surplus[0] > 0 and starts[0] < 0:
+            earlier = 0 if self._ended_in_cr and stops[0] > 0 else self._delimiters_at_end
+            empty[0] = bool(before[stops[0]] == stops[0] and surplus[0] - stops[0] <= earlier)
         return empty
 
     def pass_block(self, block: Block, delimiters: Words | None) -> None:
