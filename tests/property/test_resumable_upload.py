@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import CsvPipeError
+from csvscan import Strictness
 from tests.property.csv_texts import DELIMITERS, csv_texts
 from tests.support.uploader.ingest import Received, form, receive, settings_for, stream
 from tests.support.uploader.part_uploads import PartUpload
@@ -33,7 +34,7 @@ _PLACE = ("reason", "row", "byte", "expected", "found", "hint")
     delimiter=DELIMITERS,
     declared=st.booleans(),
     ragged=st.booleans(),
-    strict=st.booleans(),
+    strict=st.sampled_from(Strictness),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be"]),
     option=st.tuples(st.sampled_from(ChunkType), st.integers(1, 9)),
     block_bytes=st.integers(1, 50),
@@ -44,7 +45,7 @@ def test_result_is_that_of_one_unbroken_upload(
     delimiter: str,
     declared: bool,
     ragged: bool,
-    strict: bool,
+    strict: Strictness,
     encoding: str,
     option: tuple[ChunkType, int],
     block_bytes: int,
@@ -69,7 +70,7 @@ async def _send_plainly(source: bytes, options: CutOptions, temp_dir: Path) -> R
         "dataset_name": options.dataset_name,
         "chunk_type": options.chunk_type.value,
         "chunk_size": str(options.chunk_size),
-        "strict": str(options.strict).lower(),
+        "strict": options.strict.value,
         "delimiter": (options.delimiter or b"").decode(),
     }
     body = form([*((name, value.encode()) for name, value in fields.items()), ("file", source)])

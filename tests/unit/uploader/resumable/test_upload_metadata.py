@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import InvalidDatasetNameError
+from csvscan import Strictness
 from tests.support.uploader.ingest import settings_for
 from tests.support.uploader.tus import metadata
 from uploader.domain.cutting import ChunkType
@@ -24,7 +25,7 @@ def test_fields_are_those_of_a_plain_upload() -> None:
     found = _read(metadata(dataset_name="people", chunk_type="rows", chunk_size="7", delimiter="tab", strict="no"))
     assert found.options.chunk_type is ChunkType.ROWS
     assert (found.options.dataset_name, found.options.chunk_size) == ("people", 7)
-    assert (found.options.delimiter, found.options.strict) == (b"\t", False)
+    assert (found.options.delimiter, found.options.strict) == (b"\t", Strictness.OFF)
 
 
 @pytest.mark.parametrize("key", ["filename", "name"])
