@@ -54,6 +54,15 @@ class SpoolFile:
         """Whether a violation was found while the file arrived. Then no more of it needs to be kept."""
         return self._scanner is not None and self._scanner.has_faults
 
+    def raise_faults(self) -> None:
+        """Return if no violation was found while the file arrived.
+
+        Raises:
+            InvalidCsvError: all that were found.
+        """
+        if self._scanner is not None:
+            self._scanner.raise_faults()
+
     @property
     def current_row(self) -> int:
         """The row up to which the file was scanned; 0 is the header."""
@@ -72,8 +81,7 @@ class SpoolFile:
             HeaderRepeatedError: the headers of all chunks are out of proportion to the file.
             StoppedError: the upload was abandoned.
         """
-        if self._scanner is not None:
-            self._scanner.raise_faults()  # whatever the options are now: the file was not kept any more
+        self.raise_faults()  # whatever the options are now: the file was not kept any more
         self._job.check_space(self.size_bytes)
         buffer = memoryview(bytearray(DEFAULT_BLOCK_BYTES))
         if options.chunk_type is ChunkType.COUNT:

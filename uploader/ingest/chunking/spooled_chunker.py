@@ -16,6 +16,7 @@ from uploader.domain.cutting import CutOptions, CutResult
 from uploader.errors import InvalidCsvError
 from uploader.ingest.chunking.chunking_job import ChunkingJob
 from uploader.ingest.chunking.spool_file import SpoolFile
+from uploader.ingest.content.csv_errors import faults_first
 from uploader.ingest.content.source_transcoder import SourceTranscoder
 from uploader.ingest.pipeline.blocks import Block, Held
 from uploader.ingest.pipeline.file_io import write_all
@@ -67,13 +68,15 @@ class SpooledChunker:
         await asyncio.to_thread(self._spool.close)  # frees the disk blocks of an unlinked file
 
     def _write_block(self, block: Block) -> None:
-        for piece, held in self._job.unpacker.feed(block):
-            with self._defer_transcoder_error():
-                self._write(self._transcoder.feed(piece), held)
-            held.release()
+        with faults_first(self._spool.raise_faults):
+            for piece, held in self._job.unpacker.feed(block):
+                with self._defer_transcoder_error():
+                    self._write(self._transcoder.feed(piece), held)
+                held.release()
 
     def _write_rest(self) -> None:
-        self._job.unpacker.finish()
+        with faults_first(self._spool.raise_faults):
+            self._job.unpacker.finish()
         with self._defer_transcoder_error():
             self._write(self._transcoder.finish(), None)
 

@@ -17,6 +17,7 @@ from uploader.ingest.chunking.chunk_writer import ChunkWriter
 from uploader.ingest.chunking.chunking_job import ChunkingJob
 from uploader.ingest.chunking.spool_file import SpoolFile
 from uploader.ingest.content.content_scanner import ContentScanner
+from uploader.ingest.content.csv_errors import faults_first
 from uploader.ingest.content.row_boundary import RowBoundary
 from uploader.ingest.content.source_transcoder import SourceTranscoder
 from uploader.ingest.pipeline.blocks import Block, Held
@@ -92,11 +93,16 @@ class StreamingChunker:
         return await asyncio.shield(self._working)
 
     def _cut_block(self, block: Block) -> None:
-        for piece, held in self._job.unpacker.feed(block):
-            data = self._transcode(partial(self._transcoder.feed, piece))
-            if data:
-                self._cut(data, held)
-            held.release()
+        with faults_first(self._raise_faults):
+            for piece, held in self._job.unpacker.feed(block):
+                data = self._transcode(partial(self._transcoder.feed, piece))
+                if data:
+                    self._cut(data, held)
+                held.release()
+
+    def _raise_faults(self) -> None:
+        if self._scanner is not None:
+            self._scanner.raise_faults()
 
     def _transcode(self, step: Callable[[], memoryview]) -> memoryview:
         """Return the transcoder's output; a violation before the transcoder's own takes precedence."""
@@ -122,7 +128,8 @@ class StreamingChunker:
         return error(reached)
 
     def _cut_rest(self) -> None:
-        self._job.unpacker.finish()
+        with faults_first(self._raise_faults):
+            self._job.unpacker.finish()
         self._cut(self._transcode(self._transcoder.finish), None)
         assert self._scanner is not None  # noqa: S101  _cut has made it
         scanned = self._scanner.finish()

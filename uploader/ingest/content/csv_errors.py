@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from contracts.errors import CsvPipeError
 from csvscan import CsvFormatError, FaultLog
 from uploader.errors import InvalidCsvError
 
@@ -60,6 +61,23 @@ def invalid_csv(faults: FaultLog, *, delimiter: str | None, scanned_bytes: int) 
         fault_counts=dict(faults.counts),
         scanned_bytes=scanned_bytes,
     )
+
+
+@contextmanager
+def faults_first(raise_faults: Callable[[], None]) -> Iterator[None]:
+    """Give violations that were found precedence over an error in what follows them, such as damaged compression.
+
+    Args:
+        raise_faults: raises them; called after an error.
+
+    Raises:
+        InvalidCsvError: raised by ``raise_faults``.
+    """
+    try:
+        yield
+    except CsvPipeError:
+        raise_faults()
+        raise
 
 
 def _describe(fault: CsvFormatError) -> dict[str, object]:

@@ -143,9 +143,11 @@ def test_damaged_file_is_refused_with_its_byte(tmp_path: Path, packing: str, chu
     assert list(tmp_path.rglob("*.csv")) == []
 
 
-def test_invalid_csv_is_found_before_later_damage(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chunk_type", ["rows", "count"])
+def test_invalid_csv_is_found_before_later_damage(tmp_path: Path, chunk_type: str) -> None:
+    content = gzip.compress(b"a,b\n1,2\n3\n") + gzip.compress(SOURCES["utf-8"])[:-9]
     with pytest.raises(InvalidCsvError, match="expected 2 fields") as raised:
-        send(tmp_path, gzip.compress(b"a,b\n1,2\n3\n") + gzip.compress(SOURCES["utf-8"])[:-9])
+        send(tmp_path, content, chunk_type=chunk_type, chunk_size="2")
     assert (raised.value.extra["row"], raised.value.extra["byte"]) == (2, 8)
 
 
