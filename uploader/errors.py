@@ -304,6 +304,14 @@ class DigestMismatchError(CsvPipeError):
     title = "Digest mismatch"
 
 
+class InvalidDigestError(CsvPipeError):
+    """A ``Repr-Digest`` or ``Content-Digest`` is malformed; ``field`` names it."""
+
+    code = "invalid_digest"
+    status = 400
+    title = "Invalid digest"
+
+
 class IdempotencyConflictError(CsvPipeError):
     """The Idempotency-Key was used for different content or options."""
 

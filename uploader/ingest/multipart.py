@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 
+from contracts.digests import REPR_DIGEST
 from csvscan import Compression
 from uploader.errors import MalformedMultipartError, UnsupportedMediaTypeError
+from uploader.ingest.digest_fields import read_sha256
 from uploader.ingest.filenames import parse_filename
 from uploader.ingest.pipeline.blocks import Block
 
@@ -43,6 +45,8 @@ class PartBegin:
     filename: str | None
     compression: Compression | None = None
     """Of a file, as its Content-Encoding declares it."""
+    sha256: str | None = None
+    """Of a file as it is sent, as its Repr-Digest declares it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ class MultipartReader:
         Raises:
             MalformedMultipartError: the body breaks the syntax of RFC 2046.
             UnsupportedMediaTypeError: a part has an encoding or type that is not supported.
+            InvalidDigestError: the digest of a part is malformed.
         """
         try:
             self._parser.write(piece)
@@ -183,7 +188,12 @@ class MultipartReader:
             )
         self._check_type(_text(name))
         filename = parse_filename(self._headers["content-disposition"])
-        self._events.append(PartBegin(_text(name), filename, self._compression(_text(name), filename)))
+        compression = self._compression(_text(name), filename)
+        self._events.append(PartBegin(_text(name), filename, compression, self._declared_sha256()))
+
+    def _declared_sha256(self) -> str | None:
+        value = self._headers.get("repr-digest")
+        return read_sha256(REPR_DIGEST, None if value is None else value.decode("latin-1"))
 
     def _compression(self, name: str, filename: str | None) -> Compression | None:
         """Return the declared compression of a file.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from contracts.digests import CONTENT_DIGEST, REPR_DIGEST
 from uploader.errors import UnsupportedMediaTypeError
+from uploader.ingest.digest_fields import read_sha256
 from uploader.ingest.form_fields import FormFields
 from uploader.ingest.multipart import parse_boundary
 from uploader.ingest.size_limits import SizeLimit, check_content_length
@@ -22,6 +24,10 @@ class UploadHead:
     length_bytes: int | None
     """Size of the body, or None if the request does not say."""
     size_limit: SizeLimit
+    file_sha256: str | None
+    """SHA-256 of the file as it is sent, by Repr-Digest."""
+    body_sha256: str | None
+    """SHA-256 of the body, by Content-Digest."""
 
 
 def read_upload_head(
@@ -45,6 +51,7 @@ def read_upload_head(
     Raises:
         FileTooLargeError: the declared size exceeds the limit.
         UnsupportedMediaTypeError: the body is not multipart/form-data, or is compressed as a whole.
+        InvalidDigestError: a digest is malformed.
         InvalidFieldError: the query has an unknown or repeated field.
     """
     length_bytes = _declared_length(headers)
@@ -57,7 +64,14 @@ def read_upload_head(
             "'file', without this header"
         )
     fields = FormFields(query=query, defaults=settings, check_dataset=check_dataset)
-    return UploadHead(boundary=boundary, fields=fields, length_bytes=length_bytes, size_limit=size_limit)
+    return UploadHead(
+        boundary=boundary,
+        fields=fields,
+        length_bytes=length_bytes,
+        size_limit=size_limit,
+        file_sha256=read_sha256(REPR_DIGEST, headers.get("repr-digest")),
+        body_sha256=read_sha256(CONTENT_DIGEST, headers.get("content-digest")),
+    )
 
 
 def _declared_length(headers: Mapping[str, str]) -> int | None:

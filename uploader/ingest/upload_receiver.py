@@ -13,11 +13,13 @@ There are two ways to cut the file:
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from contracts.digests import CONTENT_DIGEST, REPR_DIGEST
 from contracts.errors import CsvPipeError
 from contracts.names import timestamp
 from uploader.domain.cutting import CutOptions, CutResult
@@ -27,6 +29,7 @@ from uploader.ingest.chunking.chunker import Chunker
 from uploader.ingest.chunking.chunker_choice import must_spool, new_chunker
 from uploader.ingest.chunking.chunking_job import ChunkingJob
 from uploader.ingest.content.source_unpacker import SourceUnpacker
+from uploader.ingest.digest_fields import check_sha256
 from uploader.ingest.form_fields import FILE_FIELD, MAX_FIELD_BYTES
 from uploader.ingest.minimum_rate import MinimumRate
 from uploader.ingest.multipart import Event, MultipartReader, PartBegin, PartData, PartEnd
@@ -108,6 +111,9 @@ class UploadReceiver:
     def __init__(self, *, head: UploadHead, settings: Settings, job: ChunkingJob, window_s: float) -> None:
         self._settings = settings
         self._fields = head.fields
+        self._file_digests = [head.file_sha256]
+        self._body_digest = head.body_sha256
+        self._body_hash = None if head.body_sha256 is None else hashlib.sha256()
         self._size_limit = head.size_limit
         self._job = job
         self._reader = MultipartReader(boundary=head.boundary)
@@ -126,7 +132,12 @@ class UploadReceiver:
             raise InvalidFieldError("the part 'file', which contains the CSV, is missing", field=FILE_FIELD)
         options = self._fields.options()
         self._job.dataset_name = options.dataset_name
-        return options, await self._chunker.finish(options=options, check=self._pool.check)
+        if self._body_hash is not None:
+            check_sha256(CONTENT_DIGEST, self._body_digest, self._body_hash.hexdigest())
+        result = await self._chunker.finish(options=options, check=self._pool.check)
+        for declared in self._file_digests:
+            check_sha256(REPR_DIGEST, declared, result.source_sha256)
+        return options, result
 
     async def stop(self) -> None:
         """Abandon unfinished work; when this returns, no thread uses a file any more."""
@@ -139,9 +150,16 @@ class UploadReceiver:
         async with self._rate.enforced():
             block = await self._block_with_room()
             while size := await body.read_into(block.room, fill=self._in_file, on_bytes=self._rate.count):
+                await self._hash_body(block.room[:size])
                 await self._process(block, size)
                 block = await self._block_with_room()
         self._reader.finish()
+
+    async def _hash_body(self, data: memoryview) -> None:
+        """Hash a piece of the body in a thread, if its digest has to be checked."""
+        if self._body_hash is not None:
+            with self._rate.paused():
+                await asyncio.to_thread(self._body_hash.update, data)
 
     async def _process(self, block: Block, size: int) -> None:
         """Process the ``size`` bytes that were read into the room of ``block``: file content stays in place."""
@@ -187,6 +205,7 @@ class UploadReceiver:
             raise InvalidFieldError("the part 'file' occurs more than once: send one file per upload", field=FILE_FIELD)
         self._job.source_filename = Path(part.filename or "").name
         self._job.unpacker.declared = part.compression
+        self._file_digests.append(part.sha256)
         options = self._fields.options() if self._fields.are_sufficient else None
         if must_spool(options):
             # The spool file is removed when the chunks exist: until then both need space.

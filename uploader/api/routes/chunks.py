@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from contracts.api import ChunkStatus, StateChange
+from contracts.digests import CONTENT_DIGEST, REPR_DIGEST, digest_field
 from contracts.names import HEADER_OBJECT_KEY, HEADER_SHA256, HEADER_SIZE_BYTES
 from contracts.permissions import Permission
 from uploader.access.principal import EVERYBODY
@@ -54,6 +55,10 @@ _HEADERS: dict[str, Any] = {
         "schema": {"type": "integer", "minimum": 0},
     },
 }
+_DIGESTS: dict[str, Any] = {
+    REPR_DIGEST: {"description": "SHA-256 of the whole chunk file (RFC 9530)", "schema": {"type": "string"}},
+    CONTENT_DIGEST: {"description": "The same, in responses with the whole file", "schema": {"type": "string"}},
+}
 _RedirectedBy = Annotated[
     str | None,
     Query(
@@ -63,8 +68,16 @@ _RedirectedBy = Annotated[
 
 
 _CONTENT: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/csv": {}}, "description": "The chunk, including the header", "headers": _HEADERS},
-    206: {"content": {"text/csv": {}}, "description": "The requested range of the chunk", "headers": _HEADERS},
+    200: {
+        "content": {"text/csv": {}},
+        "description": "The chunk, including the header",
+        "headers": _HEADERS | _DIGESTS,
+    },
+    206: {
+        "content": {"text/csv": {}},
+        "description": "The requested range of the chunk",
+        "headers": {**_HEADERS, REPR_DIGEST: _DIGESTS[REPR_DIGEST]},
+    },
     304: {"description": "The client already has this chunk", "headers": _HEADERS},
 }
 _DOWNLOAD_ERRORS = (*_GONE, *_ON_OTHER_REPLICA, RangeNotSatisfiableError, TooManyOpenFilesError)
@@ -137,6 +150,9 @@ def _respond(request: Request, path: Path, chunk: ChunkObject) -> Response:
     if is_unchanged(request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers={"ETag": etag, **headers})
     byte_range = find_range(request.headers, etag=etag, size_bytes=chunk.size_bytes)
+    headers[REPR_DIGEST] = digest_field(chunk.sha256)
+    if byte_range is None:
+        headers[CONTENT_DIGEST] = headers[REPR_DIGEST]
     try:
         return ChunkResponse(path, etag=etag, byte_range=byte_range, headers=headers)
     except FileNotFoundError as error:

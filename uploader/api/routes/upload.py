@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Request, Response
 
 from contracts.api import UploadAccepted
+from contracts.digests import CONTENT_DIGEST, REPR_DIGEST
 from contracts.names import DATASET_NAME_PATTERN
 from contracts.permissions import Permission
 from contracts.spans import SpanKind
@@ -24,6 +25,7 @@ from uploader.api.upload_admission import admitted_upload
 from uploader.disk.staging_directory import open_staging
 from uploader.errors import (
     CompressionRatioExceededError,
+    DigestMismatchError,
     DiskFailedError,
     DiskFullError,
     FileTooLargeError,
@@ -31,6 +33,7 @@ from uploader.errors import (
     IdempotencyConflictError,
     InvalidCompressionError,
     InvalidCsvError,
+    InvalidDigestError,
     InvalidFieldError,
     MalformedMultipartError,
     ManifestLostError,
@@ -80,9 +83,18 @@ _FIELDS: dict[str, dict[str, Any]] = {
         "that are empty",
     },
 }
+_DIGESTS = {
+    REPR_DIGEST: "SHA-256 of the file as it is sent (RFC 9530); the part `file` can have it, too",
+    CONTENT_DIGEST: "SHA-256 of the body of the request (RFC 9530)",
+}
+_DIGEST_SCHEMA = {"type": "string", "format": "http-digest"}
 _OPENAPI = {
     "parameters": [
-        {"name": name, "in": "query", "required": False, "schema": schema} for name, schema in _FIELDS.items()
+        *({"name": name, "in": "query", "required": False, "schema": schema} for name, schema in _FIELDS.items()),
+        *(
+            {"name": name, "in": "header", "required": False, "schema": _DIGEST_SCHEMA, "description": text}
+            for name, text in _DIGESTS.items()
+        ),
     ],
     "requestBody": {
         "required": True,
@@ -112,6 +124,8 @@ router = APIRouter(tags=["uploads"])
     responses=problem_responses(
         InvalidCsvError,
         InvalidCompressionError,
+        InvalidDigestError,
+        DigestMismatchError,
         HeaderRepeatedError,
         MalformedMultipartError,
         UploadStalledError,

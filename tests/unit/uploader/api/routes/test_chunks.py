@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,8 @@ class TestDownload:
         assert answer.headers["content-length"] == str(len(content))
         assert answer.headers["content-type"] == "text/csv"
         assert answer.headers["accept-ranges"] == "bytes"
+        digest = f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
+        assert (answer.headers["repr-digest"], answer.headers["content-digest"]) == (digest, digest)
         head = client.head(url)
         assert (head.status_code, head.content) == (200, b"")
         assert {**head.headers, "date": ""} == {**answer.headers, "date": ""}
@@ -61,6 +64,8 @@ class TestDownload:
         assert (answer.status_code, answer.content) == (206, content[start:end])
         first = start % len(content)
         assert answer.headers["content-range"] == f"bytes {first}-{first + len(answer.content) - 1}/{len(content)}"
+        assert answer.headers["repr-digest"] == client.head(url).headers["repr-digest"]
+        assert "content-digest" not in answer.headers
         assert answer.headers["content-length"] == str(len(answer.content))
 
     def test_range_is_truncated_at_the_end_of_the_chunk(self, client: httpx.Client, url: str) -> None:
