@@ -144,6 +144,7 @@ class UploadReceiver:
         self._job.unpacker.stop()
         if self._chunker is not None:
             await self._chunker.stop()
+        self._chunker = self._block = None  # this object and the chunker refer to each other: see BlockPool.close
         self._pool.close()
 
     async def _read(self, body: Body) -> None:

@@ -32,6 +32,7 @@ from uploader.errors import (
     UploadStalledError,
 )
 from uploader.ingest import upload_receiver
+from uploader.ingest.chunking.chunk_builder import ChunkBuilder
 from uploader.ingest.chunking.chunking_job import ChunkingJob
 from uploader.ingest.chunking.spool_file import SpoolFile
 from uploader.ingest.pipeline.blocks import Block, BlockPool
@@ -90,7 +91,7 @@ def test_disk_without_room_for_spool_and_chunks_is_reported_before_building(tmp_
     settings = settings_for(tmp_path, min_free_disk_mb=1, low_disk_mb=1)
     with (
         patch("uploader.ingest.size_limits.shutil.disk_usage", disk_usage),
-        patch.object(SpoolFile, "_build_all", side_effect=AssertionError),
+        patch.object(ChunkBuilder, "build", side_effect=AssertionError),
         pytest.raises(DiskFullError, match="MIN_FREE_DISK_MB"),
     ):
         asyncio.run(receive(body_of(WAYS["kept, then cut"]), temp_dir=tmp_path, settings=settings))
@@ -139,7 +140,7 @@ def test_cancelled_cut_of_the_spool_leaves_no_files(tmp_path: Path) -> None:
             loop.call_soon_threadsafe(building.set)
             go_on.wait(20)
 
-        with patch("uploader.ingest.chunking.spool_file.copy_range", copy_range):
+        with patch("uploader.ingest.chunking.chunk_builder.copy_range", copy_range):
             task = asyncio.create_task(receive(body_of(WAYS["kept, then cut"]), temp_dir=tmp_path))
             await building.wait()
             task.cancel()
