@@ -37,7 +37,7 @@ class SlowUpload:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=120)
         length = len(FIELDS + FILE + REST)
         head = (
-            "POST /upload/csv HTTP/1.1\r\nHost: u\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+            "POST /upload/csv HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
             f"Content-Length: {length}\r\n\r\n"
         )
         self._socket.sendall(head.encode() + FIELDS + FILE)
