@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import gzip
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from csvscan import Strictness
 from tests.property.csv_texts import DELIMITERS, csv_texts
 from tests.support.uploader.ingest import Received, form, receive, settings_for, stream
 from tests.support.uploader.part_uploads import PartUpload
+from tests.support.zstd import zstd
 from uploader.domain.cutting import ChunkType, CutOptions
 from uploader.errors import UploadAbortedError
 from uploader.ingest.chunking import chunk_plan
@@ -37,7 +39,8 @@ _PLACE = ("reason", "row", "byte", "expected", "found", "hint")
     strict=st.sampled_from(Strictness),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be"]),
     option=st.tuples(st.sampled_from(ChunkType), st.integers(1, 9)),
-    block_bytes=st.integers(1, 50),
+    block_bytes=st.integers(4, 50),
+    pack=st.sampled_from([bytes, bytes, gzip.compress, zstd.compress]),
 )
 def test_result_is_that_of_one_unbroken_upload(
     *,
@@ -49,9 +52,10 @@ def test_result_is_that_of_one_unbroken_upload(
     encoding: str,
     option: tuple[ChunkType, int],
     block_bytes: int,
+    pack: Callable[[bytes], bytes],
 ) -> None:
     text = data.draw(csv_texts(delimiter, ragged=ragged))
-    source = (codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b"") + text.encode(encoding)
+    source = pack((codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b"") + text.encode(encoding))
     options = CutOptions(
         dataset_name="d",
         chunk_type=option[0],

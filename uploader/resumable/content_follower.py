@@ -1,7 +1,7 @@
 """A scan that follows the bytes of a resumable upload, and can be saved between two pieces.
 
-Only content that is stored as it is sent can be followed: a decoder's state cannot be saved, so a file in UTF-16 is
-read again from the disk when its last byte is there.
+Only content that is stored as it is sent can be followed: the state of a decoder cannot be saved, so a file that is
+compressed or in UTF-16 is read again from the disk when its last byte is there.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
-from csvscan import Transcoder
+from csvscan import Transcoder, detect_compression
 from uploader.disk.part_file import Mark
 from uploader.domain.cutting import ChunkType, CutOptions
 from uploader.ingest.chunking.chunk_cutter import ChunkBounds, ChunkCutter, NullSink, join_blank_tail, too_many_chunks
@@ -21,6 +21,7 @@ from uploader.ingest.content.content_state import ContentState
 from uploader.ingest.content.row_boundary import RowBoundary, ScannedBlock
 from uploader.ingest.pipeline.blocks import DEFAULT_BLOCK_BYTES
 
+_MAGIC_BYTES = 16
 _REREAD = {"reread": True}
 """The saved state of content that is not followed."""
 
@@ -92,6 +93,9 @@ class ContentFollower:
                 self.is_followed = False
                 return
             if not self._transcoder.has_started:
+                return
+            if detect_compression(bytes(data[:_MAGIC_BYTES])) is not None:
+                self.is_followed = False
                 return
         self._scan(data)
 

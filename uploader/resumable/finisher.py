@@ -25,7 +25,8 @@ from uploader.domain.cutting import CutResult
 from uploader.domain.resumable_upload import ResumableUpload
 from uploader.errors import DigestMismatchError, ManifestUnavailableError, TimestampCollisionError
 from uploader.ingest.chunking.chunking_job import ChunkingJob
-from uploader.ingest.size_limits import check_space
+from uploader.ingest.content.source_unpacker import SourceUnpacker
+from uploader.ingest.size_limits import SizeLimit, check_space, check_unpacked
 from uploader.monitoring.metrics import UploaderMetrics
 from uploader.monitoring.upload_outcome import UploadOutcome
 from uploader.resumable.content_follower import ContentFollower
@@ -123,6 +124,7 @@ class Finisher:
     ) -> UploadAccepted:
         await asyncio.to_thread(self._remove_leftovers, upload.upload_id)
         options = upload.cut_options
+        size_limit = await self._threads.run(self._find_size_limit, upload)
         async with open_staging(self._settings.temp_dir, upload.upload_id) as directory:
             job = ChunkingJob(
                 directory=directory.path,
@@ -134,6 +136,9 @@ class Finisher:
                 source_filename=upload.filename,
                 source_bytes=part.size,
                 check_space=partial(check_space, directory.path, settings=self._settings),
+                unpacker=SourceUnpacker(
+                    check_size=partial(check_unpacked, limit=size_limit, max_ratio=self._settings.max_compression_ratio)
+                ),
             )
             result = await cut_part(part, follower, options=options, job=job)
             _check_digest(result, expected=upload.sha256)
@@ -148,6 +153,13 @@ class Finisher:
                 created_at=created_at,
                 traceparent=traceparent,
             )
+
+    def _find_size_limit(self, upload: ResumableUpload) -> SizeLimit:
+        """Return the largest content that a compressed file may have (blocks)."""
+        key = None if upload.owner is None else self._store.keys.find(upload.owner)
+        if key is None or key.max_file_size_mb is None:
+            return SizeLimit(max_mb=self._settings.max_file_size_mb)
+        return SizeLimit(max_mb=key.max_file_size_mb, source="the limit of the key")
 
     def _remove_leftovers(self, upload_id: str) -> None:
         """Remove what a process that died has left of this upload, which is certainly not in the database (blocks).

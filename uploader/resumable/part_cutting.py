@@ -13,12 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from uploader.disk.part_file import PartFile
-from uploader.domain.cutting import ChunkType, CutOptions, CutResult
+from uploader.domain.cutting import CutOptions, CutResult
 from uploader.ingest.chunking.chunk_builder import ChunkBuilder
-from uploader.ingest.chunking.chunker import Chunker
+from uploader.ingest.chunking.chunker_choice import new_chunker
 from uploader.ingest.chunking.chunking_job import ChunkingJob
-from uploader.ingest.chunking.spooled_chunker import SpooledChunker
-from uploader.ingest.chunking.streaming_chunker import StreamingChunker
 from uploader.ingest.content.source_transcoder import SourceTranscoder
 from uploader.ingest.pipeline.blocks import DEFAULT_BLOCK_BYTES, BlockPool
 from uploader.ingest.pipeline.file_io import hash_file, read_blocks
@@ -123,8 +121,12 @@ async def _cut_by_chunker(fd: int, *, options: CutOptions, job: ChunkingJob) -> 
         OSError: the disk has failed or is full.
     """
     pool = BlockPool()
-    kind = SpooledChunker if options.chunk_type is ChunkType.COUNT else StreamingChunker
-    chunker: Chunker = kind(options=options, job=job, on_failure=pool.fail)
+
+    def fail(failure: BaseException) -> None:
+        pool.fail(failure)
+        job.unpacker.stop()
+
+    chunker = new_chunker(options=options, job=job, on_failure=fail)
     try:
         offset = 0
         while True:
@@ -137,6 +139,7 @@ async def _cut_by_chunker(fd: int, *, options: CutOptions, job: ChunkingJob) -> 
             chunker.submit(block)
         return await chunker.finish(options=options, check=pool.check)
     finally:
+        job.unpacker.stop()
         # Shielded: the threads must end before the directory is removed, even if this task is cancelled again.
         await asyncio.shield(asyncio.create_task(chunker.stop()))
         pool.close()

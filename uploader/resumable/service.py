@@ -17,10 +17,12 @@ from uploader.disk.part_file import (
 from uploader.disk.upload_turn import UploadTurn
 from uploader.domain.resumable_upload import ResumableState, ResumableUpload
 from uploader.errors import (
+    CompressionRatioExceededError,
     DigestMismatchError,
     FileTooLargeError,
     HeaderRepeatedError,
     IdempotencyConflictError,
+    InvalidCompressionError,
     InvalidCsvError,
     InvalidFieldError,
     ManifestUnavailableError,
@@ -51,6 +53,8 @@ _FAULTS = (
     InvalidCsvError,
     HeaderRepeatedError,
     TooManyChunksError,
+    InvalidCompressionError,
+    CompressionRatioExceededError,
     InvalidFieldError,
     DigestMismatchError,
     IdempotencyConflictError,
@@ -221,7 +225,11 @@ class ResumableUploads:
             return part.state, await self._finish(upload, part, follower) if is_complete else None
 
     async def _finish(self, upload: ResumableUpload, part: PartFile, follower: ContentFollower | None) -> str:
-        accepted_id = await self._finisher.finish(upload, part, follower)
+        try:
+            accepted_id = await self._finisher.finish(upload, part, follower)
+        except FileTooLargeError as error:  # its content, which is compressed
+            await self.registry.refuse(upload, error)
+            raise
         try:
             await self.registry.end(upload, ResumableState.FINISHED, accepted_id=accepted_id)
         except (ManifestUnavailableError, OSError) as error:  # it is accepted: the next pass or request notes it

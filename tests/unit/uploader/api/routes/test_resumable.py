@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -358,3 +359,23 @@ def test_page_of_a_listed_origin_may_send_and_read_the_headers(tmp_path: Path) -
         exposed = {name.strip() for name in answer.headers["Access-Control-Expose-Headers"].split(",")}
         assert {"Location", "Upload-Offset", "CSVPipe-Upload"} <= exposed
         assert "Access-Control-Allow-Origin" not in client.post("/files", headers={"Origin": stranger}).headers
+
+
+@pytest.mark.parametrize("chunk_type", ["rows", "size", "count"])
+def test_compressed_file_in_pieces_becomes_the_upload_of_its_content(client: httpx.Client, chunk_type: str) -> None:
+    packed = gzip.compress(ROWS)
+    path = tus.create(client, len(packed), chunk_type=chunk_type, chunk_size="3")
+    for start in range(0, len(packed), 1000):
+        answer = tus.patch(client, path, packed[start : start + 1000], offset=start)
+        assert answer.status_code == 204, answer.text
+    upload_id = answer.headers["CSVPipe-Upload"]
+    manifest = client.get(f"/uploads/{upload_id}/manifest").json()
+    assert (manifest["compression"], manifest["source_bytes"]) == ("gzip", len(packed))
+    assert _content(client, upload_id) == ROWS
+
+
+def test_truncated_compressed_file_is_refused_for_good(client: httpx.Client) -> None:
+    packed = gzip.compress(ROWS)[:-9]
+    path = tus.create(client, len(packed))
+    assert_problem(tus.patch(client, path, packed, offset=0), 400, "invalid_compression")
+    assert tus.head(client, path).status_code == 410
