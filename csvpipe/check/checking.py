@@ -9,7 +9,8 @@ from csvpipe.check.content_check import ContentCheck, FileFacts
 from csvpipe.check.reader_rules import find_misreadings
 from csvpipe.check.report import CheckReport, Fault, LineEnds, Reader
 from csvpipe.check.source import CheckedSource
-from csvscan import CsvFormatError, Strictness
+from csvpipe.check.unpacked_content import UnpackedContent
+from csvscan import CsvFormatError, Strictness, UnpackingError
 
 
 def check_source(
@@ -23,15 +24,24 @@ def check_source(
         readers: those whose misreadings are named.
         on_bytes: called with the size of each block, for a progress bar.
     """
-    source_bytes = 0
-    for block in source.blocks:
-        check.feed(block)
-        source_bytes += len(block)
-        on_bytes(len(block))
-        if check.has_ended:
-            break
+    source_bytes, content = 0, UnpackedContent()
+    try:
+        for block in source.blocks:
+            source_bytes += len(block)
+            for piece in content.feed(block):
+                check.feed(piece)
+                if check.has_ended:
+                    break
+            on_bytes(len(block))
+            if check.has_ended:
+                break
+        else:
+            check.feed(content.finish())
+    except UnpackingError as error:
+        check.end_with_damage(error)
     facts = check.finish()
-    return _report(facts, source.name, source_bytes, check.strictness, readers)
+    report = _report(facts, source.name, source_bytes, check.strictness, readers)
+    return report.model_copy(update={"compression": content.compression})
 
 
 def _report(

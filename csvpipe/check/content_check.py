@@ -18,6 +18,7 @@ from csvscan import (
     Strictness,
     TextTraits,
     Transcoder,
+    UnpackingError,
     check_declared,
     check_encoding,
 )
@@ -109,6 +110,22 @@ class ContentCheck:
         """Scan the next block."""
         self._take(lambda: self._transcoder.feed(block), self._scan)
 
+    def end_with_damage(self, error: UnpackingError) -> None:
+        """End the scan because the rest of a compressed source cannot be unpacked."""
+        self.has_ended = True
+        self._scan_pending()
+        row = 0 if self._scanner is None else self._scanner.rows + 1
+        self.facts.faults.add_error(
+            CsvFormatError(
+                "invalid_compression",
+                row=row,
+                byte=error.byte,
+                expected="a whole compressed file",
+                found=error.message,
+                hint=error.hint,
+            )
+        )
+
     def finish(self) -> FileFacts:
         """End the content, and return what is known of it."""
         self._take(self._transcoder.finish, self._scan_last)
@@ -140,16 +157,19 @@ class ContentCheck:
             self.facts.faults.add_error(fault)
 
     def _end_at_invalid_text(self) -> None:
-        """Scan the rows that are held back to detect the delimiter: then the row of the invalid text is known."""
+        self._scan_pending()  # then the row of the invalid text is known
+        try:
+            self._transcoder.check()
+        except CsvFormatError as fault:
+            self.facts.faults.add_error(fault)
+
+    def _scan_pending(self) -> None:
+        """Scan the rows that are held back to detect the delimiter, because the bytes after them are not valid."""
         with suppress(CsvFormatError):  # not a real end: the header may be incomplete
             if self._scanner is None and self._finder is not None:
                 header = self._finder.finish()
                 if header.prefix.endswith((b"\n", b"\r")):
                     self._begin(header)
-        try:
-            self._transcoder.check()
-        except CsvFormatError as fault:
-            self.facts.faults.add_error(fault)
 
     def _scan(self, content: memoryview) -> None:
         if self._scanner is not None:

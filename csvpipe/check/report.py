@@ -57,6 +57,7 @@ class CheckReport(BaseModel):
     source: str
     source_bytes: int = Field(description="bytes read; less than the file has if a fault ended the scan")
     is_valid: bool
+    compression: str | None = Field(None, description="gzip or zstd, by the first bytes; the content was unpacked")
     delimiter: str | None = None
     encoding: str | None = Field(None, description="declared or detected; of the source, if that is UTF-16")
     has_bom: bool | None = None

@@ -125,7 +125,7 @@ def _summary(report: CheckReport) -> Table:
         "delimiter": repr(report.delimiter),
         "encoding": f"{report.encoding}{' with a byte order mark' if report.has_bom else ''}",
         "line ends": _line_ends(report),
-        "size": format_bytes(report.source_bytes),
+        "size": f"{format_bytes(report.source_bytes)}{f' of {report.compression}' if report.compression else ''}",
     }
     if (deviations := report.accepted_deviations) is not None:
         surplus = counted(deviations.surplus_empty_cells, "row")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 import threading
@@ -94,6 +95,30 @@ def test_standard_input_is_read(run: Run, monkeypatch: pytest.MonkeyPatch, capsy
         monkeypatch.setattr(sys, "stdin", file)
         assert run("-", "--no-strict", "--json") == ExitCode.INVALID_INPUT
     assert json.loads(capsys.readouterr().out)["fault_counts"] == {"nul_byte": 1}
+
+
+@pytest.mark.parametrize("name", ["invalid.csv.gz", "invalid.csv.gz of members"])
+def test_compressed_source_is_unpacked(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    packed = gzip.compress(INVALID) if name.endswith("gz") else gzip.compress(INVALID[:9]) + gzip.compress(INVALID[9:])
+    (tmp_path / name).write_bytes(packed)
+    assert run(name, "--json") == ExitCode.INVALID_INPUT
+    report = json.loads(capsys.readouterr().out)
+    assert (report["compression"], report["source_bytes"], report["row_count"]) == ("gzip", len(packed), 3)
+    assert report["fault_counts"] == {"ragged_row": 1, "nul_byte": 1}
+
+
+def test_damaged_compression_is_a_fault_after_those_before_it(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = gzip.compress(INVALID)
+    (tmp_path / "cut.csv.gz").write_bytes(packed[:-5])
+    assert run("cut.csv.gz", "--json") == ExitCode.INVALID_INPUT
+    faults = json.loads(capsys.readouterr().out)["faults"]
+    assert [(fault["reason"], fault["row"], fault["byte"]) for fault in faults] == [
+        ("ragged_row", 2, 8),
+        ("nul_byte", 3, 12),
+        ("invalid_compression", 4, len(packed) - 5),
+    ]
 
 
 def test_lenient_accepts_surplus_empty_cells(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
