@@ -15,6 +15,7 @@ from csvpipe.check.report import CheckReport, Reader
 from csvpipe.check.source import open_checked
 from csvpipe.console import byte_progress, format_bytes, messages, output, print_table, shown
 from csvpipe.delimiter_help import DELIMITER_HELP
+from csvpipe.json_output import JsonOption, print_json
 from csvpipe.settings import load_settings
 from csvscan import (
     MOST_FAULTS,
@@ -44,7 +45,7 @@ def command(
         bool, typer.Option("--lenient", help="Report them, unless all surplus fields are empty: 1,2,,")
     ] = False,
     faults: Annotated[int, typer.Option(min=1, max=100_000, help="Number of faults to describe.")] = MOST_FAULTS,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Check a CSV from its first to its last byte, without any service.
 
@@ -56,7 +57,7 @@ def command(
         task = bar.add_task(f"checking {shown(source)}", total=opened.size_bytes)
         report = check_source(opened, check, readers=wanted, on_bytes=lambda count: bar.advance(task, count))
     if as_json:
-        print(report.model_dump_json(indent=2))
+        print_json(report)
     else:
         _print(report)
     if not report.is_valid:
