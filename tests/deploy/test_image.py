@@ -27,7 +27,7 @@ GRACE_S = 60
 ROWS = b"".join(b"%d,row %d\n" % (row, row) for row in range(1, 20_001))
 CSV = b"id,name\n" + ROWS
 BEGUN = (
-    b"POST /upload/csv?dataset_name=people HTTP/1.1\r\nHost: uploader\r\nContent-Length: 10000000\r\n"
+    b"POST /upload/csv?dataset_name=people HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10000000\r\n"
     b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
     b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n' + CSV
 )

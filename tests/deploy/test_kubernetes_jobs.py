@@ -13,6 +13,7 @@ from contracts.names import TOPIC_DEAD_LETTER, TOPIC_INGEST
 from csvpipe.app import build_app
 from nifi.connection import Access
 from nifi.definition import load_flow, referenced_parameters
+from nifi.encryption import KEY_VARIABLES
 from nifi.environment import environment_names, load_environment
 from tests.support.kubernetes.manifests import UPLOADER, Manifests, Pods, option
 from tests.support.signatures import FAKE_SIGNATURE
@@ -54,7 +55,8 @@ def test_flow_is_deployed_with_every_secret_of_its_environment(hanoi: Manifests,
 def test_every_variable_of_the_flow_job_is_read(hanoi: Manifests, flow: Pods) -> None:
     of_nifi = {f"NIFI_{name.upper()}" for name in Access.__dataclass_fields__}
     of_the_flow = set(load_environment("hanoi", environ={}).variables.values())
-    assert hanoi.environment(flow).keys() <= of_nifi | of_the_flow | TO_EVERY_PROCESS
+    of_the_encryption = {"S3_ENCRYPTION", *KEY_VARIABLES.values()}
+    assert hanoi.environment(flow).keys() <= of_nifi | of_the_flow | of_the_encryption | TO_EVERY_PROCESS
 
 
 @pytest.mark.parametrize("ordinal", [0, 1, 12])

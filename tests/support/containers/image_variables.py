@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from airflow.configuration import conf
+from psycopg.pq import Conninfo
 
 from csvpipe.settings import ClientSettings
 from dags.modules.settings import Settings as DagSettings
@@ -28,6 +29,7 @@ IMAGES = ROOT / "docker" / "images"
 OF_EVERY_PROCESS = frozenset({"HOME", "PATH", "POD_NAMESPACE"})
 """Read by the C library or the shell; POD_NAMESPACE by Kubernetes, where it is part of another value."""
 _BOTO3 = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
+_LIBPQ = frozenset(option.envvar.decode() for option in Conninfo.get_defaults() if option.envvar)
 _BUILT_ON = {"csvpipe-airflow": "airflow", "csvpipe-nifi": "nifi"}
 Facts = Mapping[str, Any]
 
@@ -112,7 +114,7 @@ def _ours() -> set[str]:
         variable for name in environment_names() for variable in load_environment(name, environ={}).variables.values()
     }
     files = {f"{name}_FILE" for name in of_nifi | of_the_flow}
-    return settings | of_nifi | of_the_flow | files | _BOTO3
+    return settings | of_nifi | of_the_flow | files | _BOTO3 | _LIBPQ
 
 
 def _property(name: str) -> str:

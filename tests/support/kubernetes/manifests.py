@@ -26,6 +26,9 @@ SECRETS = {
     "RELAY_KEY": f"csvp_relaykey_{'A' * 43}",
     "DOWNLOAD_SIGNING_KEYS": f"1:{'0' * 64}",
     "S3_ENCRYPTION": "none",
+    "S3_KMS_KEY_ID": "",
+    "S3_SSE_C_KEY": "",
+    "S3_SSE_C_OLD_KEYS": "",
 }
 """Values of the secrets whose form a setting checks. Any other is ``secret``."""
 Json = dict[str, Any]
