@@ -78,7 +78,7 @@ class ServerSettings(EnvironmentSettings):
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, value: str) -> str:
-        for origin in filter(None, map(str.strip, value.split(","))):
+        for origin in _items(value):
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"must be origins such as https://data.example.com, without a path, got {origin!r}")
         return value
@@ -86,7 +86,7 @@ class ServerSettings(EnvironmentSettings):
     @field_validator("forwarded_allow_ips")
     @classmethod
     def _proxies(cls, value: str) -> str:
-        for proxy in filter(None, map(str.strip, value.split(","))):
+        for proxy in _items(value):
             try:
                 ip_network(proxy)
             except ValueError as error:
@@ -103,7 +103,7 @@ class ServerSettings(EnvironmentSettings):
     @property
     def cors_origin_list(self) -> list[str]:
         """``CORS_ORIGINS`` as a list."""
-        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+        return _items(self.cors_origins)
 
     @property
     def scheme(self) -> str:
@@ -117,3 +117,8 @@ class ServerSettings(EnvironmentSettings):
             return self.api_base_url.rstrip("/")
         host = socket.gethostname() if self.api_host in _WILDCARD_HOSTS else self.api_host
         return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.api_port}"
+
+
+def _items(text: str) -> list[str]:
+    """Return the items of a list that is separated by commas."""
+    return [item.strip() for item in text.split(",") if item.strip()]

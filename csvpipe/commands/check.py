@@ -87,9 +87,7 @@ def _new_check(delimiter: str | None, encoding: str | None, strictness: Strictne
     except DelimiterError as error:
         raise typer.BadParameter(str(error), param_hint="--delimiter") from error
     try:
-        name = (
-            None if encoding is None else encoding.lower() if encoding.lower() in UTF_16 else check_encoding(encoding)
-        )
+        name = _parse_encoding(encoding)
     except UnsupportedEncodingError as error:
         raise typer.BadParameter(str(error), param_hint="--encoding") from error
     return ContentCheck(delimiter=parsed, encoding=name, strictness=strictness, most_faults=faults)

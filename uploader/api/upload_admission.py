@@ -61,6 +61,4 @@ async def admitted_upload(
 
 def size_limit_of(principal: Principal, settings: Settings) -> SizeLimit:
     """Return the largest file that ``principal`` may send."""
-    if principal.max_file_size_mb is None:
-        return SizeLimit(max_mb=settings.max_file_size_mb)
-    return SizeLimit(max_mb=principal.max_file_size_mb, source="the limit of the key")
+    return SizeLimit.of_key(principal.max_file_size_mb, settings=settings)

@@ -80,9 +80,7 @@ class PartFile:
 
     def append(self, data: memoryview) -> None:
         """Write ``data`` after the bytes written so far."""
-        written = 0
-        while written < len(data):
-            written += os.pwrite(self.fd, data[written:], self.size + written)
+        _write_at(self.fd, data, self.size)
         self.size += len(data)
 
     def save(self, *, offset: int, scan: dict[str, Any] | None, new_marks: Sequence[Mark], touched_at: float) -> None:
@@ -250,7 +248,7 @@ def _read_slot(path: Path) -> PartState | None:
     return PartState(**json.loads(text))
 
 
-def _write_at(fd: int, content: bytes, start: int) -> None:
+def _write_at(fd: int, content: bytes | memoryview, start: int) -> None:
     view = memoryview(content)
     while view:
         written = os.pwrite(fd, view, start)

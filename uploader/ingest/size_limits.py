@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from contracts.names import BYTES_PER_MB
 from uploader.errors import CompressionRatioExceededError, DiskFullError, FileTooLargeError
@@ -23,6 +24,13 @@ class SizeLimit:
 
     max_mb: int
     source: str = "MAX_FILE_SIZE_MB"
+
+    @classmethod
+    def of_key(cls, max_mb: int | None, *, settings: Settings) -> Self:
+        """Return the limit of a key; ``max_mb`` is its own, or None if that of the settings applies."""
+        if max_mb is None:
+            return cls(max_mb=settings.max_file_size_mb)
+        return cls(max_mb=max_mb, source="the limit of the key")
 
     @property
     def max_bytes(self) -> int:

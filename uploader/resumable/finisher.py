@@ -157,9 +157,7 @@ class Finisher:
     def _find_size_limit(self, upload: ResumableUpload) -> SizeLimit:
         """Return the largest content that a compressed file may have (blocks)."""
         key = None if upload.owner is None else self._store.keys.find(upload.owner)
-        if key is None or key.max_file_size_mb is None:
-            return SizeLimit(max_mb=self._settings.max_file_size_mb)
-        return SizeLimit(max_mb=key.max_file_size_mb, source="the limit of the key")
+        return SizeLimit.of_key(None if key is None else key.max_file_size_mb, settings=self._settings)
 
     def _remove_leftovers(self, upload_id: str) -> None:
         """Remove what a process that died has left of this upload, which is certainly not in the database (blocks).
