@@ -8,9 +8,9 @@ after the pool need no bound of their own.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from threading import Lock
-from typing import Protocol
 
 from uploader.ingest.pipeline.buffer_search import contains_function
 
@@ -18,31 +18,45 @@ DEFAULT_BLOCK_BYTES = 1024 * 1024
 DEFAULT_BLOCK_COUNT = 6
 
 
-class Held(Protocol):
-    """What keeps content unchanged while it has readers."""
+class Held(ABC):
+    """Keeps content unchanged while it has readers, and counts them."""
+
+    __slots__ = ("_lock", "_users")
+
+    def __init__(self, *, users: int) -> None:
+        self._users = users
+        self._lock = Lock()
 
     def hold(self) -> None:
         """Add a reader."""
-        ...
+        with self._lock:
+            self._users += 1
 
     def release(self) -> None:
         """Remove a reader; after the last one, the content may change."""
-        ...
+        with self._lock:
+            self._users -= 1
+            free = not self._users
+        if free:
+            self._give_back()
+
+    @abstractmethod
+    def _give_back(self) -> None:
+        """Make room for other content: there are no readers left."""
 
 
-class Block:
-    """A buffer with a reference count."""
+class Block(Held):
+    """A buffer with a reference count; the last reader returns it to its pool."""
 
-    __slots__ = ("_lock", "_pool", "_users", "buffer", "contains", "size", "view")
+    __slots__ = ("_pool", "buffer", "contains", "size", "view")
 
     def __init__(self, pool: BlockPool, size_bytes: int) -> None:
+        super().__init__(users=0)
         self.buffer = bytearray(size_bytes)
         self.view = memoryview(self.buffer)
         self.contains = contains_function(self.buffer)
         self.size = 0
         self._pool = pool
-        self._users = 0
-        self._lock = Lock()
 
     @property
     def content(self) -> memoryview:
@@ -70,18 +84,8 @@ class Block:
         """Whether the whole buffer is filled."""
         return self.size == len(self.view)
 
-    def hold(self) -> None:
-        """Add a reader."""
-        with self._lock:
-            self._users += 1
-
-    def release(self) -> None:
-        """Remove a reader; the last one returns the block to the pool."""
-        with self._lock:
-            self._users -= 1
-            free = not self._users
-        if free:
-            self._pool.release_block(self)
+    def _give_back(self) -> None:
+        self._pool.release_block(self)
 
 
 def hold_during(block: Held | None, job: Callable[[], None]) -> Callable[[], None]:

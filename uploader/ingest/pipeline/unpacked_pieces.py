@@ -5,33 +5,23 @@ from __future__ import annotations
 import threading
 
 from contracts.errors import StoppedError
+from uploader.ingest.pipeline.blocks import Held
 
 DEFAULT_PIECE_COUNT = 6
 
 
-class Piece:
-    """Unpacked content with a reference count; a :class:`uploader.ingest.pipeline.blocks.Held`."""
+class Piece(Held):
+    """Unpacked content with a reference count; the last reader makes room for another piece."""
 
-    __slots__ = ("_lock", "_pieces", "_users", "content")
+    __slots__ = ("_pieces", "content")
 
     def __init__(self, content: bytes, pieces: UnpackedPieces) -> None:
+        super().__init__(users=1)
         self.content = memoryview(content)
         self._pieces = pieces
-        self._users = 1
-        self._lock = threading.Lock()
 
-    def hold(self) -> None:
-        """Add a reader."""
-        with self._lock:
-            self._users += 1
-
-    def release(self) -> None:
-        """Remove a reader; the last one makes room for another piece."""
-        with self._lock:
-            self._users -= 1
-            free = not self._users
-        if free:
-            self._pieces.make_room()
+    def _give_back(self) -> None:
+        self._pieces.make_room()
 
 
 class UnpackedPieces:
