@@ -59,3 +59,11 @@ class ResumableUploadRefusedError(CsvPipeError):
     code = "resumable_upload_refused"
     status = 410
     title = "Resumable upload refused"
+
+
+class ResumableUploadUnfinishedError(CsvPipeError):
+    """The resumable upload is not an upload yet: bytes are missing, or its last request is still at work."""
+
+    code = "resumable_upload_unfinished"
+    status = 409
+    title = "Resumable upload not finished"

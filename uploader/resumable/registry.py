@@ -21,11 +21,17 @@ from uploader.disk.part_file import (
     remove_part,
     sum_missing,
 )
+from uploader.domain.records import UploadRecord
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.domain.resumable_upload import ResumableState, ResumableUpload, dump_options
 from uploader.errors import ManifestUnavailableError, UploadNotFoundError
 from uploader.ingest.size_limits import check_space
-from uploader.resumable.errors import ResumableUploadGoneError, ResumableUploadRefusedError, UploadSupersededError
+from uploader.resumable.errors import (
+    ResumableUploadGoneError,
+    ResumableUploadRefusedError,
+    ResumableUploadUnfinishedError,
+    UploadSupersededError,
+)
 from uploader.resumable.turns import RETRY_AFTER_S
 from uploader.resumable.upload_metadata import UploadMetadata
 from uploader.runtime.blocking_pool import BlockingPool
@@ -118,6 +124,22 @@ class ResumableRegistry:
                 f"the resumable upload {upload_id} {_ENDED[upload.state]}: create a new one", upload_id=upload_id
             )
         return upload
+
+    async def find_accepted(self, upload: ResumableUpload) -> UploadRecord:
+        """Return the upload that a resumable one has become.
+
+        Raises:
+            ResumableUploadUnfinishedError: it has not become one yet.
+            ManifestUnavailableError: the database does not answer.
+        """
+        # Without accepted_id it may still be accepted: only its end was not noted yet.
+        accepted = await self._threads.run(self._store.uploads.find, upload.accepted_id or upload.upload_id)
+        if accepted is None:
+            raise ResumableUploadUnfinishedError(
+                f"the resumable upload {upload.upload_id} is not finished: send what HEAD says is missing",
+                upload_id=upload.upload_id,
+            )
+        return accepted
 
     async def remove(self, upload: ResumableUpload) -> None:
         """Remove an upload whose turn the caller has; one that is finished keeps its chunks.

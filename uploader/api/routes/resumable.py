@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 
+from contracts.api import UploadAccepted
 from contracts.errors import CsvPipeError
 from contracts.permissions import Permission
 from contracts.traceparent import find_traceparent
@@ -51,6 +52,7 @@ from uploader.resumable.errors import (
     OffsetMismatchError,
     ResumableUploadGoneError,
     ResumableUploadRefusedError,
+    ResumableUploadUnfinishedError,
     TusRequestError,
     TusVersionError,
     UploadSupersededError,
@@ -58,6 +60,7 @@ from uploader.resumable.errors import (
 from uploader.resumable.tus_headers import Checksum
 from uploader.resumable.upload_metadata import read_metadata
 from uploader.uploads.acceptance import IDEMPOTENCY_KEY, check_idempotency_key
+from uploader.uploads.responses import accepted_of
 
 router = APIRouter(prefix="/files", tags=["resumable uploads"])
 ResumableIdPath = Annotated[str, Path(min_length=1, description="Last part of the `Location` of the created upload")]
@@ -240,6 +243,23 @@ async def get_offset(
                 accepted_id = await runtime.resumables.finish_if_complete(upload, state)
                 return _respond(request, runtime, 200, state, accepted_id)
     return _respond_finished(request, upload, 200)
+
+
+@router.get(
+    "/{upload_id}",
+    dependencies=[Depends(ANY_KEY)],
+    summary="Get what a resumable upload has become",
+    responses=problem_responses(*_NOT_THERE, ResumableUploadUnfinishedError, *_UNAVAILABLE),
+)
+async def get_accepted(upload_id: ResumableIdPath, runtime: RuntimeDep, principal: PrincipalDep) -> UploadAccepted:
+    """Return what `POST /upload/csv` would have answered, once the last byte was received and the chunks are made.
+
+    The key that has sent the file is enough, without the permission `read`. The protocol has no such request: it needs
+    no `Tus-Resumable`.
+    """
+    upload = await runtime.resumables.registry.find(upload_id, principal)
+    accepted = await runtime.resumables.registry.find_accepted(upload)
+    return accepted_of(accepted, base_url=runtime.settings.base_url, replayed=False)
 
 
 @router.patch(

@@ -41,7 +41,7 @@ CALLS = {
     "DELETE /keys/{key_id}": Permission.ADMIN,
     "POST /keys/{key_id}/rotate": Permission.ADMIN,
 }
-ANY_KEY = {"GET /own-key", "HEAD /files/{upload_id}", "PATCH /files/{upload_id}", "DELETE /files/{upload_id}"}
+ANY_KEY = {"GET /own-key", *(f"{method} /files/{{upload_id}}" for method in ("HEAD", "GET", "PATCH", "DELETE"))}
 
 
 @pytest.fixture(scope="module")

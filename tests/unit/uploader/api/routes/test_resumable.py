@@ -83,6 +83,21 @@ def test_creation_may_have_the_first_bytes(client: httpx.Client, chunked: bool) 
     assert _content(client, answer.headers["CSVPipe-Upload"]) == ROWS
 
 
+def test_finished_upload_is_described_as_by_the_plain_way_in(client: httpx.Client) -> None:
+    path = tus.create(client, len(ROWS))
+    tus.patch(client, path, ROWS[:100], offset=0)
+    assert_problem(client.get(path), 409, "resumable_upload_unfinished")
+    tus.patch(client, path, ROWS[100:], offset=100)
+    files = {"file": ("people.csv", ROWS)}
+    plain = client.post("/upload/csv", params={"dataset_name": "people"}, files=files).json()
+    accepted = client.get(path).json()
+    differing = {"upload_id", "tracking_url", "created_at"}
+    assert {name: value for name, value in accepted.items() if name not in differing} == {
+        name: value for name, value in plain.items() if name not in differing
+    }
+    assert accepted["upload_id"] in accepted["tracking_url"]
+
+
 def test_length_may_come_last(client: httpx.Client) -> None:
     path = tus.create(client, None)
     assert tus.patch(client, path, ROWS[:100], offset=0).headers["Upload-Defer-Length"] == "1"
@@ -248,6 +263,8 @@ def test_only_its_own_key_and_an_administrator_see_an_upload(guarded: RunningUpl
     assert tus.offset_of(admin, path) == 0
     assert_problem(tus.try_create(owner, 10, dataset_name="secrets"), 403, "permission_denied")
     answer = tus.patch(owner, path, ROWS, offset=0)
+    assert_problem(other.get(path), 404, "upload_not_found")
+    assert owner.get(path).json()["upload_id"] == answer.headers["CSVPipe-Upload"]
     [record] = [
         each
         for each in admin.get("/audit").json()["records"]
