@@ -33,6 +33,7 @@ from uploader.ingest.digest_fields import check_sha256
 from uploader.ingest.form_fields import FILE_FIELD, MAX_FIELD_BYTES
 from uploader.ingest.minimum_rate import MinimumRate
 from uploader.ingest.multipart import Event, MultipartReader, PartBegin, PartData, PartEnd
+from uploader.ingest.pipeline.block_filler import BlockFiller
 from uploader.ingest.pipeline.blocks import Block, BlockPool
 from uploader.ingest.size_limits import (
     FORM_OVERHEAD_BYTES,
@@ -118,12 +119,12 @@ class UploadReceiver:
         self._job = job
         self._reader = MultipartReader(boundary=head.boundary)
         self._pool = BlockPool()
-        self._block: Block | None = None
         self._part: PartBegin | None = None
         self._value = bytearray()
         self._overhead_bytes = 0
         self._chunker: Chunker | None = None
         self._rate = MinimumRate(window_s=window_s, least_bytes=settings.min_upload_window_bytes)
+        self._blocks = BlockFiller(self._pool, waiting=self._rate.paused)
 
     async def receive(self, body: Body) -> tuple[CutOptions, CutResult]:
         """Read the whole body, and return the options and the chunks (see :func:`receive_upload`)."""
@@ -144,16 +145,17 @@ class UploadReceiver:
         self._job.unpacker.stop()
         if self._chunker is not None:
             await self._chunker.stop()
-        self._chunker = self._block = None  # this object and the chunker refer to each other: see BlockPool.close
+        self._chunker = None  # this object and the chunker refer to each other: see BlockPool.close
+        self._blocks.drop()
         self._pool.close()
 
     async def _read(self, body: Body) -> None:
         async with self._rate.enforced():
-            block = await self._block_with_room()
+            block = await self._blocks.with_room()
             while size := await body.read_into(block.room, fill=self._in_file, on_bytes=self._rate.count):
                 await self._hash_body(block.room[:size])
                 await self._process(block, size)
-                block = await self._block_with_room()
+                block = await self._blocks.with_room()
         self._reader.finish()
 
     async def _hash_body(self, data: memoryview) -> None:
@@ -237,7 +239,7 @@ class UploadReceiver:
         self._overhead_bytes -= len(view)
         self._count_file_bytes(len(view))
         while view:
-            block = await self._block_with_room()
+            block = await self._blocks.with_room()
             view = view[block.append(view) :]
             if block.is_full:
                 self._submit()
@@ -248,14 +250,8 @@ class UploadReceiver:
         if self._job.source_bytes > self._size_limit.max_bytes:
             raise file_too_large(self._size_limit, "the file is larger than allowed")
 
-    async def _block_with_room(self) -> Block:
-        if self._block is None:
-            with self._rate.paused():
-                self._block = await self._pool.acquire()
-        return self._block
-
     def _submit(self) -> None:
-        block, self._block = self._block, None
+        block = self._blocks.take()
         if block is not None and self._chunker is not None:
             self._chunker.submit(block)
 

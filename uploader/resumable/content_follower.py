@@ -99,10 +99,18 @@ class ContentFollower:
                 return
         self._scan(data)
 
+    @property
+    def has_faults(self) -> bool:
+        """Whether a violation was found. Then :meth:`save` raises it, and :meth:`feed` looks for others before."""
+        return self._scanner is not None and self._scanner.has_faults
+
     def save(self) -> tuple[dict[str, Any] | None, list[Mark]]:
         """Return the state, in values that JSON can hold, and the marks that are new since the last call.
 
         The state is None while the scan has to start again from the first byte.
+
+        Raises:
+            InvalidCsvError: all violations that were found.
         """
         if not self.is_followed:
             return _REREAD, []

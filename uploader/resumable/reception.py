@@ -19,6 +19,7 @@ from uploader.disk.part_file import Mark, PartFile
 from uploader.errors import FileTooLargeError
 from uploader.http.request_body import Body
 from uploader.ingest.minimum_rate import MinimumRate
+from uploader.ingest.pipeline.block_filler import BlockFiller
 from uploader.ingest.pipeline.blocks import Block, BlockPool
 from uploader.ingest.pipeline.worker import Worker
 from uploader.resumable.content_follower import ContentFollower
@@ -70,7 +71,7 @@ class Reception:
         self._digest = None if checksum is None else hashlib.new(checksum.algorithm)
         self._now = now
         self._pool = BlockPool()
-        self._block: Block | None = None
+        self._blocks = BlockFiller(self._pool, waiting=rate.paused)
         self._arriving = 0
         self._unsaved_bytes = 0
         self._saved_at = time.monotonic()
@@ -122,7 +123,7 @@ class Reception:
     async def _read(self, body: Body) -> None:
         async with self._rate.enforced():
             while True:
-                block = await self._block_with_room()
+                block = await self._blocks.with_room()
                 if not await self._read_into(block, body):
                     break
                 if block.is_full:
@@ -144,7 +145,7 @@ class Reception:
     def _extend(self, block: Block, size_bytes: int) -> None:
         self._left -= size_bytes
         if self._left < 0:
-            self._block = None
+            self._blocks.drop()
             raise FileTooLargeError("the body has more bytes than the file: send only those that are missing")
         block.extend(size_bytes)
 
@@ -152,15 +153,9 @@ class Reception:
         self._arriving += size_bytes
         self._rate.count(size_bytes)
 
-    async def _block_with_room(self) -> Block:
-        if self._block is None:
-            with self._rate.paused():
-                self._block = await self._pool.acquire()
-        return self._block
-
     def _submit(self) -> None:
-        block, self._block = self._block, None
-        if block is not None and block.size:
+        block = self._blocks.take()
+        if block is not None:
             self._unsaved_bytes += block.size
             self._writer.submit(partial(self._write, block))
 
@@ -208,7 +203,7 @@ class Reception:
         self._scan_worker.submit(partial(self._save_scanned, self._part.size))
 
     def _save_scanned(self, offset: int) -> None:
-        if self._fault is None:
+        if self._fault is None and not self._follower.has_faults:  # then others are looked for, and nothing is saved
             with self._noting_fault():
                 self._saver.submit(partial(self._save, offset, *self._follower.save()))
 
