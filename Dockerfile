@@ -7,7 +7,7 @@
 #
 # Another base image (Debian 12 or newer, with or without Python):  --build-arg BASE_IMAGE=python:3.11.13-slim-bookworm
 # Your own package index: two optional secrets, which leave no trace in the image.
-#   --secret id=build-env,src=FILE   lines NAME=value for pip and uv: UV_DEFAULT_INDEX=..., PIP_INDEX_URL=...
+#   --secret id=build-env,src=FILE   lines NAME=value for pip, uv and npm: UV_DEFAULT_INDEX=..., PIP_INDEX_URL=..., NPM_CONFIG_REGISTRY=...
 #   --secret id=build-ca,src=FILE    certificates to trust (PEM) while packages are fetched
 
 ARG BASE_IMAGE=debian:12.12-slim
@@ -42,12 +42,25 @@ RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     /opt/uv/bin/pip install --no-cache-dir --quiet uv==${UV_VERSION}
 COPY pyproject.toml uv.lock ./
 
+FROM build AS build-page
+# Node.js is a wheel in uv.lock, the packages of the page are in web/package-lock.json.
+RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
+    . build-settings; \
+    /opt/uv/bin/uv sync --locked --only-group page
+COPY web/package.json web/package-lock.json web/.npmrc web/
+RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
+    . build-settings; \
+    PATH=/app/.venv/bin:$PATH npm --prefix web ci --ignore-scripts
+COPY web web
+RUN PATH=/app/.venv/bin:$PATH npm --prefix web run build
+
 FROM build AS build-uploader
 # Dependencies first: they change rarely, and their layer stays cached while the code changes.
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
     $SYNC --no-install-project --extra uploader --extra postgresql --extra nifi --extra tracing
 COPY . .
+COPY --from=build-page /app/uploader/page uploader/page
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
     $SYNC --no-editable --extra uploader --extra postgresql --extra nifi --extra tracing; \

@@ -10,6 +10,14 @@ RUN := $(UV) run --no-sync
 SECURE_OPTION := $(if $(filter 1,$(SECURE)),--secure)$(if $(filter 0,$(SECURE)),--plain)
 SERVICE_FREE := tests/unit tests/property tests/dags
 
+# The page of the uploader (web/), built into its package. PAGE=0 leaves it out: the uploader then says so at /.
+PAGE ?= 1
+PAGE_BUILT := uploader/page/index.html
+PAGE_PACKAGES := web/node_modules/.package-lock.json
+PAGE_SOURCES := $(shell find web -name node_modules -prune -o -type f -print)
+NPM := $(RUN) npm --prefix web --loglevel error
+NPM_FAILED := { echo "The page was not built: npm failed (see above). It needs the npm registry; to go on without the page: make setup PAGE=0" >&2; exit 1; }
+
 .PHONY: help
 help: ## List the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-15s %s\n", $$1, $$2}'
@@ -19,8 +27,16 @@ help: ## List the commands
 	.stack/tools/bin/pip install --quiet --disable-pip-version-check uv
 
 .PHONY: setup
-setup: $(if $(filter .stack/%,$(UV)),$(UV)) ## Install Python packages into .venv (and uv, where it is missing)
+setup: $(if $(filter .stack/%,$(UV)),$(UV)) ## Install Python packages into .venv (and uv, where it is missing), build the page
 	@$(UV) sync --locked --all-extras --group bench --group docs --group readers --quiet
+	@$(if $(filter 0,$(PAGE)),,$(MAKE) --no-print-directory --silent $(PAGE_BUILT))
+
+$(PAGE_PACKAGES): web/package.json web/package-lock.json
+	@$(NPM) ci --ignore-scripts || $(NPM_FAILED)
+	@touch $@
+
+$(PAGE_BUILT): $(PAGE_PACKAGES) $(PAGE_SOURCES)
+	@$(NPM) run build -- --logLevel warn || $(NPM_FAILED)
 
 .PHONY: demo
 demo: setup ## Start the local stack, upload a real CSV, show its objects and the proof (SECURE=1: all encrypted)
@@ -40,12 +56,17 @@ docs: setup ## Build the documentation site into build/site
 	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build
 
 .PHONY: lint
-lint: setup ## ruff, mypy --strict, import-linter, the documentation site
+lint: setup lint-page ## ruff, mypy --strict, import-linter, the documentation site, the types and the style of the page
 	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) lint-imports --no-cache
 	$(RUN) mypy
+
+.PHONY: lint-page
+lint-page: setup
+	$(if $(filter 0,$(PAGE)),,$(NPM) run check)
+	$(if $(filter 0,$(PAGE)),,$(NPM) run lint)
 
 .PHONY: audit
 audit: setup ## Look for known vulnerabilities of the locked packages; needs the network
@@ -57,13 +78,18 @@ audit: setup ## Look for known vulnerabilities of the locked packages; needs the
 format: setup ## Format the code and mend what ruff can mend
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
+	$(if $(filter 0,$(PAGE)),,$(NPM) run format)
 
 .PHONY: check
-check: lint ## Everything that needs no service, in under two minutes
+check: lint test-page ## Everything that needs no service, in under two minutes
 	$(RUN) pytest $(SERVICE_FREE)
 
+.PHONY: test-page
+test-page: setup
+	$(if $(filter 0,$(PAGE)),,$(NPM) test)
+
 .PHONY: test
-test: lint ## Everything: check, and the tests on the real services
+test: lint test-page ## Everything: check, and the tests on the real services
 	$(RUN) csvpipe stack prepare
 	$(RUN) pytest $(SERVICE_FREE)
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-pipelines test-deployment

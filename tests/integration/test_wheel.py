@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -19,12 +20,14 @@ from tests.support.s3 import fake_bucket
 from tests.support.s3.fake_gateway import Answer, Asked, fake_s3_gateway
 from tests.support.uploader.fake_uploader import UPLOAD_ID, run_fake_uploader, status_document
 
+PAGE = "uploader/page/index.html"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("wheel")
+    subprocess.run(["make", "--silent", PAGE], cwd=ROOT, check=True)  # quick if it is built already
     uv = shutil.which("uv") or str(ROOT / ".stack" / "tools" / "bin" / "uv")
     venv = directory / "venv"
     subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", directory, ROOT], check=True)
@@ -99,3 +102,10 @@ def test_wheel_leaves_the_name_dags_to_others(environment: Path) -> None:
     packages = {path.name for path in (environment / "lib").glob("python*/site-packages/*")}
     assert "dags" not in packages
     assert {"csvpipe", "contracts", "telemetry"} <= packages
+
+
+def test_wheel_has_the_page(environment: Path) -> None:
+    [index] = (environment / "lib").glob(f"python*/site-packages/{PAGE}")
+    named = re.findall(r'(?:src|href)="\./(assets/[^"]+)"', index.read_text())
+    assert {name.rpartition(".")[2] for name in named} == {"js", "css", "svg"}
+    assert all((index.parent / name).is_file() for name in named)

@@ -1,0 +1,11 @@
+import type { ComponentChildren } from 'preact'
+
+/** Scrolls sideways what is wider than the screen, also by keyboard. */
+export function ScrollArea({ label, children }: { label: string; children: ComponentChildren }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it, which needs the focus
+    <section class="scroll-area" aria-label={label} tabIndex={0}>
+      {children}
+    </section>
+  )
+}

@@ -1,0 +1,23 @@
+import type { UploadSummary } from '../src/api/types.ts'
+
+/** An upload of which only the given members matter. */
+export function anUpload(members: Partial<UploadSummary> = {}): UploadSummary {
+  return {
+    upload_id: '0'.repeat(32),
+    dataset_name: 'flights',
+    status: 'announced',
+    created_at: '2026-01-31T12:00:00Z',
+    chunked_at: '2026-01-31T12:00:01Z',
+    announced_at: null,
+    landed_at: null,
+    row_count: 10,
+    accepted_deviations: null,
+    size_bytes: 100,
+    sha256: 'f'.repeat(64),
+    compression: null,
+    total_chunks: 1,
+    chunk_counts: {},
+    error: null,
+    ...members,
+  }
+}
