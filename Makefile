@@ -91,6 +91,7 @@ test-page: setup
 .PHONY: test
 test: lint test-page ## Everything: check, and the tests on the real services
 	$(RUN) csvpipe stack prepare
+	$(RUN) python -m tests.support.browser.chromium
 	$(RUN) pytest $(SERVICE_FREE)
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-pipelines test-deployment
 
@@ -100,6 +101,7 @@ test: lint test-page ## Everything: check, and the tests on the real services
 test-pipelines:
 	$(RUN) pytest tests/integration
 	$(RUN) pytest tests/e2e
+	$(RUN) pytest tests/browser
 
 test-deployment:
 	$(RUN) pytest tests/deploy

@@ -23,7 +23,7 @@ from uploader.api.middleware.tus_responses import TusResponses
 from uploader.api.middleware.upgrade_offers import UpgradeOffers
 from uploader.api.openapi import operation_id, render_document
 from uploader.api.problems import add_problem_handlers
-from uploader.api.routes import audit, chunks, health, keys, metrics, own_key, resumable, upload, uploads
+from uploader.api.routes import audit, chunks, docs, health, keys, metrics, own_key, resumable, upload, uploads
 from uploader.api.runtime import set_runtime
 from uploader.assembly import Intervals, open_runtime
 from uploader.http.http_limits import HttpLimits
@@ -46,6 +46,7 @@ ROUTERS = (
     keys.router,
     health.router,
     metrics.router,
+    docs.router,
 )
 _log = logging.getLogger(__name__)
 
@@ -84,9 +85,9 @@ def create_app(
         summary="Accepts huge CSV files and delivers them to object storage as verified chunks.",
         version=version("csvpipe"),
         lifespan=lifespan,
-        static_url="/docs/assets",
+        static_url=docs.ASSETS,
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_parameters={"validatorUrl": None},
         generate_unique_id_function=operation_id,
     )
     app.openapi = partial(render_document, app)  # type: ignore[method-assign]  # as FastAPI's documentation has it

@@ -1,23 +1,29 @@
-"""``/docs``: the page works without access to other hosts."""
+"""``/docs`` and ``/redoc``: the pages work without access to other hosts, and run their own scripts only."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
-_LINK = re.compile(r"""(?:src|href)=["']([^"']+)["']""")
+_LINK = re.compile(r"""(?:src|href|spec-url)=["']([^"']+)["']""")
 _CALLED = re.compile(r"""["']?url["']?:\s*["']([^"']+)["']""")
+_INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
+_PAGES = pytest.mark.parametrize("path", ["/docs", "/redoc"])
 
 
-def test_page_loads_everything_from_the_uploader(client: httpx.Client) -> None:
-    page = client.get("/docs")
+@_PAGES
+def test_page_loads_everything_from_the_uploader(client: httpx.Client, path: str) -> None:
+    page = client.get(path)
     assert page.status_code == 200
-    assets = _LINK.findall(page.text)
+    assets = [*_LINK.findall(page.text), *_CALLED.findall(page.text)]
     assert any(asset.endswith(".js") for asset in assets)
-    assert any(asset.endswith(".css") for asset in assets)
-    for asset in [*assets, *_CALLED.findall(page.text)]:
+    assert "/openapi.json" in assets
+    for asset in assets:
         assert not urlsplit(asset).netloc, asset
         answer = client.get(asset)
         assert answer.status_code == 200, asset
@@ -29,10 +35,22 @@ def test_page_uses_no_external_validator(client: httpx.Client) -> None:
     assert re.search(r'"validatorUrl":\s*null', client.get("/docs").text)
 
 
-def test_assets_are_below_the_path_of_the_page(client: httpx.Client) -> None:
-    for asset in _LINK.findall(client.get("/docs").text):
-        assert asset.startswith("/docs/"), asset
+@_PAGES
+def test_assets_are_below_one_path(client: httpx.Client, path: str) -> None:
+    for asset in _LINK.findall(client.get(path).text):
+        assert asset.startswith("/docs/assets/") or asset == "/openapi.json", asset
 
 
-def test_there_is_only_one_documentation_page(client: httpx.Client) -> None:
-    assert client.get("/redoc").status_code == 404
+@_PAGES
+def test_policy_allows_the_inline_scripts_and_styles_of_the_page_only(client: httpx.Client, path: str) -> None:
+    page = client.get(path)
+    policy = dict(part.split(" ", 1) for part in page.headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"].split()[0] == policy["style-src"].split()[0] == policy["connect-src"] == "'self'"
+    assert "unsafe" not in str(policy)
+    inline = _INLINE.findall(page.text)
+    assert inline
+    for tag, text in inline:
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy[f"{tag}-src"]
+    assert (page.headers["X-Content-Type-Options"], page.headers["Referrer-Policy"]) == ("nosniff", "no-referrer")

@@ -1,0 +1,1 @@
+"""Chromium, driven by Playwright, and the page as its user sees it."""
