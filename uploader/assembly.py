@@ -198,7 +198,6 @@ async def open_runtime(
             threads=pool,
             metrics=metrics_page.metrics,
             spans=resources.spans,
-            clock=increasing_clock,
         ),
         metrics=metrics_page.metrics,
         window_s=intervals.upload_window_s,

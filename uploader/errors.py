@@ -192,14 +192,6 @@ class TooManyUploadsOfKeyError(CsvPipeError):
     title = "Too many uploads of the key"
 
 
-class TimestampCollisionError(CsvPipeError):
-    """Another upload of the dataset started in the same microsecond, so their chunks would have the same names."""
-
-    code = "timestamp_collision"
-    status = 503
-    title = "Timestamp collision"
-
-
 class DiskFullError(CsvPipeError):
     """The volume of ``TEMP_DIR`` does not have enough space for the upload."""
 

@@ -1,9 +1,9 @@
 """The directory of an incoming upload: locked while it grows, removed if anything fails.
 
 ``TEMP_DIR/.receiving/{upload_id}/`` becomes ``TEMP_DIR/{upload_id}/`` by one rename, just before the manifest is
-committed. The lock moves with the directory, and is removed once the manifest is committed. A directory with an
-unlocked lock file and no manifest was left by a process that died. :func:`uploader.disk.directories.is_abandoned`
-tells it from one that another worker is filling or committing.
+committed, and goes back by one rename if the files need other names. The lock moves with the directory, and is removed
+once the manifest is committed. A directory with an unlocked lock file and no manifest was left by a process that died.
+:func:`uploader.disk.directories.is_abandoned` tells it from one that another worker is filling or committing.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from uploader.disk.directories import LOCK_FILE, STAGING, fsync_directory, make_private, remove_directory
-from uploader.disk.manifest_file import write_manifest
+from uploader.disk.manifest_file import MANIFEST_FILE, write_manifest
 from uploader.runtime.os_errors import translate_os_error
 
 
@@ -52,6 +52,14 @@ class StagingDirectory:
         self.committed = True
         await asyncio.to_thread(self._commit, manifest)
         return self.final_path
+
+    async def take_back(self, new_names: Mapping[str, str]) -> None:
+        """Undo :meth:`commit` and rename files, from old name to new, for another :meth:`commit`.
+
+        Only for a manifest that is certainly not in the database. A process that dies here leaves the same as one that
+        dies before its commit.
+        """
+        await asyncio.to_thread(self._take_back, new_names)
 
     async def discard(self) -> None:
         """Remove all files, before or after the rename."""
@@ -90,6 +98,12 @@ class StagingDirectory:
         self.path.rename(self.final_path)
         fsync_directory(self.path.parent)
         fsync_directory(self.final_path.parent)
+
+    def _take_back(self, new_names: Mapping[str, str]) -> None:
+        self.final_path.rename(self.path)
+        (self.path / MANIFEST_FILE).unlink()
+        for old, new in new_names.items():
+            (self.path / old).rename(self.path / new)
 
     def _discard(self) -> None:
         try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 
+from contracts.names import chunk_filename, timestamp
 from contracts.states import ChunkState, UploadState
 from csvscan import Compression
 from uploader.domain.cutting import ChunkType, CutChunk, CutOptions, CutResult, TranscodedFrom
@@ -144,6 +145,16 @@ def new_upload(
         traceparent=traceparent,
     )
     return upload, [_new_chunk(upload_id, chunk) for chunk in result.chunks]
+
+
+def moved_to(
+    upload: UploadRecord, chunks: list[ChunkRecord], *, created_at: datetime
+) -> tuple[UploadRecord, list[ChunkRecord]]:
+    """Return the records as if the upload had begun at ``created_at``: its chunks have the names of that time."""
+    stamp = timestamp(created_at)
+    return replace(upload, created_at=created_at), [
+        replace(chunk, filename=chunk_filename(upload.dataset_name, chunk.chunk_id, stamp)) for chunk in chunks
+    ]
 
 
 def requested_options(options: CutOptions) -> dict[str, object]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from uploader.disk.part_file import PartFile
 from uploader.disk.staging_directory import open_staging
 from uploader.domain.cutting import CutResult
 from uploader.domain.resumable_upload import ResumableUpload
-from uploader.errors import DigestMismatchError, ManifestUnavailableError, TimestampCollisionError
+from uploader.errors import DigestMismatchError, ManifestUnavailableError
 from uploader.ingest.chunking.chunking_job import ChunkingJob
 from uploader.ingest.content.source_unpacker import SourceUnpacker
 from uploader.ingest.size_limits import SizeLimit, check_space, check_unpacked
@@ -32,7 +31,6 @@ from uploader.monitoring.upload_outcome import UploadOutcome
 from uploader.resumable.content_follower import ContentFollower
 from uploader.resumable.part_cutting import cut_part
 from uploader.runtime.blocking_pool import BlockingPool
-from uploader.runtime.clock import Clock
 from uploader.runtime.logging import UploadLog
 from uploader.settings import Settings
 from uploader.store.store import Store
@@ -41,7 +39,6 @@ from uploader.uploads.responses import span_attributes_of
 
 _COMMIT_MAY_TAKE_S = 60.0
 """How long PostgreSQL may take to commit for a process that is gone; with SQLite the process itself commits."""
-_TRIES = 3
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +54,6 @@ class Finisher:
         threads: BlockingPool,
         metrics: UploaderMetrics,
         spans: Spans,
-        clock: Clock,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -65,7 +61,6 @@ class Finisher:
         self._threads = threads
         self._metrics = metrics
         self._spans = spans
-        self._clock = clock
         self._files = ChunkFiles(settings.temp_dir)
 
     async def finish(self, upload: ResumableUpload, part: PartFile, follower: ContentFollower | None = None) -> str:
@@ -101,34 +96,13 @@ class Finisher:
         outcome: UploadOutcome,
         traceparent: str | None,
     ) -> UploadAccepted:
-        created_at = upload.created_at
-        for _ in range(_TRIES - 1):
-            try:
-                return await self._accept_as_of(
-                    created_at, upload, part, follower, outcome=outcome, traceparent=traceparent
-                )
-            except TimestampCollisionError:
-                # Nothing is left to send again for the client: the chunks get the names of another moment.
-                created_at, follower = self._clock(), None
-        return await self._accept_as_of(created_at, upload, part, None, outcome=outcome, traceparent=traceparent)
-
-    async def _accept_as_of(
-        self,
-        created_at: datetime,
-        upload: ResumableUpload,
-        part: PartFile,
-        follower: ContentFollower | None,
-        *,
-        outcome: UploadOutcome,
-        traceparent: str | None,
-    ) -> UploadAccepted:
         await asyncio.to_thread(self._remove_leftovers, upload.upload_id)
         options = upload.cut_options
         size_limit = await self._threads.run(self._find_size_limit, upload)
         async with open_staging(self._settings.temp_dir, upload.upload_id) as directory:
             job = ChunkingJob(
                 directory=directory.path,
-                stamp=timestamp(created_at),
+                stamp=timestamp(upload.created_at),
                 max_chunks=self._settings.max_chunks,
                 expected_bytes=part.size,
                 log=UploadLog(_log, upload.upload_id),
@@ -150,7 +124,7 @@ class Finisher:
                 directory,
                 upload.idempotency_key,
                 actor=actor_of(upload),
-                created_at=created_at,
+                created_at=upload.created_at,
                 traceparent=traceparent,
             )
 

@@ -18,7 +18,7 @@ from uploader.access.audit import SYSTEM, Actor, AuditEvent
 from uploader.access.dataset_patterns import ALL_DATASETS
 from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.domain.transitions import ON_THEIR_WAY
-from uploader.errors import TimestampCollisionError, UploadInProgressError, UploadNotFoundError
+from uploader.errors import UploadInProgressError, UploadNotFoundError
 from uploader.store.audit import AuditStore
 from uploader.store.claims import Claim
 from uploader.store.database_guard import DatabaseGuard
@@ -34,6 +34,10 @@ from uploader.store.rows import (
     values_of,
 )
 from uploader.store.tables import chunks, uploads
+
+
+class TimestampCollisionError(Exception):
+    """Another upload of the dataset has the same ``created_at``, so the chunks of both would have the same names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +95,11 @@ class UploadStore:
                 first = None if upload.idempotency_key is None else self._find(_same_key(upload))
                 if first is not None:
                     return first
+                if self.find(upload.upload_id) is not None:
+                    raise
                 if self._is_taken(upload.dataset_name, upload.created_at):
-                    raise TimestampCollisionError(
-                        f"another upload of dataset {upload.dataset_name} began in the same microsecond, so the chunks "
-                        "of both would have the same names; this one was not stored: send it again"
-                    ) from None
-                if upload.idempotency_key is None or self.find(upload.upload_id) is not None:
+                    raise _collision(upload) from None
+                if upload.idempotency_key is None:
                     raise
                 # The key was released between the two transactions: try again.
             else:
@@ -113,10 +116,7 @@ class UploadStore:
             if _exists(connection, uploads.c.upload_id == upload.upload_id):
                 return RestoreOutcome.KNOWN
             if _exists(connection, _same_time(upload.dataset_name, upload.created_at)):
-                raise TimestampCollisionError(
-                    f"another upload of dataset {upload.dataset_name} was created at {upload.created_at.isoformat()} "
-                    "too, so the chunks of both have the same names"
-                )
+                raise _collision(upload)
             key_is_taken = upload.idempotency_key is not None and _exists(connection, _same_key(upload))
             kept = {"idempotency_key": None} if key_is_taken else {}
             _insert(connection, values_of(upload) | kept, records)
@@ -253,6 +253,13 @@ def write_upload(
     values = changes(old, new) | (others or {})
     if values:
         connection.execute(update(uploads).where(uploads.c.upload_id == old.upload_id).values(values))
+
+
+def _collision(upload: UploadRecord) -> TimestampCollisionError:
+    return TimestampCollisionError(
+        f"another upload of dataset {upload.dataset_name} began at {upload.created_at.isoformat()} too, so the chunks "
+        "of both have the same names"
+    )
 
 
 def _acceptance_of(upload: UploadRecord, actor: Actor) -> AuditEvent:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
 from contracts.api import UploadAccepted
 from uploader.access.audit import Actor
 from uploader.disk.manifest_file import dump_manifest
 from uploader.disk.staging_directory import StagingDirectory
 from uploader.domain.cutting import CutOptions, CutResult
-from uploader.domain.records import ChunkRecord, UploadRecord, new_upload
+from uploader.domain.records import ChunkRecord, UploadRecord, moved_to, new_upload
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import (
     AuditChainError,
@@ -29,6 +32,7 @@ from uploader.runtime.clock import Clock
 from uploader.runtime.logging import UploadLog
 from uploader.store.claims import Claim
 from uploader.store.store import Store
+from uploader.store.uploads import TimestampCollisionError
 from uploader.uploads.outbox import CLAIM_FOR, Outbox
 from uploader.uploads.responses import accepted_of
 
@@ -37,6 +41,10 @@ _MAY_EXIST = (
     "the upload may exist anyway: look for it in GET /uploads, or send it again with the same Idempotency-Key, which "
     "stores it once"
 )
+_MOMENTS = 10
+"""How many moments are tried for an upload."""
+_MOMENTS_WITHIN_US = 1_000
+_Store = Callable[[UploadRecord, list[ChunkRecord]], UploadRecord | None]
 _log = logging.getLogger(__name__)
 
 
@@ -83,14 +91,16 @@ class Acceptance:
         """Accept an upload: move its files into place, commit its manifest, and announce its chunks if Kafka answers.
 
         ``actor`` sent it and owns it; ``created_at`` is when its first byte arrived, ``traceparent`` the trace of its
-        announcements. If this raises, nothing of the upload remains, at the latest after the next cleaning;
-        ManifestUnavailableError is the exception. If the actor's key has used the idempotency key before, nothing
-        remains either, and the answer is that of the first upload (``replayed``).
+        announcements. If another upload of the dataset has the same ``created_at``, this one gets an earlier one, by up
+        to a millisecond, and so do the names of its chunks.
+
+        If this raises, nothing of the upload remains, at the latest after the next cleaning; the exception is
+        ManifestUnavailableError. If the actor's key has used the idempotency key before, nothing remains either, and the
+        answer is that of the first upload (``replayed``).
 
         Raises:
             InvalidFieldError: the idempotency key is malformed.
             IdempotencyConflictError: the key was used for other content or options.
-            TimestampCollisionError: another upload of the dataset has the same ``created_at``.
             AuditChainError: the audit chain was changed; nothing more is accepted.
             DatabaseFullError: the disk of the database is full.
             ManifestLostError: the database is gone, or was replaced.
@@ -124,11 +134,9 @@ class Acceptance:
         self, upload: UploadRecord, chunks: list[ChunkRecord], directory: StagingDirectory, actor: Actor
     ) -> UploadAccepted:
         claim = Claim.new(upload.upload_id)
+        store = partial(self._store.uploads.create, claim=claim, claim_for=CLAIM_FOR, actor=actor)
         try:
-            await directory.commit(await asyncio.to_thread(dump_manifest, upload, chunks))
-            first = await self._threads.run(
-                self._store.uploads.create, upload, chunks, claim=claim, claim_for=CLAIM_FOR, actor=actor
-            )
+            upload, first = await self._store_at_free_moment(upload, chunks, directory, store)
         except (AuditChainError, DatabaseFullError, ManifestLostError):
             await directory.discard()  # certainly not stored
             raise
@@ -153,6 +161,36 @@ class Acceptance:
         except Exception:
             log.exception("Upload not announced yet; the outbox will retry")
             return accepted_of(upload, base_url=self._replica.base_url, replayed=False)
+
+    async def _store_at_free_moment(
+        self, upload: UploadRecord, chunks: list[ChunkRecord], directory: StagingDirectory, store: _Store
+    ) -> tuple[UploadRecord, UploadRecord | None]:
+        """Commit files and manifest; return the upload as stored, and the one that has its idempotency key instead.
+
+        Raises:
+            TimestampCollisionError: all moments that were tried are taken.
+        """
+        arrived_at = upload.created_at
+        for _ in range(_MOMENTS - 1):
+            try:
+                return upload, await self._store_once(upload, chunks, directory, store)
+            except TimestampCollisionError:
+                earlier = timedelta(microseconds=1 + secrets.randbelow(_MOMENTS_WITHIN_US))
+                upload, renamed = moved_to(upload, chunks, created_at=arrived_at - earlier)
+                names = zip(chunks, renamed, strict=True)
+                await directory.take_back({old.filename: new.filename for old, new in names})
+                chunks = renamed
+                UploadLog(_log, upload.upload_id).info(
+                    "Chunks renamed: another upload of the dataset began in the same microsecond",
+                    extra={"dataset": upload.dataset_name, "chunks": upload.total_chunks},
+                )
+        return upload, await self._store_once(upload, chunks, directory, store)
+
+    async def _store_once(
+        self, upload: UploadRecord, chunks: list[ChunkRecord], directory: StagingDirectory, store: _Store
+    ) -> UploadRecord | None:
+        await directory.commit(await asyncio.to_thread(dump_manifest, upload, chunks))
+        return await self._threads.run(store, upload, chunks)
 
     def _announce(self, upload: UploadRecord, claim: Claim) -> UploadAccepted:
         log = UploadLog(_log, upload.upload_id)

@@ -17,10 +17,10 @@ from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.manifest_file import ManifestFileError, StoredManifest, read_manifest
 from uploader.domain.records import ChunkRecord, UploadRecord
 from uploader.domain.transitions import SAFE_IN_BUCKET, found_cleaned, lost, summarised
-from uploader.errors import TimestampCollisionError, UploadGoneError
+from uploader.errors import UploadGoneError
 from uploader.runtime.clock import Clock
 from uploader.store.store import Store
-from uploader.store.uploads import RestoreOutcome
+from uploader.store.uploads import RestoreOutcome, TimestampCollisionError
 
 
 class RebuildOutcome(StrEnum):

@@ -2,18 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import uuid
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from contracts.api import UploadAccepted
 from contracts.states import UploadState
+from tests.support.uploader.acceptance import AcceptanceBench
 from tests.support.uploader.fake_publisher import FakePublisher
-from tests.support.uploader.uploads import ACTOR, REPLICA, SettableClock, cut_options, cut_result, write_chunks
-from uploader.disk.chunk_files import ChunkFiles
+from tests.support.uploader.uploads import SettableClock, cut_options, cut_result
 from uploader.disk.directories import LOCK_FILE, is_abandoned
 from uploader.disk.manifest_file import MANIFEST_FILE
 from uploader.disk.staging_directory import StagingDirectory
@@ -22,67 +19,12 @@ from uploader.errors import (
     IdempotencyConflictError,
     InvalidFieldError,
     ManifestUnavailableError,
-    TimestampCollisionError,
 )
-from uploader.runtime.blocking_pool import BlockingPool
-from uploader.runtime.clock import Clock, IncreasingClock
 from uploader.store.store import Store
-from uploader.uploads.acceptance import Acceptance
-from uploader.uploads.outbox import Outbox
-
-
-class Bench:
-    """Accepts uploads as the route does."""
-
-    def __init__(self, acceptance: Acceptance, moments: Clock, temp_dir: Path) -> None:
-        self.acceptance = acceptance
-        self.moments = moments
-        self.temp_dir = temp_dir
-
-    async def accept(
-        self,
-        *,
-        key: str | None = None,
-        options: CutOptions | None = None,
-        result: CutResult | None = None,
-        upload_id: str | None = None,
-    ) -> UploadAccepted:
-        upload_id = upload_id or uuid.uuid4().hex
-        result = result or cut_result()
-        directory = StagingDirectory(temp_dir=self.temp_dir, upload_id=upload_id)
-        directory.create()
-        write_chunks(directory.path, result)
-        return await self.acceptance.accept(
-            upload_id, options or cut_options(), result, directory, key, actor=ACTOR, created_at=self.moments()
-        )
-
-    def accept_now(
-        self, *, key: str | None = None, options: CutOptions | None = None, result: CutResult | None = None
-    ) -> UploadAccepted:
-        return asyncio.run(self.accept(key=key, options=options, result=result))
-
-    def left(self) -> set[str]:
-        """Return the uploads that have files."""
-        return set(ChunkFiles(self.temp_dir).upload_ids())
-
-
-@pytest.fixture
-def bench(store: Store, outbox: Outbox, clock: SettableClock, temp_dir: Path) -> Iterator[Bench]:
-    threads = BlockingPool(name="test", size=4)
-    acceptance = Acceptance(
-        store=store,
-        outbox=outbox,
-        threads=threads,
-        replica=REPLICA,
-        bucket="raw",
-        clock=clock,
-    )
-    yield Bench(acceptance, IncreasingClock(clock), temp_dir)
-    asyncio.run(threads.close())
 
 
 def test_accepted_upload_is_stored_and_announced(
-    bench: Bench, store: Store, kafka: FakePublisher, clock: SettableClock
+    bench: AcceptanceBench, store: Store, kafka: FakePublisher, clock: SettableClock
 ) -> None:
     answer = bench.accept_now()
     upload, chunks = store.chunks.read(answer.upload_id)
@@ -109,7 +51,7 @@ def test_accepted_upload_is_stored_and_announced(
 
 
 def test_manifest_is_committed_and_files_in_place_before_anything_is_announced(
-    bench: Bench, store: Store, kafka: FakePublisher
+    bench: AcceptanceBench, store: Store, kafka: FakePublisher
 ) -> None:
     seen = []
 
@@ -122,7 +64,7 @@ def test_manifest_is_committed_and_files_in_place_before_anything_is_announced(
     assert seen == [(True, False)]
 
 
-def test_unavailable_kafka_is_not_an_error(bench: Bench, kafka: FakePublisher, store: Store) -> None:
+def test_unavailable_kafka_is_not_an_error(bench: AcceptanceBench, kafka: FakePublisher, store: Store) -> None:
     kafka.away = True
     answer = bench.accept_now()
     assert answer.status == "awaiting_kafka"
@@ -131,7 +73,7 @@ def test_unavailable_kafka_is_not_an_error(bench: Bench, kafka: FakePublisher, s
 
 class TestIdempotencyKey:
     def test_same_content_gets_the_first_answer_and_leaves_no_second_copy(
-        self, bench: Bench, kafka: FakePublisher
+        self, bench: AcceptanceBench, kafka: FakePublisher
     ) -> None:
         first = bench.accept_now(key="key")
         second = bench.accept_now(key="key")
@@ -150,7 +92,7 @@ class TestIdempotencyKey:
         ],
     )
     def test_other_content_or_options_conflict_and_leave_nothing(
-        self, bench: Bench, kafka: FakePublisher, options: CutOptions, result: CutResult
+        self, bench: AcceptanceBench, kafka: FakePublisher, options: CutOptions, result: CutResult
     ) -> None:
         first = bench.accept_now(key="key")
         with pytest.raises(IdempotencyConflictError) as raised:
@@ -159,7 +101,7 @@ class TestIdempotencyKey:
         assert bench.left() == {first.upload_id}
         assert len(kafka.messages) == 3
 
-    def test_concurrent_requests_give_one_upload(self, bench: Bench, kafka: FakePublisher) -> None:
+    def test_concurrent_requests_give_one_upload(self, bench: AcceptanceBench, kafka: FakePublisher) -> None:
         async def both() -> list[UploadAccepted]:
             return await asyncio.gather(*(bench.accept(key="key") for _ in range(4)))
 
@@ -169,7 +111,7 @@ class TestIdempotencyKey:
         assert bench.left() == {upload_id}
         assert len(kafka.messages) == 3
 
-    def test_key_of_a_deleted_upload_is_free(self, bench: Bench, store: Store, clock: SettableClock) -> None:
+    def test_key_of_a_deleted_upload_is_free(self, bench: AcceptanceBench, store: Store, clock: SettableClock) -> None:
         first = bench.accept_now(key="key")
         store.uploads.abort(first.upload_id, force=True, at=clock.now)
         second = bench.accept_now(key="key")
@@ -177,25 +119,13 @@ class TestIdempotencyKey:
         assert second.upload_id != first.upload_id
 
     @pytest.mark.parametrize("key", ["", "with space", "x" * 256, "ü", "nul\x00"])
-    def test_malformed_key_is_refused(self, bench: Bench, key: str) -> None:
+    def test_malformed_key_is_refused(self, bench: AcceptanceBench, key: str) -> None:
         with pytest.raises(InvalidFieldError, match="1 to 255 visible ASCII"):
             bench.accept_now(key=key)
 
 
-def test_timestamp_collision_is_refused_and_leaves_nothing(
-    bench: Bench, clock: SettableClock, kafka: FakePublisher
-) -> None:
-    first = bench.accept_now(key="one")
-    bench.moments = IncreasingClock(clock)  # another replica's
-    with pytest.raises(TimestampCollisionError, match="send it again"):
-        bench.accept_now(key="two")
-    assert bench.left() == {first.upload_id}
-    assert len(kafka.messages) == 3
-    assert bench.accept_now(key="two").upload_id != first.upload_id
-
-
 def test_manifest_that_cannot_be_stored_leaves_no_files(
-    bench: Bench, store: Store, kafka: FakePublisher, monkeypatch: pytest.MonkeyPatch
+    bench: AcceptanceBench, store: Store, kafka: FakePublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ValueError("no such thing can be stored")
@@ -208,7 +138,7 @@ def test_manifest_that_cannot_be_stored_leaves_no_files(
 
 
 def test_commit_whose_outcome_is_unknown_keeps_the_files_for_the_cleaner_to_decide(
-    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+    bench: AcceptanceBench, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = store.uploads.create
 
@@ -230,7 +160,7 @@ class TestNothingFailsOnceTheManifestIsCommitted:
     """The client would send again, and the data would arrive twice."""
 
     def test_unexpected_error_of_the_publisher(
-        self, bench: Bench, store: Store, kafka: FakePublisher, caplog: pytest.LogCaptureFixture
+        self, bench: AcceptanceBench, store: Store, kafka: FakePublisher, caplog: pytest.LogCaptureFixture
     ) -> None:
         def fail() -> None:
             raise AssertionError("nobody foresaw this")
@@ -243,7 +173,7 @@ class TestNothingFailsOnceTheManifestIsCommitted:
         assert "nobody foresaw this" in caplog.text
 
     def test_database_failure_right_after_the_commit(
-        self, bench: Bench, store: Store, kafka: FakePublisher, monkeypatch: pytest.MonkeyPatch
+        self, bench: AcceptanceBench, store: Store, kafka: FakePublisher, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def away(*_: object, **__: object) -> None:
             raise ManifestUnavailableError("database is locked")
@@ -253,7 +183,11 @@ class TestNothingFailsOnceTheManifestIsCommitted:
         assert bench.left() == {answer.upload_id}
 
     def test_lock_file_that_cannot_be_removed(
-        self, bench: Bench, kafka: FakePublisher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self,
+        bench: AcceptanceBench,
+        kafka: FakePublisher,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         async def fail(_: StagingDirectory) -> None:
             raise OSError(5, "Input/output error")
@@ -265,7 +199,7 @@ class TestNothingFailsOnceTheManifestIsCommitted:
 
 
 def test_cancelled_request_leaves_a_complete_upload(
-    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+    bench: AcceptanceBench, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
     create, done = store.uploads.create, []
@@ -298,7 +232,7 @@ def test_cancelled_request_leaves_a_complete_upload(
     assert all((bench.temp_dir / upload_id / chunk.filename).exists() for chunk in chunks)
 
 
-def test_filename_that_postgresql_cannot_store_is_adjusted(bench: Bench, store: Store) -> None:
+def test_filename_that_postgresql_cannot_store_is_adjusted(bench: AcceptanceBench, store: Store) -> None:
     answer = bench.accept_now(result=cut_result(filename="a\x00b\udcff.csv"))
     found = store.uploads.find(answer.upload_id)
     assert found is not None
