@@ -19,11 +19,25 @@ from uploader.api.middleware.access_control import AccessControl
 from uploader.api.middleware.body_limit import BodyLimit
 from uploader.api.middleware.download_spans import DownloadSpans
 from uploader.api.middleware.request_metrics import RequestMetrics
+from uploader.api.middleware.session_cookies import SessionCookies
 from uploader.api.middleware.tus_responses import TusResponses
 from uploader.api.middleware.upgrade_offers import UpgradeOffers
 from uploader.api.openapi import operation_id, render_document
 from uploader.api.problems import add_problem_handlers
-from uploader.api.routes import audit, chunks, docs, health, keys, metrics, own_key, resumable, upload, uploads
+from uploader.api.routes import (
+    audit,
+    chunks,
+    docs,
+    health,
+    keys,
+    metrics,
+    own_key,
+    page,
+    resumable,
+    session,
+    upload,
+    uploads,
+)
 from uploader.api.runtime import set_runtime
 from uploader.assembly import Intervals, open_runtime
 from uploader.http.http_limits import HttpLimits
@@ -43,10 +57,12 @@ ROUTERS = (
     chunks.router,
     audit.router,
     own_key.router,
+    session.router,
     keys.router,
     health.router,
     metrics.router,
     docs.router,
+    page.router,
 )
 _log = logging.getLogger(__name__)
 
@@ -95,6 +111,7 @@ def create_app(
         app.add_middleware(DownloadSpans)
     app.add_middleware(BodyLimit, timeout_s=settings.request_timeout_s)
     app.add_middleware(AccessControl, settings=settings)
+    app.add_middleware(SessionCookies)
     app.add_middleware(TusResponses)
     app.add_middleware(UpgradeOffers)
     if settings.cors_origins:

@@ -22,6 +22,14 @@ class PermissionDeniedError(CsvPipeError):
     title = "Permission denied"
 
 
+class CrossOriginError(CsvPipeError):
+    """A page of another site makes a browser sign in or out here."""
+
+    code = "cross_origin"
+    status = 403
+    title = "Request of another site"
+
+
 class KeyNotFoundError(CsvPipeError):
     """There is no key with this id."""
 

@@ -20,3 +20,12 @@ class Authenticator(Protocol):
             ManifestUnavailableError: the credentials cannot be checked now.
         """
         ...
+
+    async def check_key(self, key: str) -> Principal:
+        """Return who has ``key``.
+
+        Raises:
+            UnauthenticatedError: it is not valid.
+            ManifestUnavailableError: it cannot be checked now.
+        """
+        ...

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 
 from contracts.errors import CsvPipeError
 from uploader.access.credentials import HEADER
+from uploader.access.session_cookie import COOKIE, SECURE_COOKIE
 from uploader.api.guards import guard_of
 from uploader.api.problems import PROBLEM_JSON
 from uploader.errors import PermissionDeniedError, UnauthenticatedError
@@ -24,6 +25,12 @@ _CHUNK_OPERATIONS = ("download_chunk", "put_state")
 _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key: `csvp_<id>_<secret>`"},
     "apiKey": {"type": "apiKey", "in": "header", "name": HEADER, "description": "The same key, without `Bearer`"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": f"The same key after `POST /session`, over HTTPS as `{SECURE_COOKIE}`; on the own pages only",
+    },
 }
 
 

@@ -52,7 +52,11 @@ class KeyAuthenticator:
         given = find_credentials(headers)
         if given is None:
             raise UnauthenticatedError(f"this call needs a key: send it as Authorization: Bearer or as {HEADER}")
-        text = KeyText.parse(given)
+        return await self.check_key(given)
+
+    async def check_key(self, key: str) -> Principal:
+        """See :class:`uploader.access.authenticator.Authenticator`."""
+        text = KeyText.parse(key)
         if text is None:
             raise UnauthenticatedError("the key has another form than csvp_<id>_<secret>: send the whole key")
         fixed = self._fixed.get(text.key_id)

@@ -8,9 +8,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contracts.errors import CsvPipeError
 from uploader.access.credentials import find_credentials
-from uploader.access.open_access import is_open
 from uploader.access.principal import EVERYBODY, NOBODY, Principal
 from uploader.api.guards import ANYONE, Guard, guard_of
+from uploader.api.middleware.session_cookies import has_session
+from uploader.api.open_requests import has_open_access
 from uploader.api.problems import problem_response
 from uploader.api.runtime import runtime_of
 from uploader.settings import Settings
@@ -47,14 +48,9 @@ class AccessControl:
         """
         if not guard.needs_key:
             return NOBODY
-        if self._is_open(request) and find_credentials(request.headers) is None:
-            return EVERYBODY
+        if has_open_access(request, self._settings) and (has_session(request) or not find_credentials(request.headers)):
+            return EVERYBODY  # also with the cookie of an earlier session, which may be invalid by now
         return await runtime_of(request.app).authenticator.authenticate(request.headers)
-
-    def _is_open(self, request: Request) -> bool:
-        server = request.scope.get("server")
-        hosts, origin = request.headers.getlist("host"), request.headers.get("origin")
-        return is_open(self._settings, server[0] if server else None, hosts=hosts, origin=origin)
 
 
 def _find_guard(scope: Scope) -> Guard:

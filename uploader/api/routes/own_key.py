@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 
 from contracts.api import KeyOfCaller
 from uploader.api.guards import ANY_KEY, PrincipalDep
+from uploader.api.key_of_caller import key_of
 from uploader.api.problems import problem_responses
 
 router = APIRouter(prefix="/own-key", tags=["keys"])
@@ -19,12 +20,4 @@ router = APIRouter(prefix="/own-key", tags=["keys"])
 )
 async def get_own_key(principal: PrincipalDep) -> KeyOfCaller:
     """Return what the key of this request permits. Any valid key may ask, whatever its permissions."""
-    return KeyOfCaller(
-        name=principal.name,
-        permissions=sorted(principal.permissions),
-        datasets=list(principal.datasets),
-        uploads_per_minute=principal.uploads_per_minute,
-        concurrent_uploads=principal.concurrent_uploads,
-        max_file_size_mb=principal.max_file_size_mb,
-        expires_at=principal.expires_at,
-    )
+    return key_of(principal)
