@@ -33,6 +33,7 @@ from uploader.api.routes import (
     metrics,
     own_key,
     page,
+    reading,
     resumable,
     session,
     upload,
@@ -53,6 +54,7 @@ from uploader.tracing import check_tracing
 ROUTERS = (
     upload.router,
     uploads.router,
+    reading.router,
     resumable.router,
     chunks.router,
     audit.router,

@@ -17,8 +17,10 @@ from uploader.access.open_access import describe_access
 from uploader.access.signed_address import AddressSigner
 from uploader.access.upload_limits import UploadLimits
 from uploader.api.runtime import Runtime
-from uploader.bucket.object_checker import NoObjectChecker, ObjectChecker
+from uploader.bucket.object_checker import NoObjectChecker
+from uploader.bucket.s3_lookup import S3Lookup
 from uploader.bucket.s3_object_checker import S3ObjectChecker
+from uploader.bucket.s3_object_reader import S3ObjectReader
 from uploader.disk.audit_log_file import AuditLogFile
 from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import ChunkFiles
@@ -37,6 +39,9 @@ from uploader.monitoring.metrics_page import MetricsPage
 from uploader.monitoring.readiness import KafkaProbe, Readiness
 from uploader.monitoring.refusal_recorder import RefusalRecorder
 from uploader.monitoring.replica_gauges import DiskLimits, ReplicaGauges
+from uploader.reading.chunk_starts import ChunkStarts
+from uploader.reading.replica_chunks import ReplicaChunks
+from uploader.reading.service import ReadingService
 from uploader.resumable.finisher import Finisher
 from uploader.resumable.forwarding import Forwarder
 from uploader.resumable.housekeeping import ResumableHousekeeping
@@ -131,6 +136,7 @@ async def open_runtime(
         clock=clock,
         spans=resources.spans,
     )
+    lookup = _open_lookup(settings)
     cleaner = Cleaner(
         store=store,
         files=files,
@@ -138,7 +144,7 @@ async def open_runtime(
         after=timedelta(hours=settings.cleanup_after_hours),
         low_disk_bytes=settings.low_disk_bytes,
         clock=clock,
-        objects=_open_object_checker(settings),
+        objects=NoObjectChecker() if lookup is None else S3ObjectChecker(lookup),
         ballast=ballast,
     )
     reconciler = Reconciler(
@@ -207,22 +213,31 @@ async def open_runtime(
     housekeeping = ResumableHousekeeping(
         uploads=resumables, store=store, threads=pool, replica=replica, temp_dir=settings.temp_dir, clock=clock
     )
+    service = UploadService(
+        store=store,
+        files=files,
+        outbox=outbox,
+        replicas=replicas,
+        replica=replica,
+        reannounce_limit=settings.reannounce_limit,
+        clock=clock,
+        ballast=ballast,
+        on_landed=metrics_page.metrics.count_landing,
+    )
     fixed = fixed_keys(settings)
     runtime = Runtime(
         settings=settings,
         store=store,
         authenticator=KeyAuthenticator(keys=store.keys, fixed=fixed, clock=clock),
         keys=KeyService(keys=store.keys, clock=clock, fixed_ids={key.text.key_id for key in fixed}),
-        service=UploadService(
-            store=store,
-            files=files,
-            outbox=outbox,
-            replicas=replicas,
-            replica=replica,
-            reannounce_limit=settings.reannounce_limit,
-            clock=clock,
-            ballast=ballast,
-            on_landed=metrics_page.metrics.count_landing,
+        service=service,
+        reading=ReadingService(
+            service=service,
+            chunk_starts=ChunkStarts(
+                service=service,
+                objects=None if lookup is None else S3ObjectReader(lookup),
+                replica_chunks=ReplicaChunks(ca_file=settings.replica_ca_file),
+            ),
         ),
         acceptance=acceptance,
         resumables=resumables,
@@ -308,11 +323,11 @@ def _open_store(settings: Settings, replica: ReplicaIdentity, metrics: UploaderM
     return open_store(settings.store_url, replica=replica.name, on_record=log.write)
 
 
-def _open_object_checker(settings: Settings) -> ObjectChecker:
+def _open_lookup(settings: Settings) -> S3Lookup | None:
     if settings.s3_endpoint is None:
         _log.info("Files of landed chunks are removed without a look at the bucket; S3_ENDPOINT is not set")
-        return NoObjectChecker()
-    return S3ObjectChecker.from_settings(settings)
+        return None
+    return S3Lookup.from_settings(settings)
 
 
 def _identify(settings: Settings) -> ReplicaIdentity:

@@ -71,7 +71,11 @@ class AddressExpiredError(CsvPipeError):
 
 
 class BucketUnavailableError(CsvPipeError):
-    """The object store does not say whether a landed chunk's object is there; its file is kept. In the log only."""
+    """The object store does not answer, or refuses.
+
+    Landed chunks' files are kept in the meantime, which is in the log only. A request for the first rows of an upload
+    fails if its files have been removed.
+    """
 
     code = "bucket_unavailable"
     status = 503

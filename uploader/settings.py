@@ -181,7 +181,8 @@ class Settings(ServerSettings, KafkaSecuritySettings, BucketSettings):
         None,
         pattern=HTTP_ADDRESS,
         description="URL of the object store, such as https://s3.eu-west-1.amazonaws.com. The uploader looks there for "
-        "the object of a landed chunk before it removes the chunk's file; empty to believe the relay.",
+        "the object of a landed chunk before it removes the chunk's file, and reads the first rows of an upload there; "
+        "empty to believe the relay.",
     )
     s3_sse_c_old_keys: SecretStr | None = Field(
         None,

@@ -19,7 +19,9 @@ from dags.modules.object_store import ExpectedChunk, ObjectStore
 from stack.encryption import KMS_KEY_NAME
 from tests.support.s3.fake_bucket import lay_out
 from tests.support.services import MinioServer, running_stack
+from uploader.bucket.s3_lookup import S3Lookup
 from uploader.bucket.s3_object_checker import S3ObjectChecker
+from uploader.bucket.s3_object_reader import S3ObjectReader
 from uploader.domain.chunk_object import ChunkObject
 from uploader.errors import BucketUnavailableError
 from uploader.settings import Settings
@@ -153,10 +155,10 @@ def test_wrong_customer_key_is_an_error_that_names_the_setting(
 
 @pytest.mark.parametrize("stored", [EncryptionMode.NONE, EncryptionMode.SSE_S3, EncryptionMode.SSE_C])
 @pytest.mark.parametrize("now", [EncryptionMode.NONE, EncryptionMode.SSE_S3, EncryptionMode.SSE_C])
-def test_uploader_looks_at_objects_that_were_stored_with_a_former_mode_or_key(
+def test_uploader_reads_objects_that_were_stored_with_a_former_mode_or_key(
     secure_minio: MinioServer, stored: EncryptionMode, now: EncryptionMode
 ) -> None:
-    """Otherwise it would not remove another chunk's file after such a change."""
+    """Otherwise it would not remove another chunk's file after such a change, nor show its rows."""
     manifest = land(secure_minio, stored)
 
     def find_fault(**changes: Any) -> str | None:
@@ -171,7 +173,11 @@ def test_uploader_looks_at_objects_that_were_stored_with_a_former_mode_or_key(
         settings = Settings(_env_file=None, **given, **changes)
         chunk = manifest.chunks[0]
         wanted = ChunkObject(bucket=BUCKET_RAW, key=chunk.key, size_bytes=chunk.size_bytes, sha256=chunk.sha256)
-        return S3ObjectChecker.from_settings(settings).find_fault(wanted)
+        lookup = S3Lookup.from_settings(settings)
+        fault = S3ObjectChecker(lookup).find_fault(wanted)
+        if fault is None:
+            assert S3ObjectReader(lookup).read_start(wanted, 6) == b"number"
+        return fault
 
     assert find_fault(s3_sse_c_old_keys=f"{THIRD_KEY},{CUSTOMER_KEY}") is None
     if stored is EncryptionMode.SSE_C:

@@ -17,6 +17,7 @@ from uploader.keys.key_service import KeyService
 from uploader.monitoring.metrics_page import MetricsPage
 from uploader.monitoring.readiness import Readiness
 from uploader.monitoring.refusal_recorder import RefusalRecorder
+from uploader.reading.service import ReadingService
 from uploader.resumable.forwarding import Forwarder
 from uploader.resumable.service import ResumableUploads
 from uploader.settings import Settings
@@ -35,6 +36,7 @@ class Runtime:
     authenticator: Authenticator
     keys: KeyService
     service: UploadService
+    reading: ReadingService
     acceptance: Acceptance
     resumables: ResumableUploads
     forwarder: Forwarder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from contracts.names import object_key
+from contracts.names import object_key, object_url
 from uploader.domain.records import ChunkRecord, UploadOverview
 
 
@@ -23,3 +23,8 @@ class ChunkObject:
         """Return the object of ``chunk``."""
         key = object_key(upload.dataset_name, chunk.filename)
         return cls(bucket=upload.bucket, key=key, size_bytes=chunk.size_bytes, sha256=chunk.sha256)
+
+    @property
+    def url(self) -> str:
+        """``s3://{bucket}/{key}``."""
+        return object_url(self.bucket, self.key)

@@ -18,7 +18,7 @@ from uploader.access.principal import Principal
 from uploader.disk.ballast_file import BallastFile
 from uploader.disk.chunk_files import ChunkFiles
 from uploader.domain.chunk_object import ChunkObject
-from uploader.domain.records import ChunkRecord, UploadOverview
+from uploader.domain.records import ChunkRecord, UploadOverview, UploadRecord
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.domain.transitions import ON_THEIR_WAY, SAFE_IN_BUCKET, landed, lost, relayed, renewed, reported_failed
 from uploader.errors import ChunkGoneError, DatabaseFullError, InvalidFieldError, UploadGoneError
@@ -84,6 +84,19 @@ class UploadService:
         upload = self._store.uploads.find(upload_id)
         assert upload is not None  # noqa: S101  rows are never deleted, and what a manifest holds never changes
         return manifest_of(upload, chunks)
+
+    def describe(self, upload_id: str, principal: Principal) -> tuple[UploadRecord, ChunkRecord]:
+        """Return an upload in full, and its first chunk.
+
+        Raises:
+            UploadNotFoundError: there is no upload with this id.
+            UploadGoneError: it was deleted.
+        """
+        overview, first = self._store.chunks.read_one(upload_id, 1, datasets=principal.datasets)
+        _check_not_deleted(overview)
+        upload = self._store.uploads.find(upload_id)
+        assert upload is not None  # noqa: S101  as above
+        return upload, first
 
     def list_uploads(
         self,

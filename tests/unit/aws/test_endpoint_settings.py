@@ -20,6 +20,7 @@ from sequencer.model.progress import Progress
 from sequencer.settings import JobSettings
 from tests.support.network.untrusted_server import untrusted_server
 from tests.support.s3.fake_gateway import error_answer, fake_s3_gateway
+from uploader.bucket.s3_lookup import S3Lookup
 from uploader.bucket.s3_object_checker import S3ObjectChecker
 from uploader.domain.chunk_object import ChunkObject
 from uploader.settings import Settings
@@ -45,7 +46,7 @@ def untrusted(tmp_path: Path) -> Iterator[str]:
 
 
 def ask_by_uploader(endpoint: str) -> object:
-    return S3ObjectChecker.from_settings(Settings(_env_file=None, s3_endpoint=endpoint)).find_fault(OBJECT)
+    return S3ObjectChecker(S3Lookup.from_settings(Settings(_env_file=None, s3_endpoint=endpoint))).find_fault(OBJECT)
 
 
 def ask_by_csvpipe(endpoint: str) -> object:

@@ -1,0 +1,54 @@
+"""The first rows in the start of a chunk file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from contracts.reading import MAX_CELL_CHARS
+from csvscan import UNKNOWN_8BIT, Dialect, scan_rows, split_record
+from uploader.domain.records import UploadOverview
+
+_MOST_BYTES_A_CHARACTER = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkStart:
+    """The first bytes of a chunk file.
+
+    Attributes:
+        content: these bytes.
+        is_whole: whether they are the whole file.
+    """
+
+    content: bytes
+    is_whole: bool
+
+
+def first_rows(upload: UploadOverview, start: ChunkStart, *, limit: int) -> list[list[str]]:
+    """Return the first ``limit`` rows in the start of a chunk, their cells cut at ``MAX_CELL_CHARS``.
+
+    A row that the end of ``start`` cuts off is not returned, unless it is the first.
+    """
+    dialect = Dialect.for_encoding(upload.delimiter.encode("ascii"), upload.encoding)
+    encoding = "latin-1" if upload.encoding == UNKNOWN_8BIT else upload.encoding
+    body = memoryview(start.content)[upload.header_bytes :]
+    records = _records(body, dialect, limit=limit, is_whole=start.is_whole)
+    return [[_text(cell, encoding) for cell in split_record(record, dialect)] for record in records]
+
+
+def _records(body: memoryview, dialect: Dialect, *, limit: int, is_whole: bool) -> Iterator[bytes]:
+    scan = scan_rows(body, dialect)
+    begin, found = 0, min(scan.rows, limit)
+    for number in range(1, found + 1):
+        end = scan.end_of_row(number)
+        yield bytes(body[begin:end])
+        begin = end
+    if found < limit and (is_whole or not found):
+        rest = bytes(body[begin:])
+        if rest.strip(b"\r\n"):
+            yield rest
+
+
+def _text(cell: bytes, encoding: str) -> str:
+    return cell[: MAX_CELL_CHARS * _MOST_BYTES_A_CHARACTER].decode(encoding, errors="replace")[:MAX_CELL_CHARS]
