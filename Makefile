@@ -32,11 +32,11 @@ setup: $(if $(filter .stack/%,$(UV)),$(UV)) ## Install Python packages into .ven
 	@$(if $(filter 0,$(PAGE)),,$(MAKE) --no-print-directory --silent $(PAGE_BUILT))
 
 $(PAGE_PACKAGES): web/package.json web/package-lock.json
-	@$(NPM) ci --ignore-scripts || $(NPM_FAILED)
+	@$(NPM) ci --ignore-scripts > /dev/null || $(NPM_FAILED)
 	@touch $@
 
 $(PAGE_BUILT): $(PAGE_PACKAGES) $(PAGE_SOURCES)
-	@$(NPM) run build -- --logLevel warn || $(NPM_FAILED)
+	@$(NPM) run --silent build -- --logLevel warn || $(NPM_FAILED)
 
 .PHONY: demo
 demo: setup ## Start the local stack, upload a real CSV, show its objects and the proof (SECURE=1: all encrypted)
@@ -65,8 +65,8 @@ lint: setup lint-page ## ruff, mypy --strict, import-linter, the documentation s
 
 .PHONY: lint-page
 lint-page: setup
-	$(if $(filter 0,$(PAGE)),,$(NPM) run check)
-	$(if $(filter 0,$(PAGE)),,$(NPM) run lint)
+	$(if $(filter 0,$(PAGE)),,$(NPM) run --silent check)
+	$(if $(filter 0,$(PAGE)),,$(NPM) run --silent lint)
 
 .PHONY: audit
 audit: setup ## Look for known vulnerabilities of the locked packages; needs the network
@@ -86,7 +86,7 @@ check: lint test-page ## Everything that needs no service, in under two minutes
 
 .PHONY: test-page
 test-page: setup
-	$(if $(filter 0,$(PAGE)),,$(NPM) test)
+	$(if $(filter 0,$(PAGE)),,$(NPM) test --silent)
 
 .PHONY: test
 test: lint test-page ## Everything: check, and the tests on the real services

@@ -9,7 +9,10 @@ import { useRoute } from './hooks.ts'
 import { addresses, type Route } from './router.ts'
 import { isSignedIn, SessionContext, startAddress } from './session.ts'
 import { texts } from './texts.ts'
+import { DatasetView } from './views/dataset.tsx'
+import { DatasetsView } from './views/datasets.tsx'
 import { SignInView } from './views/sign-in.tsx'
+import { UploadView } from './views/upload.tsx'
 import { UploadsView } from './views/uploads.tsx'
 
 export function App() {
@@ -55,6 +58,12 @@ function RouteView({ route }: { route: Route }) {
       return <SignInView />
     case 'uploads':
       return <UploadsView dataset={route.dataset} status={route.status} cursor={route.cursor} />
+    case 'upload':
+      return <UploadView key={route.uploadId} uploadId={route.uploadId} />
+    case 'datasets':
+      return <DatasetsView cursor={route.cursor} />
+    case 'dataset':
+      return <DatasetView key={route.name} name={route.name} />
     default:
       return (
         <View title={texts.titles.unknown}>

@@ -1,4 +1,4 @@
-import type { UploadSummary } from '../src/api/types.ts'
+import type { ChunkStatus, UploadSummary } from '../src/api/types.ts'
 
 /** An upload of which only the given members matter. */
 export function anUpload(members: Partial<UploadSummary> = {}): UploadSummary {
@@ -17,6 +17,26 @@ export function anUpload(members: Partial<UploadSummary> = {}): UploadSummary {
     compression: null,
     total_chunks: 1,
     chunk_counts: {},
+    error: null,
+    ...members,
+  }
+}
+
+/** A chunk of which only the given members matter. */
+export function aChunk(id: number, members: Partial<ChunkStatus> = {}): ChunkStatus {
+  return {
+    chunk_id: id,
+    filename: `part-${id}.csv`,
+    state: 'stored',
+    row_count: 1,
+    row_start: id,
+    row_end: id,
+    size_bytes: 10,
+    sha256: 'f'.repeat(64),
+    attempts: 1,
+    announced_at: null,
+    relayed_at: null,
+    landed_at: null,
     error: null,
     ...members,
   }
