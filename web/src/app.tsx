@@ -11,6 +11,7 @@ import { isSignedIn, SessionContext, startAddress } from './session.ts'
 import { texts } from './texts.ts'
 import { DatasetView } from './views/dataset.tsx'
 import { DatasetsView } from './views/datasets.tsx'
+import { SendView } from './views/send.tsx'
 import { SignInView } from './views/sign-in.tsx'
 import { UploadView } from './views/upload.tsx'
 import { UploadsView } from './views/uploads.tsx'
@@ -54,6 +55,8 @@ function RouteView({ route }: { route: Route }) {
   switch (route.view) {
     case 'start':
       return <Loading />
+    case 'send':
+      return <SendView dataset={route.dataset} />
     case 'sign-in':
       return <SignInView />
     case 'uploads':

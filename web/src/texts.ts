@@ -85,6 +85,147 @@ export const texts = {
     connecting: 'Connecting for live changes …',
   },
 
+  send: {
+    intro: 'Choose CSV files, plain or compressed (.gz, .zst). Nothing is sent before you have seen what is in them.',
+    choose: 'Choose files',
+    drop: 'or drop them here',
+    files: 'Files',
+    options: 'How they are sent',
+    submit: (files: number) => (files === 1 ? 'Send the file' : `Send ${formatCount(files)} files`),
+    remove: 'Remove',
+    removeFile: (name: string) => `Remove ${name}`,
+    dataset: 'Dataset',
+    datasetHint: 'The folder in the bucket. Letters, digits, _ . and -.',
+    datasetsPermitted: (patterns: string[]) => `Your key permits: ${patterns.join(', ')}`,
+    chunkType: 'Chunks',
+    chunkTypes: {
+      '': (limits: string) => `as the service does (${limits})`,
+      size: 'by size, in MiB',
+      rows: 'by rows',
+      count: 'by number of chunks',
+    },
+    chunkSizes: { size: 'MiB per chunk', rows: 'Rows per chunk', count: 'Number of chunks' },
+    chunkDefault: { size: (size: number) => `${formatCount(size)} MiB`, rows: (rows: number) => counted(rows, 'row') },
+    strict: 'Rows with another number of fields than the header',
+    stricts: {
+      true: 'refuse the file',
+      lenient: 'refuse the file, unless all surplus fields are empty',
+      false: 'accept them',
+    },
+    more: 'Delimiter and encoding',
+    delimiter: 'Delimiter',
+    delimiterHint: 'A character or a name: comma, semicolon, tab, pipe. Empty: detected.',
+    encoding: 'Encoding',
+    encodingHint: 'As Python names it: latin-1, windows-1252, shift_jis. Empty: UTF-8, or what the BOM says.',
+    faults: {
+      'dataset-missing': 'Enter the dataset.',
+      'dataset-invalid': 'The name must have 1 to 128 letters, digits, _ . or -.',
+      'dataset-not-permitted': 'Your key does not permit this dataset.',
+      'chunk-size-invalid': 'Enter a whole number from 1.',
+    },
+    tooLarge: (limitMb: number) => `The file is larger than ${formatCount(limitMb)} MiB, the limit for your uploads.`,
+    lineBroken: 'The connection was interrupted too often. What has arrived is kept: try again to go on.',
+    sessionEnded: 'Sign in again, then try again: sending goes on where it stopped.',
+  },
+
+  preview: {
+    reading: 'Reading the beginning of the file …',
+    noFaults: (rows: number, isComplete: boolean) =>
+      isComplete
+        ? `Nothing is wrong with the file: ${counted(rows, 'row')}.`
+        : `Nothing is wrong with the first ${counted(rows, 'row')}. The rest is checked while it is sent.`,
+    faultsTitle: (count: number) => `The service would refuse this file: ${counted(count, 'fault')} in its beginning`,
+    place: (row: number, byte: number) =>
+      `${row === 0 ? 'header' : `row ${formatCount(row)}`}, byte ${formatCount(byte)}`,
+    expected: (expected: string, found: string) => `expected ${expected}, found ${found}`,
+    notShown: (count: number) => `and ${counted(count, 'other fault')}`,
+    format: 'format',
+    dialect: (delimiter: string, encoding: string) => `delimiter ${delimiter}, ${encoding}`,
+    lineEnding: (lineEnding: string) => `lines end with ${lineEnding}`,
+    bom: 'with a byte order mark',
+    quoted: 'with quoted fields',
+    columns: (count: number) => counted(count, 'column'),
+    rows: (name: string) => `First rows of ${name}`,
+    driftTitle: 'The columns differ from those of the last upload',
+    driftSince: 'Last upload',
+    accepted: (text: string) => `Accepted: ${text}.`,
+  },
+
+  delimiters: {
+    ',': 'comma',
+    ';': 'semicolon',
+    '\t': 'tab',
+    '|': 'pipe',
+    ' ': 'space',
+    ':': 'colon',
+    '^': 'caret',
+    '~': 'tilde',
+  } as Record<string, string>,
+
+  /** What is wrong with a CSV, by code, and what to do about it. */
+  csvFaults: {
+    ragged_row: {
+      meaning: 'A row has another number of fields than the header.',
+      action: 'Correct the row, or send the file with another rule for such rows.',
+    },
+    unterminated_quote: {
+      meaning: 'A quote is opened and never closed.',
+      action: 'Close it. A quote inside a field is doubled: "a ""b"" c".',
+    },
+    nul_byte: { meaning: 'The file is binary or damaged.', action: 'Export the data again, as text.' },
+    invalid_encoding: {
+      meaning: 'The bytes are not text in the encoding.',
+      action: 'Send it with the right encoding, or save the file as UTF-8.',
+    },
+    empty_file: { meaning: 'The file has no header.', action: 'The first line must have the names of the columns.' },
+    header_too_long: {
+      meaning: 'The first line is too long for a header.',
+      action: 'Add a header, or shorten the names of the columns.',
+    },
+    not_csv: {
+      meaning: 'The file is not a CSV.',
+      action: 'Export the data as CSV; a .gz or .zst file need not be unpacked.',
+    },
+  } as Record<string, { meaning: string; action: string }>,
+
+  sending: {
+    title: 'Sending',
+    states: {
+      waiting: 'waiting',
+      sending: 'sending',
+      retrying: 'The connection broke. Trying again …',
+      paused: 'paused',
+      finishing: 'All bytes have arrived. The service makes the chunks …',
+      done: 'received',
+      failed: 'not sent',
+    },
+    progress: (name: string) => `Progress of ${name}`,
+    bytes: (sent: number, all: number) => `${formatBytes(sent)} of ${formatBytes(all)}`,
+    left: (duration: string) => `${duration} left`,
+    resumedAt: (sizeBytes: number) => `Went on at ${formatBytes(sizeBytes)}, where it had stopped.`,
+    to: (dataset: string) => `to ${dataset}`,
+    pause: (name: string) => `Pause ${name}`,
+    resume: (name: string) => `Resume ${name}`,
+    cancel: (name: string) => `Cancel ${name}`,
+    retry: (name: string) => `Try ${name} again`,
+    dismiss: (name: string) => `Remove ${name} from the list`,
+    see: (name: string) => `See what becomes of ${name}`,
+    said: (name: string, state: string) => `${name}: ${state}`,
+    percent: (name: string, percent: number) => `${name}: ${percent} %`,
+    signIn: 'Sign in',
+  },
+
+  pending: {
+    title: 'Not finished',
+    intro: 'Sending was interrupted. Choose the same file again, and it goes on where it stopped.',
+    file: (name: string, sizeBytes: number, dataset: string) => `${name} (${formatBytes(sizeBytes)}) to ${dataset}`,
+    begun: 'begun',
+    choose: (name: string) => `Choose ${name} again`,
+    giveUp: (name: string) => `Give up ${name}`,
+    other: (name: string) =>
+      `That is another file than ${name}, or it has changed since. It is listed below as a new one.`,
+  },
+
   copied: 'Copied',
   notCopied: 'The browser does not permit copying here. Select the text instead.',
 
