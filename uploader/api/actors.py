@@ -23,4 +23,8 @@ def address_of(request: Request) -> str:
     return "" if request.client is None else request.client.host
 
 
-ActorDep = Annotated[Actor, Depends(actor_of)]
+async def _actor(request: Request) -> Actor:
+    return actor_of(request)
+
+
+ActorDep = Annotated[Actor, Depends(_actor)]

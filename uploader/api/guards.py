@@ -96,4 +96,8 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
-PrincipalDep = Annotated[Principal, Depends(principal_of)]
+async def _principal(request: Request) -> Principal:
+    return principal_of(request)
+
+
+PrincipalDep = Annotated[Principal, Depends(_principal)]

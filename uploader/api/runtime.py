@@ -66,7 +66,8 @@ def runtime_of(app: FastAPI) -> Runtime:
     return runtime
 
 
-def _runtime(request: Request) -> Runtime:
+async def _runtime(request: Request) -> Runtime:
+    # As other dependencies, a coroutine: FastAPI calls functions in a thread.
     return runtime_of(request.app)
 
 
