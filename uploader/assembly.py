@@ -42,6 +42,7 @@ from uploader.monitoring.replica_gauges import DiskLimits, ReplicaGauges
 from uploader.reading.chunk_starts import ChunkStarts
 from uploader.reading.replica_chunks import ReplicaChunks
 from uploader.reading.service import ReadingService
+from uploader.resumable.background_digests import BackgroundDigests
 from uploader.resumable.finisher import Finisher
 from uploader.resumable.forwarding import Forwarder
 from uploader.resumable.housekeeping import ResumableHousekeeping
@@ -192,6 +193,8 @@ async def open_runtime(
     acceptance = Acceptance(
         store=store, outbox=outbox, threads=pool, replica=replica, bucket=settings.s3_bucket, clock=clock
     )
+    digests = BackgroundDigests()
+    stack.push_async_callback(digests.close)
     resumables = ResumableUploads(
         settings=settings,
         registry=ResumableRegistry(
@@ -205,6 +208,7 @@ async def open_runtime(
             metrics=metrics_page.metrics,
             spans=resources.spans,
         ),
+        digests=digests,
         metrics=metrics_page.metrics,
         window_s=intervals.upload_window_s,
     )

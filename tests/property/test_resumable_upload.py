@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from contracts.errors import CsvPipeError
 from csvscan import Strictness
 from tests.property.csv_texts import DELIMITERS, csv_texts
+from tests.support.uploader.fake_executor import FakeImmediateExecutor
 from tests.support.uploader.ingest import Received, form, receive, settings_for, stream
 from tests.support.uploader.part_uploads import PartUpload
 from tests.support.zstd import zstd
@@ -24,6 +25,7 @@ from uploader.domain.cutting import ChunkType, CutOptions
 from uploader.errors import UploadAbortedError
 from uploader.ingest.chunking import chunk_plan
 from uploader.ingest.pipeline import blocks
+from uploader.resumable.background_digests import BackgroundDigests
 
 Outcome = Received | tuple[str, str, dict[str, object]]
 """What a file becomes, or the code, the text and the place of its first fault."""
@@ -83,19 +85,27 @@ async def _send_plainly(source: bytes, options: CutOptions, temp_dir: Path) -> R
 
 async def _send_in_pieces(source: bytes, options: CutOptions, temp_dir: Path, data: st.DataObject) -> Received:
     upload = PartUpload(temp_dir, options, length=len(source))
+    workers = _start_workers()
     while (offset := upload.offset) < len(source):
         size = data.draw(st.integers(1, max(1, min(80, len(source) - offset))), label="bytes of the request")
         before = upload.save_copy()
         breaks = data.draw(st.booleans(), label="the connection breaks")
         try:
-            await upload.send(source[offset : offset + size], pieces=(7, 3), breaks=breaks)
+            worker = data.draw(st.sampled_from(workers), label="worker")
+            await upload.send(source[offset : offset + size], pieces=(7, 3), breaks=breaks, worker=worker)
         except UploadAbortedError:
             assert breaks
         assert upload.offset == offset + size  # what has arrived is kept
         if data.draw(st.sampled_from([False, False, True]), label="and the process is killed before it has saved"):
             upload.crash_to(before)
+            workers = _start_workers()
             assert upload.offset == offset
-    return await upload.finish()
+    return await upload.finish(worker=data.draw(st.sampled_from(workers), label="worker that finishes"))
+
+
+def _start_workers() -> list[BackgroundDigests]:
+    """Return two workers that hash what is durable at once."""
+    return [BackgroundDigests(threads=FakeImmediateExecutor()) for _ in range(2)]
 
 
 def _outcome(send: Callable[[], Coroutine[None, None, Received]]) -> Outcome:
@@ -114,6 +124,7 @@ def _small(block_bytes: int) -> Iterator[None]:
         patch("uploader.ingest.chunking.spool_file.DEFAULT_BLOCK_BYTES", block_bytes),
         patch("uploader.resumable.part_cutting.DEFAULT_BLOCK_BYTES", block_bytes),
         patch("uploader.resumable.content_follower.DEFAULT_BLOCK_BYTES", block_bytes),
+        patch("uploader.resumable.part_digests.DEFAULT_BLOCK_BYTES", block_bytes),
         patch("csvscan.header.PROBE_BYTES", 8),
         patch("csvscan.header.SAMPLE_BYTES", 16),
         patch.object(chunk_plan, "BYTES_PER_MB", 3),

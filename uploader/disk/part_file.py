@@ -12,17 +12,21 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from uploader.disk.directories import LOCK_FILE, STAGING, fsync_directory, make_private, remove_directory
+from uploader.disk.writeback import start_writeback
 
 RESUMABLE = ".resumable"
 _DATA, _MARKS, _SLOTS = "data", "marks", ("state.0", "state.1")
 _SLOT_BYTES = 4096
 """What a slot has from the start: enough for any state."""
 _MODE = 0o600
+_WRITEBACK_BYTES = 256 * 1024
+"""From what size on it is worth a call to begin writing to the disk at once."""
 _MARK = struct.Struct("<QQ")
 _HEAD = struct.Struct("<II")
 """CRC-32 and size of the JSON that follows."""
@@ -81,6 +85,8 @@ class PartFile:
     def append(self, data: memoryview) -> None:
         """Write ``data`` after the bytes written so far."""
         _write_at(self.fd, data, self.size)
+        if len(data) >= _WRITEBACK_BYTES:
+            start_writeback(self.fd, start=self.size, size_bytes=len(data))
         self.size += len(data)
 
     def save(self, *, offset: int, scan: dict[str, Any] | None, new_marks: Sequence[Mark], touched_at: float) -> None:
@@ -122,8 +128,9 @@ class PartFile:
         return [_MARK.unpack_from(content, start) for start in range(0, size, _MARK.size)]
 
     def close(self) -> None:
-        """Close the files."""
-        os.close(self.fd)
+        """Close the files. A failure says nothing: what is durable was synced."""
+        with suppress(OSError):
+            os.close(self.fd)
 
     def _append_marks(self, marks: Sequence[Mark]) -> None:
         content = b"".join(_MARK.pack(*mark) for mark in marks)

@@ -20,6 +20,7 @@ from uploader.ingest.content.content_scanner import ContentScanner
 from uploader.ingest.content.content_state import ContentState
 from uploader.ingest.content.row_boundary import RowBoundary, ScannedBlock
 from uploader.ingest.pipeline.blocks import DEFAULT_BLOCK_BYTES
+from uploader.resumable.part_digests import Cuts
 
 _MAGIC_BYTES = 16
 _REREAD = {"reread": True}
@@ -123,6 +124,13 @@ class ContentFollower:
             places = [chunk.end for chunk in self._cutter.bounds[self._saved_marks :]]
         self._saved_marks += len(places)
         return state.model_dump(), [(place.offset, place.rows) for place in places]
+
+    def cuts(self) -> Cuts | None:
+        """Return what was found so far for the hashes, or None if the content is not followed or has no header yet."""
+        if self._scanner is None or not self._scanner.has_header:
+            return None
+        ends = [] if self._cutter is None else [chunk.end.offset for chunk in self._cutter.bounds]
+        return Cuts(self._scanner.header.prefix, ends)
 
     def finish(self, *, content_fd: int, check_stopped: Callable[[], None]) -> tuple[ContentScanner, list[ChunkBounds]]:
         """End the content, and return its scanner and the bounds of its chunks (blocks).

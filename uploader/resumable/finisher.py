@@ -30,6 +30,7 @@ from uploader.monitoring.metrics import UploaderMetrics
 from uploader.monitoring.upload_outcome import UploadOutcome
 from uploader.resumable.content_follower import ContentFollower
 from uploader.resumable.part_cutting import cut_part
+from uploader.resumable.part_digests import PartDigests
 from uploader.runtime.blocking_pool import BlockingPool
 from uploader.runtime.logging import UploadLog
 from uploader.settings import Settings
@@ -63,13 +64,20 @@ class Finisher:
         self._spans = spans
         self._files = ChunkFiles(settings.temp_dir)
 
-    async def finish(self, upload: ResumableUpload, part: PartFile, follower: ContentFollower | None = None) -> str:
+    async def finish(
+        self,
+        upload: ResumableUpload,
+        part: PartFile,
+        follower: ContentFollower | None = None,
+        digests: PartDigests | None = None,
+    ) -> str:
         """Accept the file, unless it was accepted before, and return the id of the upload that it is.
 
         Args:
             upload: the row of the upload.
             part: its file, complete and durable.
             follower: has scanned the file to its end; without one, the saved scan is continued.
+            digests: have followed the file; without them, all is hashed now.
 
         Raises:
             CsvPipeError: the file is refused, or cannot be accepted now; the subclass gives the reason.
@@ -82,7 +90,9 @@ class Finisher:
             self._metrics.upload() as outcome,
             self._spans.span("upload", parent=upload.traceparent, kind=SpanKind.SERVER, attributes=attributes) as span,
         ):
-            accepted = await self._accept(upload, part, follower, outcome=outcome, traceparent=span.traceparent)
+            accepted = await self._accept(
+                upload, part, follower, digests, outcome=outcome, traceparent=span.traceparent
+            )
             span.set_attributes(span_attributes_of(accepted))
             outcome.record_accepted(replayed=accepted.replayed)
         return accepted.upload_id
@@ -92,6 +102,7 @@ class Finisher:
         upload: ResumableUpload,
         part: PartFile,
         follower: ContentFollower | None,
+        digests: PartDigests | None,
         *,
         outcome: UploadOutcome,
         traceparent: str | None,
@@ -114,7 +125,7 @@ class Finisher:
                     check_size=partial(check_unpacked, limit=size_limit, max_ratio=self._settings.max_compression_ratio)
                 ),
             )
-            result = await cut_part(part, follower, options=options, job=job)
+            result = await cut_part(part, follower, digests, options=options, job=job)
             _check_digest(result, expected=upload.sha256)
             outcome.record_chunked(result)
             return await self._acceptance.accept(

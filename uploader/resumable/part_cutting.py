@@ -1,7 +1,8 @@
 """A complete file, cut into the chunks that one unbroken upload of it would have given.
 
-Where a scan has followed the bytes, the places to cut are known: hashing and copying, inside the kernel, are all that
-is left to do. Content that no scan can follow (see :mod:`.content_follower`) goes through the ordinary chunkers.
+Where a scan has followed the bytes, the places to cut are known: copying, inside the kernel, is all that is left to do,
+and hashing as far as that was not done while the bytes arrived. Content that no scan can follow (see
+:mod:`.content_follower`) goes through the ordinary chunkers.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from uploader.disk.part_file import PartFile
 from uploader.domain.cutting import CutOptions, CutResult
 from uploader.ingest.chunking.chunk_builder import ChunkBuilder
+from uploader.ingest.chunking.chunk_cutter import ChunkBounds
 from uploader.ingest.chunking.chunker_choice import new_chunker
 from uploader.ingest.chunking.chunking_job import ChunkingJob
 from uploader.ingest.content.source_transcoder import SourceTranscoder
@@ -22,16 +25,23 @@ from uploader.ingest.pipeline.blocks import DEFAULT_BLOCK_BYTES, BlockPool
 from uploader.ingest.pipeline.file_io import hash_file, read_blocks
 from uploader.ingest.pipeline.worker import run_in_own_thread
 from uploader.resumable.content_follower import ContentFollower
+from uploader.resumable.part_digests import Cuts, FileDigests, PartDigests
 
 
 async def cut_part(
-    part: PartFile, follower: ContentFollower | None, *, options: CutOptions, job: ChunkingJob
+    part: PartFile,
+    follower: ContentFollower | None,
+    digests: PartDigests | None,
+    *,
+    options: CutOptions,
+    job: ChunkingJob,
 ) -> CutResult:
     """Cut the file of ``part`` into chunk files.
 
     Args:
         part: complete.
         follower: has scanned the file to its end; without one, the saved scan is continued.
+        digests: have followed the file; without them, all is hashed now.
         options: how to cut.
         job: where to.
 
@@ -40,7 +50,7 @@ async def cut_part(
         OSError: the disk has failed or is full.
     """
     stopped = threading.Event()
-    work = partial(_cut_followed, part, follower, options=options, job=job, stopped=stopped)
+    work = partial(_cut_followed, part, follower, digests, options=options, job=job, stopped=stopped)
     cutting = asyncio.create_task(run_in_own_thread(work, name="cut"))
     try:
         result = await asyncio.shield(cutting)
@@ -84,6 +94,7 @@ def catch_up(follower: ContentFollower, fd: int, *, end: int) -> None:
 def _cut_followed(
     part: PartFile,
     follower: ContentFollower | None,
+    digests: PartDigests | None,
     *,
     options: CutOptions,
     job: ChunkingJob,
@@ -100,10 +111,18 @@ def _cut_followed(
     job.check_chunks(scanner, len(bounds), sent_bytes=part.size)
     job.check_space(part.size + len(prefix) * (len(bounds) - 1))
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="digest") as pool:
-        # The file of a single chunk is the content.
-        digest = pool.submit(hash_file, part.path) if len(bounds) > 1 else None
-        sha256 = builder.build(bounds, prefix)
-        content_sha256 = sha256[0] if digest is None else digest.result()
+        followed = digests if _has_most(digests, part) else None
+        hashing = pool.submit(_hash, part, followed, follower.cuts(), check_stopped=builder.check_stopped)
+
+        def find_digest(chunk: ChunkBounds) -> str | None:
+            if len(bounds) == 1:  # its file is the content
+                return hashing.result().content
+            if followed is None:  # it is hashed beside the content
+                return None
+            return hashing.result().chunks.get((chunk.start.offset, chunk.end.offset))
+
+        sha256 = builder.build(bounds, prefix, find_digest=find_digest)
+        content_sha256 = hashing.result().content
     return job.result(
         scanner=scanner,
         transcoder=SourceTranscoder(current_row=lambda: 0),
@@ -111,6 +130,21 @@ def _cut_followed(
         bounds=bounds,
         sha256=sha256,
     )
+
+
+def _has_most(digests: PartDigests | None, part: PartFile) -> bool:
+    """Return whether the rest of the file is hashed sooner than all of it with both cores."""
+    return digests is not None and not digests.is_lost and digests.position >= part.size / 2
+
+
+def _hash(
+    part: PartFile, digests: PartDigests | None, cuts: Cuts | None, *, check_stopped: Callable[[], None]
+) -> FileDigests:
+    """Return the hash of the content, and those of chunks that are known (blocks)."""
+    found = None
+    if digests is not None and cuts is not None:
+        found = digests.finish(part.size, cuts, check_stopped=check_stopped)
+    return found or FileDigests(hash_file(part.path), {})
 
 
 async def _cut_by_chunker(fd: int, *, options: CutOptions, job: ChunkingJob) -> CutResult:

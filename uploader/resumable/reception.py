@@ -25,6 +25,7 @@ from uploader.ingest.pipeline.worker import Worker
 from uploader.resumable.content_follower import ContentFollower
 from uploader.resumable.errors import ChecksumMismatchError, UploadSupersededError
 from uploader.resumable.part_cutting import catch_up
+from uploader.resumable.part_digests import Cuts, PartDigests
 from uploader.resumable.tus_headers import Checksum
 
 _SAVE_BYTES = 64 * 1024 * 1024
@@ -47,6 +48,7 @@ class Reception:
         check_space: Callable[[int], None],
         is_superseded: Callable[[], bool],
         checksum: Checksum | None = None,
+        digests: PartDigests | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare to receive.
@@ -59,6 +61,7 @@ class Reception:
             check_space: called in a thread with a number of bytes before they are written; raises if they do not fit.
             is_superseded: returns whether a newer request wants the upload.
             checksum: of the whole body: with one, all of it is kept or nothing.
+            digests: follow the bytes that are durable.
             now: returns the time in seconds since 1970.
         """
         self._part = part
@@ -69,6 +72,7 @@ class Reception:
         self._is_superseded = is_superseded
         self._checksum = checksum
         self._digest = None if checksum is None else hashlib.new(checksum.algorithm)
+        self._digests = digests
         self._now = now
         self._pool = BlockPool()
         self._blocks = BlockFiller(self._pool, waiting=rate.paused)
@@ -205,11 +209,13 @@ class Reception:
     def _save_scanned(self, offset: int) -> None:
         if self._fault is None and not self._follower.has_faults:  # then others are looked for, and nothing is saved
             with self._noting_fault():
-                self._saver.submit(partial(self._save, offset, *self._follower.save()))
+                self._saver.submit(partial(self._save, offset, *self._follower.save(), self._follower.cuts()))
 
-    def _save(self, offset: int, scan: dict[str, Any] | None, new_marks: list[Mark]) -> None:
+    def _save(self, offset: int, scan: dict[str, Any] | None, new_marks: list[Mark], cuts: Cuts | None) -> None:
         self._part.save(offset=offset, scan=scan, new_marks=new_marks, touched_at=self._now())
         self._saving = False
+        if self._digests is not None and cuts is not None:
+            self._digests.follow(offset, cuts)
 
     def _fail_saving(self, failure: BaseException) -> None:
         self._has_saving_failed = True
@@ -234,7 +240,7 @@ class Reception:
         if self._fault is not None:
             raise self._fault
         if not self._has_saving_failed:
-            await asyncio.to_thread(self._save, self._part.size, *self._follower.save())
+            await asyncio.to_thread(self._save, self._part.size, *self._follower.save(), self._follower.cuts())
         failure = failure or self._pool.failure
         if failure is not None:
             raise failure

@@ -19,6 +19,7 @@ from uploader.errors import UploadAbortedError
 from uploader.http.request_body import StreamedBody
 from uploader.ingest.chunking.chunking_job import ChunkingJob
 from uploader.ingest.minimum_rate import MinimumRate
+from uploader.resumable.background_digests import BackgroundDigests
 from uploader.resumable.part_cutting import cut_part, restore_follower
 from uploader.resumable.reception import Reception
 from uploader.resumable.tus_headers import Checksum
@@ -58,8 +59,12 @@ class PartUpload:
         pieces: Sequence[int] = (64 * 1024,),
         breaks: bool = False,
         checksum: Checksum | None = None,
+        worker: BackgroundDigests | None = None,
     ) -> None:
-        """Send ``body`` in pieces; at its end the connection breaks, or the body is complete."""
+        """Send ``body`` in pieces; at its end the connection breaks, or the body is complete.
+
+        ``worker`` has the hashes of the process that receives it, if that computes any.
+        """
         part = PartFile.open(self.directory)
         try:
             follower = restore_follower(part, options=self.options, max_chunks=MAX_CHUNKS)
@@ -71,6 +76,7 @@ class PartUpload:
                 check_space=lambda _: None,
                 is_superseded=lambda: False,
                 checksum=checksum,
+                digests=None if worker is None else worker.find(self.upload_id, part),
             )
             await receiving.receive(StreamedBody(_stream(cut_up(body, pieces), breaks=breaks)))
         finally:
@@ -89,9 +95,10 @@ class PartUpload:
             if path.name != "data":
                 shutil.copy(path, self.directory / path.name)
 
-    async def finish(self) -> Received:
-        """Cut the file, and return the same as for a plain upload."""
+    async def finish(self, *, worker: BackgroundDigests | None = None) -> Received:
+        """Cut the file, and return the same as for a plain upload; ``worker`` is as for :meth:`send`."""
         part = PartFile.open(self.directory)
+        digests = None if worker is None else worker.find(self.upload_id, part)
         try:
             async with open_staging(self.temp_dir, self.upload_id) as directory:
                 job = ChunkingJob(
@@ -104,7 +111,7 @@ class PartUpload:
                     source_filename="data.csv",
                     source_bytes=part.size,
                 )
-                result = await cut_part(part, None, options=self.options, job=job)
+                result = await cut_part(part, None, digests, options=self.options, job=job)
                 names = [chunk.filename for chunk in result.chunks]
                 return Received(
                     options=self.options,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,8 +24,19 @@ class ChunkBuilder:
         self._content_fd = content_fd
         self._stopped = stopped
 
-    def build(self, bounds: list[ChunkBounds], prefix: bytes) -> list[str]:
+    def build(
+        self,
+        bounds: list[ChunkBounds],
+        prefix: bytes,
+        *,
+        find_digest: Callable[[ChunkBounds], str | None] = lambda _: None,
+    ) -> list[str]:
         """Build all chunks, each with the header in front, and return their hashes (blocks).
+
+        Args:
+            bounds: of the chunks.
+            prefix: the header.
+            find_digest: returns the hash of a chunk with its header if it is known; called in the threads.
 
         Raises:
             StoppedError: the upload was abandoned.
@@ -32,7 +44,10 @@ class ChunkBuilder:
         """
         paths = [self._job.chunk_path(number) for number in range(1, len(bounds) + 1)]
         with ThreadPoolExecutor(max_workers=_BUILDERS, thread_name_prefix="build") as pool:
-            futures = [pool.submit(self._build, path, chunk, prefix) for path, chunk in zip(paths, bounds, strict=True)]
+            futures = [
+                pool.submit(self._build, path, chunk, prefix, find_digest)
+                for path, chunk in zip(paths, bounds, strict=True)
+            ]
             try:
                 return [future.result() for future in futures]
             except BaseException:
@@ -48,7 +63,9 @@ class ChunkBuilder:
         if self._stopped.is_set():
             raise StoppedError
 
-    def _build(self, path: Path, chunk: ChunkBounds, prefix: bytes) -> str:
+    def _build(
+        self, path: Path, chunk: ChunkBounds, prefix: bytes, find_digest: Callable[[ChunkBounds], str | None]
+    ) -> str:
         self.check_stopped()
         self._job.check_space(len(prefix) + chunk.end.offset - chunk.start.offset)
         fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
@@ -58,4 +75,4 @@ class ChunkBuilder:
             os.fsync(fd)
         finally:
             os.close(fd)
-        return hash_file(path)
+        return find_digest(chunk) or hash_file(path)

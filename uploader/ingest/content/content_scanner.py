@@ -103,6 +103,11 @@ class ContentScanner:
         return 0 if self._scanner is None else self._scanner.rows + 1
 
     @property
+    def has_header(self) -> bool:
+        """Whether the header is complete."""
+        return self._header is not None
+
+    @property
     def header(self) -> Header:
         """The header; available as soon as a block was scanned."""
         assert self._header is not None  # noqa: S101  feed and finish return nothing before
