@@ -13,19 +13,23 @@ interface Props {
 export function ConfirmDialog({ title, text, confirm, onConfirm, onCancel }: Props) {
   const dialog = useRef<HTMLDialogElement>(null)
   useEffect(() => {
-    const element = dialog.current
-    element?.showModal()
-    return () => element?.close()
+    dialog.current?.showModal()
   }, [])
+  // Only a dialog that is closed before it is removed gives the focus back.
+  const close = () => dialog.current?.close()
+  const confirmed = () => {
+    close()
+    onConfirm()
+  }
   return (
-    <dialog ref={dialog} aria-labelledby="confirm-title" aria-describedby="confirm-text" onCancel={onCancel}>
+    <dialog ref={dialog} aria-labelledby="confirm-title" aria-describedby="confirm-text" onClose={onCancel}>
       <h2 id="confirm-title">{title}</h2>
       <p id="confirm-text">{text}</p>
       <div class="row">
-        <button type="button" onClick={onCancel}>
+        <button type="button" onClick={close}>
           {texts.cancel}
         </button>
-        <button type="button" class="danger" onClick={onConfirm}>
+        <button type="button" class="danger" onClick={confirmed}>
           {confirm}
         </button>
       </div>
