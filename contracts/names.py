@@ -62,7 +62,17 @@ def timestamp(time: datetime) -> str:
 
 def chunk_filename(dataset_name: str, chunk_id: int, stamp: str) -> str:
     """Return ``{dataset}_chunk_{001}_{timestamp}.csv``; ``chunk_id`` starts at 1."""
-    return f"{dataset_name}_chunk_{chunk_id:03d}_{stamp}.csv"
+    return numbered_filename(dataset_name, f"{chunk_id:03d}", stamp)
+
+
+def numbered_filename(dataset_name: str, number: str, stamp: str) -> str:
+    """Return the name of a chunk with ``number``, which may also be what stands for the numbers in a pattern."""
+    return f"{dataset_name}_chunk_{number}_{stamp}.csv"
+
+
+def chunk_stamp(dataset_name: str, chunk_id: int, filename: str) -> str:
+    """Return the ``stamp`` in the name of a chunk. No other upload of the dataset has the same."""
+    return filename.removeprefix(f"{dataset_name}_chunk_{chunk_id:03d}_").removesuffix(".csv")
 
 
 def object_key(dataset_name: str, filename: str) -> str:

@@ -236,6 +236,7 @@ async def open_runtime(
         keys=KeyService(keys=store.keys, clock=clock, fixed_ids={key.text.key_id for key in fixed}),
         service=service,
         reading=ReadingService(
+            settings=settings,
             service=service,
             chunk_starts=ChunkStarts(
                 service=service,

@@ -12,7 +12,7 @@ import pytest
 from aws.encryption import Encryption, EncryptionMode, encryption_of
 from contracts.exit_codes import ExitCode
 from contracts.manifest import Manifest
-from contracts.names import BUCKET_RAW, METADATA_SHA256, METADATA_UPLOAD_ID, manifest_key
+from contracts.names import BUCKET_RAW, METADATA_SHA256, METADATA_UPLOAD_ID, chunk_stamp, manifest_key
 from csvpipe.cli import main
 from dags.modules.errors import StoreRefusedError
 from dags.modules.object_store import ExpectedChunk, ObjectStore
@@ -24,6 +24,9 @@ from uploader.bucket.s3_object_checker import S3ObjectChecker
 from uploader.bucket.s3_object_reader import S3ObjectReader
 from uploader.domain.chunk_object import ChunkObject
 from uploader.errors import BucketUnavailableError
+from uploader.reading.statements.file_start import FileStart
+from uploader.reading.statements.polars_script import polars_script
+from uploader.reading.statements.upload_source import UploadSource
 from uploader.settings import Settings
 
 MARK = "a row that nobody may read on the disk"
@@ -186,3 +189,32 @@ def test_uploader_reads_objects_that_were_stored_with_a_former_mode_or_key(
         assert not [key for key in (CUSTOMER_KEY, ANOTHER_KEY, THIRD_KEY) if key in refused.value.detail]
     else:
         assert find_fault() is None
+
+
+def test_script_for_polars_reads_with_the_customer_key(
+    secure_minio: MinioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = land(secure_minio, EncryptionMode.SSE_C)
+    chunk = manifest.chunks[0]
+    source = UploadSource(
+        dataset=manifest.dataset_name,
+        bucket=BUCKET_RAW,
+        stamp=chunk_stamp(manifest.dataset_name, 1, chunk.filename),
+        objects=1,
+        rows=manifest.row_count,
+        is_landed=True,
+        headers=manifest.headers,
+        delimiter=manifest.delimiter,
+        encoding=manifest.encoding,
+        is_ragged=False,
+        start=FileStart.assumed(manifest.headers),
+        endpoint=secure_minio.endpoint,
+        region="us-east-1",
+        has_customer_key=True,
+    )
+    script = polars_script(source).replace("ACCESS_KEY", secure_minio.access_key)
+    script = script.replace("SECRET_KEY", secure_minio.secret_key).replace("CUSTOMER_KEY", CUSTOMER_KEY)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(secure_minio.stack.context.ca_file))
+    variables: dict[str, Any] = {}
+    exec(script, variables)
+    assert variables["frame"].rows() == [(str(number), MARK) for number in range(1000)]

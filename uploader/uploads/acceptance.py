@@ -95,8 +95,8 @@ class Acceptance:
         to a millisecond, and so do the names of its chunks.
 
         If this raises, nothing of the upload remains, at the latest after the next cleaning; the exception is
-        ManifestUnavailableError. If the actor's key has used the idempotency key before, nothing remains either, and the
-        answer is that of the first upload (``replayed``).
+        ManifestUnavailableError. If the actor's key has used the idempotency key before, nothing remains either, and
+        the answer is that of the first upload (``replayed``).
 
         Raises:
             InvalidFieldError: the idempotency key is malformed.

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from contracts.permissions import Permission
-from contracts.reading import MAX_FIRST_ROWS, FirstRows
+from contracts.reading import MAX_FIRST_ROWS, FirstRows, Readers
 from uploader.api.guards import Guard, PrincipalDep
 from uploader.api.path_parameters import UploadIdPath
 from uploader.api.problems import problem_responses
@@ -53,3 +53,17 @@ def get_first_rows(
     replica, it is fetched from there.
     """
     return runtime.reading.first_rows(upload_id, principal, limit=limit)
+
+
+@router.get(
+    "/readers",
+    dependencies=_READ,
+    summary="Get statements that read an upload",
+    responses=problem_responses(*_GONE),
+)
+def get_readers(upload_id: UploadIdPath, runtime: RuntimeDep, principal: PrincipalDep) -> Readers:
+    """Return statements of DuckDB, Polars, Spark and Trino that read the objects of an upload.
+
+    They read every column as text, so that no value is changed. Replace the placeholders by your own credentials.
+    """
+    return runtime.reading.readers(upload_id, principal)

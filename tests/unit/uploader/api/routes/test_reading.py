@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from contracts.reading import Readers
 from tests.support.uploader.http_uploads import UNKNOWN, assert_problem, land
 from tests.support.uploader.server import RunningUploader, running_uploader
 
@@ -42,6 +43,43 @@ class TestFirstRows:
         upload_id = upload()
         client.delete(f"/uploads/{upload_id}", params={"force": "true"})
         assert_problem(client.get(f"/uploads/{upload_id}/rows"), 410, "upload_gone")
+
+
+class TestReaders:
+    def test_statements_name_the_objects(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+        upload_id = upload()
+        answer = client.get(f"/uploads/{upload_id}/readers")
+        assert answer.status_code == 200
+        found = Readers.model_validate_json(answer.content)
+        assert [reader.name for reader in found.readers] == ["DuckDB", "Polars", "Spark", "Trino"]
+        [stamp] = {
+            chunk["filename"].removesuffix(".csv").rpartition("_")[2]
+            for chunk in client.get(f"/uploads/{upload_id}/manifest").json()["chunks"]
+        }
+        assert all(f"_{stamp}.csv" in reader.statement for reader in found.readers)
+        assert all("3 rows in 3 objects" in reader.statement for reader in found.readers)
+        assert "has not landed" in found.notes[0]
+
+    def test_lines_before_the_header_are_skipped_while_the_file_can_be_read(
+        self, client: httpx.Client, server: RunningUploader
+    ) -> None:
+        answer = client.post(
+            "/upload/csv?dataset_name=people", files={"file": ("people.csv", b"sep=;\nid;name\n1;x\n")}
+        )
+        upload_id = answer.json()["upload_id"]
+        path = f"/uploads/{upload_id}/readers"
+        assert "skip = 1" in client.get(path).text
+        for file in (server.temp_dir / upload_id).glob("*.csv"):
+            file.unlink()
+        without = client.get(path)
+        assert "skip = 1" not in without.text
+        assert "could not look" in without.json()["notes"][-1]
+
+    def test_unknown_and_deleted_uploads_have_none(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+        assert_problem(client.get(f"/uploads/{UNKNOWN}/readers"), 404, "upload_not_found")
+        upload_id = upload()
+        client.delete(f"/uploads/{upload_id}", params={"force": "true"})
+        assert_problem(client.get(f"/uploads/{upload_id}/readers"), 410, "upload_gone")
 
 
 @pytest.fixture

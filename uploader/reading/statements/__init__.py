@@ -1,0 +1,1 @@
+"""Statements with which other programs read the objects of an upload."""
