@@ -131,6 +131,7 @@ chaos: setup ## One job of the sequencer, killed 50 times in each mode
 bench: setup ## Benchmarks; they print tables and take their time
 	$(RUN) python -m benchmarks.scan
 	$(RUN) python -m benchmarks.upload
+	$(RUN) python -m benchmarks.resumable --tusd
 	$(RUN) python -m benchmarks.attacks
 	$(RUN) python -m benchmarks.slow_clients
 	$(RUN) python -m benchmarks.landing

@@ -3,14 +3,14 @@
 ``python -m benchmarks.resumable`` sends 1 GB three times to each target, in turn, as the speed of a shared machine
 drifts. "of plain" is the median of the rounds' ratios to the plain upload cut by size. "After the last byte" is the
 time from the last byte sent to the response that names the upload, in seconds a GB. MB and GB are 10^6 and 10^9 bytes.
-tusd is measured if it is on the PATH; it cuts, hashes and syncs nothing.
+``--tusd`` builds tusd, unless it is on the PATH. It stores the bytes in one file and does nothing else: it neither
+checks, cuts and hashes them nor waits until they are on disk. It shows what the protocol costs, not the same work.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import socket
 import statistics
 import sys
@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.http_client import HOST, multipart
-from benchmarks.server_process import Server, Start, tusd, uvicorn
+from benchmarks.server_process import Server, Start, uvicorn
+from benchmarks.tusd import find_tusd, tusd
 from benchmarks.upload import make_csv
 from csvpipe.commands.serve import HTTP_PROTOCOL
 
@@ -133,8 +134,8 @@ def _head(line: str, length: int, more: str) -> bytes:
     ).encode()
 
 
-def targets() -> list[tuple[str, Start, Send]]:
-    """Return name, server and client of each target, the plain upload first."""
+def targets(tusd_program: str | None) -> list[tuple[str, Start, Send]]:
+    """Return name, server and client of each target, the plain upload first; tusd if there is a program."""
     ours = uvicorn(
         "benchmarks.baselines.without_kafka:make_app",
         *("--factory", "--http", HTTP_PROTOCOL),
@@ -149,11 +150,12 @@ def targets() -> list[tuple[str, Start, Send]]:
         ("resumable, one PATCH, by count", ours, send_in_pieces(2**40, **by_count)),
         ("resumable, PATCHes of 8 MiB, by size", ours, send_in_pieces(_PIECE_BYTES, **by_size)),
     ]
-    if shutil.which("tusd"):
-        found.append(("tusd, one PATCH", tusd, send_in_pieces(2**40, filename="source.csv")))
-        found.append(("tusd, PATCHes of 8 MiB", tusd, send_in_pieces(_PIECE_BYTES, filename="source.csv")))
+    if tusd_program is None:
+        print("tusd is skipped: it is not on the PATH; --tusd builds it")
     else:
-        print("tusd is skipped: it is not on the PATH")
+        start = tusd(tusd_program)
+        found.append(("tusd, one PATCH", start, send_in_pieces(2**40, filename="source.csv")))
+        found.append(("tusd, PATCHes of 8 MiB", start, send_in_pieces(_PIECE_BYTES, filename="source.csv")))
     return found
 
 
@@ -185,14 +187,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=1000, help="size of the file, in MB")
     parser.add_argument("--trials", type=int, default=3)
+    parser.add_argument("--tusd", action="store_true", help="build tusd if it is not on the PATH")
     args = parser.parse_args()
+    program = find_tusd(build=args.tusd)
     print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {args.size} MB, {args.trials} trials")
     with ExitStack() as running:
         root = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-resumable-")))
         source = root / "source.csv"
         make_csv(source, size_bytes=args.size * _MB, line_end="\n")
         contenders = []
-        for number, (name, start, send) in enumerate(targets()):
+        for number, (name, start, send) in enumerate(targets(program)):
             directory = root / str(number)
             directory.mkdir()
             contenders.append((name, running.enter_context(start(directory)), send, directory))

@@ -109,13 +109,6 @@ def nginx(directory: Path) -> AbstractContextManager[Server]:
     return running(["nginx", "-c", str(config), "-p", str(directory)], port=port, env={}, log=directory / "server.log")
 
 
-def tusd(directory: Path) -> AbstractContextManager[Server]:
-    """Start tusd; it stores an upload in a file."""
-    port = free_port()
-    command = ["tusd", "-host", "127.0.0.1", "-port", str(port), "-upload-dir", str(directory / "tus"), "-base-path"]
-    return running([*command, "/files/"], port=port, env={}, log=directory / "server.log")
-
-
 def free_port() -> int:
     """Return an unused port."""
     with socket.socket() as probe:

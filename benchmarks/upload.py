@@ -32,7 +32,8 @@ from pathlib import Path
 
 from benchmarks.http_client import MakeRequest, multipart, p50_p99_max, probing_health, put, send, tus
 from benchmarks.minio import Store, given_store, own_store
-from benchmarks.server_process import Server, Start, nginx, tusd, uploader, uvicorn
+from benchmarks.server_process import Server, Start, nginx, uploader, uvicorn
+from benchmarks.tusd import tusd
 from csvpipe.commands.serve import HTTP_PROTOCOL
 from stack.errors import StackError
 
@@ -154,7 +155,7 @@ def targets(modes: list[str], *, kafka: str | None, peers: bool) -> list[Target]
         found.append(Target("Starlette UploadFile, aiofiles", saved, multipart(dataset_name="benchmark")))
         programs = {
             "nginx": Target("nginx, PUT to a file", nginx, put, has_health=False),
-            "tusd": Target("tusd, to a file", tusd, tus, has_health=False),
+            "tusd": Target("tusd, to a file", tusd("tusd"), tus, has_health=False),
         }
         found += [target for name, target in programs.items() if shutil.which(name)]
     return found
