@@ -20,35 +20,59 @@ export interface Loaded<T> {
 export function useLoaded<T>(key: string | null, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
   const { refresh } = useSession()
   const [state, setState] = useState<{ key: string | null; data: T | null; problem: Problem | null }>(EMPTY)
-  const [round, setRound] = useState(0)
+  const { round, isLoading, reload, finish } = useRounds()
   const loader = useRef(load)
   loader.current = load
   useEffect(() => {
     if (key === null) return
     const controller = new AbortController()
-    loader.current(controller.signal).then(
-      (data) => {
-        if (!controller.signal.aborted) setState({ key, data, problem: null })
-      },
-      (error: unknown) => {
-        if (controller.signal.aborted) return
-        const problem = problemOf(error)
-        if (problem.code === 'unauthenticated') refresh()
-        setState((old) => ({ key, data: old.key === key ? old.data : null, problem }))
-      },
-    )
+    isLoading.current = true
+    loader
+      .current(controller.signal)
+      .then(
+        (data) => {
+          if (!controller.signal.aborted) setState({ key, data, problem: null })
+        },
+        (error: unknown) => {
+          if (controller.signal.aborted) return
+          const problem = problemOf(error)
+          if (problem.code === 'unauthenticated') refresh()
+          setState((old) => ({ key, data: old.key === key ? old.data : null, problem }))
+        },
+      )
+      .then(() => {
+        if (!controller.signal.aborted) finish()
+      })
     return () => controller.abort()
-  }, [key, round, refresh])
+  }, [key, round, refresh, isLoading, finish])
   const isCurrent = state.key === key
   return {
     data: isCurrent ? state.data : null,
     problem: isCurrent ? state.problem : null,
     isLoading: key !== null && !isCurrent,
-    reload: useCallback(() => setRound((count) => count + 1), []),
+    reload,
     update: useCallback((change) => {
       setState((old) => (old.data === null ? old : { ...old, data: change(old.data) }))
     }, []),
   }
+}
+
+/** Count rounds of loading; a reload while one runs begins the next when it has ended. */
+function useRounds() {
+  const [round, setRound] = useState(0)
+  const isLoading = useRef(false)
+  const isWanted = useRef(false)
+  const reload = useCallback(() => {
+    if (isLoading.current) isWanted.current = true
+    else setRound((count) => count + 1)
+  }, [])
+  const finish = useCallback(() => {
+    isLoading.current = false
+    if (!isWanted.current) return
+    isWanted.current = false
+    setRound((count) => count + 1)
+  }, [])
+  return { round, isLoading, reload, finish }
 }
 
 const EMPTY = { key: null, data: null, problem: null }

@@ -308,6 +308,7 @@ export const texts = {
 
   rows: {
     title: 'First rows',
+    table: 'Table of the first rows',
     number: 'row',
     surplus: '(no name)',
     shown: (shown: number, all: number) =>

@@ -1,14 +1,10 @@
 import type { Fault } from '../api/types.ts'
+import { type Faults, plainReason } from '../csv-faults.ts'
 import { counted } from '../format/numbers.ts'
 import { texts } from '../texts.ts'
 
-interface Props {
-  faults: Fault[]
-  counts: Record<string, number>
-}
-
 /** The faults of a CSV by kind: what each means, what to do, and where they are. */
-export function CsvFaults({ faults, counts }: Props) {
+export function CsvFaults({ faults, counts }: Faults) {
   return (
     <>
       {Object.entries(counts).map(([code, count]) => (
@@ -29,23 +25,11 @@ function FaultsOfKind({ code, count, faults }: { code: string; count: number; fa
       <ul>
         {faults.map((fault) => (
           <li key={`${fault.row} ${fault.byte}`}>
-            <strong>{texts.preview.place(fault.row, fault.byte)}</strong>: {fault.reason}
+            <strong>{texts.preview.place(fault.row, fault.byte)}</strong>: {plainReason(fault)}
           </li>
         ))}
         {hidden > 0 && <li>{texts.preview.notShown(hidden)}</li>}
       </ul>
     </>
   )
-}
-
-/** Return the faults in a problem document of an upload, or none. */
-export function faultsIn(problem: Record<string, unknown>): Props | null {
-  const { faults, fault_counts: counts } = problem
-  if (!Array.isArray(faults) || typeof counts !== 'object' || counts === null) return null
-  return { faults: faults.map(readFault), counts: counts as Record<string, number> }
-}
-
-function readFault(fault: Record<string, unknown>): Fault {
-  const reason = texts.preview.expected(String(fault.expected), String(fault.found))
-  return { row: Number(fault.row), byte: Number(fault.byte), code: String(fault.reason), reason }
 }

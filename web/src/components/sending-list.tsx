@@ -1,11 +1,12 @@
 import { useEffect, useState } from 'preact/hooks'
+import { faultsIn } from '../csv-faults.ts'
 import { formatRate } from '../format/numbers.ts'
 import { formatDuration } from '../format/times.ts'
 import { addresses } from '../router.ts'
 import { texts } from '../texts.ts'
 import { isActive, isFinalRefusal, type Sending } from '../upload/sending.ts'
 import { theSender, useSendings } from '../upload/use-sender.ts'
-import { CsvFaults, faultsIn } from './csv-faults.tsx'
+import { CsvFaults } from './csv-faults.tsx'
 import { Notice, ProblemNotice } from './notice.tsx'
 
 const words = texts.sending

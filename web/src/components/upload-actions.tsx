@@ -47,9 +47,11 @@ function Buttons({ upload, onChanged }: Props) {
   const hasLanded = landedChunks(upload) === upload.total_chunks
   const remove = (force: boolean) => {
     setAsking(false)
-    return act(() => deleteUpload(upload.upload_id, force), words.deleted)
+    return act(async () => {
+      await deleteUpload(upload.upload_id, force)
+      document.querySelector('h1')?.focus() // the buttons go with the upload
+    }, words.deleted)
   }
-  if (upload.status === 'aborted') return <p>{texts.failures.deleted}</p>
   return (
     <>
       <p>{hasLanded ? words.announceLandedHint : words.announceHint}</p>

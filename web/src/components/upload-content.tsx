@@ -16,7 +16,7 @@ export function UploadContent({ uploadId, isLanded }: { uploadId: string; isLand
         {(data) => (
           <>
             <p>{texts.rows.shown(data.rows.length, data.row_count)}</p>
-            <RowsTable label={texts.rows.title} header={data.header} rows={data.rows} />
+            <RowsTable label={texts.rows.table} header={data.header} rows={data.rows} />
           </>
         )}
       </LoadedSection>

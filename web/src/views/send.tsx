@@ -83,7 +83,8 @@ function SendForm({ chosen, onChosen, options, onOptions }: FormProps) {
         }
         onChange={(members) => onOptions({ ...options, ...members })}
       />
-      <section aria-label={texts.send.files}>
+      <section aria-labelledby="chosen">
+        <h2 id="chosen">{texts.send.files}</h2>
         {chosen.map((each) => (
           <ChosenFileCard
             key={each.id}

@@ -59,8 +59,12 @@ function Details({ upload, onChanged }: { upload: UploadStatus; onChanged: () =>
         <ChunkMap upload={upload} />
         <ChunkTable chunks={upload.chunks} />
       </section>
-      <UploadContent uploadId={upload.upload_id} isLanded={upload.status === 'landed'} />
-      <UploadActions upload={upload} onChanged={onChanged} />
+      {upload.status !== 'aborted' && (
+        <>
+          <UploadContent uploadId={upload.upload_id} isLanded={upload.status === 'landed'} />
+          <UploadActions upload={upload} onChanged={onChanged} />
+        </>
+      )}
     </>
   )
 }
