@@ -17,6 +17,7 @@ from contracts.names import BUCKET_RAW, BYTES_PER_MB, KEY_FORM, TOPIC_INGEST
 from contracts.settings import reading_settings
 from uploader.domain.cutting import ChunkType
 from uploader.domain.signing_key import SigningKey, parse_signing_keys
+from uploader.reader_settings import ReaderSettings
 from uploader.server_settings import HTTP_ADDRESS, ServerSettings
 
 DATABASE_FILENAME = "manifest.sqlite3"
@@ -29,7 +30,7 @@ _DATABASE_URL = re.compile(r"sqlite:///(?!:memory:|\?|file::memory:).|postgresql
 _BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
 
 
-class Settings(ServerSettings, KafkaSecuritySettings, BucketSettings):
+class Settings(ServerSettings, KafkaSecuritySettings, BucketSettings, ReaderSettings):
     """Every setting of the uploader. The environment variable is the field's name in upper case."""
 
     kafka_broker: str = Field(

@@ -45,6 +45,8 @@ class Uploader:
             "KAFKA_TOPIC_INGEST": TOPIC_INGEST,
             "S3_BUCKET": BUCKET_RAW,
             **self._object_store(),
+            "AIRFLOW_URL": self._context.url(settings.airflow_port),
+            "BUCKET_BROWSER_URL": f"{self._context.url(settings.minio_console_port)}/browser/{{bucket}}/{{prefix}}",
             "TEMP_DIR": str(data),
             "API_HOST": settings.host,
             "API_PORT": str(settings.uploader_port),

@@ -68,7 +68,17 @@ def test_every_setting_of_dotenv_reaches_the_container(service: str, read: Calla
 @pytest.mark.parametrize("service", sorted(SETTINGS))
 def test_unset_setting_keeps_its_default(service: str, read: Callable[..., Environments]) -> None:
     own_defaults = {"OTEL_EXPORTER_OTLP_ENDPOINT", "ACCESS", "ADMIN_KEY", "RELAY_KEY"}
+    own_defaults |= {"AIRFLOW_URL", "BUCKET_BROWSER_URL", "S3_PUBLIC_ENDPOINT"}
     assert read({})[service].keys() & (SETTINGS[service] - own_defaults) == set()
+
+
+def test_links_and_statements_lead_to_the_published_ports(read: Callable[..., Environments]) -> None:
+    found = read({})["uploader"]
+    assert found["AIRFLOW_URL"] == "http://127.0.0.1:8080"
+    assert found["BUCKET_BROWSER_URL"] == "http://127.0.0.1:9001/browser/{bucket}/{prefix}"
+    assert found["S3_PUBLIC_ENDPOINT"] == "http://127.0.0.1:9000"
+    elsewhere = read({"CONTAINERS_S3_ENDPOINT": "https://s3.example.com"})["uploader"]
+    assert elsewhere["S3_PUBLIC_ENDPOINT"] == elsewhere["S3_ENDPOINT"] == "https://s3.example.com"
 
 
 @pytest.mark.parametrize("service", sorted(FIXED))

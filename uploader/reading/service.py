@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contracts.errors import CsvPipeError
-from contracts.reading import FirstRows, Readers
+from contracts.reading import FirstRows, Links, Readers
 from uploader.access.principal import Principal
 from uploader.domain.chunk_object import ChunkObject
 from uploader.domain.records import ChunkRecord, UploadRecord
 from uploader.reading.chunk_starts import ChunkStarts
+from uploader.reading.links import links_of
 from uploader.reading.sample import ChunkStart, first_rows
 from uploader.reading.statements.file_start import FileStart
 from uploader.reading.statements.readers import readers_of
@@ -52,6 +53,14 @@ class ReadingService:
         upload, first = self._service.describe(upload_id, principal)
         start = self._find_file_start(upload, first, principal) or FileStart.assumed(upload.headers)
         return readers_of(UploadSource.of(upload, first, start=start, settings=self._settings))
+
+    def links(self, upload_id: str, principal: Principal) -> Links:
+        """Return where other services show an upload.
+
+        Raises:
+            UploadNotFoundError: there is no upload with this id.
+        """
+        return links_of(self._service.overview(upload_id, principal), self._settings)
 
     def _find_file_start(self, upload: UploadRecord, first: ChunkRecord, principal: Principal) -> FileStart | None:
         try:

@@ -85,6 +85,14 @@ class UploadService:
         assert upload is not None  # noqa: S101  rows are never deleted, and what a manifest holds never changes
         return manifest_of(upload, chunks)
 
+    def overview(self, upload_id: str, principal: Principal) -> UploadOverview:
+        """Return an upload without its large fields.
+
+        Raises:
+            UploadNotFoundError: there is no upload with this id.
+        """
+        return self._store.chunks.read_one(upload_id, 1, datasets=principal.datasets)[0]
+
     def describe(self, upload_id: str, principal: Principal) -> tuple[UploadRecord, ChunkRecord]:
         """Return an upload in full, and its first chunk.
 

@@ -11,13 +11,17 @@ from tests.support.docs.shell_blocks import ROOT
 
 PATH = ROOT / "docker-compose.yml"
 TEXT = PATH.read_text()
-VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-([^}]*))?\}")
+VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::-((?:[^{}]|\{[^{}]*\})*))?\}")
+"""A variable and its default, in which may be other braces, also those of another variable."""
 Json = dict[str, Any]
 
 
 def load() -> Json:
     """Read the file as Compose would with no variable set."""
-    loaded: Json = yaml.safe_load(VARIABLE.sub(lambda match: match[2] or "", TEXT).replace("$$", "$"))
+    text = TEXT
+    while VARIABLE.search(text):
+        text = VARIABLE.sub(lambda match: match[2] or "", text)
+    loaded: Json = yaml.safe_load(text.replace("$$", "$"))
     return loaded
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from contracts.permissions import Permission
-from contracts.reading import MAX_FIRST_ROWS, FirstRows, Readers
+from contracts.reading import MAX_FIRST_ROWS, FirstRows, Links, Readers
 from uploader.api.guards import Guard, PrincipalDep
 from uploader.api.path_parameters import UploadIdPath
 from uploader.api.problems import problem_responses
@@ -67,3 +67,17 @@ def get_readers(upload_id: UploadIdPath, runtime: RuntimeDep, principal: Princip
     They read every column as text, so that no value is changed. Replace the placeholders by your own credentials.
     """
     return runtime.reading.readers(upload_id, principal)
+
+
+@router.get(
+    "/links",
+    dependencies=_READ,
+    summary="Get links to an upload in other services",
+    responses=problem_responses(UploadNotFoundError),
+)
+def get_links(upload_id: UploadIdPath, runtime: RuntimeDep, principal: PrincipalDep) -> Links:
+    """Return where Airflow shows the runs of an upload, and other services its objects and its trace.
+
+    Without an address of a service (`AIRFLOW_URL`, `BUCKET_BROWSER_URL`, `TRACE_URL`) there is no link to it.
+    """
+    return runtime.reading.links(upload_id, principal)

@@ -28,7 +28,7 @@ def _notes(source: UploadSource) -> list[str]:
     if not source.is_landed:
         notes.append("The upload has not landed: objects are missing.")
     if source.endpoint == UNKNOWN_ENDPOINT:
-        notes.append("The uploader does not know the address of the object store (S3_ENDPOINT).")
+        notes.append("The uploader does not know the address of the object store (S3_PUBLIC_ENDPOINT or S3_ENDPOINT).")
     if source.encoding is None:
         notes.append(
             "The encoding of the file is unknown, and it is read as Latin-1. If characters are wrong, give another one."

@@ -73,7 +73,7 @@ class UploadSource:
             encoding=None if upload.encoding == UNKNOWN_8BIT else upload.encoding,
             is_ragged=upload.requested.get("strict") == Strictness.OFF,
             start=start,
-            endpoint=settings.s3_endpoint or UNKNOWN_ENDPOINT,
+            endpoint=settings.s3_public_endpoint or settings.s3_endpoint or UNKNOWN_ENDPOINT,
             region=settings.s3_region,
             has_customer_key=settings.s3_encryption is EncryptionMode.SSE_C,
         )

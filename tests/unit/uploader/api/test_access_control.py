@@ -30,6 +30,7 @@ CALLS = {
     "GET /uploads/{upload_id}/manifest": Permission.READ,
     "GET /uploads/{upload_id}/rows": Permission.READ,
     "GET /uploads/{upload_id}/readers": Permission.READ,
+    "GET /uploads/{upload_id}/links": Permission.READ,
     "POST /uploads/{upload_id}/announce": Permission.OPERATE,
     "DELETE /uploads/{upload_id}": Permission.OPERATE,
     "GET /chunks/{upload_id}/{chunk_id}/download": Permission.READ,

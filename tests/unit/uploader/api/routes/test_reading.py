@@ -82,6 +82,15 @@ class TestReaders:
         assert_problem(client.get(f"/uploads/{upload_id}/readers"), 410, "upload_gone")
 
 
+class TestLinks:
+    def test_there_are_none_without_addresses(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+        answer = client.get(f"/uploads/{upload()}/links")
+        assert (answer.status_code, answer.json()) == (200, {"links": []})
+
+    def test_unknown_upload_has_none(self, client: httpx.Client) -> None:
+        assert_problem(client.get(f"/uploads/{UNKNOWN}/links"), 404, "upload_not_found")
+
+
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[list[RunningUploader]]:
     """Give two replicas that share a database."""
