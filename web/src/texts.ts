@@ -320,7 +320,6 @@ export const texts = {
     choose: 'Program',
     statement: (name: string) => `Statement for ${name}`,
     copy: (name: string) => `Copy the statement for ${name}`,
-    notLanded: 'The statement finds all rows when the upload has landed.',
     none: 'The service has no statements: its bucket is not configured.',
   },
 

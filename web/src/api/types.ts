@@ -158,6 +158,12 @@ export interface Reader {
   name: string
   language: string
   statement: string
+  notes: string[]
+}
+
+export interface Readers {
+  readers: Reader[]
+  notes: string[]
 }
 
 export interface Link {

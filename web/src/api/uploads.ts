@@ -1,5 +1,5 @@
 import { request } from './client.ts'
-import type { FirstRows, Link, Reader, UploadPage, UploadStatus } from './types.ts'
+import type { FirstRows, Link, Readers, UploadPage, UploadStatus } from './types.ts'
 
 export interface UploadFilter {
   dataset: string
@@ -22,8 +22,8 @@ export const deleteUpload = (uploadId: string, force: boolean) =>
 export const getFirstRows = (uploadId: string, signal: AbortSignal) =>
   request<FirstRows>(`uploads/${uploadId}/rows`, { query: { limit: 20 }, signal })
 
-export const getReaders = async (uploadId: string, signal: AbortSignal) =>
-  (await request<{ readers: Reader[] }>(`uploads/${uploadId}/readers`, { signal })).readers
+export const getReaders = (uploadId: string, signal: AbortSignal) =>
+  request<Readers>(`uploads/${uploadId}/readers`, { signal })
 
 export const getLinks = async (uploadId: string, signal: AbortSignal) =>
   (await request<{ links: Link[] }>(`uploads/${uploadId}/links`, { signal })).links

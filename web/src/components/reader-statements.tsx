@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks'
 import type { Reader } from '../api/types.ts'
 import { texts } from '../texts.ts'
 import { CopyButton } from './copy-button.tsx'
+import { Notice } from './notice.tsx'
 import { ScrollArea } from './scroll-area.tsx'
 
 /** How other programs read the objects of an upload. */
@@ -21,6 +22,11 @@ export function ReaderStatements({ readers }: { readers: Reader[] }) {
           ))}
         </select>
       </div>
+      {reader.notes.map((note) => (
+        <Notice key={note} kind="warning">
+          <p>{note}</p>
+        </Notice>
+      ))}
       <ScrollArea label={texts.readers.statement(reader.name)}>
         <pre>
           <code>{reader.statement}</code>

@@ -8,7 +8,7 @@ import { RowsTable } from './rows-table.tsx'
 /** What is in an upload: its first rows, how to read it, and where else it can be seen. */
 export function UploadContent({ uploadId, isLanded }: { uploadId: string; isLanded: boolean }) {
   const rows = useLoaded(`rows ${uploadId}`, (signal) => getFirstRows(uploadId, signal))
-  const readers = useLoaded(`readers ${uploadId}`, (signal) => getReaders(uploadId, signal))
+  const readers = useLoaded(`readers ${uploadId} ${isLanded}`, (signal) => getReaders(uploadId, signal))
   const links = useLoaded(`links ${uploadId} ${isLanded}`, (signal) => getLinks(uploadId, signal))
   return (
     <>
@@ -23,8 +23,10 @@ export function UploadContent({ uploadId, isLanded }: { uploadId: string; isLand
       <LoadedSection id="readers" title={texts.readers.title} loaded={readers}>
         {(data) => (
           <>
-            {!isLanded && <p>{texts.readers.notLanded}</p>}
-            <ReaderStatements readers={data} />
+            {data.notes.map((note) => (
+              <p key={note}>{note}</p>
+            ))}
+            <ReaderStatements readers={data.readers} />
           </>
         )}
       </LoadedSection>

@@ -12,7 +12,7 @@ import { RateMeter } from './rate.ts'
 import { isActive, isFinalRefusal, type Sending, saysNothing } from './sending.ts'
 
 /** As long as an hour, so that a line may be down for lunch; progress begins the list anew. */
-const RETRY_DELAYS_MS = [500, 1_000, 3_000, 5_000, 10_000, 20_000, ...Array<number>(60).fill(60_000)]
+const RETRY_DELAYS_MS = [500, 1_000, 3_000, 5_000, 10_000, ...Array<number>(240).fill(15_000)]
 /** Files that are sent at the same time; the service has a limit for each key. */
 const FILES_AT_ONCE = 2
 const PROGRESS_INTERVAL_MS = 250
