@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
-# Images: `uploader` (the service, and the commands upload, status, list, verify, bucket and nifi) and `sequencer` (the
-# commands sequence and verify-topic). Third-party programs for docker-compose.yml: `airflow` (Airflow with
+# Images: `uploader` (the service with its page, and all commands that do not need the other image's packages or a checkout)
+# and `sequencer` (the commands sequence, verify-topic and doctor). Third-party programs for docker-compose.yml: `airflow` (Airflow with
 # the packages that the DAGs import), `nifi` (NiFi without TLS) and `minio` (built from source, because there are no current
 # images). docs/adr/0017-two-images-from-one-dockerfile.md and 0029-images-of-others-programs.md explain why,
 # docs/how-to/compose.md how to run them.
@@ -64,7 +64,8 @@ COPY --from=build-page /app/uploader/page uploader/page
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
     $SYNC --no-editable --extra uploader --extra postgresql --extra nifi --extra tracing; \
-    slim .venv uploader.app,uploader.healthcheck serve upload status list verify audit bucket nifi
+    slim .venv uploader.app,uploader.healthcheck serve recover openapi upload check status list announce verify audit keys login \
+        logout doctor bucket nifi
 
 FROM build AS build-sequencer
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
@@ -74,7 +75,7 @@ COPY . .
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
     $SYNC --no-editable --extra sequencer; \
-    slim .venv sequencer.job.runner sequence verify-topic
+    slim .venv sequencer.job.runner sequence verify-topic doctor
 
 FROM python AS runtime
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/var/lib/csvpipe

@@ -6,6 +6,7 @@ Kafka is not there, so an upload ends as ``awaiting_kafka``: taken, on the disk,
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import httpx
 import pytest
 from confluent_kafka import libversion
 
+from csvpipe.app import COMMANDS, CommandSpec
 from tests.support.containers.engine import READ_ONLY, Engine, call, free_port
 from tests.support.waiting import wait_until
 
@@ -32,6 +34,7 @@ BEGUN = (
     b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n' + CSV
 )
 """An upload that does not end."""
+OF_UPLOADER = [spec for spec in COMMANDS if spec.extra != "sequencer" and not spec.in_checkout]
 pytestmark = pytest.mark.timeout(1_800)
 
 
@@ -217,14 +220,33 @@ def test_health_check_follows_the_port_of_the_settings(engine: Engine, images: d
             engine.podman("exec", "--env", f"API_PORT={free_port()}", container, *command)
 
 
-@pytest.mark.parametrize("command", ["upload", "status", "list", "verify", "bucket", "nifi", "openapi"])
-def test_uploader_has_the_command(engine: Engine, images: dict[str, str], command: str) -> None:
-    assert f"csvpipe {command}" in engine.run(images["uploader"], command, "--help")
+@pytest.mark.parametrize("spec", OF_UPLOADER, ids=lambda spec: spec.name)
+def test_uploader_has_the_command(engine: Engine, images: dict[str, str], spec: CommandSpec) -> None:
+    assert f"csvpipe {spec.name}" in engine.run(images["uploader"], spec.name, "--help")
 
 
-@pytest.mark.parametrize("command", ["sequence", "verify-topic"])
+@pytest.mark.parametrize("command", ["sequence", "verify-topic", "doctor"])
 def test_sequencer_has_the_command(engine: Engine, images: dict[str, str], command: str) -> None:
     assert f"csvpipe {command}" in engine.run(images["sequencer"], command, "--help")
+
+
+def test_commands_of_the_uploader_are_compiled(engine: Engine, images: dict[str, str]) -> None:
+    """On a read-only root file system, what is not would be compiled at every start."""
+    code = f"""
+import pathlib
+from importlib.util import cache_from_source, find_spec
+modules = {[spec.module for spec in OF_UPLOADER]}
+print([module for module in modules if not pathlib.Path(cache_from_source(find_spec(module).origin)).is_file()])
+"""
+    assert python(engine, images["uploader"], code) == "[]"
+
+
+def test_uploader_serves_the_page(engine: Engine, images: dict[str, str], volume: Path) -> None:
+    with running(engine, images["uploader"], volume) as (_, client):
+        index = client.get("/").text
+        scripts = re.findall(r'src="\./(assets/[^"]+\.js)"', index)
+        assert scripts
+        assert [client.get(f"/{script}").status_code for script in scripts] == [200] * len(scripts)
 
 
 @pytest.mark.parametrize(

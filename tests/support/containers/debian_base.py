@@ -21,7 +21,7 @@ _BOOTSTRAP_S = 900.0
 _LEFT_OUT = ("usr/share/man", "usr/share/locale", "usr/share/doc", "usr/share/info")
 _CACHES = ("var/cache/apt", "var/lib/apt/lists", "var/log")
 _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-_HANDED_ON = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+_HANDED_ON = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "NPM_CONFIG_REGISTRY")
 
 
 def mirror() -> str:
