@@ -45,6 +45,8 @@ COMMANDS = (
     CommandSpec("check", "csvpipe.commands.check", "Check a CSV for faults, and for what other readers misread."),
     CommandSpec("status", "csvpipe.commands.status", "Show the state of an upload and of each of its chunks."),
     CommandSpec("list", "csvpipe.commands.list_uploads", "List uploads, the newest first."),
+    CommandSpec("head", "csvpipe.commands.head", "Show the first rows of an upload."),
+    CommandSpec("readers", "csvpipe.commands.readers", "Print statements that read an upload in other programs."),
     CommandSpec("announce", "csvpipe.commands.announce", "Publish again what has not landed of an upload."),
     CommandSpec("verify", "csvpipe.commands.verify", "Verify that the bucket holds every byte of an upload."),
     CommandSpec("audit", "csvpipe.commands.audit", "List audit records, and verify that none was changed."),

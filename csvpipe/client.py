@@ -26,6 +26,7 @@ from contracts.audit import AuditChainPage, AuditChains, AuditPage
 from contracts.errors import CsvPipeError, SettingsError, TemporaryFailureError
 from contracts.manifest import Manifest
 from contracts.number_text import counted
+from contracts.reading import FirstRows, Readers
 from contracts.tls_faults import TlsPeer, trusting
 from csvpipe.bearer_auth import BearerAuth
 from csvpipe.errors import (
@@ -164,6 +165,14 @@ class UploaderClient:
     def manifest(self, upload_id: str) -> Manifest:
         """Return the uploader's manifest."""
         return _parse(Manifest, self._request("GET", f"/uploads/{upload_id}/manifest"))
+
+    def first_rows(self, upload_id: str, *, limit: int) -> FirstRows:
+        """Return the first rows of an upload, at most ``limit``."""
+        return _parse(FirstRows, self._request("GET", f"/uploads/{upload_id}/rows", params={"limit": limit}))
+
+    def readers(self, upload_id: str) -> Readers:
+        """Return how other programs read the objects of an upload."""
+        return _parse(Readers, self._request("GET", f"/uploads/{upload_id}/readers"))
 
     def list_uploads(self, parameters: Mapping[str, str | int]) -> UploadPage:
         """Return one page of uploads, the newest first."""
