@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.names import BUCKET_RAW, BYTES_PER_MB, DAG_CHUNK_INGESTION, manifest_key, object_key
-from csvpipe.client import UploaderClient
+from csvpipe.client import ANSWER_TIMEOUT_S, UploaderClient
 from stack.airflow_api import AirflowApi
 from stack.local import LocalStack
 from stack.report import ConsoleReport
@@ -112,16 +112,22 @@ def _measure(stack: LocalStack, case: Case, data: bytes, dataset: str) -> list[d
 
 
 def _send(client: UploaderClient, case: Case, data: bytes, dataset: str) -> Sent:
-    last_byte_at = datetime.now(UTC)
-
-    def note(_: int) -> None:
-        nonlocal last_byte_at
-        last_byte_at = datetime.now(UTC)
-
     fields = {"dataset_name": dataset, "chunk_type": "size", "chunk_size": str(case.chunk_mb)}
-    file = io.BytesIO(data)
-    accepted = client.upload(file=file, filename="bench.csv", size_bytes=len(data), fields=fields, on_sent=note)
-    return Sent(accepted.upload_id, dataset, last_byte_at)
+    content = _NotedBytes(data)
+    files = {"file": ("bench.csv", content)}
+    answer = client.request("POST", "/upload/csv", data=fields, files=files, timeout=ANSWER_TIMEOUT_S)
+    return Sent(answer.json()["upload_id"], dataset, content.read_at)
+
+
+class _NotedBytes(io.BytesIO):
+    """Bytes that note when the last of them was read."""
+
+    read_at = datetime.max.replace(tzinfo=UTC)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next bytes."""
+        self.read_at = datetime.now(UTC)
+        return super().read(size)
 
 
 def _wait_until_landed(client: UploaderClient, upload_id: str) -> dict[str, Any]:

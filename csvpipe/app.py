@@ -41,7 +41,7 @@ class CommandSpec:
 
 
 COMMANDS = (
-    CommandSpec("upload", "csvpipe.commands.upload", "Upload a CSV file and wait until it has landed."),
+    CommandSpec("upload", "csvpipe.commands.upload", "Upload CSV files and wait until they have landed."),
     CommandSpec("check", "csvpipe.commands.check", "Check a CSV for faults, and for what other readers misread."),
     CommandSpec("status", "csvpipe.commands.status", "Show the state of an upload and of each of its chunks."),
     CommandSpec("list", "csvpipe.commands.list_uploads", "List uploads, the newest first."),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import httpcore
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -18,7 +17,6 @@ from contracts.api import (
     KeyRotation,
     KeyWithSecret,
     NewKey,
-    UploadAccepted,
     UploadPage,
     UploadStatus,
 )
@@ -39,7 +37,6 @@ from csvpipe.errors import (
     UnavailableError,
     UploaderFailedError,
 )
-from csvpipe.multipart import FormUpload, Readable
 from csvpipe.service_address import check_address, is_loopback
 
 ANSWER_TIMEOUT_S = 900.0
@@ -98,73 +95,21 @@ class UploaderClient:
         """Close the connections."""
         self._http.close()
 
-    def upload(
-        self,
-        *,
-        file: Readable,
-        filename: str,
-        size_bytes: int | None,
-        fields: Mapping[str, str],
-        idempotency_key: str | None = None,
-        on_sent: Callable[[int], None] = lambda _: None,
-    ) -> UploadAccepted:
-        """Send one CSV file and return the uploader's response.
-
-        Raises:
-            RefusedError: the file or a field is not accepted; the text says where and why.
-            KeyRefusedError: there is no key, or it is not valid.
-            PermissionMissingError: the key may not upload into this dataset.
-            SlowDownError: the key has reached a limit of uploads.
-            TemporaryFailureError: the uploader is busy or its disk is full.
-            UnavailableError: it does not answer.
-            SettingsError: its certificate is not trusted.
-            ResponseLostError: the connection broke; whether the file was accepted is unknown.
-            UploaderFailedError: it reported an internal failure; whether the file was accepted is unknown.
-            CommandError: it received other bytes than were sent.
-        """
-        line = _Line()
-        if self._http.base_url.scheme == "https":
-            self._request("GET", "/health", extensions={"trace": line.trace_first})
-        form = FormUpload(
-            file=file, filename=filename, size_bytes=size_bytes, fields=fields, on_sent=on_sent, check_stop=line.check
-        )
-        headers = {"Content-Type": form.content_type}
-        if form.content_length is not None:
-            headers["Content-Length"] = str(form.content_length)
-        if idempotency_key is not None:
-            headers["Idempotency-Key"] = idempotency_key
-        answer = self._request(
-            "POST",
-            "/upload/csv",
-            content=iter(form),
-            headers=headers,
-            timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=10.0),
-            extensions={"trace": line.trace},
-        )
-        accepted = _parse(UploadAccepted, answer)
-        if accepted.sha256 != form.sha256:
-            raise CommandError(
-                f"the uploader received other bytes: its SHA-256 is {accepted.sha256}, that of the sent bytes "
-                f"{form.sha256}. Delete upload {accepted.upload_id} and send the file again",
-                upload_id=accepted.upload_id,
-            )
-        return accepted
-
     def status(self, upload_id: str) -> UploadStatus:
         """Return the state of the upload and its chunks."""
-        return _parse(UploadStatus, self.status_document(upload_id))
+        return parse_answer(UploadStatus, self.status_document(upload_id))
 
     def status_document(self, upload_id: str) -> httpx.Response:
         """Return the same response unparsed, for ``--json``."""
-        return self._request("GET", f"/uploads/{upload_id}/status")
+        return self.request("GET", f"/uploads/{upload_id}/status")
 
     def announce(self, upload_id: str) -> UploadStatus:
         """Announce what has not landed of an upload, and return its state afterwards."""
-        return _parse(UploadStatus, self._request("POST", f"/uploads/{upload_id}/announce"))
+        return parse_answer(UploadStatus, self.request("POST", f"/uploads/{upload_id}/announce"))
 
     def manifest(self, upload_id: str) -> Manifest:
         """Return the uploader's manifest."""
-        return _parse(Manifest, self._request("GET", f"/uploads/{upload_id}/manifest"))
+        return parse_answer(Manifest, self.request("GET", f"/uploads/{upload_id}/manifest"))
 
     def first_rows(self, upload_id: str, *, limit: int) -> FirstRows:
         """Return the first rows of an upload, at most ``limit``."""
@@ -176,20 +121,20 @@ class UploaderClient:
 
     def list_uploads(self, parameters: Mapping[str, str | int]) -> UploadPage:
         """Return one page of uploads, the newest first."""
-        return _parse(UploadPage, self._request("GET", "/uploads", params=dict(parameters)))
+        return parse_answer(UploadPage, self.request("GET", "/uploads", params=dict(parameters)))
 
     def audit_page(self, parameters: Mapping[str, str | int]) -> AuditPage:
         """Return one page of audit records, the newest first."""
-        return _parse(AuditPage, self._request("GET", "/audit", params=dict(parameters)))
+        return parse_answer(AuditPage, self.request("GET", "/audit", params=dict(parameters)))
 
     def audit_replicas(self) -> list[str]:
         """Return the replicas that have an audit chain."""
-        return _parse(AuditChains, self._request("GET", "/audit/chains")).replicas
+        return parse_answer(AuditChains, self.request("GET", "/audit/chains")).replicas
 
     def audit_chain(self, replica: str, *, after: int | None) -> AuditChainPage:
         """Return the next records of the chain of a replica, and its head."""
         parameters = {} if after is None else {"after": after}
-        return _parse(AuditChainPage, self._request("GET", f"/audit/chains/{replica}", params=parameters))
+        return parse_answer(AuditChainPage, self.request("GET", f"/audit/chains/{replica}", params=parameters))
 
     def look(self, path: str) -> httpx.Response:
         """Return the response to GET ``path``, also if it is an error.
@@ -206,31 +151,46 @@ class UploaderClient:
         Raises:
             KeyRefusedError: there is no key, or it is not valid.
         """
-        return _parse(KeyOfCaller, self._request("GET", "/own-key"))
+        return parse_answer(KeyOfCaller, self.request("GET", "/own-key"))
 
     def create_key(self, wanted: NewKey) -> KeyWithSecret:
         """Create a key, or register the given one."""
         content = wanted.model_dump_json(exclude_none=True)
-        return _parse(KeyWithSecret, self._request("POST", "/keys", content=content, headers=_JSON))
+        return parse_answer(KeyWithSecret, self.request("POST", "/keys", content=content, headers=_JSON))
 
     def list_keys(self) -> KeyList:
         """Return all keys, the oldest first."""
-        return _parse(KeyList, self._request("GET", "/keys"))
+        return parse_answer(KeyList, self.request("GET", "/keys"))
 
     def show_key(self, key_id: str) -> Key:
         """Return one key."""
-        return _parse(Key, self._request("GET", f"/keys/{key_id}"))
+        return parse_answer(Key, self.request("GET", f"/keys/{key_id}"))
 
     def revoke_key(self, key_id: str) -> Key:
         """Revoke a key for good."""
-        return _parse(Key, self._request("DELETE", f"/keys/{key_id}"))
+        return parse_answer(Key, self.request("DELETE", f"/keys/{key_id}"))
 
     def rotate_key(self, key_id: str, rotation: KeyRotation) -> KeyWithSecret:
         """Give a key a new secret."""
         content = rotation.model_dump_json()
-        return _parse(KeyWithSecret, self._request("POST", f"/keys/{key_id}/rotate", content=content, headers=_JSON))
+        return parse_answer(
+            KeyWithSecret, self.request("POST", f"/keys/{key_id}/rotate", content=content, headers=_JSON)
+        )
 
-    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  httpx checks them
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  httpx checks them
+        """Return the response to a request, with the options of ``httpx.Client.request``.
+
+        Raises:
+            RefusedError: the request is not accepted; the text says where and why.
+            KeyRefusedError: there is no key, or it is not valid.
+            PermissionMissingError: the key does not permit it.
+            SlowDownError: the key has reached a limit.
+            TemporaryFailureError: the uploader is busy or its disk is full.
+            UnavailableError: it does not answer.
+            SettingsError: its certificate is not trusted.
+            ResponseLostError: the connection broke; whether the request was processed is unknown.
+            UploaderFailedError: it reported an internal failure; whether the request was processed is unknown.
+        """
         answer = self._send(method, path, **options)
         if answer.is_error:
             raise problem_of(answer, key_origin=self._key_origin)
@@ -251,43 +211,14 @@ class UploaderClient:
             ) from error
 
 
-class _Line:
-    """The connection of a request, to notice a response that arrives before the body was sent."""
-
-    def __init__(self) -> None:
-        self._stream: Any = None
-
-    def trace_first(self, event: str, info: Mapping[str, Any]) -> None:
-        """Keep the stream that httpcore opens for a request before that of the body (its ``trace`` extension).
-
-        With TLS 1.3 a connection is readable after its handshake without an answer: the server sends session tickets.
-        The answer of another request comes after them, so that what follows on the same connection is an answer.
-        """
-        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-            self._stream = info["return_value"]
-
-    def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Keep the stream that httpcore opens for the request with the body, unless it is a new one with TLS."""
-        if event.endswith("connect_tcp.complete"):
-            self._stream = info["return_value"]
-        elif event.endswith("start_tls.complete"):
-            self._stream = None
-
-    def check(self) -> None:
-        """Stop sending if the uploader has answered already: with gigabytes to go, that answer is a refusal.
-
-        httpcore takes a write error as the sign to stop sending and to read the answer that is there.
-        """
-        if self._stream is not None and self._stream.get_extra_info("is_readable"):
-            raise httpcore.WriteError("answered before the end of the body")
-
-
 def problem_of(answer: httpx.Response, *, key_origin: str = "") -> CsvPipeError:
     """Return the error of an error response; understands RFC 9457 problem documents.
 
     ``key_origin`` says where the key of the request comes from; it is empty for a request without one.
     """
     problem = _problem_in(answer)
+    if isinstance(problem.get("problem"), dict):  # a resumable upload that was refused before says why once more
+        problem = problem["problem"]
     said = str(problem.get("detail") or answer.text[:500] or answer.reason_phrase).rstrip(". ")
     detail = f"{problem.get('title') or answer.reason_phrase}: {said}"
     places = {name: value for name, value in problem.items() if name not in _RESERVED and name.isidentifier()}
@@ -330,7 +261,12 @@ def _retry_after_s(answer: httpx.Response) -> float | None:
     return float(text) if text.isdecimal() and len(text) < 10 else None
 
 
-def _parse(model: type[_Model], answer: httpx.Response) -> _Model:
+def parse_answer(model: type[_Model], answer: httpx.Response) -> _Model:
+    """Return the body of a response as ``model``.
+
+    Raises:
+        CommandError: it is not one.
+    """
     try:
         return model.model_validate_json(answer.content)
     except ValidationError as error:

@@ -90,3 +90,25 @@ class NotLandedError(CommandError):
 
     code = "not_landed"
     title = "Not landed"
+
+
+class UploadInUseError(TemporaryFailureError):
+    """Another process is sending the same file with the same options."""
+
+    code = "upload_in_use"
+    title = "Upload in use"
+
+
+class UploadStoppedError(TemporaryFailureError):
+    """A signal has stopped the command; what the uploader has is kept."""
+
+    code = "upload_stopped"
+    title = "Stopped"
+
+
+class InputNotRepeatableError(CommandError):
+    """The uploader lost what it had of standard input, which cannot be read twice."""
+
+    code = "input_not_repeatable"
+    exit_code = ExitCode.SOURCE_MISSING
+    title = "Standard input cannot be read again"

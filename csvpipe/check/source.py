@@ -12,7 +12,7 @@ import httpx
 from contracts.errors import NotAllowedError, SettingsError, SourceNotFoundError
 from csvpipe.errors import UnavailableError
 from csvpipe.settings import ClientSettings
-from csvpipe.upload_source import STDIN, open_source
+from csvpipe.upload.source import STDIN, open_file, source_of
 from csvpipe.verify.s3_objects import connect
 
 BLOCK_BYTES = 1024 * 1024
@@ -58,8 +58,8 @@ def open_checked(name: str, *, settings: Callable[[], ClientSettings]) -> Iterat
         path = Path(name)
         if path != STDIN and not path.exists():
             raise SourceNotFoundError(f"{name} does not exist")
-        with open_source(path) as file:
-            yield CheckedSource(name, file.size_bytes, iter(lambda: file.read(BLOCK_BYTES), b""))
+        with open_file(path) as file:
+            yield CheckedSource(name, source_of(file).size_bytes, iter(lambda: file.read(BLOCK_BYTES), b""))
 
 
 def _open_object(name: str, settings: ClientSettings) -> CheckedSource:

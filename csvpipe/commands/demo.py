@@ -13,7 +13,7 @@ from rich.table import Table
 from contracts.exit_codes import ExitCode
 from contracts.names import manifest_key
 from csvpipe.commands.stack import Secure, open_stack
-from csvpipe.commands.upload import describe, send
+from csvpipe.commands.upload import send
 from csvpipe.commands.verify import verify_and_print, wait_for_manifest
 from csvpipe.console import format_bytes, messages, output
 from csvpipe.demo_data import write_flights
@@ -49,7 +49,6 @@ def command(
         with _step(f"Upload of {file.name} ({format_bytes(file.stat().st_size)}), cut into chunks of {chunk_size} MiB"):
             fields = {"dataset_name": DATASET, "chunk_type": "size", "chunk_size": str(chunk_size)}
             accepted = send(client, file, fields=fields)
-            describe(accepted)
         with _step("Kafka, Airflow and NiFi take the chunks to the bucket"):
             wait_until_landed(client, accepted.upload_id, timeout_s=LANDING_TIMEOUT_S, console=messages())
             objects = connect(settings)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contracts.errors import SettingsError
-from contracts.names import BYTES_PER_MB
 from csvpipe.client import UploaderClient
 from csvpipe.errors import RefusedError
 from tests.support.network.certificates import CertificateAuthority
+from tests.support.uploader.sent_files import CountingView, send_file
 from tests.support.uploader.server import running_uploader
 
 HOST = "127.0.0.1"
@@ -29,34 +28,40 @@ def ca_file(authority: CertificateAuthority, tmp_path: Path) -> str:
     return authority.write_certificate(tmp_path / "ca.pem")
 
 
-def send(client: UploaderClient, content: bytes = CSV, *, dataset: str = "people") -> str:
-    accepted = client.upload(
-        file=io.BytesIO(content), filename="a.csv", size_bytes=len(content), fields={"dataset_name": dataset}
-    )
-    return accepted.upload_id
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "a.csv"
+    path.write_bytes(CSV)
+    return path
 
 
-def test_upload_over_tls_is_accepted(authority: CertificateAuthority, ca_file: str, tmp_path: Path) -> None:
+def test_upload_over_tls_is_accepted(authority: CertificateAuthority, ca_file: str, tmp_path: Path, file: Path) -> None:
     certificate, key = authority.write_server_pair(tmp_path, address=HOST)
     with (
         running_uploader(tmp_path / "chunks", tls_cert_file=certificate, tls_key_file=key) as server,
         UploaderClient(server.base_url, ca_file=ca_file) as client,
     ):
-        assert client.status(send(client)).row_count == 200_000
-        assert client.status(send(client)).row_count == 200_000
+        for _ in range(2):
+            assert send_file(client, file).row_count == 200_000
 
 
 def test_refusal_reaches_a_client_that_has_much_to_send(
-    authority: CertificateAuthority, ca_file: str, tmp_path: Path
+    authority: CertificateAuthority, ca_file: str, tmp_path: Path, file: Path
 ) -> None:
     certificate, key = authority.write_server_pair(tmp_path, address=HOST)
+    size_bytes = 2 * 1024**3
+    with file.open("ab") as opened:
+        opened.write(b"1,2,3\n")
+        opened.truncate(size_bytes)
+    view = CountingView()
     with (
         running_uploader(tmp_path / "chunks", tls_cert_file=certificate, tls_key_file=key) as server,
         UploaderClient(server.base_url, ca_file=ca_file) as client,
     ):
         with pytest.raises(RefusedError) as caught:
-            send(client, CSV * 20 + b" " * (50 * BYTES_PER_MB), dataset="no such/name")
-        assert caught.value.extra["field"] == "dataset_name"
+            send_file(client, file, view=view)
+        assert (caught.value.extra["problem"], caught.value.extra["row"]) == ("invalid_csv", 200_001)
+    assert view.sent_bytes < size_bytes / 4
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pydantic import SecretStr
 
 from csvpipe.client import UploaderClient
 from csvpipe.errors import KeyRefusedError, SlowDownError
+from tests.support.uploader.sent_files import CountingView, send_file
 from tests.support.uploader.server import RunningUploader, running_uploader
 from uploader.access.key_text import KeyText
 
@@ -43,16 +43,13 @@ def key(uploader: RunningUploader) -> str:
     return str(httpx.post(f"{uploader.base_url}/keys", json=wanted, headers=headers).raise_for_status().json()["key"])
 
 
-def upload(client: UploaderClient) -> None:
-    client.upload(file=io.BytesIO(b"a\n1\n"), filename="x.csv", size_bytes=4, fields={"dataset_name": "people"})
-
-
-def test_standard_input_is_uploaded_whole_after_the_wait(uploader: RunningUploader, key: str) -> None:
+def test_standard_input_is_uploaded_whole_after_the_wait(uploader: RunningUploader, key: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b"a\n1\n")
     with UploaderClient(uploader.base_url, key=SecretStr(key), key_origin="the test") as client:
         for _ in range(UPLOADS_PER_MINUTE):
-            upload(client)
+            send_file(client, tmp_path / "x.csv")
         with pytest.raises(SlowDownError) as refused:
-            upload(client)
+            send_file(client, tmp_path / "x.csv")
     assert refused.value.wait_s is not None
     assert 0 < refused.value.wait_s <= 60 / UPLOADS_PER_MINUTE
     environment = {**os.environ, "CSVPIPE_URL": uploader.base_url, "CSVPIPE_KEY": key}
@@ -65,18 +62,19 @@ def test_standard_input_is_uploaded_whole_after_the_wait(uploader: RunningUpload
     assert key not in shown
 
 
-def test_refused_key_is_told_apart_from_a_lost_connection_however_large_the_file_is(uploader: RunningUploader) -> None:
-    sent: list[int] = []
-    size_bytes = 5 * 1024**3
+def test_refused_key_is_told_apart_from_a_lost_connection_however_large_the_file_is(
+    uploader: RunningUploader, tmp_path: Path
+) -> None:
+    view = CountingView()
+    path = tmp_path / "large.csv"
+    with path.open("wb") as file:
+        file.truncate(5 * 1024**3)
     with (
-        open("/dev/zero", "rb") as endless,  # noqa: PTH123  a device
         UploaderClient(uploader.base_url, key=KEY_OF_NOBODY, key_origin="the test") as client,
         pytest.raises(KeyRefusedError, match="The key comes from the test"),
     ):
-        client.upload(
-            file=endless, filename="x", size_bytes=size_bytes, fields={"dataset_name": "people"}, on_sent=sent.append
-        )
-    assert sum(sent) < size_bytes / 50
+        send_file(client, path, view=view)
+    assert view.sent_bytes == 0
     assert uploader.files() == set()
 
 

@@ -56,7 +56,7 @@ def test_without_a_key_and_without_a_permission_the_stack_refuses(stack: LocalSt
     with UploaderClient(url_of(stack)) as client, pytest.raises(KeyRefusedError, match="csvpipe login"):
         client.list_uploads({})
     with client_with(stack, stack.context.secrets.relay_key) as client, pytest.raises(PermissionMissingError) as caught:
-        client._request("GET", "/keys")
+        client.request("GET", "/keys")
     assert caught.value.extra["permission"] == "admin"
 
 
@@ -65,7 +65,7 @@ def test_restart_keeps_the_keys(stack: LocalStack) -> None:
     with client_with(stack, stack.context.secrets.client_key) as client:
         assert client.own_key().name == "client of the local stack"
     with client_with(stack, stack.context.secrets.admin_key) as admin:
-        assert len(admin._request("GET", "/keys").json()["keys"]) == 1
+        assert len(admin.request("GET", "/keys").json()["keys"]) == 1
 
 
 def test_files_with_keys_are_private_and_serve_curl(stack: LocalStack) -> None:

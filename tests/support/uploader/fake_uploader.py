@@ -1,7 +1,8 @@
-"""An HTTP server on a free port that takes an upload and answers as it is told: no CSV, no disk, no Kafka."""
+"""An HTTP server on a free port that takes a resumable upload and answers as it is told: no CSV, no disk, no Kafka."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -11,31 +12,37 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from python_multipart import multipart
-
 PROBLEM = "application/problem+json"
 UPLOAD_ID = "a" * 32
+_BLOCK_BYTES = 64 * 1024
 
 
 @dataclass
 class FakeUploader:
     """What was received, and what is answered.
 
-    An ``early`` answer is given before the body is read. So many answers as ``lost`` says are not given at all: the
-    connection breaks once the request has been read. Each number in ``limited`` refuses one upload with 429, before its
-    body is read, and is its Retry-After.
+    A ``status`` of an error is that of the creation of an upload, or if ``early``, that of its bytes, before they are
+    read. So many responses as ``lost`` says are not given at all, to requests with ``lost_method`` if it is set: the
+    connection breaks after the request was processed. Each number in ``limited`` refuses one creation with 429, and is
+    its Retry-After. So many questions for the offset as ``gone`` says are answered with 410.
     """
 
     url: str = ""
-    status: int = 202
+    status: int = 200
     answer: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     early: bool = False
     lost: int = 0
+    lost_method: str = ""
+    gone: int = 0
     limited: list[int] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     request_headers: dict[str, str] = field(default_factory=dict)
-    parts: list[tuple[str, bytes]] = field(default_factory=list)
+    fields: dict[str, str] = field(default_factory=dict)
+    length: int | None = None
+    content: bytearray = field(default_factory=bytearray)
+    offsets: list[int] = field(default_factory=list)
+    removed: int = 0
     path: str = ""
     statuses: list[dict[str, Any]] = field(default_factory=list)
     announced: list[str] = field(default_factory=list)
@@ -100,8 +107,8 @@ def status_document(state: str, **counts: int) -> dict[str, Any]:
 class _Server(ThreadingHTTPServer):
     daemon_threads = False
 
-    def __init__(self, fake: FakeUploader) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, fake: FakeUploader, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.fake = fake
         fake.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -120,24 +127,81 @@ class _Handler(BaseHTTPRequestHandler):
             fake.announced.append(self.path.split("/")[-2])
             self._answer_status()
             return
-        if not (fake.early or fake.limited):
-            fake.parts = list(_parse(self.headers["Content-Type"], self._body()))
         fake.keys.append(self.headers.get("Idempotency-Key"))
-        self.close_connection = True
         if fake.limited:
             self._answer(
                 429, {"title": "Too many uploads", "detail": "10 a minute"}, {"Retry-After": fake.limited.pop(0)}
             )
-        elif not self._is_lost():
+            return
+        if fake.status >= 400 and not fake.early:
             self._answer(fake.status, fake.answer)
+            return
+        pairs = (pair.split(" ") for pair in self.headers["Upload-Metadata"].split(","))
+        fake.fields = {name: base64.b64decode(value).decode() for name, value in pairs}
+        fake.length = int(self.headers["Upload-Length"]) if "Upload-Length" in self.headers else None
+        fake.content = bytearray()
+        self._respond(201, {"Location": f"/files/{UPLOAD_ID}"})
+
+    def do_HEAD(self) -> None:
+        fake = self.server.fake
+        if fake.gone:
+            self._respond(410, {})
+        else:
+            self._respond(200, self._received())
+
+    def do_PATCH(self) -> None:
+        fake = self.server.fake
+        if fake.early:
+            self.close_connection = True
+            self._answer(fake.status, fake.answer)
+            return
+        offset = int(self.headers["Upload-Offset"])
+        fake.offsets.append(offset)
+        if offset != len(fake.content):
+            self._answer(409, {"title": "Wrong offset", "detail": "not there", "code": "offset_mismatch"})
+            return
+        fake.length = int(self.headers.get("Upload-Length", -1 if fake.length is None else fake.length))
+        fake.length = None if fake.length < 0 else fake.length
+        left = int(self.headers["Content-Length"])
+        while left and (data := self.rfile.read(min(left, _BLOCK_BYTES))):
+            fake.content += data
+            left -= len(data)
+        self._respond(204, self._received())
+
+    def do_DELETE(self) -> None:
+        self.server.fake.removed += 1
+        self._respond(204, {})
 
     def do_GET(self) -> None:
-        self.server.fake.path = self.path
-        self.server.fake.request_headers = dict(self.headers)
+        fake = self.server.fake
+        fake.path = self.path
+        fake.request_headers = dict(self.headers)
+        if self.path.startswith("/files/"):
+            if fake.gone:
+                fake.gone -= 1
+                self._answer(410, {"title": "Gone", "detail": "it has expired", "code": "resumable_upload_gone"})
+            else:
+                self._answer(200, fake.answer)
+        elif self._is_lost():
+            self.close_connection = True
+        else:
+            self._answer_status()
+
+    def _received(self) -> dict[str, str]:
+        fake = self.server.fake
+        is_complete = len(fake.content) == fake.length
+        return {"Upload-Offset": str(len(fake.content)), **({"CSVPipe-Upload": UPLOAD_ID} if is_complete else {})}
+
+    def _respond(self, status: int, headers: Mapping[str, str]) -> None:
+        """Respond without a body, unless the response is to be lost."""
         if self._is_lost():
             self.close_connection = True
             return
-        self._answer_status()
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def _answer_status(self) -> None:
         statuses = self.server.fake.statuses
@@ -147,20 +211,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, statuses.pop(0) if len(statuses) > 1 else statuses[0])
 
     def _is_lost(self) -> bool:
-        self.server.fake.lost -= 1
-        return self.server.fake.lost >= 0
+        fake = self.server.fake
+        if fake.lost_method not in {"", self.command}:
+            return False
+        fake.lost -= 1
+        return fake.lost >= 0
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
-
-    def _body(self) -> bytes:
-        if "Content-Length" in self.headers:
-            return self.rfile.read(int(self.headers["Content-Length"]))
-        blocks = []
-        while size := int(self.rfile.readline(), 16):
-            blocks.append(self.rfile.read(size))
-            self.rfile.readline()
-        return b"".join(blocks)
 
     def _answer(self, status: int, document: dict[str, Any], headers: Mapping[str, object] = {}) -> None:
         body = json.dumps(document).encode()
@@ -174,10 +232,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def run_fake_uploader() -> Iterator[FakeUploader]:
-    """Serve on a free port until the block ends."""
+def run_fake_uploader(port: int = 0) -> Iterator[FakeUploader]:
+    """Serve on a free port, or on ``port``, until the block ends."""
     fake = FakeUploader()
-    server = _Server(fake)
+    server = _Server(fake, port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -186,22 +244,3 @@ def run_fake_uploader() -> Iterator[FakeUploader]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def _parse(content_type: str, body: bytes) -> Iterator[tuple[str, bytes]]:
-    """Take a multipart body apart with the parser that the uploader uses: (disposition, bytes) for each part."""
-    boundary = multipart.parse_options_header(content_type)[1][b"boundary"]
-    parts: list[tuple[str, bytearray]] = []
-    dispositions: list[bytearray] = []
-    parser = multipart.MultipartParser(
-        boundary,
-        {
-            "on_part_begin": lambda: dispositions.append(bytearray()),
-            "on_header_value": lambda data, start, end: dispositions[-1].extend(data[start:end] + b";"),
-            "on_headers_finished": lambda: parts.append((dispositions[-1].decode(errors="replace"), bytearray())),
-            "on_part_data": lambda data, start, end: parts[-1][1].extend(data[start:end]),
-        },
-    )
-    parser.write(body)
-    parser.finalize()
-    return ((disposition, bytes(data)) for disposition, data in parts)

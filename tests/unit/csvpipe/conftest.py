@@ -11,11 +11,12 @@ from csvpipe.cli import main
 
 @pytest.fixture(autouse=True)
 def config_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Give the tests a configuration directory of their own, and no setting of the person who runs them."""
+    """Give the tests directories of their own for configuration and state, and no setting of the person at work."""
     for name in [name for name in os.environ if name.startswith("CSVPIPE_")]:
         monkeypatch.delenv(name)
     home = tmp_path / "config home"
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state home"))
     return home
 
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from contracts.exit_codes import ExitCode
 from csvpipe.app import COMMANDS, CommandSpec
 from csvpipe.commands.verify import conclusion
 from csvpipe.extras import NoCheckoutError, require_checkout
-from csvpipe.upload_source import KEPT_BYTES
 from csvpipe.verify.report import Difference, SourceReport, UploadReport
 from tests.support.s3.fake_bucket import lay_out
 from tests.support.uploader.fake_uploader import UPLOAD_ID, run_fake_uploader, status_document
@@ -86,147 +84,11 @@ def test_wrong_address_of_the_uploader_is_named(run: Callable[..., int], capsys:
     assert "CSVPIPE_URL" in capsys.readouterr().err
 
 
-def test_upload_prints_the_id_alone_on_stdout(
-    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    content = b"a,b\n1,2\n"
-    (tmp_path / "x.csv").write_bytes(content)
-    with run_fake_uploader() as fake:
-        fake.accept(content)
-        assert (
-            run("upload", "x.csv", "--dataset", "flights", "--chunk-type", "rows", "--no-strict", "--url", fake.url)
-            == 0
-        )
-        fields = [data for _, data in fake.parts[:-1]]
-    assert capsys.readouterr().out == "a" * 32 + "\n"
-    assert fields == [b"flights", b"false", b"rows"]
-
-
-def test_lenient_upload_prints_what_was_accepted(
-    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    content = b"a,b\n1,2,,\n"
-    (tmp_path / "x.csv").write_bytes(content)
-    with run_fake_uploader() as fake:
-        fake.accept(content)
-        fake.answer["accepted_deviations"] = {"surplus_empty_cells": 1, "blank_last_lines": 0}
-        assert run("upload", "x.csv", "--dataset", "flights", "--lenient", "--url", fake.url) == ExitCode.OK
-        fields = [data for _, data in fake.parts[:-1]]
-    assert fields == [b"flights", b"lenient"]
-    assert "accepted: 1 row with surplus empty cells, 0 blank lines at the end" in capsys.readouterr().err
-
-
-def test_lenient_and_no_strict_exclude_each_other(run: Callable[..., int]) -> None:
-    assert run("upload", "x.csv", "--dataset", "flights", "--lenient", "--no-strict") == ExitCode.USAGE
-
-
-@pytest.mark.parametrize("given", [None, "a-key-of-my-own"])
-def test_upload_whose_answer_is_lost_is_sent_again_under_the_same_key(
-    given: str | None, run: Callable[..., int], tmp_path: Path
-) -> None:
-    content = b"a,b\n1,2\n"
-    (tmp_path / "x.csv").write_bytes(content)
-    option = [] if given is None else ["--idempotency-key", given]
-    with run_fake_uploader() as fake:
-        fake.accept(content)
-        fake.lost = 1
-        assert run("upload", "x.csv", "--dataset", "flights", *option, "--url", fake.url) == ExitCode.OK
-        first, second = fake.keys
-        assert fake.parts[-1][1] == content
-    assert first == second == (given or first)
-    assert first
-
-
-def test_upload_whose_answer_is_lost_twice_names_the_key(
-    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "x.csv").write_bytes(b"a\n1\n")
-    with run_fake_uploader() as fake:
-        fake.lost = 2
-        assert run("upload", "x.csv", "--dataset", "flights", "--url", fake.url) == ExitCode.UNAVAILABLE
-        assert len(fake.keys) == 2
-        assert f"--idempotency-key {fake.keys[0]}" in " ".join(capsys.readouterr().err.split())
-
-
-@pytest.mark.parametrize(
-    ("status", "exit_code"),
-    [(503, ExitCode.TEMPORARY_FAILURE), (500, ExitCode.CHECK_FAILED), (504, ExitCode.TEMPORARY_FAILURE)],
-)
-def test_fault_of_the_uploader_or_a_proxy_names_the_key(
-    status: int, exit_code: ExitCode, run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "x.csv").write_bytes(b"a\n1\n")
-    with run_fake_uploader() as fake:
-        fake.status, fake.answer = status, {"title": "Not available", "detail": "the database does not answer"}
-        assert run("upload", "x.csv", "--dataset", "flights", "--url", fake.url) == exit_code
-        (key,) = fake.keys
-        assert f"--idempotency-key {key}" in " ".join(capsys.readouterr().err.split())
-
-
-def test_uploader_that_was_never_reached_names_no_key(
-    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "x.csv").write_bytes(b"a\n1\n")
-    with run_fake_uploader() as fake:
-        gone = fake.url
-    assert run("upload", "x.csv", "--dataset", "flights", "--url", gone) == ExitCode.UNAVAILABLE
-    assert "--idempotency-key" not in capsys.readouterr().err
-
-
-def test_file_name_that_is_not_utf8_is_sent_unchanged(run: Callable[..., int], tmp_path: Path) -> None:
-    name = os.fsdecode(b"caf\xe9.csv")
-    (tmp_path / name).write_bytes(b"a\n1\n")
-    with run_fake_uploader() as fake:
-        fake.accept(b"a\n1\n")
-        assert run("upload", name, "--dataset", "flights", "--url", fake.url) == ExitCode.OK
-        assert fake.parts[-1][1] == b"a\n1\n"
-
-
-def test_short_pipe_whose_answer_is_lost_is_sent_again(run: Callable[..., int], tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    with run_fake_uploader() as fake, ThreadPoolExecutor(1) as writer:
-        fake.accept(b"a\n1\n")
-        fake.lost = 1
-        writer.submit((tmp_path / "pipe").write_bytes, b"a\n1\n")
-        assert run("upload", "pipe", "--dataset", "flights", "--url", fake.url) == ExitCode.OK
-        assert fake.parts[-1][1] == b"a\n1\n"
-        assert len(fake.keys) == 2
-
-
-def test_long_pipe_whose_answer_is_lost_is_not_sent_again_and_names_the_key(
-    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    with run_fake_uploader() as fake, ThreadPoolExecutor(1) as writer:
-        fake.lost = 1
-        writer.submit(pipe.write_bytes, b"a\n" + b"1\n" * (KEPT_BYTES // 2))
-        assert run("upload", "pipe", "--dataset", "flights", "--url", fake.url) == ExitCode.UNAVAILABLE
-        (key,) = fake.keys
-        assert f"--idempotency-key {key}" in " ".join(capsys.readouterr().err.split())
-
-
 def test_following_begins_with_an_answer(run: Callable[..., int]) -> None:
     with run_fake_uploader() as fake:
         fake.lost, fake.statuses = 1, [status_document("landed", landed=1)]
         assert run("status", UPLOAD_ID, "--watch", "--url", fake.url) == ExitCode.UNAVAILABLE
         assert run("status", UPLOAD_ID, "--watch", "--url", fake.url) == ExitCode.OK
-
-
-def test_brackets_in_names_and_errors_are_shown_as_they_are(
-    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "[red]x[nonsense].csv").write_bytes(b"a\n1\n")
-    document = status_document("failed", failed=1)
-    document["chunks"][0]["error"] = document["error"] = "[Errno 111] refused [/x]"
-    with run_fake_uploader() as fake:
-        fake.accept(b"a\n1\n")
-        assert run("upload", "[red]x[nonsense].csv", "--dataset", "flights", "--url", fake.url) == 0
-        fake.statuses = [document]
-        assert run("status", UPLOAD_ID, "--url", fake.url) == 0
-    shown = capsys.readouterr()
-    assert "[red]x[nonsense].csv" in shown.err
-    assert shown.out.count("[Errno 111] refused [/x]") == 2
 
 
 def test_conclusion_names_files_and_differences_as_they_are() -> None:
@@ -239,23 +101,6 @@ def test_conclusion_names_files_and_differences_as_they_are() -> None:
     assert shown[0] == "MISMATCH [a]: [/0]"
     assert len(shown) == 12
     assert shown[-1] == "  ... and 2 more"
-
-
-def test_refused_upload_exits_with_65(
-    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "x.csv").write_bytes(b"a,b\n1\n")
-    with run_fake_uploader() as fake:
-        fake.status, fake.answer = (
-            400,
-            {"title": "Invalid CSV", "detail": "row 1: 1 field", "code": "invalid_csv", "row": 1},
-        )
-        assert run("upload", "x.csv", "--dataset", "flights", "--url", fake.url) == ExitCode.INVALID_INPUT
-    assert "Invalid CSV: row 1: 1 field\n         [refused, problem invalid_csv, row 1]" in capsys.readouterr().err
-
-
-def test_file_that_is_not_there_exits_with_65(run: Callable[..., int]) -> None:
-    assert run("upload", "nowhere.csv", "--dataset", "flights") == ExitCode.INVALID_INPUT
 
 
 def test_status_shows_each_chunk_and_what_failed(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

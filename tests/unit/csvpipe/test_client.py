@@ -3,20 +3,18 @@ from __future__ import annotations
 import io
 import socket
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
 from rich.console import Console
 
-from contracts.errors import CsvPipeError, SettingsError, SourceChangedError, TemporaryFailureError
+from contracts.errors import CsvPipeError, SettingsError, TemporaryFailureError
 from csvpipe.client import UploaderClient
 from csvpipe.errors import CommandError, NotLandedError, PermissionMissingError, RefusedError, UnavailableError
 from csvpipe.landing import follow, wait_until_landed
 from tests.support.uploader.fake_uploader import UPLOAD_ID, FakeUploader, run_fake_uploader, status_document
 
 URL = "http://csv.example.com"
-CONTENT = b'a,b\r\n1,"x\r\ny"\r\n'
 
 
 @pytest.fixture
@@ -25,94 +23,27 @@ def fake() -> Iterator[FakeUploader]:
         yield fake
 
 
-def send(fake: FakeUploader, content: bytes, **options: Any) -> Any:
-    given = {"filename": "x.csv", "size_bytes": len(content), "fields": {"dataset_name": "flights"}, **options}
-    with UploaderClient(fake.url) as client:
-        return client.upload(file=io.BytesIO(content), **given)
-
-
-def test_fields_come_before_the_file_and_the_length_is_exact(fake: FakeUploader) -> None:
-    fake.accept(CONTENT)
-    sent: list[int] = []
-
-    accepted = send(fake, CONTENT, idempotency_key="k1", on_sent=sent.append)
-
-    assert accepted.total_chunks == 1
-    assert fake.request_headers["Content-Length"]
-    assert fake.request_headers["Idempotency-Key"] == "k1"
-    assert [data for _, data in fake.parts] == [b"flights", CONTENT]
-    assert fake.parts[1][0].startswith('form-data; name="file"; filename="x.csv"')
-    assert sum(sent) == len(CONTENT)
-
-
-def test_file_name_cannot_break_out_of_its_header(fake: FakeUploader) -> None:
-    fake.accept(CONTENT)
-    send(fake, CONTENT, filename='a"; name="dataset_name\r\nX: y.csv')
-    assert len(fake.parts) == 2
-    assert 'filename="a%22; name=%22dataset_name%0D%0AX: y.csv"' in fake.parts[1][0]
-
-
-def test_pipe_of_unknown_length_is_sent_in_chunks(fake: FakeUploader) -> None:
-    fake.accept(CONTENT)
-    send(fake, CONTENT, size_bytes=None)
-    assert "Content-Length" not in fake.request_headers
-    assert fake.parts[1][1] == CONTENT
-
-
-def test_other_bytes_at_the_uploader_than_were_sent_are_an_error(fake: FakeUploader) -> None:
-    fake.accept(b"something else")
-    with pytest.raises(CommandError, match="received other bytes"):
-        send(fake, CONTENT)
-
-
-@pytest.mark.parametrize("said_bytes", [len(CONTENT) + 1, len(CONTENT) - 1])
-def test_file_that_changes_while_it_is_sent_is_given_up(fake: FakeUploader, said_bytes: int) -> None:
-    with pytest.raises(SourceChangedError, match="now gives"):
-        send(fake, CONTENT, size_bytes=said_bytes)
-
-
-def test_refusal_shows_reason_place_and_code(fake: FakeUploader) -> None:
-    fake.status = 400
-    fake.answer = {
-        "type": "about:blank",
-        "title": "Invalid CSV",
-        "status": 400,
-        "code": "invalid_csv",
-        "detail": "row 7, byte 120: expected 3 fields, found 2 fields",
-        "row": 7,
-        "byte": 120,
-    }
-    with pytest.raises(RefusedError) as caught:
-        send(fake, CONTENT)
-    assert caught.value.detail == "Invalid CSV: row 7, byte 120: expected 3 fields, found 2 fields"
-    assert caught.value.extra == {"problem": "invalid_csv", "row": 7, "byte": 120}
-
-
-def test_refusal_before_the_end_of_the_body_stops_the_sending(fake: FakeUploader) -> None:
-    fake.status, fake.early = 413, True
-    fake.answer = {"title": "File too large", "detail": "at most 10 MB are taken", "code": "file_too_large"}
-    content = b"a,b\n" + b"1,2\n" * (16 * 1024 * 1024)
-    sent: list[int] = []
-    with pytest.raises(RefusedError, match="File too large: at most 10 MB are taken"):
-        send(fake, content, on_sent=sent.append)
-    assert sum(sent) < len(content)
-
-
 @pytest.mark.parametrize("status", [408, 429, 502, 503, 504, 507])
-def test_busy_uploader_names_the_retry_time(fake: FakeUploader, status: int) -> None:
-    fake.status, fake.answer, fake.headers = (
-        status,
-        {"title": "Busy", "detail": "too many uploads"},
-        {"Retry-After": "7"},
-    )
-    with pytest.raises(TemporaryFailureError, match=r"too many uploads\. Try again in 7 s"):
-        send(fake, CONTENT)
+def test_busy_uploader_names_the_retry_time(status: int) -> None:
+    answer = httpx.Response(status, json={"title": "Busy", "detail": "too many uploads"}, headers={"Retry-After": "7"})
+    client = UploaderClient(URL, transport=httpx.MockTransport(lambda _: answer))
+    with client, pytest.raises(TemporaryFailureError, match=r"too many uploads\. Try again in 7 s"):
+        client.status(UPLOAD_ID)
 
 
-def test_response_of_another_service_is_reported_as_such(fake: FakeUploader) -> None:
-    fake.answer = {"hello": "world"}
-    with pytest.raises(CommandError, match="Is CSVPIPE_URL an uploader's"):
-        send(fake, CONTENT)
+def test_response_of_another_service_is_reported_as_such() -> None:
+    client = UploaderClient(URL, transport=httpx.MockTransport(lambda _: httpx.Response(200, json={"hello": "world"})))
+    with client, pytest.raises(CommandError, match="Is CSVPIPE_URL an uploader's"):
+        client.status(UPLOAD_ID)
+
+
+def test_refusal_that_repeats_an_earlier_one_is_that_one() -> None:
+    earlier = {"code": "invalid_csv", "title": "Invalid CSV", "detail": "row 7: 2 fields", "row": 7}
+    problem = {"code": "resumable_upload_refused", "title": "Refused", "detail": "before", "problem": earlier}
+    client = UploaderClient(URL, transport=httpx.MockTransport(lambda _: httpx.Response(410, json=problem)))
+    with client, pytest.raises(RefusedError, match="Invalid CSV: row 7: 2 fields") as caught:
+        client.status(UPLOAD_ID)
+    assert caught.value.extra == {"problem": "invalid_csv", "row": 7}
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff\xfe{", b"[" * 100_000, b"[1]"], ids=["cut", "not text", "deep", "list"])

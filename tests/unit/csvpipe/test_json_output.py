@@ -107,6 +107,21 @@ def test_upload_is_what_the_uploader_accepted(document: Callable[..., dict[str, 
         fake.accept(b"a\n1\n")
         (upload,) = document("upload", "x.csv", "--dataset", "flights", "--url", fake.url)["uploads"]
     assert (upload["upload_id"], upload["sha256"]) == (UPLOAD_ID, hashlib.sha256(b"a\n1\n").hexdigest())
+    assert upload["file"] == "x.csv"
+
+
+def test_files_that_were_not_accepted_are_in_the_document_with_their_problems(
+    document: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "x.csv").write_bytes(b"a\n1\n")
+    with run_fake_uploader() as fake:
+        fake.accept(b"a\n1\n")
+        given = ["upload", "nowhere.csv", "x.csv", "--dataset", "flights", "--url", fake.url]
+        failed, accepted = document(*given, code=ExitCode.INVALID_INPUT)["uploads"]
+    assert (failed["file"], failed["problem"]["code"]) == ("nowhere.csv", "refused")
+    assert (accepted["file"], accepted["upload_id"]) == ("x.csv", UPLOAD_ID)
+    (alone,) = document("upload", "nowhere.csv", "--dataset", "flights", code=ExitCode.INVALID_INPUT)["uploads"]
+    assert alone == failed
 
 
 def test_upload_that_does_not_land_has_its_document_all_the_same(
