@@ -107,7 +107,7 @@ export function useLiveUploads(filter: EventFilter | null, handlers: LiveHandler
   }, [key])
   useEffect(() => {
     if (liveness === 'live') return
-    const timer = setInterval(() => current.current.onMissed(), POLL_INTERVAL_MS)
+    const timer = setInterval(() => document.hidden || current.current.onMissed(), POLL_INTERVAL_MS)
     return () => clearInterval(timer)
   }, [liveness])
   return liveness

@@ -120,7 +120,7 @@ export interface DatasetDetail extends DatasetSummary {
   changes: SchemaChange[]
 }
 
-export interface Dialect {
+export interface PreviewDialect {
   delimiter: string
   encoding: string
   line_ending: string | null
@@ -128,7 +128,7 @@ export interface Dialect {
   quoted: boolean
 }
 
-export interface Fault {
+export interface PreviewFault {
   row: number
   byte: number
   code: string
@@ -136,13 +136,13 @@ export interface Fault {
 }
 
 export interface Preview {
-  dialect: Dialect | null
+  dialect: PreviewDialect | null
   compression: 'gzip' | 'zstd' | null
   header: string[]
   rows: string[][]
   row_count: number
   complete: boolean
-  faults: Fault[]
+  faults: PreviewFault[]
   fault_counts: Record<string, number>
   deviations: AcceptedDeviations | null
   drift: SchemaChange | null

@@ -1,4 +1,4 @@
-import type { Fault } from '../api/types.ts'
+import type { PreviewFault } from '../api/types.ts'
 import { type Faults, plainReason } from '../csv-faults.ts'
 import { counted } from '../format/numbers.ts'
 import { texts } from '../texts.ts'
@@ -14,7 +14,7 @@ export function CsvFaults({ faults, counts }: Faults) {
   )
 }
 
-function FaultsOfKind({ code, count, faults }: { code: string; count: number; faults: Fault[] }) {
+function FaultsOfKind({ code, count, faults }: { code: string; count: number; faults: PreviewFault[] }) {
   const known = texts.csvFaults[code]
   const hidden = count - faults.length
   return (

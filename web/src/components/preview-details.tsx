@@ -1,4 +1,4 @@
-import type { Dialect, Preview } from '../api/types.ts'
+import type { Preview, PreviewDialect } from '../api/types.ts'
 import { addresses } from '../router.ts'
 import { texts } from '../texts.ts'
 import { ColumnChanges } from './column-changes.tsx'
@@ -50,7 +50,7 @@ export function PreviewDetails({ name, preview }: { name: string; preview: Previ
   )
 }
 
-function describeDialect(dialect: Dialect, compression: string | null): string[] {
+function describeDialect(dialect: PreviewDialect, compression: string | null): string[] {
   const delimiter = texts.delimiters[dialect.delimiter] ?? dialect.delimiter
   const parts = [
     words.dialect(delimiter, dialect.encoding),

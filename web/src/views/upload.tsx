@@ -15,8 +15,9 @@ import { useLiveUploads, useLoaded } from '../hooks.ts'
 import { texts } from '../texts.ts'
 import { landedChunks } from '../upload-counts.ts'
 
-/** An upload and its chunks have to be asked for at most this often, however fast they change. */
-const PAUSE_MS = 1_000
+/** An upload with its chunks is asked for at most this often, however fast they change: the answer grows with them. */
+const LEAST_PAUSE_MS = 1_000
+const PAUSE_PER_CHUNK_MS = 2
 
 /** One upload: how far it is, what is wrong, what is in it. */
 export function UploadView({ uploadId }: { uploadId: string }) {
@@ -31,7 +32,7 @@ export function UploadView({ uploadId }: { uploadId: string }) {
 
 function Followed({ uploadId }: { uploadId: string }) {
   const { data, problem, isLoading, reload } = useLoaded(uploadId, (signal) => getStatus(uploadId, signal))
-  const reloadSoon = useThrottled(reload)
+  const reloadSoon = useThrottled(reload, Math.max(LEAST_PAUSE_MS, PAUSE_PER_CHUNK_MS * (data?.total_chunks ?? 0)))
   const [news, setNews] = useState('')
   const onUpload = (upload: UploadSummary) => {
     setNews(texts.upload.progress(upload.status, landedChunks(upload), upload.total_chunks))
@@ -70,7 +71,7 @@ function Details({ upload, onChanged }: { upload: UploadStatus; onChanged: () =>
 }
 
 /** Return a function that calls `action` immediately, and once more after a pause if it was called in between. */
-function useThrottled(action: () => void): () => void {
+function useThrottled(action: () => void, pauseMs: number): () => void {
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
   const isWanted = useRef(false)
   useEffect(() => () => clearTimeout(timer.current), [])
@@ -84,7 +85,7 @@ function useThrottled(action: () => void): () => void {
     timer.current = setTimeout(() => {
       timer.current = undefined
       if (isWanted.current) call()
-    }, PAUSE_MS)
+    }, pauseMs)
   }
   return call
 }
