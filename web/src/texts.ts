@@ -95,7 +95,7 @@ export const texts = {
     remove: 'Remove',
     removeFile: (name: string) => `Remove ${name}`,
     dataset: 'Dataset',
-    datasetHint: 'The folder in the bucket. Letters, digits, _ . and -.',
+    datasetHint: 'The folder in the bucket: letters, digits, dots, _ and -',
     datasetsPermitted: (patterns: string[]) => `Your key permits: ${patterns.join(', ')}`,
     chunkType: 'Chunks',
     chunkTypes: {
@@ -124,8 +124,8 @@ export const texts = {
       'chunk-size-invalid': 'Enter a whole number from 1.',
     },
     tooLarge: (limitMb: number) => `The file is larger than ${formatCount(limitMb)} MiB, the limit for your uploads.`,
-    lineBroken: 'The connection was interrupted too often. What has arrived is kept: try again to go on.',
-    sessionEnded: 'Sign in again, then try again: sending goes on where it stopped.',
+    lineBroken: 'The connection was interrupted too often. What has arrived is kept: try again to continue.',
+    sessionEnded: 'Sign in again, then try again: sending resumes where it stopped.',
   },
 
   preview: {
@@ -202,7 +202,7 @@ export const texts = {
     progress: (name: string) => `Progress of ${name}`,
     bytes: (sent: number, all: number) => `${formatBytes(sent)} of ${formatBytes(all)}`,
     left: (duration: string) => `${duration} left`,
-    resumedAt: (sizeBytes: number) => `Went on at ${formatBytes(sizeBytes)}, where it had stopped.`,
+    resumedAt: (sizeBytes: number) => `Resumed at ${formatBytes(sizeBytes)}, where it had stopped.`,
     to: (dataset: string) => `to ${dataset}`,
     pause: (name: string) => `Pause ${name}`,
     resume: (name: string) => `Resume ${name}`,
@@ -217,11 +217,11 @@ export const texts = {
 
   pending: {
     title: 'Not finished',
-    intro: 'Sending was interrupted. Choose the same file again, and it goes on where it stopped.',
+    intro: 'Sending was interrupted. Choose the same file again to resume it where it stopped.',
     file: (name: string, sizeBytes: number, dataset: string) => `${name} (${formatBytes(sizeBytes)}) to ${dataset}`,
     begun: 'begun',
     choose: (name: string) => `Choose ${name} again`,
-    giveUp: (name: string) => `Give up ${name}`,
+    giveUp: (name: string) => `Discard ${name}`,
     other: (name: string) =>
       `That is another file than ${name}, or it has changed since. It is listed below as a new one.`,
   },
@@ -285,7 +285,7 @@ export const texts = {
     announceAgain:
       'Nothing is lost: the chunks are on the disk of the service. When the cause is fixed, announce the upload again. The file need not be sent again.',
     awaitingKafka:
-      'The file is safe, and need not be sent again. It waits for Kafka, which is not available at the moment, and goes on by itself.',
+      'The file is safe, and need not be sent again. Kafka is unavailable; the chunks are announced automatically when it is back.',
     deleted: 'The upload was deleted.',
   },
 

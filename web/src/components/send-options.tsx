@@ -58,7 +58,7 @@ function DatasetField({ value, faults, onChange }: DatasetProps) {
   const { session } = useSession()
   const fault = faults.find((each) => each.startsWith('dataset'))
   const patterns = session.key?.datasets ?? ['*']
-  const hint = patterns.includes('*') ? words.datasetHint : `${words.datasetHint} ${words.datasetsPermitted(patterns)}`
+  const hint = patterns.includes('*') ? words.datasetHint : `${words.datasetHint}. ${words.datasetsPermitted(patterns)}`
   return (
     <Field id="dataset" label={words.dataset} hint={hint} error={fault && words.faults[fault]}>
       <DatasetInput

@@ -35,7 +35,7 @@ function SendingCard({ sending }: { sending: Sending }) {
       <h3>
         {name} <span class="heading-detail">{words.to(sending.dataset)}</span>
       </h3>
-      <progress aria-label={words.progress(name)} max={sizeBytes} value={sentBytes} />
+      <progress aria-label={words.progress(name)} max={Math.max(1, sizeBytes)} value={sentBytes} />
       <p>{[words.states[state], words.bytes(sentBytes, sizeBytes), ...rateOf(sending)].join(', ')}</p>
       {sending.resumedAt > 0 && <p class="hint">{words.resumedAt(sending.resumedAt)}</p>}
       {sending.problem && <Refusal problem={sending.problem} />}
