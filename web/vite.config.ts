@@ -13,6 +13,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     sourcemap: false,
+    license: { fileName: 'licenses.md' }, // of what is bundled
     reportCompressedSize: false,
   },
   server: { proxy: Object.fromEntries(API.map((path) => [`/${path}`, uploader])) },

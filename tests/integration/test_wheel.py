@@ -109,3 +109,4 @@ def test_wheel_has_the_page(environment: Path) -> None:
     named = re.findall(r'(?:src|href)="\./(assets/[^"]+)"', index.read_text())
     assert {name.rpartition(".")[2] for name in named} == {"js", "css", "svg"}
     assert all((index.parent / name).is_file() for name in named)
+    assert "## preact" in (index.parent / "licenses.md").read_text()
