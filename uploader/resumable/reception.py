@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,10 +83,11 @@ class Reception:
         self._saving = False
         self._start = part.size
         self._fault: CsvPipeError | None = None
-        self._has_saving_failed = False
+        self._saving_failed = threading.Event()
         self._writer = Worker(name="write", on_failure=self._pool.fail)
         self._scan_worker = Worker(name="scan", on_failure=self._pool.fail)
-        self._saver = Worker(name="save", on_failure=self._fail_saving)
+        # Not a method of this object: both would refer to each other, and the buffers stay until garbage collection.
+        self._saver = Worker(name="save", on_failure=partial(_fail_saving, self._pool, self._saving_failed))
 
     async def receive(self, body: Body) -> None:
         """Receive ``body``. Whatever ends it, what has arrived is durable and scanned when this returns or raises.
@@ -217,10 +219,6 @@ class Reception:
         if self._digests is not None and cuts is not None:
             self._digests.follow(offset, cuts)
 
-    def _fail_saving(self, failure: BaseException) -> None:
-        self._has_saving_failed = True
-        self._pool.fail(failure)
-
     # The end
 
     async def _end(self, failure: BaseException | None) -> None:
@@ -231,6 +229,7 @@ class Reception:
         """
         for worker in (self._writer, self._scan_worker, self._saver):
             await worker.join()
+        self._blocks.drop()
         self._pool.close()
         if self._checksum is not None:
             failure = failure or self._pool.failure or self._digest_fault()
@@ -239,7 +238,7 @@ class Reception:
                 raise failure
         if self._fault is not None:
             raise self._fault
-        if not self._has_saving_failed:
+        if not self._saving_failed.is_set():
             await asyncio.to_thread(self._save, self._part.size, *self._follower.save(), self._follower.cuts())
         failure = failure or self._pool.failure
         if failure is not None:
@@ -253,3 +252,8 @@ class Reception:
             f"the {self._checksum.algorithm} of the body is {self._digest.hexdigest()}, not that of Upload-Checksum; "
             "none of it was kept: send it again"
         )
+
+
+def _fail_saving(pool: BlockPool, failed: threading.Event, failure: BaseException) -> None:
+    failed.set()
+    pool.fail(failure)
