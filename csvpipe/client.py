@@ -113,11 +113,11 @@ class UploaderClient:
 
     def first_rows(self, upload_id: str, *, limit: int) -> FirstRows:
         """Return the first rows of an upload, at most ``limit``."""
-        return _parse(FirstRows, self._request("GET", f"/uploads/{upload_id}/rows", params={"limit": limit}))
+        return parse_answer(FirstRows, self.request("GET", f"/uploads/{upload_id}/rows", params={"limit": limit}))
 
     def readers(self, upload_id: str) -> Readers:
         """Return how other programs read the objects of an upload."""
-        return _parse(Readers, self._request("GET", f"/uploads/{upload_id}/readers"))
+        return parse_answer(Readers, self.request("GET", f"/uploads/{upload_id}/readers"))
 
     def list_uploads(self, parameters: Mapping[str, str | int]) -> UploadPage:
         """Return one page of uploads, the newest first."""
