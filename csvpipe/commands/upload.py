@@ -25,7 +25,7 @@ from csvpipe.landing import wait_until_landed
 from csvpipe.service import ProfileOption, UrlOption, open_uploader
 from csvpipe.upload.batch import FileResult, send_all, worst_exit_code
 from csvpipe.upload.file_selection import select_files
-from csvpipe.upload.saved_uploads import SavedUploads, state_directory
+from csvpipe.upload.saved_uploads import NOT_SAVED, SavedUploads, state_directory
 from csvpipe.upload.sender import Sender, SendOptions
 from csvpipe.upload.source import STDIN
 from csvpipe.upload.upload_bars import UploadBars
@@ -157,7 +157,7 @@ def _saved_uploads() -> SavedUploads:
     try:
         return SavedUploads(state_directory())
     except (OSError, RuntimeError) as error:
-        messages().print(f"Another run cannot continue an upload, as its state is not saved: {shown(error)}")
+        messages().print(f"{NOT_SAVED}: {shown(error)}")
         return SavedUploads(None)
 
 

@@ -22,6 +22,8 @@ from pydantic import BaseModel, ValidationError
 from csvpipe.errors import UploadInUseError
 from csvpipe.upload.source import FileIdentity
 
+NOT_SAVED = "Another run cannot continue this upload, as its state is not saved"
+"""Beginning of a message; the reason follows."""
 _REMEMBERED_S = 30 * 24 * 3600
 """How long what nobody asks for is kept: as long as an uploader knows what became of an upload."""
 
@@ -85,7 +87,8 @@ class UploadSlot:
     def forget(self) -> None:
         """Remove what is saved."""
         if self._path is not None:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path.unlink()
 
 
 class SavedUploads:
@@ -116,6 +119,7 @@ class SavedUploads:
 
         Raises:
             UploadInUseError: another process has it.
+            OSError: the disk does not allow it.
         """
         wanted = SavedUpload(
             server=server,
@@ -171,7 +175,8 @@ def _locked(path: Path, *, what: str) -> Iterator[None]:
             try:
                 yield
             finally:
-                path.unlink(missing_ok=True)  # while the lock is held
+                with suppress(OSError):
+                    path.unlink()  # while the lock is held
             return
         finally:
             os.close(fd)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.api import UploadAccepted
 from csvpipe.client import UploaderClient
 from csvpipe.upload.patience import Patience
-from csvpipe.upload.saved_uploads import SavedUpload, SavedUploads, UploadSlot
+from csvpipe.upload.saved_uploads import NOT_SAVED, SavedUploads, UploadSlot
 from csvpipe.upload.source import STDIN, FileSource, PipeSource, open_file, source_of
 from csvpipe.upload.transfer import Transfer, TransferView
 from csvpipe.upload.tus_uploads import TusUploads
@@ -54,7 +54,7 @@ class Sender:
         """
         with open_file(path) as file:
             source = source_of(file)
-            with self._slot(path, source) as slot:
+            with self._slot(path, source, view) as slot:
                 _resume(slot, self._tus, view)
                 transfer = Transfer(
                     self._tus,
@@ -74,16 +74,28 @@ class Sender:
             self._done.pop().forget()
 
     @contextmanager
-    def _slot(self, path: Path, source: FileSource | PipeSource) -> Iterator[UploadSlot]:
+    def _slot(self, path: Path, source: FileSource | PipeSource, view: TransferView) -> Iterator[UploadSlot]:
         """Give the place of the upload: on the disk for a file that a later run finds again."""
         saved = self._saved if isinstance(source, FileSource) and path != STDIN else SavedUploads(None)
-        with saved.slot(
-            server=self._server,
-            path=path,
-            file=source.identity if isinstance(source, FileSource) else None,
-            fields=self._options.fields,
-            idempotency_key=self._options.idempotency_key,
-        ) as slot:
+        identity = source.identity if isinstance(source, FileSource) else None
+        with ExitStack() as stack:
+
+            def enter(uploads: SavedUploads) -> UploadSlot:
+                return stack.enter_context(
+                    uploads.slot(
+                        server=self._server,
+                        path=path,
+                        file=identity,
+                        fields=self._options.fields,
+                        idempotency_key=self._options.idempotency_key,
+                    )
+                )
+
+            try:
+                slot = enter(saved)
+            except OSError as error:  # a disk that is full or read-only, or without locks
+                view.say(f"{NOT_SAVED}: {error.strerror}")
+                slot = enter(SavedUploads(None))
             yield slot
 
 
@@ -96,11 +108,7 @@ def _resume(slot: UploadSlot, tus: TusUploads, view: TransferView) -> None:
     if earlier is not None and earlier.resumable_id is not None:
         view.say("The file has changed since a part of it was sent; starting afresh")
         tus.remove(earlier.resumable_id)
-    _try_save(slot, wanted, view)
-
-
-def _try_save(slot: UploadSlot, upload: SavedUpload, view: TransferView) -> None:
     try:
-        slot.save(upload)
+        slot.save(wanted)
     except OSError as error:
-        view.say(f"Another run cannot go on with this upload, as nothing can be saved: {error.strerror}")
+        view.say(f"{NOT_SAVED}: {error.strerror}")

@@ -11,7 +11,7 @@ from csvpipe.console import format_bytes
 from csvpipe.errors import CommandError, InputNotRepeatableError, RefusedError, UnavailableError, UploaderFailedError
 from csvpipe.upload.patience import Patience
 from csvpipe.upload.running_digest import BLOCK_BYTES, RunningDigest
-from csvpipe.upload.saved_uploads import UploadSlot
+from csvpipe.upload.saved_uploads import NOT_SAVED, UploadSlot
 from csvpipe.upload.source import Part, Source
 from csvpipe.upload.tus_uploads import UNFINISHED, TusUploads
 
@@ -219,7 +219,7 @@ class Transfer:
         try:
             self._slot.save(saved)
         except OSError as error:
-            self._view.say(f"Another run cannot go on with this upload, as its state is not saved: {error.strerror}")
+            self._view.say(f"{NOT_SAVED}: {error.strerror}")
 
     def _resumable_id(self) -> str:
         found = self._slot.current.resumable_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -264,3 +265,15 @@ def test_upload_works_without_a_place_for_its_state(
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
     assert upload("x.csv") == ExitCode.OK
     assert "cannot continue" in capsys.readouterr().err
+
+
+def test_upload_works_on_a_disk_without_locks(
+    upload: Upload, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("csvpipe.upload.saved_uploads.fcntl.flock", fail)
+    assert upload("x.csv") == ExitCode.OK
+    assert "cannot continue this upload, as its state is not saved: No locks available" in capsys.readouterr().err
+    assert [path.suffix for path in saved()] == [".lock"]
