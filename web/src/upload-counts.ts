@@ -19,19 +19,20 @@ export function describeStates({ chunk_counts: counts }: Pick<UploadSummary, 'ch
 /**
  * Return `uploads` after the news of one of them.
  *
- * A new upload goes to the top of the first page, which stays `most` long; what the filter no longer matches, leaves.
+ * A new upload goes to the top of the first page, which grows: what fell off its end would be on no page, because the next
+ * one begins where this one ended when it was loaded. What the filter no longer matches, leaves.
  */
 export function mergeUpload(
   uploads: UploadSummary[],
   news: UploadSummary,
-  { filter, isFirstPage, most }: { filter: UploadFilter; isFirstPage: boolean; most: number },
+  { filter, isFirstPage }: { filter: UploadFilter; isFirstPage: boolean },
 ): UploadSummary[] {
   const isWanted = matches(news, filter)
   const isKnown = uploads.some((each) => each.upload_id === news.upload_id)
   if (!isWanted) return isKnown ? uploads.filter((each) => each.upload_id !== news.upload_id) : uploads
   if (isKnown) return uploads.map((each) => (each.upload_id === news.upload_id ? news : each))
   if (!isFirstPage) return uploads
-  return [...uploads, news].sort((a, b) => (a.created_at < b.created_at ? 1 : -1)).slice(0, most)
+  return [...uploads, news].sort((a, b) => (a.created_at < b.created_at ? 1 : -1))
 }
 
 function matches(upload: UploadSummary, { dataset, status }: UploadFilter): boolean {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { describeStates, landedChunks, mergeUpload } from '../src/upload-counts.ts'
 import { anUpload } from './support.ts'
 
-const anyUpload = { filter: { dataset: '', status: '' }, isFirstPage: true, most: 3 }
+const anyUpload = { filter: { dataset: '', status: '' }, isFirstPage: true }
 const [first, second, third] = ['a', 'b', 'c'].map((id, day) =>
   anUpload({ upload_id: id, created_at: `2026-01-0${3 - day}T00:00:00Z` }),
 ) as [ReturnType<typeof anUpload>, ReturnType<typeof anUpload>, ReturnType<typeof anUpload>]
@@ -17,9 +17,9 @@ test('states are in the order of a chunk life', () => {
   assert.equal(describeStates({ chunk_counts: { landed: 1, announced: 3, failed: 0 } }), '3 announced, 1 landed')
 })
 
-test('a new upload goes to the top, and the page keeps its length', () => {
+test('a new upload goes to the top, and none falls off the end', () => {
   const news = anUpload({ upload_id: 'n', created_at: '2026-02-01T00:00:00Z' })
-  assert.equal(ids(mergeUpload([first, second, third], news, anyUpload)), 'nab')
+  assert.equal(ids(mergeUpload([first, second, third], news, anyUpload)), 'nabc')
 })
 
 test('a new upload does not enter a later page', () => {

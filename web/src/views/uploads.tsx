@@ -11,6 +11,9 @@ import { addresses } from '../router.ts'
 import { texts } from '../texts.ts'
 import { mergeUpload } from '../upload-counts.ts'
 
+/** A page that has grown to this by new uploads is loaded again, as long as at first. */
+const MOST_LISTED = 4 * PAGE_SIZE
+
 interface Props extends UploadFilter {
   cursor: string
 }
@@ -37,10 +40,8 @@ function UploadList({ dataset, status, cursor }: Props) {
     const isKnown = data?.uploads.some((each) => each.upload_id === upload.upload_id) ?? false
     const words = texts.uploads
     setNews(isKnown ? words.changed(upload.dataset_name, upload.status) : words.added(upload.dataset_name))
-    update((page) => ({
-      ...page,
-      uploads: mergeUpload(page.uploads, upload, { filter, isFirstPage: cursor === '', most: PAGE_SIZE }),
-    }))
+    if (data && data.uploads.length >= MOST_LISTED) return reload()
+    update((page) => ({ ...page, uploads: mergeUpload(page.uploads, upload, { filter, isFirstPage: cursor === '' }) }))
   }
   const liveness = useLiveUploads(dataset ? { dataset } : {}, { onUpload: merge, onMissed: reload })
   return (
