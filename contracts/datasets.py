@@ -19,7 +19,7 @@ class DatasetSummary(BaseModel):
     failed: int = Field(description="uploads that have failed")
     rows: int = Field(description="of the uploads that have landed")
     size_bytes: int = Field(description="of the files of the uploads that have landed")
-    last_upload: UploadSummary = Field(description="the newest, deleted or not")
+    last_upload: UploadSummary = Field(description="the newest")
 
 
 class DatasetList(BaseModel):
@@ -35,5 +35,5 @@ class DatasetDetail(DatasetSummary):
     header: list[str] = Field(description="columns of the newest upload")
     changes: list[SchemaChange] = Field(
         description=f"uploads whose columns differ from those of the one before; the newest first, at most "
-        f"{MAX_SCHEMA_CHANGES}"
+        f"{MAX_SCHEMA_CHANGES}, among the newest 1,000 uploads"
     )

@@ -14,6 +14,7 @@ MAX_PREVIEW_BYTES = 1024 * 1024
 """Largest body of a preview."""
 MAX_PREVIEW_ROWS = 20
 MAX_CELL_CHARS = 200
+MAX_ROW_CELLS = 1_000
 
 LineEnding = Literal["LF", "CRLF", "CR", "mixed"]
 
@@ -54,7 +55,8 @@ class Preview(BaseModel):
     compression: Compression | None
     header: list[str] = Field(description="names of the columns")
     rows: list[list[str]] = Field(
-        description=f"the first {MAX_PREVIEW_ROWS} rows; cells are cut at {MAX_CELL_CHARS} characters"
+        description=f"the first {MAX_PREVIEW_ROWS} rows, with at most {MAX_ROW_CELLS:,} cells of {MAX_CELL_CHARS} "
+        "characters each"
     )
     row_count: int = Field(description="complete rows that were examined")
     complete: bool = Field(description="whether the whole file was examined")

@@ -4,6 +4,7 @@ Other packages import these names only; the modules inside are not an interface.
 """
 
 from csvscan.block_scanner import BlockScanner, WholeRows, scan_rows
+from csvscan.content_check import ContentCheck, FileFacts
 from csvscan.delimiter_detection import detect_delimiter
 from csvscan.delimiter_spelling import DelimiterError, parse_delimiter
 from csvscan.deviations import Deviations
@@ -12,6 +13,7 @@ from csvscan.encoding import UNKNOWN_8BIT, UnsupportedEncodingError, check_encod
 from csvscan.errors import BACKSLASH_HINT, CsvFormatError
 from csvscan.fault_log import MOST_FAULTS, FaultLog
 from csvscan.fields import split_record
+from csvscan.first_rows import FirstRows
 from csvscan.header import Header, HeaderFinder
 from csvscan.scan import Scan
 from csvscan.scanner import Scanner
@@ -37,11 +39,14 @@ __all__ = [
     "UTF_16",
     "BlockScanner",
     "Compression",
+    "ContentCheck",
     "CsvFormatError",
     "DelimiterError",
     "Deviations",
     "Dialect",
     "FaultLog",
+    "FileFacts",
+    "FirstRows",
     "Header",
     "HeaderFinder",
     "HeaderState",

@@ -186,22 +186,31 @@ class HeaderFinder:
             raise empty_file("only blank lines" if self._seen else "no content")
         return header
 
-    def _search(self, *, final: bool) -> Header | None:
+    def cut_off(self) -> Header | None:
+        """Return the header by the bytes so far, of a content that goes on; None if it is incomplete.
+
+        Raises:
+            CsvFormatError: as :meth:`feed` does.
+        """
+        return self._search(final=False, waits=False)
+
+    def _search(self, *, final: bool, waits: bool = True) -> Header | None:
+        waits = waits and not final
         if not self._begun:
-            if not final and len(self._seen) < PROBE_BYTES:
+            if waits and len(self._seen) < PROBE_BYTES:
                 return None
             self._begin()
         end = self._record_end(final=final)
         if end is None:
             return None
         if self._dialect is None:
-            if not final and len(self._seen) < end + SAMPLE_BYTES:
+            if waits and len(self._seen) < end + SAMPLE_BYTES:
                 return None
             sample = bytes(memoryview(self._seen)[self._record_start : end + SAMPLE_BYTES])
             is_whole = final and len(self._seen) <= end + SAMPLE_BYTES
             self._dialect = self._dialect_of(detect_delimiter(sample, is_whole=is_whole, encoding=self._multibyte))
             self._finder = None
-            return self._search(final=final)
+            return self._search(final=final, waits=waits)
         self._header = self._header_of(bytes(memoryview(self._seen)[:end]), self._dialect)
         return self._header
 

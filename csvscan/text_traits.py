@@ -40,6 +40,11 @@ class TextTraits:
         self._inside = False
         self._closed = False
 
+    @property
+    def ends_in_cr(self) -> bool:
+        """Whether the last byte is a CR outside quotes, which may prove to be the first half of a CRLF."""
+        return self._cr_ahead[1]
+
     def look(
         self,
         block: Block,

@@ -27,7 +27,7 @@ from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.directory_lock import lock_shared
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import ManifestUnavailableError
-from uploader.ingest.concurrency_limit import ConcurrencyLimit
+from uploader.ingest.concurrency_limit import ConcurrencyLimit, too_many_previews, too_many_streams
 from uploader.kafka.kafka_publisher import KafkaPublisher
 from uploader.kafka.publisher import Publisher
 from uploader.kafka.security import KafkaSecurity
@@ -57,19 +57,24 @@ from uploader.store.store import Store, open_store
 from uploader.tracing import open_spans
 from uploader.uploads.acceptance import Acceptance
 from uploader.uploads.cleaner import Cleaner
+from uploader.uploads.datasets import DatasetService
 from uploader.uploads.key_limits import KeyLimits
 from uploader.uploads.outbox import Outbox
 from uploader.uploads.reconciler import Reconciler
 from uploader.uploads.recovery import free_disk_space, recover
 from uploader.uploads.replicas import Replicas
 from uploader.uploads.service import UploadService
+from uploader.uploads.upload_events import UploadEvents
 
 BACKGROUND_STOP_S = 15.0
 """How long the background tasks may take to stop; a publish that waits for Kafka takes up to 10 seconds of it."""
 PUBLISHER_FLUSH_S = 3.0
-_BACKGROUND_TASKS = 7
+_BACKGROUND_TASKS = 8
 _ADMISSION_THREADS = 4
 """Few, so that a flood of uploads takes neither the database's connections nor the threads of accepted ones."""
+_PREVIEWS = 32
+"""How many previews a worker receives at the same time; each takes 1 MiB of memory."""
+_PREVIEW_THREADS = 2
 _log = logging.getLogger(__name__)
 
 
@@ -81,6 +86,7 @@ class Intervals:
     probe_s: float = 5.0
     check_in_s: float = 5.0
     refusals_s: float = 5.0
+    events_s: float = 1.0
     reconcile_s: float = 15.0
     clean_s: float = 30.0
     renew_slots_s: float = SLOT_LEASE_S / 3
@@ -94,6 +100,7 @@ class _Resources:
 
     pool: BlockingPool
     admission_pool: BlockingPool
+    preview_pool: BlockingPool
     files: ChunkFiles
     ballast: BallastFile
     spans: Spans
@@ -244,6 +251,8 @@ async def open_runtime(
                 replica_chunks=ReplicaChunks(ca_file=settings.replica_ca_file),
             ),
         ),
+        datasets=DatasetService(store.datasets),
+        events=UploadEvents(store=store.changes, threads=pool, interval_s=intervals.events_s),
         acceptance=acceptance,
         resumables=resumables,
         forwarder=forwarder,
@@ -253,6 +262,9 @@ async def open_runtime(
         spans=resources.spans,
         signer=signer,
         concurrency_limit=ConcurrencyLimit(limit=settings.max_concurrent_uploads),
+        preview_limit=ConcurrencyLimit(limit=_PREVIEWS, refusal=too_many_previews),
+        preview_threads=resources.preview_pool,
+        stream_limit=ConcurrencyLimit(limit=settings.max_event_streams, refusal=too_many_streams),
         key_limits=key_limits,
         upload_window_s=intervals.upload_window_s,
         clock=increasing_clock,
@@ -298,6 +310,8 @@ async def _open_resources(
     stack.push_async_callback(pool.close)
     admission_pool = BlockingPool(name="admission", size=_ADMISSION_THREADS)
     stack.push_async_callback(admission_pool.close)
+    preview_pool = BlockingPool(name="preview", size=_PREVIEW_THREADS)
+    stack.push_async_callback(preview_pool.close)
     files = ChunkFiles(settings.temp_dir)
     await pool.run(files.create_root)
     stack.callback(os.close, await pool.run(lock_shared, settings.temp_dir))
@@ -312,6 +326,7 @@ async def _open_resources(
     return _Resources(
         pool=pool,
         admission_pool=admission_pool,
+        preview_pool=preview_pool,
         files=files,
         ballast=ballast,
         spans=spans,

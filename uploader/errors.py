@@ -188,6 +188,22 @@ class TooManyUploadsError(CsvPipeError):
     title = "Too many uploads"
 
 
+class TooManyPreviewsError(CsvPipeError):
+    """The process is receiving its maximum number of previews; retry after ``retry_after_s`` seconds."""
+
+    code = "too_many_previews"
+    status = 503
+    title = "Too many previews"
+
+
+class TooManyStreamsError(CsvPipeError):
+    """The process has its maximum number of streams of events open; retry after ``retry_after_s`` seconds."""
+
+    code = "too_many_streams"
+    status = 503
+    title = "Too many streams"
+
+
 class UploadRateExceededError(CsvPipeError):
     """The key has started its uploads of this minute; retry after ``retry_after_s`` seconds."""
 
@@ -250,6 +266,14 @@ class UploadNotFoundError(CsvPipeError):
     code = "upload_not_found"
     status = 404
     title = "Upload not found"
+
+
+class DatasetNotFoundError(CsvPipeError):
+    """There is no upload into this dataset that was not deleted."""
+
+    code = "dataset_not_found"
+    status = 404
+    title = "Dataset not found"
 
 
 class ChunkNotFoundError(CsvPipeError):

@@ -77,6 +77,13 @@ class Settings(ServerSettings, KafkaSecuritySettings, BucketSettings, ReaderSett
         "limit. A key can have its own.",
     )
 
+    max_event_streams: int = Field(
+        200,
+        ge=0,
+        le=100_000,
+        description="Maximum streams of events (GET /events) per worker, one for each open page; further ones get 503.",
+    )
+
     min_upload_rate_kb_s: int = Field(
         16,
         ge=0,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from contracts.deviations import AcceptedDeviations
-from csvpipe.check.content_check import ContentCheck, FileFacts
 from csvpipe.check.reader_rules import find_misreadings
 from csvpipe.check.report import CheckReport, Fault, LineEnds, Reader
 from csvpipe.check.source import CheckedSource
 from csvpipe.check.unpacked_content import UnpackedContent
-from csvscan import CsvFormatError, Strictness, UnpackingError
+from csvscan import ContentCheck, CsvFormatError, FileFacts, Strictness, UnpackingError
 
 
 def check_source(

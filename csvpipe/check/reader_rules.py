@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from csvpipe.check.content_check import FileFacts
 from csvpipe.check.report import Finding, Reader
+from csvscan import FileFacts
 
 DUCKDB_LINE_BYTES = 2_000_000
 """Default of DuckDB's ``max_line_size``."""

@@ -10,7 +10,6 @@ from rich.table import Table
 from contracts.exit_codes import ExitCode
 from contracts.number_text import counted, format_count
 from csvpipe.check.checking import check_source
-from csvpipe.check.content_check import ContentCheck
 from csvpipe.check.report import CheckReport, Reader
 from csvpipe.check.source import open_checked
 from csvpipe.console import byte_progress, format_bytes, messages, output, print_table, shown
@@ -20,6 +19,7 @@ from csvpipe.settings import load_settings
 from csvscan import (
     MOST_FAULTS,
     UTF_16,
+    ContentCheck,
     DelimiterError,
     Strictness,
     UnsupportedEncodingError,

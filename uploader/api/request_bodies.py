@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from contracts.errors import CsvPipeError
+from uploader.api.extra_headers import extra_headers
+from uploader.api.problems import has_body
 from uploader.errors import UploadAbortedError
 from uploader.http.direct_body import take_direct_body
 from uploader.http.request_body import Body, StreamedBody
@@ -24,6 +27,17 @@ def body_of(request: Request) -> Iterator[Body]:
         yield direct
     finally:
         direct.close()
+
+
+@contextmanager
+def closing_on_refusal(request: Request) -> Iterator[None]:
+    """Close the connection after a refusal, instead of receiving a body that nobody wants."""
+    try:
+        yield
+    except CsvPipeError:
+        if has_body(request):
+            extra_headers(request)["Connection"] = "close"
+        raise
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:

@@ -20,11 +20,14 @@ from uploader.monitoring.refusal_recorder import RefusalRecorder
 from uploader.reading.service import ReadingService
 from uploader.resumable.forwarding import Forwarder
 from uploader.resumable.service import ResumableUploads
+from uploader.runtime.blocking_pool import BlockingPool
 from uploader.settings import Settings
 from uploader.store.store import Store
 from uploader.uploads.acceptance import Acceptance
+from uploader.uploads.datasets import DatasetService
 from uploader.uploads.key_limits import KeyLimits
 from uploader.uploads.service import UploadService
+from uploader.uploads.upload_events import UploadEvents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,8 @@ class Runtime:
     keys: KeyService
     service: UploadService
     reading: ReadingService
+    datasets: DatasetService
+    events: UploadEvents
     acceptance: Acceptance
     resumables: ResumableUploads
     forwarder: Forwarder
@@ -46,6 +51,10 @@ class Runtime:
     spans: Spans
     signer: AddressSigner
     concurrency_limit: ConcurrencyLimit
+    preview_limit: ConcurrencyLimit
+    """Bounds the bodies of previews in memory."""
+    preview_threads: BlockingPool
+    stream_limit: ConcurrencyLimit
     key_limits: KeyLimits
     upload_window_s: float
     """The window of the minimum upload rate."""

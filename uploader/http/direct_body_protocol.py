@@ -41,6 +41,7 @@ from uploader.http.refused_requests import (
 )
 from uploader.http.response_transport import ResponseTransport, close_if_body_not_requested
 from uploader.http.server_certificate import ServerCertificate
+from uploader.http.stream_end import EXTENSION as STREAM_END_EXTENSION
 from uploader.http.tls_handshake import TlsHandshake
 from uploader.http.unsent_bytes import limit_unsent_bytes
 from uploader.http.waiting_connections import WaitingConnections
@@ -94,6 +95,7 @@ class DirectBodyProtocol(HttpToolsProtocol):
         self._linger_until = 0.0
         self._refusal: CsvPipeError | None = None
         self._half_closed = False
+        self._stream_end = asyncio.Event()
 
     # Called by the transport
 
@@ -131,6 +133,7 @@ class DirectBodyProtocol(HttpToolsProtocol):
             return False
         self._gate.shut()
         self._mark_last()
+        self._stream_end.set()  # a client that follows events has gone, and does not wait for the last one
         return True
 
     def data_received(self, data: bytes) -> None:
@@ -141,6 +144,11 @@ class DirectBodyProtocol(HttpToolsProtocol):
             self.count_body(len(data))
         else:
             self._parse(data, 0)
+
+    def shutdown(self) -> None:
+        """Stop after the current response, which is told to end if it would not by itself."""
+        self._stream_end.set()
+        super().shutdown()
 
     def pause_writing(self) -> None:
         """Start the time that a client has to read its response."""
@@ -249,6 +257,8 @@ class DirectBodyProtocol(HttpToolsProtocol):
         length = self._framing.body_to_come = _body_length(self.headers)
         extensions = self.scope.setdefault("extensions", {})
         extensions[SERVER_EXTENSION] = {}
+        self._stream_end = asyncio.Event()
+        extensions[STREAM_END_EXTENSION] = {"event": self._stream_end}
         if length:
             extensions[EXTENSION] = {"body": DirectBody(http=self, cycle=self.cycle, length=length)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from contracts.names import check_dataset_name
 from csvscan import DelimiterError, Strictness, parse_delimiter
@@ -21,6 +22,17 @@ _STRICTNESS = {
     "lenient": Strictness.LENIENT,
 }
 _UNITS = {ChunkType.SIZE: "MiB", ChunkType.ROWS: "rows", ChunkType.COUNT: "chunks (MAX_CHUNKS)"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions:
+    """How a file is to be read."""
+
+    delimiter: bytes | None
+    """None to detect it."""
+    encoding: str | None
+    """The encoding that the bytes must be valid in; None to accept all."""
+    strict: Strictness
 
 
 class FormFields:
@@ -78,14 +90,23 @@ class FormFields:
                 "dataset_name is missing: send it as a form field or in the query", field="dataset_name"
             )
         chunk_type = self._chunk_type()
+        reading = self.reading_options()
         return CutOptions(
             dataset_name=check_dataset_name(self._values["dataset_name"]),
             chunk_type=chunk_type,
             chunk_size=self._chunk_size(chunk_type),
-            delimiter=self._delimiter(),
-            encoding=self._encoding(),
-            strict=self._strict(),
+            delimiter=reading.delimiter,
+            encoding=reading.encoding,
+            strict=reading.strict,
         )
+
+    def reading_options(self) -> ReadingOptions:
+        """Check the fields that say how to read the file, and return their values.
+
+        Raises:
+            InvalidFieldError: a field breaks its rule; the message states the rule.
+        """
+        return ReadingOptions(delimiter=self._delimiter(), encoding=self._encoding(), strict=self._strict())
 
     def _chunk_type(self) -> ChunkType:
         value = self._values.get("chunk_type")

@@ -15,6 +15,7 @@ from uploader.domain.records import ChunkRecord, UploadOverview
 from uploader.domain.transitions import summarised
 from uploader.errors import ChunkNotFoundError, UploadGoneError
 from uploader.store.audit import AuditStore
+from uploader.store.database_clock import database_now_us
 from uploader.store.engine import reading, writing
 from uploader.store.rows import CHUNK_COLUMNS, changes, chunk_of, id_batches
 from uploader.store.tables import chunks
@@ -123,8 +124,9 @@ def _summarise(connection: Connection, upload: UploadOverview, *, at: datetime) 
         first_error = f"chunk {chunk_id}: {error}"
     after = summarised(upload, counts, first_error=first_error, at=at)
     # Nothing is left to announce: release the claim too, so that a repeated announcement need not wait for its end.
-    unclaimed = None if after.state is UploadState.CHUNKED else {"claimed_until": None}
-    write_upload(connection, upload, after, others=unclaimed)
+    unclaimed = {} if after.state is UploadState.CHUNKED else {"claimed_until": None}
+    # Written in any case: a change of a chunk is one of its upload.
+    write_upload(connection, upload, after, others={"changed_us": database_now_us(), **unclaimed})
     return after
 
 

@@ -9,9 +9,11 @@ from sqlalchemy import Engine
 from uploader.store.admissions import AdmissionStore
 from uploader.store.audit import AuditStore, OnRecord
 from uploader.store.backlog import Backlog
+from uploader.store.changes import ChangeStore
 from uploader.store.chunks import ChunkStore
 from uploader.store.claims import ClaimStore
 from uploader.store.database_guard import DatabaseGuard
+from uploader.store.datasets import DatasetStore
 from uploader.store.engine import open_engine, read_database_id, reading
 from uploader.store.keys import KeyStore
 from uploader.store.leases import LeaseStore
@@ -35,6 +37,8 @@ class Store:
         self.audit = audit
         self.uploads = UploadStore(engine, guard, audit)
         self.chunks = ChunkStore(engine, audit)
+        self.datasets = DatasetStore(engine)
+        self.changes = ChangeStore(engine)
         self.claims = ClaimStore(engine)
         self.backlog = Backlog(engine)
         self.leases = LeaseStore(engine)

@@ -23,6 +23,8 @@ from sqlalchemy import (
     text,
 )
 
+from uploader.store.database_clock import database_now_us
+
 SCHEMA = "0001"
 """The newest revision in ``migrations/versions``. A database at this revision needs no migration."""
 
@@ -92,6 +94,8 @@ uploads = Table(
     Column("traceparent", String(55)),
     Column("claim_owner", String(255)),
     Column("claimed_until", UtcDateTime),
+    # By the clock of the database: when the row, or a chunk of the upload, was last written.
+    Column("changed_us", BigInteger, nullable=False, default=database_now_us(), onupdate=database_now_us()),
     CheckConstraint("total_chunks >= 1", name="has_chunks"),
     # Unique for each key, and among the uploads without a key: NULL differs from NULL in a unique index.
     Index("ix_uploads_owner_idempotency_key", "owner", "idempotency_key", unique=True),
@@ -105,6 +109,9 @@ uploads = Table(
     Index("ix_uploads_created_at", "created_at", "upload_id"),
     Index("ix_uploads_dataset_name", "dataset_name", "created_at", unique=True),
     Index("ix_uploads_state", "state", "created_at"),
+    Index("ix_uploads_changed_us", "changed_us"),
+    # All that the totals of datasets need, in the order in which they are listed.
+    Index("ix_uploads_totals", "dataset_name", "state", "row_count", "source_bytes", "created_at"),
 )
 
 chunks = Table(

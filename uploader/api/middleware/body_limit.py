@@ -1,4 +1,4 @@
-"""A limit on the body of every request except uploads, because it is kept in memory."""
+"""A limit on the body of every request except uploads and previews, because it is kept in memory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from uploader.errors import BodyTimeoutError, BodyTooLargeError
 
 UPLOAD_PATH = "/upload/csv"
 RESUMABLE_PATH = "/files"
+PREVIEW_PATH = "/preview"
 MAX_BODY_BYTES = 64 * 1024
 
 
@@ -74,7 +75,7 @@ def _is_upload(scope: Scope) -> bool:
     path = _path_of(scope)
     if scope["method"] == "PATCH":
         return path.startswith(f"{RESUMABLE_PATH}/")
-    return scope["method"] == "POST" and path in {UPLOAD_PATH, RESUMABLE_PATH, f"{RESUMABLE_PATH}/"}
+    return scope["method"] == "POST" and path in {UPLOAD_PATH, PREVIEW_PATH, RESUMABLE_PATH, f"{RESUMABLE_PATH}/"}
 
 
 def _is_redirected_upload(scope: Scope) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uploader.monitoring.metrics import UploaderMetrics
@@ -13,7 +14,7 @@ _NO_ANSWER = "none"
 
 
 class RequestMetrics:
-    """ASGI middleware. It reads the first message of a response only, not the body."""
+    """ASGI middleware. It reads the first message of a response only, not the body; a stream counts when it ends."""
 
     def __init__(self, app: ASGIApp, *, metrics: UploaderMetrics) -> None:
         self._app = app
@@ -26,11 +27,14 @@ class RequestMetrics:
             return
         status = _NO_ANSWER
         started = time.perf_counter()
+        stream_began: float | None = None
 
         async def watch(message: Message) -> None:
-            nonlocal status
+            nonlocal status, stream_began
             if message["type"] == "http.response.start":
                 status = str(message["status"])
+                if _is_stream(message):
+                    stream_began = time.perf_counter()
             await send(message)
 
         try:
@@ -43,5 +47,10 @@ class RequestMetrics:
                 method=scope["method"],
                 route=getattr(scope.get("route"), "path", None),
                 status=status,
-                duration_s=time.perf_counter() - started,
+                # A stream of events is open for hours, which is not slow.
+                duration_s=(stream_began or time.perf_counter()) - started,
             )
+
+
+def _is_stream(start: Message) -> bool:
+    return Headers(raw=start.get("headers", [])).get("content-type", "").startswith("text/event-stream")

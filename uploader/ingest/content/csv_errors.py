@@ -52,11 +52,10 @@ def invalid_csv(faults: FaultLog, *, delimiter: str | None, scanned_bytes: int) 
     ``faults``, and their numbers by kind in ``fault_counts``, both as far as ``scanned_bytes``.
     """
     first = faults.first[0]
-    hint = _hint(first, delimiter)
     return InvalidCsvError(
-        f"{first.message}{f' ({hint})' if hint else ''}",
+        explain(first, delimiter=delimiter),
         **_describe(first),
-        hint=hint,
+        hint=_hint(first, delimiter),
         faults=[_describe(fault) for fault in faults.first],
         fault_counts=dict(faults.counts),
         scanned_bytes=scanned_bytes,
@@ -78,6 +77,12 @@ def faults_first(raise_faults: Callable[[], None]) -> Iterator[None]:
     except CsvPipeError:
         raise_faults()
         raise
+
+
+def explain(fault: CsvFormatError, *, delimiter: str | None) -> str:
+    """Return what is wrong and what to do, as an error says it."""
+    hint = _hint(fault, delimiter)
+    return f"{fault.message}{f' ({hint})' if hint else ''}"
 
 
 def _describe(fault: CsvFormatError) -> dict[str, object]:

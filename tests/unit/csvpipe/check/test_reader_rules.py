@@ -14,10 +14,9 @@ import polars as pl
 import pytest
 from pyarrow import csv as arrow_csv
 
-from csvpipe.check.content_check import ContentCheck, FileFacts
 from csvpipe.check.reader_rules import DUCKDB_LINE_BYTES, RULES, find_misreadings
 from csvpipe.check.report import Reader
-from csvscan import Strictness
+from csvscan import ContentCheck, FileFacts, Strictness
 
 Table = tuple[list[str], list[tuple[object, ...]]]
 """Names of the columns, and the rows."""

@@ -13,7 +13,7 @@ from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.uploads import HEADER, SettableClock, chunk_bytes
 from uploader.assembly import Intervals
 
-FAST = Intervals(outbox_s=0.05, probe_s=0.05, longest_s=0.1)
+FAST = Intervals(outbox_s=0.05, probe_s=0.05, events_s=0.05, longest_s=0.1)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,11 @@ FILE = b"id\n1\n"
 CALLS = {
     "POST /upload/csv": Permission.UPLOAD,
     "POST /files": Permission.UPLOAD,
+    "POST /preview": Permission.UPLOAD,
     "GET /uploads": Permission.READ,
+    "GET /datasets": Permission.READ,
+    "GET /datasets/{name}": Permission.READ,
+    "GET /events": Permission.READ,
     "POST /uploads/known": Permission.READ,
     "GET /uploads/{upload_id}/status": Permission.READ,
     "GET /uploads/{upload_id}/manifest": Permission.READ,
@@ -78,8 +82,12 @@ def send(
 
 def call(client: httpx.Client, operation: str, key: str | None, upload_id: str = UNKNOWN) -> httpx.Response:
     method, path = operation.split(" ")
-    address = path.format(upload_id=upload_id, chunk_id=1, replica="replica", key_id="00000000")
-    return client.request(method, address, headers=bearer(key), json={"state": "relayed"} if method == "PUT" else None)
+    address = path.format(upload_id=upload_id, chunk_id=1, replica="replica", key_id="00000000", name="dataset")
+    body = {"state": "relayed"} if method == "PUT" else None
+    with client.stream(method, address, headers=bearer(key), json=body) as answer:
+        if not answer.headers.get("content-type", "").startswith("text/event-stream"):  # which has no end
+            answer.read()
+    return answer
 
 
 # The table

@@ -58,12 +58,20 @@ def upgrade() -> None:
         sa.Column("traceparent", sa.String(length=55), nullable=True),
         sa.Column("claim_owner", sa.String(length=255), nullable=True),
         sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("changed_us", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("total_chunks >= 1", name=op.f("ck_uploads_has_chunks")),
         sa.PrimaryKeyConstraint("upload_id", name=op.f("pk_uploads")),
     )
     op.create_index("ix_uploads_created_at", "uploads", ["created_at", "upload_id"], unique=False)
     op.create_index("ix_uploads_dataset_name", "uploads", ["dataset_name", "created_at"], unique=True)
     op.create_index("ix_uploads_state", "uploads", ["state", "created_at"], unique=False)
+    op.create_index("ix_uploads_changed_us", "uploads", ["changed_us"], unique=False)
+    op.create_index(
+        "ix_uploads_totals",
+        "uploads",
+        ["dataset_name", "state", "row_count", "source_bytes", "created_at"],
+        unique=False,
+    )
     op.create_index("ix_uploads_owner_idempotency_key", "uploads", ["owner", "idempotency_key"], unique=True)
     op.create_index(
         "ix_uploads_idempotency_key",

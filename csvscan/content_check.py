@@ -6,23 +6,18 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from csvscan import (
-    UNKNOWN_8BIT,
-    UTF_16,
-    CsvFormatError,
-    FaultLog,
-    Header,
-    HeaderFinder,
-    Scan,
-    Scanner,
-    Strictness,
-    TextTraits,
-    Transcoder,
-    UnpackingError,
-    check_declared,
-    check_encoding,
-)
+from csvscan.encoding import UNKNOWN_8BIT, check_encoding
+from csvscan.errors import CsvFormatError
+from csvscan.fault_log import FaultLog
+from csvscan.header import Header, HeaderFinder
+from csvscan.scan import Scan
+from csvscan.scanner import Scanner
+from csvscan.strictness import Strictness
+from csvscan.text_traits import TextTraits
+from csvscan.transcoder import UTF_16, Transcoder, check_declared
+from csvscan.unpacking import UnpackingError
 
+OnRows = Callable[[bytes | memoryview, Scan], None]
 _RAGGED = "ragged_row"
 
 
@@ -83,13 +78,20 @@ class ContentCheck:
         encoding: encoding in which the bytes must be valid; None to accept all.
         strictness: which rows with another number of fields are faults.
         most_faults: number of faults to describe.
+        on_rows: called with each block of the body, and the row ends in it.
 
     Raises:
         UnsupportedEncodingError: the encoding cannot be checked.
     """
 
     def __init__(
-        self, *, delimiter: bytes | None, encoding: str | None, strictness: Strictness, most_faults: int
+        self,
+        *,
+        delimiter: bytes | None,
+        encoding: str | None,
+        strictness: Strictness,
+        most_faults: int,
+        on_rows: OnRows = lambda _block, _scan: None,
     ) -> None:
         is_tolerant = strictness is Strictness.OFF
         self.facts = FileFacts(TolerantLog(most=most_faults) if is_tolerant else FaultLog(most=most_faults))
@@ -105,8 +107,9 @@ class ContentCheck:
         self._finder: HeaderFinder | None = None
         self._scanner: Scanner | None = None
         self._open_bytes = 0
+        self._on_rows = on_rows
 
-    def feed(self, block: bytes) -> None:
+    def feed(self, block: bytes | memoryview) -> None:
         """Scan the next block."""
         self._take(lambda: self._transcoder.feed(block), self._scan)
 
@@ -129,6 +132,20 @@ class ContentCheck:
     def finish(self) -> FileFacts:
         """End the content, and return what is known of it."""
         self._take(self._transcoder.finish, self._scan_last)
+        return self._complete_facts()
+
+    def cut_off(self) -> FileFacts:
+        """End the scan before the end of the content; what the cut leaves incomplete is neither a row nor a fault."""
+        if self._finder is not None and self._scanner is None:
+            self._take(lambda: memoryview(b""), lambda _: self._begin_cut_off())
+        return self._complete_facts()
+
+    def _begin_cut_off(self) -> None:
+        header = self._header_finder().cut_off()
+        if header is not None:
+            self._begin(header)
+
+    def _complete_facts(self) -> FileFacts:
         facts = self.facts
         facts.transcoded_from = self._transcoder.transcoded_from
         if self._scanner is not None:
@@ -173,7 +190,7 @@ class ContentCheck:
 
     def _scan(self, content: memoryview) -> None:
         if self._scanner is not None:
-            self._measure(self._scanner.feed(content), len(content))
+            self._measure(content, self._scanner.feed(content))
         elif self._transcoder.has_started:
             header = self._header_finder().feed(content)
             if header is not None:
@@ -184,7 +201,7 @@ class ContentCheck:
         if self._scanner is None:
             self._begin(self._header_finder().finish())
         assert self._scanner is not None  # noqa: S101  just made
-        self._measure(self._scanner.finish(), 0)
+        self._measure(b"", self._scanner.finish())
 
     def _header_finder(self) -> HeaderFinder:
         """Return the finder, which is made as soon as it is known whether the content is transcoded.
@@ -205,10 +222,12 @@ class ContentCheck:
         facts.header = header
         self._scanner = header.scanner(strictness=self._strictness, faults=facts.faults, traits=facts.traits)
         rest = self._header_finder().remainder
-        self._measure(self._scanner.feed(rest), len(rest))
+        self._measure(rest, self._scanner.feed(rest))
 
-    def _measure(self, scan: Scan, size_bytes: int) -> None:
+    def _measure(self, block: bytes | memoryview, scan: Scan) -> None:
         """Measure the rows that do not begin and end in the same block."""
+        self._on_rows(block, scan)
+        size_bytes = len(block)
         first, last = scan.first_end_at_or_after(0), scan.last_end
         if first is None or last is None:
             self._open_bytes += size_bytes

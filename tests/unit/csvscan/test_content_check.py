@@ -6,8 +6,7 @@ import codecs
 
 import pytest
 
-from csvpipe.check.content_check import ContentCheck, FileFacts
-from csvscan import Strictness
+from csvscan import ContentCheck, FileFacts, Strictness
 from uploader.domain.cutting import ChunkType, CutOptions
 from uploader.errors import InvalidCsvError
 from uploader.ingest.content.content_scanner import ContentScanner
