@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, SecretStr
 
 from aws.client import ClientOptions
-from aws.encryption import Encryption, EncryptionMode
+from aws.encryption import Encryption, EncryptionMode, former_encryptions
 from aws.endpoint_settings import EndpointSettings
 from contracts.settings import EnvironmentSettings
 
@@ -36,6 +36,9 @@ class BucketSettings(EnvironmentSettings):
     )
     s3_kms_key_id: str | None = Field(None, description="Id, ARN or alias of the KMS key, for sse-kms.")
     s3_sse_c_key: SecretStr | None = Field(None, description="Key for sse-c: 32 bytes in base64.")
+    s3_sse_c_old_keys: SecretStr | None = Field(
+        None, description="Former keys for sse-c, separated by commas, with which older objects are read."
+    )
 
     def encryption(self) -> Encryption:
         """Return the encryption of the objects.
@@ -49,6 +52,15 @@ class BucketSettings(EnvironmentSettings):
             customer_key=_text(self.s3_sse_c_key),
             endpoint=self.s3_endpoint,
         )
+
+    def former_encryptions(self) -> tuple[Encryption, ...]:
+        """Return what else objects can be read with (see :func:`aws.encryption.former_encryptions`).
+
+        Raises:
+            SettingsError: as :meth:`encryption` does.
+        """
+        old_keys = _text(self.s3_sse_c_old_keys)
+        return former_encryptions(self.encryption(), old_keys, endpoint=self.s3_endpoint)
 
     def s3_client_options(self) -> ClientOptions:
         """Return the options of a client of the object store, with the default limits."""

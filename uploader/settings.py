@@ -192,10 +192,6 @@ class Settings(ServerSettings, KafkaSecuritySettings, BucketSettings, ReaderSett
         "the object of a landed chunk before it removes the chunk's file, and reads the first rows of an upload there; "
         "empty to believe the relay.",
     )
-    s3_sse_c_old_keys: SecretStr | None = Field(
-        None,
-        description="Former keys for sse-c, separated by commas, with which older objects are looked at.",
-    )
 
     reannounce_after_minutes: float = Field(
         30.0,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aws.bucket_settings import BUCKET_ENDPOINT
 from aws.client import open_client
-from aws.encryption import UNENCRYPTED, Encryption
+from aws.encryption import UNENCRYPTED, Encryption, EncryptionMode
 from aws.payer import Payer, payer_argument
 from contracts.backoff import Backoff
 from contracts.errors import (
@@ -32,6 +33,8 @@ BROKEN_READS_ALLOWED = 5
 """Consecutive broken reads of an object after which the command fails; each read resumes at the byte."""
 
 READ_BACKOFF = Backoff(0.2, 10.0)
+_OF_ANOTHER_KEY = frozenset({400, 403})
+"""Statuses with which a store refuses an object that is encrypted with another customer key, or with one at all."""
 _S3_SETTINGS = replace(BUCKET_ENDPOINT, payer="S3_REQUEST_PAYER")
 
 
@@ -46,10 +49,15 @@ class S3Objects:
         address: str,
         payer: Payer = "",
         encryption: Encryption = UNENCRYPTED,
+        former: Sequence[Encryption] = (),
         backoff: Backoff = READ_BACKOFF,
     ) -> None:
-        """Read ``bucket`` through ``client``; ``address`` is for error messages, ``backoff`` between retries."""
+        """Read ``bucket`` through ``client``; ``address`` is for error messages, ``backoff`` between retries.
+
+        An object that the store refuses to ``encryption`` is read with the first of ``former`` that it accepts.
+        """
         self._encryption = encryption
+        self._former = former
         self._backoff = backoff
         self._client = client
         self._bucket = bucket
@@ -64,7 +72,7 @@ class S3Objects:
             SettingsError: it refuses the credentials, or there is no such bucket.
             StoreResponseError: what it answers is not what it takes to read the object safely.
         """
-        found = self._head(key)
+        found, _ = self._head(key)
         if found is None:
             return None
         return StoredObject(
@@ -73,21 +81,28 @@ class S3Objects:
             encryption_fault=self._encryption.find_fault(found.encryption),
         )
 
-    def _head(self, key: str) -> ObjectHead | None:
-        from aws.object_head import find_object
+    def _head(self, key: str) -> tuple[ObjectHead | None, Encryption]:
+        """Return what HEAD answers, or None without the object, and the encryption with which it can be read."""
+        from botocore.exceptions import ClientError
+
+        from aws.errors import status_of
         from aws.s3_errors import REQUEST_ERRORS
 
         try:
-            return find_object(
-                self._client,
-                bucket=self._bucket,
-                key=key,
-                settings=_S3_SETTINGS,
-                payer=self._payer,
-                encryption=self._encryption,
-            )
+            return self._head_with(self._encryption, key), self._encryption
         except (*REQUEST_ERRORS, CsvPipeError) as error:
+            is_refused = isinstance(error, ClientError) and status_of(error) in _OF_ANOTHER_KEY
+            for former in self._former if is_refused else ():
+                with suppress(*REQUEST_ERRORS, CsvPipeError):
+                    return self._head_with(former, key), former
             raise self._translate(error) from error
+
+    def _head_with(self, encryption: Encryption, key: str) -> ObjectHead | None:
+        from aws.object_head import find_object
+
+        return find_object(
+            self._client, bucket=self._bucket, key=key, settings=_S3_SETTINGS, payer=self._payer, encryption=encryption
+        )
 
     def check_listing(self) -> str | None:
         """Check that the bucket can be listed, and return the ``Date`` of the store's response.
@@ -142,7 +157,7 @@ class S3Objects:
         """
         from aws.s3_reader import S3Reader
 
-        found = self._head(key)
+        found, encryption = self._head(key)
         if found is None:
             raise ObjectLostError("it was deleted while it was read", key=key)
         reader = S3Reader(
@@ -153,7 +168,7 @@ class S3Objects:
             settings=_S3_SETTINGS,
             retries=BROKEN_READS_ALLOWED,
             payer=self._payer,
-            encryption=self._encryption,
+            encryption=encryption,
             backoff=self._backoff,
         )
         try:
@@ -225,4 +240,5 @@ def connect(settings: ClientSettings) -> S3Objects:
         address=settings.s3_endpoint or "Amazon S3",
         payer=settings.s3_request_payer,
         encryption=settings.encryption(),
+        former=[each for each in settings.former_encryptions() if each.mode is EncryptionMode.SSE_C],
     )

@@ -191,6 +191,17 @@ def test_uploader_reads_objects_that_were_stored_with_a_former_mode_or_key(
         assert find_fault() is None
 
 
+@pytest.mark.parametrize("now", [{}, {"S3_ENCRYPTION": "sse-c", "S3_SSE_C_KEY": ANOTHER_KEY}], ids=["none", "another"])
+def test_objects_of_a_former_customer_key_are_verified_with_it(
+    secure_minio: MinioServer, verify: Verify, capsys: pytest.CaptureFixture[str], now: dict[str, str]
+) -> None:
+    manifest = land(secure_minio, EncryptionMode.SSE_C)
+    assert verify(manifest.upload_id, **now, S3_SSE_C_OLD_KEYS=THIRD_KEY) == ExitCode.CONFIGURATION
+    assert verify(manifest.upload_id, **now, S3_SSE_C_OLD_KEYS=f"{THIRD_KEY},{CUSTOMER_KEY}") == ExitCode.OK
+    shown = capsys.readouterr()
+    assert not [key for key in (CUSTOMER_KEY, ANOTHER_KEY, THIRD_KEY) if key in shown.out + shown.err]
+
+
 def test_script_for_polars_reads_with_the_customer_key(
     secure_minio: MinioServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

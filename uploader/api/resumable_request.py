@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from contracts.errors import CsvPipeError
 from uploader.access.principal import Principal
 from uploader.api.extra_headers import extra_headers
 from uploader.api.guards import PrincipalDep
 from uploader.api.problems import has_body
-from uploader.api.request_bodies import body_of
+from uploader.api.request_bodies import body_of, closing_on_refusal
 from uploader.api.runtime import Runtime, RuntimeDep
 from uploader.api.upload_admission import size_limit_of
 from uploader.disk.part_file import PartState
@@ -74,15 +73,9 @@ class ResumableRequest:
                     checksum=checksum,
                 )
 
-    @contextmanager
-    def closing_on_refusal(self) -> Iterator[None]:
+    def closing_on_refusal(self) -> AbstractContextManager[None]:
         """Close the connection after a refusal, instead of receiving a body that nobody wants."""
-        try:
-            yield
-        except CsvPipeError:
-            if self.has_body:
-                extra_headers(self.request)["Connection"] = "close"
-            raise
+        return closing_on_refusal(self.request)
 
     def respond(self, status: int, state: PartState, accepted_id: str | None) -> Response:
         """Return the response with what is durable, or with the upload that the finished file has become."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from aws.bucket_settings import BUCKET_ENDPOINT
 from aws.client import open_client
-from aws.encryption import UNENCRYPTED, Encryption, former_encryptions
+from aws.encryption import UNENCRYPTED, Encryption
 from aws.errors import translating_client_errors
 from aws.object_head import ObjectHead, find_object
 from aws.s3_errors import REQUEST_ERRORS, final_s3_error
@@ -61,14 +61,10 @@ class S3Lookup:
         Raises:
             SettingsError: the client cannot be made with these settings, or those of the encryption are wrong.
         """
-        encryption = settings.encryption()
         options = replace(
             settings.s3_client_options(), connect_timeout_s=5, read_timeout_s=10, attempts=2, connections=4
         )
-        old_keys = settings.s3_sse_c_old_keys
-        former = former_encryptions(
-            encryption, old_keys.get_secret_value() if old_keys else None, endpoint=settings.s3_endpoint
-        )
+        encryption, former = settings.encryption(), settings.former_encryptions()
         with translating_client_errors("S3_ENDPOINT", BUCKET_ENDPOINT):
             return cls(open_client("s3", options), encryption=encryption, former=former)
 
