@@ -86,7 +86,7 @@ class Transfer:
                 if self._is_accepted:
                     break
             accepted = self._patiently(lambda: self._tus.result(self._resumable_id()))
-        except SourceChangedError:
+        except (SourceChangedError, InputNotRepeatableError):
             self._abandon()
             raise
         except RefusedError as error:
@@ -137,9 +137,7 @@ class Transfer:
         return self._offset
 
     def _append(self, part: Part, offset: int) -> None:
-        if self._digest.position < offset:
-            self._view.restart_at(self._digest.position, doing="reading what was sent before")
-            self._digest.catch_up(part, offset, on_read=self._view.advance)
+        self._catch_up(part, offset)
         self._view.restart_at(offset)
         total_bytes = part.end if part.is_last and self._source.size_bytes is None else None
         self._offset = None  # not known while the request runs
@@ -151,6 +149,13 @@ class Transfer:
             total_bytes=total_bytes,
         )
         self._note(received.offset, is_accepted=received.is_accepted)
+
+    def _catch_up(self, part: Part, offset: int) -> None:
+        """Hash what was sent before ``offset`` by another run."""
+        if self._digest.position < offset:
+            self._view.restart_at(self._digest.position, doing="reading what was sent before")
+            self._digest.catch_up(part, offset, on_read=self._view.advance)
+            self._view.restart_at(offset)
 
     def _blocks(self, part: Part, offset: int) -> Iterator[bytes]:
         while offset < part.end:
@@ -198,8 +203,7 @@ class Transfer:
         """
         if self._source.size_bytes is not None:
             for part in self._source.parts():
-                self._view.restart_at(self._digest.position, doing="reading what was sent before")
-                self._digest.catch_up(part, part.end, on_read=self._view.advance)
+                self._catch_up(part, part.end)
         if accepted.sha256 != self._digest.sha256:
             self._slot.forget()
             raise CommandError(
