@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
 )
 
+from contracts.compression import Compression
 from contracts.deviations import AcceptedDeviations
 from contracts.message import UploadId
 from contracts.names import DATASETS_PATTERN, KEY_FORM
@@ -37,7 +38,6 @@ _MAX_EVIDENCE_DEPTH = 20
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT")
 
 ChunkUnit = Literal["MB", "rows", "chunks"]
-Compression = Literal["gzip", "zstd"]
 
 
 def _refuse_bool(value: object) -> object:

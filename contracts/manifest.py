@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.compression import Compression
 from contracts.deviations import AcceptedDeviations
 from contracts.message import Sha256Hex, UploadId
 
@@ -49,7 +50,7 @@ class Manifest(BaseModel):
     source_filename: str
     source_bytes: int = Field(ge=0)
     source_sha256: Sha256Hex
-    compression: Literal["gzip", "zstd"] | None = Field(None, description="of the source; the content is unpacked")
+    compression: Compression | None = Field(None, description="of the source; the content is unpacked")
     content_bytes: int = Field(ge=0)
     content_sha256: Sha256Hex
     encoding: str = Field(description="of the content: utf-8, the declared one, or unknown-8bit")

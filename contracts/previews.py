@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from contracts.api import Compression
+from contracts.compression import Compression
 from contracts.deviations import AcceptedDeviations
 
 MAX_PREVIEW_BYTES = 1024 * 1024

@@ -11,6 +11,7 @@ from functools import partial
 from contracts.errors import InvalidMessageError
 from contracts.message import ChunkMessage
 from contracts.names import BYTES_PER_MB
+from contracts.number_text import counted
 from contracts.traceparent import find_traceparent
 from dags.modules.allowed_hosts import AllowedHosts
 from dags.modules.known_uploads import UploadAt
@@ -126,6 +127,6 @@ def _describe_messages(messages: list[ChunkMessage]) -> str:
     rows = sum(message.row_count for message in messages)
     chunks = describe_chunks({message.chunk_id for message in messages})
     return (
-        f"Dataset {first.dataset_name}, chunks {chunks} of {first.total_chunks}: {rows:,} rows, {size_mib:.1f} MiB. "
-        f"Upload {first.upload_id}"
+        f"Dataset {first.dataset_name}, chunks {chunks} of {first.total_chunks}: {counted(rows, 'row')}, "
+        f"{size_mib:.1f} MiB. Upload {first.upload_id}"
     )[:_MAX_NOTE_CHARS]

@@ -12,6 +12,7 @@ from contracts.errors import SettingsError
 from contracts.manifest import Manifest
 from contracts.message import ChunkMessage
 from contracts.names import BUCKET_RAW, METADATA_SHA256, METADATA_UPLOAD_ID, manifest_key, object_key
+from contracts.number_text import counted, format_count
 from contracts.tls_faults import TlsPeer
 from dags.modules.errors import ConfigurationError, StoreError, StoreRefusedError
 from dags.modules.http_session import TRANSIENT_STATUSES
@@ -238,7 +239,7 @@ def _encryption(conn_id: str, extra: dict[str, Any]) -> Encryption:
 
 def _find_mismatch(chunk: ExpectedChunk, evidence: dict[str, Any]) -> str | None:
     if evidence["size_bytes"] != chunk.size_bytes:
-        return f"the object has {evidence['size_bytes']} bytes, expected {chunk.size_bytes}"
+        return f"the object has {counted(evidence['size_bytes'], 'byte')}, expected {format_count(chunk.size_bytes)}"
     if evidence["sha256"] != chunk.sha256:
         return f"the object's SHA-256 is {evidence['sha256'] or 'not set'}, expected {chunk.sha256}"
     return None

@@ -65,7 +65,7 @@ def test_missing_or_different_object_is_a_fault(minio: MinioServer, checker: S3O
         checker.find_fault(_expect("checked/bare.csv")),
     ]
 
-    for fault, part in zip(faults, ("does not exist", "bytes, expected", SHA256, "SHA-256 none"), strict=True):
+    for fault, part in zip(faults, ("does not exist", "has 7 bytes, expected 8", SHA256, "SHA-256 none"), strict=True):
         assert fault is not None
         assert part in fault
 

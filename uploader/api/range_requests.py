@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from contracts.number_text import counted
 from uploader.errors import RangeNotSatisfiableError
 
 _SINGLE_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.IGNORECASE)
@@ -30,7 +31,8 @@ def find_range(headers: Mapping[str, str], *, etag: str, size_bytes: int) -> ran
     )
     if not span:
         raise RangeNotSatisfiableError(
-            f"Range {headers['range']} is outside the chunk's {size_bytes} bytes", size_bytes=size_bytes
+            f"Range {headers['range']} is outside the chunk, which has {counted(size_bytes, 'byte')}",
+            size_bytes=size_bytes,
         )
     return span
 

@@ -13,6 +13,7 @@ from aws.object_head import ObjectHead, find_object
 from aws.s3_errors import REQUEST_ERRORS, final_s3_error
 from contracts.errors import CsvPipeError, NotAllowedError, SettingsError, TemporaryFailureError
 from contracts.names import METADATA_SHA256
+from contracts.number_text import counted, format_count
 from uploader.domain.chunk_object import ChunkObject
 from uploader.settings import Settings
 
@@ -33,8 +34,9 @@ class FoundObject:
         """Return how the object differs from the announced one; None if it does not."""
         name = expected.url
         sha256 = self.head.metadata.get(METADATA_SHA256, "")
-        if self.head.version.size_bytes != expected.size_bytes:
-            return f"{name} has {self.head.version.size_bytes} bytes, expected {expected.size_bytes}"
+        size_bytes = self.head.version.size_bytes
+        if size_bytes != expected.size_bytes:
+            return f"{name} has {counted(size_bytes, 'byte')}, expected {format_count(expected.size_bytes)}"
         if sha256 != expected.sha256:
             return f"{name} has SHA-256 {sha256[:64] or 'none'} in its metadata, expected {expected.sha256}"
         return None

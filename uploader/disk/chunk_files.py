@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from contracts.errors import SettingsError
+from contracts.number_text import counted, format_count
 from uploader.disk.directories import LOCK_FILE, STAGING, fsync_directory, is_abandoned, remove_directory
 from uploader.disk.manifest_file import CLEANED_SUFFIX, MANIFEST_FILE
 from uploader.domain.records import ChunkRecord
@@ -107,7 +108,8 @@ class ChunkFiles:
         except FileNotFoundError:
             return "its file is missing from the uploader's disk"
         if size_bytes != chunk.size_bytes:
-            return f"its file has {size_bytes} bytes on the uploader's disk instead of {chunk.size_bytes}"
+            found, expected = counted(size_bytes, "byte"), format_count(chunk.size_bytes)
+            return f"its file has {found} on the uploader's disk instead of {expected}"
         return None
 
     def remove_chunks(self, upload_id: str, chunks: Iterable[ChunkRecord]) -> None:

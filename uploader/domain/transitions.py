@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
+from contracts.number_text import counted
 from contracts.states import (
     ChunkState,
     UploadState,
@@ -186,7 +187,9 @@ def summarised(upload: _Upload, counts: Mapping[ChunkState, int], *, first_error
     state = summarise_chunks(dict(counts))
     check_upload_change(upload.state, state)
     failures = counts.get(ChunkState.FAILED, 0)
-    error = f"{failures} of {upload.total_chunks} chunks failed; the first: {first_error}" if failures else None
+    error = (
+        f"{failures} of {counted(upload.total_chunks, 'chunk')} failed; the first: {first_error}" if failures else None
+    )
     announced_at = upload.announced_at or (None if state is UploadState.FAILED else at)
     return replace(
         upload,

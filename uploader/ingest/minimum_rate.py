@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from contracts.number_text import counted, format_count
 from uploader.errors import UploadStalledError
 
 _NOTHING_KEPT = "nothing of the upload was kept. Send it again over a faster connection"
@@ -61,6 +62,6 @@ class MinimumRate:
 
     def _describe(self) -> str:
         return (
-            f"received {self._bytes} bytes in {self._window_s:g} seconds, at least {self._least_bytes} are required "
-            f"(MIN_UPLOAD_RATE_KB_S); {self._consequence}"
+            f"received {counted(self._bytes, 'byte')} in {self._window_s:g} s, fewer than the required "
+            f"{format_count(self._least_bytes)} (MIN_UPLOAD_RATE_KB_S); {self._consequence}"
         )

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+from contracts.number_text import counted
 from uploader.disk.part_file import (
     PartFile,
     PartState,
@@ -161,7 +162,7 @@ class ResumableUploads:
         state = await self.offset(upload)
         if offset != state.offset:
             raise OffsetMismatchError(
-                f"Upload-Offset is {offset}, but {state.offset} bytes were received: go on from there",
+                f"Upload-Offset is {offset}, but {counted(state.offset, 'byte')} arrived: go on from there",
                 offset=state.offset,
             )
         upload = await self._with_length(upload, length, size_limit, offset=offset)
@@ -261,7 +262,7 @@ class ResumableUploads:
         if upload.length_bytes is not None:
             raise TusRequestError(f"Upload-Length is {length}, but was {upload.length_bytes} before: it cannot change")
         if length < offset:
-            raise TusRequestError(f"Upload-Length is {length}, but {offset} bytes were received already")
+            raise TusRequestError(f"Upload-Length is {length}, but {counted(offset, 'byte')} arrived already")
         if length > size_limit.max_bytes:
             raise file_too_large(size_limit, f"the file has {length} bytes")
         return await self.registry.set_length(upload, length)

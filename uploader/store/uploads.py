@@ -180,8 +180,8 @@ class UploadStore:
             on_their_way = sum(counts.get(state, 0) for state in ON_THEIR_WAY)
             if on_their_way and not force:
                 raise UploadInProgressError(
-                    f"{on_their_way} of {upload.total_chunks} chunks are on their way to the bucket; wait until they "
-                    "have landed or failed, or delete with force=true (objects that have landed stay in the bucket)",
+                    f"chunks on their way to the bucket: {on_their_way} of {upload.total_chunks}; wait until they have "
+                    "landed or failed, or delete with force=true (objects that have landed stay in the bucket)",
                     upload_id=upload_id,
                 )
             after = replace(upload, state=UploadState.ABORTED, aborted_at=at, idempotency_key=None)

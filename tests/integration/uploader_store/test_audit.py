@@ -90,7 +90,7 @@ def test_failure_is_recorded_with_its_reason(
     upload = create(chunks=1)
     store.chunks.edit(upload.upload_id, [1], partial(failed, reason="a\x1b[31mb"), at=clock.now, actor=KEY)
     assert actions(store) == ["upload", "fail"]
-    assert chain(store)[-1].detail == r"1 of 1 chunks failed; the first: chunk 1: a\x1b[31mb"
+    assert chain(store)[-1].detail == r"1 of 1 chunk failed; the first: chunk 1: a\x1b[31mb"
 
 
 def test_deletion_is_recorded_once_and_a_refused_one_not(

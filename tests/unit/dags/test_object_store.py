@@ -66,7 +66,7 @@ def test_missing_short_and_foreign_objects_are_faults(moto_store: ObjectStore, f
         for check in moto_store.check_all([ExpectedChunk.of(m) for m in (missing, short, foreign, bare)])
     ]
     assert "does not exist" in faults[0]
-    assert "1 bytes" in faults[1]
+    assert "1 byte," in faults[1]
     assert "0000, expected" in faults[2]
     assert "not set" in faults[3]
 
