@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from contracts.previews import MAX_CELL_CHARS, MAX_ROW_CELLS
+
 MAX_FIRST_ROWS = 100
 """Most rows in one response."""
-MAX_CELL_CHARS = 200
-"""Characters of a cell; the rest is cut off."""
 
 
 class FirstRows(BaseModel):
@@ -17,8 +17,9 @@ class FirstRows(BaseModel):
 
     header: list[str]
     rows: list[list[str]] = Field(
-        description=f"as many as were asked for, as far as they are in the first chunk and in its first MiB; cells are "
-        f"cut at {MAX_CELL_CHARS} characters. A first row that is longer than that ends where the MiB ends"
+        description=f"as many as were asked for, as far as they are in the first chunk and in its first MiB, with "
+        f"at most {MAX_ROW_CELLS:,} cells of {MAX_CELL_CHARS} characters each. A first row that is longer than that "
+        "ends where the MiB ends"
     )
     row_count: int = Field(description="of the whole upload")
 

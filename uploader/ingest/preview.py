@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 from contracts.deviations import AcceptedDeviations
 from contracts.previews import (
-    MAX_CELL_CHARS,
     MAX_PREVIEW_BYTES,
     MAX_PREVIEW_ROWS,
-    MAX_ROW_CELLS,
     LineEnding,
     Preview,
     PreviewDialect,
@@ -17,7 +13,6 @@ from contracts.previews import (
 )
 from csvscan import (
     MOST_FAULTS,
-    UNKNOWN_8BIT,
     ContentCheck,
     CsvFormatError,
     FileFacts,
@@ -29,14 +24,12 @@ from csvscan import (
     UnpackingError,
     UnsupportedEncodingError,
     detect_compression,
-    split_record,
 )
 from uploader.domain.csv_header_limits import check_header
+from uploader.domain.shown_cells import shown_cells
 from uploader.errors import InvalidFieldError
 from uploader.ingest.content.csv_errors import explain
 from uploader.ingest.form_fields import ReadingOptions
-
-_MAX_CHARACTER_BYTES = 4
 
 
 def preview_file(data: bytes | memoryview, options: ReadingOptions, *, is_whole: bool) -> Preview:
@@ -144,7 +137,4 @@ def _line_ending(traits: TextTraits, *, is_whole: bool) -> LineEnding | None:
 
 
 def _cells(row: bytes, header: Header, encoding: str) -> list[str]:
-    codec = "latin-1" if encoding == UNKNOWN_8BIT else "utf-8" if encoding.startswith("utf-16") else encoding
-    cells = islice(split_record(row, header.dialect), MAX_ROW_CELLS)
-    longest = MAX_CELL_CHARS * _MAX_CHARACTER_BYTES
-    return [cell[:longest].decode(codec, errors="replace")[:MAX_CELL_CHARS] for cell in cells]
+    return shown_cells(row, header.dialect, "utf-8" if encoding.startswith("utf-16") else encoding)

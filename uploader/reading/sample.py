@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from contracts.reading import MAX_CELL_CHARS
-from csvscan import UNKNOWN_8BIT, Dialect, scan_rows, split_record
+from csvscan import Dialect, scan_rows
 from uploader.domain.records import UploadOverview
-
-_MOST_BYTES_A_CHARACTER = 4
+from uploader.domain.shown_cells import shown_cells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +24,14 @@ class ChunkStart:
 
 
 def first_rows(upload: UploadOverview, start: ChunkStart, *, limit: int) -> list[list[str]]:
-    """Return the first ``limit`` rows in the start of a chunk, their cells cut at ``MAX_CELL_CHARS``.
+    """Return the first ``limit`` rows in the start of a chunk, as they are shown.
 
     A row that the end of ``start`` cuts off is not returned, unless it is the first.
     """
     dialect = Dialect.for_encoding(upload.delimiter.encode("ascii"), upload.encoding)
-    encoding = "latin-1" if upload.encoding == UNKNOWN_8BIT else upload.encoding
     body = memoryview(start.content)[upload.header_bytes :]
     records = _records(body, dialect, limit=limit, is_whole=start.is_whole)
-    return [[_text(cell, encoding) for cell in split_record(record, dialect)] for record in records]
+    return [shown_cells(record, dialect, upload.encoding) for record in records]
 
 
 def _records(body: memoryview, dialect: Dialect, *, limit: int, is_whole: bool) -> Iterator[bytes]:
@@ -48,7 +45,3 @@ def _records(body: memoryview, dialect: Dialect, *, limit: int, is_whole: bool) 
         rest = bytes(body[begin:])
         if rest.strip(b"\r\n"):
             yield rest
-
-
-def _text(cell: bytes, encoding: str) -> str:
-    return cell[: MAX_CELL_CHARS * _MOST_BYTES_A_CHARACTER].decode(encoding, errors="replace")[:MAX_CELL_CHARS]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.reading import MAX_CELL_CHARS
+from contracts.previews import MAX_CELL_CHARS, MAX_ROW_CELLS
 from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.domain.records import UploadRecord
 from uploader.reading.sample import ChunkStart, first_rows
@@ -70,3 +70,7 @@ def test_delimiter_may_be_the_second_byte_of_a_character() -> None:
 
 def test_rows_may_be_ragged() -> None:
     assert rows_in(b"1\n2,b,c\n") == [["1"], ["2", "b", "c"]]
+
+
+def test_row_is_cut_after_many_cells() -> None:
+    assert rows_in(b"," * 5_000 + b"\n") == [[""] * MAX_ROW_CELLS]
