@@ -1,4 +1,7 @@
-"""Chromium, started once, and a fresh context for each test, which must ask no other host and log no error."""
+"""Chromium and the whole stack, started once, and a fresh context for each test.
+
+Each test must ask no other host and log no error.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,21 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from stack.report import ConsoleReport
 from tests.support.browser.chromium import running_chromium
 from tests.support.browser.observed import Observed
+from tests.support.browser.uploader_page import UploaderPage
+from tests.support.pipeline.pipeline import Pipeline
+from tests.support.services import running_stack
 
 _KEPT = Path(__file__).parents[2] / "build" / "browser"
 """Where the trace and a screenshot of each page of a failed test are kept."""
+_UPLOADER = {"REANNOUNCE_LIMIT": "0"}  # a chunk that has failed is left to the user
 _FAILED = pytest.StashKey[bool]()
+_WAIT_MS = 30_000
+"""As long as a machine that does much else may need for a click; a test that passes does not wait."""
 _WIDTH, _HEIGHT = 1280, 900
 
 
@@ -30,8 +40,24 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=_WAIT_MS)
     with running_chromium() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def running_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """Yield Kafka, MinIO, NiFi, Airflow and the uploader, each the real service in its own process."""
+    root = tmp_path_factory.mktemp("stack")
+    with running_stack(root, None, report=ConsoleReport(), uploader_environment=_UPLOADER) as stack:
+        yield Pipeline(stack)
+
+
+@pytest.fixture
+def pipeline(running_pipeline: Pipeline) -> Pipeline:
+    """Yield the pipeline with all processes running, whatever the previous test has stopped or frozen."""
+    running_pipeline.begin_test()
+    return running_pipeline
 
 
 @pytest.fixture
@@ -42,8 +68,8 @@ def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Browse
     yield context
     if request.node.stash.get(_FAILED, False):
         kept = _KEPT / re.sub(r"[^\w.-]+", "_", request.node.name)
-        for number, page in enumerate(context.pages, start=1):
-            page.screenshot(path=kept / f"page-{number}.png", full_page=True)
+        for number, tab in enumerate(context.pages, start=1):
+            tab.screenshot(path=kept / f"page-{number}.png", full_page=True)
         context.tracing.stop(path=kept / "trace.zip")
     context.close()
 
@@ -55,11 +81,17 @@ def observed(context: BrowserContext) -> Observed:
 
 
 @pytest.fixture
-def page(context: BrowserContext, observed: Observed, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """Yield a page that must ask no other host, log no error, and keep to its Content-Security-Policy."""
+def tab(context: BrowserContext, observed: Observed, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """Yield a tab whose pages must ask no other host, log no error, and keep to their Content-Security-Policy."""
     yield context.new_page()
     try:
         observed.check()
     except AssertionError:
         request.node.stash[_FAILED] = True
         raise
+
+
+@pytest.fixture
+def page(tab: Page, pipeline: Pipeline) -> UploaderPage:
+    """Give the page of the pipeline's uploader, not yet loaded."""
+    return UploaderPage(tab, pipeline.uploader_url)

@@ -30,20 +30,20 @@ def operations(server: RunningUploader) -> list[str]:
     return [operation["summary"] for path in document["paths"].values() for operation in path.values()]
 
 
-def test_docs_show_every_operation(server: RunningUploader, page: Page, operations: list[str]) -> None:
-    page.goto(f"{server.base_url}/docs")
-    shown = page.locator(".opblock-summary-description")
+def test_docs_show_every_operation(server: RunningUploader, tab: Page, operations: list[str]) -> None:
+    tab.goto(f"{server.base_url}/docs")
+    shown = tab.locator(".opblock-summary-description")
     expect(shown).to_have_count(len(operations))
     assert sorted(shown.all_inner_texts()) == sorted(operations)
 
 
-def test_docs_send_a_request_with_a_key(server: RunningUploader, page: Page) -> None:
-    page.goto(f"{server.base_url}/docs")
-    page.get_by_role("button", name="Authorize").click()
-    page.get_by_label("auth-bearer-value").fill(ADMIN)
-    page.get_by_role("button", name="Apply credentials").first.click()
-    page.get_by_role("button", name="Close").first.click()
-    operation = page.locator(".opblock", has_text="Get the caller's own key")
+def test_docs_send_a_request_with_a_key(server: RunningUploader, tab: Page) -> None:
+    tab.goto(f"{server.base_url}/docs")
+    tab.get_by_role("button", name="Authorize").click()
+    tab.get_by_label("auth-bearer-value").fill(ADMIN)
+    tab.get_by_role("button", name="Apply credentials").first.click()
+    tab.get_by_role("button", name="Close").first.click()
+    operation = tab.locator(".opblock", has_text="Get the caller's own key")
     operation.click()
     operation.get_by_role("button", name="Try it out").click()
     operation.get_by_role("button", name="Execute").click()
@@ -52,12 +52,12 @@ def test_docs_send_a_request_with_a_key(server: RunningUploader, page: Page) -> 
 
 def test_redoc_shows_every_operation(server: RunningUploader, context: BrowserContext, operations: list[str]) -> None:
     observed = Observed(context)
-    page = context.new_page()
-    page.goto(f"{server.base_url}/redoc")
+    tab = context.new_page()
+    tab.goto(f"{server.base_url}/redoc")
     for summary in operations:
-        expect(page.locator("h2", has_text=re.compile(rf"^\s*{re.escape(summary)}\s*$"))).to_be_visible()
-    page.get_by_placeholder("Search...").fill("announce")
-    expect(page.get_by_role("menuitem", name="Announce an upload again")).to_be_visible()
+        expect(tab.locator("h2", has_text=re.compile(rf"^\s*{re.escape(summary)}\s*$"))).to_be_visible()
+    tab.get_by_placeholder("Search...").fill("announce")
+    expect(tab.get_by_role("menuitem", name="Announce an upload again")).to_be_visible()
     assert observed.foreign == [_LOGO]
     (fault,) = observed.faults
     assert f"'{_LOGO}' violates the following Content Security Policy" in fault

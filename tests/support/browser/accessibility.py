@@ -12,7 +12,7 @@ def check_accessible(page: Page) -> None:
     """Check that axe-core finds no violation of any of its rules on ``page``."""
     violations: list[dict[str, Any]] = Axe().run(page).response["violations"]
     told = [f"{each['id']}: {each['help']}: {_places(each)}" for each in violations]
-    assert told == []
+    assert not told, "\n".join(told)
 
 
 def _places(violation: dict[str, Any]) -> str:

@@ -26,8 +26,12 @@ class Observed:
 
     def check(self) -> None:
         """Check that the pages asked no other host, logged no error and broke no rule of their policy."""
-        assert self.foreign == []
-        assert self.faults == []
+        wrong = [*(f"request to {url}" for url in self.foreign), *self.faults]
+        assert not wrong, "\n".join(wrong)
+
+    def asked(self, method: str, path: str) -> list[Request]:
+        """Return the requests for a path of this machine."""
+        return [each for each in self.requests if (each.method, urlsplit(each.url).path) == (method, path)]
 
     def _on_console(self, message: ConsoleMessage) -> None:
         # Chromium reports what a Content-Security-Policy refuses as an error of the console.

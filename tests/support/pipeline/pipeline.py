@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from aws.encryption import Encryption
 from contracts.manifest import Manifest
 from contracts.names import BUCKET_RAW, DAG_CHUNK_INGESTION, DAG_LISTENER, TOPIC_DEAD_LETTER, TOPIC_INGEST, manifest_key
+from contracts.permissions import Permission
 from stack.airflow_api import AirflowApiError
 from stack.components.airflow import Airflow
 from stack.components.minio import Minio
@@ -60,7 +61,8 @@ class Pipeline:
         self.airflow = Airflow(context).api
         self._nifi_api = f"{NiFi(context).url}/nifi-api"
         self._verify = tls_context(self._uploader_ca_file)
-        self._key = {"Authorization": f"Bearer {context.secrets.client_key.get_secret_value()}"}
+        self.client_key = context.secrets.client_key.get_secret_value()
+        self._key = {"Authorization": f"Bearer {self.client_key}"}
         self._nifi_verify = tls_context(context.ca_file, context.certificates.files("admin"))
         self._temp_dir = stack.context.data_dir("uploader")
         self._minio_dir = stack.context.data_dir("minio")
@@ -70,6 +72,11 @@ class Pipeline:
         self.s3 = s3_client(context, Minio(context).endpoint)
         self.encryptions = [Encryption()]
         """How objects may be encrypted. A test that uses SSE-C adds its keys."""
+
+    @property
+    def uploader_address(self) -> tuple[str, int]:
+        """Return host and port of the uploader."""
+        return self.stack.context.settings.host, self.stack.context.settings.uploader_port
 
     def begin_test(self) -> None:
         """Start every process that was there in the beginning and is not now; what is old is not this test's fault."""
@@ -92,6 +99,25 @@ class Pipeline:
                 headers={**self._key, "Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"},
             )
 
+    def create_key(self, *permissions: Permission) -> str:
+        """Create a key with these permissions on all datasets, and return it."""
+        admin = self.stack.context.secrets.admin_key.get_secret_value()
+        wanted = {"name": " and ".join(permissions), "permissions": permissions, "datasets": ["*"]}
+        headers = {"Authorization": f"Bearer {admin}"}
+        address = f"{self.uploader_url}/keys"
+        answer = httpx.post(address, json=wanted, headers=headers, timeout=30, trust_env=False, verify=self._verify)
+        return str(answer.raise_for_status().json()["key"])
+
+    def report_failed(self, upload_id: str, chunk: int, reason: str) -> None:
+        """Report a chunk as failed, as Airflow does."""
+        key = self.stack.context.secrets.relay_key.get_secret_value()
+        address = f"{self.uploader_url}/chunks/{upload_id}/{chunk}/state"
+        change = {"state": "failed", "reason": reason}
+        headers = {"Authorization": f"Bearer {key}"}
+        httpx.put(
+            address, json=change, headers=headers, timeout=30, trust_env=False, verify=self._verify
+        ).raise_for_status()
+
     def run_csvpipe(self, *arguments: str) -> str:
         """Run the command line against this pipeline and return what it prints; it must exit with 0."""
         secrets = self.stack.context.secrets
@@ -99,7 +125,7 @@ class Pipeline:
             "PATH": os.environ["PATH"],
             "HOME": str(self.stack.root),
             "CSVPIPE_URL": self.uploader_url,
-            "CSVPIPE_KEY": secrets.client_key.get_secret_value(),
+            "CSVPIPE_KEY": self.client_key,
             "S3_ENDPOINT": self.s3.meta.endpoint_url,
             "AWS_ACCESS_KEY_ID": secrets.minio_root_user,
             "AWS_SECRET_ACCESS_KEY": secrets.minio_root_password.get_secret_value(),

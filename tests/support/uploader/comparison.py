@@ -15,6 +15,10 @@ def description_of(url: str, upload_id: str) -> dict[str, Any]:
     with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
         answer = client.get(f"/uploads/{upload_id}/manifest")
         assert answer.status_code == 200, answer.text
-        manifest = answer.json()
+        return describe(answer.json())
+
+
+def describe(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return ``manifest`` without what differs between two uploads of the same file."""
     kept = {name: value for name, value in manifest.items() if name not in _OF_ONE_UPLOAD}
     return kept | {"chunks": [{name: chunk[name] for name in _CHUNK} for chunk in manifest["chunks"]]}

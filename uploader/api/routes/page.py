@@ -24,11 +24,17 @@ _FOREVER = "public, max-age=31536000, immutable"
 """The names of assets contain a hash of their content."""
 _NOT_BUILT = """<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>CSV ingestion</title></head>
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>CSV ingestion</title>
+</head>
 <body>
+<main>
 <h1>The page was not built</h1>
 <p>The uploader runs, but without its page for people. In the project, <code>make setup</code> builds it.</p>
 <p>The API works: <a href="docs">its documentation</a>.</p>
+</main>
 </body>
 </html>
 """
