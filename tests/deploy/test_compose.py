@@ -270,7 +270,7 @@ def test_context_of_the_images_holds_every_package_and_nothing_but_what_is_named
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     packages = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     assert ignored[1] == "*"
-    assert {f"!{name}" for name in (*packages, "pyproject.toml", "uv.lock", "README.md", "docker")} == {
+    assert {f"!{name}" for name in (*packages, "web", "pyproject.toml", "uv.lock", "README.md", "docker")} == {
         line for line in ignored if line.startswith("!")
     }
 
