@@ -9,6 +9,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .stack/tools/bin/uv)
 RUN := $(UV) run --no-sync
 SECURE_OPTION := $(if $(filter 1,$(SECURE)),--secure)$(if $(filter 0,$(SECURE)),--plain)
 SERVICE_FREE := tests/unit tests/property tests/dags
+# Worker processes of pytest: as many as cores for tests that compute, two for tests that mostly wait for services.
+SPREAD := --dist=loadfile --numprocesses
 
 # The page of the uploader (web/), built into its package. PAGE=0 leaves it out: the uploader then says so at /.
 PAGE ?= 1
@@ -82,7 +84,7 @@ format: setup ## Format the code and mend what ruff can mend
 
 .PHONY: check
 check: lint test-page ## Everything that needs no service, in under two minutes
-	$(RUN) pytest $(SERVICE_FREE)
+	$(RUN) pytest $(SPREAD)=$(shell nproc) $(SERVICE_FREE)
 
 .PHONY: test-page
 test-page: setup
@@ -92,27 +94,28 @@ test-page: setup
 test: lint test-page ## Everything: check, and the tests on the real services
 	$(RUN) csvpipe stack prepare
 	$(RUN) python -m tests.support.browser.chromium
-	$(RUN) pytest $(SERVICE_FREE)
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-pipelines test-deployment
+	$(RUN) pytest $(SPREAD)=$(shell nproc) $(SERVICE_FREE)
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-services test-stacks
 
-# Both mostly wait for services, so `test` runs them side by side. Within each the services of one run of pytest are gone
-# before those of the next start.
-.PHONY: test-pipelines test-deployment
-test-pipelines:
-	$(RUN) pytest tests/integration
-	$(RUN) pytest tests/e2e
+# The lanes of `test`: they run side by side, as both mostly wait, and should end at about the same time. Within a lane
+# the services of one run of pytest are gone before those of the next start. A new folder of tests joins the lane that
+# ends first.
+.PHONY: test-services test-stacks
+test-services:
+	$(RUN) pytest $(SPREAD)=2 tests/integration
 	$(RUN) pytest tests/browser
 
-test-deployment:
+test-stacks:
 	$(RUN) pytest tests/deploy
 	$(RUN) pytest tests/chaos
+	$(RUN) pytest tests/e2e
 	$(RUN) pytest tests/secure_stack
 
 .PHONY: coverage
 coverage: setup ## Branch coverage of the product by the service-free tests and tests/integration: htmlcov/index.html
 	$(RUN) csvpipe stack prepare
 	$(RUN) coverage erase
-	$(RUN) coverage run -m pytest $(SERVICE_FREE) tests/integration
+	$(RUN) coverage run -m pytest $(SPREAD)=2 $(SERVICE_FREE) tests/integration
 	$(RUN) coverage combine --quiet
 	$(RUN) coverage html --quiet
 	$(RUN) coverage report

@@ -1,4 +1,8 @@
-"""What every test shares: Hypothesis's profile, randomness that can be repeated, and the log put back afterwards."""
+"""What every test shares.
+
+These are Hypothesis's profile, randomness that can be repeated, the log put back afterwards, and the distribution over
+the workers of pytest-xdist.
+"""
 
 import logging
 import os
@@ -8,12 +12,22 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+
+from tests.support.workers import FilesTogether
 
 # Timings belong to benchmarks: on a busy machine a deadline fails a test for nothing.
 settings.register_profile("csvpipe", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("csvpipe")
 
 _WITH_LEVELS = ("librdkafka", "botocore", "urllib3")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Distribute whole files over the workers of pytest-xdist."""
+    return FilesTogether(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -117,7 +117,7 @@ def test_failure_before_the_announcement_is_committed_counts() -> None:
     assert after.state is ChunkState.FAILED
 
 
-@pytest.mark.parametrize("state", set(ChunkState) - {ChunkState.LANDED, ChunkState.CLEANED})
+@pytest.mark.parametrize("state", sorted(set(ChunkState) - {ChunkState.LANDED, ChunkState.CLEANED}))
 def test_only_landed_chunks_are_cleaned(state: ChunkState) -> None:
     with pytest.raises(IllegalStateChangeError):
         cleaned(chunk_in(state), at=NOW)
