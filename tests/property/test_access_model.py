@@ -117,7 +117,7 @@ def client(uploader: RunningUploader) -> Iterator[httpx.Client]:
         yield opened
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     keys=st.lists(keys, min_size=3, max_size=3),
     uploads=st.lists(uploads, min_size=3, max_size=3),

@@ -37,7 +37,7 @@ _OPTIONS = st.tuples(st.sampled_from(["size", "rows", "count"]), st.integers(1, 
 _SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(
     data=st.data(),
     delimiter=DELIMITERS,
@@ -76,6 +76,7 @@ def test_joined_chunks_equal_the_source_and_contain_each_row_once(
     _check(received, source, delimiter, ChunkType(chunk_type), chunk_size)
 
 
+@settings(max_examples=50)
 @given(
     data=st.data(),
     delimiter=DELIMITERS,

@@ -32,7 +32,7 @@ Outcome = Received | tuple[str, str, dict[str, object]]
 _PLACE = ("reason", "row", "byte", "expected", "found", "hint")
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     data=st.data(),
     delimiter=DELIMITERS,

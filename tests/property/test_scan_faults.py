@@ -30,7 +30,7 @@ BODIES = st.one_of(
 ENCODINGS = st.sampled_from([None, "utf-8", "cp1252", "ascii", "cp932", "gb18030"])
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(
     data=st.data(),
     body=BODIES,

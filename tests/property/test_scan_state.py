@@ -82,7 +82,7 @@ def test_scanner_resumed_at_any_cuts_finds_the_same_ends_and_first_fault(
         assert (found.ends, found.encoding) == (unbroken.ends, unbroken.encoding)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), header=HEADERS, body=BODIES, options=OPTIONS)
 def test_content_resumed_at_any_cuts_gives_the_same_rows_chunks_and_first_fault(
     data: st.DataObject, header: bytes, body: bytes, options: Options
@@ -92,7 +92,7 @@ def test_content_resumed_at_any_cuts_gives_the_same_rows_chunks_and_first_fault(
     assert scan(blocks(content, cuts), options, is_resumed=True) == scan([content], options)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(header=HEADERS, body=BODIES, options=OPTIONS)
 @example(header=b"a|b\n", body=b"\x81\x7c|x\r\n" * 5, options=(b"|", "shift_jis", Strictness.STRICT, rows_plan(2)))
 @example(header=b"a,b\n", body=b'"1""\r\n",5" pipe\r\r\n"x', options=(b",", "utf-8", Strictness.OFF, size_plan(3)))

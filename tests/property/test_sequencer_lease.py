@@ -225,4 +225,4 @@ def is_refused(store: SqliteCheckpoints, *, now: float) -> bool:
 
 
 TestTwoProcesses = TwoProcesses.TestCase
-TestTwoProcesses.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTwoProcesses.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
