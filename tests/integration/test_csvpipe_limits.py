@@ -20,8 +20,8 @@ from tests.support.uploader.server import RunningUploader, running_uploader
 from uploader.access.key_text import KeyText
 
 ADMIN_KEY = KeyText.generate().text
-UPLOADS_PER_MINUTE = 6
-"""One every 10 s: long enough that the command starts within the wait."""
+UPLOADS_PER_MINUTE = 3
+"""One every 20 s: long enough that the command starts within the wait."""
 CSV = b"id,name\n" + b"1,x\n" * 500_000
 
 

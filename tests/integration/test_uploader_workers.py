@@ -68,14 +68,19 @@ class Workers:
         receiving = self.temp_dir / STAGING
         return found | ({f"{STAGING}/{path.name}" for path in receiving.iterdir()} if receiving.exists() else set())
 
-    def make_leftovers_look_old(self) -> None:
-        """Put back the time of what kills have left: it is kept for a minute, as a commit may still be under way."""
+    def clean_leftovers(self) -> None:
+        """Have what kills have left removed by a start, which looks at it at once.
+
+        Its time is put back before: it is kept for a minute, as a commit may still be under way.
+        """
         known = set(self.uploads())
         for name in self.directories() - known:
             # Killed between its rename and its commit it is still locked; in .receiving it may have lost its lock.
             for path in (self.temp_dir / name / LOCK_FILE, self.temp_dir / name):
                 with suppress(FileNotFoundError):  # the cleaner was faster
                     os.utime(path, (0, 0))
+        self.stack.stop(["uploader"])
+        self.stack.start(["uploader"])
 
     def log(self) -> str:
         """Return what the uploader has logged."""
@@ -179,7 +184,7 @@ def test_kill_loses_no_accepted_upload_and_leaves_nothing_else(workers: Workers)
     wait_until(lambda: set(workers.uploads().values()) == {"announced"}, what="all are announced", deadline_s=90)
     announced = workers.messages()
     assert {(u, c) for u in found for c in range(1, CHUNKS + 1)} == set(announced)
-    workers.make_leftovers_look_old()
+    workers.clean_leftovers()
     wait_until(lambda: workers.directories() == set(found), what="nothing else is left", deadline_s=90)
     for upload_id in found:
         for path in (workers.temp_dir / upload_id).iterdir():
@@ -217,7 +222,7 @@ def test_kills_during_repeated_uploads_leave_no_unknown_files(workers: Workers) 
     assert [ids for ids in answered.values() if len(ids) != 1] == []
     known = {upload_id for ids in answered.values() for upload_id in ids}
     assert set(workers.uploads()) == known
-    workers.make_leftovers_look_old()
+    workers.clean_leftovers()
     wait_until(lambda: workers.directories() == known, what="nothing else is left", deadline_s=90)
     assert not [line for line in workers.log().splitlines() if "csvpipe recover" in line or "no manifest" in line]
 
