@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.kafka.cluster import KafkaCluster, kafka_cluster
 from tests.support.sequencer.chaos import IS_LONG, KILLS
-from tests.support.sequencer.persistent_job import PersistentJob, sent
+from tests.support.sequencer.persistent_job import PersistentJob
 from tests.support.sequencer.rig import SequencerRig
 from tests.support.waiting import wait_until
 
@@ -96,17 +96,17 @@ def test_request_of_a_killed_process_arrives_late_at_a_leader_with_replicas(
     given = ("--bootstrap-servers", cluster.distant_bootstrap, *OFTEN)
     line = cluster.lines[cluster.leader_of(rig.topic) - 1]
     with rig.start(*given) as killed:
-        wait_until(lambda: sent(rig) > 0, what="it sends", deadline_s=120, poll_s=0.01, explain=killed.said)
+        wait_until(lambda: rig.sent() > 0, what="it sends", deadline_s=120, poll_s=0.01, explain=killed.said)
         line.hold_back()
         held = "a request with records is held back"
         wait_until(lambda: line.late_bytes > HELD_BYTES, what=held, deadline_s=60, poll_s=0.01)
         killed.kill()
-    before = sent(rig)
+    before = rig.sent()
     with rig.start(*given) as process:
         wait_until(lambda: WAITS in process.said(), what="it waits", deadline_s=120, explain=process.said)
         if sends_already:
             further = "it sends again"
-            wait_until(lambda: sent(rig) > before, what=further, deadline_s=120, poll_s=0.01, explain=process.said)
+            wait_until(lambda: rig.sent() > before, what=further, deadline_s=120, poll_s=0.01, explain=process.said)
         line.deliver_late()
         cluster.slow_down(0)
         ended = rig.end_of(process)

@@ -63,7 +63,7 @@ def moment(dice: random.Random, killed: int) -> Moment:
 def kill(process: RunningCommand, rig: SequencerRig, at: Moment) -> bool:
     """Kill a job at a moment; False: it has ended before."""
     deadline = time.monotonic() + at.seconds
-    while time.monotonic() < deadline and _sent(rig) < at.row:
+    while time.monotonic() < deadline and rig.sent() < at.row:
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.02)
             return False
@@ -104,8 +104,8 @@ def test_broker_restarted_under_a_running_job_loses_no_row(
     rig.write_source(rows)
     with rig.start("--mode", mode, "--checkpoint-interval", "5000") as process:
         for harm in (kill_broker, restart_broker):
-            sent = _sent(rig)
-            wait_until(lambda sent=sent: _sent(rig) > sent, what="it continues", deadline_s=120, poll_s=0.01)  # type: ignore[misc]
+            sent = rig.sent()
+            wait_until(lambda sent=sent: rig.sent() > sent, what="it continues", deadline_s=120, poll_s=0.01)  # type: ignore[misc]
             harm(rig)
         ended = rig.end_of(process)
     assert ended.code == 0, str(ended)
@@ -120,7 +120,7 @@ def test_broker_that_is_silent_for_too_long_ends_the_job_and_the_next_resumes(
     rows = 300_000
     rig.write_source(rows)
     with rig.start("--mode", mode, "--checkpoint-interval", "5000") as process:
-        wait_until(lambda: _sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
+        wait_until(lambda: rig.sent() > 0, what="it is under way", deadline_s=60, poll_s=0.01)
         _signal(rig.broker, signal.SIGSTOP)
         try:
             ended = rig.end_of(process)
@@ -141,7 +141,7 @@ def test_process_stopped_beyond_its_lease_sends_nothing_when_it_wakes_up(
     rig.write_source(rows)
     options = ("--mode", mode, "--checkpoint-interval", "5000")
     with rig.start(*options) as stale:
-        wait_until(lambda: _sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
+        wait_until(lambda: rig.sent() > 0, what="it is under way", deadline_s=60, poll_s=0.01)
         rig.freeze(stale)
         refusals: list[str] = []
 
@@ -160,11 +160,6 @@ def test_process_stopped_beyond_its_lease_sends_nothing_when_it_wakes_up(
     assert ended.code == TRY_AGAIN, str(ended)
     assert "lease" in ended.err or "taken over" in ended.err
     rig.assert_proven(rows)
-
-
-def _sent(rig: SequencerRig) -> int:
-    noted = rig.checkpoint()
-    return noted.total_sent if noted else 0
 
 
 def _signal(broker: KafkaBroker, number: signal.Signals) -> None:

@@ -72,11 +72,6 @@ def rig(distant: DistantKafka, tmp_path: Path) -> Iterator[SequencerRig]:
     distant.line.slow_down(0)
 
 
-def sent(rig: SequencerRig) -> int:
-    noted = rig.checkpoint()
-    return noted.total_sent if noted else 0
-
-
 def start(rig: SequencerRig, line: str, mode: str, options: tuple[str, ...]) -> RunningCommand:
     if mode == "transactional":
         rig.environment |= LONG_TRANSACTIONS
@@ -96,7 +91,7 @@ def wait_until_held(distant: DistantKafka, rig: SequencerRig, process: RunningCo
     distant.line.hold_back()
     held = "a request with records is held back"
     wait_until(lambda: distant.line.late_bytes > HELD_BYTES, what=held, deadline_s=60, poll_s=0.01)
-    return sent(rig)
+    return rig.sent()
 
 
 def deliver(
@@ -108,7 +103,7 @@ def deliver(
     if late is Late.WHEN_EXPIRED:
         if mode == "exclusive":
             wait_until(lambda: WAITS in process.said(), what="it waits", deadline_s=120, explain=process.said)
-        further = lambda: sent(rig) > before + 5000  # noqa: E731  one line is enough
+        further = lambda: rig.sent() > before + 5000  # noqa: E731  one line is enough
         wait_until(further, what="it sends again", deadline_s=120, poll_s=0.01, explain=process.said)
     distant.line.deliver_late()
     distant.line.slow_down(0)

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import signal
-import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +13,7 @@ from confluent_kafka import Producer
 from sequencer.kafka.partition_reader import PartitionReader
 from sequencer.model.checkpoint import JobStatus
 from sequencer.model.partition import PartitionRef
+from tests.support.sequencer.other_producer import another_producer_writing
 from tests.support.sequencer.rig import SequencerRig
 from tests.support.services import KafkaBroker, MinioServer
 from tests.support.waiting import wait_until
@@ -28,33 +25,6 @@ MODES = ("exclusive", "transactional")
 @pytest.fixture
 def rig(kafka_broker: KafkaBroker, tmp_path: Path) -> SequencerRig:
     return SequencerRig(kafka_broker, tmp_path)
-
-
-def sent(rig: SequencerRig) -> int:
-    noted = rig.checkpoint()
-    return noted.total_sent if noted else 0
-
-
-@contextmanager
-def another_producer_writing(rig: SequencerRig, topic: str) -> Iterator[None]:
-    """Let another producer write to partition 0 continuously; returns after its first record."""
-    begun, stop = threading.Event(), threading.Event()
-
-    def write() -> None:
-        other = Producer({"bootstrap.servers": rig.broker.bootstrap, "linger.ms": 5})
-        while not stop.is_set():
-            other.produce(topic, b"from another producer", partition=0, on_delivery=lambda *_: begun.set())
-            other.poll(0.001)
-        other.flush(30)
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        assert begun.wait(30)
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @pytest.mark.parametrize(("mode", "compression"), [("exclusive", "gzip"), ("transactional", "zstd")])
@@ -114,48 +84,13 @@ def test_job_that_is_done_sends_nothing_again(rig: SequencerRig, mode: str) -> N
     rig.assert_proven(100)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_killed_job_resumes_after_the_records_in_kafka(rig: SequencerRig, mode: str) -> None:
-    rig.write_source(ROWS)
-    with rig.start("--mode", mode, "--checkpoint-interval", "1000") as process:
-        wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
-        process.kill()
-    ended = rig.run("--mode", mode)
-    assert ended.code == 0, str(ended)
-    rig.assert_proven(ROWS)
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_lost_checkpoint_is_found_again_in_the_log(rig: SequencerRig, mode: str) -> None:
-    rig.write_source(ROWS)
-    assert rig.run("--mode", mode, "--limit", "20000").code == 0
-    rig.forget_checkpoint()
-    assert rig.run("--mode", mode).code == 0
-    rig.assert_proven(ROWS)
-
-
-def test_termination_drains_and_the_next_start_resumes(rig: SequencerRig) -> None:
-    rig.write_source(4 * ROWS)
-    with rig.start("--checkpoint-interval", "1000") as process:
-        wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
-        process.send_signal(signal.SIGTERM)
-        ended = rig.end_of(process)
-    assert ended.code == 0, str(ended)
-    noted = rig.checkpoint()
-    assert noted is not None
-    assert noted.status in (JobStatus.STOPPED, JobStatus.DONE)
-    assert rig.verify("--expect-rows", str(noted.total_sent)).code == 0
-    assert rig.run().code == 0
-    rig.assert_proven(4 * ROWS)
-
-
 def test_bad_rows_are_dead_letters_and_the_others_are_sent(rig: SequencerRig) -> None:
     bad = [2, 3, 500, ROWS - 1, ROWS]
     rig.write_source(ROWS, bad=bad)
     dead_letters = rig.new_topic()
     options = ("--on-bad-row", "dead-letter", "--dead-letter-topic", dead_letters)
     with rig.start(*options, "--checkpoint-interval", "1000") as process:
-        wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
+        wait_until(lambda: rig.sent() > 0, what="it is under way", deadline_s=60, poll_s=0.01)
         process.kill()
     ended = rig.run(*options)
     assert ended.code == 0, str(ended)
@@ -182,64 +117,10 @@ def test_bad_row_fails_a_job_with_on_bad_row_stop(rig: SequencerRig) -> None:
     assert noted.status is JobStatus.FAILED
 
 
-def test_second_process_is_rejected_with_the_name_of_the_first(rig: SequencerRig) -> None:
-    """The first one is suspended meanwhile, well within its lease; else it could end before the second one starts."""
-    rig.write_source(10 * ROWS)
-    rig.environment = {"LEASE_S": "600", "DELIVERY_TIMEOUT_S": "300", "LEASE_WAIT_S": "1"}
-    with rig.start("--checkpoint-interval", "1000") as first:
-        wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
-        rig.freeze(first)
-        try:
-            second = rig.run()
-        finally:
-            first.send_signal(signal.SIGCONT)
-        assert rig.end_of(first).code == 0
-    assert second.code == 75, str(second)
-    assert f"/{first.pid}/" in second.err
-    rig.assert_proven(10 * ROWS)
-
-
-def test_second_process_waits_for_the_first_and_resumes_after_it(rig: SequencerRig) -> None:
-    rig.write_source(4 * ROWS)
-    with rig.start("--checkpoint-interval", "1000") as first:
-        wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
-        rig.freeze(first)
-        with rig.start() as second:
-            said = f"/{first.pid}/"
-            wait_until(lambda: said in second.said(), what="it waits", deadline_s=60, explain=second.said)
-            first.send_signal(signal.SIGTERM)
-            first.send_signal(signal.SIGCONT)
-            assert rig.end_of(first).code in (0, 75)
-            ended = rig.end_of(second)
-    assert ended.code == 0, str(ended)
-    assert "Another process holds the lease" in ended.err
-    rig.assert_proven(4 * ROWS)
-
-
-def test_termination_ends_the_waiting_for_the_lease_of_another(rig: SequencerRig) -> None:
-    rig.write_source(10 * ROWS)
-    rig.environment = {"LEASE_S": "600", "DELIVERY_TIMEOUT_S": "300"}
-    with rig.start("--checkpoint-interval", "1000") as first:
-        wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
-        rig.freeze(first)
-        with rig.start() as second:
-            wait_until(
-                lambda: "Another process holds the lease" in second.said(),
-                what="it waits",
-                deadline_s=60,
-                explain=second.said,
-            )
-            second.send_signal(signal.SIGTERM)
-            ended = rig.end_of(second, timeout_s=30)
-        first.kill()
-    assert ended.code == 0, str(ended)
-    assert "STOPPED" in ended.out
-
-
 def test_another_producer_in_the_partition_stops_the_job(rig: SequencerRig) -> None:
     rig.write_source(10 * ROWS)
     with rig.start("--checkpoint-interval", "1000") as process:
-        wait_until(lambda: sent(rig) > 0, what="it is under way", deadline_s=60, poll_s=0.01)
+        wait_until(lambda: rig.sent() > 0, what="it is under way", deadline_s=60, poll_s=0.01)
         other = Producer({"bootstrap.servers": rig.broker.bootstrap})
         other.produce(rig.topic, b"from another producer", partition=0)
         assert other.flush(30) == 0
@@ -263,7 +144,7 @@ def test_partition_of_others_is_rejected_without_append(rig: SequencerRig) -> No
 
 def test_shared_partition_holds_the_rows_of_both(rig: SequencerRig) -> None:
     rig.write_source(ROWS)
-    with another_producer_writing(rig, rig.topic):
+    with another_producer_writing(rig.broker, rig.topic):
         ended = rig.run("--mode", "transactional")
     assert ended.code == 0, str(ended)
     log = PartitionReader({"bootstrap.servers": rig.broker.bootstrap}, PartitionRef(rig.topic), committed=True)
@@ -276,84 +157,11 @@ def test_dead_letters_of_other_jobs_do_not_delay_a_start(rig: SequencerRig) -> N
     rig.write_source(1000, bad=[7, 900])
     dead_letters = rig.new_topic()
     options = ("--on-bad-row", "dead-letter", "--dead-letter-topic", dead_letters)
-    with another_producer_writing(rig, dead_letters):
+    with another_producer_writing(rig.broker, dead_letters):
         for _ in range(2):
             ended = rig.run(*options)
             assert ended.code == 0, str(ended)
     rig.assert_proven(1000, "--dead-letter-topic", dead_letters, "--job-id", rig.job_id)
-
-
-def test_termination_ends_the_wait_for_an_idle_partition(rig: SequencerRig) -> None:
-    rig.write_source(100)
-    rig.environment = {"STOPPED_EXIT_CODE": "99"}
-    with another_producer_writing(rig, rig.topic), rig.start() as process:
-        wait_until(lambda: "still being written to" in process.said(), what="it waits", deadline_s=60)
-        process.send_signal(signal.SIGTERM)
-        ended = rig.end_of(process, timeout_s=20)
-    assert ended.code == 99, str(ended)
-    assert rig.checkpoint() is None
-
-
-def test_termination_ends_the_waiting_for_the_transaction_of_another(rig: SequencerRig) -> None:
-    rig.write_source(100)
-    other = Producer({"bootstrap.servers": rig.broker.bootstrap, "transactional.id": uuid.uuid4().hex})
-    other.init_transactions(60)
-    other.begin_transaction()
-    other.produce(rig.topic, b"from another producer", partition=0)
-    assert other.flush(30) == 0
-    with rig.start("--mode", "transactional") as process:
-        wait_until(lambda: "open transaction of another producer" in process.said(), what="it waits", deadline_s=60)
-        process.send_signal(signal.SIGTERM)
-        ended = rig.end_of(process, timeout_s=20)
-    other.abort_transaction(30)
-    assert ended.code == 0, str(ended)
-    assert rig.checkpoint() is None
-    assert rig.run("--mode", "transactional").code == 0
-
-
-def test_changed_source_is_rejected(rig: SequencerRig) -> None:
-    rig.write_source(1000)
-    assert rig.run("--limit", "10").code == 0
-    rig.write_source(1001)
-    ended = rig.run()
-    assert ended.code == 66
-    assert "another JOB_ID" in ended.err.replace("\n", " ")
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_source_that_was_changed_is_seen_without_a_checkpoint_too(rig: SequencerRig, mode: str) -> None:
-    """The rows of the new file up to the last one of the old file would be skipped unnoticed."""
-    rig.write_source(1000)
-    assert rig.run("--mode", mode).code == 0
-    rig.forget_checkpoint()
-    text = Path(rig.source).read_text(encoding="utf-8")
-    Path(rig.source).write_text(text.replace("größe", "grösse"), encoding="utf-8")
-    for _ in range(2):  # what the first of them notes does not deceive the second
-        ended = rig.run("--mode", mode)
-        assert ended.code == 76, str(ended)
-        assert "holds row 1000" in ended.err.replace("\n", " ")
-    rig.forget_checkpoint()
-    rig.write_source(900)
-    assert rig.run("--mode", mode).code == 76, "it ends before the log does"
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_job_does_not_resume_in_another_topic(rig: SequencerRig, mode: str) -> None:
-    rig.write_source(100)
-    assert rig.run("--mode", mode, "--limit", "50").code == 0
-    rig.topic = rig.new_topic()
-    ended = rig.run("--mode", mode)
-    assert ended.code == 2, str(ended)
-    assert "KAFKA_TOPIC" in ended.err
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_records_that_kafka_has_lost_stop_the_job(rig: SequencerRig, mode: str) -> None:
-    rig.write_source(100)
-    assert rig.run("--mode", mode, "--limit", "50").code == 0
-    rig.make_topic_anew()
-    ended = rig.run("--mode", mode)
-    assert ended.code == 74, str(ended)
 
 
 def test_option_that_the_client_does_not_know_is_a_wrong_setting(rig: SequencerRig) -> None:

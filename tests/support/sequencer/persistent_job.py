@@ -22,12 +22,12 @@ class PersistentJob:
 
     def wait_until_it_sends(self) -> None:
         """Wait until more rows are acknowledged than were before."""
-        before = sent(self._rig)
+        before = self._rig.sent()
 
         def sends() -> bool:
             if self._process.poll() is not None:
                 self._start_again()
-            return sent(self._rig) > before
+            return self._rig.sent() > before
 
         wait_until(sends, what="it sends", deadline_s=240, poll_s=0.01, explain=self.said)
 
@@ -71,9 +71,3 @@ class PersistentJob:
         ended = self._rig.end_of(self._process)
         assert ended.code == TRY_AGAIN, str(ended)
         self._process = self._start()
-
-
-def sent(rig: SequencerRig) -> int:
-    """Return how many records the job's checkpoint counts."""
-    noted = rig.checkpoint()
-    return noted.total_sent if noted else 0

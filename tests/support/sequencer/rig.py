@@ -187,6 +187,11 @@ class SequencerRig:
         """Return the job's checkpoint."""
         return self._store().load(self.job_id)
 
+    def sent(self) -> int:
+        """Return how many rows the checkpoint counts as sent."""
+        noted = self.checkpoint()
+        return noted.total_sent if noted else 0
+
     def forget_checkpoint(self) -> None:
         """Delete the job's checkpoint."""
         self._store().delete(self.job_id)
