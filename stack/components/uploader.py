@@ -80,13 +80,16 @@ class Uploader:
         report("key of the client registered")
 
     def addresses(self) -> dict[str, str]:
-        """Return the addresses of the API and of its documentation."""
-        return {"API": self.url, "docs": f"{self.url}/docs"}
+        """Return the address of the page, which is also that of the API, and that of the API's documentation."""
+        return {"page": self.url, "docs": f"{self.url}/docs"}
 
     def description(self) -> str:
         """Return the number of workers, and where the key is."""
         workers = f"{self._context.settings.uploader_workers} worker process(es)"
-        return f"{workers}; csvpipe finds its key, curl needs --header @{self._keys.header_file}"
+        return (
+            f"{workers}; csvpipe finds its key, the page asks for that in {self._keys.file('client')}, curl needs "
+            f"--header @{self._keys.header_file}"
+        )
 
     def _object_store(self) -> dict[str, str]:
         """Return the settings with which the uploader looks at landed objects."""

@@ -239,7 +239,7 @@ export const texts = {
     rowsAndSize: (rows: number, sizeBytes: number) => `${counted(rows, 'row')}, ${formatBytes(sizeBytes)}`,
     deviations: (rows: number, blankLines: number) =>
       `${counted(rows, 'row')} with surplus empty cells, ${counted(blankLines, 'blank line')} at the end`,
-    afterCreation: (duration: string) => `${duration} after it was created`,
+    afterCreation: (duration: string) => `(${duration} after it was created)`,
   },
 
   upload: {
