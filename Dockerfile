@@ -64,7 +64,7 @@ COPY --from=build-page /app/uploader/page uploader/page
 RUN --mount=type=secret,id=build-env --mount=type=secret,id=build-ca \
     . build-settings; \
     $SYNC --no-editable --extra uploader --extra postgresql --extra nifi --extra tracing; \
-    slim .venv uploader.app,uploader.healthcheck serve recover openapi upload check status list announce verify audit keys login \
+    slim .venv uploader.app,uploader.healthcheck serve recover openapi upload check status list head readers announce verify audit keys login \
         logout doctor bucket nifi
 
 FROM build AS build-sequencer
