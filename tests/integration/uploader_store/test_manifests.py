@@ -216,6 +216,6 @@ class TestAbort:
     ) -> None:
         upload = create()
         announce(store, upload, 2, clock=clock)
-        with pytest.raises(UploadInProgressError, match="1 of 3 chunks"):
+        with pytest.raises(UploadInProgressError, match="to the bucket: 1 of 3;"):
             store.uploads.abort(upload.upload_id, force=False, at=clock.now)
         assert store.uploads.abort(upload.upload_id, force=True, at=clock.now).state is UploadState.ABORTED
