@@ -9,6 +9,7 @@ from threading import Event
 import httpx
 import pytest
 
+from contracts.digests import digest_field
 from tests.support.uploader import tus
 from tests.support.uploader.comparison import description_of
 from tests.support.uploader.http_uploads import assert_problem
@@ -56,6 +57,8 @@ def test_refusals_of_the_other_replica_reach_the_client(replicas: ReplicaSet) ->
     with _client(here) as owner, _client(there) as other:
         path = tus.create(owner, 20)
         assert_problem(tus.patch(other, path, b"x", offset=5), 409, "offset_mismatch")
+        wrong = digest_field("0" * 64)
+        assert_problem(tus.patch(other, path, b"x", offset=0, Content_Digest=wrong), 460, "checksum_mismatch")
         assert_problem(tus.patch(other, path, b"a,b\n1,2,3\n1,2,3\n1,2\n", offset=0), 400, "invalid_csv")
         assert tus.head(other, path).status_code == 410
         path = tus.create(owner, 20)

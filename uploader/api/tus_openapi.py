@@ -11,6 +11,7 @@ from uploader.errors import (
     FileTooLargeError,
     IdempotencyConflictError,
     InvalidCsvError,
+    InvalidDigestError,
     InvalidFieldError,
     ManifestLostError,
     ManifestUnavailableError,
@@ -55,11 +56,23 @@ UPLOAD_METADATA = _header(
     required=True,
     format="upload-metadata",
 )
-UPLOAD_CHECKSUM = _header(
-    "Upload-Checksum",
-    "`sha256` or `sha1`, a blank, and the digest of the body in base64; if it differs, none is kept",
-    format="upload-checksum",
+REPR_DIGEST = _header(
+    "Repr-Digest",
+    "SHA-256 of the file (RFC 9530), instead of `sha256` in `Upload-Metadata`; if it differs, nothing is kept",
+    format="http-digest",
 )
+CHECKSUMS = [
+    _header(
+        "Upload-Checksum",
+        "`sha256` or `sha1`, a blank, and the digest of the body in base64; if it differs, none is kept",
+        format="upload-checksum",
+    ),
+    _header(
+        "Content-Digest",
+        "SHA-256 of the body (RFC 9530), instead of `Upload-Checksum`; if it differs, none is kept",
+        format="http-digest",
+    ),
+]
 LENGTHS = [
     _header("Upload-Length", "Size of the file in bytes", pattern=_NUMBER),
     _header("Upload-Defer-Length", "`1` if the size is not known yet", pattern=_ONE),
@@ -92,6 +105,7 @@ RECEIVING = (
     TusRequestError,
     TusVersionError,
     UnsupportedMediaTypeError,
+    InvalidDigestError,
     ChecksumMismatchError,
     UploadStalledError,
     InvalidFieldError,

@@ -38,7 +38,7 @@ class UploadSupersededError(CsvPipeError):
 
 
 class ChecksumMismatchError(CsvPipeError):
-    """The bytes differ from their ``Upload-Checksum``; none of them was kept."""
+    """The bytes differ from their ``Upload-Checksum`` or ``Content-Digest``; none of them was kept."""
 
     code = "checksum_mismatch"
     status = 460

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
 FORWARDED_BY = "CSVPipe-Forwarded-By"
 """Header with the name of the replica that forwards a request: no request is forwarded twice."""
-_REQUEST_HEADERS = ("authorization", "x-api-key", "content-type", "content-length", "traceparent", "tracestate")
+_REQUEST_HEADERS = (
+    "authorization",
+    "x-api-key",
+    "content-type",
+    "content-length",
+    "content-digest",
+    "traceparent",
+    "tracestate",
+)
 _PASSED_PREFIXES = ("tus-", "upload-", "csvpipe-", "ratelimit")
 _RESPONSE_HEADERS = ("content-type", "retry-after", "www-authenticate")
 _PIECE_BYTES = 256 * 1024

@@ -249,8 +249,8 @@ class Reception:
         if self._digest.digest() == self._checksum.digest:
             return None
         return ChecksumMismatchError(
-            f"the {self._checksum.algorithm} of the body is {self._digest.hexdigest()}, not that of Upload-Checksum; "
-            "none of it was kept: send it again"
+            f"the {self._checksum.algorithm} of the body is {self._digest.hexdigest()}, not that in "
+            f"{self._checksum.header}; none of it was kept: send it again"
         )
 
 

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 
+from contracts.digests import CONTENT_DIGEST
 from uploader.errors import UnsupportedMediaTypeError
+from uploader.ingest.digest_fields import read_sha256
 from uploader.resumable.errors import TusRequestError, TusVersionError
 
 VERSION = "1.0.0"
@@ -34,15 +36,17 @@ EXPOSED_HEADERS = (
     UPLOAD_STATUS,
 )
 _NUMBER = re.compile(r"[0-9]{1,19}")
+_UPLOAD_CHECKSUM = "Upload-Checksum"
 _DIGEST_BYTES = {"sha256": 32, "sha1": 20}
 
 
 @dataclass(frozen=True)
 class Checksum:
-    """The checksum of the body of one request."""
+    """The checksum of the body of one request, and the header that has it."""
 
     algorithm: str
     digest: bytes
+    header: str = _UPLOAD_CHECKSUM
 
 
 def check_version(headers: Mapping[str, str]) -> None:
@@ -114,14 +118,21 @@ def read_length(headers: Mapping[str, str]) -> int | None:
 
 
 def read_checksum(headers: Mapping[str, str]) -> Checksum | None:
-    """Return ``Upload-Checksum``, or None if there is none.
+    """Return the checksum in ``Upload-Checksum`` or in ``Content-Digest`` (RFC 9530), or None if there is none.
 
     Raises:
-        TusRequestError: it is malformed, or its algorithm is not supported.
+        TusRequestError: ``Upload-Checksum`` is malformed, its algorithm is not supported, or both headers are there.
+        InvalidDigestError: ``Content-Digest`` is malformed.
     """
-    value = headers.get("upload-checksum")
-    if value is None:
-        return None
+    value, sha256 = headers.get("upload-checksum"), read_sha256(CONTENT_DIGEST, headers.get("content-digest"))
+    if value is not None and sha256 is not None:
+        raise TusRequestError(f"send either {_UPLOAD_CHECKSUM} or {CONTENT_DIGEST}, not both")
+    if sha256 is not None:
+        return Checksum("sha256", bytes.fromhex(sha256), CONTENT_DIGEST)
+    return None if value is None else _parse_upload_checksum(value)
+
+
+def _parse_upload_checksum(value: str) -> Checksum:
     algorithm, _, encoded = value.strip().partition(" ")
     if algorithm not in CHECKSUM_ALGORITHMS:
         raise TusRequestError(

@@ -8,8 +8,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from contracts.digests import REPR_DIGEST
 from uploader.domain.cutting import CutOptions
 from uploader.errors import InvalidFieldError
+from uploader.ingest.digest_fields import read_sha256
 from uploader.ingest.filenames import base_name
 from uploader.ingest.form_fields import FIELD_NAMES, FormFields
 from uploader.resumable.errors import TusRequestError
@@ -32,17 +34,21 @@ class UploadMetadata:
     sha256: str | None
 
 
-def read_metadata(header: str | None, *, defaults: Settings, check_dataset: Callable[[str], None]) -> UploadMetadata:
-    """Return what ``header`` says.
+def read_metadata(
+    header: str | None, *, repr_digest: str | None, defaults: Settings, check_dataset: Callable[[str], None]
+) -> UploadMetadata:
+    """Return what the headers say.
 
     Args:
         header: ``Upload-Metadata``: pairs separated by commas, each a key, a blank and its value in base64.
+        repr_digest: ``Repr-Digest`` (RFC 9530): another way to say the digest of the file.
         defaults: values of missing fields.
         check_dataset: called with the name of the dataset; raises if the client may not use it.
 
     Raises:
         TusRequestError: it is malformed.
         InvalidFieldError: a field is missing, unknown or breaks its rule.
+        InvalidDigestError: ``repr_digest`` is malformed.
         InvalidDatasetNameError: the dataset's name breaks the rule.
     """
     pairs = _decode(header or "")
@@ -58,7 +64,7 @@ def read_metadata(header: str | None, *, defaults: Settings, check_dataset: Call
     return UploadMetadata(
         options=fields.options(),
         filename=base_name(next((pairs[name] for name in _NAMES if pairs.get(name)), "")),
-        sha256=_read_sha256(pairs.get(_SHA256)),
+        sha256=_find_sha256(pairs.get(_SHA256), repr_digest),
     )
 
 
@@ -75,6 +81,16 @@ def _decode(header: str) -> dict[str, str]:
                 f"the value of {key[:64]!r} in Upload-Metadata must be UTF-8 text in base64"
             ) from error
     return pairs
+
+
+def _find_sha256(value: str | None, repr_digest: str | None) -> str | None:
+    told, declared = _read_sha256(value), read_sha256(REPR_DIGEST, repr_digest)
+    if told is not None and declared is not None and told != declared:
+        raise InvalidFieldError(
+            f"sha256 in Upload-Metadata is {told}, but {REPR_DIGEST} is that of {declared}: send one of the two",
+            field=_SHA256,
+        )
+    return told or declared
 
 
 def _read_sha256(value: str | None) -> str | None:

@@ -61,7 +61,13 @@ def get_abilities(runtime: RuntimeDep) -> Response:
     summary="Create a resumable upload",
     response_class=Response,
     openapi_extra={
-        "parameters": [openapi.TUS_RESUMABLE, openapi.UPLOAD_METADATA, *openapi.LENGTHS, openapi.UPLOAD_CHECKSUM],
+        "parameters": [
+            openapi.TUS_RESUMABLE,
+            openapi.UPLOAD_METADATA,
+            openapi.REPR_DIGEST,
+            *openapi.LENGTHS,
+            *openapi.CHECKSUMS,
+        ],
         "requestBody": {"required": False, "content": openapi.BYTES},
     },
     responses=problem_responses(*openapi.RECEIVING, *openapi.CONTENT, UploadRateExceededError, *openapi.UNAVAILABLE)
@@ -93,6 +99,7 @@ async def create_resumable_upload(
             raise file_too_large(size_limit, f"the file has {length} bytes")
         metadata = read_metadata(
             headers.get("upload-metadata"),
+            repr_digest=headers.get("repr-digest"),
             defaults=runtime.settings,
             check_dataset=partial(check_permission, call.principal, Permission.UPLOAD),
         )
@@ -170,7 +177,7 @@ async def get_accepted(upload_id: ResumableIdPath, runtime: RuntimeDep, principa
     status_code=204,
     summary="Send bytes to a resumable upload",
     openapi_extra={
-        "parameters": [openapi.TUS_RESUMABLE, openapi.OFFSET, openapi.LENGTHS[0], openapi.UPLOAD_CHECKSUM],
+        "parameters": [openapi.TUS_RESUMABLE, openapi.OFFSET, openapi.LENGTHS[0], *openapi.CHECKSUMS],
         "requestBody": {"required": True, "content": openapi.BYTES},
     },
     responses=problem_responses(

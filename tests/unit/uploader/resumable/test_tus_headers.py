@@ -5,7 +5,8 @@ import hashlib
 
 import pytest
 
-from uploader.errors import UnsupportedMediaTypeError
+from contracts.digests import digest_field
+from uploader.errors import InvalidDigestError, UnsupportedMediaTypeError
 from uploader.resumable.errors import TusRequestError, TusVersionError
 from uploader.resumable.tus_headers import (
     Checksum,
@@ -67,6 +68,25 @@ def test_checksum_is_read(algorithm: str) -> None:
 def test_malformed_checksum_is_refused(value: str) -> None:
     with pytest.raises(TusRequestError):
         read_checksum({"upload-checksum": value})
+
+
+def test_content_digest_is_a_checksum_of_the_body() -> None:
+    digest = hashlib.sha256(b"x").digest()
+    field = digest_field(digest.hex())
+    assert read_checksum({"content-digest": field}) == Checksum("sha256", digest, header="Content-Digest")
+    assert read_checksum({"content-digest": "sha-512=:AAAA:"}) is None
+
+
+def test_malformed_content_digest_is_refused() -> None:
+    with pytest.raises(InvalidDigestError):
+        read_checksum({"content-digest": "sha-256=:AAAA:"})
+
+
+def test_two_checksums_of_a_body_are_refused() -> None:
+    digest = hashlib.sha256(b"x").digest()
+    checksum = f"sha256 {base64.b64encode(digest).decode()}"
+    with pytest.raises(TusRequestError, match="Content-Digest"):
+        read_checksum({"upload-checksum": checksum, "content-digest": digest_field(digest.hex())})
 
 
 def test_date_is_in_the_form_of_http() -> None:

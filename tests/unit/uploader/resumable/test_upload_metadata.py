@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.digests import digest_field
 from contracts.errors import InvalidDatasetNameError
 from csvscan import Strictness
 from tests.support.uploader.ingest import settings_for
@@ -17,8 +18,10 @@ from uploader.resumable.upload_metadata import UploadMetadata, read_metadata
 DIGEST = "0123456789abcdef" * 4
 
 
-def _read(header: str) -> UploadMetadata:
-    return read_metadata(header, defaults=settings_for(Path("/tmp")), check_dataset=lambda _: None)
+def _read(header: str, *, repr_digest: str | None = None) -> UploadMetadata:
+    return read_metadata(
+        header, repr_digest=repr_digest, defaults=settings_for(Path("/tmp")), check_dataset=lambda _: None
+    )
 
 
 def test_fields_are_those_of_a_plain_upload() -> None:
@@ -40,6 +43,17 @@ def test_what_uppy_adds_is_ignored() -> None:
 
 def test_digest_is_kept_in_lower_case() -> None:
     assert _read(metadata(dataset_name="d", sha256=DIGEST.upper())).sha256 == DIGEST
+
+
+def test_repr_digest_is_the_digest_of_the_file() -> None:
+    field = digest_field(DIGEST)
+    assert _read(metadata(dataset_name="d"), repr_digest=field).sha256 == DIGEST
+    assert _read(metadata(dataset_name="d", sha256=DIGEST), repr_digest=field).sha256 == DIGEST
+
+
+def test_two_digests_of_a_file_are_refused() -> None:
+    with pytest.raises(InvalidFieldError, match="Repr-Digest"):
+        _read(metadata(dataset_name="d", sha256="0" * 64), repr_digest=digest_field(DIGEST))
 
 
 @pytest.mark.parametrize(
@@ -75,4 +89,6 @@ def test_permission_on_the_dataset_is_asked_for() -> None:
         raise PermissionDeniedError("no")
 
     with pytest.raises(PermissionDeniedError):
-        read_metadata(metadata(dataset_name="d"), defaults=settings_for(Path("/tmp")), check_dataset=refuse)
+        read_metadata(
+            metadata(dataset_name="d"), repr_digest=None, defaults=settings_for(Path("/tmp")), check_dataset=refuse
+        )

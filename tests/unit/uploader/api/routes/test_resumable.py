@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.digests import digest_field
 from tests.support.uploader import tus
 from tests.support.uploader.access import ADMIN, GUARDED, bearer, create_key
 from tests.support.uploader.http_uploads import UNKNOWN, assert_problem
@@ -205,6 +206,29 @@ def test_file_that_is_not_the_announced_one_is_refused(client: httpx.Client) -> 
     problem = assert_problem(tus.patch(client, path, ROWS, offset=0), 400, "digest_mismatch")
     assert problem["found"] == hashlib.sha256(ROWS).hexdigest()
     assert tus.head(client, path).status_code == 410
+
+
+def test_file_that_is_not_that_of_its_repr_digest_is_refused(client: httpx.Client) -> None:
+    path = tus.create(client, len(ROWS), headers={"Repr-Digest": digest_field("0" * 64)})
+    assert_problem(tus.patch(client, path, ROWS, offset=0), 400, "digest_mismatch")
+    path = tus.create(client, len(ROWS), headers={"Repr-Digest": digest_field(hashlib.sha256(ROWS).hexdigest())})
+    assert "CSVPipe-Upload" in tus.patch(client, path, ROWS, offset=0).headers
+
+
+def test_wrong_content_digest_keeps_nothing_of_the_request(client: httpx.Client) -> None:
+    path = tus.create(client, len(ROWS))
+    digest = digest_field(hashlib.sha256(ROWS).hexdigest())
+    answer = tus.patch(client, path, ROWS[:100], offset=0, Content_Digest=digest)
+    assert "Content-Digest" in assert_problem(answer, 460, "checksum_mismatch")["detail"]
+    assert tus.offset_of(client, path) == 0
+    assert "CSVPipe-Upload" in tus.patch(client, path, ROWS, offset=0, Content_Digest=digest).headers
+
+
+def test_malformed_digests_are_refused(client: httpx.Client) -> None:
+    wrong = {"Repr-Digest": "sha-256=:AAAA:"}
+    assert_problem(tus.try_create(client, 10, headers=wrong), 400, "invalid_digest")
+    path = tus.create(client, 10)
+    assert_problem(tus.patch(client, path, b"x", offset=0, Content_Digest="sha-256=AAAA"), 400, "invalid_digest")
 
 
 def test_removed_upload_is_gone(client: httpx.Client, server: RunningUploader) -> None:
