@@ -104,11 +104,11 @@ test: lint test-page ## Everything: check, and the tests on the real services
 test-services:
 	$(RUN) pytest $(SPREAD)=2 tests/integration
 	$(RUN) pytest tests/browser
+	$(RUN) pytest tests/e2e
 
 test-stacks:
 	$(RUN) pytest tests/deploy
 	$(RUN) pytest tests/chaos
-	$(RUN) pytest tests/e2e
 	$(RUN) pytest tests/secure_stack
 
 .PHONY: coverage

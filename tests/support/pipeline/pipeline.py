@@ -36,6 +36,8 @@ from tests.support.waiting import wait_until
 
 _BOUNDARY = "csvpipe-test-boundary"
 _UPLOAD_TIMEOUT_S = 300.0
+_RECEIVED_IN = (".receiving", ".resumable")
+"""Directories of the uploader that have what is being received."""
 _FINAL = {"landed", "failed", "aborted"}
 _WRONG_KEY = {400, 403}
 """Statuses of MinIO's answer if an object is encrypted with another customer key, or with none."""
@@ -247,7 +249,7 @@ class Pipeline:
 
     def half_received(self) -> list[str]:
         """Return the directories of what is being received."""
-        return [str(path) for path in self._temp_dir.glob(".receiving/*")]
+        return [str(path) for name in _RECEIVED_IN for path in self._temp_dir.glob(f"{name}/*")]
 
     def queued_in_nifi(self) -> int:
         """Return the number of flow files in all of NiFi's queues."""
@@ -293,7 +295,7 @@ class Pipeline:
 
         Unfinished multipart uploads are looked for on MinIO's disk: its API lists those of one exact key only.
         """
-        directories = [path for path in self._temp_dir.iterdir() if path.is_dir() and path.name != ".receiving"]
+        directories = [path for path in self._temp_dir.iterdir() if path.is_dir() and path.name not in _RECEIVED_IN]
         found = [f"directory of no upload: {path}" for path in directories if path.name not in upload_ids]
         found += [f"object of no dataset: {key}" for key in self.keys() if key.partition("/")[0] not in datasets]
         multipart = self._minio_dir / ".minio.sys/multipart"
