@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from contracts.backoff import Backoff
 from contracts.errors import CsvPipeError
 from csvpipe.errors import SlowDownError
 
-_FIRST_S, _LONGEST_S = 0.25, 10.0
+_BACKOFF = Backoff(0.25, 10.0)
 _UNNAMED_WAIT_S = 10.0
 """Wait after a limit of the key that names no time."""
 
@@ -76,7 +77,7 @@ class Patience:
     def _next_wait_s(self, error: CsvPipeError) -> float:
         if isinstance(error, SlowDownError):
             return _UNNAMED_WAIT_S if error.wait_s is None else max(error.wait_s, 1.0)
-        return min(_FIRST_S * 2.0**self._failures, _LONGEST_S)
+        return _BACKOFF.wait_s(self._failures + 1)
 
 
 def _given_up(error: CsvPipeError, stuck_s: float, limit_s: float) -> CsvPipeError:

@@ -30,6 +30,12 @@ class Waiting:
                 return given_up
 
 
+def test_patience_of_hours_ends_in_time_too() -> None:
+    waiting = Waiting(6 * 3600)
+    assert isinstance(waiting.exhaust(LOST), ResponseLostError)
+    assert waiting.waits[-1] == 10
+
+
 def test_waits_grow_to_ten_seconds_and_end_in_time() -> None:
     waiting = Waiting(600)
     given_up = waiting.exhaust(LOST)
