@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.tls_faults import trusting
 from uploader.errors import ChunkGoneError, ChunkRedirectedError, ReplicaUnavailableError
+from uploader.http.replica_trust import replica_trust
 
 if TYPE_CHECKING:
     import httpx
@@ -36,7 +36,7 @@ class ReplicaChunks:
                 httpx.Client(
                     timeout=httpx.Timeout(_READ_S, connect=_CONNECT_S),
                     trust_env=False,
-                    verify=trusting(str(self._ca_file), setting="REPLICA_CA_FILE") if self._ca_file else True,
+                    verify=replica_trust(self._ca_file),
                 ) as client,
                 client.stream("GET", address, headers={"Range": f"bytes=0-{size_bytes - 1}"}) as response,
             ):

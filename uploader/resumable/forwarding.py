@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.tls_faults import trusting
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.domain.resumable_upload import ResumableUpload
 from uploader.errors import ReplicaUnavailableError
+from uploader.http.replica_trust import replica_trust
 from uploader.http.request_body import Body
 from uploader.ingest.minimum_rate import MinimumRate
 from uploader.runtime.blocking_pool import BlockingPool
@@ -135,7 +135,7 @@ class Forwarder:
                 timeout=httpx.Timeout(None, connect=_CONNECT_S, write=_WRITE_S),
                 limits=httpx.Limits(max_connections=None),
                 trust_env=False,
-                verify=trusting(str(self._ca_file), setting="REPLICA_CA_FILE") if self._ca_file else True,
+                verify=replica_trust(self._ca_file),
             )
         return self._client
 
