@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks'
 import { CHUNK_STATES, type ChunkState, type ChunkStatus } from '../api/types.ts'
 import { formatBytes, formatCount } from '../format/numbers.ts'
 import { texts } from '../texts.ts'
+import { NumberColumn } from './number-column.tsx'
 import { ScrollArea } from './scroll-area.tsx'
 import { StateBadge } from './state-badge.tsx'
 
@@ -55,16 +56,10 @@ function Rows({ chunks }: { chunks: ChunkStatus[] }) {
       <table>
         <thead>
           <tr>
-            <th scope="col" class="number">
-              {columns.chunk}
-            </th>
+            <NumberColumn>{columns.chunk}</NumberColumn>
             <th scope="col">{columns.state}</th>
-            <th scope="col" class="number">
-              {columns.rows}
-            </th>
-            <th scope="col" class="number">
-              {columns.size}
-            </th>
+            <NumberColumn>{columns.rows}</NumberColumn>
+            <NumberColumn>{columns.size}</NumberColumn>
             <th scope="col">{columns.file}</th>
             <th scope="col">{columns.error}</th>
           </tr>

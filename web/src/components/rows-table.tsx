@@ -1,4 +1,5 @@
 import { texts } from '../texts.ts'
+import { NumberColumn } from './number-column.tsx'
 import { ScrollArea } from './scroll-area.tsx'
 
 interface Props {
@@ -17,9 +18,7 @@ export function RowsTable({ label, header, rows }: Props) {
         <caption class="visually-hidden">{label}</caption>
         <thead>
           <tr>
-            <th scope="col" class="number">
-              {texts.rows.number}
-            </th>
+            <NumberColumn>{texts.rows.number}</NumberColumn>
             {columns.map((column) => (
               <th scope="col" key={column}>
                 {header[column] ?? texts.rows.surplus}

@@ -4,6 +4,7 @@ import { addresses } from '../router.ts'
 import { texts } from '../texts.ts'
 import { landedChunks } from '../upload-counts.ts'
 import { Moment } from './moment.tsx'
+import { NumberColumn } from './number-column.tsx'
 import { ScrollArea } from './scroll-area.tsx'
 import { StateBadge } from './state-badge.tsx'
 
@@ -19,15 +20,9 @@ export function UploadTable({ uploads }: { uploads: UploadSummary[] }) {
             <th scope="col">{columns.upload}</th>
             <th scope="col">{columns.dataset}</th>
             <th scope="col">{columns.status}</th>
-            <th scope="col" class="number">
-              {columns.rows}
-            </th>
-            <th scope="col" class="number">
-              {columns.size}
-            </th>
-            <th scope="col" class="number">
-              {columns.chunks}
-            </th>
+            <NumberColumn>{columns.rows}</NumberColumn>
+            <NumberColumn>{columns.size}</NumberColumn>
+            <NumberColumn>{columns.chunks}</NumberColumn>
             <th scope="col">{columns.created}</th>
           </tr>
         </thead>

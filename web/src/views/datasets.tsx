@@ -2,6 +2,7 @@ import { listDatasets } from '../api/datasets.ts'
 import type { DatasetList, DatasetSummary } from '../api/types.ts'
 import { Moment } from '../components/moment.tsx'
 import { Notice, Permitted, ProblemNotice } from '../components/notice.tsx'
+import { NumberColumn } from '../components/number-column.tsx'
 import { ScrollArea } from '../components/scroll-area.tsx'
 import { StateBadge } from '../components/state-badge.tsx'
 import { View } from '../components/view.tsx'
@@ -52,21 +53,11 @@ function Page({ page, cursor }: { page: DatasetList; cursor: string }) {
           <thead>
             <tr>
               <th scope="col">{words.columns.dataset}</th>
-              <th scope="col" class="number">
-                {words.columns.uploads}
-              </th>
-              <th scope="col" class="number">
-                {words.columns.landed}
-              </th>
-              <th scope="col" class="number">
-                {words.columns.failed}
-              </th>
-              <th scope="col" class="number">
-                {words.columns.rows}
-              </th>
-              <th scope="col" class="number">
-                {words.columns.size}
-              </th>
+              <NumberColumn>{words.columns.uploads}</NumberColumn>
+              <NumberColumn>{words.columns.landed}</NumberColumn>
+              <NumberColumn>{words.columns.failed}</NumberColumn>
+              <NumberColumn>{words.columns.rows}</NumberColumn>
+              <NumberColumn>{words.columns.size}</NumberColumn>
               <th scope="col">{words.columns.last}</th>
             </tr>
           </thead>
