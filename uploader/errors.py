@@ -397,6 +397,14 @@ class DatabaseFullError(ManifestUnavailableError):
     title = "Database disk full"
 
 
+class DatabaseConstraintError(CsvPipeError):
+    """A constraint of the manifest database that the uploader does not know refuses a row; nothing was stored."""
+
+    code = "database_constraint"
+    status = 500
+    title = "Refused by a constraint of the database"
+
+
 class AuditChainError(ManifestUnavailableError):
     """The audit chain of the replica has a record that its head does not know: somebody has changed the database."""
 

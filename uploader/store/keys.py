@@ -15,6 +15,7 @@ from uploader.access.api_key import ApiKey
 from uploader.access.audit import Actor, AuditEvent
 from uploader.errors import KeyNotFoundError, KeyRevokedError
 from uploader.store.audit import AuditStore
+from uploader.store.constraints import unknown_constraint
 from uploader.store.engine import reading, writing
 from uploader.store.tables import api_keys
 
@@ -46,14 +47,20 @@ class KeyStore:
             return [_key_of(row) for row in connection.execute(query)]
 
     def create(self, key: ApiKey, *, actor: Actor) -> bool:
-        """Store a new key; return False if its id is taken."""
+        """Store a new key; return False if its id is taken.
+
+        Raises:
+            DatabaseConstraintError: the database refuses the key for another reason.
+        """
         values = {field.name: getattr(key, field.name) for field in fields(key)}
         values |= {"permissions": sorted(key.permissions), "datasets": list(key.datasets)}
         try:
             with writing(self._engine) as connection:
                 connection.execute(insert(api_keys), values)
                 self._audit.append(connection, _event(AuditAction.CREATE_KEY, key, actor))
-        except IntegrityError:
+        except IntegrityError as error:
+            if self.find(key.key_id) is None:
+                raise unknown_constraint(error, what=f"key {key.key_id}") from error
             return False
         return True
 

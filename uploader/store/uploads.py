@@ -21,6 +21,7 @@ from uploader.domain.transitions import ON_THEIR_WAY
 from uploader.errors import UploadInProgressError, UploadNotFoundError
 from uploader.store.audit import AuditStore
 from uploader.store.claims import Claim
+from uploader.store.constraints import ATTEMPTS_FOR_A_KEY, unknown_constraint
 from uploader.store.database_guard import DatabaseGuard
 from uploader.store.dataset_filter import in_datasets
 from uploader.store.engine import read_database_id, reading, writing
@@ -83,28 +84,30 @@ class UploadStore:
 
         Raises:
             TimestampCollisionError: another upload of the dataset has the same ``created_at``.
+            DatabaseConstraintError: the database refuses the upload for another reason.
         """
         claimed = {"claim_owner": claim.owner, "claimed_until": upload.chunked_at + claim_for}
-        while True:
+        attempts = 1 if upload.idempotency_key is None else ATTEMPTS_FOR_A_KEY
+        for left in reversed(range(attempts)):
             try:
                 with writing(self._engine) as connection:
                     self._guard.check_id(read_database_id(connection))
                     _insert(connection, {**values_of(upload), **claimed}, records)
                     self._audit.append(connection, _acceptance_of(upload, actor))
-            except IntegrityError:
+            except IntegrityError as error:
                 first = None if upload.idempotency_key is None else self._find(_same_key(upload))
                 if first is not None:
                     return first
-                if self.find(upload.upload_id) is not None:
-                    raise
-                if self._is_taken(upload.dataset_name, upload.created_at):
+                is_known = self.find(upload.upload_id) is not None
+                if not is_known and self._is_taken(upload.dataset_name, upload.created_at):
                     raise _collision(upload) from None
-                if upload.idempotency_key is None:
-                    raise
-                # The key was released between the two transactions: try again.
+                if is_known or not left:
+                    raise unknown_constraint(error, what=f"upload {upload.upload_id}") from error
+                # The key may have been released between the two transactions: try again.
             else:
-                self._guard.check()  # if the file disappeared during the commit, the upload went with it
-                return None
+                break
+        self._guard.check()  # if the file disappeared during the commit, the upload went with it
+        return None
 
     def restore(self, upload: UploadRecord, records: Sequence[ChunkRecord]) -> RestoreOutcome:
         """Store an upload that a manifest file describes, unless it is known.

@@ -102,6 +102,7 @@ class Acceptance:
             InvalidFieldError: the idempotency key is malformed.
             IdempotencyConflictError: the key was used for other content or options.
             AuditChainError: the audit chain was changed; nothing more is accepted.
+            DatabaseConstraintError: the database refuses the upload for a reason that is not known.
             DatabaseFullError: the disk of the database is full.
             ManifestLostError: the database is gone, or was replaced.
             ManifestUnavailableError: the manifest was not committed, or the confirmation of the commit was lost.

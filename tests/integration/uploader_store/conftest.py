@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.support.uploader.postgres import PostgresServer
 from tests.support.uploader.stored_uploads import CLAIM_FOR
 from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.domain.records import UploadRecord
 from uploader.store.claims import Claim
+from uploader.store.engine import open_engine, writing
 from uploader.store.store import Store, open_store
 
 
@@ -29,6 +31,19 @@ def store(url: str) -> Iterator[Store]:
     opened = open_store(url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def execute(url: str) -> Callable[[str], None]:
+    """Give a function that executes a statement as an operator would."""
+
+    def execute(statement: str) -> None:
+        engine = open_engine(url)
+        with writing(engine) as connection:
+            connection.execute(text(statement))
+        engine.dispose()
+
+    return execute
 
 
 @pytest.fixture

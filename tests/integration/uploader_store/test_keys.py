@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 
@@ -13,13 +14,24 @@ from uploader.access.api_key import ApiKey
 from uploader.access.audit import SYSTEM
 from uploader.access.dataset_patterns import matches
 from uploader.domain.records import UploadRecord
-from uploader.errors import UploadNotFoundError
+from uploader.errors import DatabaseConstraintError, UploadNotFoundError
 from uploader.store.claims import Claim
 from uploader.store.store import Store
 from uploader.store.uploads import UploadQuery
 
 DATASETS = ["sales", "Sales", "sales_eu", "salesXeu", "sales.eu", "a-b", "a_b", "aXb", "eu_sales"]
 PATTERNS = ["*", "sales", "sales*", "sales_*", "*_sales", "*s*_*", "a_b", "a*b", "s*s", "*.eu", "nothing", "**"]
+
+
+def _key(key_id: str, *, created_at: datetime) -> ApiKey:
+    return ApiKey(
+        key_id=key_id,
+        secret_sha256="0" * 64,
+        name="nightly",
+        permissions=frozenset({Permission.UPLOAD}),
+        datasets=("*",),
+        created_at=created_at,
+    )
 
 
 def test_database_shows_the_datasets_that_match(store: Store, create: Callable[..., UploadRecord]) -> None:
@@ -51,16 +63,19 @@ def test_idempotency_key_is_unique_for_each_owner(store: Store, clock: SettableC
     assert store_again("other123") is None
 
 
+def test_constraint_that_nobody_knows_is_not_taken_for_a_key_that_exists(
+    store: Store, clock: SettableClock, execute: Callable[[str], None]
+) -> None:
+    execute("CREATE UNIQUE INDEX an_operators_own ON api_keys (name)")
+    assert store.keys.create(_key("abcd1234", created_at=clock.now), actor=SYSTEM)
+    assert not store.keys.create(_key("abcd1234", created_at=clock.now), actor=SYSTEM)
+    with pytest.raises(DatabaseConstraintError):
+        store.keys.create(_key("efgh5678", created_at=clock.now), actor=SYSTEM)
+
+
 def test_revoked_key_still_counts_as_one(store: Store, clock: SettableClock) -> None:
     assert not store.keys.has_any()
-    key = ApiKey(
-        key_id="abcd1234",
-        secret_sha256="0" * 64,
-        name="nightly",
-        permissions=frozenset({Permission.UPLOAD}),
-        datasets=("*",),
-        created_at=clock.now,
-    )
+    key = _key("abcd1234", created_at=clock.now)
     assert store.keys.create(key, actor=SYSTEM)
     store.keys.revoke("abcd1234", at=clock.now, actor=SYSTEM)
     assert store.keys.has_any()

@@ -17,7 +17,13 @@ from tests.support.uploader.stored_uploads import CLAIM_FOR, announce, land
 from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.domain.records import UploadOverview, UploadRecord
 from uploader.domain.transitions import cleaned, failed, relayed, renewed, reported_failed
-from uploader.errors import ChunkNotFoundError, UploadGoneError, UploadInProgressError, UploadNotFoundError
+from uploader.errors import (
+    ChunkNotFoundError,
+    DatabaseConstraintError,
+    UploadGoneError,
+    UploadInProgressError,
+    UploadNotFoundError,
+)
 from uploader.store.claims import Claim
 from uploader.store.store import Store, open_store
 from uploader.store.uploads import UploadQuery
@@ -57,6 +63,23 @@ class TestCreate:
         assert [upload.upload_id for upload, _ in stores[0].uploads.list_page(UploadQuery(limit=10))] == list(winners)
         for each in stores:
             each.close()
+
+    @pytest.mark.parametrize("key", [None, "key"])
+    def test_constraint_that_nobody_knows_ends_the_attempts(
+        self,
+        store: Store,
+        clock: SettableClock,
+        create: Callable[..., UploadRecord],
+        execute: Callable[[str], None],
+        key: str | None,
+    ) -> None:
+        execute("CREATE UNIQUE INDEX an_operators_own ON uploads (source_filename)")
+        create()
+        clock.advance(seconds=1)
+        second, chunks = upload_records(at=clock.now, key=key)
+        with pytest.raises(DatabaseConstraintError):
+            store.uploads.create(second, chunks, claim=Claim.new(second.upload_id), claim_for=CLAIM_FOR)
+        assert store.uploads.find(second.upload_id) is None
 
     def test_deleted_upload_releases_its_key(
         self, store: Store, clock: SettableClock, create: Callable[..., UploadRecord]
