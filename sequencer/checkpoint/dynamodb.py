@@ -42,6 +42,8 @@ _BY_STATUS: dict[int, Meaning] = {
     407: (NotAllowedError, "the proxy in front of DynamoDB requires credentials: check HTTPS_PROXY"),
 }
 _CONDITION = "ConditionalCheckFailedException"
+_ATTEMPTS = 10
+"""How often a lease is taken that others change between reading and writing it."""
 
 
 def dynamodb_client(settings: JobSettings) -> DynamoDBClient:
@@ -82,7 +84,7 @@ class DynamoDbCheckpoints:
     ) -> None:
         """Acquire the lease if it is available."""
         values = {"lease_owner": _typed(owner), "lease_until": {"N": f"{now + lease_s:.3f}"}}
-        while True:
+        for _ in range(_ATTEMPTS):
             item = self._item(job_id)
             holder = item.get("lease_owner", {}).get("S")
             until = float(item.get("lease_until", {}).get("N", "0"))
@@ -97,6 +99,10 @@ class DynamoDbCheckpoints:
             )
             if self._set(job_id, values, condition, seen):
                 return
+        raise CheckpointsUnavailableError(
+            f"DynamoDB table {self._table}: the lease of job {job_id} was not the one just read, {_ATTEMPTS} times. "
+            "Try again; if that does not help, lease_owner in the item of the job is not a text: remove this attribute"
+        )
 
     def renew_lease(self, job_id: str, *, owner: str, until: float) -> None:
         """Extend the lease to ``until``."""

@@ -133,6 +133,14 @@ def test_lease_of_a_dead_process_is_free_immediately(store: CheckpointStore) -> 
         take(store, "c")
 
 
+def test_lease_that_no_process_has_written_is_reported(moto_dynamodb: DynamoDBClient) -> None:
+    moto_dynamodb.put_item(
+        TableName="csvpipe-checkpoints", Item={"job_id": {"S": "job"}, "lease_owner": {"NULL": True}}
+    )
+    with pytest.raises(CheckpointsUnavailableError):
+        take(DynamoDbCheckpoints(moto_dynamodb, table="csvpipe-checkpoints"), "a")
+
+
 def test_lease_that_was_given_up_is_free_and_one_of_others_is_not_given_up(store: CheckpointStore) -> None:
     take(store, "a")
     store.release_lease("job", owner="b")
