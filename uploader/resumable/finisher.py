@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from contracts.api import UploadAccepted
+from contracts.digests import REPR_DIGEST
 from contracts.names import timestamp
 from contracts.spans import SpanKind, Spans
 from uploader.access.audit import Actor
@@ -20,11 +21,11 @@ from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.directories import STAGING, remove_directory
 from uploader.disk.part_file import PartFile
 from uploader.disk.staging_directory import open_staging
-from uploader.domain.cutting import CutResult
 from uploader.domain.resumable_upload import ResumableUpload
-from uploader.errors import DigestMismatchError, ManifestUnavailableError
+from uploader.errors import ManifestUnavailableError
 from uploader.ingest.chunking.chunking_job import ChunkingJob
 from uploader.ingest.content.source_unpacker import SourceUnpacker
+from uploader.ingest.digest_fields import check_sha256
 from uploader.ingest.size_limits import SizeLimit, check_space, check_unpacked
 from uploader.monitoring.metrics import UploaderMetrics
 from uploader.monitoring.upload_outcome import UploadOutcome
@@ -40,6 +41,8 @@ from uploader.uploads.responses import span_attributes_of
 
 _COMMIT_MAY_TAKE_S = 60.0
 """How long PostgreSQL may take to commit for a process that is gone; with SQLite the process itself commits."""
+_DECLARED = f"{REPR_DIGEST}, or sha256 in Upload-Metadata,"
+"""Where the digest was declared: the row has only its value."""
 _log = logging.getLogger(__name__)
 
 
@@ -126,7 +129,7 @@ class Finisher:
                 ),
             )
             result = await cut_part(part, follower, digests, options=options, job=job)
-            _check_digest(result, expected=upload.sha256)
+            check_sha256(_DECLARED, upload.sha256, result.source_sha256)
             outcome.record_chunked(result)
             return await self._acceptance.accept(
                 upload.upload_id,
@@ -170,13 +173,3 @@ def actor_of(upload: ResumableUpload) -> Actor:
     """Return who has created the upload, as the audit records name them."""
     principal = Principal(key_id=upload.owner, name=upload.actor_name, permissions=frozenset(), datasets=())
     return Actor(principal, upload.actor_address)
-
-
-def _check_digest(result: CutResult, *, expected: str | None) -> None:
-    if expected is not None and result.source_sha256 != expected:
-        raise DigestMismatchError(
-            f"the file that was received has the SHA-256 {result.source_sha256}, not {expected}; nothing was kept: "
-            "send it again",
-            expected=expected,
-            found=result.source_sha256,
-        )
