@@ -70,11 +70,11 @@ def test_nifi_restarted_while_chunks_wait_in_it(pipeline: Pipeline, tmp_path: Pa
     wait_until(lambda: pipeline.queued_in_nifi() > 0, what="chunks are in NiFi", deadline_s=60, poll_s=0.05)
     pipeline.stack.kill("minio", signal.SIGKILL)
     pipeline.wait(lambda: _all_relayed(pipeline.status(answer["upload_id"])), "every chunk is relayed", 60)
-    waiting = pipeline.queued_in_nifi()
+    waiting = pipeline.waiting_in_nifi()
     assert waiting > 0, "every chunk had landed before MinIO went away: that is too late for this test"
 
     pipeline.stack.restart("nifi")
-    assert pipeline.queued_in_nifi() == waiting
+    assert pipeline.waiting_in_nifi() == waiting
     pipeline.stack.start(["minio"])
 
     pipeline.wait_until_landed(answer["upload_id"])

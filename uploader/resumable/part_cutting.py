@@ -1,7 +1,7 @@
 """A complete file, cut into the chunks that one unbroken upload of it would have given.
 
-Where a scan has followed the bytes, the places to cut are known: copying, inside the kernel, is all that is left to do,
-and hashing as far as that was not done while the bytes arrived. Content that no scan can follow (see
+Where a scan has followed the bytes, the places to cut are known: copying is all that is left to do, and hashing as far
+as that was not done while the bytes arrived. Content that no scan can follow (see
 :mod:`.content_follower`) goes through the ordinary chunkers.
 """
 
@@ -112,16 +112,16 @@ def _cut_followed(
     job.check_space(part.size + len(prefix) * (len(bounds) - 1))
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="digest") as pool:
         followed = digests if _has_most(digests, part) else None
-        hashing = pool.submit(_hash, part, followed, follower.cuts(), check_stopped=builder.check_stopped)
+        cuts = follower.cuts()
+        hashing = pool.submit(_hash, part, followed, cuts, check_stopped=builder.check_stopped)
 
         def find_digest(chunk: ChunkBounds) -> str | None:
             if len(bounds) == 1:  # its file is the content
                 return hashing.result().content
-            if followed is None:  # it is hashed beside the content
-                return None
             return hashing.result().chunks.get((chunk.start.offset, chunk.end.offset))
 
-        sha256 = builder.build(bounds, prefix, find_digest=find_digest)
+        knows_chunks = len(bounds) == 1 or (followed is not None and cuts is not None and bool(cuts.ends))
+        sha256 = builder.build(bounds, prefix, find_digest=find_digest if knows_chunks else None)
         content_sha256 = hashing.result().content
     return job.result(
         scanner=scanner,

@@ -252,11 +252,27 @@ class Pipeline:
         return [str(path) for name in _RECEIVED_IN for path in self._temp_dir.glob(f"{name}/*")]
 
     def queued_in_nifi(self) -> int:
-        """Return the number of flow files in all of NiFi's queues."""
+        """Return the number of flow files in all of NiFi's queues.
+
+        A flow file that a processor is done with may count twice, as itself and as what became of it.
+        """
+        return int(self._nifi_status()["flowFilesQueued"])
+
+    def waiting_in_nifi(self) -> int:
+        """Wait until no processor is at work, and return the number of flow files in all of NiFi's queues."""
+        status = wait_until(
+            lambda: status if not (status := self._nifi_status())["activeThreadCount"] else None,
+            what="NiFi has no processor at work",
+            deadline_s=60,
+            poll_s=0.05,
+        )
+        return int(status["flowFilesQueued"])
+
+    def _nifi_status(self) -> dict[str, Any]:
         address = f"{self._nifi_api}/flow/process-groups/root/status"
         answer = httpx.get(address, timeout=30, trust_env=False, verify=self._nifi_verify)
-        snapshot = answer.raise_for_status().json()["processGroupStatus"]["aggregateSnapshot"]
-        return int(snapshot["flowFilesQueued"])
+        status: dict[str, Any] = answer.raise_for_status().json()["processGroupStatus"]["aggregateSnapshot"]
+        return status
 
     def keys(self, dataset: str | None = None) -> list[str]:
         """Return every key of a dataset, or of the bucket."""

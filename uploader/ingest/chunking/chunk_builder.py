@@ -1,7 +1,8 @@
-"""Chunk files copied out of a file with the whole content, inside the kernel and with two threads."""
+"""Chunk files copied out of a file with the whole content, by two threads."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from uploader.ingest.chunking.chunking_job import ChunkingJob
 from uploader.ingest.pipeline.file_io import FILE_MODE, copy_range, hash_file, write_all
 
 _BUILDERS = 2
+FindDigest = Callable[[ChunkBounds], str | None]
 
 
 class ChunkBuilder:
@@ -29,14 +31,15 @@ class ChunkBuilder:
         bounds: list[ChunkBounds],
         prefix: bytes,
         *,
-        find_digest: Callable[[ChunkBounds], str | None] = lambda _: None,
+        find_digest: FindDigest | None = None,
     ) -> list[str]:
         """Build all chunks, each with the header in front, and return their hashes (blocks).
 
         Args:
             bounds: of the chunks.
             prefix: the header.
-            find_digest: returns the hash of a chunk with its header if it is known; called in the threads.
+            find_digest: returns the hash of a chunk with its header if it is known; called in the threads. Without it,
+                chunks are hashed while they are copied.
 
         Raises:
             StoppedError: the upload was abandoned.
@@ -63,16 +66,18 @@ class ChunkBuilder:
         if self._stopped.is_set():
             raise StoppedError
 
-    def _build(
-        self, path: Path, chunk: ChunkBounds, prefix: bytes, find_digest: Callable[[ChunkBounds], str | None]
-    ) -> str:
+    def _build(self, path: Path, chunk: ChunkBounds, prefix: bytes, find_digest: FindDigest | None) -> str:
         self.check_stopped()
         self._job.check_space(len(prefix) + chunk.end.offset - chunk.start.offset)
+        digest = hashlib.sha256(prefix) if find_digest is None else None
         fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
         try:
             write_all(fd, prefix)
-            copy_range(self._content_fd, fd, start=chunk.start.offset, end=chunk.end.offset)
+            copy_range(self._content_fd, fd, start=chunk.start.offset, end=chunk.end.offset, digest=digest)
             os.fsync(fd)
         finally:
             os.close(fd)
+        if digest is not None:
+            return digest.hexdigest()
+        assert find_digest is not None  # noqa: S101  otherwise there is a digest
         return find_digest(chunk) or hash_file(path)
