@@ -132,12 +132,12 @@ class MultipartReader:
         # index > 0: the previous piece ended in a possible start of a delimiter, which the parser holds back.
         if self._parser.state != MultipartState.PART_DATA or self._parser.index:
             return False
-        if block.buffer.find(_CR, start, end) < 0:
+        if block.data.find(_CR, start, end) < 0:
             return True
         if block.contains(self._delimiter, start, end):
             return False
-        last = block.buffer.rfind(_CR, max(start, end - len(self._delimiter)), end)
-        return last < 0 or not self._delimiter.startswith(block.buffer[last:end])
+        last = block.data.rfind(_CR, max(start, end - len(self._delimiter)), end)
+        return last < 0 or not self._delimiter.startswith(block.data[last:end])
 
     def finish(self) -> None:
         """Check that the closing boundary was received.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
 from threading import Lock
 
@@ -16,6 +17,41 @@ from uploader.ingest.pipeline.buffer_search import contains_function
 
 DEFAULT_BLOCK_BYTES = 1024 * 1024
 DEFAULT_BLOCK_COUNT = 6
+_SPARE_BUFFERS = 2 * DEFAULT_BLOCK_COUNT
+"""How many buffers a process keeps for the next uploads."""
+
+
+class Buffer:
+    """The memory of a block."""
+
+    __slots__ = ("contains", "data", "view")
+
+    def __init__(self, size_bytes: int) -> None:
+        self.data = bytearray(size_bytes)
+        self.view = memoryview(self.data)
+        self.contains = contains_function(self.data)
+
+
+class SpareBuffers:
+    """Buffers that uploads are done with. The kernel takes as long to provide new memory as a socket to fill it."""
+
+    def __init__(self, *, most: int) -> None:
+        self._buffers: deque[Buffer] = deque(maxlen=most)
+
+    def take(self, size_bytes: int) -> Buffer:
+        """Return a buffer of ``size_bytes`` with any content."""
+        while self._buffers:
+            buffer = self._buffers.pop()
+            if len(buffer.view) == size_bytes:
+                return buffer
+        return Buffer(size_bytes)
+
+    def give(self, buffer: Buffer) -> None:
+        """Take a buffer that nobody reads or writes any more."""
+        self._buffers.append(buffer)
+
+
+_spare_buffers = SpareBuffers(most=_SPARE_BUFFERS)
 
 
 class Held(ABC):
@@ -48,15 +84,16 @@ class Held(ABC):
 class Block(Held):
     """A buffer with a reference count; the last reader returns it to its pool."""
 
-    __slots__ = ("_pool", "buffer", "contains", "size", "view")
+    __slots__ = ("_buffer", "_pool", "contains", "data", "size", "view")
 
-    def __init__(self, pool: BlockPool, size_bytes: int) -> None:
+    def __init__(self, pool: BlockPool, buffer: Buffer) -> None:
         super().__init__(users=0)
-        self.buffer = bytearray(size_bytes)
-        self.view = memoryview(self.buffer)
-        self.contains = contains_function(self.buffer)
-        self.size = 0
         self._pool = pool
+        self._buffer = buffer
+        self.data = buffer.data
+        self.view = buffer.view
+        self.contains = buffer.contains
+        self.size = 0
 
     @property
     def content(self) -> memoryview:
@@ -87,6 +124,10 @@ class Block(Held):
     def _give_back(self) -> None:
         self._pool.release_block(self)
 
+    def end(self) -> None:
+        """Leave the buffer to another upload: this block is not used again."""
+        _spare_buffers.give(self._buffer)
+
 
 def hold_during(block: Held | None, job: Callable[[], None]) -> Callable[[], None]:
     """Hold ``block`` and return a job that releases it when done."""
@@ -102,7 +143,7 @@ def hold_during(block: Held | None, job: Callable[[], None]) -> Callable[[], Non
 
 
 class BlockPool:
-    """``count`` blocks of ``size_bytes`` each, allocated on first use. One task may wait at a time."""
+    """``count`` blocks of ``size_bytes`` each, provided on first use. One task may wait at a time."""
 
     def __init__(self, *, count: int = DEFAULT_BLOCK_COUNT, size_bytes: int = DEFAULT_BLOCK_BYTES) -> None:
         self._size_bytes = size_bytes
@@ -127,7 +168,7 @@ class BlockPool:
                 break
             if self._unallocated:
                 self._unallocated -= 1
-                block = Block(self, self._size_bytes)
+                block = Block(self, _spare_buffers.take(self._size_bytes))
                 break
             self._waiter = self._loop.create_future()
             await self._waiter
@@ -156,10 +197,14 @@ class BlockPool:
     def close(self) -> None:
         """Drop the blocks. Pool and blocks refer to each other, so they would stay until garbage collection."""
         self._closed = True
+        for block in self._free:
+            block.end()
         self._free.clear()
 
     def _put(self, block: Block) -> None:
-        if not self._closed:
+        if self._closed:
+            block.end()
+        else:
             self._free.append(block)
         self._wake()
 
