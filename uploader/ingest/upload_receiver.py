@@ -7,7 +7,7 @@ There are two ways to cut the file:
   file then changes the options, the content is rebuilt from the chunks and cut again. (Content that is invalid by the
   fields known so far has already been refused.)
 - Otherwise (``curl -F file=@x -F dataset_name=y``, or chunks by count) the file is **spooled to disk**, and the chunks
-  are copied out of it inside the kernel when everything is known.
+  are copied out of it when everything is known.
 """
 
 from __future__ import annotations

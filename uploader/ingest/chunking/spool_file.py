@@ -1,4 +1,4 @@
-"""The whole content in one file, from which the chunks are copied inside the kernel (``copy_file_range``)."""
+"""The whole content in one file, from which the chunks are copied."""
 
 from __future__ import annotations
 
