@@ -23,6 +23,7 @@ from csvscan.text_traits import TextTraits
 from csvscan.transcoder import UTF_16, Transcoder, check_declared
 from csvscan.unpacking import (
     COMPRESSION_PROBE_BYTES,
+    LEAST_MEMBER_BYTES,
     UNPACKED_PIECE_BYTES,
     Compression,
     Unpacker,
@@ -33,6 +34,7 @@ from csvscan.unpacking import (
 __all__ = [
     "BACKSLASH_HINT",
     "COMPRESSION_PROBE_BYTES",
+    "LEAST_MEMBER_BYTES",
     "MOST_FAULTS",
     "UNKNOWN_8BIT",
     "UNPACKED_PIECE_BYTES",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from csvscan import COMPRESSION_PROBE_BYTES, Compression, Unpacker, detect_compression
+from csvscan import COMPRESSION_PROBE_BYTES, LEAST_MEMBER_BYTES, Compression, Unpacker, detect_compression
 
 
 class UnpackedContent:
@@ -32,7 +32,7 @@ class UnpackedContent:
                 return
             self._probe = None
             found = detect_compression(block)
-            self._unpacker = None if found is None else Unpacker(found)
+            self._unpacker = None if found is None else Unpacker(found, least_member_bytes=LEAST_MEMBER_BYTES)
         if self._unpacker is None:
             yield block
             return

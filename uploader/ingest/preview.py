@@ -12,6 +12,7 @@ from contracts.previews import (
     PreviewFault,
 )
 from csvscan import (
+    LEAST_MEMBER_BYTES,
     MOST_FAULTS,
     ContentCheck,
     CsvFormatError,
@@ -58,7 +59,9 @@ def preview_file(data: bytes | memoryview, options: ReadingOptions, *, is_whole:
     if compression is None:
         check.feed(data)
     else:
-        is_whole = _feed_unpacked(check, Unpacker(compression), data, is_whole=is_whole)
+        is_whole = _feed_unpacked(
+            check, Unpacker(compression, least_member_bytes=LEAST_MEMBER_BYTES), data, is_whole=is_whole
+        )
     facts = check.finish() if is_whole else check.cut_off()
     names = _check_names(facts)
     preview = Preview(

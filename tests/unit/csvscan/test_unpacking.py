@@ -7,7 +7,15 @@ import random
 
 import pytest
 
-from csvscan import UNPACKED_PIECE_BYTES, Compression, Unpacker, UnpackingError, detect_compression
+from csvscan import (
+    LEAST_MEMBER_BYTES,
+    UNPACKED_PIECE_BYTES,
+    Compression,
+    Unpacker,
+    UnpackingError,
+    detect_compression,
+)
+from csvscan.unpacking import FREE_MEMBERS
 from tests.support.zstd import zstd
 
 CONTENT = b"".join(b"%d,name of %d\n" % (row, row * row) for row in range(20_000))
@@ -28,8 +36,17 @@ BOMBS: dict[Compression, bytes] = {
 }
 
 
-def unpack(packed: bytes, *, block_bytes: int) -> bytes:
-    unpacker = unpacker_of(packed)
+CRUMBS = {
+    "empty members": gzip.compress(b""),
+    "members of one byte": gzip.compress(b"1"),
+    "empty frames": zstd.compress(b""),
+    "frames of one byte": zstd.compress(b"1"),
+    "skippable frames": b"\x50\x2a\x4d\x18\x00\x00\x00\x00",
+}
+
+
+def unpack(packed: bytes, *, block_bytes: int, least_member_bytes: int = 0) -> bytes:
+    unpacker = unpacker_of(packed, least_member_bytes=least_member_bytes)
     pieces = [
         piece
         for begin in range(0, len(packed), block_bytes)
@@ -39,10 +56,10 @@ def unpack(packed: bytes, *, block_bytes: int) -> bytes:
     return b"".join(pieces)
 
 
-def unpacker_of(packed: bytes) -> Unpacker:
+def unpacker_of(packed: bytes, *, least_member_bytes: int = 0) -> Unpacker:
     compression = detect_compression(packed)
     assert compression is not None
-    return Unpacker(compression)
+    return Unpacker(compression, least_member_bytes=least_member_bytes)
 
 
 @pytest.mark.parametrize("block_bytes", [61, 1000, 65_536, 10_000_000])
@@ -60,11 +77,30 @@ def test_content_comes_in_small_pieces_however_much_it_is(compression: Compressi
     assert max(sizes) <= UNPACKED_PIECE_BYTES
 
 
-def fault_of(packed: bytes, *, block_bytes: int) -> tuple[str, int]:
+def fault_of(packed: bytes, *, block_bytes: int, least_member_bytes: int = 0) -> tuple[str, int]:
     with pytest.raises(UnpackingError) as raised:
-        unpack(packed, block_bytes=block_bytes)
+        unpack(packed, block_bytes=block_bytes, least_member_bytes=least_member_bytes)
     assert str(raised.value.byte) in raised.value.message
     return raised.value.code, raised.value.byte
+
+
+@pytest.mark.parametrize("kind", CRUMBS)
+def test_crumbs_after_the_first_thousand_are_refused(kind: str) -> None:
+    crumb, least = CRUMBS[kind], LEAST_MEMBER_BYTES
+    expected = ("fragmented", FREE_MEMBERS * len(crumb))
+    packed = crumb * (FREE_MEMBERS + 1)
+    assert {fault_of(packed, block_bytes=size, least_member_bytes=least) for size in (61, 999, 10**7)} == {expected}
+    packed = crumb * FREE_MEMBERS
+    assert unpack(packed, block_bytes=999, least_member_bytes=least) == unpack(packed, block_bytes=10**7)
+    assert len(unpack(crumb * (FREE_MEMBERS + 1), block_bytes=999)) in {0, FREE_MEMBERS + 1}
+
+
+@pytest.mark.parametrize("packing", ["gzip", "zstd"])
+def test_many_members_of_some_size_are_unpacked(packing: str) -> None:
+    content = random.Random(1).randbytes(2 * LEAST_MEMBER_BYTES)
+    member = gzip.compress(content) if packing == "gzip" else zstd.compress(content)
+    found = unpack(member * (2 * FREE_MEMBERS), block_bytes=10_000, least_member_bytes=LEAST_MEMBER_BYTES)
+    assert found == content * (2 * FREE_MEMBERS)
 
 
 @pytest.mark.parametrize("kind", ["gzip", "gzip of three members", "zstd", "zstd of three frames"])

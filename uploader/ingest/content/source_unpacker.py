@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 
-from csvscan import Compression, Unpacker, UnpackingError, detect_compression
+from csvscan import LEAST_MEMBER_BYTES, Compression, Unpacker, UnpackingError, detect_compression
 from uploader.errors import InvalidCompressionError
 from uploader.ingest.pipeline.blocks import Block, Held
 from uploader.ingest.pipeline.unpacked_pieces import UnpackedPieces
@@ -102,7 +102,7 @@ class SourceUnpacker:
                 byte=0,
             )
         if found is not None:
-            self._unpacker = Unpacker(found)
+            self._unpacker = Unpacker(found, least_member_bytes=LEAST_MEMBER_BYTES)
 
 
 def _invalid(error: UnpackingError, compression: Compression) -> InvalidCompressionError:

@@ -143,6 +143,13 @@ def test_damaged_file_is_refused_with_its_byte(tmp_path: Path, packing: str, chu
     assert list(tmp_path.rglob("*.csv")) == []
 
 
+@pytest.mark.parametrize("file_first", [False, True])
+def test_crumbs_of_compressed_data_are_refused(tmp_path: Path, file_first: bool) -> None:
+    with pytest.raises(InvalidCompressionError) as raised:
+        send(tmp_path, gzip.compress(b"a,b\n") + 20_000 * gzip.compress(b""), file_first=file_first)
+    assert raised.value.extra["reason"] == "fragmented"
+
+
 @pytest.mark.parametrize("chunk_type", ["rows", "count"])
 def test_invalid_csv_is_found_before_later_damage(tmp_path: Path, chunk_type: str) -> None:
     content = gzip.compress(b"a,b\n1,2\n3\n") + gzip.compress(SOURCES["utf-8"])[:-9]

@@ -185,6 +185,11 @@ def test_bomb_is_unpacked_to_one_mib_and_no_further() -> None:
     assert (found.row_count, found.complete) == ((MAX_PREVIEW_BYTES - 3) // 2, False)
 
 
+@pytest.mark.parametrize("crumb", [gzip.compress(b""), zstd.compress(b"")], ids=["gzip", "zstd"])
+def test_crumbs_of_compressed_data_are_a_fault(crumb: bytes) -> None:
+    assert codes(preview((crumb * 60_000)[:MAX_PREVIEW_BYTES], is_whole=False)) == [("invalid_compression", 0)]
+
+
 def test_cut_compressed_file_is_no_fault_unless_it_is_the_whole_file() -> None:
     packed = gzip.compress(large_file(rows=500))
     cut = packed[: len(packed) - 12]
