@@ -152,8 +152,9 @@ class Settings(ServerSettings, KafkaSecuritySettings, BucketSettings, ReaderSett
 
     access: Literal["auto", "keys", "open"] = Field(
         "auto",
-        description="Who may call: keys (holders of a key), open (anyone), or auto (open on a loopback API_HOST for "
-        "requests whose Host and Origin name this machine or API_BASE_URL, otherwise keys).",
+        description="Who may call: keys (holders of a key), open (anyone), or auto (open while API_HOST and "
+        "API_BASE_URL are loopback, for requests whose Host and Origin are so too and that no proxy has passed on, "
+        "otherwise keys).",
     )
     admin_key: SecretStr | None = Field(
         None,

@@ -1,37 +1,38 @@
-"""Where keys are not needed: ``ACCESS=open``, or ``auto`` while the service listens on loopback only."""
+"""Where keys are not needed: ``ACCESS=open``, or ``auto`` while the service is for this machine only."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
 from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
 
 from uploader.settings import Settings
 
+_OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
-def is_open(
-    settings: Settings, local_address: str | None, *, hosts: Iterable[str] = (), origin: str | None = None
-) -> bool:
+
+def is_open(settings: Settings, local_address: str | None, *, headers: Headers | None = None) -> bool:
     """Return whether a request needs no key.
 
-    With ``auto`` all must be loopback: ``API_HOST``; the address on which the connection was accepted, which differs
-    from it if another server than ``csvpipe serve`` runs the application; and what the request itself names. A browser
-    on this machine sends requests for every web page that it shows: they name the page as their origin, and also as the
-    host if its name leads to this machine (DNS rebinding).
+    With ``auto`` all must be loopback: ``API_HOST``, the host of ``API_BASE_URL``, which others are told, the address
+    on which the connection was accepted, which differs from ``API_HOST`` if another server than ``csvpipe serve`` runs
+    the application; and what the request itself names. A browser on this machine sends requests for every web page that
+    it shows: they name the page as their origin, and also as the host if its name leads to this machine (DNS
+    rebinding). A proxy on this machine sends requests of other machines.
 
     Args:
-        settings: with ``ACCESS``, ``API_HOST`` and ``API_BASE_URL``, whose host counts as one of this machine.
+        settings: with ``ACCESS``, ``API_HOST`` and ``API_BASE_URL``.
         local_address: of the connection; None or a name if it is not one of TCP.
-        hosts: the values of the header ``Host``.
-        origin: the header ``Origin``, which browsers send.
+        headers: of the request; None for what holds for every request.
     """
-    if settings.access == "auto":
-        listens_on_loopback = settings.api_host == "localhost" or _is_loopback(settings.api_host, if_name=False)
-        # What is no IP address is the path of a socket, or the name of a test client.
-        accepted_here = local_address is None or _is_loopback(local_address, if_name=True)
-        named = [*(f"//{host}" for host in hosts), *([] if origin is None else [origin])]
-        return listens_on_loopback and accepted_here and all(_is_local(each, settings) for each in named)
-    return settings.access == "open"
+    if settings.access != "auto":
+        return settings.access == "open"
+    listens_on_loopback = settings.api_host == "localhost" or _is_loopback(settings.api_host, if_name=False)
+    # What is no IP address is the path of a socket, or the name of a test client.
+    accepted_here = local_address is None or _is_loopback(local_address, if_name=True)
+    is_for_this_machine = listens_on_loopback and accepted_here and _is_local(settings.base_url)
+    return is_for_this_machine and (headers is None or _is_of_this_machine(headers))
 
 
 def describe_access(settings: Settings, *, has_keys: bool) -> str:
@@ -47,14 +48,24 @@ def describe_access(settings: Settings, *, has_keys: bool) -> str:
     )
 
 
-def _is_local(address: str, settings: Settings) -> bool:
+def _is_of_this_machine(headers: Headers) -> bool:
+    """Return whether a program of this machine makes the request, or a web page of it, as far as the headers tell."""
+    if any(name in headers for name in _OF_PROXIES):
+        return False
+    # An image or a script of another site's page has no Origin. A link to here has the destination "document".
+    if "cross-site" in headers.getlist("sec-fetch-site") and headers.get("sec-fetch-dest") != "document":
+        return False
+    named = [*(f"//{host}" for host in headers.getlist("host")), *headers.getlist("origin")]
+    return all(map(_is_local, named))
+
+
+def _is_local(address: str) -> bool:
     """Return whether the host in a URL is this machine, as far as its name tells."""
     try:
         host = urlsplit(address).hostname or ""
     except ValueError:
         return False
-    own = urlsplit(settings.base_url).hostname
-    return host in {"localhost", own} or _is_loopback(host, if_name=False)
+    return host == "localhost" or _is_loopback(host, if_name=False)
 
 
 def _is_loopback(address: str, *, if_name: bool) -> bool:

@@ -11,5 +11,4 @@ from uploader.settings import Settings
 def has_open_access(request: Request, settings: Settings) -> bool:
     """Return whether ``request`` needs no key (see :func:`uploader.access.open_access.is_open`)."""
     server = request.scope.get("server")
-    hosts, origin = request.headers.getlist("host"), request.headers.get("origin")
-    return is_open(settings, server[0] if server else None, hosts=hosts, origin=origin)
+    return is_open(settings, server[0] if server else None, headers=request.headers)

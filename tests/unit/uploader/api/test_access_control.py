@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from starlette.datastructures import Headers
 
 from contracts.permissions import Permission
 from tests.support.uploader.access import ADMIN, GUARDED, bearer, create_key
@@ -283,7 +284,7 @@ def test_keys_are_needed_unless_only_this_machine_can_connect(
         ("localhost", "http://localhost:8000", True),
         ("[::1]:8000", "https://[::1]:8000", True),
         ("LocalHost:8000", None, True),
-        ("csv.example.org", "https://csv.example.org", True),  # the host of API_BASE_URL
+        ("csv.example.org", "https://csv.example.org", False),
         ("rebound.example.com:8000", None, False),
         ("rebound.example.com:8000", "http://rebound.example.com:8000", False),
         ("127.0.0.1.example.com", None, False),
@@ -297,10 +298,56 @@ def test_keys_are_needed_unless_only_this_machine_can_connect(
     ],
 )
 def test_web_page_of_another_host_has_no_access_to_this_machine(host: str, origin: str | None, *, is_it: bool) -> None:
-    settings = load_settings(access="auto", api_host="127.0.0.1", api_base_url="https://csv.example.org/csv")
-    assert is_open(settings, "127.0.0.1", hosts=[host], origin=origin) is is_it
-    assert is_open(settings, "127.0.0.1", hosts=["localhost", host], origin=origin) is is_it
-    assert is_open(load_settings(access="open"), "10.0.0.7", hosts=[host], origin=origin)
+    settings = load_settings(access="auto", api_host="127.0.0.1")
+    origins = {} if origin is None else {"origin": origin}
+    assert is_open(settings, "127.0.0.1", headers=headers_of(host=host, **origins)) is is_it
+    several = Headers(raw=[(b"host", b"localhost"), *headers_of(host=host, **origins).raw])
+    assert is_open(settings, "127.0.0.1", headers=several) is is_it
+    assert is_open(load_settings(access="open"), "10.0.0.7", headers=several)
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_it"),
+    [
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "image"}, False),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "iframe"}, False),
+        ({"sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "cross-site", "sec-fetch-dest": "document"}, True),  # a link
+        ({"sec-fetch-site": "same-site", "sec-fetch-dest": "empty"}, True),  # another port of localhost
+        ({"sec-fetch-site": "same-origin", "sec-fetch-dest": "empty"}, True),
+    ],
+)
+def test_page_of_another_site_cannot_embed_what_is_open(headers: dict[str, str], *, is_it: bool) -> None:
+    found = headers_of(host="localhost:8000", **headers)
+    assert is_open(load_settings(access="auto", api_host="127.0.0.1"), "127.0.0.1", headers=found) is is_it
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-forwarded-for": "127.0.0.1"},
+        {"x-forwarded-host": "localhost"},
+        {"x-real-ip": "203.0.113.9"},
+        {"forwarded": "for=203.0.113.9"},
+        {"via": "1.1 proxy"},
+    ],
+)
+def test_proxy_on_this_machine_opens_nothing_to_others(headers: dict[str, str]) -> None:
+    settings = load_settings(access="auto", api_host="127.0.0.1")
+    assert not is_open(settings, "127.0.0.1", headers=headers_of(host="127.0.0.1:8000", **headers))
+
+
+@pytest.mark.parametrize("base_url", ["https://csv.example.org/csv", "http://uploader:8000", "http://10.0.0.7:8000"])
+def test_uploader_that_is_published_by_a_proxy_needs_keys(base_url: str) -> None:
+    settings = load_settings(access="auto", api_host="127.0.0.1", api_base_url=base_url)
+    assert not is_open(settings, "127.0.0.1", headers=headers_of(host="127.0.0.1:8000"))
+    assert "anyone" not in describe_access(settings, has_keys=True)
+    own = load_settings(access="auto", api_host="127.0.0.1", api_base_url="http://localhost:8000")
+    assert is_open(own, "127.0.0.1", headers=headers_of(host="127.0.0.1:8000"))
+
+
+def headers_of(**headers: str) -> Headers:
+    return Headers(headers)
 
 
 def test_browser_cannot_upload_for_a_web_page(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -313,7 +360,8 @@ def test_browser_cannot_upload_for_a_web_page(tmp_path_factory: pytest.TempPathF
             files = {"file": ("rows.csv", FILE)}
             return client.post("/upload/csv", data={"dataset_name": "own"}, files=files, headers=headers)
 
-        for headers in ({"Origin": "https://example.com"}, {"Host": "rebound.example.com"}):
+        others = ({"Origin": "https://example.com"}, {"Host": "rebound.example.com"}, {"X-Forwarded-For": "10.0.0.7"})
+        for headers in others:
             assert_problem(upload(headers), 401, "unauthenticated")
             assert client.get("/uploads", headers=headers | bearer(ADMIN)).json()["uploads"] == []
             assert client.get("/health", headers=headers).status_code == 200
