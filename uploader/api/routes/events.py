@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
@@ -23,9 +23,10 @@ from uploader.errors import (
     UnauthenticatedError,
 )
 from uploader.http.stream_end import stream_end_of
-from uploader.keys.key_authenticator import CACHE_S
 from uploader.uploads.upload_events import Listener
 
+_CHECK_S = 1.5
+"""How often the key is checked at least; with the age of what is known of it, its end counts within 5 seconds."""
 _COMMENT_S = 15.0
 _RETRY_MS = 3_000
 _GUARD = Guard(Permission.READ, dataset_parameter="dataset")
@@ -79,17 +80,26 @@ async def _frames(runtime: Runtime, request: Request, listener: Listener) -> Asy
         yield event("ready", "{}", retry_ms=_RETRY_MS)
         comment_at = time.monotonic() + _COMMENT_S
         while not ended.is_set() and await _may_go_on(runtime, request, listener):
-            await listener.wait(CACHE_S)
-            has_missed, changed = listener.take()
-            if has_missed:
-                yield event("ready", "{}")
-            for upload in changed:
-                yield event("upload", upload.model_dump_json())
+            await listener.wait(_CHECK_S)
+            frames = list(_pending(listener))
             if time.monotonic() >= comment_at:
-                yield COMMENT
+                frames.append(COMMENT)
                 comment_at = time.monotonic() + _COMMENT_S
+            for frame in frames:
+                # Once more for each: the wait is over, and a client that reads slowly gets the last of them much later.
+                if ended.is_set() or not await _may_go_on(runtime, request, listener):
+                    return
+                yield frame
     finally:
         watch.cancel()
+
+
+def _pending(listener: Listener) -> Iterator[bytes]:
+    has_missed, changed = listener.take()
+    if has_missed:
+        yield event("ready", "{}")
+    for upload in changed:
+        yield event("upload", upload.model_dump_json())
 
 
 async def _may_go_on(runtime: Runtime, request: Request, listener: Listener) -> bool:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import httpx
 import pytest
+from fastapi import Request
+from starlette.datastructures import Headers
 
+from contracts.api import UploadSummary
+from contracts.permissions import Permission
 from tests.support.uploader.access import ADMIN, GUARDED, bearer, create_key
 from tests.support.uploader.event_stream import following
 from tests.support.uploader.http_uploads import assert_problem, land, put_state
 from tests.support.uploader.raw_http import connected
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
+from uploader.access.principal import Principal
+from uploader.api.routes.events import _frames
+from uploader.api.runtime import Runtime
 from uploader.assembly import Intervals
+from uploader.errors import UnauthenticatedError
+from uploader.uploads.change_reader import Changes
+from uploader.uploads.upload_events import Listener
 
 FAST = Intervals(outbox_s=0.05, events_s=0.05)
 FILE = b"id\n1\n"
@@ -128,6 +142,48 @@ def test_stream_ends_when_its_key_is_revoked(guarded: RunningUploader) -> None:
         assert httpx.delete(address, headers=bearer(ADMIN), trust_env=False).status_code == 200
         while events.next() is not None:
             pass
+
+
+class FakeAuthenticator:
+    """Knows one key, until it is revoked."""
+
+    def __init__(self, principal: Principal) -> None:
+        self.principal = principal
+        self.is_revoked = False
+
+    async def authenticate(self, headers: Headers) -> Principal:
+        if self.is_revoked:
+            raise UnauthenticatedError("the key was revoked")
+        return self.principal
+
+
+def summary_of(uploader: RunningUploader, upload_id: str) -> UploadSummary:
+    address = f"{uploader.base_url}/uploads/{upload_id}/status"
+    return UploadSummary.model_validate(httpx.get(address, headers=bearer(ADMIN), trust_env=False).json())
+
+
+@pytest.mark.parametrize("sent_before", [0, 1])
+def test_nothing_is_sent_once_the_key_is_refused(guarded: RunningUploader, sent_before: int) -> None:
+    changed = [summary_of(guarded, send(guarded, "late")) for _ in range(2)]
+    reader = Principal(key_id="abcdefgh", name="reader", permissions=frozenset({Permission.READ}), datasets=("*",))
+    authenticator, listener = FakeAuthenticator(reader), Listener(reader, dataset=None, upload_id=None)
+    request = Request({"type": "http", "method": "GET", "path": "/events", "query_string": b"", "headers": []})
+
+    async def follow() -> list[bytes]:
+        runtime = cast("Runtime", SimpleNamespace(authenticator=authenticator))
+        async with aclosing(_frames(runtime, request, listener)) as frames:
+            found = [await anext(frames)]
+            coming = asyncio.ensure_future(anext(frames))
+            await asyncio.sleep(0)  # it waits for changes
+            authenticator.is_revoked = not sent_before
+            listener.put(Changes(changed))
+            found += [await coming] if sent_before else []
+            authenticator.is_revoked = True
+            with pytest.raises(StopAsyncIteration):
+                await (anext(frames) if sent_before else coming)
+        return found
+
+    assert [frame.count(b"event: upload") for frame in asyncio.run(follow())] == [0, 1][: 1 + sent_before]
 
 
 # Bounds
