@@ -18,6 +18,7 @@ from uploader.api.guards import check_guards
 from uploader.api.middleware.access_control import AccessControl
 from uploader.api.middleware.body_limit import BodyLimit
 from uploader.api.middleware.download_spans import DownloadSpans
+from uploader.api.middleware.protected_responses import ProtectedResponses
 from uploader.api.middleware.request_metrics import RequestMetrics
 from uploader.api.middleware.session_cookies import SessionCookies
 from uploader.api.middleware.tus_responses import TusResponses
@@ -130,6 +131,7 @@ def create_app(
             allow_headers=["*"],
             expose_headers=EXPOSED_HEADERS,
         )
+    app.add_middleware(ProtectedResponses)
     app.add_middleware(RequestMetrics, metrics=metrics_page.metrics)
     add_problem_handlers(app)
     for router in ROUTERS:

@@ -17,7 +17,7 @@ class EventStream(StreamingResponse):
 
     def __init__(self, frames: AsyncGenerator[bytes], *, resources: AsyncExitStack) -> None:
         """Take over ``resources``, which are released when the response ends, however it does."""
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        headers = {"X-Accel-Buffering": "no"}
         super().__init__(frames, media_type="text/event-stream", headers=headers)
         self._frames = frames
         self._resources = resources

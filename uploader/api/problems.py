@@ -17,6 +17,7 @@ from contracts.errors import CsvPipeError
 from contracts.hidden_secrets import hide_secrets
 from uploader.api.extra_headers import extra_headers
 from uploader.api.refusals import REFUSALS, refused
+from uploader.http.protective_headers import PROTECTIVE_HEADERS
 from uploader.runtime.os_errors import translate_os_error
 
 PROBLEM_JSON = "application/problem+json"
@@ -73,7 +74,8 @@ def _problem(  # the fields of a problem document
 ) -> JSONResponse:
     body = {**(extra or {}), "type": f"urn:csvpipe:problem:{code}", "title": title, "status": status}
     body |= {"detail": detail, "code": code, "instance": path_of(request)}
-    return JSONResponse(body, status_code=status, media_type=PROBLEM_JSON)
+    # With the headers already: the response to an unexpected error passes no middleware.
+    return JSONResponse(body, status_code=status, media_type=PROBLEM_JSON, headers=PROTECTIVE_HEADERS)
 
 
 def problem_response(request: Request, error: CsvPipeError) -> JSONResponse:

@@ -17,6 +17,7 @@ from uploader.http.errors import (
     UriTooLongError,
 )
 from uploader.http.http_limits import HttpLimits
+from uploader.http.protective_headers import PROTECTIVE_HEADERS
 
 _RETRY_AFTER_S = 10
 
@@ -83,6 +84,7 @@ def render_refusal(error: CsvPipeError) -> bytes:
         "content-type: application/problem+json",
         f"content-length: {len(body)}",
         "connection: close",
+        *(f"{name.lower()}: {value}" for name, value in PROTECTIVE_HEADERS.items()),
     ]
     if "retry_after_s" in error.extra:
         lines.append(f"retry-after: {error.extra['retry_after_s']}")

@@ -10,7 +10,7 @@ from uploader.resumable.tus_headers import VERSION
 
 
 class TusResponses:
-    """ASGI middleware. It adds ``Tus-Resumable``, and keeps caches away from offsets."""
+    """ASGI middleware. It adds ``Tus-Resumable``."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -25,7 +25,6 @@ class TusResponses:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["Tus-Resumable"] = VERSION
-                headers["Cache-Control"] = "no-store"
                 if message["status"] == 412:
                     headers["Tus-Version"] = VERSION
             await send(message)

@@ -165,6 +165,7 @@ def _headers_of(chunk: ChunkObject) -> dict[str, str]:
         HEADER_OBJECT_KEY: chunk.key,
         HEADER_SHA256: chunk.sha256,
         HEADER_SIZE_BYTES: str(chunk.size_bytes),
+        "Cache-Control": "private, no-cache, no-transform",
     }
 
 

@@ -72,8 +72,6 @@ def _protected(page: HTMLResponse, *, styles: tuple[str, ...] = (), workers: str
         "frame-ancestors": ("'none'",),
     }
     page.headers["Content-Security-Policy"] = "; ".join(" ".join((name, *sources)) for name, sources in policy.items())
-    page.headers["X-Content-Type-Options"] = "nosniff"
-    page.headers["Referrer-Policy"] = "no-referrer"
     page.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     return page
 

@@ -42,7 +42,6 @@ def create_key(wanted: NewKey, runtime: RuntimeDep, actor: ActorDep, response: R
 
     A key that was made elsewhere is registered by sending it in `key`. Repeating that changes nothing.
     """
-    response.headers["Cache-Control"] = "no-store"
     created = runtime.keys.create(wanted, actor=actor)
     response.headers["Location"] = f"/keys/{created.key_id}"
     return created
@@ -76,10 +75,8 @@ def rotate_key(
     key_id: _KeyIdPath,
     runtime: RuntimeDep,
     actor: ActorDep,
-    response: Response,
     rotation: KeyRotation | None = None,
 ) -> KeyWithSecret:
     """Give a key a new secret, which is in this response only. The present one still works for `grace_s` seconds."""
-    response.headers["Cache-Control"] = "no-store"
     grace = timedelta(seconds=(rotation or KeyRotation()).grace_s)
     return runtime.keys.rotate(key_id, grace=grace, actor=actor)

@@ -28,12 +28,11 @@ router = APIRouter(prefix="/session", tags=["session"], dependencies=[Depends(AN
     summary="Get the session of the caller",
     responses=problem_responses(UnauthenticatedError, ManifestUnavailableError),
 )
-async def get_session(runtime: RuntimeDep, request: Request, response: Response) -> Session:
+async def get_session(runtime: RuntimeDep, request: Request) -> Session:
     """Return who the caller is, without refusing those who have no key or an invalid cookie: their `key` is null.
 
     A key in a header that is invalid is refused (401), as everywhere.
     """
-    response.headers["Cache-Control"] = "no-store"
     return _session_of(runtime, request, await _find_caller(runtime, request))
 
 
@@ -53,7 +52,6 @@ async def sign_in(session: NewSession, runtime: RuntimeDep, request: Request, re
     key = session.key.strip()
     caller = await runtime.authenticator.check_key(key)
     _set_cookies(response, set_cookies(key, secure=_is_https(request)))
-    response.headers["Cache-Control"] = "no-store"
     return _session_of(runtime, request, caller)
 
 

@@ -61,7 +61,7 @@ def test_life_of_an_upload_is_on_record(client: httpx.Client, upload: Callable[.
 @pytest.mark.parametrize(("proxies", "recorded"), [("", "127.0.0.1"), ("192.0.2.0/24, 127.0.0.1", "203.0.113.9")])
 def test_forwarded_address_is_believed_from_known_proxies_only(tmp_path: Path, proxies: str, recorded: str) -> None:
     with (
-        running_uploader(tmp_path, forwarded_allow_ips=proxies) as running,
+        running_uploader(tmp_path, access="open", forwarded_allow_ips=proxies) as running,
         httpx.Client(base_url=running.base_url, trust_env=False) as client,
     ):
         client.headers["X-Forwarded-For"] = "198.51.100.1, 203.0.113.9"
