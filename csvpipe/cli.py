@@ -14,6 +14,8 @@ _COMPLETING = "_CSVPIPE_COMPLETE"
 """Variable by which the script of a shell asks for completions of a line."""
 _LINES = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 """Variables with that line: of bash, and of the other shells."""
+_INTERRUPTED = 130
+"""What shells, and typer, return for a program that Ctrl-C has ended: 128 and the number of the signal."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -29,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not completing:  # a message would be written into the line that the user types
             print_error(error)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:  # while a command is imported, which takes a second; typer handles it afterwards
+        sys.exit(_INTERRUPTED)
 
 
 def _line_to_complete() -> list[str]:

@@ -220,3 +220,14 @@ def shown_on(command: list[str], *, columns: int | None) -> str:
 
 def test_unknown_command_is_wrong_usage(run: Callable[..., int]) -> None:
     assert run("uplaod") == ExitCode.USAGE
+
+
+def test_interruption_while_a_command_is_imported_ends_without_a_traceback(
+    run: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_name: str, **_options: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("csvpipe.app.import_with_hint", interrupt)
+    assert run("list") == 130
+    assert capsys.readouterr().err == ""
