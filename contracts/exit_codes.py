@@ -36,3 +36,7 @@ class ExitCode(IntEnum):
     """A service refuses the credentials."""
     CONFIGURATION = 78
     """A setting is missing or invalid, or a package is not installed."""
+
+
+INTERRUPTED = 130
+"""What shells, and typer, return for a program that Ctrl-C has ended: 128 and the number of the signal."""

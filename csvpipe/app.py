@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from importlib.metadata import version
 from types import ModuleType
@@ -9,14 +10,27 @@ from typing import Annotated
 
 import typer
 
+from contracts.exit_codes import INTERRUPTED, ExitCode
 from csvpipe.extras import import_with_hint, require_checkout, require_packages
 
-EXIT_CODES_HELP = """\
-Exit codes: 0 success · 1 check failed (a chunk failed, verify found a mismatch, a step failed) · 2 usage error ·
-65 invalid input (a file, row or field is not accepted) · 66 the source is missing or changed · 69 service unavailable ·
-73 no such topic or partition · 74 data lost in Kafka · 70 internal error ·
-75 temporary failure, retry · 76 unexpected data from the object
-store, or from another writer in the partition · 77 permission denied · 78 invalid setting or missing package."""
+EXIT_CODES = {
+    ExitCode.OK: "success",
+    ExitCode.CHECK_FAILED: "check failed (a chunk failed, verify found a mismatch, a step failed)",
+    ExitCode.USAGE: "usage error",
+    ExitCode.INVALID_INPUT: "invalid input (a file, row or field is not accepted)",
+    ExitCode.SOURCE_MISSING: "the source is missing or changed",
+    ExitCode.UNAVAILABLE: "service unavailable",
+    ExitCode.INTERNAL: "internal error",
+    ExitCode.TOPIC_MISSING: "no such topic or partition",
+    ExitCode.DATA_LOST: "data lost in Kafka",
+    ExitCode.TEMPORARY_FAILURE: "temporary failure, retry",
+    ExitCode.PROTOCOL: "unexpected data from the object store or from another writer",
+    ExitCode.PERMISSION_DENIED: "permission denied",
+    ExitCode.CONFIGURATION: "invalid setting or missing package",
+    INTERRUPTED: "stopped by Ctrl-C",
+}
+"""What the exit codes mean, for people."""
+_EXIT_CODES_HELP = "Exit codes:\n" + "\n".join(f"{code:>5}  {meaning}" for code, meaning in EXIT_CODES.items())
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,7 @@ class CommandSpec:
 
 
 COMMANDS = (
-    CommandSpec("upload", "csvpipe.commands.upload", "Upload CSV files and wait until they have landed."),
+    CommandSpec("upload", "csvpipe.commands.upload", "Send CSV files, and wait until they have landed if asked to."),
     CommandSpec("check", "csvpipe.commands.check", "Check a CSV for faults, and for what other readers misread."),
     CommandSpec("status", "csvpipe.commands.status", "Show the state of an upload and of each of its chunks."),
     CommandSpec("list", "csvpipe.commands.list_uploads", "List uploads, the newest first."),
@@ -115,7 +129,7 @@ def build_app(*, wanted: str | None) -> typer.Typer:
     """
     app = typer.Typer(
         help="Huge CSV files in; complete, ordered and verified objects out.",
-        epilog=EXIT_CODES_HELP,
+        epilog=_EXIT_CODES_HELP,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
@@ -140,9 +154,17 @@ def _load(spec: CommandSpec) -> ModuleType:
 
 def _add(app: typer.Typer, spec: CommandSpec, module: ModuleType) -> None:
     if hasattr(module, "app"):
+        for each in module.app.registered_commands:
+            each.help = _reflowed(each.help or each.callback.__doc__)
         app.add_typer(module.app, name=spec.name, help=spec.help)
     else:
-        app.command(spec.name)(module.command)
+        app.command(spec.name, help=_reflowed(module.command.__doc__))(module.command)
+
+
+def _reflowed(text: str | None) -> str:
+    """Return a docstring with one line for each paragraph, so that the terminal wraps it and not the source."""
+    paragraphs = inspect.cleandoc(text or "").split("\n\n")
+    return "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
 
 
 def _not_loaded() -> None:

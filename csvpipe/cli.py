@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from contracts.errors import CsvPipeError
+from contracts.exit_codes import INTERRUPTED
 from contracts.printable import printable
 from csvpipe.extras import import_with_hint
 
@@ -14,8 +15,6 @@ _COMPLETING = "_CSVPIPE_COMPLETE"
 """Variable by which the script of a shell asks for completions of a line."""
 _LINES = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 """Variables with that line: of bash, and of the other shells."""
-_INTERRUPTED = 130
-"""What shells, and typer, return for a program that Ctrl-C has ended: 128 and the number of the signal."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:  # while a command is imported, which takes a second; typer handles it afterwards
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 def _line_to_complete() -> list[str]:

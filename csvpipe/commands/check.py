@@ -38,11 +38,11 @@ def command(
     ] = None,
     delimiter: Annotated[str | None, typer.Option(help=DELIMITER_HELP)] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="Encoding that the bytes must be valid in; default: all bytes are accepted.")
+        str | None, typer.Option(help="Encoding that the bytes must be valid in (default: all bytes are accepted).")
     ] = None,
     strict: Annotated[bool, typer.Option(help="Report rows with another number of fields than the header.")] = True,
     lenient: Annotated[
-        bool, typer.Option("--lenient", help="Report them, unless all surplus fields are empty: 1,2,,")
+        bool, typer.Option("--lenient", help="Do not report rows whose surplus fields are all empty (1,2,,).")
     ] = False,
     faults: Annotated[int, typer.Option(min=1, max=100_000, help="Number of faults to describe.")] = MOST_FAULTS,
     as_json: JsonOption = False,

@@ -72,8 +72,8 @@ def logs(
     process: Annotated[
         str | None, typer.Argument(help="Process, such as kafka or airflow-scheduler (default: all).")
     ] = None,
-    lines: Annotated[int, typer.Option("-n", min=1, help="Number of lines, from the end.")] = 40,
-    follow: Annotated[bool, typer.Option("-f", help="Follow new lines.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of lines, from the end.")] = 40,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow new lines.")] = False,
 ) -> None:
     """Print the end of the processes' logs."""
     stack = open_stack()

@@ -44,13 +44,22 @@ def command(
     ],
     dataset: Annotated[str, typer.Option(help="Dataset of the files; the folder in the bucket.")],
     recursive: Annotated[bool, typer.Option("--recursive", help="Also send what is deeper in a directory.")] = False,
-    chunk_type: Annotated[ChunkType | None, typer.Option(help="Unit of --chunk-size.")] = None,
-    chunk_size: Annotated[int | None, typer.Option(min=1, help="Size in MiB, rows, or number of chunks.")] = None,
+    chunk_type: Annotated[
+        ChunkType | None, typer.Option(help="Unit of --chunk-size (default: CHUNK_TYPE of the uploader).")
+    ] = None,
+    chunk_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Size in MiB, rows, or number of chunks (default: CHUNK_SIZE_MB or CHUNK_ROWS of the uploader)."
+        ),
+    ] = None,
     delimiter: Annotated[str | None, typer.Option(help=DELIMITER_HELP)] = None,
-    encoding: Annotated[str | None, typer.Option(help="Encoding of the files; default: detected by the BOM.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding that the bytes must be valid in (default: all bytes are accepted).")
+    ] = None,
     strict: Annotated[bool, typer.Option(help="Refuse rows with another number of fields than the header.")] = True,
     lenient: Annotated[
-        bool, typer.Option("--lenient", help="Refuse them, unless all surplus fields are empty: 1,2,,")
+        bool, typer.Option("--lenient", help="Accept rows whose surplus fields are all empty (1,2,,).")
     ] = False,
     idempotency_key: Annotated[
         str | None, typer.Option(help="Key that makes a repeated upload of one file return the first one.")
@@ -68,15 +77,15 @@ def command(
     url: UrlOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Upload CSV files, and with --wait, wait until they have landed.
+    """Send CSV files, and with --wait, wait until they have landed.
 
-    Each file becomes an upload of its own; of a directory, its files .csv and .tsv, plain or with .gz or .zst, by name.
-    If the connection breaks or the uploader restarts, the command continues where the uploader is. If it is stopped,
-    the same command continues, unless the file was changed. The SHA-256 of the sent bytes is compared with the
-    uploader's.
+    Each file becomes an upload of its own. A directory stands for its files .csv and .tsv, also with .gz or .zst. If
+    the connection breaks or the uploader restarts, the command resumes after the last byte that the uploader has. If
+    the command is stopped, run it again: it resumes, unless the file has changed. The SHA-256 of the sent bytes is
+    compared with the uploader's.
 
-    Prints the ids of the uploads on stdout, or with --json, what the uploader has accepted, before it waits. A file
-    that is refused does not keep the others from being sent.
+    Prints the ids of the uploads on stdout before it waits, or with --json, what the uploader has accepted. If a file
+    is refused, the others are still sent.
     """
     if lenient and not strict:
         raise typer.BadParameter("--no-strict accepts more rows: choose one of the two", param_hint="--lenient")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from csvpipe.app import COMMANDS, EXIT_CODES_HELP, build_app
+from csvpipe.app import COMMANDS, EXIT_CODES, build_app
 from csvpipe.extras import CHECKOUT
 from csvpipe.generate.markdown import GENERATED, code, sentence, table
 
@@ -25,11 +26,13 @@ With `--json` a command prints its result as one JSON document on stdout, and no
 errors go to stderr, and exit codes are the same. A failed check prints its document as well; after an error there is
 none. `csvpipe audit list --json` prints a line of JSON for each record instead, as there may be millions.
 """
+_WIDTH = 120
 
 
 def render_cli_page() -> str:
     """Return the page."""
-    parts = [GENERATED, _INTRODUCTION, f"\n{EXIT_CODES_HELP}\n"]
+    codes = [(str(int(number)), sentence(meaning)) for number, meaning in EXIT_CODES.items()]
+    parts = [GENERATED, _INTRODUCTION, "\n## Exit codes\n\n", table(("code", "meaning"), codes)]
     for spec in COMMANDS:
         root = typer.main.get_group(build_app(wanted=spec.name))
         parts.extend(_command(["csvpipe", spec.name], root.commands[spec.name]))
@@ -64,7 +67,10 @@ def _description(text: str) -> str:
 
 
 def _text(text: str | None) -> str:
-    return _plain(inspect.cleandoc(text or "")).replace("\b\n", "")
+    paragraphs = _plain(inspect.cleandoc(text or "")).split("\n\n")
+    return "\n\n".join(
+        textwrap.fill(each, _WIDTH, break_long_words=False, break_on_hyphens=False) for each in paragraphs
+    )
 
 
 def _plain(text: str) -> str:

@@ -9,6 +9,7 @@ import sys
 import termios
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,10 @@ def test_wrong_setting_of_the_uploader_is_named_without_a_traceback(
 
 
 def test_wrong_address_of_the_uploader_is_named(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("status", "x", "--url", "localhost:8000") == ExitCode.CONFIGURATION
-    assert "CSVPIPE_URL" in capsys.readouterr().err
+    assert run("status", UPLOAD_ID, "--url", "localhost:8000") == ExitCode.CONFIGURATION
+    shown = capsys.readouterr().err
+    assert "CSVPIPE_URL" in shown
+    assert "--url" in shown
 
 
 def test_following_begins_with_an_answer(run: Callable[..., int]) -> None:
@@ -231,3 +234,16 @@ def test_interruption_while_a_command_is_imported_ends_without_a_traceback(
     monkeypatch.setattr("csvpipe.app.import_with_hint", interrupt)
     assert run("list") == 130
     assert capsys.readouterr().err == ""
+
+
+def test_paragraphs_of_help_are_wrapped_by_the_terminal_alone(
+    run: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 80)
+    for names, words in {("recover",): "as serve does", ("audit", "verify"): "its link to the one before"}.items():
+        assert run(*names, "--help") == 0
+        text = capsys.readouterr().out.partition("─ Options ─")[0]
+        lines = [line.strip() for line in text.splitlines()]
+        assert words in " ".join(lines)
+        broken = [one for one, after in pairwise(lines) if one and after and len(one) < 60]
+        assert broken == []
