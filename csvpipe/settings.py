@@ -31,7 +31,7 @@ class ClientSettings(BucketSettings):
 
     model_config = SettingsConfigDict(env_file=".env")
 
-    csvpipe_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://", description="Address of the uploader.")
+    csvpipe_url: str = Field("http://127.0.0.1:8000", description="Address of the uploader.")
     csvpipe_key: SecretStr | None = Field(None, description="Key to the uploader.")
     csvpipe_ca_file: str | None = Field(
         None, description="PEM file of certificates to trust for the uploader instead of the public ones."

@@ -11,6 +11,7 @@ from csvpipe.console import messages, output
 from csvpipe.json_output import JsonOption, print_json
 from csvpipe.landing import describe_states, wait_until_landed
 from csvpipe.service import ProfileOption, UrlOption, open_uploader
+from csvpipe.upload_id import check_upload_id
 
 
 def command(
@@ -24,9 +25,10 @@ def command(
 ) -> None:
     """Announce all chunks of an upload that have not landed, including failed ones.
 
-    Correct the cause first: `csvpipe status` shows the error of each chunk. It takes a key with the permission operate.
+    Correct the cause first: `csvpipe status` shows the error of each chunk. Needs a key with permission operate.
     If all chunks have landed, the upload's manifest is written to the bucket again.
     """
+    check_upload_id(upload_id)
     with open_uploader(url=url, profile=profile) as client:
         status = client.announce(upload_id)
         had_landed = status.state is UploadState.LANDED

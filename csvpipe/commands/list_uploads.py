@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from contracts.api import Status
 from contracts.number_text import format_count
 from csvpipe.console import format_bytes, print_table, shown
 from csvpipe.json_output import JsonOption, print_json
@@ -16,7 +17,7 @@ from csvpipe.service import ProfileOption, UrlOption, open_uploader
 def command(
     *,
     dataset: Annotated[str | None, typer.Option(help="Only uploads of this dataset.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only uploads in this state.")] = None,
+    status: Annotated[Status | None, typer.Option(case_sensitive=False, help="Only uploads with this status.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of uploads.")] = 20,
     as_json: JsonOption = False,
     url: UrlOption = None,

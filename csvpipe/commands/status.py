@@ -14,6 +14,7 @@ from contracts.states import ChunkState
 from csvpipe.console import format_bytes, messages, output, print_table, shown
 from csvpipe.landing import describe_states, wait_until_landed
 from csvpipe.service import ProfileOption, UrlOption, open_uploader
+from csvpipe.upload_id import check_upload_id
 
 _STYLES = {ChunkState.LANDED: "green", ChunkState.CLEANED: "green", ChunkState.FAILED: "red"}
 
@@ -31,6 +32,7 @@ def command(
 
     With --watch the exit code is 0 when all chunks have landed, and 1 when that has become impossible.
     """
+    check_upload_id(upload_id)
     with open_uploader(url=url, profile=profile) as client:
         if watch:
             client.status(upload_id)  # a wrong address is said now, not at the end of the wait

@@ -69,6 +69,13 @@ def test_statement_of_one_program_can_be_piped_into_it(
     assert [reader["name"] for reader in document["readers"]] == ["Spark"]
 
 
-@pytest.mark.parametrize("given", [("readers", UPLOAD_ID, "--for", "excel"), ("readers", "x"), ("head", "x")])
+_WRONG = [
+    ("readers", UPLOAD_ID, "--for", "excel"),
+    ("list", "--status", "done"),
+    *((name, "x") for name in ("readers", "head", "status", "announce")),
+]
+
+
+@pytest.mark.parametrize("given", _WRONG)
 def test_wrong_usage_asks_nothing_of_the_uploader(given: tuple[str, ...], run: Callable[..., int]) -> None:
     assert run(*given, "--url", "http://127.0.0.1:9") == ExitCode.USAGE
