@@ -13,7 +13,7 @@ from csvpipe.upload.patience import Patience
 from csvpipe.upload.running_digest import BLOCK_BYTES, RunningDigest
 from csvpipe.upload.saved_uploads import NOT_SAVED, UploadSlot
 from csvpipe.upload.source import Part, Source
-from csvpipe.upload.tus_uploads import UNFINISHED, TusUploads
+from csvpipe.upload.tus_uploads import UNFINISHED, Received, TusUploads
 
 _GONE = frozenset({"resumable_upload_gone", "upload_not_found"})
 _AGAIN = frozenset({"offset_mismatch", "upload_superseded", "checksum_mismatch", "http_423", UNFINISHED})
@@ -124,17 +124,20 @@ class Transfer:
                 size_bytes=self._source.size_bytes,
                 idempotency_key=self._slot.current.idempotency_key,
             )
-            self._save(created)
-            self._offset = 0
+            self._save(created.resumable_id)
+            self._note_found(created.received)
         elif self._offset is None:
-            found = self._tus.find(self._resumable_id())
-            self._note(found.offset, is_accepted=found.is_accepted)
-            if not found.is_accepted:
-                self._view.say(f"Continuing after {format_bytes(found.offset)}")
-            elif not self._digest.position:
-                self._view.say("An earlier run has sent all of it")
+            self._note_found(self._tus.find(self._resumable_id()))
         assert self._offset is not None  # noqa: S101  both branches set it
         return self._offset
+
+    def _note_found(self, found: Received) -> None:
+        self._note(found.offset, is_accepted=found.is_accepted)
+        if found.is_accepted:
+            if not self._digest.position:
+                self._view.say("An earlier run has sent all of it")
+        elif found.offset:
+            self._view.say(f"Continuing after {format_bytes(found.offset)}")
 
     def _append(self, part: Part, offset: int) -> None:
         self._catch_up(part, offset)

@@ -32,6 +32,14 @@ class Received:
     is_accepted: bool
 
 
+@dataclass(frozen=True)
+class Created:
+    """An upload at the uploader, and what that has of it: something if an earlier attempt has created it."""
+
+    resumable_id: str
+    received: Received
+
+
 class TusUploads:
     """The resumable uploads of one uploader. Every method raises as :class:`UploaderClient` does."""
 
@@ -39,8 +47,8 @@ class TusUploads:
         self._client = client
         self.early_answer = EarlyAnswer()
 
-    def create(self, *, metadata: Mapping[str, str], size_bytes: int | None, idempotency_key: str) -> str:
-        """Create an upload and return its id.
+    def create(self, *, metadata: Mapping[str, str], size_bytes: int | None, idempotency_key: str) -> Created:
+        """Create an upload, or return the unfinished one that an earlier attempt with the same key has created.
 
         Args:
             metadata: the fields of ``POST /upload/csv``, and ``filename``.
@@ -56,7 +64,7 @@ class TusUploads:
                 f"{answer.request.url} answered {answer.status_code} without a Location. Is CSVPIPE_URL an uploader's?"
             )
         # Only the last part: a proxy may have moved the rest, and the key is for our address alone.
-        return httpx.URL(location).path.rstrip("/").rpartition("/")[2]
+        return Created(httpx.URL(location).path.rstrip("/").rpartition("/")[2], _received(answer))
 
     def find(self, resumable_id: str) -> Received:
         """Return what the uploader has of an upload. It ends a request that is still sending to it."""

@@ -17,6 +17,7 @@ import pytest
 
 from contracts.exit_codes import ExitCode
 from tests.support.network.breaking_proxy import breaking_proxy
+from tests.support.network.cutting_proxy import cutting_proxy
 from tests.support.network.line import Cut, Line, network_line
 from tests.support.uploader.comparison import description_of
 from tests.support.uploader.killed_uploader import killed_uploader
@@ -24,13 +25,14 @@ from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.tus import TUS
 from tests.support.uploader.upload_command import UploadCommand
 from tests.support.waiting import wait_until
-from uploader.disk.part_file import part_directory
+from uploader.disk.part_file import part_directory, part_ids
 
 ROWS = b"id,name\r\n" + b"".join(b'%d,"name of\r\n%d"\r\n' % (row, row) for row in range(1, 200_000))
 FIELDS = {"dataset_name": "people", "chunk_type": "rows", "chunk_size": "30000"}
 OPTIONS = ("--dataset", "people", "--chunk-type", "rows", "--chunk-size", "30000")
 BYTES_PER_S = 1_500_000
 BREAKS = 8
+LOST = 3
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +125,31 @@ def test_line_that_breaks_makes_one_whole_upload(
     assert description_of(server.base_url, out.strip()) == plain
     assert upload_ids(server.base_url) - before == {out.strip()}
     assert upload.saved() == []
+
+
+@pytest.mark.parametrize("from_stdin", [False, True])
+def test_lost_response_to_the_creation_leaves_no_second_upload(
+    server: RunningUploader, plain: dict[str, Any], file: Path, upload: UploadCommand, from_stdin: bool
+) -> None:
+    before = set(part_ids(server.temp_dir))
+    with cutting_proxy("127.0.0.1", server.port, cuts=LOST, cut_after_bytes=1) as proxy:
+        code, out, err = upload.run(proxy.url, "-" if from_stdin else file, content=ROWS if from_stdin else None)
+        assert (code, proxy.cuts_made) == (ExitCode.OK, LOST), err
+    assert description_of(server.base_url, out.strip())["chunks"] == plain["chunks"]
+    assert set(part_ids(server.temp_dir)) == before
+
+
+def test_command_with_a_key_continues_what_another_one_has_begun(
+    server: RunningUploader, plain: dict[str, Any], file: Path, line: Line, tmp_path: Path
+) -> None:
+    options = (*OPTIONS, "--idempotency-key", "of-two-machines")
+    first, second = UploadCommand(tmp_path / "first", *options), UploadCommand(tmp_path / "second", *options)
+    process = begin(first, server, line, file)
+    end(process, line)
+    code, out, err = second.run(line_url(line), file)
+    assert (code, out.strip()) == (ExitCode.OK, saved_id(first)), err
+    assert "Continuing after" in err
+    assert description_of(server.base_url, out.strip()) == plain
 
 
 def test_standard_input_survives_a_line_that_breaks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
+from threading import Barrier, Event
 
 import httpx
 import pytest
@@ -16,8 +16,10 @@ from tests.support.uploader.http_uploads import assert_problem
 from tests.support.uploader.postgres import PostgresServer
 from tests.support.uploader.replicas import Replica, ReplicaSet, running_replicas
 from tests.support.waiting import wait_until
+from uploader.disk.part_file import part_ids
 
 ROWS = b"id,name\r\n" + b"".join(b"%d,name of %d\r\n" % (row, row) for row in range(1, 200_000))
+CLIENTS = 8
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +88,60 @@ def test_newest_request_wins_across_replicas(replicas: ReplicaSet) -> None:
         assert older.exception() is not None or older.result().status_code == 423
 
 
+def test_creation_is_repeated_at_any_replica(replicas: ReplicaSet) -> None:
+    key = {"Idempotency-Key": "any-replica"}
+    here, there = replicas.replicas
+    with _client(here) as owner, _client(there) as other:
+        path = tus.create(owner, len(ROWS), headers=key)
+        assert tus.patch(owner, path, ROWS[:1000], offset=0).status_code == 204
+        again = tus.try_create(other, len(ROWS), headers=key)
+        told = (again.status_code, again.headers["Location"], again.headers["Upload-Offset"])
+        assert told == (201, path, "1000")
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert part_ids(there.temp_dir) == []
+        assert_problem(tus.try_create(other, 10, headers=key), 409, "idempotency_conflict")
+        answer = tus.patch(other, again.headers["Location"], ROWS[1000:], offset=1000)
+        assert answer.headers["CSVPipe-Upload"] in here.uploads_on_disk()
+
+
+def test_body_of_a_repeated_creation_reaches_the_other_replica(replicas: ReplicaSet) -> None:
+    told = tus.metadata(dataset_name="people", filename="people.csv")
+    size = {"Upload-Length": str(len(ROWS)), "Upload-Metadata": told, "Idempotency-Key": "with-body"}
+    here, there = replicas.replicas
+    with _client(here) as owner, _client(there) as other:
+        path = tus.create(owner, len(ROWS), headers={"Idempotency-Key": "with-body"})
+        answer = other.post("/files", content=ROWS, headers={**tus.TUS, **tus.OCTETS, **size})
+        assert (answer.status_code, answer.headers["Location"]) == (201, path), answer.text
+        assert answer.headers["CSVPipe-Upload"] in here.uploads_on_disk()
+
+
+def test_creations_at_the_same_time_at_all_replicas_make_one_upload(replicas: ReplicaSet) -> None:
+    before = {part_id for replica in replicas.replicas for part_id in part_ids(replica.temp_dir)}
+    together = Barrier(CLIENTS)
+
+    def create(number: int) -> str:
+        with _client(replicas.replicas[number % len(replicas.replicas)]) as client:
+            together.wait()
+            return tus.create(client, len(ROWS), headers={"Idempotency-Key": "all-at-once"})
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        paths = set(pool.map(create, range(CLIENTS)))
+    after = {part_id for replica in replicas.replicas for part_id in part_ids(replica.temp_dir)}
+    assert {path.rsplit("/", 1)[1] for path in paths} == after - before
+    assert len(paths) == 1
+
+
 def test_replica_that_is_away_gives_503_until_it_is_back(replicas: ReplicaSet) -> None:
+    key = {"Idempotency-Key": "away"}
     here, there = replicas.replicas
     with _client(here) as owner:
-        path = tus.create(owner, len(ROWS))
+        path = tus.create(owner, len(ROWS), headers=key)
         assert tus.patch(owner, path, ROWS[:1000], offset=0).status_code == 204
     here.kill()
     try:
         with _client(there) as other:
             assert_problem(tus.patch(other, path, ROWS[1000:], offset=1000), 503, "replica_unavailable")
+            assert_problem(tus.try_create(other, len(ROWS), headers=key), 503, "replica_unavailable")
     finally:
         here.start()
     with _client(there) as other:

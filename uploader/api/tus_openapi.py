@@ -88,7 +88,16 @@ TOLD_HEADERS: dict[str, Any] = {
     tus_headers.UPLOAD_STATUS: {"description": "Path of its status", "schema": {"type": "string"}},
 }
 CREATED: dict[int | str, dict[str, Any]] = {
-    201: {"headers": {"Location": {"description": "Where the bytes go", "schema": {"type": "string"}}, **TOLD_HEADERS}}
+    201: {
+        "headers": {
+            "Location": {"description": "Where the bytes go", "schema": {"type": "string"}},
+            tus_headers.REPLAYED: {
+                "description": "`true` if an unfinished upload has the `Idempotency-Key` already",
+                "schema": {"type": "string"},
+            },
+            **TOLD_HEADERS,
+        }
+    }
 }
 BYTES = {tus_headers.CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 UNAVAILABLE = (

@@ -32,7 +32,8 @@ class ResumableUpload:
     """One resumable upload. Its offset is not here: only the disk knows which bytes are durable.
 
     ``upload_id`` is also the id of the upload that it becomes, unless an Idempotency-Key answers it with an earlier
-    one, whose id is then ``accepted_id``. ``length_bytes`` is None as long as the client does not know it.
+    one, whose id is then ``accepted_id``. While it is receiving, no other one of its owner has its Idempotency-Key.
+    ``length_bytes`` is None as long as the client does not know it.
     """
 
     upload_id: str
@@ -57,6 +58,14 @@ class ResumableUpload:
     def cut_options(self) -> CutOptions:
         """How to cut the file."""
         return load_options(self.options)
+
+    def repeats(self, first: ResumableUpload) -> bool:
+        """Return whether this was asked for in the same words as ``first``, whose length may have come later."""
+        words = (self.options, self.filename, self.sha256)
+        return words == (first.options, first.filename, first.sha256) and self.length_bytes in (
+            None,
+            first.length_bytes,
+        )
 
 
 def dump_options(options: CutOptions) -> dict[str, object]:

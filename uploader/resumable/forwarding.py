@@ -29,11 +29,12 @@ _REQUEST_HEADERS = (
     "content-type",
     "content-length",
     "content-digest",
+    "repr-digest",
     "traceparent",
     "tracestate",
 )
-_PASSED_PREFIXES = ("tus-", "upload-", "csvpipe-", "ratelimit")
-_RESPONSE_HEADERS = ("content-type", "retry-after", "www-authenticate")
+_PASSED_PREFIXES = ("tus-", "upload-", "csvpipe-", "ratelimit", "idempotency-")
+_RESPONSE_HEADERS = ("content-type", "location", "retry-after", "www-authenticate")
 _PIECE_BYTES = 256 * 1024
 _PIECES = 2
 _CONNECT_S, _WRITE_S = 5.0, 60.0
@@ -78,7 +79,7 @@ class Forwarder:
 
         Args:
             upload: the upload that it is for.
-            method: of the request.
+            method: of the request; ``POST`` creates it again.
             headers: of the request, names in lower case.
             body: of the request, if it has one.
             rate: the minimum rate of the client.
@@ -100,11 +101,12 @@ class Forwarder:
         base_url = await self._threads.run(self._replicas.address_of, upload.replica)
         passed = {name: value for name, value in headers.items() if _is_passed(name)}
         passed[FORWARDED_BY] = self._replica.name
+        path = "/files" if method == "POST" else f"/files/{upload.upload_id}"
         pump = None if body is None or rate is None else _Pump(body, rate)
         try:
             response = await self._http().request(
                 method,
-                f"{base_url}/files/{upload.upload_id}",
+                f"{base_url}{path}",
                 headers=passed,
                 content=None if pump is None else pump.pieces(),
             )

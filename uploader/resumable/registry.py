@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import uuid
 from dataclasses import replace
 from typing import NoReturn
 
@@ -24,7 +25,7 @@ from uploader.disk.part_file import (
 from uploader.domain.records import UploadRecord
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.domain.resumable_upload import ResumableState, ResumableUpload, dump_options
-from uploader.errors import ManifestUnavailableError, UploadNotFoundError
+from uploader.errors import IdempotencyConflictError, ManifestUnavailableError, UploadNotFoundError
 from uploader.ingest.size_limits import check_space
 from uploader.resumable.errors import (
     ResumableUploadGoneError,
@@ -59,24 +60,18 @@ class ResumableRegistry:
         self._clock = clock
         self._expiry_s = settings.resumable_expiry_hours * 3600
 
-    async def create(
+    def new_upload(
         self,
-        upload_id: str,
         metadata: UploadMetadata,
         *,
         length: int | None,
         actor: Actor,
         idempotency_key: str | None,
         traceparent: str | None,
-    ) -> tuple[ResumableUpload, PartState]:
-        """Create an upload, durably, and return it with what is on the disk.
-
-        Raises:
-            DiskFullError: the disk has no room for the file, its chunks and what others may still send.
-            ManifestUnavailableError: the database does not answer.
-        """
-        upload = ResumableUpload(
-            upload_id=upload_id,
+    ) -> ResumableUpload:
+        """Return the upload that a client asks for; nothing is stored."""
+        return ResumableUpload(
+            upload_id=uuid.uuid4().hex,
             state=ResumableState.RECEIVING,
             replica=self._replica.name,
             owner=actor.principal.key_id,
@@ -91,17 +86,49 @@ class ResumableRegistry:
             traceparent=traceparent,
             created_at=self._clock(),
         )
+
+    async def find_first(self, wanted: ResumableUpload) -> ResumableUpload | None:
+        """Return the unfinished upload that has the Idempotency-Key of ``wanted``, if there is one.
+
+        Raises:
+            IdempotencyConflictError: the key was used for another length or other metadata.
+            ManifestUnavailableError: the database does not answer.
+        """
+        first = await self._threads.run(self._store.resumable_uploads.find_same_key, wanted)
+        return None if first is None else _checked(first, wanted)
+
+    async def create(self, wanted: ResumableUpload) -> PartState | ResumableUpload:
+        """Create an upload, durably, and return what is on the disk; or the unfinished upload that has its key.
+
+        Raises:
+            IdempotencyConflictError: the key was used for another length or other metadata.
+            DiskFullError: the disk has no room for the file, its chunks and what others may still send.
+            ManifestUnavailableError: the database does not answer.
+        """
+        upload_id = wanted.upload_id
         with disk_errors("nothing was created"):
-            state = await asyncio.to_thread(self._create_part, upload)
+            state = await asyncio.to_thread(self._create_part, wanted)
         try:
-            await self._threads.run(self._store.resumable_uploads.create, upload)
+            first = await self._threads.run(self._store.resumable_uploads.create, wanted)
         except BaseException:
             await asyncio.shield(asyncio.to_thread(remove_part, self._settings.temp_dir, upload_id))
             raise
+        if first is not None:
+            await asyncio.to_thread(remove_part, self._settings.temp_dir, upload_id)
+            return _checked(first, wanted)
         UploadLog(_log, upload_id).info(
-            "Resumable upload created", extra={"dataset": upload.dataset_name, "size_bytes": length}
+            "Resumable upload created", extra={"dataset": wanted.dataset_name, "size_bytes": wanted.length_bytes}
         )
-        return upload, state
+        return state
+
+    async def find_unfinished_state(self, upload: ResumableUpload) -> PartState | None:
+        """Return what is durable of an upload on this replica, without its turn; None unless bytes are missing."""
+        try:
+            with disk_errors("nothing was created"):
+                state = await asyncio.to_thread(read_state, part_directory(self._settings.temp_dir, upload.upload_id))
+        except FileNotFoundError:
+            return None
+        return None if state.offset == state.length or self.has_expired(state) else state
 
     async def find(self, upload_id: str, principal: Principal) -> ResumableUpload:
         """Return an upload that has not ended, or is finished.
@@ -241,3 +268,12 @@ class ResumableRegistry:
             except FileNotFoundError:
                 continue  # it has just ended
         return states
+
+
+def _checked(first: ResumableUpload, wanted: ResumableUpload) -> ResumableUpload:
+    if not wanted.repeats(first):
+        raise IdempotencyConflictError(
+            "this Idempotency-Key was used for a resumable upload of another length or with other metadata, which is "
+            "not finished; use a new key for a new upload"
+        )
+    return first

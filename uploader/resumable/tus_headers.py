@@ -20,6 +20,8 @@ CHECKSUM_ALGORITHMS = ("sha256", "sha1")
 CONTENT_TYPE = "application/offset+octet-stream"
 UPLOAD_ID, UPLOAD_STATUS = "CSVPipe-Upload", "CSVPipe-Upload-Status"
 """Headers of ours: the id of the upload that a finished resumable upload has become, and the path of its status."""
+REPLAYED = "Idempotency-Replayed"
+"""Header of the response to a creation that has found an earlier upload with its Idempotency-Key."""
 EXPOSED_HEADERS = (
     "Location",
     "Tus-Resumable",
@@ -34,6 +36,7 @@ EXPOSED_HEADERS = (
     "Upload-Expires",
     UPLOAD_ID,
     UPLOAD_STATUS,
+    REPLAYED,
 )
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _UPLOAD_CHECKSUM = "Upload-Checksum"

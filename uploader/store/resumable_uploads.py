@@ -6,9 +6,11 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Engine, Row, delete, insert, select, update
+from sqlalchemy import Column, ColumnElement, Engine, Row, and_, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from uploader.domain.resumable_upload import ResumableState, ResumableUpload
+from uploader.store.constraints import ATTEMPTS_FOR_A_KEY, unknown_constraint
 from uploader.store.engine import reading, writing
 from uploader.store.tables import resumable_uploads
 
@@ -21,17 +23,43 @@ class ResumableUploadStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def create(self, upload: ResumableUpload) -> None:
-        """Store a new one."""
+    def create(self, upload: ResumableUpload) -> ResumableUpload | None:
+        """Store a new one, or return the one of its owner that has its idempotency key and has not ended.
+
+        Raises:
+            DatabaseConstraintError: the database refuses it for another reason.
+        """
         values = {field.name: getattr(upload, field.name) for field in fields(upload)}
-        with writing(self._engine) as connection:
-            connection.execute(insert(resumable_uploads), {**values, "state": upload.state.value})
+        attempts = 1 if upload.idempotency_key is None else ATTEMPTS_FOR_A_KEY
+        for left in reversed(range(attempts)):
+            try:
+                with writing(self._engine) as connection:
+                    connection.execute(insert(resumable_uploads), {**values, "state": upload.state.value})
+            except IntegrityError as error:
+                first = self.find_same_key(upload)
+                if first is not None:
+                    return first
+                if not left or self.find(upload.upload_id) is not None:
+                    raise unknown_constraint(error, what=f"resumable upload {upload.upload_id}") from error
+            else:
+                break
+        return None
 
     def find(self, upload_id: str) -> ResumableUpload | None:
         """Return one, or None if there is none with this id."""
-        with reading(self._engine) as connection:
-            row = connection.execute(select(*_COLUMNS).where(resumable_uploads.c.upload_id == upload_id)).one_or_none()
-        return None if row is None else _upload_of(row)
+        return self._find(resumable_uploads.c.upload_id == upload_id)
+
+    def find_same_key(self, upload: ResumableUpload) -> ResumableUpload | None:
+        """Return the one of the same owner with the same idempotency key that has not ended, if it has a key."""
+        if upload.idempotency_key is None:
+            return None
+        return self._find(
+            and_(
+                resumable_uploads.c.owner.is_not_distinct_from(upload.owner),
+                resumable_uploads.c.idempotency_key == upload.idempotency_key,
+                resumable_uploads.c.state == ResumableState.RECEIVING.value,
+            )
+        )
 
     def receiving(self, *, replica: str) -> list[ResumableUpload]:
         """Return those of ``replica`` that have not ended, the oldest first."""
@@ -75,6 +103,11 @@ class ResumableUploadStore:
                 return 0
         with writing(self._engine) as connection:
             return connection.execute(delete(resumable_uploads).where(ended)).rowcount
+
+    def _find(self, condition: ColumnElement[bool]) -> ResumableUpload | None:
+        with reading(self._engine) as connection:
+            row = connection.execute(select(*_COLUMNS).where(condition)).one_or_none()
+        return None if row is None else _upload_of(row)
 
     def _change(self, upload_id: str, **values: object) -> bool:
         unended = (

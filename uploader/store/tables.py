@@ -160,6 +160,22 @@ resumable_uploads = Table(
     Column("problem", JSON),
     Index("ix_resumable_uploads_state", "state", "replica"),
     Index("ix_resumable_uploads_ended_at", "ended_at"),
+    # Of those that are not an upload yet; then the key is the upload's.
+    Index(
+        "ix_resumable_uploads_owner_idempotency_key",
+        "owner",
+        "idempotency_key",
+        unique=True,
+        sqlite_where=text("state = 'receiving'"),
+        postgresql_where=text("state = 'receiving'"),
+    ),
+    Index(
+        "ix_resumable_uploads_idempotency_key",
+        "idempotency_key",
+        unique=True,
+        sqlite_where=text("state = 'receiving' AND owner IS NULL"),
+        postgresql_where=text("state = 'receiving' AND owner IS NULL"),
+    ),
 )
 
 replicas = Table(

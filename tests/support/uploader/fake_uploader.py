@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         fake.fields = {name: base64.b64decode(value).decode() for name, value in pairs}
         fake.length = int(self.headers["Upload-Length"]) if "Upload-Length" in self.headers else None
         fake.content = bytearray()
-        self._respond(201, {"Location": f"/files/{UPLOAD_ID}"})
+        self._respond(201, {"Location": f"/files/{UPLOAD_ID}", "Upload-Offset": "0"})
 
     def do_HEAD(self) -> None:
         fake = self.server.fake

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from functools import partial
 from typing import Annotated
 
@@ -13,9 +12,9 @@ from contracts.permissions import Permission
 from contracts.traceparent import find_traceparent
 from uploader.api import tus_openapi as openapi
 from uploader.api.actors import actor_of
-from uploader.api.extra_headers import extra_headers
 from uploader.api.guards import ANY_KEY, ANYONE, Guard, PrincipalDep, check_permission
 from uploader.api.problems import problem_responses
+from uploader.api.resumable_creation import create_or_continue
 from uploader.api.resumable_request import ResumableRequestDep
 from uploader.api.runtime import RuntimeDep
 from uploader.api.upload_admission import size_limit_of
@@ -78,7 +77,10 @@ async def create_resumable_upload(
     idempotency_key: Annotated[
         str | None,
         Header(
-            description="The same key with the same file and options results in the first upload again",
+            description=(
+                "The same key with the same length and metadata returns the first upload while that is not finished; "
+                "later, the same file and options result in it"
+            ),
             json_schema_extra={"pattern": IDEMPOTENCY_KEY.pattern},
         ),
     ] = None,
@@ -105,25 +107,14 @@ async def create_resumable_upload(
         )
         if call.has_body:
             tus_headers.check_content_type(headers)
-        await runtime.key_limits.count_start(call.principal, extra_headers(call.request))
-        upload, state = await runtime.resumables.registry.create(
-            uuid.uuid4().hex,
+        wanted = runtime.resumables.registry.new_upload(
             metadata,
             length=length,
             actor=actor_of(call.request),
             idempotency_key=idempotency_key,
             traceparent=find_traceparent(headers.items()),
         )
-    location = f"{call.request.scope.get('root_path', '')}/files/{upload.upload_id}"
-    extra_headers(call.request)["Location"] = location
-    if length != 0 and not call.has_body:
-        return call.respond(201, state, None)
-    async with runtime.resumables.turn(upload) as turn:
-        if call.has_body:
-            state, accepted_id = await call.append(upload, turn, offset=0, length=None, checksum=checksum)
-        else:
-            accepted_id = await runtime.resumables.finish_if_complete(upload, state)
-    return call.respond(201, state, accepted_id)
+    return await create_or_continue(call, wanted, checksum=checksum)
 
 
 @router.head(

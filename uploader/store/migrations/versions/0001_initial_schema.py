@@ -128,6 +128,22 @@ def upgrade() -> None:
     )
     op.create_index("ix_resumable_uploads_state", "resumable_uploads", ["state", "replica"], unique=False)
     op.create_index("ix_resumable_uploads_ended_at", "resumable_uploads", ["ended_at"], unique=False)
+    op.create_index(
+        "ix_resumable_uploads_owner_idempotency_key",
+        "resumable_uploads",
+        ["owner", "idempotency_key"],
+        unique=True,
+        sqlite_where=sa.text("state = 'receiving'"),
+        postgresql_where=sa.text("state = 'receiving'"),
+    )
+    op.create_index(
+        "ix_resumable_uploads_idempotency_key",
+        "resumable_uploads",
+        ["idempotency_key"],
+        unique=True,
+        sqlite_where=sa.text("state = 'receiving' AND owner IS NULL"),
+        postgresql_where=sa.text("state = 'receiving' AND owner IS NULL"),
+    )
     op.create_table(
         "replicas",
         sa.Column("name", sa.String(length=128), nullable=False),
@@ -224,6 +240,8 @@ def downgrade() -> None:
     op.drop_table("audit_records")
     op.drop_table("api_keys")
     op.drop_table("replicas")
+    op.drop_index("ix_resumable_uploads_idempotency_key", table_name="resumable_uploads")
+    op.drop_index("ix_resumable_uploads_owner_idempotency_key", table_name="resumable_uploads")
     op.drop_index("ix_resumable_uploads_ended_at", table_name="resumable_uploads")
     op.drop_index("ix_resumable_uploads_state", table_name="resumable_uploads")
     op.drop_table("resumable_uploads")
