@@ -16,6 +16,8 @@ _COMPLETING = "_CSVPIPE_COMPLETE"
 _LINES = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 """Variables with that line: of bash, and of the other shells."""
 
+_IN_THE_MESSAGE = frozenset({"expected", "found", "hint"})
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``csvpipe`` with ``arguments`` (default: those of the process) and exit."""
@@ -42,7 +44,11 @@ def _line_to_complete() -> list[str]:
 
 def print_error(error: CsvPipeError) -> None:
     """Print ``error`` to stderr: the message, then its code and the place."""
-    single = {name: value for name, value in error.extra.items() if isinstance(value, str | int | float)}
+    single = {
+        name: value
+        for name, value in error.extra.items()
+        if isinstance(value, str | int | float) and name not in _IN_THE_MESSAGE
+    }
     short = {name: value for name, value in single.items() if len(str(value)) <= 40}
     places = "".join(f", {name} {value}" for name, value in short.items())
     text = printable(f"{error.title}: {error.detail}", keep_line_ends=error.has_lines)

@@ -37,6 +37,7 @@ from csvpipe.errors import (
     UnavailableError,
     UploaderFailedError,
 )
+from csvpipe.option_names import in_options
 from csvpipe.service_address import check_address, is_loopback
 
 ANSWER_TIMEOUT_S = 900.0
@@ -220,8 +221,10 @@ def problem_of(answer: httpx.Response, *, key_origin: str = "") -> CsvPipeError:
     if isinstance(problem.get("problem"), dict):  # a resumable upload that was refused before says why once more
         problem = problem["problem"]
     said = str(problem.get("detail") or answer.text[:500] or answer.reason_phrase).rstrip(". ")
-    detail = f"{problem.get('title') or answer.reason_phrase}: {said}"
+    detail = in_options(f"{problem.get('title') or answer.reason_phrase}: {said}")
     places = {name: value for name, value in problem.items() if name not in _RESERVED and name.isidentifier()}
+    if isinstance(hint := places.get("hint"), str):
+        places["hint"] = in_options(hint)
     places = {"problem": problem.get("code") or f"http_{answer.status_code}", **places}
     match answer.status_code:
         case 401:
@@ -270,8 +273,9 @@ def parse_answer(model: type[_Model], answer: httpx.Response) -> _Model:
     try:
         return model.model_validate_json(answer.content)
     except ValidationError as error:
+        first = ".".join(map(str, error.errors()[0]["loc"]))
+        differs = f"it differs in {counted(error.error_count(), 'field')}, first {first}" if first else "it is not JSON"
         raise CommandError(
-            f"{answer.request.url} answered something that is not of version {version('csvpipe')}: "
-            f"it differs in {counted(error.error_count(), 'field')}, first {error.errors()[0]['loc']}. "
-            "Is CSVPIPE_URL an uploader's?"
+            f"{answer.request.url} did not answer as an uploader of version {version('csvpipe')} does: {differs}. "
+            "Is CSVPIPE_URL (or --url) the address of an uploader?"
         ) from error

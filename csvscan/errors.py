@@ -51,7 +51,7 @@ def nul_byte(row: int, byte: int) -> CsvFormatError:
 def invalid_encoding(row: int, byte: int, encoding: str) -> CsvFormatError:
     """Return the error for bytes that are not valid in the encoding, or that end within a character."""
     return CsvFormatError(
-        "invalid_encoding", row=row, byte=byte, expected=f"text in {encoding}", found="bytes that are not"
+        "invalid_encoding", row=row, byte=byte, expected=f"text in {encoding}", found=f"bytes that are not {encoding}"
     )
 
 

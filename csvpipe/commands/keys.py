@@ -87,7 +87,7 @@ def create(
         wanted = NewKey.model_validate(given)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
-        raise typer.BadParameter(fault["msg"], param_hint=str(fault["loc"][0])) from None
+        raise typer.BadParameter(fault["msg"].removeprefix("Value error, "), param_hint=str(fault["loc"][0])) from None
     with _open(database=database, url=url, profile=profile) as keys:
         created = keys.create_key(wanted)
     _print_secret(created, as_json=as_json)

@@ -82,7 +82,8 @@ class Patience:
 
 def _given_up(error: CsvPipeError, stuck_s: float, limit_s: float) -> CsvPipeError:
     tried = f" after {stuck_s:.0f} s without progress" if stuck_s >= 1 else ""
-    text = f"{error.detail.rstrip('.')}. Given up{tried}, as --retry-for allows {limit_s:.0f} s"
+    end = "" if error.detail.endswith((".", "?")) else "."
+    text = f"{error.detail}{end} Given up{tried}, as --retry-for allows {limit_s:.0f} s"
     if isinstance(error, SlowDownError):
         return SlowDownError(text, wait_s=error.wait_s, **error.extra)
     return type(error)(text, **error.extra)

@@ -185,7 +185,7 @@ def _encoding_fault(row: bytes, begin: int, number: int, encoding: str | None) -
         row.decode(encoding)
     except UnicodeDecodeError as error:
         at = begin + error.start
-        return [(at, ("invalid_encoding", number, at, f"text in {encoding}", "bytes that are not"))]
+        return [(at, ("invalid_encoding", number, at, f"text in {encoding}", f"bytes that are not {encoding}"))]
     return []
 
 

@@ -177,6 +177,10 @@ export const texts = {
       meaning: 'The bytes are not text in the encoding.',
       action: 'Send it with the right encoding, or save the file as UTF-8.',
     },
+    invalid_compression: {
+      meaning: 'The compressed file is damaged or incomplete.',
+      action: 'Choose the whole file, or compress it again.',
+    },
     empty_file: { meaning: 'The file has no header.', action: 'The first line must have the names of the columns.' },
     header_too_long: {
       meaning: 'The first line is too long for a header.',

@@ -33,8 +33,28 @@ def test_busy_uploader_names_the_retry_time(status: int) -> None:
 
 def test_response_of_another_service_is_reported_as_such() -> None:
     client = UploaderClient(URL, transport=httpx.MockTransport(lambda _: httpx.Response(200, json={"hello": "world"})))
-    with client, pytest.raises(CommandError, match="Is CSVPIPE_URL an uploader's"):
+    with client, pytest.raises(CommandError, match=r"first upload_id\. Is CSVPIPE_URL"):
         client.status(UPLOAD_ID)
+
+
+def test_response_that_is_no_document_is_reported_as_such() -> None:
+    client = UploaderClient(URL, transport=httpx.MockTransport(lambda _: httpx.Response(200, text="<html>")))
+    with client, pytest.raises(CommandError, match="it is not JSON"):
+        client.status(UPLOAD_ID)
+
+
+def test_advice_of_a_refusal_names_options() -> None:
+    hint = "send the file's encoding=... before the file; without it, bytes are not checked"
+    problem = {
+        "code": "invalid_csv",
+        "title": "Invalid CSV",
+        "detail": f"row 7: found other bytes ({hint})",
+        "hint": hint,
+    }
+    client = UploaderClient(URL, transport=httpx.MockTransport(lambda _: httpx.Response(400, json=problem)))
+    with client, pytest.raises(RefusedError, match="use --encoding; without it") as caught:
+        client.status(UPLOAD_ID)
+    assert caught.value.extra["hint"] == "use --encoding; without it, bytes are not checked"
 
 
 def test_refusal_that_repeats_an_earlier_one_is_that_one() -> None:

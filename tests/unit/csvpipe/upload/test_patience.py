@@ -43,6 +43,7 @@ def test_waits_grow_to_ten_seconds_and_end_in_time() -> None:
     assert set(waiting.waits[6:]) == {10}
     assert 590 < sum(waiting.waits) <= 600
     assert isinstance(given_up, ResponseLostError)
+    assert given_up.detail.startswith("no answer. Is it running? Given up after ")
     assert "--retry-for" in given_up.detail
 
 

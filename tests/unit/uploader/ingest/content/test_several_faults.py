@@ -73,7 +73,13 @@ def test_fault_that_ends_the_scan_is_the_only_one(tmp_path: Path) -> None:
     content = b"\xff" * 300 + b"a,b\n1\n"
     problem = refused([NAME, ("encoding", b"utf-8"), ("file", content)], tmp_path)
     assert problem.extra["faults"] == [
-        {"reason": "invalid_encoding", "row": 0, "byte": 0, "expected": "text in utf-8", "found": "bytes that are not"}
+        {
+            "reason": "invalid_encoding",
+            "row": 0,
+            "byte": 0,
+            "expected": "text in utf-8",
+            "found": "bytes that are not utf-8",
+        }
     ]
     assert problem.extra["fault_counts"] == {"invalid_encoding": 1}
     assert problem.extra["scanned_bytes"] == len(content)
