@@ -12,7 +12,7 @@ from contracts.errors import CsvPipeError, TemporaryFailureError
 from contracts.number_text import counted
 from contracts.states import ChunkState, UploadState
 from csvpipe.client import UploaderClient
-from csvpipe.console import chunk_progress
+from csvpipe.console import chunk_progress, shown
 from csvpipe.errors import NotLandedError, UnavailableError
 
 POLL_INTERVAL_S = 0.5
@@ -58,8 +58,10 @@ def follow(
         time.sleep(interval_s)
 
 
-def wait_until_landed(client: UploaderClient, upload_id: str, *, timeout_s: float, console: Console) -> UploadStatus:
-    """Show a progress bar of the chunks, and return when all have landed.
+def wait_until_landed(
+    client: UploaderClient, upload_id: str, *, timeout_s: float, console: Console, description: str = "landing"
+) -> UploadStatus:
+    """Show a progress bar of the chunks with ``description``, and return when all have landed.
 
     Raises:
         NotLandedError: the upload ended otherwise; the text names the first chunk that failed.
@@ -67,7 +69,7 @@ def wait_until_landed(client: UploaderClient, upload_id: str, *, timeout_s: floa
         UnavailableError: the uploader does not answer at the end of ``timeout_s``.
     """
     with chunk_progress(console) as bar:
-        task = bar.add_task("landing", total=None, states="")
+        task = bar.add_task(shown(description), total=None, states="")
 
         def show(status: UploadStatus) -> None:
             bar.update(task, total=status.total_chunks, completed=status.landed_chunks, states=describe_states(status))

@@ -204,7 +204,10 @@ def _wait(client: UploaderClient, results: list[FileResult], *, timeout_s: float
             continue
         left_s = max(deadline_s - time.monotonic(), 0.0)
         try:
-            wait_until_landed(client, result.accepted.upload_id, timeout_s=left_s, console=messages())
+            doing = f"{result.path.name}: landing" if len(results) > 1 else "landing"
+            wait_until_landed(
+                client, result.accepted.upload_id, timeout_s=left_s, console=messages(), description=doing
+            )
         except KeyboardInterrupt:
             raise UploadStoppedError(
                 f"the upload goes on without this command; follow it with: csvpipe status {result.accepted.upload_id}"
@@ -235,7 +238,9 @@ def _exit(results: list[FileResult], errors: list[CsvPipeError]) -> None:
     counts += f", {skipped} not sent" if skipped else ""
     messages().print(counts)
     if len(sent) < len(results):
-        messages().print("The same command sends what is missing; what was accepted is not sent again.")
+        messages().print(
+            "When the cause is removed, the same command sends what is missing; what was accepted is not sent again."
+        )
     code = worst_exit_code(errors)
     if code is not ExitCode.OK:
         raise typer.Exit(code)

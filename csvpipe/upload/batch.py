@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.api import UploadAccepted
-from contracts.errors import CsvPipeError, SourceChangedError
+from contracts.errors import CsvPipeError, SourceChangedError, SourceNotFoundError
 from contracts.exit_codes import ExitCode
 from csvpipe.errors import (
     CommandError,
@@ -18,7 +18,7 @@ from csvpipe.errors import (
 )
 
 _OF_ALL_FILES = (KeyRefusedError, PermissionMissingError, UnavailableError)
-_OF_ONE_FILE = (CommandError, SourceChangedError, UploadInUseError)
+_OF_ONE_FILE = (CommandError, SourceChangedError, SourceNotFoundError, UploadInUseError)
 _MILDEST_FIRST = (ExitCode.OK, ExitCode.TEMPORARY_FAILURE, ExitCode.CHECK_FAILED, ExitCode.SOURCE_MISSING)
 """75 is returned only if the same command may help for every file that failed."""
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from csvpipe.errors import RefusedError
+from contracts.errors import SourceNotFoundError
 from csvpipe.upload.source import STDIN
 
 _CSV = re.compile(r"[^.].*\.(csv|tsv)(\.(gz|gzip|zst|zstd))?", re.IGNORECASE | re.DOTALL)
@@ -24,7 +24,7 @@ def select_files(given: Iterable[Path], *, recursive: bool) -> list[Path]:
         recursive: also use the directories in directories, except for hidden ones and links.
 
     Raises:
-        RefusedError: a directory has no CSV file, or cannot be read.
+        SourceNotFoundError: a directory has no CSV file, or cannot be read.
     """
     found: dict[str, Path] = {}
     for path in given:
@@ -39,10 +39,10 @@ def _files_of(path: Path, *, recursive: bool) -> list[Path]:
     try:
         files = sorted(_csv_files(path, recursive=recursive))
     except OSError as error:
-        raise RefusedError(f"{error.filename or path} cannot be read: {error.strerror}") from error
+        raise SourceNotFoundError(f"{error.filename or path} cannot be read: {error.strerror}") from error
     if not files:
         hint = "" if recursive else "; --recursive also looks into its directories"
-        raise RefusedError(f"{path} has no file *.csv or *.tsv, plain or with .gz or .zst{hint}")
+        raise SourceNotFoundError(f"{path} has no file *.csv or *.tsv, plain or with .gz or .zst{hint}")
     return files
 
 

@@ -48,7 +48,7 @@ class Sender:
         send this one twice.
 
         Raises:
-            RefusedError: there is no such file, or it is not readable.
+            SourceNotFoundError: there is no such file, or it is not readable.
             UploadInUseError: another process is sending it.
             CsvPipeError: see :meth:`Transfer.run`.
         """

@@ -13,8 +13,7 @@ from pathlib import Path
 from queue import Queue
 from typing import BinaryIO, Protocol
 
-from contracts.errors import SourceChangedError
-from csvpipe.errors import RefusedError
+from contracts.errors import SourceChangedError, SourceNotFoundError
 
 STDIN = Path("-")
 PIPE_BLOCK_BYTES = 32 * 1024 * 1024
@@ -144,7 +143,7 @@ class PipeSource:
         while not is_last:
             content = blocks.get()
             if isinstance(content, OSError):
-                raise RefusedError(f"standard input cannot be read: {content.strerror}") from content
+                raise SourceNotFoundError(f"standard input cannot be read: {content.strerror}") from content
             is_last = len(content) < self._block_bytes
             yield _Block(start, content, is_last)
             start += len(content)
@@ -171,7 +170,7 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
     """Open the file at ``path`` (``-``: standard input).
 
     Raises:
-        RefusedError: there is no such file, or it is not readable.
+        SourceNotFoundError: there is no such file, or it is not readable.
     """
     if path == STDIN:
         yield sys.stdin.buffer
@@ -179,7 +178,7 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
+        raise SourceNotFoundError(f"{path} cannot be read: {error.strerror}") from error
     with file:
         yield file
 

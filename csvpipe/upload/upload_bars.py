@@ -70,6 +70,7 @@ class FileView:
 
     def __init__(self, bars: UploadBars, path: Path) -> None:
         self._name = shown("stdin.csv" if path == STDIN else path.name)
+        self._path = "standard input" if path == STDIN else shown(path)
         self._bars = bars
         self._task = bars.add(self._name, path)
         self._position = 0
@@ -91,7 +92,7 @@ class FileView:
 
     def say(self, text: str) -> None:
         """Tell the user something about this file."""
-        messages().print(f"{self._name}: {shown(text)}")
+        messages().print(f"{self._path}: {shown(text)}")
 
 
 def _size_of(path: Path) -> int | None:

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from contracts.errors import SourceNotFoundError
 from contracts.manifest import Manifest
 from contracts.number_text import counted, format_count
-from csvpipe.errors import RefusedError
 from csvpipe.verify.report import Difference
 from csvscan import CsvFormatError, Transcoder, Unpacker, UnpackingError, detect_compression
 
@@ -21,7 +21,7 @@ def check_source_file(path: Path, manifest: Manifest) -> Iterator[Difference]:
     The file may be compressed, in another way than the uploaded one or not at all.
 
     Raises:
-        RefusedError: it is not readable.
+        SourceNotFoundError: it is not readable.
     """
     place, sha256, size_bytes = f"file {path}", hashlib.sha256(), 0
     try:
@@ -29,7 +29,7 @@ def check_source_file(path: Path, manifest: Manifest) -> Iterator[Difference]:
             sha256.update(piece)
             size_bytes += len(piece)
     except OSError as error:
-        raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
+        raise SourceNotFoundError(f"{path} cannot be read: {error.strerror}") from error
     except (UnpackingError, CsvFormatError) as error:
         yield Difference(place, str(error))
         return

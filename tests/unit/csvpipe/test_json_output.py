@@ -117,10 +117,10 @@ def test_files_that_were_not_accepted_are_in_the_document_with_their_problems(
     with run_fake_uploader() as fake:
         fake.accept(b"a\n1\n")
         given = ["upload", "nowhere.csv", "x.csv", "--dataset", "flights", "--url", fake.url]
-        failed, accepted = document(*given, code=ExitCode.INVALID_INPUT)["uploads"]
-    assert (failed["file"], failed["problem"]["code"]) == ("nowhere.csv", "refused")
+        failed, accepted = document(*given, code=ExitCode.SOURCE_MISSING)["uploads"]
+    assert (failed["file"], failed["problem"]["code"]) == ("nowhere.csv", "source_not_found")
     assert (accepted["file"], accepted["upload_id"]) == ("x.csv", UPLOAD_ID)
-    (alone,) = document("upload", "nowhere.csv", "--dataset", "flights", code=ExitCode.INVALID_INPUT)["uploads"]
+    (alone,) = document("upload", "nowhere.csv", "--dataset", "flights", code=ExitCode.SOURCE_MISSING)["uploads"]
     assert alone == failed
 
 

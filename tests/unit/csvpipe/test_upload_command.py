@@ -209,8 +209,8 @@ def test_refused_upload_exits_with_65(upload: Upload, fake: FakeUploader, capsys
     assert saved() == []
 
 
-def test_file_that_is_not_there_exits_with_65(upload: Upload) -> None:
-    assert upload("nowhere.csv") == ExitCode.INVALID_INPUT
+def test_file_that_is_not_there_exits_with_66(upload: Upload) -> None:
+    assert upload("nowhere.csv") == ExitCode.SOURCE_MISSING
 
 
 def test_directory_is_sent_file_by_file(
@@ -231,17 +231,28 @@ def test_directory_is_sent_file_by_file(
 def test_fault_of_one_file_does_not_stop_the_others(
     upload: Upload, fake: FakeUploader, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert upload("nowhere.csv", "x.csv") == ExitCode.INVALID_INPUT
+    assert upload("nowhere.csv", "x.csv") == ExitCode.SOURCE_MISSING
     shown = capsys.readouterr()
     assert shown.out == f"{UPLOAD_ID}\n"
-    assert "nowhere.csv: Refused: " in shown.err
+    assert "nowhere.csv: Source not found: " in shown.err
     assert "1 of 2 files uploaded (8 B), 1 failed" in shown.err
+
+
+def test_waiting_for_several_files_names_each(
+    upload: Upload, fake: FakeUploader, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "y.csv").write_bytes(CONTENT)
+    fake.statuses = [status_document("landed", landed=1)]
+    assert upload("x.csv", "y.csv", "--wait") == ExitCode.OK
+    err = capsys.readouterr().err
+    assert "x.csv: landing" in err
+    assert "y.csv: landing" in err
 
 
 def test_repeated_command_sends_only_what_is_missing(
     upload: Upload, fake: FakeUploader, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert upload("x.csv", "later.csv") == ExitCode.INVALID_INPUT
+    assert upload("x.csv", "later.csv") == ExitCode.SOURCE_MISSING
     (tmp_path / "later.csv").write_bytes(CONTENT)
     assert upload("x.csv", "later.csv") == ExitCode.OK
     assert "x.csv: An earlier run has sent all of it" in capsys.readouterr().err

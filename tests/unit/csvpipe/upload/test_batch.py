@@ -5,7 +5,13 @@ from typing import NoReturn
 
 import pytest
 
-from contracts.errors import CsvPipeError, SettingsError, SourceChangedError, TemporaryFailureError
+from contracts.errors import (
+    CsvPipeError,
+    SettingsError,
+    SourceChangedError,
+    SourceNotFoundError,
+    TemporaryFailureError,
+)
 from contracts.exit_codes import ExitCode
 from csvpipe.errors import (
     CommandError,
@@ -20,7 +26,7 @@ from csvpipe.upload.batch import is_of_one_file, send_all, worst_exit_code
 
 
 @pytest.mark.parametrize(
-    "kind", [RefusedError, SourceChangedError, UploaderFailedError, UploadInUseError, CommandError]
+    "kind", [RefusedError, SourceChangedError, SourceNotFoundError, UploaderFailedError, UploadInUseError, CommandError]
 )
 def test_fault_of_one_file_is_told_apart(kind: type[CsvPipeError]) -> None:
     assert is_of_one_file(kind("x"))

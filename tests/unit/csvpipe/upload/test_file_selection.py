@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from csvpipe.errors import RefusedError
+from contracts.errors import SourceNotFoundError
 from csvpipe.upload.file_selection import select_files
 from csvpipe.upload.source import STDIN
 
@@ -62,5 +62,5 @@ def test_file_that_is_given_twice_is_sent_once(tree: Path) -> None:
 
 def test_directory_without_csv_files_is_refused(tree: Path) -> None:
     (tree / "empty").mkdir()
-    with pytest.raises(RefusedError, match="--recursive"):
+    with pytest.raises(SourceNotFoundError, match="--recursive"):
         select_files([tree / "empty"], recursive=False)

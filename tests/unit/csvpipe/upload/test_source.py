@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.errors import SourceChangedError
-from csvpipe.errors import RefusedError
+from contracts.errors import SourceChangedError, SourceNotFoundError
 from csvpipe.upload.source import FileSource, Part, PipeSource, Source, open_file, source_of
 
 CONTENT = b"0123456789"
@@ -82,14 +81,14 @@ def test_empty_pipe_is_one_empty_part() -> None:
 
 
 def test_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match=r"nowhere\.csv cannot be read"), open_file(tmp_path / "nowhere.csv"):
+    with pytest.raises(SourceNotFoundError, match=r"nowhere\.csv cannot be read"), open_file(tmp_path / "nowhere.csv"):
         pass
 
 
 def test_directory_as_standard_input_is_refused(tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_RDONLY)
     try:
-        with pytest.raises(RefusedError, match="cannot be read"):
+        with pytest.raises(SourceNotFoundError, match="cannot be read"):
             list(parts_of(PipeSource(_FakeFile(fd))))  # type: ignore[arg-type]
     finally:
         os.close(fd)

@@ -64,4 +64,4 @@ def test_without_a_terminal_only_messages_are_shown(monkeypatch: pytest.MonkeyPa
         view.restart_at(0)
         view.advance(50)
         view.say("Continuing after 50 B")
-    assert stream.getvalue() == "a.csv: Continuing after 50 B\n"
+    assert stream.getvalue() == f"{files[0]}: Continuing after 50 B\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from csvpipe.errors import RefusedError
+from contracts.errors import SourceNotFoundError
 from csvpipe.verify.source_file import check_source_file
 from tests.support.s3.fake_bucket import lay_out
 from tests.support.zstd import zstd
@@ -42,5 +42,5 @@ def test_truncated_file_is_a_difference(tmp_path: Path) -> None:
 
 
 def test_unreadable_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="cannot be read"):
+    with pytest.raises(SourceNotFoundError, match="cannot be read"):
         list(check_source_file(tmp_path, lay_out(HEADER, ROWS)[0]))
