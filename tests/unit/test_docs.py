@@ -73,6 +73,13 @@ def test_commands_that_documents_name_exist() -> None:
         assert named <= known, document
 
 
+def test_index_leads_to_every_page() -> None:
+    docs = ROOT / "docs"
+    pages = {str(page.relative_to(docs)) for page in docs.rglob("*.md") if not re.match(r"\d{4}-", page.name)}
+    linked = set(re.findall(r"\]\(([^)#]+\.md)", (docs / "index.md").read_text()))
+    assert pages - {"index.md"} - linked == set()
+
+
 def make_targets() -> set[str]:
     return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
