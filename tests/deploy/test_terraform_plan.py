@@ -5,33 +5,23 @@ from __future__ import annotations
 import email
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sequencer.checkpoint.dynamodb import _key
-from sequencer.metrics.dashboard import WIDGETS, dashboard_body
-from sequencer.metrics.job_metrics import JOB_DIMENSION, Metric
 from sequencer.settings import JobSettings
-from tests.support.terraform.fake_iam import Call, Context, allows
-from tests.support.terraform.fake_metric_math import alarms, metrics_of
+from tests.support.terraform.fake_iam import Call, allows
 from tests.support.terraform.plan import Plan, Statement
-from tests.support.terraform.program import EXAMPLE, OPTIONS, TERRAFORM, changed, terraform
+from tests.support.terraform.program import OPTIONS, TERRAFORM
 
-JOB_GROUP = "fake-id-of-aws_security_group-csvpipe-big-job"
-KEY = "fake-arn-of-aws_kms_key-"
-ALARMS = "fake-arn-of-aws_sns_topic-csvpipe-big-alarms"
 SCRAM = {
     "kafka_security": "scram",
     "kafka_bootstrap_servers": "b-1.example:9096",
     "kafka_secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:AmazonMSK_writer-AbCdEf",
     "kafka_secret_kms_key_arn": "arn:aws:kms:us-east-1:123456789012:key/of-the-secret",
 }
-VPC_BLOCKS = {"10.0.0.0/16", "100.64.0.0/16"}
-RUNBOOK = TERRAFORM.parent / "docs" / "operations" / "runbook.md"
-TEMPLATE = TERRAFORM / "modules" / "dashboard" / "dashboard.json.tftpl"
 
 
 def test_environment_consists_of_settings_of_the_job(example_plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,78 +48,6 @@ def test_key_of_the_table_is_that_of_the_code(example_plan: Plan) -> None:
     assert table["attribute"] == [{"name": name, "type": next(iter(value))}]
 
 
-def test_dashboard_template_is_that_of_the_code() -> None:
-    placeholders = ("${namespace}", "${job_id}", "${region}")
-    argv = [sys.executable, "-m", "sequencer.metrics.dashboard", *placeholders]
-    written = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    quoted = " ".join(f"'{each}'" for each in placeholders)
-    assert TEMPLATE.read_text() == written, f"run: python -m sequencer.metrics.dashboard {quoted} > {TEMPLATE}"
-
-
-def test_dashboard_has_seven_widgets_of_this_job(example_plan: Plan) -> None:
-    body = json.loads(example_plan.one("aws_cloudwatch_dashboard")["dashboard_body"])
-    assert body == dashboard_body(namespace="csvpipe", job_id="big", region="us-east-1")
-    assert len(body["widgets"]) == len(WIDGETS) == 7
-
-
-def test_alarms_use_metrics_that_the_job_sends(example_plan: Plan) -> None:
-    looking = [each for each in example_plan.all("aws_cloudwatch_metric_alarm") if each["namespace"] == "csvpipe"]
-    assert {each["metric_name"] for each in looking} == {"CheckpointAgeSeconds", "Errors", "DeadLetters"}
-    assert {each["metric_name"] for each in looking} <= set(Metric)
-    assert all(each["dimensions"] == {JOB_DIMENSION: "big"} for each in looking)
-
-
-def test_event_alarms_end_when_no_more_events_happen(example_plan: Plan) -> None:
-    """The job sends the increase since the last value (sequencer/metrics/job_metrics.py), not a total."""
-    found = {each["metric_name"]: each for each in example_plan.all("aws_cloudwatch_metric_alarm")}
-    for name in ("Errors", "DeadLetters"):
-        assert (found[name]["statistic"], found[name]["period"]) == ("Sum", 300)
-    assert found["CheckpointAgeSeconds"]["statistic"] == "Maximum"
-
-
-WANTED = {
-    OPTIONS[0]: ("ECS/ContainerInsights", "TaskCount", {"ClusterName": "csvpipe-big"}),
-    OPTIONS[1]: (
-        "AWS/ECS",
-        "CPUReservation",
-        {"ClusterName": "fake-ecs_cluster_arn-of-aws_batch_compute_environment-"},
-    ),
-    OPTIONS[2]: ("AWS/AutoScaling", "GroupDesiredCapacity", {"AutoScalingGroupName": "csvpipe-big"}),
-}
-
-
-@pytest.mark.parametrize("option_name", OPTIONS)
-def test_wanted_but_silent_job_raises_an_alarm(option_name: str, planned: Callable[..., Plan]) -> None:
-    (alarm,) = [e for e in planned(option_name).all("aws_cloudwatch_metric_alarm") if "silent" in e["alarm_name"]]
-    metrics = metrics_of(alarm)
-    looked_at = {name: (m["namespace"], m["metric_name"], m["dimensions"]) for name, m in metrics.items()}
-    assert looked_at == {"wanted0": WANTED[option_name], "sent": ("csvpipe", "RecordsSent", {JOB_DIMENSION: "big"})}
-    assert alarm["alarm_actions"] == [ALARMS]
-    silent: dict[float | None, bool] = {None: True, 0.0: False, 7.0: False}  # 0: it waits, and says so
-    for sent, expected in silent.items():
-        assert alarms(alarm, {"wanted0": 1.0, "sent": sent}) is expected
-    for wanted in (None, 0.0):
-        assert not alarms(alarm, {"wanted0": wanted, "sent": None})
-
-
-def test_group_reports_its_desired_capacity_to_cloudwatch(planned: Callable[..., Plan]) -> None:
-    assert "GroupDesiredCapacity" in planned(OPTIONS[2]).one("aws_autoscaling_group")["enabled_metrics"]
-
-
-def test_cluster_reports_running_tasks_to_cloudwatch(planned: Callable[..., Plan]) -> None:
-    assert planned(OPTIONS[0]).one("aws_ecs_cluster")["setting"] == [{"name": "containerInsights", "value": "enabled"}]
-
-
-def test_failed_or_timed_out_execution_raises_an_alarm(planned: Callable[..., Plan]) -> None:
-    plan = planned(OPTIONS[0], job_timeout_s="7200")
-    assert json.loads(plan.one("aws_sfn_state_machine")["definition"])["TimeoutSeconds"] == 7200
-    (alarm,) = [e for e in plan.all("aws_cloudwatch_metric_alarm") if "needs-a-person" in e["alarm_name"]]
-    assert {each["metric_name"] for each in metrics_of(alarm).values()} == {"ExecutionsFailed", "ExecutionsTimedOut"}
-    assert alarms(alarm, {"failed": 1.0, "timed_out": None})
-    assert alarms(alarm, {"failed": None, "timed_out": 1.0})
-    assert not alarms(alarm, {"failed": None, "timed_out": None})
-
-
 def test_batch_attempt_and_machine_have_a_time_limit(planned: Callable[..., Plan]) -> None:
     (timeout,) = planned(OPTIONS[1]).one("aws_batch_job_definition")["timeout"]
     assert timeout["attempt_duration_seconds"] == 86400
@@ -145,17 +63,6 @@ def test_batch_uses_several_types_and_on_demand_only_if_asked(planned: Callable[
     assert all(each["instance_type"] == types for each in environments)
     order = plan.one("aws_batch_job_queue")["compute_environment_order"]
     assert [each["order"] for each in order] == list(range(1, len(environments) + 1))
-
-
-def test_batch_job_without_a_machine_raises_an_event_and_is_cancelled(planned: Callable[..., Plan]) -> None:
-    plan = planned(OPTIONS[1], runnable_limit_s="1200")
-    limits = plan.one("aws_batch_job_queue")["job_state_time_limit_action"]
-    assert {(each["action"], each["state"], each["max_time_seconds"]) for each in limits} == {
-        ("CANCEL", "RUNNABLE", 1200)
-    }
-    assert {each["reason"].partition(":")[0] for each in limits} == {"CAPACITY", "MISCONFIGURATION"}
-    patterns = {each["name"]: json.loads(each["event_pattern"]) for each in plan.all("aws_cloudwatch_event_rule")}
-    assert patterns["csvpipe-big-waits-for-a-machine"]["detail-type"] == ["Batch Job Queue Blocked"]
 
 
 def test_batch_agent_accepts_no_job_during_an_interruption(planned: Callable[..., Plan], tmp_path: Path) -> None:
@@ -177,26 +84,6 @@ def test_group_uses_several_types_and_on_demand_if_asked(planned: Callable[..., 
     assert policy["instances_distribution"][0]["on_demand_percentage_above_base_capacity"] == 0
     (policy,) = planned(OPTIONS[2], on_demand="true").one("aws_autoscaling_group")["mixed_instances_policy"]
     assert policy["instances_distribution"][0]["on_demand_percentage_above_base_capacity"] == 100
-
-
-NO_ROUTE, NAT, INTERNET, GATEWAYS = (f"subnet-0123456789abcdef{last}" for last in "efd0")
-
-
-@pytest.mark.parametrize(("cut_off", "has_a_way"), [(NO_ROUTE, GATEWAYS), (INTERNET, NAT)])
-def test_subnet_that_cannot_pull_the_image_is_refused_by_its_name(
-    cut_off: str, has_a_way: str, prepared_option: Callable[[str], Path], planned: Callable[..., Plan]
-) -> None:
-    subnets = {"subnet_ids": json.dumps([has_a_way, cut_off])}
-    arguments = [f"-var-file={EXAMPLE}", "-var=image_tag=x", *changed(OPTIONS[0], **subnets)]
-    refused = terraform(prepared_option(OPTIONS[0]), "plan", "-input=false", "-no-color", *arguments, provider=True)
-    assert refused.code != 0
-    said = " ".join(refused.text.replace("│", " ").split())
-    assert f"the route tables of {cut_off} have no gateway endpoints" in said
-    tables = planned(OPTIONS[0], **subnets, route_table_ids='["rtb-0123456789abcdef0"]')
-    gateways = [each for each in tables.all("aws_vpc_endpoint") if each["vpc_endpoint_type"] == "Gateway"]
-    assert [each["route_table_ids"] for each in gateways] == [["rtb-0123456789abcdef0"]] * 2
-    # The subnets have a NAT of their own then, or endpoints that somebody else has made.
-    assert planned(OPTIONS[0], **subnets, create_vpc_endpoints="false").all("aws_vpc_endpoint") == []
 
 
 @pytest.mark.parametrize("option_name", OPTIONS)
@@ -232,67 +119,6 @@ def test_root_of_the_container_is_read_only_and_nothing_is_mounted(planned: Call
     assert not container.get("mountPoints")
 
 
-def test_every_alarm_and_rule_has_its_place_in_the_runbook(example_plan: Plan) -> None:
-    names = [each["alarm_name"] for each in example_plan.all("aws_cloudwatch_metric_alarm")]
-    names += [each["name"] for each in example_plan.all("aws_cloudwatch_event_rule")]
-    headings = {word for line in RUNBOOK.read_text().splitlines() if line.startswith("### ") for word in line.split()}
-    assert {name.removeprefix("csvpipe-big-") for name in names} <= headings
-
-
-def test_alarms_all_reach_the_same_topic(example_plan: Plan) -> None:
-    actions = [each["alarm_actions"] for each in example_plan.all("aws_cloudwatch_metric_alarm")]
-    assert actions == [[ALARMS]] * len(actions)
-
-
-def test_job_accepts_no_connections(example_plan: Plan) -> None:
-    entered = {each["security_group_id"] for each in example_plan.all("aws_vpc_security_group_ingress_rule")}
-    assert entered == {"fake-id-of-aws_security_group-csvpipe-big-endpoints"}
-    assert all(each["ingress"] is None for each in example_plan.all("aws_security_group"))
-
-
-def test_job_may_connect_to_kafka_and_aws_only(example_plan: Plan) -> None:
-    rules = example_plan.all("aws_vpc_security_group_egress_rule")
-    assert {each["security_group_id"] for each in rules} == {JOB_GROUP}
-    assert {each["ip_protocol"] for each in rules} == {"tcp"}
-    ports = {(each["description"], each["from_port"], each["to_port"], each["cidr_ipv4"]) for each in rules}
-    assert ports == {
-        *(("Kafka", 9098, 9098, block) for block in VPC_BLOCKS),
-        ("HTTPS to s3", 443, 443, None),
-        ("HTTPS to dynamodb", 443, 443, None),
-        ("HTTPS to the VPC endpoints", 443, 443, None),
-    }
-
-
-def test_security_group_of_the_brokers_narrows_the_way_to_them(planned: Callable[..., Plan]) -> None:
-    plan = planned(OPTIONS[0], kafka_security_group_id="sg-0123456789abcdef0")
-    (kafka,) = [e for e in plan.all("aws_vpc_security_group_egress_rule") if e["description"] == "Kafka"]
-    assert (kafka["referenced_security_group_id"], kafka["cidr_ipv4"]) == ("sg-0123456789abcdef0", None)
-    (entry,) = [e for e in plan.all("aws_vpc_security_group_ingress_rule") if e["description"] == "From csvpipe-big"]
-    assert (entry["security_group_id"], entry["referenced_security_group_id"]) == ("sg-0123456789abcdef0", JOB_GROUP)
-
-
-def test_only_https_leaves_the_vpc_without_endpoints(planned: Callable[..., Plan]) -> None:
-    plan = planned(OPTIONS[0], create_vpc_endpoints="false")
-    assert plan.all("aws_vpc_endpoint") == []
-    wide = [e for e in plan.all("aws_vpc_security_group_egress_rule") if e["cidr_ipv4"] == "0.0.0.0/0"]
-    assert [(each["from_port"], each["to_port"]) for each in wide] == [(443, 443)]
-
-
-def test_endpoints_serve_the_whole_vpc(example_plan: Plan) -> None:
-    entries = example_plan.all("aws_vpc_security_group_ingress_rule")
-    assert {(each["cidr_ipv4"], each["from_port"], each["to_port"]) for each in entries} == {
-        (block, 443, 443) for block in VPC_BLOCKS
-    }
-    assert all(each["private_dns_enabled"] for each in example_plan.all("aws_vpc_endpoint"))
-
-
-def test_endpoint_uses_one_subnet_of_each_zone(planned: Callable[..., Plan]) -> None:
-    first, second, third = (f"subnet-0123456789abcdef{digit}" for digit in (0, 1, 2))
-    subnets = json.dumps([third, second, first])  # the first and the third are in one zone
-    endpoints = planned(OPTIONS[0], subnet_ids=subnets).all("aws_vpc_endpoint")
-    assert [each["subnet_ids"] for each in endpoints] == [[third, second]] * len(endpoints)
-
-
 def test_running_execution_may_start_its_own_revision(planned: Callable[..., Plan]) -> None:
     plan = planned(OPTIONS[0])
     task = plan.one("aws_ecs_task_definition")
@@ -301,21 +127,6 @@ def test_running_execution_may_start_its_own_revision(planned: Callable[..., Pla
     every_revision = f"{task['arn_without_revision']}:*"
     right = plan.statements("runner")["RunTheTask"]
     assert right == Statement(frozenset({"ecs:RunTask"}), (every_revision,), own_cluster)
-
-
-@pytest.mark.parametrize(
-    ("option_name", "more"),
-    [
-        (OPTIONS[0], set()),
-        (OPTIONS[1], {"ecs", "ecs-agent", "ecs-telemetry"}),
-        (OPTIONS[2], {"autoscaling"}),
-    ],
-)
-def test_endpoints_are_those_that_the_option_calls(
-    option_name: str, more: set[str], planned: Callable[..., Plan]
-) -> None:
-    made = {each["service_name"].split("us-east-1.")[1] for each in planned(option_name).all("aws_vpc_endpoint")}
-    assert made == {"ecr.api", "ecr.dkr", "logs", "monitoring"} | more
 
 
 def test_fargate_gives_the_job_time_to_drain(planned: Callable[..., Plan]) -> None:
@@ -349,43 +160,6 @@ def test_batch_polls_for_the_notice_and_uses_spot_machines(planned: Callable[...
     assert plan.environment()["INTERRUPTION_CHECK"] == "true"
     (resources,) = plan.one("aws_batch_compute_environment")["compute_resources"]
     assert (resources["type"], resources["min_vcpus"], resources["max_vcpus"]) == ("SPOT", 0, 2)
-
-
-def test_failed_batch_job_is_an_event_for_the_topic_of_alarms(planned: Callable[..., Plan]) -> None:
-    plan = planned(OPTIONS[1])
-    patterns = {each["name"]: json.loads(each["event_pattern"]) for each in plan.all("aws_cloudwatch_event_rule")}
-    assert patterns["csvpipe-big-needs-a-person"]["detail"]["status"] == ["FAILED"]
-    targets = {each["rule"]: each["arn"] for each in plan.all("aws_cloudwatch_event_target")}
-    assert targets == dict.fromkeys(patterns, ALARMS)
-    # EventBridge calls SNS as itself, with no source and no account.
-    assert may_publish(plan, "events.amazonaws.com", {})
-
-
-@pytest.mark.parametrize("option_name", [OPTIONS[0], OPTIONS[2]])
-def test_alarm_topic_admits_eventbridge_only_with_a_rule(option_name: str, planned: Callable[..., Plan]) -> None:
-    assert not may_publish(planned(option_name), "events.amazonaws.com", {})
-
-
-def test_only_alarms_of_this_account_reach_the_topic(example_plan: Plan) -> None:
-    assert may_publish(example_plan, "cloudwatch.amazonaws.com", {"aws:SourceAccount": ("123456789012",)})
-    assert not may_publish(example_plan, "cloudwatch.amazonaws.com", {"aws:SourceAccount": ("999999999999",)})
-    assert not may_publish(example_plan, "cloudwatch.amazonaws.com", {})
-    assert not may_publish(example_plan, "s3.amazonaws.com", {"aws:SourceAccount": ("123456789012",)})
-
-
-def test_lost_event_raises_an_alarm(planned: Callable[..., Plan]) -> None:
-    plan = planned(OPTIONS[1])
-    lost = [e for e in plan.all("aws_cloudwatch_metric_alarm") if e["metric_name"] == "FailedInvocations"]
-    assert {(each["namespace"], each["statistic"]) for each in lost} == {("AWS/Events", "Sum")}
-    rules = {each["name"] for each in plan.all("aws_cloudwatch_event_rule")}
-    assert {each["dimensions"]["RuleName"] for each in lost} == rules
-    assert all(each["alarm_actions"] == [ALARMS] for each in lost)
-
-
-def may_publish(plan: Plan, service: str, context: Context) -> bool:
-    """Return whether a service of AWS may publish to the topic of alarms, by the topic's own policy."""
-    call, principals = Call("sns:Publish", ALARMS, context), plan.principals("alarms")
-    return any(service in principals[sid] and allows(each, call) for sid, each in plan.statements("alarms").items())
 
 
 @pytest.mark.parametrize("option_name", OPTIONS)
