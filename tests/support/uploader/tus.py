@@ -12,6 +12,8 @@ import httpx
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 TUS = {"Tus-Resumable": "1.0.0"}
 OCTETS = {"Content-Type": "application/offset+octet-stream"}
+ROWS = b"id,name\r\n" + b"".join(b"%d,name of %d\r\n" % (row, row) for row in range(1, 1_000))
+"""A small file."""
 
 
 def metadata(**fields: str) -> str:
@@ -48,3 +50,11 @@ def offset_of(client: httpx.Client, path: str) -> int:
     answer = head(client, path)
     assert answer.status_code == 200
     return int(answer.headers["Upload-Offset"])
+
+
+def content_of(client: httpx.Client, upload_id: str) -> bytes:
+    """Return the file, put together from the chunks."""
+    manifest = client.get(f"/uploads/{upload_id}/manifest").json()
+    chunks = [client.get(f"/chunks/{upload_id}/{each['chunk_id']}/download").content for each in manifest["chunks"]]
+    header = chunks[0][: manifest["header_bytes"]]
+    return header + b"".join(chunk[len(header) :] for chunk in chunks)

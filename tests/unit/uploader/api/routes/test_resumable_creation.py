@@ -18,9 +18,9 @@ from tests.support.uploader import tus
 from tests.support.uploader.access import GUARDED, bearer, create_key
 from tests.support.uploader.http_uploads import assert_problem
 from tests.support.uploader.server import RunningUploader, running_uploader
+from tests.support.uploader.tus import ROWS
 from uploader.disk.part_file import PartFile, part_directory, part_ids
 
-ROWS = b"id,name\r\n" + b"".join(b"%d,name of %d\r\n" % (row, row) for row in range(1, 1_000))
 CLIENTS = 8
 
 
