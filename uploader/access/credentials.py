@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.datastructures import Headers
 
-from uploader.errors import UnauthenticatedError
+from uploader.access.errors import UnauthenticatedError
 
 HEADER = "X-API-Key"
 _SCHEME = "bearer"

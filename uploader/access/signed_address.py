@@ -11,8 +11,8 @@ import hmac
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from uploader.access.errors import AddressExpiredError, InvalidSignatureError
 from uploader.domain.signing_key import SigningKey
-from uploader.errors import AddressExpiredError, InvalidSignatureError
 from uploader.runtime.clock import Clock
 
 _VERSION = "v1"

@@ -9,8 +9,8 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from contracts.permissions import Permission
+from uploader.access.errors import PermissionDeniedError
 from uploader.access.principal import Principal
-from uploader.errors import PermissionDeniedError
 
 
 class Guard:

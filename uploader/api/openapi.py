@@ -12,10 +12,10 @@ from starlette.routing import BaseRoute
 
 from contracts.errors import CsvPipeError
 from uploader.access.credentials import HEADER
+from uploader.access.errors import PermissionDeniedError, UnauthenticatedError
 from uploader.access.session_cookie import COOKIE, SECURE_COOKIE
 from uploader.api.guards import guard_of
 from uploader.api.problems import PROBLEM_JSON
-from uploader.errors import PermissionDeniedError, UnauthenticatedError
 
 _JSON = "application/json"
 _UPLOAD_OPERATIONS = ("get_status", "get_manifest", "announce_again", "delete_upload")

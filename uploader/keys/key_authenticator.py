@@ -12,10 +12,11 @@ from starlette.datastructures import Headers
 
 from uploader.access.api_key import ApiKey
 from uploader.access.credentials import HEADER, find_credentials
+from uploader.access.errors import UnauthenticatedError
 from uploader.access.fixed_keys import FixedKey
 from uploader.access.key_text import KeyText
 from uploader.access.principal import Principal
-from uploader.errors import ManifestUnavailableError, UnauthenticatedError
+from uploader.errors import ManifestUnavailableError
 from uploader.runtime.clock import Clock
 from uploader.store.keys import KeyStore
 

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from contracts.api import Key, KeyList, KeyWithSecret, NewKey
 from uploader.access.api_key import ApiKey
 from uploader.access.audit import Actor
+from uploader.access.errors import KeyExistsError, KeyNotFoundError
 from uploader.access.key_text import KeyText
-from uploader.errors import InvalidFieldError, KeyExistsError, KeyNotFoundError
+from uploader.errors import InvalidFieldError
 from uploader.runtime.clock import Clock
 from uploader.store.keys import KeyStore
 

@@ -13,14 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 
 from contracts.errors import CsvPipeError
 from contracts.names import BYTES_PER_MB
-from uploader.errors import (
-    DatabaseFullError,
-    DiskFullError,
-    PermissionDeniedError,
-    TooManyUploadsOfKeyError,
-    UnauthenticatedError,
-    UploadRateExceededError,
-)
+from uploader.access.errors import PermissionDeniedError, UnauthenticatedError
+from uploader.errors import DatabaseFullError, DiskFullError, TooManyUploadsOfKeyError, UploadRateExceededError
 from uploader.kafka.publisher import PublishResult
 from uploader.monitoring.upload_outcome import ACCEPTED, FAILED, REPLAYED, UploadOutcome
 

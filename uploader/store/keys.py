@@ -13,7 +13,7 @@ from contracts.audit import AuditAction
 from contracts.permissions import Permission
 from uploader.access.api_key import ApiKey
 from uploader.access.audit import Actor, AuditEvent
-from uploader.errors import KeyNotFoundError, KeyRevokedError
+from uploader.access.errors import KeyNotFoundError, KeyRevokedError
 from uploader.store.audit import AuditStore
 from uploader.store.constraints import unknown_constraint
 from uploader.store.engine import reading, writing

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from uploader.access.credentials import HEADER, find_credentials
+from uploader.access.errors import UnauthenticatedError
 from uploader.access.same_origin import is_same_origin
 from uploader.access.session_cookie import find_session_key
-from uploader.errors import UnauthenticatedError
 
 _HAS_SESSION = "csvpipe_has_session"
 

@@ -11,6 +11,7 @@ from contracts.api import ChunkStatus, StateChange
 from contracts.digests import CONTENT_DIGEST, REPR_DIGEST, digest_field
 from contracts.names import HEADER_OBJECT_KEY, HEADER_SHA256, HEADER_SIZE_BYTES
 from contracts.permissions import Permission
+from uploader.access.errors import AddressExpiredError, InvalidSignatureError
 from uploader.access.principal import EVERYBODY
 from uploader.api.actors import ActorDep
 from uploader.api.chunk_response import ChunkResponse
@@ -21,7 +22,6 @@ from uploader.api.range_requests import find_range, is_unchanged
 from uploader.api.runtime import RuntimeDep
 from uploader.domain.chunk_object import ChunkObject
 from uploader.errors import (
-    AddressExpiredError,
     BodyTimeoutError,
     BodyTooLargeError,
     ChunkGoneError,
@@ -29,7 +29,6 @@ from uploader.errors import (
     ChunkOnOtherReplicaError,
     ChunkRedirectedError,
     EvidenceMismatchError,
-    InvalidSignatureError,
     RangeNotSatisfiableError,
     ReplicaUnavailableError,
     TooManyOpenFilesError,

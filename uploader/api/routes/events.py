@@ -12,16 +12,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from contracts.names import DATASET_NAME_PATTERN, check_dataset_name
 from contracts.permissions import Permission
+from uploader.access.errors import PermissionDeniedError, UnauthenticatedError
 from uploader.api.event_stream import COMMENT, EventStream, event
 from uploader.api.guards import Guard, PrincipalDep
 from uploader.api.problems import problem_responses
 from uploader.api.runtime import Runtime, RuntimeDep
-from uploader.errors import (
-    ManifestUnavailableError,
-    PermissionDeniedError,
-    TooManyStreamsError,
-    UnauthenticatedError,
-)
+from uploader.errors import ManifestUnavailableError, TooManyStreamsError
 from uploader.http.stream_end import stream_end_of
 from uploader.uploads.upload_events import Listener
 

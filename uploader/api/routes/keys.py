@@ -10,18 +10,12 @@ from fastapi import APIRouter, Depends, Path, Response
 from contracts.api import Key, KeyList, KeyRotation, KeyWithSecret, NewKey
 from contracts.names import KEY_ID_PATTERN
 from contracts.permissions import Permission
+from uploader.access.errors import KeyExistsError, KeyNotFoundError, KeyRevokedError
 from uploader.api.actors import ActorDep
 from uploader.api.guards import Guard
 from uploader.api.problems import problem_responses
 from uploader.api.runtime import RuntimeDep
-from uploader.errors import (
-    BodyTimeoutError,
-    BodyTooLargeError,
-    InvalidFieldError,
-    KeyExistsError,
-    KeyNotFoundError,
-    KeyRevokedError,
-)
+from uploader.errors import BodyTimeoutError, BodyTooLargeError, InvalidFieldError
 
 router = APIRouter(prefix="/keys", tags=["keys"])
 _ADMIN = [Depends(Guard(Permission.ADMIN))]

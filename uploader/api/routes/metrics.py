@@ -9,10 +9,10 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from uploader.access.credentials import find_credentials
+from uploader.access.errors import UnauthenticatedError
 from uploader.api.guards import ANYONE
 from uploader.api.problems import PROBLEM_JSON, Problem
 from uploader.api.runtime import RuntimeDep
-from uploader.errors import UnauthenticatedError
 from uploader.settings import Settings
 
 router = APIRouter(tags=["health"], dependencies=[Depends(ANYONE)])

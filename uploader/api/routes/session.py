@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from contracts.previews import MAX_PREVIEW_BYTES
 from contracts.sessions import NewSession, Session, SessionLimits
 from uploader.access.credentials import find_credentials
+from uploader.access.errors import CrossOriginError, UnauthenticatedError
 from uploader.access.principal import NOBODY, Principal
 from uploader.access.same_origin import is_cross_origin
 from uploader.access.session_cookie import remove_cookies, set_cookies
@@ -18,7 +19,7 @@ from uploader.api.problems import problem_responses
 from uploader.api.refusals import refused
 from uploader.api.runtime import Runtime, RuntimeDep
 from uploader.api.upload_admission import size_limit_of
-from uploader.errors import CrossOriginError, ManifestUnavailableError, UnauthenticatedError
+from uploader.errors import ManifestUnavailableError
 
 router = APIRouter(prefix="/session", tags=["session"], dependencies=[Depends(ANYONE)])
 

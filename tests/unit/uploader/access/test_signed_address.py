@@ -12,8 +12,8 @@ from contracts.download_address import SIGNATURE_PATTERN
 from contracts.hidden_secrets import hide_secrets
 from tests.support.signatures import SIGNING_KEY, signer
 from tests.support.uploader.uploads import SettableClock
+from uploader.access.errors import AddressExpiredError, InvalidSignatureError
 from uploader.domain.signing_key import SigningKey, parse_signing_keys
-from uploader.errors import AddressExpiredError, InvalidSignatureError
 
 UPLOAD, OTHER = "a" * 32, "b" * 32
 NEW_KEY = SigningKey(key_id="new", secret="n" * 32)

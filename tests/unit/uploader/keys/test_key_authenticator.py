@@ -13,10 +13,10 @@ from contracts.api import NewKey
 from contracts.permissions import Permission
 from tests.support.uploader.access import bearer
 from tests.support.uploader.uploads import ACTOR, SettableClock
+from uploader.access.errors import KeyExistsError, KeyRevokedError, UnauthenticatedError
 from uploader.access.fixed_keys import fixed_keys
 from uploader.access.key_text import KeyText
 from uploader.access.principal import Principal
-from uploader.errors import KeyExistsError, KeyRevokedError, UnauthenticatedError
 from uploader.keys.key_authenticator import CACHE_S, KeyAuthenticator
 from uploader.keys.key_service import KeyService
 from uploader.settings import load_settings

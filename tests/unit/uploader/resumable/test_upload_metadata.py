@@ -10,8 +10,9 @@ from contracts.errors import InvalidDatasetNameError
 from csvscan import Strictness
 from tests.support.uploader.ingest import settings_for
 from tests.support.uploader.tus import metadata
+from uploader.access.errors import PermissionDeniedError
 from uploader.domain.cutting import ChunkType
-from uploader.errors import InvalidFieldError, PermissionDeniedError
+from uploader.errors import InvalidFieldError
 from uploader.resumable.errors import TusRequestError
 from uploader.resumable.upload_metadata import UploadMetadata, read_metadata
 

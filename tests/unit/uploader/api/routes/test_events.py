@@ -23,11 +23,11 @@ from tests.support.uploader.http_uploads import assert_problem, land, put_state
 from tests.support.uploader.raw_http import connected
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
+from uploader.access.errors import UnauthenticatedError
 from uploader.access.principal import Principal
 from uploader.api.routes.events import _frames
 from uploader.api.runtime import Runtime
 from uploader.assembly import Intervals
-from uploader.errors import UnauthenticatedError
 from uploader.uploads.change_reader import Changes
 from uploader.uploads.upload_events import Listener
 
