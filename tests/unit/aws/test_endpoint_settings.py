@@ -18,6 +18,7 @@ from sequencer.input.opening import load_job_schema
 from sequencer.metrics.cloudwatch import CloudWatchEmitter, cloudwatch_client
 from sequencer.model.progress import Progress
 from sequencer.settings import JobSettings
+from tests.support.dags.fixtures import no_http_retry_delay
 from tests.support.network.untrusted_server import untrusted_server
 from tests.support.s3.fake_gateway import error_answer, fake_s3_gateway
 from uploader.bucket.s3_lookup import S3Lookup
@@ -25,6 +26,7 @@ from uploader.bucket.s3_object_checker import S3ObjectChecker
 from uploader.domain.chunk_object import ChunkObject
 from uploader.settings import Settings
 
+__all__ = ["no_http_retry_delay"]
 OBJECT = ChunkObject(bucket="bucket", key="a.csv", size_bytes=1, sha256="0" * 64)
 Ask = Callable[[str], object]
 

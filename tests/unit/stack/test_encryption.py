@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from airflow.sdk import Connection
 
 from contracts.errors import SettingsError
 from dags.modules.object_store import connect_store
@@ -43,6 +42,8 @@ def test_flow_dag_and_command_line_have_the_same_encryption(tmp_path: Path, mode
 
 
 def test_connection_of_the_stack_is_one_that_the_dag_accepts(tmp_path: Path) -> None:
+    from airflow.sdk import Connection  # a second of each worker, if it were imported when tests are collected
+
     context = secure_context(tmp_path, "sse-c")
     described = airflow_connections(context)["s3_raw"]
     store = connect_store(Connection.from_json(json.dumps(described), conn_id="s3_raw"))

@@ -51,9 +51,3 @@ def connection(uploader: RunningUploader) -> Iterator[Connection]:
 def plain_connection(plain: RunningUploader) -> Iterator[Connection]:
     with connected(plain.port) as made:
         yield made
-
-
-@pytest.fixture
-def to_hasty(hasty: RunningUploader) -> Iterator[Connection]:
-    with connected(hasty.port, tls=hasty.client_tls) as made:
-        yield made

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,32 +16,65 @@ from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
 from uploader.assembly import Intervals
 
+UNFINISHED = {
+    "nothing": b"",
+    "part of a line": HEALTH[:7],
+    "part of a head": HEALTH[:-2],
+    "part of an upload's head": upload_head(b"abc")[:-3],
+    "part of a small body": b"PUT /chunks/%s/1/state HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
+    % (b"a" * 32),
+}
+DATASETS = {"taken": (b"people", 202), "refused": (b"no such/name", 422)}
 
-def test_silent_connection_is_closed(to_hasty: Connection) -> None:
-    assert to_hasty.is_closed()
+
+@pytest.fixture(scope="module")
+def unfinished(hasty: RunningUploader) -> Iterator[dict[str, Connection]]:
+    """Give a connection for each unfinished request. They are opened together, so that they time out together."""
+    with ExitStack() as stack:
+        opened = {}
+        for name, part in UNFINISHED.items():
+            opened[name] = stack.enter_context(connected(hasty.port, tls=hasty.client_tls))
+            opened[name].send(part)
+        yield opened
 
 
-@pytest.mark.parametrize("part", [HEALTH[:7], HEALTH[:-2], upload_head(b"abc")[:-3]])
-def test_incomplete_head_times_out_with_a_response(to_hasty: Connection, part: bytes) -> None:
-    to_hasty.send(part)
-    assert to_hasty.next().problem["code"] == "request_timeout"
-    assert to_hasty.is_closed()
+@pytest.fixture(scope="module")
+def after_uploads(hasty: RunningUploader) -> Iterator[dict[tuple[bool, str], Connection]]:
+    """Give a connection for each upload that has been sent, by its framing and its dataset. They are idle together."""
+    with ExitStack() as stack:
+        opened = {}
+        for chunked in (False, True):
+            for name, (dataset, _) in DATASETS.items():
+                connection = stack.enter_context(connected(hasty.port, tls=hasty.client_tls))
+                connection.send(upload(body_of(dataset=dataset), chunked=chunked))
+                opened[chunked, name] = connection
+        yield opened
 
 
-def test_incomplete_small_body_times_out_with_a_response(to_hasty: Connection) -> None:
-    to_hasty.send(b"PUT /chunks/%s/1/state HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{" % (b"a" * 32))
-    assert to_hasty.next().problem["code"] == "body_timeout"
-    assert to_hasty.is_closed()
+def test_silent_connection_is_closed(unfinished: dict[str, Connection]) -> None:
+    assert unfinished["nothing"].is_closed()
+
+
+@pytest.mark.parametrize("part", ["part of a line", "part of a head", "part of an upload's head"])
+def test_incomplete_head_times_out_with_a_response(unfinished: dict[str, Connection], part: str) -> None:
+    assert unfinished[part].next().problem["code"] == "request_timeout"
+    assert unfinished[part].is_closed()
+
+
+def test_incomplete_small_body_times_out_with_a_response(unfinished: dict[str, Connection]) -> None:
+    connection = unfinished["part of a small body"]
+    assert connection.next().problem["code"] == "body_timeout"
+    assert connection.is_closed()
 
 
 @FRAMINGS
-@pytest.mark.parametrize(("dataset", "status"), [(b"people", 202), (b"no such/name", 422)], ids=["taken", "refused"])
+@pytest.mark.parametrize("name", DATASETS)
 def test_idle_connection_is_closed_after_an_upload(
-    to_hasty: Connection, chunked: bool, dataset: bytes, status: int
+    after_uploads: dict[tuple[bool, str], Connection], chunked: bool, name: str
 ) -> None:
-    to_hasty.send(upload(body_of(dataset=dataset), chunked=chunked))
-    assert to_hasty.next().status == status
-    assert to_hasty.is_closed()
+    connection = after_uploads[chunked, name]
+    assert connection.next().status == DATASETS[name][1]
+    assert connection.is_closed()
 
 
 def test_client_that_does_not_read_its_download_is_disconnected(
