@@ -1,25 +1,24 @@
 """What every test shares.
 
-These are Hypothesis's profile, randomness that can be repeated, the log put back afterwards, and the distribution over
-the workers of pytest-xdist.
+These are Hypothesis's profiles, randomness that can be repeated, the log put back afterwards, the distribution over
+the workers of pytest-xdist, and less work for the garbage collector.
 """
 
+import gc
 import logging
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from tests.support.examples import register_profiles
 from tests.support.workers import FilesTogether
 
-# Timings belong to benchmarks: on a busy machine a deadline fails a test for nothing.
-settings.register_profile("csvpipe", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.load_profile("csvpipe")
+register_profiles()
 
 _WITH_LEVELS = ("librdkafka", "botocore", "urllib3")
 
@@ -28,6 +27,17 @@ _WITH_LEVELS = ("librdkafka", "botocore", "urllib3")
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
     """Distribute whole files over the workers of pytest-xdist."""
     return FilesTogether(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep what is imported out of garbage collections: a full one would visit half a million objects for nothing."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

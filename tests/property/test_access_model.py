@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.permissions import Permission
+from tests.support.examples import examples
 from tests.support.uploader.access import ADMIN, GUARDED, bearer, create_key
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.uploads import SettableClock
@@ -117,7 +118,7 @@ def client(uploader: RunningUploader) -> Iterator[httpx.Client]:
         yield opened
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     keys=st.lists(keys, min_size=3, max_size=3),
     uploads=st.lists(uploads, min_size=3, max_size=3),

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from csvscan import Dialect
 from tests.property.csv_texts import DELIMITERS, csv_texts
 from tests.property.scan_reference import rows_of_python
+from tests.support.examples import examples
 from tests.support.uploader.ingest import Received, cut_up, form, receive, settings_for, stream
 from uploader.domain.cutting import ChunkType
 from uploader.errors import InvalidCsvError
@@ -37,7 +38,7 @@ _OPTIONS = st.tuples(st.sampled_from(["size", "rows", "count"]), st.integers(1, 
 _SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 
 
-@settings(max_examples=75)
+@settings(max_examples=examples(75))
 @given(
     data=st.data(),
     delimiter=DELIMITERS,
@@ -76,7 +77,7 @@ def test_joined_chunks_equal_the_source_and_contain_each_row_once(
     _check(received, source, delimiter, ChunkType(chunk_type), chunk_size)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     data=st.data(),
     delimiter=DELIMITERS,

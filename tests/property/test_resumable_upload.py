@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from contracts.errors import CsvPipeError
 from csvscan import Strictness
 from tests.property.csv_texts import DELIMITERS, csv_texts
+from tests.support.examples import examples
 from tests.support.uploader.fake_executor import FakeImmediateExecutor
 from tests.support.uploader.ingest import Received, form, receive, settings_for, stream
 from tests.support.uploader.part_uploads import PartUpload
@@ -32,7 +33,7 @@ Outcome = Received | tuple[str, str, dict[str, object]]
 _PLACE = ("reason", "row", "byte", "expected", "found", "hint")
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(
     data=st.data(),
     delimiter=DELIMITERS,

@@ -16,6 +16,7 @@ from tests.property.scan_reference import (
     scan_in_blocks,
     texts,
 )
+from tests.support.examples import examples
 
 FINE = [b"1,2\n", b'"1\r\n",2\r', b'1,"a ""b"" c"\r\n', b"\n", b"\r\n", b"\r", b"1,2\n" * 30, b"\xc3\xa9,2\n"]
 WRONG = [
@@ -30,7 +31,7 @@ BODIES = st.one_of(
 ENCODINGS = st.sampled_from([None, "utf-8", "cp1252", "ascii", "cp932", "gb18030"])
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     data=st.data(),
     body=BODIES,
@@ -57,7 +58,7 @@ def test_every_violation_and_accepted_deviation_is_found(
             assert scanner.deviations.blank_last_lines == wanted.blank_last_lines
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.data(), BODIES, ENCODINGS, st.sampled_from(Strictness))
 def test_first_of_all_violations_is_the_one_that_ends_a_scan_without_a_log(
     data: st.DataObject, body: bytes, encoding: str | None, strictness: Strictness

@@ -20,6 +20,7 @@ from tests.property.resumed_scan import (
     state_as_json,
 )
 from tests.property.scan_reference import blocks, cut_points, every_byte, scan_in_blocks, texts
+from tests.support.examples import examples
 
 PIECES = [
     b"1,2\n", b'"1\r\n",2\r', b'1,"a ""b"" c"\r\n', b"\n", b"\r\n", b"\r", b'5" pipe,x\n', b'"a"b"c,d\n', b'\\",e\n',
@@ -51,7 +52,7 @@ def _short_probes() -> Iterator[None]:
         yield
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     data=st.data(),
     body=BODIES,
@@ -82,7 +83,7 @@ def test_scanner_resumed_at_any_cuts_finds_the_same_ends_and_first_fault(
         assert (found.ends, found.encoding) == (unbroken.ends, unbroken.encoding)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), header=HEADERS, body=BODIES, options=OPTIONS)
 def test_content_resumed_at_any_cuts_gives_the_same_rows_chunks_and_first_fault(
     data: st.DataObject, header: bytes, body: bytes, options: Options
@@ -92,7 +93,7 @@ def test_content_resumed_at_any_cuts_gives_the_same_rows_chunks_and_first_fault(
     assert scan(blocks(content, cuts), options, is_resumed=True) == scan([content], options)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(header=HEADERS, body=BODIES, options=OPTIONS)
 @example(header=b"a|b\n", body=b"\x81\x7c|x\r\n" * 5, options=(b"|", "shift_jis", Strictness.STRICT, rows_plan(2)))
 @example(header=b"a,b\n", body=b'"1""\r\n",5" pipe\r\r\n"x', options=(b",", "utf-8", Strictness.OFF, size_plan(3)))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from csvscan import Dialect, Scanner
 from tests.property.scan_reference import blocks, cut_points, every_byte, scan_in_blocks, scan_naively, texts
+from tests.support.examples import examples
 
 FINE = [b"1,2\n", b'"1\r\n",2\r', b'1,"a ""b"" c"\r\n', b"\n", b"\r\n", b'\xc3\xa9,5" pipe\n', b"1,2\n" * 30]
 PARTS = [b"a", b"\r", b",", b'"', b'p"q', b'1,"\n""\n"\r\n', b"1," + b"a" * 76 + b"\r\n", b"\n" * 64]
@@ -17,7 +18,7 @@ BODIES = st.one_of(TROUBLE, st.tuples(MOSTLY_FINE, TROUBLE).map(b"".join), texts
 ENCODINGS = st.sampled_from([None, "utf-8", "cp1252", "ascii"])
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.data(), BODIES, st.sampled_from([None, 1, 2, 3]), ENCODINGS)
 def test_first_violation_is_that_of_a_naive_scan(
     data: st.DataObject, body: bytes, expected: int | None, encoding: str | None
@@ -30,7 +31,7 @@ def test_first_violation_is_that_of_a_naive_scan(
         assert found.ends == wanted.ends
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(BODIES, ENCODINGS)
 def test_first_violation_does_not_depend_on_the_cuts(body: bytes, encoding: str | None) -> None:
     def violation(cuts: list[int]) -> object:

@@ -14,6 +14,7 @@ from sequencer.checkpoint.sqlite import SqliteCheckpoints
 from sequencer.model.checkpoint import Checkpoint, DialectRun, JobStatus
 from sequencer.model.source_identity import FileIdentity
 from sequencer.model.source_position import SourcePosition
+from tests.support.examples import examples
 
 COUNTS = st.integers(0, 2**62)
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001  made UTC
@@ -52,7 +53,7 @@ def test_fields_are_the_checkpoint(checkpoint: Checkpoint) -> None:
     assert from_fields(checkpoint.job_id, as_dynamodb_gives_them) == checkpoint
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(earlier=CHECKPOINTS, checkpoint=CHECKPOINTS)
 def test_file_keeps_the_newest_of_each_job(earlier: Checkpoint, checkpoint: Checkpoint) -> None:
     with tempfile.TemporaryDirectory() as directory:

@@ -17,6 +17,7 @@ from sequencer.checkpoint.clock import Clock
 from sequencer.checkpoint.lease import Lease
 from sequencer.checkpoint.sqlite import SqliteCheckpoints
 from sequencer.errors import CheckpointsUnavailableError, LeaseHeldError, LeaseLostError
+from tests.support.examples import examples
 
 LEASE_S, EXPIRY_S = 10.0, 4.0
 SLOTS = st.sampled_from([0, 1])
@@ -225,4 +226,4 @@ def is_refused(store: SqliteCheckpoints, *, now: float) -> bool:
 
 
 TestTwoProcesses = TwoProcesses.TestCase
-TestTwoProcesses.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+TestTwoProcesses.settings = settings(max_examples=examples(30), stateful_step_count=40, deadline=None)

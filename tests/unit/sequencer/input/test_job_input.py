@@ -22,6 +22,7 @@ from sequencer.settings import JobSettings
 from sequencer.shutdown import StopRequest, StopRequestedError
 from sequencer.source.local_file import LocalFile
 from sequencer.verify.source_rows import rows_by_python
+from tests.support.examples import examples
 
 
 def opened(*paths: Path, **given: Any) -> JobInput:
@@ -100,7 +101,7 @@ def test_limit_ends_the_reading(tmp_path: Path) -> None:
     assert [r["a"] for r in records(opened(path, limit=4), last_line=3)] == ["4"]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     rows=st.lists(st.lists(st.text(alphabet='a",\n\r é', max_size=8), min_size=2, max_size=2), max_size=30),
     files=st.integers(1, 2),
