@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 _OPTIONS = {
-    "send delimiter=... before the file": "use --delimiter",
+    "send delimiter=... before the file": "name it with --delimiter",
     "send strict=false before the file, or strict=lenient if": "use --no-strict, or --lenient if",
-    "send the file's encoding=... before the file": "use --encoding",
+    "send the file's encoding=... before the file": "name the file's encoding with --encoding",
 }
 
 

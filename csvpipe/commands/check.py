@@ -15,9 +15,11 @@ from csvpipe.check.source import open_checked
 from csvpipe.console import byte_progress, format_bytes, messages, output, print_table, shown
 from csvpipe.delimiter_help import DELIMITER_HELP
 from csvpipe.json_output import JsonOption, print_json
+from csvpipe.option_names import in_options
 from csvpipe.settings import load_settings
 from csvscan import (
     MOST_FAULTS,
+    UNKNOWN_8BIT,
     UTF_16,
     ContentCheck,
     DelimiterError,
@@ -26,6 +28,7 @@ from csvscan import (
     check_encoding,
     parse_delimiter,
 )
+from uploader.ingest.content.csv_errors import hint_for
 
 _READERS = ", ".join(Reader)
 
@@ -106,6 +109,9 @@ def _print(report: CheckReport) -> None:
         print_table(_findings(report))
     if report.faults:
         print_table(_faults(report))
+        for kind in report.fault_counts:
+            if hint := in_options(hint_for(kind, delimiter=report.delimiter)):
+                output().print(f"{kind}: {shown(hint)}")
     total = sum(report.fault_counts.values())
     if report.is_valid:
         output().print(f"[green]VALID[/] {shown(report.source)}")
@@ -122,7 +128,7 @@ def _summary(report: CheckReport) -> Table:
         "rows": format_count(report.row_count or 0),
         "columns": f"{len(names)}: {', '.join(names)}",
         "delimiter": repr(report.delimiter),
-        "encoding": f"{report.encoding}{' with a byte order mark' if report.has_bom else ''}",
+        "encoding": f"{report.encoding}{_remark_on_encoding(report)}",
         "line ends": _line_ends(report),
         "size": f"{format_bytes(report.source_bytes)}{f' of {report.compression}' if report.compression else ''}",
     }
@@ -133,6 +139,12 @@ def _summary(report: CheckReport) -> Table:
     for name, value in rows.items():
         table.add_row(name, shown(value))
     return table
+
+
+def _remark_on_encoding(report: CheckReport) -> str:
+    if report.encoding == UNKNOWN_8BIT:
+        return " (not UTF-8; name the encoding with --encoding)"
+    return " with a byte order mark" if report.has_bom else ""
 
 
 def _line_ends(report: CheckReport) -> str:

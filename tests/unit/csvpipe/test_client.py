@@ -52,9 +52,9 @@ def test_advice_of_a_refusal_names_options() -> None:
         "hint": hint,
     }
     client = UploaderClient(URL, transport=httpx.MockTransport(lambda _: httpx.Response(400, json=problem)))
-    with client, pytest.raises(RefusedError, match="use --encoding; without it") as caught:
+    with client, pytest.raises(RefusedError, match="encoding with --encoding; without it") as caught:
         client.status(UPLOAD_ID)
-    assert caught.value.extra["hint"] == "use --encoding; without it, bytes are not checked"
+    assert caught.value.extra["hint"] == "name the file's encoding with --encoding; without it, bytes are not checked"
 
 
 def test_refusal_that_repeats_an_earlier_one_is_that_one() -> None:

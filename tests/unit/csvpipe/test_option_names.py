@@ -12,8 +12,8 @@ RAGGED = CsvFormatError("ragged_row", row=2, byte=8, expected="2 fields", found=
 @pytest.mark.parametrize(
     ("fault", "options"),
     [
-        (RAGGED, ["use --delimiter", "use --no-strict, or --lenient if only"]),
-        (invalid_encoding(2, 10, "utf-8"), ["use --encoding"]),
+        (RAGGED, ["name it with --delimiter", "use --no-strict, or --lenient if only"]),
+        (invalid_encoding(2, 10, "utf-8"), ["name the file's encoding with --encoding"]),
     ],
     ids=["ragged row", "encoding"],
 )

@@ -95,8 +95,12 @@ def _describe(fault: CsvFormatError) -> dict[str, object]:
     }
 
 
+def hint_for(code: str, *, delimiter: str | None) -> str:
+    """Return what to do about this kind of error; empty if only the place says more."""
+    of_delimiter = _HINT_OF_DELIMITER.format(delimiter) if code == "ragged_row" and delimiter else ""
+    return "; ".join(filter(None, (of_delimiter, _HINTS.get(code, ""))))
+
+
 def _hint(error: CsvFormatError, delimiter: str | None) -> str:
     """Return the scanner's own hint, then the hints for this kind of error."""
-    general = "" if error.code == "not_csv" else _HINTS.get(error.code, "")
-    of_delimiter = _HINT_OF_DELIMITER.format(delimiter) if error.code == "ragged_row" and delimiter else ""
-    return "; ".join(filter(None, (error.hint, of_delimiter, general)))
+    return "; ".join(filter(None, (error.hint, hint_for(error.code, delimiter=delimiter))))

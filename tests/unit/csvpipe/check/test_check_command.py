@@ -64,6 +64,26 @@ def test_valid_file_is_described(run: Run, capsys: pytest.CaptureFixture[str]) -
         assert text in shown
 
 
+def test_faults_come_with_advice_once_for_each_kind(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ragged.csv").write_bytes(b"a,b\n1\n2\n3,\0\n")
+    assert run("ragged.csv") == ExitCode.INVALID_INPUT
+    shown = capsys.readouterr().out
+    assert (
+        shown.count("ragged_row: it was read with the delimiter ','; if that is wrong, name it with --delimiter") == 1
+    )
+    assert shown.count("nul_byte: CSV is text") == 1
+
+
+def test_bytes_that_are_not_utf_8_are_no_fault_but_said(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "latin.csv").write_bytes("a\nü\n".encode("latin-1"))
+    assert run("latin.csv") == ExitCode.OK
+    assert "unknown-8bit (not UTF-8; name the encoding with --encoding)" in capsys.readouterr().out
+
+
 def test_faults_are_listed_and_counted(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("invalid.csv") == ExitCode.INVALID_INPUT
     shown = capsys.readouterr().out
