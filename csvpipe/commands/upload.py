@@ -145,7 +145,11 @@ def _send(client: UploaderClient, paths: Sequence[Path], options: SendOptions) -
         with UploadBars(paths) as bars:
 
             def send_one(path: Path) -> UploadAccepted:
-                accepted = sender.send(path, bars.file(path))
+                view = bars.file(path)
+                try:
+                    accepted = sender.send(path, view)
+                finally:
+                    view.finish()
                 _describe(accepted, path if several else None)
                 return accepted
 

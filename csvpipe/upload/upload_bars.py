@@ -60,6 +60,11 @@ class UploadBars:
             self._bars.advance(task, size_bytes)
             self._move_total(moved)
 
+    def describe(self, task: TaskID | None, description: str) -> None:
+        """Change the text of a bar."""
+        if self._bars is not None and task is not None:
+            self._bars.update(task, description=description)
+
     def _move_total(self, moved: int) -> None:
         if self._bars is not None and self._total is not None and moved:
             self._bars.update(self._total, advance=moved)
@@ -73,6 +78,7 @@ class FileView:
         self._path = "standard input" if path == STDIN else shown(path)
         self._bars = bars
         self._task = bars.add(self._name, path)
+        self._size_bytes = _size_of(path)
         self._position = 0
         self._is_sending = True
 
@@ -89,6 +95,12 @@ class FileView:
         moved = size_bytes if self._is_sending else 0
         self._position += moved
         self._bars.advance(self._task, size_bytes, moved=moved)
+        if self._is_sending and self._position == self._size_bytes:
+            self._bars.describe(self._task, f"{self._name}: sent, the uploader makes its chunks")
+
+    def finish(self) -> None:
+        """Show that the uploader has answered."""
+        self._bars.describe(self._task, self._name)
 
     def say(self, text: str) -> None:
         """Tell the user something about this file."""

@@ -41,6 +41,7 @@ def test_bar_of_all_follows_the_files_also_where_one_resumes(
         first.restart_at(60)
         assert done(bars) == {"all files": (60, 400), "a.csv": (60, 100)}
         first.advance(40)
+        first.finish()
         second = bars.file(files[1])
         second.restart_at(0, doing="reading what was sent before")
         second.advance(200)
@@ -48,6 +49,22 @@ def test_bar_of_all_follows_the_files_also_where_one_resumes(
         assert done(bars)["all files"] == (100, 400)
         second.restart_at(200)
         assert done(bars) == {"all files": (300, 400), "a.csv": (100, 100), "b.csv": (200, 300)}
+
+
+def test_bar_says_what_happens_between_the_last_byte_and_the_response(
+    monkeypatch: pytest.MonkeyPatch, files: list[Path]
+) -> None:
+    on_terminal(monkeypatch, is_terminal=True)
+    with UploadBars(files[:1]) as bars:
+        view = bars.file(files[0])
+        view.restart_at(40)
+        view.advance(60)
+        assert done(bars) == {"a.csv: sent, the uploader makes its chunks": (100, 100)}
+        view.restart_at(80)
+        assert done(bars) == {"a.csv": (80, 100)}
+        view.advance(20)
+        view.finish()
+        assert done(bars) == {"a.csv": (100, 100)}
 
 
 def test_one_file_has_no_bar_of_all(monkeypatch: pytest.MonkeyPatch, files: list[Path]) -> None:
