@@ -92,7 +92,8 @@ ATTACKS: dict[str, Attack] = {
     "a large body of a small call": flood(_STATE + b"Content-Length: %d\r\n\r\n" % (_FLOOD_MB * _MB), b" "),
     "the same in chunks of a byte": flood(_STATE + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
     "an upload in chunks of a byte": flood(
-        f"POST /upload/csv?dataset_name=a HTTP/1.1\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
+        "POST /upload/csv?dataset_name=a HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
         f"Transfer-Encoding: chunked\r\n\r\n{len(BOUNDARY) + 2:x}\r\n--{BOUNDARY}\r\n".encode(),
         b"1\r\n \r\n",
     ),
@@ -109,7 +110,8 @@ def upload(port: int) -> str:
     parts = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'.encode()
     body = parts + content + f"\r\n--{BOUNDARY}--\r\n".encode()
     head = (
-        f"POST /upload/csv?dataset_name=a HTTP/1.1\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
+        "POST /upload/csv?dataset_name=a HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     with connection(port) as peer:

@@ -18,9 +18,9 @@ from tests.support.waiting import wait_until
 SETTINGS = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 HIDDEN_REQUESTS = [
     b"DELETE /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    b"\r\nPOST /hidden HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",
-    b"0\r\n\r\nGET /hidden HTTP/1.1\r\n\r\n",
-    b"GET /hidden HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+    b"\r\nPOST /hidden HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc",
+    b"0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /hidden HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     b"\r\n\r\n",
     b"\r",
@@ -28,20 +28,20 @@ HIDDEN_REQUESTS = [
 TOKENS = [b"h2c", b"websocket", b"foo", b"h2c, websocket", b"TLS/1.0", b"HTTP/2.0", b""]
 CONNECTIONS = [b"Upgrade", b"keep-alive, Upgrade", b"upgrade , HTTP2-Settings", b"\tUPGRADE", b"foo,upgrade,bar"]
 BROKEN = [
-    b"GET /hidden HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
-    b"GET /hidden HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    b"GET /hidden HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-    b"GET /hidden HTTP/1.1\r\nContent-Length : 3\r\n\r\nabc",
-    b"GET /hidden HTTP/1.1\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-    b"GET /hidden HTTP/1.1\r\nName: a\r\n b\r\n\r\n",
+    b"GET /hidden HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    b"GET /hidden HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"GET /hidden HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    b"GET /hidden HTTP/1.1\r\nHost: localhost\r\nContent-Length : 3\r\n\r\nabc",
+    b"GET /hidden HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    b"GET /hidden HTTP/1.1\r\nHost: localhost\r\nName: a\r\n b\r\n\r\n",
     b"GET /hidden HTTP/1.1\nHost: localhost\n\n",
     b"GET /hidden HTTP/2.0\r\nHost: localhost\r\n\r\n",
     b"GET /hidden\r\n\r\n",
-    b"CONNECT hidden:80 HTTP/1.1\r\n\r\n" + HIDDEN_REQUESTS[0],
+    b"CONNECT hidden:80 HTTP/1.1\r\nHost: localhost\r\n\r\n" + HIDDEN_REQUESTS[0],
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HIDDEN_REQUESTS[0],
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + HIDDEN_REQUESTS[0],
-    b"GET /hidden HTTP/1.1\r\nName: " + b"a" * 20_000 + b"\r\n\r\n",
-    b"GET /hidden" + b"a" * 9_000 + b" HTTP/1.1\r\n\r\n",
+    b"GET /hidden HTTP/1.1\r\nHost: localhost\r\nName: " + b"a" * 20_000 + b"\r\n\r\n",
+    b"GET /hidden" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
 ]
 
 

@@ -24,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from contracts.errors import CsvPipeError
+from uploader.http.ambiguous_heads import find_ambiguity
 from uploader.http.direct_body import EXTENSION, DirectBody
 from uploader.http.http_limits import HttpLimits
 from uploader.http.message_framing import TURN_BYTES, MessageFraming
@@ -249,6 +250,9 @@ class DirectBodyProtocol(HttpToolsProtocol):
             self._stop(connect_refused())
         if self.parser.get_http_version() not in _VERSIONS:
             self._stop(unsupported_version())
+        ambiguity = find_ambiguity(self.headers, url=self.url, version=self.parser.get_http_version())
+        if ambiguity is not None:
+            self._stop(ambiguity)
         if self.parser.should_upgrade():
             return  # the head is parsed again without the offer
         super().on_headers_complete()

@@ -45,6 +45,14 @@ class TunnelRefusedError(CsvPipeError):
     title = "Not implemented"
 
 
+class TransferCodingError(CsvPipeError):
+    """The body has a transfer coding besides chunked."""
+
+    code = "transfer_coding_not_supported"
+    status = 501
+    title = "Transfer coding not supported"
+
+
 class HttpVersionError(CsvPipeError):
     """The request line names an unsupported version of HTTP, or none."""
 

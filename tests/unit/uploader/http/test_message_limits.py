@@ -16,6 +16,43 @@ def test_other_http_version_is_refused(connection: Connection, line: bytes) -> N
     assert connection.is_closed()
 
 
+# What a proxy may understand in another way
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /health HTTP/1.1\r\n", 400),
+        (b"GET /health HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n", 400),
+        (b"GET /health HTTP/1.0\r\nHost: localhost\r\nHost: example.org\r\n", 400),
+        (b"GET http://example.org/health HTTP/1.1\r\nHost: localhost\r\n", 400),
+        (b"GET http://localhost@example.org/health HTTP/1.1\r\nHost: localhost\r\n", 400),
+        (b"GET http://localhost/health HTTP/1.0\r\n", 400),
+        (b"POST /session HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n", 400),
+        (b"POST /session HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n", 501),
+        (b"POST /session HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, chunked\r\n", 400),
+    ],
+)
+def test_ambiguous_head_is_refused_and_nothing_follows(connection: Connection, head: bytes, status: int) -> None:
+    connection.send(head + b"Connection: keep-alive\r\n\r\n" + HEALTH)
+    assert connection.next().problem["status"] == status
+    assert connection.is_closed()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /health HTTP/1.0\r\n",
+        b"GET http://localhost/health HTTP/1.1\r\nHost: LocalHost\r\n",
+        b"GET http://localhost:8000/health?x=://y HTTP/1.1\r\nHost: localhost:8000\r\n",
+        b"GET /health?x=http://y HTTP/1.1\r\nHost: localhost\r\n",
+    ],
+)
+def test_unambiguous_head_is_accepted(connection: Connection, head: bytes) -> None:
+    connection.send(head + b"\r\n")
+    assert connection.next().status == 200
+
+
 # Heads
 
 
