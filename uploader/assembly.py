@@ -27,7 +27,7 @@ from uploader.disk.chunk_files import ChunkFiles
 from uploader.disk.directory_lock import lock_shared
 from uploader.domain.replica_identity import ReplicaIdentity
 from uploader.errors import ManifestUnavailableError
-from uploader.ingest.concurrency_limit import ConcurrencyLimit, too_many_previews, too_many_streams
+from uploader.ingest.concurrency_limit import ConcurrencyLimit, half_of, too_many_previews, too_many_streams
 from uploader.kafka.kafka_publisher import KafkaPublisher
 from uploader.kafka.publisher import Publisher
 from uploader.kafka.security import KafkaSecurity
@@ -262,9 +262,13 @@ async def open_runtime(
         spans=resources.spans,
         signer=signer,
         concurrency_limit=ConcurrencyLimit(limit=settings.max_concurrent_uploads),
-        preview_limit=ConcurrencyLimit(limit=_PREVIEWS, refusal=too_many_previews),
+        preview_limit=ConcurrencyLimit(limit=_PREVIEWS, refusal=too_many_previews, limit_of_key=half_of(_PREVIEWS)),
         preview_threads=resources.preview_pool,
-        stream_limit=ConcurrencyLimit(limit=settings.max_event_streams, refusal=too_many_streams),
+        stream_limit=ConcurrencyLimit(
+            limit=settings.max_event_streams,
+            refusal=too_many_streams,
+            limit_of_key=half_of(settings.max_event_streams),
+        ),
         key_limits=key_limits,
         upload_window_s=intervals.upload_window_s,
         clock=increasing_clock,

@@ -81,7 +81,8 @@ class Settings(ServerSettings, KafkaSecuritySettings, BucketSettings, ReaderSett
         200,
         ge=0,
         le=100_000,
-        description="Maximum streams of events (GET /events) per worker, one for each open page; further ones get 503.",
+        description="Maximum streams of events (GET /events) per worker, one for each open page, "
+        "at most half of them for one key; further ones get 503.",
     )
 
     min_upload_rate_kb_s: int = Field(

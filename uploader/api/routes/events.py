@@ -61,7 +61,7 @@ async def follow_uploads(
     if dataset is not None:
         check_dataset_name(dataset)
     async with AsyncExitStack() as stack:
-        stack.enter_context(runtime.stream_limit.slot())
+        stack.enter_context(runtime.stream_limit.slot(principal.key_id))
         listener = await stack.enter_async_context(
             runtime.events.listening(principal, dataset=dataset, upload_id=upload_id)
         )

@@ -85,8 +85,8 @@ async def preview(
             check_dataset_name(dataset_name)
         options = FormFields(query=given.items(), defaults=runtime.settings).reading_options()
         _check_no_form(request)
-        runtime.preview_limit.check_free()
-    with runtime.preview_limit.slot():
+        runtime.preview_limit.check_free(principal.key_id)
+    with runtime.preview_limit.slot(principal.key_id):
         data = await read_bounded(
             request,
             max_bytes=MAX_PREVIEW_BYTES,

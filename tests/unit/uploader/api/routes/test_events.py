@@ -190,15 +190,24 @@ def test_nothing_is_sent_once_the_key_is_refused(guarded: RunningUploader, sent_
 
 
 def test_streams_above_the_limit_are_refused_until_one_is_closed(guarded: RunningUploader) -> None:
+    other = bearer(create_key(guarded.base_url, "read"))
     one = following(guarded.base_url, headers=bearer(ADMIN))
-    two = following(guarded.base_url, headers=bearer(ADMIN))
-    three = following(guarded.base_url, headers=bearer(ADMIN))
+    two = following(guarded.base_url, headers=other)
+    three = following(guarded.base_url, headers=other)
     with one, two:
         with three:
             refused = httpx.get(f"{guarded.base_url}/events", headers=bearer(ADMIN), trust_env=False)
             assert_problem(refused, 503, "too_many_streams")
             assert "retry-after" in refused.headers
         wait_until(lambda: can_follow(guarded), what="the slot of the closed stream", deadline_s=10)
+
+
+def test_key_cannot_take_the_streams_of_others(guarded: RunningUploader) -> None:
+    greedy = bearer(create_key(guarded.base_url, "read"))
+    with following(guarded.base_url, headers=greedy), following(guarded.base_url, headers=greedy):
+        refused = httpx.get(f"{guarded.base_url}/events", headers=greedy, trust_env=False)
+        assert "of the key" in assert_problem(refused, 503, "too_many_streams")["detail"]
+        assert can_follow(guarded)
 
 
 def can_follow(uploader: RunningUploader) -> bool:

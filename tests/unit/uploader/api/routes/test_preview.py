@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -130,3 +131,17 @@ def test_previews_above_the_limit_are_refused_before_their_body(server: RunningU
                 each.__exit__(None, None, None)
     assert answer.status == 503
     assert b"too_many_previews" in answer.body
+
+
+def test_key_cannot_take_the_previews_of_others(guarded: RunningUploader) -> None:
+    greedy, other = create_key(guarded.base_url, "upload"), create_key(guarded.base_url, "upload")
+    with ExitStack() as stack:
+        for _ in range(16):
+            connection = stack.enter_context(connected(guarded.port))
+            head = f"POST /preview HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {greedy}\r\nContent-Length: 9\r\n"
+            connection.send(f"{head}Expect: 100-continue\r\n\r\n".encode())
+            assert connection.next_of_all().status == 100
+        refused = httpx.post(f"{guarded.base_url}/preview", content=FILE, headers=bearer(greedy), trust_env=False)
+        assert "of the key" in assert_problem(refused, 503, "too_many_previews")["detail"]
+        asked = httpx.post(f"{guarded.base_url}/preview", content=FILE, headers=bearer(other), trust_env=False)
+        assert asked.status_code == 200
