@@ -42,6 +42,7 @@ class ResumableHousekeeping:
     ) -> None:
         self._uploads = uploads
         self._store = store.resumable_uploads
+        self._keys = store.keys
         self._threads = threads
         self._replica = replica
         self._temp_dir = temp_dir
@@ -103,10 +104,18 @@ class ResumableHousekeeping:
                 await asyncio.to_thread(remove_part, self._temp_dir, upload_id)
         elif upload.state is not ResumableState.RECEIVING:
             await asyncio.to_thread(remove_part, self._temp_dir, upload_id)
-        elif self._uploads.registry.has_expired(state):
+        elif self._uploads.registry.has_expired(state) or (
+            state.offset != state.length and await self._threads.run(self._has_lost_its_owner, upload)
+        ):
             await self._uploads.registry.expire(upload)
         else:
             await self._uploads.finish_if_complete(upload, state)
+
+    def _has_lost_its_owner(self, upload: ResumableUpload) -> bool:
+        """Return whether nobody can send the rest, because the key is revoked or has expired (blocks)."""
+        # Keys of the settings are not in the database.
+        key = None if upload.owner is None else self._keys.find(upload.owner)
+        return key is not None and (key.revoked_at is not None or key.is_expired(self._clock()))
 
     async def _end_lost(self, found: set[str]) -> None:
         """End uploads of this replica whose files are gone, because its disk was replaced."""

@@ -193,6 +193,24 @@ def test_upload_without_a_byte_for_too_long_is_gone(tmp_path: Path) -> None:
         assert_problem(tus.patch(client, path, ROWS, offset=0), 410, "resumable_upload_gone")
 
 
+def test_upload_of_a_revoked_key_frees_its_disk(tmp_path: Path) -> None:
+    with (
+        running_uploader(tmp_path / "c", intervals=Intervals(clean_s=0.05), **GUARDED) as running,
+        httpx.Client(base_url=running.base_url, trust_env=False) as client,
+    ):
+        keys = {name: create_key(running.base_url, "upload") for name in ("stolen", "other")}
+        paths = {name: tus.create(client, len(ROWS), headers=bearer(key)) for name, key in keys.items()}
+        paths["admin"] = tus.create(client, len(ROWS), headers=bearer(ADMIN))
+        parts = {name: part_directory(running.temp_dir, path.rsplit("/", 1)[1]) for name, path in paths.items()}
+        assert all(part.exists() for part in parts.values())
+        client.delete(f"/keys/{keys['stolen'].split('_')[1]}", headers=bearer(ADMIN)).raise_for_status()
+        wait_until(lambda: not parts["stolen"].exists(), what="its bytes are removed", deadline_s=20, poll_s=0.05)
+        gone = client.head(paths["stolen"], headers={**tus.TUS, **bearer(ADMIN)})
+        assert gone.status_code == 410
+        assert parts["other"].exists()
+        assert parts["admin"].exists()
+
+
 def test_complete_file_is_finished_without_a_request(tmp_path: Path, finish_fails: Callable[[int], None]) -> None:
     finish_fails(1)
     with (
