@@ -93,6 +93,34 @@ def test_trino_has_a_column_of_text_for_each_name_in_lower_case() -> None:
     assert columns == ['a "quoted" name', "id", "id_2", "column_4", "it's"]
 
 
+HOSTILE = [
+    '"); DROP TABLE x; --',
+    "'}); COPY (SELECT 1) TO '/tmp/stolen'; --",
+    "a'b''c\\'",
+    "line\nends\r\n.shell id",
+    "*/ /* -- $$ ${x} %s {0}",
+    "\x1b[31m\u202e\u2028",
+    "''' \"\"\"",
+]
+"""Names of columns that would end a text, a name, a comment or a format."""
+
+
+@pytest.mark.parametrize("headers", [*([name] for name in HOSTILE), HOSTILE])
+def test_hostile_names_of_columns_stay_names(headers: list[str]) -> None:
+    source = source_of(headers=headers)
+    duckdb_sql = reader_of(source, "DuckDB").statement
+    assert len(duckdb.extract_statements(duckdb_sql)) == 2  # the secret and the query
+    columns = duckdb.execute(f"SELECT {duckdb_sql.partition('columns = ')[2].rpartition(chr(10))[0]}").fetchone()
+    assert columns is not None
+    assert list(columns[0]) == headers
+    create, _ = sqlglot.parse(reader_of(source, "Trino").statement, read="trino")
+    assert create is not None
+    assert [column.name for column in create.find_all(expressions.ColumnDef)] == [name.lower() for name in headers]
+    harmless = source_of(headers=["id"] * len(headers))
+    for program in ("Polars", "Spark"):
+        assert reader_of(source, program).statement == reader_of(harmless, program).statement
+
+
 @pytest.mark.parametrize("delimiter", [*",;|'\\ ^", "\t", "\x01"])
 def test_statements_are_valid_with_any_delimiter(delimiter: str) -> None:
     source = source_of(delimiter=delimiter)
