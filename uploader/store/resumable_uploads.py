@@ -47,6 +47,8 @@ class ResumableUploadStore:
 
     def find(self, upload_id: str) -> ResumableUpload | None:
         """Return one, or None if there is none with this id."""
+        if "\x00" in upload_id:  # PostgreSQL refuses to compare with a NUL
+            return None
         return self._find(resumable_uploads.c.upload_id == upload_id)
 
     def find_same_key(self, upload: ResumableUpload) -> ResumableUpload | None:

@@ -1,4 +1,4 @@
-"""Resumable uploads: one for each idempotency key of an owner, as long as it is not finished."""
+"""The rows of resumable uploads: one for each idempotency key of an owner, as long as it is not finished."""
 
 from __future__ import annotations
 
@@ -101,3 +101,8 @@ def test_constraint_that_nobody_knows_ends_the_attempts(
     assert store.resumable_uploads.create(wanted(idempotency_key=None)) is None
     with pytest.raises(DatabaseConstraintError):
         store.resumable_uploads.create(wanted(idempotency_key=key))
+
+
+@pytest.mark.parametrize("unknown", ["0" * 32, "nul\x00byte", "../etc", "\ufffd"])
+def test_unknown_id_finds_nothing(store: Store, unknown: str) -> None:
+    assert store.resumable_uploads.find(unknown) is None
