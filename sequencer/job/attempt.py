@@ -203,7 +203,7 @@ def _log_resume_point(parts: JobParts, start: ResumePoint, known: Checkpoint | N
         "records": start.sent,
         "offset": start.first_offset,
     }
-    _log.info("Resuming", extra=fields)
+    _log.info("Resuming" if start.sent else "Starting", extra=fields)
     if known is None and start.sent:
         _log.warning(
             "Partition already holds rows of this source, but the job has no checkpoint: it is lost, or another job "

@@ -250,6 +250,14 @@ def test_rows_without_a_checkpoint_are_resumed_after_with_a_warning(
     assert case.partition.lines == list(range(1, ROWS + 1))
 
 
+def test_log_says_whether_a_job_starts_or_resumes(case: Case, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="sequencer.job.attempt")
+    case.run(source=case.limited(100))
+    case.run(source=case.limited(120))
+    said = [record.getMessage() for record in caplog.records if record.getMessage() in {"Starting", "Resuming"}]
+    assert said == ["Starting", "Resuming"]
+
+
 def warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     """Return the warnings about a partition that holds rows of the source already."""
     return [
