@@ -83,11 +83,19 @@ lint-page: setup
 	$(if $(filter 0,$(PAGE)),,$(NPM) run --silent check)
 	$(if $(filter 0,$(PAGE)),,$(NPM) run --silent lint)
 
+# Both parts run, whatever the first one finds.
 .PHONY: audit
-audit: setup ## Look for known vulnerabilities of the locked packages; needs the network
+audit: setup ## Look for known vulnerabilities of the locked packages, of the page as well; needs the network
+	@$(MAKE) --no-print-directory --keep-going audit-python audit-page
+
+.PHONY: audit-python audit-page
+audit-python:
 	@mkdir -p build
 	$(UV) export --locked --all-extras --all-groups --no-emit-project --quiet --output-file build/requirements.txt
-	$(UV) tool run pip-audit@2.10.0 --disable-pip --require-hashes --requirement build/requirements.txt
+	$(UV) tool run pip-audit@2.10.0 --strict --disable-pip --require-hashes --requirement build/requirements.txt
+
+audit-page:
+	$(if $(filter 0,$(PAGE)),,$(NPM) audit)
 
 .PHONY: format
 format: setup ## Format the code and mend what ruff can mend
