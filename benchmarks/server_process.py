@@ -86,13 +86,14 @@ def uvicorn(app: str, *options: str, **env: str) -> Start:
     return start
 
 
-def uploader(*, kafka: str = NO_BROKER) -> Start:
-    """Return a starter of the uploader with its defaults, as ``csvpipe serve`` runs it."""
+def uploader(*, kafka: str = NO_BROKER, **settings: str) -> Start:
+    """Return a starter of the uploader with its defaults and ``settings``, as ``csvpipe serve`` runs it."""
     return uvicorn(
         "uploader.app:create_app",
         *("--http", HTTP_PROTOCOL, "--ws", "none", "--factory"),
         TEMP_DIR="{directory}/chunks",
         KAFKA_BROKER=kafka,
+        **settings,
     )
 
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -17,6 +18,7 @@ from uploader.access.fixed_keys import FixedKey
 from uploader.access.key_text import KeyText
 from uploader.access.principal import Principal
 from uploader.errors import ManifestUnavailableError
+from uploader.keys.key_lookups import KeyLookups
 from uploader.runtime.clock import Clock
 from uploader.store.keys import KeyStore
 
@@ -43,10 +45,12 @@ class KeyAuthenticator:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keys = keys
+        self._lookups = KeyLookups(keys)
         self._fixed = {key.text.key_id: key for key in fixed}
         self._clock = clock
         self._monotonic = monotonic
         self._cache: dict[str, _Cached] = {}
+        self._used_on: dict[str, date] = {}
 
     async def authenticate(self, headers: Headers) -> Principal:
         """See :class:`uploader.access.authenticator.Authenticator`."""
@@ -67,17 +71,18 @@ class KeyAuthenticator:
         if cached is not None and self._monotonic() < cached.until_s and cached.key.has_secret(text, now=self._clock()):
             return self._check(cached.key, text).principal
         # Also if the secret is another one than the cached: the key may have been rotated since.
-        return (await run_in_threadpool(self._look_up, text)).principal
+        return (await self._look_up(text)).principal
 
-    def _look_up(self, text: KeyText) -> ApiKey:
+    async def _look_up(self, text: KeyText) -> ApiKey:
         until_s = self._monotonic() + CACHE_S  # counted from before the query
-        found = self._keys.find(text.key_id)
+        found = await self._lookups.find(text.key_id)
         if found is None:
             self._cache.pop(text.key_id, None)
             raise _invalid()
         self._cache[text.key_id] = _Cached(found, until_s)
         key = self._check(found, text)
-        self._record_use(key)
+        if self._is_first_use_today(key):
+            await run_in_threadpool(self._record_use, key)
         return key
 
     def _check(self, key: ApiKey, text: KeyText) -> ApiKey:
@@ -90,13 +95,19 @@ class KeyAuthenticator:
             raise UnauthenticatedError(f"key {key.key_id} has expired: ask for a new one")
         return key
 
-    def _record_use(self, key: ApiKey) -> None:
+    def _is_first_use_today(self, key: ApiKey) -> bool:
+        """Return whether the use of ``key`` is to be recorded, once for all who use it now."""
         today = self._clock().date()
-        if key.last_used_on is not None and key.last_used_on >= today:
-            return
+        if self._used_on.get(key.key_id) == today or (key.last_used_on is not None and key.last_used_on >= today):
+            return False
+        self._used_on[key.key_id] = today
+        return True
+
+    def _record_use(self, key: ApiKey) -> None:
         try:
-            self._keys.record_use(key.key_id, on=today)
+            self._keys.record_use(key.key_id, on=self._used_on[key.key_id])
         except ManifestUnavailableError as error:  # a full disk, for instance: no reason to refuse the request
+            self._used_on.pop(key.key_id, None)
             _log.warning("Use of key not recorded", extra={"key_id": key.key_id, "error": error.detail})
 
 

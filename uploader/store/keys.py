@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields, replace
 from datetime import date, datetime
 from typing import Any
@@ -17,6 +18,7 @@ from uploader.access.errors import KeyNotFoundError, KeyRevokedError
 from uploader.store.audit import AuditStore
 from uploader.store.constraints import unknown_constraint
 from uploader.store.engine import reading, writing
+from uploader.store.rows import id_batches
 from uploader.store.tables import api_keys
 
 _COLUMNS: list[Column[Any]] = [api_keys.c[field.name] for field in fields(ApiKey)]
@@ -34,6 +36,15 @@ class KeyStore:
         with reading(self._engine) as connection:
             row = connection.execute(select(*_COLUMNS).where(api_keys.c.key_id == key_id)).one_or_none()
         return None if row is None else _key_of(row)
+
+    def find_many(self, key_ids: Collection[str]) -> dict[str, ApiKey]:
+        """Return the keys that there are, by id."""
+        found: dict[str, ApiKey] = {}
+        with reading(self._engine) as connection:
+            for ids in id_batches(list(key_ids)):
+                rows = connection.execute(select(*_COLUMNS).where(api_keys.c.key_id.in_(ids)))
+                found |= {row.key_id: _key_of(row) for row in rows}
+        return found
 
     def has_any(self) -> bool:
         """Return whether there is a key, revoked or not."""

@@ -18,9 +18,11 @@ def bearer(key: str | None) -> dict[str, str]:
     return {} if key is None else {"Authorization": f"Bearer {key}"}
 
 
-def create_key(base_url: str, *permissions: str, datasets: list[str] | None = None, **more: object) -> str:
+def create_key(
+    base_url: str, *permissions: str, datasets: list[str] | None = None, admin_key: str = ADMIN, **more: object
+) -> str:
     """Create a key with these permissions, on all datasets by default, and return it."""
     wanted = {"name": "test", "permissions": permissions, "datasets": datasets or ["*"], **more}
-    answer = httpx.post(f"{base_url}/keys", json=wanted, headers=bearer(ADMIN), trust_env=False)
+    answer = httpx.post(f"{base_url}/keys", json=wanted, headers=bearer(admin_key), trust_env=False)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["key"])

@@ -25,6 +25,7 @@ class Replica:
         self.port = stack.context.settings.uploader_port
         self.url = f"http://127.0.0.1:{self.port}"
         self.temp_dir = stack.context.data_dir("uploader")
+        self.admin_key = stack.context.secrets.admin_key.get_secret_value()
         self._stack = stack
 
     @property

@@ -76,7 +76,8 @@ async def _frames(runtime: Runtime, request: Request, listener: Listener) -> Asy
         yield event("ready", "{}", retry_ms=_RETRY_MS)
         comment_at = time.monotonic() + _COMMENT_S
         while not ended.is_set() and await _may_go_on(runtime, request, listener):
-            await listener.wait(_CHECK_S)
+            # At the same time for all streams, so that one query has all their keys.
+            await listener.wait(_CHECK_S - time.monotonic() % _CHECK_S)
             frames = list(_pending(listener))
             if time.monotonic() >= comment_at:
                 frames.append(COMMENT)

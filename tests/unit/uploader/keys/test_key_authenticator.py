@@ -12,11 +12,13 @@ from starlette.datastructures import Headers
 from contracts.api import NewKey
 from contracts.permissions import Permission
 from tests.support.uploader.access import bearer
+from tests.support.uploader.key_queries import counted_key_queries
 from tests.support.uploader.uploads import ACTOR, SettableClock
 from uploader.access.errors import KeyExistsError, KeyRevokedError, UnauthenticatedError
 from uploader.access.fixed_keys import fixed_keys
 from uploader.access.key_text import KeyText
 from uploader.access.principal import Principal
+from uploader.errors import ManifestUnavailableError
 from uploader.keys.key_authenticator import CACHE_S, KeyAuthenticator
 from uploader.keys.key_service import KeyService
 from uploader.settings import load_settings
@@ -34,6 +36,13 @@ class Worker:
 
     def ask(self, key: str) -> Principal:
         return asyncio.run(self._authenticator.authenticate(Headers(bearer(key))))
+
+    def ask_together(self, *keys: str) -> list[Principal | BaseException]:
+        async def ask() -> list[Principal | BaseException]:
+            asked = [self._authenticator.authenticate(Headers(bearer(key))) for key in keys]
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+        return asyncio.run(ask())
 
     def refuses(self, key: str) -> bool:
         with pytest.raises(UnauthenticatedError) as caught:
@@ -148,3 +157,42 @@ def test_keys_of_the_settings_are_replaced_without_a_gap(store: Store, clock: Se
     assert [worker.ask(key).permissions for key in (old, new)] == [frozenset(Permission)] * 2
     assert worker.ask(relay).permissions == {Permission.RELAY, Permission.READ}
     assert Worker(store, clock, admin_key=new).refuses(old)
+
+
+# Many callers
+
+
+def test_callers_of_the_same_moment_share_a_query(keys: KeyService, worker: Worker) -> None:
+    created = [keys.create(wanted(name=str(number)), actor=ACTOR).key for number in range(50)]
+    unknown = KeyText.generate().text
+    with counted_key_queries() as queries:
+        *found, refused = worker.ask_together(*created, *created, unknown)
+    assert [each.name for each in found if isinstance(each, Principal)] == [str(number) for number in range(50)] * 2
+    assert isinstance(refused, UnauthenticatedError)
+    [query] = queries
+    assert {key.split("_")[1] for key in [*created, unknown]} == set(query)
+
+
+def test_first_use_of_a_day_by_many_callers_is_written_once(
+    store: Store, keys: KeyService, worker: Worker, clock: SettableClock
+) -> None:
+    created = keys.create(wanted(), actor=ACTOR)
+    with counted_key_queries(verb="UPDATE") as updates:
+        worker.ask_together(*[created.key] * 50)
+    assert len(updates) == 1
+    assert [each.last_used_on for each in store.keys.list_all()] == [clock.now.date()]
+
+
+def test_callers_get_the_error_of_the_query_that_they_share(
+    store: Store, keys: KeyService, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created = keys.create(wanted(), actor=ACTOR)
+
+    def no_answer(_: object) -> None:
+        raise ManifestUnavailableError("the database does not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.keys, "find_many", no_answer)
+        answers = worker.ask_together(*[created.key] * 3)
+    assert [type(each) for each in answers] == [ManifestUnavailableError] * 3
+    assert worker.ask(created.key).name == "nightly"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -20,6 +20,7 @@ from contracts.permissions import Permission
 from tests.support.uploader.access import ADMIN, GUARDED, bearer, create_key
 from tests.support.uploader.event_stream import following
 from tests.support.uploader.http_uploads import assert_problem, land, put_state
+from tests.support.uploader.key_queries import counted_key_queries
 from tests.support.uploader.raw_http import connected
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
@@ -184,6 +185,15 @@ def test_nothing_is_sent_once_the_key_is_refused(guarded: RunningUploader, sent_
         return found
 
     assert [frame.count(b"event: upload") for frame in asyncio.run(follow())] == [0, 1][: 1 + sent_before]
+
+
+def test_keys_of_all_streams_are_checked_by_one_query(guarded: RunningUploader) -> None:
+    keys = [create_key(guarded.base_url, "read") for _ in range(3)]
+    ids = {key.split("_")[1] for key in keys}
+    with ExitStack() as streams, counted_key_queries() as queries:
+        for key in keys:
+            streams.enter_context(following(guarded.base_url, headers=bearer(key)))
+        wait_until(lambda: any(ids == set(query) for query in queries), what="one query for all", deadline_s=20)
 
 
 # Bounds
