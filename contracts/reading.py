@@ -55,3 +55,4 @@ class Links(BaseModel):
     """Where other services show an upload; only services whose address the uploader was given."""
 
     links: list[Link]
+    notes: list[str] = Field(description="which links are missing, and the setting that each of them needs")

@@ -10,10 +10,11 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 import csvpipe.client
-from tests.support.kubernetes.manifests import UPLOADER, Json, Manifests, Pods, selects
+from tests.support.kubernetes.manifests import ROOT, UPLOADER, Json, Manifests, Pods, selects
 from uploader.api.routes import metrics
 from uploader.app import create_app
 from uploader.assembly import BACKGROUND_STOP_S, PUBLISHER_FLUSH_S
+from uploader.reader_settings import ReaderSettings
 from uploader.settings import Settings, load_settings
 
 REPLICAS = f"{UPLOADER}-replicas"
@@ -52,6 +53,13 @@ def test_every_variable_is_a_setting_or_part_of_one(manifests: Manifests) -> Non
     known = {name.upper() for name in Settings.model_fields} | {"PGSSLMODE", "PGSSLROOTCERT"}  # those of libpq
     assert manifests.environment(pods).keys() - known == used - known
     assert used <= manifests.environment(pods).keys()
+
+
+def test_addresses_outside_of_the_cluster_can_be_set_where_the_page_says(hanoi: Manifests) -> None:
+    names = {name.upper() for name in ReaderSettings.model_fields}
+    assert {name: hanoi.environment(hanoi.uploader()).get(name) for name in names} == dict.fromkeys(names, "")
+    page = (ROOT / "docs" / "how-to" / "kubernetes.md").read_text()
+    assert [line for line in page.splitlines() if line.startswith("|") and all(f"`{name}`" in line for name in names)]
 
 
 def test_variable_follows_those_that_it_uses(manifests: Manifests) -> None:

@@ -12,21 +12,34 @@ from uploader.reader_settings import ReaderSettings
 
 
 def links_of(upload: UploadOverview, settings: ReaderSettings) -> Links:
-    """Return the links of the services whose addresses are set."""
+    """Return the links of the services whose addresses are set, and name the settings that are not."""
     links: list[Link] = []
-    if settings.airflow_url is not None:
+    missing: list[str] = []
+    if settings.airflow_url is None:
+        missing.append(_missing("runs in Airflow", "AIRFLOW_URL"))
+    else:
         # The ids of its runs begin with that of the upload; there is one for each batch of messages.
         query = urlencode({"run_id_pattern": upload.upload_id})
         href = f"{settings.airflow_url.rstrip('/')}/dags/{DAG_CHUNK_INGESTION}/runs?{query}"
         links.append(Link(kind="airflow", label="Runs in Airflow", href=href))
-    if settings.bucket_browser_url is not None:
+    if settings.bucket_browser_url is None:
+        missing.append(_missing("objects of the dataset", "BUCKET_BROWSER_URL"))
+    else:
         places = {"bucket": upload.bucket, "prefix": object_key(upload.dataset_name, "")}
         href = _filled(settings.bucket_browser_url, places)
         links.append(Link(kind="objects", label="Objects of the dataset", href=href))
-    if settings.trace_url is not None and upload.traceparent is not None:
+    if upload.traceparent is None:
+        return Links(links=links, notes=missing)
+    if settings.trace_url is None:
+        missing.append(_missing("trace", "TRACE_URL"))
+    else:
         href = _filled(settings.trace_url, {"trace_id": trace_id_of(upload.traceparent)})
         links.append(Link(kind="trace", label="Trace", href=href))
-    return Links(links=links)
+    return Links(links=links, notes=missing)
+
+
+def _missing(what: str, setting: str) -> str:
+    return f"There is no link to the {what}: the uploader has no {setting}."
 
 
 def _filled(template: str, places: dict[str, str]) -> str:

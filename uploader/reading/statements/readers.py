@@ -29,6 +29,11 @@ def _notes(source: UploadSource) -> list[str]:
         notes.append("The upload has not landed: objects are missing.")
     if source.endpoint == UNKNOWN_ENDPOINT:
         notes.append("The uploader does not know the address of the object store (S3_PUBLIC_ENDPOINT or S3_ENDPOINT).")
+    if source.is_in_a_cluster:
+        notes.append(
+            f"{source.endpoint} can be reached in the uploader's Kubernetes cluster only. For an address that readers "
+            "can reach, S3_PUBLIC_ENDPOINT of the uploader has to be set."
+        )
     if source.encoding is None:
         notes.append(
             "The encoding of the file is unknown, and it is read as Latin-1. If characters are wrong, give another one."

@@ -122,6 +122,11 @@ class UploadSource:
         return self.endpoint.startswith("https:")
 
     @property
+    def is_in_a_cluster(self) -> bool:
+        """Whether only pods of the same Kubernetes cluster know the name of the object store."""
+        return "svc" in (urlsplit(self.endpoint).hostname or "").split(".")[1:]
+
+    @property
     def is_amazon(self) -> bool:
         """Whether the object store is Amazon S3, whose address follows from the region."""
         return self.endpoint_host.endswith((".amazonaws.com", ".amazonaws.com.cn"))

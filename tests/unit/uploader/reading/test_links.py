@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.errors import SettingsError
+from contracts.reading import Links
 from tests.support.uploader.uploads import SettableClock, upload_records
 from uploader.reading.links import links_of
 from uploader.settings import Settings, load_settings
@@ -21,10 +22,13 @@ ADDRESSES = {
 }
 
 
-def hrefs(*, traceparent: str | None = f"00-{TRACE_ID}-00f067aa0ba902b7-01", **given: Any) -> dict[str, str]:
+def links(*, traceparent: str | None = f"00-{TRACE_ID}-00f067aa0ba902b7-01", **given: Any) -> Links:
     upload, _ = upload_records(at=SettableClock().now, upload_id=UPLOAD_ID, traceparent=traceparent)
-    found = links_of(replace(upload, dataset_name="a.b-c_d"), Settings(_env_file=None, **given))
-    return {link.kind: link.href for link in found.links}
+    return links_of(replace(upload, dataset_name="a.b-c_d"), Settings(_env_file=None, **given))
+
+
+def hrefs(**given: Any) -> dict[str, str]:
+    return {link.kind: link.href for link in links(**given).links}
 
 
 def test_links_lead_to_the_runs_the_objects_and_the_trace() -> None:
@@ -38,6 +42,17 @@ def test_links_lead_to_the_runs_the_objects_and_the_trace() -> None:
 def test_there_is_no_link_without_an_address_or_a_trace() -> None:
     assert hrefs() == {}
     assert hrefs(traceparent=None, **ADDRESSES).keys() == {"airflow", "objects"}
+
+
+@pytest.mark.parametrize("missing", ADDRESSES)
+def test_link_without_an_address_is_noted_with_its_setting(missing: str) -> None:
+    assert links(**ADDRESSES).notes == []
+    [note] = links(**{**ADDRESSES, missing: None}).notes
+    assert missing.upper() in note
+
+
+def test_upload_without_a_trace_needs_no_address_for_it() -> None:
+    assert links(traceparent=None, **{**ADDRESSES, "trace_url": None}).notes == []
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ class TestReaders:
 class TestLinks:
     def test_there_are_none_without_addresses(self, client: httpx.Client, upload: Callable[..., str]) -> None:
         answer = client.get(f"/uploads/{upload()}/links")
-        assert (answer.status_code, answer.json()) == (200, {"links": []})
+        assert (answer.status_code, answer.json()["links"]) == (200, [])
+        assert ["AIRFLOW_URL" in note for note in answer.json()["notes"]] == [True, False]
 
     def test_unknown_upload_has_none(self, client: httpx.Client) -> None:
         assert_problem(client.get(f"/uploads/{UNKNOWN}/links"), 404, "upload_not_found")

@@ -154,6 +154,16 @@ def test_address_of_the_store_is_that_of_the_uploader() -> None:
     assert "S3_ENDPOINT" in unknown.notes[0]
 
 
+@pytest.mark.parametrize("host", ["minio.openhouse.svc.cluster.local:9000", "minio.openhouse.svc"])
+def test_address_of_a_cluster_is_noted_with_the_setting_for_readers(host: str) -> None:
+    inside = {"s3_endpoint": f"https://{host}"}
+    [note] = readers_of(source_of(settings=inside)).notes
+    assert host in note
+    assert "S3_PUBLIC_ENDPOINT" in note
+    outside = {**inside, "s3_public_endpoint": "https://svc.example.com"}
+    assert readers_of(source_of(settings=outside)).notes == []
+
+
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
