@@ -145,6 +145,7 @@ coverage: setup ## Branch coverage of the product by the service-free tests and 
 # Not part of `test`: it compiles an API server, 6 to 7 minutes on two cores the first time.
 .PHONY: test-kubernetes
 test-kubernetes: setup ## The overlays on a real API server, by the commands of docs/how-to/kubernetes.md
+	$(RUN) python -m tests.support.kubernetes.cluster
 	$(RUN) pytest tests/cluster
 
 .PHONY: chaos

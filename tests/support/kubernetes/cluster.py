@@ -198,3 +198,7 @@ def _process(root: Path, name: str, command: Sequence[str | Path]) -> Iterator[s
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+if __name__ == "__main__":
+    cluster_program()
