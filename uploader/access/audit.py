@@ -9,6 +9,8 @@ from contracts.hidden_secrets import hide_secrets
 from contracts.printable import printable
 from uploader.access.principal import Principal
 
+MAX_ADDRESS_CHARS = 128
+
 
 @dataclass(frozen=True)
 class Actor:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from uploader.access.audit import Actor
+from uploader.access.audit import MAX_ADDRESS_CHARS, Actor
 from uploader.api.guards import principal_of
 
 
@@ -18,9 +18,10 @@ def actor_of(request: Request) -> Actor:
 def address_of(request: Request) -> str:
     """Return the IP address of the client.
 
-    It is that of the connection; if that belongs to a proxy of FORWARDED_ALLOW_IPS, what its X-Forwarded-For says.
+    It is that of the connection; if that belongs to a proxy of FORWARDED_ALLOW_IPS, what its X-Forwarded-For says,
+    which need not be an address, so it is cut to what the database has room for.
     """
-    return "" if request.client is None else request.client.host
+    return "" if request.client is None else request.client.host[:MAX_ADDRESS_CHARS]
 
 
 async def _actor(request: Request) -> Actor:
