@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.api import UploadAccepted
+from contracts.errors import CsvPipeError
 from csvpipe.client import UploaderClient
 from csvpipe.upload.patience import Patience
-from csvpipe.upload.saved_uploads import NOT_SAVED, SavedUploads, UploadSlot
+from csvpipe.upload.saved_uploads import NOT_SAVED, SavedUpload, SavedUploads, UploadSlot
 from csvpipe.upload.source import STDIN, FileSource, PipeSource, open_file, source_of
 from csvpipe.upload.transfer import Transfer, TransferView
 from csvpipe.upload.tus_uploads import TusUploads
@@ -55,11 +56,12 @@ class Sender:
         with open_file(path) as file:
             source = source_of(file)
             with self._slot(path, source, view) as slot:
-                _resume(slot, self._tus, view)
+                filename = "stdin.csv" if path == STDIN else path.name
+                _resume(slot, self._tus, view, filename=filename)
                 transfer = Transfer(
                     self._tus,
                     source,
-                    filename="stdin.csv" if path == STDIN else path.name,
+                    filename=filename,
                     slot=slot,
                     patience=Patience(self._options.retry_for_s, say=view.say),
                     view=view,
@@ -99,16 +101,31 @@ class Sender:
             yield slot
 
 
-def _resume(slot: UploadSlot, tus: TusUploads, view: TransferView) -> None:
+def _resume(slot: UploadSlot, tus: TusUploads, view: TransferView, *, filename: str) -> None:
     """Go on with what an earlier run has begun, unless the file has changed since."""
     earlier, wanted = slot.load(), slot.current
     if earlier is not None and earlier.file == wanted.file:
         slot.current = earlier
         return
-    if earlier is not None and earlier.resumable_id is not None:
-        view.say("The file has changed since a part of it was sent; starting afresh")
-        tus.remove(earlier.resumable_id)
+    if earlier is not None:
+        view.say("The file has changed since an earlier run; starting afresh")
+        _remove(earlier, tus, filename=filename)
     try:
         slot.save(wanted)
     except OSError as error:
         view.say(f"{NOT_SAVED}: {error.strerror}")
+
+
+def _remove(earlier: SavedUpload, tus: TusUploads, *, filename: str) -> None:
+    """Remove what an earlier run has begun, if the uploader answers.
+
+    If that run has not read the response to the creation, only repeating it says which upload it is.
+    """
+    resumable_id = earlier.resumable_id
+    with suppress(CsvPipeError):
+        if resumable_id is None:
+            metadata = {**earlier.fields, "filename": filename}
+            size_bytes = None if earlier.file is None else earlier.file.size_bytes
+            key = earlier.idempotency_key
+            resumable_id = tus.create(metadata=metadata, size_bytes=size_bytes, idempotency_key=key).resumable_id
+        tus.remove(resumable_id)

@@ -291,12 +291,16 @@ def whole_rows(content: bytes) -> bytes:
     return content[: content.rindex(b'"\r\n') + 3]
 
 
+@pytest.mark.parametrize("knows_its_upload", [True, False])
 def test_file_that_changed_meanwhile_is_sent_afresh(
-    server: RunningUploader, file: Path, upload: UploadCommand, line: Line
+    server: RunningUploader, file: Path, upload: UploadCommand, line: Line, knows_its_upload: bool
 ) -> None:
     process = begin(upload, server, line, file)
     end(process, line)
     abandoned = saved_id(upload)
+    if not knows_its_upload:  # as a command leaves it that dies before it has read the response to the creation
+        (saved,) = upload.saved()
+        saved.write_text(json.dumps({**json.loads(saved.read_text()), "resumable_id": None}))
     file.write_bytes(ROWS + b"0,new\r\n")
     code, out, err = upload.run(line_url(line), file)
     assert code == ExitCode.OK, err
@@ -352,8 +356,12 @@ def test_second_process_with_the_same_file_is_refused(
     server: RunningUploader, file: Path, upload: UploadCommand, line: Line
 ) -> None:
     process = begin(upload, server, line, file)
-    code, _, err = upload.run(line_url(line), file)
-    assert code == ExitCode.TEMPORARY_FAILURE
+    process.send_signal(signal.SIGSTOP)  # or it may have sent the file before the other one has started
+    try:
+        code, _, err = upload.run(line_url(line), file)
+    finally:
+        process.send_signal(signal.SIGCONT)
+    assert code == ExitCode.TEMPORARY_FAILURE, err
     assert "[upload_in_use]" in err
     line.slow_down(0)
     assert process.communicate()[0]
