@@ -19,7 +19,7 @@ def files(tmp_path: Path) -> list[Path]:
 
 def on_terminal(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool) -> io.StringIO:
     stream = io.StringIO()
-    console = Console(file=stream, force_terminal=is_terminal, width=100, legacy_windows=False)
+    console = Console(file=stream, force_terminal=is_terminal, width=100, legacy_windows=False, soft_wrap=True)
     monkeypatch.setattr("csvpipe.upload.upload_bars.messages", lambda: console)
     return stream
 
