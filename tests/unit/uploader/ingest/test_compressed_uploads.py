@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import tracemalloc
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,22 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@cache
+def packed_source(packing: str, encoding: str) -> bytes:
+    return PACKERS[packing](SOURCES[encoding])
+
+
+@pytest.fixture(scope="module")
+def send_plain(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Received]:
+    """Give a function that sends a plain file once in each way, and returns what became of it."""
+
+    @cache
+    def send_plain(encoding: str, **given: str) -> Received:
+        return send(tmp_path_factory.mktemp("plain"), SOURCES[encoding], **given)
+
+    return send_plain
+
+
 def send(
     tmp_path: Path,
     content: bytes,
@@ -71,10 +88,16 @@ def send(
 @pytest.mark.parametrize("file_first", [False, True])
 @pytest.mark.parametrize(("chunk_type", "chunk_size"), [("size", "1"), ("rows", "7001"), ("count", "3")])
 def test_chunks_are_those_of_the_plain_file(
-    tmp_path: Path, packing: str, encoding: str, chunk_type: str, chunk_size: str, file_first: bool
+    tmp_path: Path,
+    send_plain: Callable[..., Received],
+    packing: str,
+    encoding: str,
+    chunk_type: str,
+    chunk_size: str,
+    file_first: bool,
 ) -> None:
-    plain, packed = SOURCES[encoding], PACKERS[packing](SOURCES[encoding])
-    expected = send(tmp_path, plain, chunk_type=chunk_type, chunk_size=chunk_size)
+    packed = packed_source(packing, encoding)
+    expected = send_plain(encoding, chunk_type=chunk_type, chunk_size=chunk_size)
     found = send(tmp_path, packed, file_first=file_first, chunk_type=chunk_type, chunk_size=chunk_size)
     assert found.files == expected.files
     assert found.result.chunks == expected.result.chunks
