@@ -23,6 +23,7 @@ from csvpipe.verify.report import Difference, SourceReport, UploadReport
 from tests.support.s3.fake_bucket import lay_out
 from tests.support.uploader.fake_uploader import UPLOAD_ID, run_fake_uploader, status_document
 
+END = "-- end --"
 HEAVY = {"httpx", "boto3", "uvicorn", "fastapi", "nipyapi", "sqlalchemy", "numpy", "airflow"}
 
 
@@ -185,29 +186,44 @@ def test_list_shows_a_line_an_upload_and_cuts_no_id(
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, None], ids=["20", "40", "80", "a pipe"])
-@pytest.mark.parametrize("name", ["flights", "d" * 64, "d" * 150])
-def test_list_cuts_no_id_and_no_name_however_narrow_the_terminal(name: str, columns: int | None) -> None:
+def test_list_cuts_no_id_and_no_name_however_narrow_the_terminal(columns: int | None) -> None:
+    names = ["flights", "d" * 64, "d" * 150]
     with run_fake_uploader() as fake:
-        uploads = [{**status_document("landed", landed=3), "dataset_name": name}]
-        fake.statuses = [{"uploads": uploads, "next_cursor": None}]
-        shown = shown_on(["list", "--url", fake.url], columns=columns)
-    assert (UPLOAD_ID in shown, name in shown, "\u2026" in shown) == (True, True, False)
+        fake.statuses = [
+            {"uploads": [{**status_document("landed", landed=3), "dataset_name": name}], "next_cursor": None}
+            for name in names
+        ]
+        lists = shown_on(["list", "--url", fake.url], columns=columns, times=len(names))
+    for name, shown in zip(names, lists, strict=True):
+        assert (UPLOAD_ID in shown, name in shown, "\u2026" in shown) == (True, True, False)
 
 
 @pytest.mark.parametrize("columns", [20, 40, None], ids=["20", "40", "a pipe"])
 def test_status_cuts_and_folds_no_name_of_a_file(columns: int | None) -> None:
     with run_fake_uploader() as fake:
         fake.statuses = [status_document("landed", landed=1)]
-        shown = shown_on(["status", UPLOAD_ID, "--url", fake.url], columns=columns)
+        (shown,) = shown_on(["status", UPLOAD_ID, "--url", fake.url], columns=columns)
         (chunk,) = fake.statuses[0]["chunks"]
     assert chunk["filename"] in shown
 
 
-def shown_on(command: list[str], *, columns: int | None) -> str:
-    """Return what a command prints on a terminal so wide; None: into a pipe."""
-    argv = [sys.executable, "-m", "csvpipe", *command]
+_SEVERAL_TIMES = f"""
+import sys
+from csvpipe.cli import main
+for _ in range(int(sys.argv[1])):
+    try:
+        main(sys.argv[2:])
+    except SystemExit as ended:
+        assert not ended.code
+    print("{END}", flush=True)
+"""
+
+
+def shown_on(command: list[str], *, columns: int | None, times: int = 1) -> list[str]:
+    """Return what a command prints each time on a terminal so wide; None: into a pipe. One process runs it."""
+    argv = [sys.executable, "-c", _SEVERAL_TIMES, str(times), *command]
     if columns is None:
-        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+        return _each_time(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
     master, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, columns))
     given = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
@@ -218,7 +234,13 @@ def shown_on(command: list[str], *, columns: int | None) -> str:
             while data := screen.read(65536):
                 shown += data
     assert process.returncode == 0, shown
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode()).replace("\r\n", "\n")
+    return _each_time(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode()).replace("\r\n", "\n"))
+
+
+def _each_time(shown: str) -> list[str]:
+    *texts, last = shown.split(f"{END}\n")
+    assert last == ""
+    return texts
 
 
 def test_unknown_command_is_wrong_usage(run: Callable[..., int]) -> None:

@@ -59,8 +59,9 @@ def send_plain(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Receiv
     """Give a function that sends a plain file once in each way, and returns what became of it."""
 
     @cache
-    def send_plain(encoding: str, **given: str) -> Received:
-        return send(tmp_path_factory.mktemp("plain"), SOURCES[encoding], **given)
+    def send_plain(encoding: str, *, chunk_type: str, chunk_size: str) -> Received:
+        directory = tmp_path_factory.mktemp("plain")
+        return send(directory, SOURCES[encoding], chunk_type=chunk_type, chunk_size=chunk_size)
 
     return send_plain
 
