@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from contracts.names import BYTES_PER_MB
 from csvpipe.demo_data import write_flights
@@ -84,6 +84,31 @@ def test_break_and_reload_in_the_middle_leave_the_same_chunks_as_one_plain_uploa
     upload_id = page.upload_id
     assert _description(pipeline, upload_id) == _description_of_plain_upload(pipeline, file)
     pipeline.wait_until_landed(upload_id)
+
+
+def test_lost_answer_to_the_creation_leaves_no_second_upload(
+    page: UploaderPage, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    locations = []
+
+    def create(route: Route) -> None:
+        answer = route.fetch()
+        locations.append(answer.headers["location"])
+        if len(locations) == 1:
+            route.abort("connectionreset")
+        else:
+            route.fulfill(response=answer)
+
+    file = write_csv(tmp_path / "data.csv", size_bytes=BYTES_PER_MB)
+    page.enter(pipeline.client_key)
+    page.choose_files(file.path)
+    page.choose_dataset("created-once", chunk_mb=1)
+    page.tab.route("**/files", create)
+    page.send_button.click()
+    page.follow_sent(file.path.name)
+    assert len(locations) == 2
+    assert locations[0] == locations[1]
+    pipeline.wait_until_landed(page.upload_id)
 
 
 def test_fault_in_the_beginning_is_shown_before_sending(page: UploaderPage, pipeline: Pipeline, tmp_path: Path) -> None:

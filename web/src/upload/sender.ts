@@ -77,6 +77,7 @@ export class Sender {
     const tus: TusOpts<Meta, TusBody> = {
       urlStorage: new PendingStorage(metadata),
       allowedMetaFields: Object.keys(metadata),
+      headers: { 'Idempotency-Key': randomKey() }, // a lost answer to the creation must not leave a second upload
       onAfterResponse: (request, response) => this.#inspect(id, request, response),
       onShouldRetry: (error, _attempt, _options, next) => {
         const willRetry = !this.#refusals.has(id) && next(error)
@@ -231,6 +232,11 @@ function begun(id: string, file: File, dataset: string): Sending {
     uploadId: null,
     problem: null,
   }
+}
+
+/** Not `crypto.randomUUID`, which browsers offer over HTTPS only. */
+function randomKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(16).padStart(8, '0')).join('')
 }
 
 function withoutAddress({ uploadUrl: _, ...rest }: TusOpts<Meta, TusBody>): TusOpts<Meta, TusBody> {
