@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,16 +133,31 @@ def test_upload_at_one_replica_is_followed_at_the_other_to_its_end(
         events.wait_for(upload_id, "aborted")
 
 
-@pytest.mark.parametrize("cut", Cut)
-def test_change_while_the_listening_replica_has_lost_its_database_is_sent_after_it(
-    site: Site, there: Replica, client: httpx.Client, cut: Cut
+def test_change_while_the_database_refuses_the_listening_replica_is_sent_after_it(
+    site: Site, there: Replica, client: httpx.Client
 ) -> None:
+    with outage_of_the_listening_replica(site, there, client, Cut.RESET):
+        what = "a look at the changes has failed"
+        wait_until(lambda: there.has_logged("Changes of uploads not read"), what=what, deadline_s=60)
+
+
+def test_change_while_the_database_does_not_answer_the_listening_replica_is_sent_after_it(
+    site: Site, there: Replica, client: httpx.Client
+) -> None:
+    with outage_of_the_listening_replica(site, there, client, Cut.SILENCE):
+        what = "a look at the changes is without an answer"  # as those of /ready are, which wait for longer
+        wait_until(lambda: is_unready(there), what=what, deadline_s=60)
+
+
+@contextmanager
+def outage_of_the_listening_replica(site: Site, there: Replica, client: httpx.Client, cut: Cut) -> Iterator[None]:
+    """Let an upload land at the other replica, after the block, and check that this is sent when the line is mended."""
     dataset = f"during-{cut.value}"
     with following(there.url, headers=bearer(site.key), dataset=dataset) as events:
         upload_id = upload(client, dataset)
         events.wait_for(upload_id, "announced")
         site.line.cut(cut)
-        wait_until(lambda: is_unready(there), what="the replica has lost its database", deadline_s=60)
+        yield
         land(client, upload_id, 1, 2, 3)
         site.line.mend()
         assert counts_of(events, upload_id, "landed") == {"landed": 3}

@@ -42,6 +42,10 @@ class Replica:
         for process in self._stack.processes_of("uploader"):
             process.kill(signal.SIGKILL, family=True)
 
+    def has_logged(self, text: str) -> bool:
+        """Return whether ``text`` is in the end of its log."""
+        return any(text in process.log_tail() for process in self._stack.processes_of("uploader"))
+
     def uploads_on_disk(self) -> set[str]:
         """Return the ids of the uploads whose chunk files it holds."""
         return {path.name for path in self.temp_dir.iterdir() if path.is_dir() and path.name != STAGING}
