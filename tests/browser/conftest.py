@@ -22,6 +22,7 @@ from tests.support.services import running_stack
 _KEPT = Path(__file__).parents[2] / "build" / "browser"
 """Where the trace and a screenshot of each page of a failed test are kept."""
 _UPLOADER = {"REANNOUNCE_LIMIT": "0"}  # a chunk that has failed is left to the user
+_AIRFLOW = {"CSV_INGESTION_LANDING_DEADLINE_S": "30"}  # instead of 10 minutes until a chunk has failed
 _FAILED = pytest.StashKey[bool]()
 _WAIT_MS = 30_000
 """As long as a machine that does much else may need for a click; a test that passes does not wait."""
@@ -49,7 +50,9 @@ def browser() -> Iterator[Browser]:
 def running_pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """Yield Kafka, MinIO, NiFi, Airflow and the uploader, each the real service in its own process."""
     root = tmp_path_factory.mktemp("stack")
-    with running_stack(root, None, report=ConsoleReport(), uploader_environment=_UPLOADER) as stack:
+    with running_stack(
+        root, None, report=ConsoleReport(), uploader_environment=_UPLOADER, airflow_environment=_AIRFLOW
+    ) as stack:
         yield Pipeline(stack)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -62,6 +63,7 @@ class Pipeline:
         self.uploader_url = Uploader(context).url
         self.airflow = Airflow(context).api
         self._nifi_api = f"{NiFi(context).url}/nifi-api"
+        self._nifi_log = NiFi(context).app_log
         self._verify = tls_context(self._uploader_ca_file)
         self.client_key = context.secrets.client_key.get_secret_value()
         self._key = {"Authorization": f"Bearer {self.client_key}"}
@@ -110,15 +112,10 @@ class Pipeline:
         answer = httpx.post(address, json=wanted, headers=headers, timeout=30, trust_env=False, verify=self._verify)
         return str(answer.raise_for_status().json()["key"])
 
-    def report_failed(self, upload_id: str, chunk: int, reason: str) -> None:
-        """Report a chunk as failed, as Airflow does."""
-        key = self.stack.context.secrets.relay_key.get_secret_value()
-        address = f"{self.uploader_url}/chunks/{upload_id}/{chunk}/state"
-        change = {"state": "failed", "reason": reason}
-        headers = {"Authorization": f"Bearer {key}"}
-        httpx.put(
-            address, json=change, headers=headers, timeout=30, trust_env=False, verify=self._verify
-        ).raise_for_status()
+    def chunk_file(self, upload_id: str, chunk: int) -> Path:
+        """Return the file of a chunk on the uploader's disk."""
+        [filename] = [each["filename"] for each in self.status(upload_id)["chunks"] if each["chunk_id"] == chunk]
+        return self._temp_dir / upload_id / str(filename)
 
     def run_csvpipe(self, *arguments: str) -> str:
         """Run the command line against this pipeline and return what it prints; it must exit with 0."""
@@ -273,6 +270,12 @@ class Pipeline:
         answer = httpx.get(address, timeout=30, trust_env=False, verify=self._nifi_verify)
         status: dict[str, Any] = answer.raise_for_status().json()["processGroupStatus"]["aggregateSnapshot"]
         return status
+
+    def nifi_failures(self, upload_id: str) -> list[str]:
+        """Return the reason of each chunk of an upload that NiFi has given up, from its log."""
+        lines = self._nifi_log.read_text(errors="replace").splitlines()
+        found = [line for line in lines if f"chunk.upload_id={upload_id}" in line]
+        return [reason for line in found for reason in re.findall(r"failure\.reason=(\w+)", line)]
 
     def keys(self, dataset: str | None = None) -> list[str]:
         """Return every key of a dataset, or of the bucket."""
