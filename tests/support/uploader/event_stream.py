@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,8 +22,9 @@ class Events:
 
     def next(self) -> tuple[str, dict[str, Any]] | None:
         """Return name and data of the next event; None at the end of the stream."""
-        name, data = "", ""
+        name, data, deadline = "", "", time.monotonic() + _TIMEOUT_S
         for line in self._lines:
+            assert time.monotonic() < deadline, f"no event within {_TIMEOUT_S:.0f} s"  # comments come all the time
             field, _, value = line.partition(": ")
             if field == "event":
                 name = value
