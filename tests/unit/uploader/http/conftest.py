@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from tests.support.uploader.raw_http import Connection, connected
 from tests.support.uploader.server import RunningUploader, running_uploader
+from uploader.http.http_limits import HttpLimits
+from uploader.settings import Settings
 
 
 @pytest.fixture(scope="module", params=["http", "https"])
@@ -20,8 +25,20 @@ def certificates(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 @pytest.fixture(scope="module")
 def uploader(tmp_path_factory: pytest.TempPathFactory, certificates: Path | None) -> Iterator[RunningUploader]:
     directory = tmp_path_factory.mktemp("chunks")
-    with running_uploader(directory, certificates=certificates, max_file_size_mb=50) as server:
+    with short_silence(), running_uploader(directory, certificates=certificates, max_file_size_mb=50) as server:
         yield server
+
+
+@contextmanager
+def short_silence() -> Iterator[None]:
+    """Let uploaders end a refused connection with TLS sooner: each test of a refusal waits for it."""
+    from_settings = HttpLimits.from_settings
+
+    def limits(settings: Settings) -> HttpLimits:
+        return replace(from_settings(settings), linger_quiet_s=0.3)
+
+    with patch.object(HttpLimits, "from_settings", limits):
+        yield
 
 
 @pytest.fixture(scope="module")
