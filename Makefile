@@ -104,7 +104,7 @@ format: setup ## Format the code and mend what ruff can mend
 	$(if $(filter 0,$(PAGE)),,$(NPM) run format)
 
 .PHONY: check
-check: setup ## Everything that needs no service, in under two minutes; properties with a quarter of their examples
+check: setup ## Everything that needs no service, in about two minutes; properties with a quarter of their examples
 	@$(SIDE_BY_SIDE) $(LINT) test-page
 	$(RUN) pytest $(SPREAD)=$(shell nproc) --hypothesis-profile=quick $(SERVICE_FREE)
 
