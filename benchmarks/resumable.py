@@ -27,6 +27,7 @@ from benchmarks.http_client import HOST, multipart
 from benchmarks.server_process import Server, Start, uvicorn
 from benchmarks.tusd import find_tusd, tusd
 from benchmarks.upload import make_csv
+from benchmarks.warm_memory import warm_memory
 from csvpipe.commands.serve import HTTP_PROTOCOL
 
 _MB, _GB = 10**6, 10**9
@@ -160,10 +161,11 @@ def targets(tusd_program: str | None) -> list[tuple[str, Start, Send]]:
 
 
 def trial(server: Server, send: Send, path: Path, directory: Path) -> Trial:
-    """Send the file once, to a server whose disk has been emptied."""
+    """Send the file once, to a server whose disk has been emptied, on a machine that has the memory already."""
     for written in directory.rglob("*"):
         if written.is_file() and written.stat().st_size > _MB:
             written.unlink()
+    warm_memory(directory, 2 * path.stat().st_size + 200 * _MB)
     os.sync()  # otherwise this trial also writes the data of the previous one
     server.reset_peak_rss()
     before = server.cpu_seconds()
