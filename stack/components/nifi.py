@@ -143,7 +143,7 @@ class NiFi:
             for resource, action, identities in _rights(client.root_group()):
                 client.grant(resource, action, identities)
         deploy(url=self.url, parameters=self.flow_parameters(), access=access, report=report)
-        self._await_ingest()
+        self.await_ingest()
 
     def access(self, user: str = "admin") -> Access:
         """Return the certificates that ``user`` (``admin``, ``airflow`` or ``monitoring``) connects to the API with."""
@@ -234,7 +234,12 @@ class NiFi:
             report("replaced the stand-in by Apache's nifi-aws-nar, which Maven serves now")
             (self.s3_nar / STAMP).write_text(stamp)
 
-    def _await_ingest(self) -> None:
+    def await_ingest(self) -> None:
+        """Wait until ListenHTTP listens, which it does about a second after a deployment has started it.
+
+        Raises:
+            NotReadyError: it does not.
+        """
         address = (self._context.settings.host, self._context.settings.nifi_ingest_port)
         deadline = time.monotonic() + _INGEST_DEADLINE_S
         while True:

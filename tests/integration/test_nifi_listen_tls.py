@@ -164,12 +164,14 @@ def test_command_turns_tls_on_and_off(nifi: NiFiServer, certificates: Certificat
     assert on.exit_code == 0, on.output
     assert "PRIVATE KEY" not in on.output
     assert f"subject matches {AIRFLOW}" in CliRunner().invoke(app, ["status", "--url", nifi.url]).output
+    nifi.component.await_ingest()
     client = _client(nifi, certificates, certificates.issue("a", common_name="airflow"))
     client.send(source.offer(ROWS, dataset="command").to_bytes())
 
     off = CliRunner().invoke(app, [*common, "--no-tls"])
 
     assert off.exit_code == 0, off.output
+    nifi.component.await_ingest()
     message = source.offer(ROWS, dataset="plain")
     nifi.send(message)
     assert nifi.wait_landed(message) == ROWS

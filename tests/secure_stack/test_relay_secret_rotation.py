@@ -71,6 +71,7 @@ def deploy_flow(pipeline: Pipeline, parameters: dict[str, str], *, access: Acces
     component = NiFi(pipeline.stack.context)
     own = component.flow_parameters()
     deploy(url=component.url, parameters={**own, **parameters}, access=access or component.access())
+    component.await_ingest()
 
 
 def restart(pipeline: Pipeline, component: str, **settings: Any) -> None:

@@ -64,9 +64,14 @@ class NiFiServer(Service):
         return {**kept, "source.url.pattern": pattern}
 
     def deploy(self, **given: Any) -> Deployment:
-        """Deploy the flow with this stack's parameters and quick retries, or with the given arguments instead."""
+        """Deploy the flow with this stack's parameters and quick retries, or with the given arguments instead.
+
+        It accepts messages when this returns.
+        """
         usual = {"parameters": self.parameters(), "scheduling": QUICK, "access": self.component.access()}
-        return deploy(**{"url": self.url, **usual, **given})
+        deployment = deploy(**{"url": self.url, **usual, **given})
+        self.component.await_ingest()
+        return deployment
 
     def status(self) -> FlowStatus:
         """Return the state of the flow."""
