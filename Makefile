@@ -11,7 +11,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .stack/tools/bin/uv)
 RUN := $(UV) run --no-sync
 SECURE_OPTION := $(if $(filter 1,$(SECURE)),--secure)$(if $(filter 0,$(SECURE)),--plain)
 SERVICE_FREE := tests/unit tests/property tests/dags
-# Worker processes of pytest: as many as cores for tests that compute, two for tests that mostly wait for services.
+# Worker processes of pytest: as many as cores for tests that compute, twice as many if nothing else runs beside them, as
+# some wait; two for tests that mostly wait for services.
 SPREAD := --dist=loadfile --numprocesses
 
 # The page of the uploader (web/), built into its package. PAGE=0 leaves it out: the uploader then says so at /.
@@ -106,7 +107,7 @@ format: setup ## Format the code and mend what ruff can mend
 .PHONY: check
 check: setup ## Everything that needs no service, in about two minutes; properties with a quarter of their examples
 	@$(SIDE_BY_SIDE) $(LINT) test-page
-	$(RUN) pytest $(SPREAD)=$(shell nproc) --hypothesis-profile=quick $(SERVICE_FREE)
+	$(RUN) pytest $(SPREAD)=$(shell expr 2 \* $$(nproc)) --hypothesis-profile=quick $(SERVICE_FREE)
 
 .PHONY: test-page
 test-page: setup
