@@ -84,11 +84,8 @@ def catch_up(follower: ContentFollower, fd: int, *, end: int) -> None:
     if follower.position >= end:
         return
     buffer = memoryview(bytearray(DEFAULT_BLOCK_BYTES))
-    for data in read_blocks(fd, buffer, start=follower.position):
-        follower.feed(data[: end - follower.position])
-        if follower.position >= end:
-            return
-    raise OSError(f"the file of the upload ends at byte {os.fstat(fd).st_size}, not at {end}")
+    for data in read_blocks(fd, buffer, start=follower.position, end=end):
+        follower.feed(data)
 
 
 def _cut_followed(

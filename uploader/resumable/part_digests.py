@@ -121,12 +121,11 @@ class PartDigests:
     def _read(self, end: int, cuts: Cuts, check: Callable[[], None]) -> None:
         buffer = memoryview(bytearray(DEFAULT_BLOCK_BYTES))
         with self._path.open("rb", buffering=0) as file:
-            for data in read_blocks(file.fileno(), buffer, start=self.position):
+            for data in read_blocks(file.fileno(), buffer, start=self.position, end=end):
                 check()
-                self._update(data[: end - self.position], cuts)
-                if self.position >= end or self.is_lost:
+                self._update(data, cuts)
+                if self.is_lost:
                     return
-        raise OSError(f"{self._path} ends at byte {self.position}, not at {end}")
 
     def _update(self, data: memoryview, cuts: Cuts) -> None:
         while data:

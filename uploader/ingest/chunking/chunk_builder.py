@@ -69,15 +69,20 @@ class ChunkBuilder:
     def _build(self, path: Path, chunk: ChunkBounds, prefix: bytes, find_digest: FindDigest | None) -> str:
         self.check_stopped()
         self._job.check_space(len(prefix) + chunk.end.offset - chunk.start.offset)
-        digest = hashlib.sha256(prefix) if find_digest is None else None
+        digest = hashlib.sha256(prefix)
         fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
         try:
             write_all(fd, prefix)
-            copy_range(self._content_fd, fd, start=chunk.start.offset, end=chunk.end.offset, digest=digest)
+            copy_range(
+                self._content_fd,
+                fd,
+                start=chunk.start.offset,
+                end=chunk.end.offset,
+                digest=digest if find_digest is None else None,
+            )
             os.fsync(fd)
         finally:
             os.close(fd)
-        if digest is not None:
+        if find_digest is None:
             return digest.hexdigest()
-        assert find_digest is not None  # noqa: S101  otherwise there is a digest
         return find_digest(chunk) or hash_file(path)

@@ -36,22 +36,33 @@ def copy_range(source_fd: int, target_fd: int, *, start: int, end: int, digest: 
         OSError: the copy failed, or the source is shorter than ``end``.
     """
     buffer = memoryview(bytearray(min(_COPY_BYTES, max(end - start, 0))))
-    while start < end:
-        size = os.preadv(source_fd, [buffer[: end - start]], start)
-        if not size:
-            raise OSError(f"the source file ends at byte {start}, {end - start} bytes early")
-        data = buffer[:size]
+    for data in read_blocks(source_fd, buffer, start=start, end=end):
         if digest is not None:
             digest.update(data)
         write_all(target_fd, data)
-        start += size
 
 
-def read_blocks(fd: int, buffer: memoryview, *, start: int = 0) -> Iterator[memoryview]:
-    """Yield the content of ``fd`` from ``start``, block by block; each view is valid until the next one."""
-    while size := os.preadv(fd, [buffer], start):
-        yield buffer[:size]
-        start += size
+def read_blocks(fd: int, buffer: memoryview, *, start: int = 0, end: int | None = None) -> Iterator[memoryview]:
+    """Yield the content of ``fd`` from ``start`` to ``end``, block by block; each view is valid until the next one.
+
+    Args:
+        fd: the file.
+        buffer: gets the blocks.
+        start: the first byte.
+        end: the first byte that is not read; None for the end of the file.
+
+    Raises:
+        OSError: the reading failed, or the file is shorter than ``end``.
+    """
+    while end is None or start < end:
+        size = os.preadv(fd, [buffer if end is None else buffer[: end - start]], start)
+        if size:
+            yield buffer[:size]
+            start += size
+        elif end is None:
+            return
+        else:
+            raise OSError(f"the file ends at byte {start}, {end - start} bytes early")
 
 
 def hash_file(path: Path) -> str:
