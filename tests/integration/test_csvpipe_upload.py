@@ -118,7 +118,7 @@ def test_line_that_breaks_makes_one_whole_upload(
     server: RunningUploader, plain: dict[str, Any], file: Path, upload: UploadCommand, dice: random.Random
 ) -> None:
     before = upload_ids(server.base_url)
-    with breaking_proxy("127.0.0.1", server.port, breaks=BREAKS, most_bytes=len(ROWS) // 3, dice=dice) as proxy:
+    with breaking_proxy("127.0.0.1", server.port, breaks=BREAKS, most_bytes=len(ROWS) // BREAKS, dice=dice) as proxy:
         code, out, err = upload.run(proxy.url, file)
         assert (code, proxy.broken) == (ExitCode.OK, BREAKS), err
     assert "trying again" in err
@@ -155,7 +155,7 @@ def test_command_with_a_key_continues_what_another_one_has_begun(
 def test_standard_input_survives_a_line_that_breaks(
     server: RunningUploader, plain: dict[str, Any], upload: UploadCommand, dice: random.Random
 ) -> None:
-    with breaking_proxy("127.0.0.1", server.port, breaks=BREAKS, most_bytes=len(ROWS) // 3, dice=dice) as proxy:
+    with breaking_proxy("127.0.0.1", server.port, breaks=BREAKS, most_bytes=len(ROWS) // BREAKS, dice=dice) as proxy:
         code, out, err = upload.run(proxy.url, "-", content=ROWS)
         assert (code, proxy.broken) == (ExitCode.OK, BREAKS), err
     assert description_of(server.base_url, out.strip()) == plain | {"source_filename": "stdin.csv"}

@@ -84,7 +84,7 @@ def test_tuspy_resumes_on_a_line_that_breaks(
     server: RunningUploader, plain: dict[str, Any], file: Path, dice: random.Random
 ) -> None:
     with (
-        breaking_proxy("127.0.0.1", server.port, breaks=12, most_bytes=len(ROWS) // 3, dice=dice) as proxy,
+        breaking_proxy("127.0.0.1", server.port, breaks=12, most_bytes=len(ROWS) // 12, dice=dice) as proxy,
         file.open("rb") as stream,
     ):
         client = TusClient(f"{server.base_url}/files")
