@@ -1,13 +1,22 @@
-"""Local TCP ports: find free ones, and the program that uses one."""
+"""Local TCP ports: find free ones that no other process gets, and the program that uses one."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
+import threading
+from functools import cache
+from itertools import islice
+from pathlib import Path
 
 import psutil
 
 _CANDIDATES = range(15_000, 32_000)
+_claimed: set[int] = set()
+_claiming = threading.Lock()
 
 
 def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
@@ -26,18 +35,36 @@ def free_ports(count: int, *, host: str = "127.0.0.1") -> list[int]:
     """Return ``count`` different ports that are currently free.
 
     They are below the kernel's range for outgoing connections, so that no client connection can take the port of a
-    service while it restarts.
+    service while it restarts. They belong to this process until it ends: neither it nor another process of this user
+    gets one of them again, also while nothing listens there yet.
 
     Raises:
         RuntimeError: Fewer than ``count`` ports are free.
     """
-    found: set[int] = set()
-    for port in random.sample(_CANDIDATES, len(_CANDIDATES)):
-        if len(found) == count:
-            return list(found)
-        if is_free(port, host=host):
-            found.add(port)
-    raise RuntimeError(f"fewer than {count} free ports between {_CANDIDATES[0]} and {_CANDIDATES[-1]}")
+    candidates = random.sample(_CANDIDATES, len(_CANDIDATES))
+    found = list(islice((port for port in candidates if _claim(port) and is_free(port, host=host)), count))
+    if len(found) < count:
+        raise RuntimeError(f"fewer than {count} free ports between {_CANDIDATES[0]} and {_CANDIDATES[-1]}")
+    return found
+
+
+def _claim(port: int) -> bool:
+    """Lock the byte of ``port`` in a file that the processes of this user share; the kernel unlocks it at their end."""
+    with _claiming:
+        if port in _claimed:
+            return False
+        try:
+            fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except (BlockingIOError, PermissionError):  # POSIX allows both
+            return False
+        _claimed.add(port)
+        return True
+
+
+@cache
+def _claims() -> int:
+    path = Path(tempfile.gettempdir(), f"csvpipe-ports-{os.getuid()}.lock")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def listener_on(port: int) -> str:

@@ -16,6 +16,7 @@ import httpx
 import psutil
 import pytest
 
+from stack.ports import free_ports
 from tests.support.kubernetes.manifests import Manifests
 from tests.support.uploader.server import running_uploader
 from tests.support.waiting import wait_until
@@ -120,9 +121,7 @@ def test_hook_ends_after_its_deadline(hanoi: Manifests, tmp_path: Path) -> None:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def start(hanoi: Manifests, temp_dir: Path, port: int) -> subprocess.Popen[bytes]:
