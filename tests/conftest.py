@@ -1,7 +1,7 @@
 """What every test shares.
 
 These are Hypothesis's profiles, randomness that can be repeated, the log put back afterwards, the distribution over
-the workers of pytest-xdist, and less work for the garbage collector and for botocore.
+the workers of pytest-xdist, patient HTTP requests, and less work for the garbage collector and for botocore.
 """
 
 import gc
@@ -16,6 +16,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from tests.support.examples import register_profiles
+from tests.support.patience import patient_requests
 from tests.support.s3.service_models import parsed_once
 from tests.support.workers import FilesTogether
 
@@ -45,6 +46,13 @@ def pytest_collection() -> Generator[None, object, object]:
 def _service_models() -> Iterator[None]:
     """Spare each client of AWS a tenth of a second."""
     with parsed_once():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> Iterator[None]:
+    """Let requests without a timeout of their own wait for a service that stands still for seconds."""
+    with patient_requests():
         yield
 
 
