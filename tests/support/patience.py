@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import httpx
 
 PATIENCE_S = 60.0
-"""Timeout of requests that name none. The default of httpx is 5 s, which a process of a busy machine may stand still."""
+"""Timeout of requests that name none. The default of httpx is 5 s: a process of a busy machine stands still longer."""
 
 
 @contextmanager
