@@ -122,6 +122,7 @@ class UploadSummary(BaseModel):
 
     upload_id: str
     dataset_name: str
+    source_filename: str = Field(description="name of the uploaded file; empty if the client sent none")
     status: Status
     state: UploadState
     created_at: datetime

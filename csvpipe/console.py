@@ -49,9 +49,15 @@ def shown(value: object) -> str:
 def print_table(table: Table) -> None:
     """Print a table in full: on a narrow terminal its lines wrap, and no cell is cut or folded."""
     console = output()
-    console.width = _WIDEST
-    console.width = Measurement.get(console, console.options, table).maximum
+    console.width = width_of(table)
     console.print(table)
+
+
+def width_of(table: Table) -> int:
+    """Return the columns that a table needs so that no cell is cut or folded."""
+    console = output()
+    console.width = _WIDEST
+    return Measurement.get(console, console.options, table).maximum
 
 
 def format_bytes(size_bytes: int) -> str:

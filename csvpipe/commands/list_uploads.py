@@ -9,8 +9,9 @@ from rich.table import Table
 
 from contracts.api import Status
 from contracts.number_text import format_count
-from csvpipe.console import format_bytes, print_table, shown
+from csvpipe.console import format_bytes, shown
 from csvpipe.json_output import JsonOption, print_json
+from csvpipe.names_column import print_with_names
 from csvpipe.service import ProfileOption, UrlOption, open_uploader
 
 
@@ -43,4 +44,4 @@ def command(
             str(upload.total_chunks),
             f"{upload.created_at:%Y-%m-%d %H:%M:%S}",
         )
-    print_table(table)
+    print_with_names(table, "file", [upload.source_filename for upload in page.uploads])

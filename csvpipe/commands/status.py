@@ -48,6 +48,7 @@ def command(
 def _summary(status: UploadStatus) -> str:
     lines = [
         f"upload   {status.upload_id}",
+        *([f"file     {status.source_filename}"] if status.source_filename else []),
         f"dataset  {status.dataset_name}",
         f"status   {status.status} ({describe_states(status)})",
         f"source   {counted(status.row_count, 'row')}, {format_bytes(status.size_bytes)}, sha256 {status.sha256}",

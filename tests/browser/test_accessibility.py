@@ -15,13 +15,16 @@ from tests.support.pipeline.pipeline import Pipeline
 
 DATASET = "accessible"
 NARROW, HEIGHT = 320, 640
+NAME = f"<img src=x onerror=x>&amp;{'n' * 200}.csv"
+"""As long as a name may be, without a place to break it, and no markup."""
 
 
 @pytest.fixture(scope="module")
 def landed(running_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Give the id of an upload that has landed."""
-    file = write_csv(tmp_path_factory.mktemp("file") / "data.csv", size_bytes=2 * BYTES_PER_MB, quoted=True)
-    upload_id = str(running_pipeline.upload(file, DATASET, "size", 1)["upload_id"])
+    file = write_csv(tmp_path_factory.mktemp("file") / NAME, size_bytes=2 * BYTES_PER_MB, quoted=True)
+    sending = ("upload", str(file.path), "--dataset", DATASET, "--chunk-type", "size", "--chunk-size", "1")
+    upload_id = running_pipeline.run_csvpipe(*sending).strip()
     running_pipeline.wait_until_landed(upload_id)
     return upload_id
 
@@ -31,7 +34,7 @@ def views(landed: str) -> dict[str, str]:
     """Give what each view shows when it is complete."""
     return {
         "send": "Send",
-        "uploads": landed,
+        "uploads": NAME,
         f"uploads/{landed}": "Read it",
         "datasets": DATASET,
         f"datasets/{DATASET}": "4 columns",

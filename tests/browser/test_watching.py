@@ -26,6 +26,7 @@ def test_upload_of_another_person_appears_in_the_list_and_lands(
     sent = pipeline.upload(file, "watched-list", "size", 1)
     row = page.row_of(sent["upload_id"])
     expect(row).to_contain_text("watched-list")
+    expect(row).to_contain_text("data.csv")
     expect(row).to_contain_text("landed", timeout=LANDS_WITHIN_MS)
     expect(row).to_contain_text("3 of 3 landed")
     expect(row).to_contain_text(f"{file.rows:,}")

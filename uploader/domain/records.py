@@ -13,7 +13,7 @@ from uploader.domain.cutting import ChunkType, CutChunk, CutOptions, CutResult, 
 
 @dataclass(frozen=True, kw_only=True)
 class UploadOverview:
-    """One upload without its large fields, for queries of many uploads and for frequent ones.
+    """One upload without the names of its columns, which can be large, for queries of many uploads and frequent ones.
 
     ``replica`` is the one whose disk has the chunk files; ``owner`` is the id of the key that it was sent with, if any;
     ``traceparent`` (W3C) is the trace of all its announcements, however late.
@@ -28,6 +28,7 @@ class UploadOverview:
     chunk_type: ChunkType
     chunk_size: int
     requested: dict[str, object]
+    source_filename: str
     source_bytes: int
     source_sha256: str
     compression: Compression | None = None
@@ -54,12 +55,11 @@ class UploadOverview:
 class UploadRecord(UploadOverview):
     """One upload in full, for its messages, its manifest and the answer to its sender."""
 
-    source_filename: str
     headers: list[str]
 
     @property
     def overview(self) -> UploadOverview:
-        """The upload without its large fields."""
+        """The upload without the names of its columns."""
         return UploadOverview(**{each.name: getattr(self, each.name) for each in fields(UploadOverview)})
 
 

@@ -40,6 +40,7 @@ def summary_of(upload: UploadOverview, chunk_counts: dict[ChunkState, int]) -> U
     return UploadSummary(
         upload_id=upload.upload_id,
         dataset_name=upload.dataset_name,
+        source_filename=upload.source_filename,
         status=Status.of(upload.state),
         state=upload.state,
         created_at=upload.created_at,

@@ -86,7 +86,7 @@ class UploadService:
         return manifest_of(upload, chunks)
 
     def overview(self, upload_id: str, principal: Principal) -> UploadOverview:
-        """Return an upload without its large fields.
+        """Return an upload without the names of its columns.
 
         Raises:
             UploadNotFoundError: there is no upload with this id.

@@ -55,6 +55,7 @@ export const texts = {
 
   columns: {
     upload: 'upload',
+    file: 'file',
     dataset: 'dataset',
     status: 'status',
     rows: 'rows',
@@ -234,6 +235,7 @@ export const texts = {
   notCopied: 'The browser does not permit copying here. Select the text instead.',
 
   facts: {
+    file: 'file',
     dataset: 'dataset',
     status: 'status',
     source: 'source',

@@ -5,6 +5,7 @@ export function anUpload(members: Partial<UploadSummary> = {}): UploadSummary {
   return {
     upload_id: '0'.repeat(32),
     dataset_name: 'flights',
+    source_filename: 'flights.csv',
     status: 'announced',
     created_at: '2026-01-31T12:00:00Z',
     chunked_at: '2026-01-31T12:00:01Z',

@@ -110,7 +110,7 @@ class TestRead:
         land(store, upload, clock=clock)
         store.uploads.abort(upload.upload_id, force=True, at=clock.now)
         assert len(statements) > 10
-        assert [each for each in statements if "headers" in each or "source_filename" in each] == []
+        assert [each for each in statements if "headers" in each] == []
         assert store.uploads.find(upload.upload_id)
         assert "headers" in statements[-1]
 

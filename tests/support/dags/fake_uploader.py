@@ -134,6 +134,7 @@ class FakeUploader(FakeServer):
         status = UploadStatus(
             upload_id=upload_id,
             dataset_name=manifest.dataset_name,
+            source_filename=manifest.source_filename,
             status=Status.of(state),
             state=state,
             created_at=manifest.created_at,

@@ -70,6 +70,7 @@ def status_document(state: str, **counts: int) -> dict[str, Any]:
     return {
         "upload_id": UPLOAD_ID,
         "dataset_name": "flights",
+        "source_filename": "flights.csv",
         "status": state,
         "state": state,
         "final": state in {"landed", "failed", "aborted"},

@@ -182,7 +182,9 @@ def test_list_shows_a_line_an_upload_and_cuts_no_id(
         fake.statuses = [{"uploads": [status_document("landed", landed=3)], "next_cursor": None}]
         assert run("list", "--dataset", "flights", "--url", fake.url) == 0
         assert fake.path == "/uploads?dataset=flights&limit=20"
-    assert UPLOAD_ID in capsys.readouterr().out.splitlines()[1]
+    shown = capsys.readouterr().out.splitlines()[1]
+    assert UPLOAD_ID in shown
+    assert shown.rstrip().endswith("flights.csv")
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, None], ids=["20", "40", "80", "a pipe"])
@@ -196,6 +198,22 @@ def test_list_cuts_no_id_and_no_name_however_narrow_the_terminal(columns: int | 
         lists = shown_on(["list", "--url", fake.url], columns=columns, times=len(names))
     for name, shown in zip(names, lists, strict=True):
         assert (UPLOAD_ID in shown, name in shown, "\u2026" in shown) == (True, True, False)
+
+
+def test_list_cuts_the_name_of_a_file_to_the_terminal_and_a_pipe_gets_it_whole() -> None:
+    name = "everything that was sold in the northern region, corrected 2026-01-31.csv"
+    with run_fake_uploader() as fake:
+        fake.statuses = [
+            {"uploads": [{**status_document("landed", landed=3), "source_filename": name}], "next_cursor": None}
+        ]
+        [narrow], [wide], [pipe] = (
+            shown_on(["list", "--url", fake.url], columns=columns) for columns in (20, 130, None)
+        )
+    for shown in (narrow, wide):
+        assert (UPLOAD_ID in shown, name in shown) == (True, False)
+    assert "everything t\u20266-01-31.csv" in narrow
+    assert max(map(len, wide.splitlines())) == 130
+    assert (UPLOAD_ID in pipe, name in pipe) == (True, True)
 
 
 @pytest.mark.parametrize("columns", [20, 40, None], ids=["20", "40", "a pipe"])

@@ -51,6 +51,7 @@ export interface AcceptedDeviations {
 export interface UploadSummary {
   upload_id: string
   dataset_name: string
+  source_filename: string
   status: Status
   created_at: string
   chunked_at: string

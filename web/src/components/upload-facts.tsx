@@ -12,6 +12,12 @@ export function UploadFacts({ upload }: { upload: UploadStatus }) {
   const deviations = upload.accepted_deviations
   return (
     <dl class="facts">
+      {upload.source_filename && (
+        <>
+          <dt>{facts.file}</dt>
+          <dd>{upload.source_filename}</dd>
+        </>
+      )}
       <dt>{facts.dataset}</dt>
       <dd>
         <a href={addresses.dataset(upload.dataset_name)}>{upload.dataset_name}</a>

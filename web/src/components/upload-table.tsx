@@ -18,6 +18,7 @@ export function UploadTable({ uploads }: { uploads: UploadSummary[] }) {
         <thead>
           <tr>
             <th scope="col">{columns.upload}</th>
+            <th scope="col">{columns.file}</th>
             <th scope="col">{columns.dataset}</th>
             <th scope="col">{columns.status}</th>
             <NumberColumn>{columns.rows}</NumberColumn>
@@ -44,6 +45,7 @@ function UploadRow({ upload }: { upload: UploadSummary }) {
           {upload.upload_id}
         </a>
       </th>
+      <td class="file-name">{upload.source_filename}</td>
       <td>
         <a href={addresses.dataset(upload.dataset_name)}>{upload.dataset_name}</a>
       </td>

@@ -86,6 +86,13 @@ class TestKnown:
 
 
 class TestList:
+    def test_file_is_found_by_its_name_in_every_list(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+        upload_id = upload(dataset="named")
+        [listed] = client.get("/uploads", params={"dataset": "named"}).json()["uploads"]
+        status = client.get(f"/uploads/{upload_id}/status").json()
+        last = client.get("/datasets/named").json()["last_upload"]
+        assert [each["source_filename"] for each in (listed, status, last)] == ["people.csv"] * 3
+
     def test_pages_follow_their_cursors_to_the_end(
         self, client: httpx.Client, upload: Callable[..., str], clock: SettableClock
     ) -> None:
