@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _log = logging.getLogger(__name__)
-FIRST_RANGE_BYTES = 256 * 1024
+FIRST_RANGE_BYTES = 512 * 1024
+"""More than a header and the 256 KiB of rows after it that show the delimiter."""
 RANGE_BYTES = 4 * 1024 * 1024
 RANGES_AHEAD = 4
 S3_SETTINGS = EndpointSettings(address="S3_ENDPOINT", ca="S3_CA_FILE", payer="S3_REQUEST_PAYER")
@@ -42,7 +43,7 @@ class S3Options:
         connect: creates the client; called once for each specification of a source.
         retries: number of consecutive failures of a read that are retried.
         payer: who pays for the requests.
-        first_range_bytes: size of the first GET, which usually holds the header.
+        first_range_bytes: size of the first GET, which usually holds the header and the rows that show the delimiter.
         range_bytes: size of the others.
         piece_bytes: size of the pieces in which a body is read.
         backoff: waits between retries.
