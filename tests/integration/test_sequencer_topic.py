@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from sequencer.kafka.timestamp_fence import OPTION
 from sequencer.kafka.topic_options import topic_options
 from sequencer.model.checkpoint import JobStatus
 from sequencer.model.partition import PartitionRef
+from tests.support.sequencer.held_source import HeldSource, held_source
 from tests.support.sequencer.rig import SequencerRig
 from tests.support.services import KafkaBroker
 from tests.support.waiting import wait_until
@@ -30,6 +32,12 @@ MODES = ("exclusive", "transactional")
 @pytest.fixture
 def rig(kafka_broker: KafkaBroker, tmp_path: Path) -> SequencerRig:
     return SequencerRig(kafka_broker, tmp_path)
+
+
+@pytest.fixture
+def held(rig: SequencerRig) -> Iterator[HeldSource]:
+    with held_source(rig) as held:
+        yield held
 
 
 def set_option(rig: SequencerRig, name: str, value: str, *, topic: str = "") -> None:
@@ -75,13 +83,17 @@ def test_compacted_dead_letter_topic_is_refused(rig: SequencerRig) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_topic_that_becomes_compacted_while_the_job_runs_is_a_wrong_setting(rig: SequencerRig, mode: str) -> None:
+def test_topic_that_becomes_compacted_while_the_job_runs_is_a_wrong_setting(
+    rig: SequencerRig, held: HeldSource, mode: str
+) -> None:
     """Kafka refuses the records one by one; whichever of them the answer names, it is no outage."""
-    rig.write_source(600_000)
-    rig.environment = {"RETRIES": "1000"}
+    held.write(600_000)
+    rig.environment |= {"RETRIES": "1000"}
     with rig.start("--mode", mode, "--checkpoint-interval", "1000") as process:
-        wait_until(lambda: rig.checkpoint() is not None, what="it has begun", deadline_s=60, poll_s=0.01)
+        wait_until(lambda: rig.sent() > 0, what="it is under way", deadline_s=60, poll_s=0.01, explain=process.said)
         set_option(rig, "cleanup.policy", "compact")
+        wait_until(lambda: option(rig, "cleanup.policy") == "compact", what="the broker knows", deadline_s=60)
+        held.release()
         ended = rig.end_of(process)
     assert ended.code == 78, str(ended)
 
@@ -104,12 +116,15 @@ def test_row_above_the_topics_limit_names_the_option(rig: SequencerRig) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_rows_that_are_removed_while_the_job_runs_are_an_error_and_stay_one(rig: SequencerRig, mode: str) -> None:
-    rig.write_source(400_000)
+def test_rows_that_are_removed_while_the_job_runs_are_an_error_and_stay_one(
+    rig: SequencerRig, held: HeldSource, mode: str
+) -> None:
+    held.write(200_000)
     options = ("--checkpoint-interval", "1000", "--mode", mode)
     with rig.start(*options) as process:
         wait_until(lambda: high(rig) > 1000, what="rows come", deadline_s=60, poll_s=0.01, explain=process.said)
         delete_records(rig, 500)
+        held.release()
         ended = rig.end_of(process)
     for _ in range(2):
         assert ended.code == 74, str(ended)

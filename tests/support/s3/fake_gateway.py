@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -144,8 +144,9 @@ def fake_s3_gateway(objects: dict[str, bytes], spoil: Spoil | None = None) -> It
                 if value is not None:
                     self.send_header(name, value)
             self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(answer.body)
+            with suppress(ConnectionError):  # a client may be killed meanwhile
+                self.end_headers()
+                self.wfile.write(answer.body)
 
         do_HEAD = do_GET  # noqa: N815  the base class calls it
 
