@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from contracts.download_address import SIGNED_ADDRESS_PATTERN
 from contracts.errors import InvalidMessageError
+from contracts.faults import describe_invalid
 from contracts.names import check_dataset_name
 
 MESSAGE_VERSION: Literal["1.0"] = "1.0"
@@ -96,16 +97,11 @@ def parse_message(value: bytes | None) -> ChunkMessage:
     """Parse the value of a Kafka record.
 
     Raises:
-        InvalidMessageError: not JSON, or not valid; the message names every invalid field.
+        InvalidMessageError: not JSON, or not valid; the message names the invalid fields.
     """
     if value is None:
         raise InvalidMessageError("the record has no value")
     try:
         return ChunkMessage.model_validate_json(value)
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc'])) or 'message'}: {_rule(fault['msg'])}" for fault in error.errors())
-        raise InvalidMessageError("; ".join(faults)) from error
-
-
-def _rule(text: str) -> str:
-    return text.removeprefix("Value error, ")
+        raise InvalidMessageError(describe_invalid(error, whole="message")) from error

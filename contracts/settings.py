@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from contracts.errors import SettingsError
+from contracts.faults import rule_of
 from contracts.secret_files import SecretFileSource, is_secret
 
 _FIELD = re.compile(r'field "(\w+)"')
@@ -77,7 +78,7 @@ def describe_faults(error: ValidationError, model: type[BaseSettings], *, show_v
     faults = []
     for fault in error.errors(include_url=False, include_context=False):
         place = fault["loc"]
-        text = fault["msg"].removeprefix("Value error, ")
+        text = rule_of(fault)
         if not place:
             faults.append(text)
             continue

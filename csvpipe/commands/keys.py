@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from contracts.api import Key, KeyRotation, KeyWithSecret, NewKey
+from contracts.faults import rule_of
 from contracts.names import KEY_ID_PATTERN
 from contracts.permissions import Permission
 from contracts.secret_files import secret_in
@@ -87,7 +88,7 @@ def create(
         wanted = NewKey.model_validate(given)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
-        raise typer.BadParameter(fault["msg"].removeprefix("Value error, "), param_hint=str(fault["loc"][0])) from None
+        raise typer.BadParameter(rule_of(fault), param_hint=str(fault["loc"][0])) from None
     with _open(database=database, url=url, profile=profile) as keys:
         created = keys.create_key(wanted)
     _print_secret(created, as_json=as_json)

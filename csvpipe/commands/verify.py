@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from contracts.exit_codes import ExitCode
+from contracts.faults import describe_invalid
 from contracts.manifest import Manifest
 from contracts.names import check_dataset_name, manifest_key
 from contracts.number_text import counted
@@ -130,8 +131,9 @@ def find_manifest(objects: S3Objects, upload_id: str, *, dataset: str | None) ->
     try:
         manifest = Manifest.model_validate_json(b"".join(objects.read(key)))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise CommandError(f"{key} is not a manifest: {first['loc']}: {first['msg']}", key=key) from error
+        raise CommandError(
+            f"{key} is not a manifest: {describe_invalid(error, whole='the object')}", key=key
+        ) from error
     if manifest.upload_id != upload_id:
         raise CommandError(f"{key} is the manifest of upload {manifest.upload_id}", key=key)
     return manifest

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from contracts.errors import InvalidMessageError
+from contracts.faults import describe_invalid
 from contracts.message import ChunkMessage
 from contracts.traceparent import TRACEPARENT
 
@@ -56,8 +59,9 @@ def unpack_messages(conf: Mapping[str, Any]) -> list[ChunkMessage]:
     try:
         messages = [ChunkMessage.model_validate({**conf["common"], **chunk}) for chunk in conf["chunks"]]
     except (KeyError, TypeError, ValueError) as error:
+        reason = describe_invalid(error, whole="message") if isinstance(error, ValidationError) else error
         raise InvalidMessageError(
-            f"the conf of the run must have upload_id, common and chunks, as the listener writes them: {error}"
+            f"the conf of the run must have upload_id, common and chunks, as the listener writes them: {reason}"
         ) from error
     if not messages or {message.upload_id for message in messages} != {conf.get("upload_id")}:
         raise InvalidMessageError(

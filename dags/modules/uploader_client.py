@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from contracts.api import StateChange, UploadStatus
+from contracts.faults import describe_invalid
 from contracts.manifest import Manifest
 from contracts.states import ChunkState, UploadState
 from contracts.tls_faults import TlsPeer
@@ -71,10 +74,8 @@ class UploaderClient:
         response = self._call("GET", f"/uploads/{self._upload_id}/manifest")
         try:
             return Manifest.model_validate_json(response.content)
-        except ValueError as error:
-            raise UploaderResponseError(
-                f"invalid manifest of upload {self._upload_id} from {self._base_url}: {error}"
-            ) from error
+        except ValidationError as error:
+            raise self._invalid("manifest", error) from error
 
     def report(
         self,
@@ -120,10 +121,12 @@ class UploaderClient:
         response = self._call("GET", f"/uploads/{self._upload_id}/status")
         try:
             return UploadStatus.model_validate_json(response.content)
-        except ValueError as error:
-            raise UploaderResponseError(
-                f"invalid status of upload {self._upload_id} from {self._base_url}: {error}"
-            ) from error
+        except ValidationError as error:
+            raise self._invalid("status", error) from error
+
+    def _invalid(self, what: str, error: ValidationError) -> UploaderResponseError:
+        reason = describe_invalid(error, whole="the response")
+        return UploaderResponseError(f"invalid {what} of upload {self._upload_id} from {self._base_url}: {reason}")
 
     def _call(self, method: str, path: str, *, json: Mapping[str, Any] | None = None) -> Response:
         import requests

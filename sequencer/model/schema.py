@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from contracts.errors import SettingsError
+from contracts.faults import rule_of
 
 ColumnType = Literal["string", "integer", "number", "boolean"]
 
@@ -78,7 +79,7 @@ def parse_schema(content: bytes, name: str) -> Schema:
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = "".join(f"{part}: " for part in (".".join(map(str, fault["loc"])),) if part)
-        raise SettingsError(f"SCHEMA_FILE {name}: {where}{fault['msg']}") from error
+        raise SettingsError(f"SCHEMA_FILE {name}: {where}{rule_of(fault)}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"SCHEMA_FILE {name}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
     except RecursionError as error:

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
 
 from contracts.errors import CsvPipeError
+from contracts.faults import rule_of
 from contracts.hidden_secrets import hide_secrets
 from uploader.api.extra_headers import extra_headers
 from uploader.api.refusals import REFUSALS, refused
@@ -124,7 +125,7 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
 async def _invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for this class
     return _refuse(
-        request, [{"field": ".".join(map(str, fault["loc"])), "rule": fault["msg"]} for fault in error.errors()]
+        request, [{"field": ".".join(map(str, fault["loc"])), "rule": rule_of(fault)} for fault in error.errors()]
     )
 
 

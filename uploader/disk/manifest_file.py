@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from contracts.faults import describe_invalid
 from uploader.domain.records import ChunkRecord, UploadRecord
 
 MANIFEST_FILE = ".manifest.json"
@@ -61,9 +62,7 @@ def read_manifest(directory: Path) -> StoredManifest | None:
     except OSError as error:
         raise ManifestFileError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise ManifestFileError(f"{path} is damaged: {place}: {first['msg']}") from error
+        raise ManifestFileError(f"{path} is damaged: {describe_invalid(error, whole='the file')}") from error
     if found.upload.upload_id != directory.name or len(found.chunks) != found.upload.total_chunks:
         raise ManifestFileError(f"{path} is not the manifest of upload {directory.name}")
     return found

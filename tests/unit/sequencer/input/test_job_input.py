@@ -156,6 +156,9 @@ def test_schema_file_is_read_and_its_faults_are_named(tmp_path: Path) -> None:
         load_schema(str(path))
     with pytest.raises(SettingsError, match="SCHEMA_FILE"):
         load_schema(str(tmp_path / "none"))
+    path.write_text("columns:\n  - {column: id}\n  - {column: id}\n")
+    with pytest.raises(SettingsError, match=r"columns: the column 'id' occurs twice"):
+        load_schema(str(path))
 
 
 def test_progress_is_relative_to_the_bytes_of_the_range(tmp_path: Path) -> None:

@@ -201,6 +201,17 @@ class TestChunkState:
         assert len(answer.content) < 2_000
         assert "Traceback" not in caplog.text
 
+    def test_broken_rule_of_ours_is_said_in_our_words(self, client: httpx.Client, upload: Callable[..., str]) -> None:
+        nested: Any = 1
+        for _ in range(21):
+            nested = [nested]
+        problem = assert_problem(
+            put_state(client, upload(), 1, "relayed", evidence={"seen": nested}), 422, "invalid_request"
+        )
+        [fault] = problem["faults"]
+        assert fault["field"] == "body.evidence"
+        assert fault["rule"].startswith("must not be nested")
+
     def test_evidence_at_the_nesting_limit_is_kept(self, client: httpx.Client, upload: Callable[..., str]) -> None:
         nested: Any = 1
         for _ in range(19):
