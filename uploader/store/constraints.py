@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from sqlalchemy.exc import IntegrityError
 
 from uploader.errors import DatabaseConstraintError
 
-ATTEMPTS_FOR_A_KEY = 10
-"""How often a row with an Idempotency-Key is stored.
+_Row = TypeVar("_Row")
+_ATTEMPTS = 10
+"""How often a row is stored.
 
-The key may be released after it has refused the row and before its row is looked for. Nobody takes and releases it each
-time, so then it is another constraint that refuses the row.
+What has refused it may be gone before it is looked for, such as an Idempotency-Key that is released. Nobody takes and
+releases it each time, so then it is another constraint that refuses the row.
 """
 
 
-def unknown_constraint(error: IntegrityError, *, what: str) -> DatabaseConstraintError:
-    """Return the error for ``what``, which is refused by a constraint that the uploader does not expect."""
-    reason = str(error.orig).partition("\n")[0]
-    return DatabaseConstraintError(
-        f"a constraint of the database refuses {what}: {reason}; nothing was stored. If the constraint is not one of "
-        "the uploader's schema, remove it"
-    )
+def store_or_find(store: Callable[[], None], find: Callable[[], _Row | None], *, what: str) -> _Row | None:
+    """Store a row, or return what is there in its place.
+
+    Args:
+        store: stores it in a transaction.
+        find: returns what has refused it, or None if that is not there.
+        what: names it in the error.
+
+    Raises:
+        DatabaseConstraintError: the database refuses it for a reason that ``find`` does not find.
+    """
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            store()
+        except IntegrityError as error:
+            found = find()
+            if found is not None:
+                return found
+            if not left:
+                reason = str(error.orig).partition("\n")[0]
+                raise DatabaseConstraintError(
+                    f"a constraint of the database refuses {what}: {reason}; nothing was stored. If the constraint is "
+                    "not one of the uploader's schema, remove it"
+                ) from error
+        else:
+            break
+    return None

@@ -8,7 +8,6 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Row, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from contracts.audit import AuditAction
 from contracts.permissions import Permission
@@ -16,7 +15,7 @@ from uploader.access.api_key import ApiKey
 from uploader.access.audit import Actor, AuditEvent
 from uploader.access.errors import KeyNotFoundError, KeyRevokedError
 from uploader.store.audit import AuditStore
-from uploader.store.constraints import unknown_constraint
+from uploader.store.constraints import store_or_find
 from uploader.store.engine import reading, writing
 from uploader.store.rows import id_batches
 from uploader.store.tables import api_keys
@@ -65,15 +64,13 @@ class KeyStore:
         """
         values = {field.name: getattr(key, field.name) for field in fields(key)}
         values |= {"permissions": sorted(key.permissions), "datasets": list(key.datasets)}
-        try:
+
+        def store() -> None:
             with writing(self._engine) as connection:
                 connection.execute(insert(api_keys), values)
                 self._audit.append(connection, _event(AuditAction.CREATE_KEY, key, actor))
-        except IntegrityError as error:
-            if self.find(key.key_id) is None:
-                raise unknown_constraint(error, what=f"key {key.key_id}") from error
-            return False
-        return True
+
+        return store_or_find(store, lambda: self.find(key.key_id), what=f"key {key.key_id}") is None
 
     def revoke(self, key_id: str, *, at: datetime, actor: Actor) -> ApiKey:
         """Revoke a key; repeating it changes nothing.

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import Engine, and_, delete, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from contracts.states import UploadState
 from uploader.domain.records import ReplicaRecord
+from uploader.store.constraints import store_or_find
 from uploader.store.engine import reading, writing
 from uploader.store.rows import id_batches
 from uploader.store.tables import replicas, uploads
@@ -32,15 +32,18 @@ class ReplicaStore:
         """Assign a disk to a replica that has none, and return the disk that it has.
 
         A name that had the disk before is free again.
+
+        Raises:
+            DatabaseConstraintError: the database refuses it for another reason.
         """
         before = and_(replicas.c.disk_id == disk_id, replicas.c.name != name)
-        try:
+
+        def store() -> None:
             with writing(self._engine) as connection:
                 connection.execute(insert(replicas), {"name": name, "disk_id": disk_id})
                 connection.execute(delete(replicas).where(before))
-        except IntegrityError:
-            return self.find_disk(name) or disk_id
-        return disk_id
+
+        return store_or_find(store, lambda: self.find_disk(name), what=f"replica {name}") or disk_id
 
     def find(self, name: str) -> ReplicaRecord | None:
         """Return one replica, or None if no replica of this name has started yet."""

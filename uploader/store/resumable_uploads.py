@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Engine, Row, and_, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from uploader.domain.resumable_upload import ResumableState, ResumableUpload
-from uploader.store.constraints import ATTEMPTS_FOR_A_KEY, unknown_constraint
+from uploader.store.constraints import store_or_find
 from uploader.store.engine import reading, writing
 from uploader.store.tables import resumable_uploads
 
@@ -30,20 +29,12 @@ class ResumableUploadStore:
             DatabaseConstraintError: the database refuses it for another reason.
         """
         values = {field.name: getattr(upload, field.name) for field in fields(upload)}
-        attempts = 1 if upload.idempotency_key is None else ATTEMPTS_FOR_A_KEY
-        for left in reversed(range(attempts)):
-            try:
-                with writing(self._engine) as connection:
-                    connection.execute(insert(resumable_uploads), {**values, "state": upload.state.value})
-            except IntegrityError as error:
-                first = self.find_same_key(upload)
-                if first is not None:
-                    return first
-                if not left or self.find(upload.upload_id) is not None:
-                    raise unknown_constraint(error, what=f"resumable upload {upload.upload_id}") from error
-            else:
-                break
-        return None
+
+        def store() -> None:
+            with writing(self._engine) as connection:
+                connection.execute(insert(resumable_uploads), {**values, "state": upload.state.value})
+
+        return store_or_find(store, lambda: self.find_same_key(upload), what=f"resumable upload {upload.upload_id}")
 
     def find(self, upload_id: str) -> ResumableUpload | None:
         """Return one, or None if there is none with this id."""

@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from contracts.audit import AuditAction
 from contracts.number_text import counted
@@ -21,7 +20,7 @@ from uploader.domain.transitions import ON_THEIR_WAY
 from uploader.errors import UploadInProgressError, UploadNotFoundError
 from uploader.store.audit import AuditStore
 from uploader.store.claims import Claim
-from uploader.store.constraints import ATTEMPTS_FOR_A_KEY, unknown_constraint
+from uploader.store.constraints import store_or_find
 from uploader.store.database_guard import DatabaseGuard
 from uploader.store.dataset_filter import in_datasets
 from uploader.store.engine import read_database_id, reading, writing
@@ -87,27 +86,24 @@ class UploadStore:
             DatabaseConstraintError: the database refuses the upload for another reason.
         """
         claimed = {"claim_owner": claim.owner, "claimed_until": upload.chunked_at + claim_for}
-        attempts = 1 if upload.idempotency_key is None else ATTEMPTS_FOR_A_KEY
-        for left in reversed(range(attempts)):
-            try:
-                with writing(self._engine) as connection:
-                    self._guard.check_id(read_database_id(connection))
-                    _insert(connection, {**values_of(upload), **claimed}, records)
-                    self._audit.append(connection, _acceptance_of(upload, actor))
-            except IntegrityError as error:
-                first = None if upload.idempotency_key is None else self._find(_same_key(upload))
-                if first is not None:
-                    return first
-                is_known = self.find(upload.upload_id) is not None
-                if not is_known and self._is_taken(upload.dataset_name, upload.created_at):
-                    raise _collision(upload) from None
-                if is_known or not left:
-                    raise unknown_constraint(error, what=f"upload {upload.upload_id}") from error
-                # The key may have been released between the two transactions: try again.
-            else:
-                break
-        self._guard.check()  # if the file disappeared during the commit, the upload went with it
-        return None
+
+        def store() -> None:
+            with writing(self._engine) as connection:
+                self._guard.check_id(read_database_id(connection))
+                _insert(connection, {**values_of(upload), **claimed}, records)
+                self._audit.append(connection, _acceptance_of(upload, actor))
+
+        def find_first() -> UploadRecord | None:
+            first = None if upload.idempotency_key is None else self._find(_same_key(upload))
+            is_known = first is not None or self.find(upload.upload_id) is not None
+            if not is_known and self._is_taken(upload.dataset_name, upload.created_at):
+                raise _collision(upload) from None
+            return first
+
+        first = store_or_find(store, find_first, what=f"upload {upload.upload_id}")
+        if first is None:
+            self._guard.check()  # if the file disappeared during the commit, the upload went with it
+        return first
 
     def restore(self, upload: UploadRecord, records: Sequence[ChunkRecord]) -> RestoreOutcome:
         """Store an upload that a manifest file describes, unless it is known.

@@ -16,6 +16,7 @@ from tests.support.uploader.stored_uploads import CLAIM_FOR, announce
 from tests.support.uploader.uploads import SettableClock
 from uploader.domain.records import UploadRecord
 from uploader.domain.transitions import renewed
+from uploader.errors import DatabaseConstraintError
 from uploader.store import engine, leases
 from uploader.store.claims import Claim
 from uploader.store.store import Store, open_store
@@ -187,6 +188,15 @@ class TestLeases:
 
         monkeypatch.setattr(leases, "writing", late)
         assert not store.leases.take("x", owner="slower", lease_for=lease_for, now=clock.now)
+
+    def test_lease_that_the_database_refuses_is_held_by_nobody(
+        self, store: Store, clock: SettableClock, execute: Callable[[str], None]
+    ) -> None:
+        execute("CREATE UNIQUE INDEX an_operators_own ON leases (owner)")
+        assert store.leases.take("x", owner="a", lease_for=timedelta(seconds=60), now=clock.now)
+        with pytest.raises(DatabaseConstraintError):
+            store.leases.take("y", owner="a", lease_for=timedelta(seconds=60), now=clock.now)
+        assert store.leases.take("y", owner="b", lease_for=timedelta(seconds=60), now=clock.now)
 
     def test_concurrent_workers_give_one_lease_owner(self, url: str, clock: SettableClock) -> None:
         stores = [open_store(url) for _ in range(6)]

@@ -8,10 +8,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+import pytest
+
 from tests.support.uploader.stored_uploads import announce, land
 from tests.support.uploader.uploads import SettableClock
 from uploader.domain.records import ReplicaRecord, UploadRecord
 from uploader.domain.transitions import cleaned, failed, relayed
+from uploader.errors import DatabaseConstraintError
 from uploader.store.store import Store
 
 
@@ -139,6 +142,15 @@ class TestReplicas:
         store.replicas.assign_disk("old", "a" * 32)
         store.replicas.assign_disk("new", "a" * 32)
         assert (store.replicas.find_disk("old"), store.replicas.find_disk("new")) == (None, "a" * 32)
+
+    def test_disk_that_the_database_refuses_belongs_to_nobody(
+        self, store: Store, execute: Callable[[str], None]
+    ) -> None:
+        execute("CREATE UNIQUE INDEX an_operators_own ON replicas (disk_id)")
+        store.replicas.assign_disk("old", "a" * 32)
+        with pytest.raises(DatabaseConstraintError):
+            store.replicas.assign_disk("new", "a" * 32)
+        assert (store.replicas.find_disk("old"), store.replicas.find_disk("new")) == ("a" * 32, None)
 
     def test_replica_has_its_disk_and_its_last_check_in(self, store: Store, clock: SettableClock) -> None:
         assert store.replicas.find("replica-0") is None
