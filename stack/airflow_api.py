@@ -34,7 +34,7 @@ class AirflowApi:
     """Client of the Airflow at ``url``, with the simple auth manager. Without a password, all users must be admins.
 
     Its database is SQLite, which accepts one writer at a time: on a busy machine a call can return 500 ("database is
-    locked"). Every call is idempotent, and is retried for ``retry_s`` seconds.
+    locked"), or nothing in time. Every call is idempotent, and is retried for ``retry_s`` seconds.
     """
 
     def __init__(
@@ -111,16 +111,25 @@ class AirflowApi:
 
     def _call(self, method: str, path: str, *, json: object = None, accept: tuple[int, ...] = (200,)) -> httpx.Response:
         deadline = time.monotonic() + self._retry_s
-        response = self._send(method, path, json)
+        response = self._send_in_time(method, path, json, deadline)
         while response.status_code >= 500 and time.monotonic() < deadline:
             time.sleep(_PAUSE_S)
-            response = self._send(method, path, json)
+            response = self._send_in_time(method, path, json, deadline)
         if response.status_code == 401 or (response.status_code == 403 and _INVALID_TOKEN in response.text):
             self._token = None
             response = self._send(method, path, json)
         if response.status_code not in accept:
             raise AirflowApiError(f"{method} {path} returned {response.status_code}: {response.text[:500]}")
         return response
+
+    def _send_in_time(self, method: str, path: str, json: object, deadline: float) -> httpx.Response:
+        """Send a request, and send it again if it is not answered in time."""
+        while True:
+            try:
+                return self._send(method, path, json)
+            except AirflowApiError as error:
+                if not isinstance(error.__cause__, httpx.TimeoutException) or time.monotonic() >= deadline:
+                    raise
 
     def _send(self, method: str, path: str, json: object) -> httpx.Response:
         try:

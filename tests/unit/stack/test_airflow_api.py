@@ -1,4 +1,4 @@
-"""The stack's client of Airflow's API, with a fake whose database is locked at first."""
+"""The stack's client of Airflow's API, with a fake whose database is locked at first, or that is slow."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from stack import airflow_api
 from stack.airflow_api import AirflowApi, AirflowApiError
 
 
 class FakeAirflow(ThreadingHTTPServer):
-    """Answers the next ``locked`` calls with 500, as Airflow does while its SQLite database is locked."""
+    """Answers the next ``locked`` calls with 500, as Airflow does while its SQLite database is locked.
+
+    It leaves the next ``silent`` calls without an answer until it ends.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.locked = 0
+        self.silent = 0
+        self.ends = threading.Event()
         self.valid_token = "t"
         self.calls: list[str] = []
 
@@ -37,6 +43,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.calls.append(f"PATCH {self.path}")
         if self.headers["Authorization"] != f"Bearer {self.server.valid_token}":
             self._answer(403, {"detail": "Invalid JWT token"})
+        elif self.server.silent:
+            self.server.silent -= 1
+            self.server.ends.wait()
+            self.close_connection = True
         elif self.server.locked:
             self.server.locked -= 1
             self._answer(500, {"detail": {"reason": "Database error"}})
@@ -60,6 +70,7 @@ def airflow() -> Iterator[FakeAirflow]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
+        server.ends.set()
         server.shutdown()
         thread.join()
 
@@ -68,6 +79,21 @@ def test_call_is_repeated_while_the_database_is_locked(airflow: FakeAirflow) -> 
     airflow.locked = 2
     AirflowApi(airflow.url).set_paused("d", paused=False)
     assert airflow.calls == ["PATCH /api/v2/dags/d"] * 3
+
+
+def test_call_is_repeated_if_it_is_not_answered_in_time(airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(airflow_api, "_TIMEOUT_S", 0.2)
+    airflow.silent = 1
+    AirflowApi(airflow.url).set_paused("d", paused=False)
+    assert airflow.silent == 0
+    assert airflow.calls[:2] == ["PATCH /api/v2/dags/d"] * 2
+
+
+def test_call_that_is_never_answered_is_reported(airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(airflow_api, "_TIMEOUT_S", 0.2)
+    airflow.silent = 1
+    with pytest.raises(AirflowApiError, match="timed out"):
+        AirflowApi(airflow.url, retry_s=0).set_paused("d", paused=False)
 
 
 def test_failing_call_is_reported_with_the_response(airflow: FakeAirflow) -> None:
