@@ -30,7 +30,7 @@ _RIGHTS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
 }
 """What each other user may do: kind and name of the resource, and operations on it."""
 USERS = (ADMIN, *_RIGHTS)
-_CALL_S = 20
+_CALL_S = 60
 
 
 def client_properties(context: StackContext, user: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _SOURCES = Path(__file__).parent.parent / "kafka_dist"
 _TOPICS = {TOPIC_INGEST: 3, TOPIC_DEAD_LETTER: 1}
+_CALL_S = 60
 
 
 class Kafka:
@@ -98,13 +99,13 @@ class Kafka:
         from confluent_kafka import KafkaError, KafkaException
         from confluent_kafka.cimpl import NewTopic
 
-        missing = _TOPICS.keys() - admin.list_topics(timeout=10).topics.keys()
+        missing = _TOPICS.keys() - admin.list_topics(timeout=_CALL_S).topics.keys()
         if not missing:
             return
         futures = admin.create_topics([NewTopic(t, num_partitions=_TOPICS[t], replication_factor=1) for t in missing])
         for topic, future in futures.items():
             try:
-                future.result(timeout=20)
+                future.result(timeout=_CALL_S)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise
