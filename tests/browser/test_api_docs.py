@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUploader
 @pytest.fixture(scope="module")
 def operations(server: RunningUploader) -> list[str]:
     """Give the summary of every operation."""
-    document = httpx.get(f"{server.base_url}/openapi.json", trust_env=False).json()
+    document = httpx.get(f"{server.base_url}/openapi.json", timeout=60, trust_env=False).json()
     return [operation["summary"] for path in document["paths"].values() for operation in path.values()]
 
 

@@ -12,6 +12,7 @@ import psutil
 from pydantic import SecretStr
 
 from stack.local import LocalStack
+from tests.support.uploader.live_directory import entries
 
 Secrets = Mapping[str, Collection[bytes]]
 """The forms of each secret, by its name."""
@@ -56,7 +57,7 @@ def files_with_secrets(stack: LocalStack, secrets: Secrets) -> list[str]:
     allowed = set(holders(stack))
     return [
         f"{path.relative_to(stack.root)}: {name}"
-        for path in sorted(stack.root.rglob("*"))
+        for path in sorted(entries(stack.root))
         if path.is_file() and not path.is_symlink() and path not in allowed
         for name in names_in(_content(path), secrets)
     ]
