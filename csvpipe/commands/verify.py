@@ -52,7 +52,7 @@ def command(
             help="Compare this file, too, plain or compressed, with the uploaded one.", exists=True, dir_okay=False
         ),
     ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the manifest, which is written last.")] = 20.0,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the manifest, which is written last.")] = 60.0,
     as_json: JsonOption = False,
     url: UrlOption = None,
     profile: ProfileOption = None,
