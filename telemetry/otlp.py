@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 3.0
 """How long an unavailable collector may delay the end of a process."""
+_OWN_TIMEOUTS = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
 
 
 def check_installed() -> None:
@@ -45,7 +46,8 @@ def open_otlp(*, endpoint: str, service: str, timeout_s: float = _TIMEOUT_S) -> 
     """Return spans of ``service`` that are sent to the collector at ``endpoint`` (``http://host:4318``).
 
     A thread sends them in batches. Spans that the collector does not accept are dropped, and the SDK logs it. The SDK's
-    own variables apply as well: ``OTEL_SERVICE_NAME``, ``OTEL_TRACES_SAMPLER``, ``OTEL_EXPORTER_OTLP_HEADERS``.
+    own variables apply as well: ``OTEL_SERVICE_NAME``, ``OTEL_TRACES_SAMPLER``, ``OTEL_EXPORTER_OTLP_HEADERS``, and
+    ``OTEL_EXPORTER_OTLP_TIMEOUT`` instead of ``timeout_s``.
 
     Raises:
         TracingUnavailableError: the SDK or the exporter is not installed.
@@ -59,7 +61,8 @@ def open_otlp(*, endpoint: str, service: str, timeout_s: float = _TIMEOUT_S) -> 
     resource = Resource.create({SERVICE_NAME: os.environ.get("OTEL_SERVICE_NAME") or service})
     # At exit the owner closes: the SDK's own hook would run after the loggers are gone.
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=timeout_s)
+    timeout = None if any(os.environ.get(name) for name in _OWN_TIMEOUTS) else timeout_s
+    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=timeout)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     return OtlpSpans(provider)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from stack.report import ConsoleReport
-from tests.support.monitoring.otlp import OtlpReceiver, otlp_receiver
+from tests.support.monitoring.otlp import TIMEOUT, TIMEOUT_S, OtlpReceiver, otlp_receiver
 from tests.support.pipeline.pipeline import Pipeline
 from tests.support.services import running_stack
 
@@ -29,7 +29,7 @@ def spans() -> Iterator[OtlpReceiver]:
 def running_pipeline(tmp_path_factory: pytest.TempPathFactory, spans: OtlpReceiver) -> Iterator[Pipeline]:
     """Yield Kafka, MinIO, NiFi, Airflow and the uploader, each the real service in its own process, with tracing."""
     root = tmp_path_factory.mktemp("stack")
-    tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": spans.endpoint}
+    tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": spans.endpoint, TIMEOUT: TIMEOUT_S}
     with running_stack(
         root, None, report=ConsoleReport(), airflow_environment=_AIRFLOW | tracing, uploader_environment=tracing
     ) as stack:

@@ -9,10 +9,14 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from tests.support.waiting import wait_until
+
+TIMEOUT, TIMEOUT_S = "OTEL_EXPORTER_OTLP_TIMEOUT", "25"
+"""Spans that are not taken in time are lost, and the receiver stands still if its test does."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class OtlpReceiver:
         """Return the spans that say that they belong to an upload."""
         return [span for span in list(self.spans) if span.attributes.get("csvpipe.upload_id") == upload_id]
 
-    def wait_for(self, name: str, upload_id: str, *, count: int = 1, deadline_s: float = 30) -> list[ReceivedSpan]:
+    def wait_for(self, name: str, upload_id: str, *, count: int = 1, deadline_s: float = 90) -> list[ReceivedSpan]:
         """Wait until ``count`` spans of that name have come for an upload, and return them."""
 
         def found() -> list[ReceivedSpan]:
@@ -75,7 +79,7 @@ class OtlpReceiver:
 
 @contextmanager
 def otlp_receiver() -> Iterator[OtlpReceiver]:
-    """Run a receiver on a free port."""
+    """Run a receiver on a free port. Meanwhile, exporters of this process wait for it as :data:`TIMEOUT` says."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -94,7 +98,9 @@ def otlp_receiver() -> Iterator[OtlpReceiver]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield receiver
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv(TIMEOUT, TIMEOUT_S)
+            yield receiver
     finally:
         server.shutdown()
         server.server_close()

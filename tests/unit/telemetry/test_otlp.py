@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from opentelemetry.exporter.otlp.proto.http import trace_exporter
 
 from contracts.errors import InvalidMessageError
 from contracts.spans import SpanKind
@@ -76,6 +77,22 @@ def test_unavailable_collector_does_not_fail_the_work(caplog: pytest.LogCaptureF
     spans.close()
     assert handed_on is not None
     assert any("opentelemetry" in record.name for record in caplog.records), "it is said in the log"
+
+
+@pytest.mark.parametrize(("own", "expected"), [("", 3.0), ("20", None)])
+def test_timeout_of_the_sdk_comes_before_ours(
+    monkeypatch: pytest.MonkeyPatch, own: str, expected: float | None
+) -> None:
+    class RecordedExporter(trace_exporter.OTLPSpanExporter):
+        def __init__(self, *, endpoint: str, timeout: float | None) -> None:
+            given.append(timeout)
+            super().__init__(endpoint=endpoint, timeout=timeout)
+
+    given: list[float | None] = []
+    monkeypatch.setattr(trace_exporter, "OTLPSpanExporter", RecordedExporter)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", own)
+    open_otlp(endpoint="http://127.0.0.1:1", service="s").close()
+    assert given == [expected]
 
 
 def test_sdk_that_is_switched_off_hands_the_parent_on(receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
