@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,13 @@ def cluster(tmp_path: Path, program: None) -> Iterator[Cluster]:
     with running_cluster(root) as cluster:
         for name in ("airflow", "openhouse"):
             cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+            wait_until(partial(has_account, cluster, name), what=f"pods can be made in {name}", deadline_s=120)
         yield cluster
+
+
+def has_account(cluster: Cluster, namespace: str) -> bool:
+    """Return whether there is the account that pods get; the API server waits 2 s for it, and refuses them then."""
+    return cluster.kubectl("get", "serviceaccount", "default", "-n", namespace).returncode == 0
 
 
 @pytest.fixture
@@ -159,7 +166,7 @@ def test_newcomer_takes_the_secrets_from_a_store(
 ) -> None:
     cluster.apply(*yaml.safe_load_all(FAKE_CRD.read_text()))
     wait_until(
-        lambda: cluster.kubectl("get", "externalsecrets").returncode == 0, what="the kind is known", deadline_s=60
+        lambda: cluster.kubectl("get", "externalsecrets").returncode == 0, what="the kind is known", deadline_s=120
     )
     follow("cluster", "cluster-external-secrets", until="**3. Everything else.**", skip=BY_HAND)
     for namespace, expected in (("csv-ingestion", 10), ("airflow", 4)):
@@ -189,7 +196,7 @@ def test_failed_job_stays_to_be_looked_at(
             or cluster.get(job)["status"].get("failed")
         ),
         what="a pod of the Job has failed",
-        deadline_s=60,
+        deadline_s=120,
     )
     pods = cluster.get(f"{OURS}/pods?labelSelector=job-name%3Dcsv-nifi-flow")["items"]
     assert pods, "its log is that of its pod"
@@ -201,7 +208,7 @@ def test_removing_csvpipe_leaves_the_shared_airflow_unchanged(
 ) -> None:
     follow("cluster")
     cluster.apply(airflow_pod())
-    wait_until(lambda: phase(cluster, "airflow", "scheduler") == "Running", what="Airflow runs", deadline_s=60)
+    wait_until(lambda: phase(cluster, "airflow", "scheduler") == "Running", what="Airflow runs", deadline_s=120)
     before = {entry["metadata"]["name"] for entry in cluster.get("/api/v1/namespaces/airflow/secrets")["items"]}
     run(cluster, newcomer, block_with("kubectl delete -k k8s/overlays/hanoi"))
     assert cluster.kubectl("get", "namespace", "csv-ingestion").returncode == 1
@@ -214,7 +221,7 @@ def test_removing_csvpipe_leaves_the_shared_airflow_unchanged(
     wait_until(
         lambda: phase(cluster, "airflow", "scheduler") == "Running",
         what="Airflow runs without us",
-        deadline_s=60,
+        deadline_s=120,
         explain=lambda: str(cluster.get("/api/v1/namespaces/airflow/pods")["items"][0].get("status")),
     )
     assert kubelet.faults == []
@@ -225,12 +232,12 @@ def test_pod_that_needs_what_is_missing_does_not_start(cluster: Cluster, kubelet
     pod = airflow_pod()
     pod["spec"]["containers"][0]["envFrom"][0]["configMapRef"].pop("optional")
     cluster.apply(pod)
-    wait_until(lambda: phase(cluster, "airflow", "scheduler") == "Pending", what="it waits", deadline_s=60)
+    wait_until(lambda: phase(cluster, "airflow", "scheduler") == "Pending", what="it waits", deadline_s=120)
 
     def waits_for_its_configuration() -> bool:
         return "CreateContainerConfigError" in str(cluster.get("/api/v1/namespaces/airflow/pods/scheduler"))
 
-    wait_until(waits_for_its_configuration, what="the reason is told", deadline_s=60)
+    wait_until(waits_for_its_configuration, what="the reason is told", deadline_s=120)
     assert kubelet.faults == []
 
 
@@ -240,7 +247,7 @@ def test_node_can_be_drained_while_no_replica_is_ready(
     follow("cluster")
     kubelet.unready = True
     wait_until(
-        lambda: not cluster.get(STATEFUL_SET)["status"].get("readyReplicas"), what="none is ready", deadline_s=60
+        lambda: not cluster.get(STATEFUL_SET)["status"].get("readyReplicas"), what="none is ready", deadline_s=120
     )
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": f"{UPLOADER}-0"}}
     with cluster.client() as client:
@@ -248,7 +255,7 @@ def test_node_can_be_drained_while_no_replica_is_ready(
         def evicted() -> bool:
             return client.post(f"{OURS}/pods/{UPLOADER}-0/eviction", json=eviction).status_code == 201
 
-        wait_until(evicted, what="the eviction is allowed", deadline_s=60)
+        wait_until(evicted, what="the eviction is allowed", deadline_s=120)
     assert kubelet.faults == []
 
 
@@ -279,7 +286,7 @@ def test_gateway_takes_the_route_that_replaces_the_ingress(
     with (newcomer / "k8s" / "overlays" / "hanoi" / "kustomization.yaml").open("a") as file:
         file.write("components: [../../components/gateway]\n")
     run(cluster, newcomer, "kubectl apply -k k8s/base/namespace")
-    wait_until(lambda: cluster.kubectl("get", "httproutes").returncode == 0, what="the kind is known", deadline_s=60)
+    wait_until(lambda: cluster.kubectl("get", "httproutes").returncode == 0, what="the kind is known", deadline_s=120)
     run(cluster, newcomer, "kubectl apply --server-side -k k8s/overlays/hanoi")
     route = cluster.get(f"/apis/gateway.networking.k8s.io/v1/namespaces/csv-ingestion/httproutes/{UPLOADER}")
     (rule,) = route["spec"]["rules"]
