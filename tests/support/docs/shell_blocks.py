@@ -55,7 +55,7 @@ def run_block(
     uploader_url: str = README_UPLOADER,
     kafka: str = README_KAFKA,
     keys: str = README_KEYS,
-    deadline_s: float = 300,
+    deadline_s: float = 600,
 ) -> str:
     """Run ``block`` in the checkout's root, stopping at the first command that fails, and return what it printed."""
     text = block.text.replace(README_UPLOADER, uploader_url).replace(README_KAFKA, kafka).replace(README_KEYS, keys)

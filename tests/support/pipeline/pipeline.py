@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,16 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from aws.encryption import Encryption
 from contracts.manifest import Manifest
-from contracts.names import BUCKET_RAW, DAG_CHUNK_INGESTION, DAG_LISTENER, TOPIC_DEAD_LETTER, TOPIC_INGEST, manifest_key
+from contracts.names import (
+    BUCKET_RAW,
+    DAG_CHUNK_INGESTION,
+    DAG_LISTENER,
+    TOPIC_DEAD_LETTER,
+    TOPIC_INGEST,
+    manifest_key,
+)
 from contracts.permissions import Permission
+from nifi.deploy import deploy
 from stack.airflow_api import AirflowApiError
 from stack.components.airflow import Airflow
 from stack.components.minio import Minio
@@ -28,6 +37,7 @@ from stack.components.nifi import NiFi
 from stack.components.uploader import Uploader
 from stack.kafka_users import ADMIN, CONSUMER_GROUP, client_properties
 from stack.local import LocalStack
+from stack.ports import free_ports
 from stack.s3 import s3_client
 from stack.tls import tls_context
 from tests.support.pipeline.csv_data import CsvFile
@@ -181,7 +191,7 @@ class Pipeline:
 
         wait_until(met, what=what, deadline_s=deadline_s, explain=describe)
 
-    def wait_for(self, upload_id: str, state: str, *, deadline_s: float = 60) -> None:
+    def wait_for(self, upload_id: str, state: str, *, deadline_s: float = 120) -> None:
         """Wait until the upload is in ``state``."""
         self.wait(lambda: self.status(upload_id)["status"] == state, f"upload {upload_id} is {state}", deadline_s)
 
@@ -193,7 +203,7 @@ class Pipeline:
             deadline_s,
         )
 
-    def wait_until_landed(self, upload_id: str, *, deadline_s: float = 180) -> None:
+    def wait_until_landed(self, upload_id: str, *, deadline_s: float = 300) -> None:
         """Wait until all chunks have landed and the manifest lies in the bucket."""
 
         def landed() -> bool:
@@ -211,7 +221,7 @@ class Pipeline:
         assert (manifest.upload_id, manifest.dataset_name) == (upload_id, dataset)
         check_landing(manifest, self.keys(dataset), self._read, file)
 
-    def check_nothing_left_over(self, *, deadline_s: float = 60) -> None:
+    def check_nothing_left_over(self, *, deadline_s: float = 120) -> None:
         """Wait until no service has anything under way, nor anything that nobody asks for any more."""
         self.wait(lambda: self.leftovers() == [], "nothing is left over", deadline_s, lambda: str(self.leftovers()))
         assert self.end_offsets(TOPIC_DEAD_LETTER) == self._dead_letters, "messages in the dead-letter topic"
@@ -248,6 +258,10 @@ class Pipeline:
         """Return the directories of what is being received."""
         return [str(path) for name in _RECEIVED_IN for path in self._temp_dir.glob(f"{name}/*")]
 
+    def half_received_bytes(self) -> int:
+        """Return how many bytes there are of resumable uploads that are not complete."""
+        return sum(path.stat().st_size for path in self._temp_dir.glob(".resumable/*/data"))
+
     def queued_in_nifi(self) -> int:
         """Return the number of flow files in all of NiFi's queues.
 
@@ -260,10 +274,27 @@ class Pipeline:
         status = wait_until(
             lambda: status if not (status := self._nifi_status())["activeThreadCount"] else None,
             what="NiFi has no processor at work",
-            deadline_s=60,
+            deadline_s=120,
             poll_s=0.05,
         )
         return int(status["flowFilesQueued"])
+
+    @contextmanager
+    def nothing_stored(self) -> Iterator[None]:
+        """Let NiFi reach no bucket until the block ends: chunks that are relayed wait in it."""
+        [nobodys_port] = free_ports(1)
+        self._deploy_flow({"s3.endpoint": f"http://127.0.0.1:{nobodys_port}"})
+        try:
+            yield
+        finally:
+            self._deploy_flow({})
+
+    def _deploy_flow(self, parameters: dict[str, str]) -> None:
+        """Deploy the flow with ``parameters`` as the only ones that are not this stack's own."""
+        component = NiFi(self.stack.context)
+        own = component.flow_parameters()
+        deploy(url=component.url, parameters={**own, **parameters}, access=component.access())
+        component.await_ingest()
 
     def _nifi_status(self) -> dict[str, Any]:
         address = f"{self._nifi_api}/flow/process-groups/root/status"
