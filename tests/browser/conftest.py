@@ -22,9 +22,9 @@ from tests.support.services import running_stack
 _KEPT = Path(__file__).parents[2] / "build" / "browser"
 """Where the trace and a screenshot of each page of a failed test are kept."""
 _UPLOADER = {"REANNOUNCE_LIMIT": "0"}  # a chunk that has failed is left to the user
-_AIRFLOW = {"CSV_INGESTION_LANDING_DEADLINE_S": "30"}  # instead of 10 minutes until a chunk has failed
+_AIRFLOW = {"CSV_INGESTION_LANDING_DEADLINE_S": "60"}  # instead of 10 minutes until a chunk has failed
 _FAILED = pytest.StashKey[bool]()
-_WAIT_MS = 30_000
+_WAIT_MS = 90_000
 """As long as a machine that does much else may need for a click; a test that passes does not wait."""
 _WIDTH, _HEIGHT = 1280, 900
 
@@ -67,6 +67,7 @@ def pipeline(running_pipeline: Pipeline) -> Pipeline:
 def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
     """Yield a context with nothing in it. What it showed and did is kept if the test fails."""
     context = browser.new_context(viewport={"width": _WIDTH, "height": _HEIGHT}, color_scheme="light", locale="en-GB")
+    context.set_default_timeout(_WAIT_MS)
     context.tracing.start(screenshots=True, snapshots=True)
     yield context
     if request.node.stash.get(_FAILED, False):
