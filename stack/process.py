@@ -21,6 +21,8 @@ _INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ",
 _FAMILY_VARIABLE = "CSVPIPE_STACK_FAMILY"
 _LOG_TAIL_LINES = 40
 _POLL_S = 0.2
+_KILLED_WITHIN_S = 60.0
+"""A killed process ends when the machine gets to it. Its ports and files are not free before."""
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """Child processes by pid: only their parent can reap them, and another object can stop them."""
 _START_TIME_TOLERANCE_S = 2.0
@@ -141,6 +143,7 @@ class ManagedProcess:
         """
         deadline = time.monotonic() + spec.deadline_s
         while True:
+            is_last = time.monotonic() > deadline  # before the probe: this process may stand still at any point
             missing = probe(spec.ready)
             if missing is None:
                 return
@@ -148,7 +151,7 @@ class ManagedProcess:
                 raise ProcessDiedError(f"{self.name} ended{self._exit_code()}. {self._log_end()}")
             if is_cancelled():
                 raise NotReadyError(f"{self.name}: {missing}. The process keeps starting in the background")
-            if time.monotonic() > deadline:
+            if is_last:
                 raise NotReadyError(f"{self.name}: {missing} (after {spec.deadline_s:.0f} s). {self._log_end()}")
             time.sleep(_POLL_S)
 
@@ -163,11 +166,11 @@ class ManagedProcess:
             if not _has_ended(leader, record.stop_timeout_s):
                 report(f"{self.name} did not stop within {record.stop_timeout_s:.0f} s after TERM: sending KILL")
                 _signal(leader, signal.SIGKILL)
-                _has_ended(leader, record.stop_timeout_s)
+                _await_end([leader])
         left = self._family()
         for process in left:
             _signal(process, signal.SIGKILL)
-        psutil.wait_procs(left, timeout=5)
+        _await_end(left)
         if leader is not None:
             _children.pop(leader.pid, None)
         self._pid_file.unlink(missing_ok=True)
@@ -189,8 +192,7 @@ class ManagedProcess:
         for process in targets:
             _signal(process, number)
         if number == signal.SIGKILL:
-            psutil.wait_procs(targets[1:], timeout=5)
-            _has_ended(leader, 5)
+            _await_end(targets)
 
     def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
         """Return the last lines of its log since the last start."""
@@ -266,6 +268,22 @@ def _has_ended(leader: psutil.Process, timeout_s: float) -> bool:
     except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
         return False
     return True
+
+
+def _await_end(killed: Sequence[psutil.Process]) -> None:
+    """Wait until killed processes have ended, whether they are reaped or not."""
+    deadline = time.monotonic() + _KILLED_WITHIN_S
+    while any(_runs(process) for process in killed) and time.monotonic() < deadline:
+        time.sleep(_POLL_S / 10)
+
+
+def _runs(process: psutil.Process) -> bool:
+    if process.pid in _children:
+        _children[process.pid].poll()
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _base_environment() -> dict[str, str]:
