@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.support.uploader.passing_time import pass_time
+from tests.support.uploader.passing_time import pass_time, stop_clock
 from uploader.access.upload_limits import UploadLimits
 from uploader.store.admissions import SLOT_LEASE_S, Limit
 from uploader.store.store import Store
@@ -36,6 +36,11 @@ def admit(_):
 with ThreadPoolExecutor(10) as pool:
     print(sum(pool.map(admit, range(requests))))
 """
+
+
+@pytest.fixture
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop_clock(monkeypatch)
 
 
 def admit(store: Store, limits: UploadLimits, *, key: str = "alpha", slot: str | None = None) -> Limit | None:
@@ -69,14 +74,22 @@ def line_of(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
-class TestRate:
-    def test_processes_together_admit_exactly_the_limit(self, url: str, store: Store) -> None:
+class TestProcesses:
+    def test_together_admit_exactly_the_rate(self, url: str, store: Store) -> None:
         started = time.monotonic()
         admitted = admitted_by_processes(url, RATE)
         units_back = int((time.monotonic() - started) / INTERVAL_S)
         assert PER_MINUTE <= admitted <= PER_MINUTE + units_back
         assert admit(store, RATE, key="beta") is None  # another key is not concerned
 
+    def test_together_admit_exactly_the_number_at_once(self, url: str, store: Store) -> None:
+        assert admitted_by_processes(url, AT_ONCE) == AT_ONCE.at_once
+        assert admit(store, AT_ONCE) is Limit.AT_ONCE
+        assert admit(store, AT_ONCE, key="beta") is None
+
+
+@pytest.mark.usefixtures("stopped_clock")
+class TestRate:
     def test_used_units_come_back_evenly(self, url: str, store: Store) -> None:
         assert [admit(store, RATE) for _ in range(PER_MINUTE + 1)] == [None] * PER_MINUTE + [Limit.RATE]
         pass_time(url, seconds=2 * INTERVAL_S)
@@ -107,12 +120,8 @@ class TestRate:
         assert [admit(store, RATE) for _ in range(2)] == [None, Limit.RATE]
 
 
+@pytest.mark.usefixtures("stopped_clock")
 class TestAtOnce:
-    def test_processes_together_admit_exactly_the_limit(self, url: str, store: Store) -> None:
-        assert admitted_by_processes(url, AT_ONCE) == AT_ONCE.at_once
-        assert admit(store, AT_ONCE) is Limit.AT_ONCE
-        assert admit(store, AT_ONCE, key="beta") is None
-
     def test_released_slot_is_free(self, store: Store) -> None:
         one = UploadLimits(per_minute=0, at_once=1)
         assert [admit(store, one, slot="first"), admit(store, one)] == [None, Limit.AT_ONCE]

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
+import time
 
+import pytest
+from sqlalchemy import BigInteger, literal, update
+
+from uploader.store import admissions
 from uploader.store.engine import open_engine, writing
 from uploader.store.tables import rate_limits, upload_slots
+
+
+def stop_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock for the limits of keys in this process, so that only :func:`pass_time` makes time pass."""
+    now_us = literal(time.time_ns() // 1_000, BigInteger())
+    monkeypatch.setattr(admissions, "database_now_us", lambda: now_us)
 
 
 def pass_time(url: str, *, seconds: float) -> None:
