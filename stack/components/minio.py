@@ -77,7 +77,7 @@ class Minio:
                     "PATH": os.environ.get("PATH", ""),
                 },
                 cwd=data,
-                ready=lambda: http_ok(f"{self.endpoint}/minio/health/ready", ca_file=self._context.ca_file),
+                ready=lambda: http_ok(f"{self.endpoint}/minio/health/cluster", ca_file=self._context.ca_file),
                 host=settings.host,
                 ports=(settings.minio_port, settings.minio_console_port),
                 deadline_s=60,

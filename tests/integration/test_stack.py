@@ -75,7 +75,7 @@ def _spec(tmp_path: Path, code: str, *, marker: Path | None = None, ports: tuple
         cwd=tmp_path,
         ready=lambda: None if marker is not None and marker.exists() else "no marker yet",
         ports=ports,
-        deadline_s=20,
+        deadline_s=120,
         stop_timeout_s=1,
     )
 
@@ -116,7 +116,7 @@ def test_stop_ends_orphaned_descendants(tmp_path: Path, process: ManagedProcess)
     process.kill(signal.SIGKILL)
     assert psutil.pid_exists(grandchild)
     process.stop()
-    wait_until(lambda: not psutil.pid_exists(grandchild), what="the orphan is gone", deadline_s=10)
+    wait_until(lambda: not psutil.pid_exists(grandchild), what="the orphan is gone", deadline_s=120)
 
 
 _STARTER_KILLED_AFTER_POPEN = """

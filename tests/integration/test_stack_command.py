@@ -16,6 +16,7 @@ from stack.errors import StackModeError
 from stack.local import LocalStack
 from stack.settings import StackSettings
 from tests.support.services import settings_on_free_ports
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -34,6 +35,21 @@ def _run(*arguments: str, answer: str | None = None) -> Result:
     return CliRunner().invoke(stack_command.app, list(arguments), input=answer, env={"COLUMNS": "200"})
 
 
+def _states(status: Result) -> dict[str, str]:
+    processes, _ = status.output.split("\n\n", maxsplit=1)
+    return {line.split()[0]: line.split()[1] for line in processes.splitlines()}
+
+
+def _status_of_ready_minio() -> Result:
+    """Return the status when MinIO is ready: on a busy machine, a single probe may time out."""
+
+    def status() -> Result | None:
+        found = _run("status")
+        return found if _states(found)["minio"] == "ready" else None
+
+    return wait_until(status, what="MinIO is ready", deadline_s=120)
+
+
 def test_up_status_logs_down(root: Path) -> None:
     up = _run("up", "minio")
     assert up.exit_code == 0, up.output
@@ -42,13 +58,11 @@ def test_up_status_logs_down(root: Path) -> None:
     again = _run("up", "minio")
     assert "minio      already running" in again.output
 
-    status = _run("status")
+    status = _status_of_ready_minio()
     assert status.exit_code == 1, "the other components do not run"
-    rows = {line.split()[0]: line.split()[1] for line in status.output.splitlines() if len(line.split()) >= 2}
-    assert "ready" in next(line for line in status.output.splitlines() if line.startswith("minio"))
-    assert rows["airflow-scheduler"] == "stopped"
+    assert _states(status)["airflow-scheduler"] == "stopped"
 
-    assert "API: http://127.0.0.1:" in _run("logs", "minio").output
+    wait_until(lambda: "API: http://127.0.0.1:" in _run("logs", "minio").output, what="MinIO's log", deadline_s=120)
 
     down = _run("down")
     assert "minio      stopped" in down.output
@@ -67,8 +81,7 @@ def test_dead_process_is_shown_and_started_again(root: Path) -> None:
 def test_later_commands_find_the_encrypted_stack(root: Path) -> None:
     up = _run("up", "minio", "--secure")
     assert up.exit_code == 0, up.output
-    status = _run("status").output
-    assert "ready" in next(line for line in status.splitlines() if line.startswith("minio"))
+    status = _status_of_ready_minio().output
     assert "s3 https://127.0.0.1:" in status
     found = client_values(root)
     assert str(found["s3_endpoint"]).startswith("https://")
