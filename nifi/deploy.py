@@ -269,8 +269,14 @@ def _start_processors(client: NiFiClient, group_id: str) -> bool:
 
 def _await_validation(fetch: Callable[[], list[_C]]) -> list[_C]:
     """Wait until NiFi has validated all components, and return them."""
-    _wait_until(lambda: all(c.validation != "VALIDATING" for c in fetch()), "all components validated")
-    return fetch()
+    found: list[_C] = []
+
+    def are_validated() -> bool:
+        found[:] = fetch()
+        return all(component.validation != "VALIDATING" for component in found)
+
+    _wait_until(are_validated, "all components validated")
+    return found
 
 
 def _check_valid(components: Sequence[Processor | Service]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from nifi.client import Processor, Service
@@ -30,9 +31,28 @@ class FakeNiFiWithOneStillStopping:
             self.states["ListenHTTP"] = "RUNNING"
 
 
+class FakeNiFiThatValidatesAgain(FakeNiFiWithOneStillStopping):
+    """Shows its processors as valid at every other look only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+
+    def processors(self, group_id: str) -> list[Processor]:
+        self.looks += 1
+        validation = "VALID" if self.looks % 2 else "VALIDATING"
+        return [replace(processor, validation=validation) for processor in super().processors(group_id)]
+
+
 def test_stopping_processor_is_started_again() -> None:
     nifi = FakeNiFiWithOneStillStopping()
 
     assert start_group(cast("NiFiClient", nifi), "group", lambda _line: None)
 
     assert set(nifi.states.values()) == {"RUNNING"}
+
+
+def test_validation_that_begins_again_is_no_fault() -> None:
+    nifi = FakeNiFiThatValidatesAgain()
+
+    assert start_group(cast("NiFiClient", nifi), "group", lambda _line: None)
