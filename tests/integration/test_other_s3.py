@@ -13,10 +13,6 @@ from tests.integration.test_bucket_command import *  # noqa: F403  every test an
 from tests.integration.test_verify import *  # noqa: F403  the same
 from tests.support.s3.seaweedfs import SeaweedServer, running_seaweedfs
 
-# Not here: SeaweedFS sends the first 3.5 kB of a body in a packet of their own, so every try behind the proxy that cuts
-# all streams makes progress, and reading through it takes minutes and is not given up.
-del test_stream_that_breaks_off_every_time_exits_with_69  # noqa: F821  it comes with the star
-
 
 @pytest.fixture(scope="module")
 def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedServer]:
