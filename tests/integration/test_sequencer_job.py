@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from confluent_kafka import Producer
 from sequencer.kafka.partition_reader import PartitionReader
 from sequencer.model.checkpoint import JobStatus
 from sequencer.model.partition import PartitionRef
+from tests.support.sequencer.held_source import HeldSource, held_source
 from tests.support.sequencer.other_producer import another_producer_writing
 from tests.support.sequencer.rig import SequencerRig
 from tests.support.services import KafkaBroker, MinioServer
@@ -25,6 +27,12 @@ MODES = ("exclusive", "transactional")
 @pytest.fixture
 def rig(kafka_broker: KafkaBroker, tmp_path: Path) -> SequencerRig:
     return SequencerRig(kafka_broker, tmp_path)
+
+
+@pytest.fixture
+def held(rig: SequencerRig) -> Iterator[HeldSource]:
+    with held_source(rig) as held:
+        yield held
 
 
 @pytest.mark.parametrize(("mode", "compression"), [("exclusive", "gzip"), ("transactional", "zstd")])
@@ -117,13 +125,14 @@ def test_bad_row_fails_a_job_with_on_bad_row_stop(rig: SequencerRig) -> None:
     assert noted.status is JobStatus.FAILED
 
 
-def test_another_producer_in_the_partition_stops_the_job(rig: SequencerRig) -> None:
-    rig.write_source(10 * ROWS)
+def test_another_producer_in_the_partition_stops_the_job(rig: SequencerRig, held: HeldSource) -> None:
+    held.write(150_000)
     with rig.start("--checkpoint-interval", "1000") as process:
         wait_until(lambda: rig.sent() > 0, what="it is under way", deadline_s=60, poll_s=0.01)
         other = Producer({"bootstrap.servers": rig.broker.bootstrap})
         other.produce(rig.topic, b"from another producer", partition=0)
         assert other.flush(30) == 0
+        held.release()
         ended = rig.end_of(process)
     assert ended.code == 76, str(ended)
     assert "another producer" in ended.err

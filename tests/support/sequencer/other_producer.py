@@ -26,7 +26,7 @@ def another_producer_writing(broker: KafkaBroker, topic: str) -> Iterator[None]:
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        assert begun.wait(30)
+        assert begun.wait(60)
         yield
     finally:
         stop.set()
