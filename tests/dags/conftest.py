@@ -23,6 +23,7 @@ _HOME = tempfile.TemporaryDirectory(prefix="airflow-home-")
 # Before anything imports airflow, which reads them and makes its home at import.
 os.environ.update(
     AIRFLOW_HOME=_HOME.name,
+    AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT="0",  # none: 30 s are short where many workers import Airflow at once
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__CORE__DAGS_FOLDER=str(REPOSITORY / "dags"),
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME.name}/airflow.db",

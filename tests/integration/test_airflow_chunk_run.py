@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -61,7 +62,7 @@ def upload(uploader: RunningUploader) -> Upload:
         def announced() -> bool:
             return [message.upload_id for message in uploader.publisher.messages].count(upload_id) == 3
 
-        wait_until(announced, what="the chunks are announced", deadline_s=30)
+        wait_until(announced, what="the chunks are announced", deadline_s=60)
         messages = [message for message in uploader.publisher.messages if message.upload_id == upload_id]
         allowed = parse_allowed_hosts(urljoin(messages[0].api_endpoint, "/").removesuffix("/"))
         return parse_run(pack_messages(messages), allowed=allowed, bucket="raw")
@@ -81,7 +82,7 @@ def store(nifi: NiFiServer) -> ObjectStore:
 
 def wait_landed(run: ChunkRun, store: ObjectStore) -> list[str]:
     monitor = LandingMonitor(store=store, uploader=open_uploader(run), chunks=run.expected)
-    return asyncio.run(wait_until_landed(monitor, deadline_s=60))
+    return asyncio.run(wait_until_landed(monitor, deadline_s=120))
 
 
 def states_of(run: ChunkRun) -> list[str]:
@@ -156,19 +157,29 @@ def test_stopped_group_receives_no_messages(
     run = upload()
     _set_group(nifi, "STOPPED")
     try:
+        wait_until(lambda: _is_stopped(nifi), what="the group is stopped", deadline_s=120)
         with pytest.raises(NiFiNotReadyError, match="stopped"):
             relay(run, [1, 2, 3], nifi=nifi_client, uploader=open_uploader(run))
         assert states_of(run) == [ChunkState.ANNOUNCED] * 3
     finally:
-        wait_until(lambda: _start_group(nifi), what="the group runs again", deadline_s=60)
+        wait_until(lambda: _start_group(nifi), what="the group runs again", deadline_s=120)
     relay(run, [1, 2, 3], nifi=nifi_client, uploader=open_uploader(run))
     assert wait_landed(run, store) == []
 
 
+def _group(nifi: NiFiServer) -> dict[str, Any]:
+    answer = httpx.get(f"{nifi.url}/nifi-api/process-groups/root/process-groups").json()
+    return dict(answer["processGroups"][0])
+
+
+def _is_stopped(nifi: NiFiServer) -> bool:
+    group = _group(nifi)
+    return bool(group["stoppedCount"]) and not group["runningCount"]
+
+
 def _set_group(nifi: NiFiServer, state: str) -> None:
-    groups = httpx.get(f"{nifi.url}/nifi-api/process-groups/root/process-groups", timeout=30).json()["processGroups"]
-    body = {"id": groups[0]["id"], "state": state}
-    httpx.put(f"{nifi.url}/nifi-api/flow/process-groups/{body['id']}", json=body, timeout=30).raise_for_status()
+    body = {"id": _group(nifi)["id"], "state": state}
+    httpx.put(f"{nifi.url}/nifi-api/flow/process-groups/{body['id']}", json=body).raise_for_status()
 
 
 def _start_group(nifi: NiFiServer) -> bool:

@@ -54,9 +54,9 @@ def new_topic(kafka_broker: KafkaBroker) -> Iterator[Callable[[int], str]]:
         admin.create_topics([NewTopic(name, partitions, 1)])[name].result(30)
         # The broker learns of a topic a moment after the controller has made it.
         wait_until(
-            lambda: admin.list_topics(name, timeout=10).topics[name].error is None,
+            lambda: admin.list_topics(name, timeout=60).topics[name].error is None,
             what="the topic is known",
-            deadline_s=30,
+            deadline_s=60,
         )
         return name
 
@@ -168,10 +168,10 @@ def test_empty_commit_does_not_call_the_broker(config: dict[str, Any], topic: st
 
 def test_commit_is_refused_while_the_group_has_a_member(config: dict[str, Any], topic: str, produce: Produce) -> None:
     produce(topic, 0, b"a")
-    member = Consumer(config)
+    member = Consumer({**config, "session.timeout.ms": 120_000})  # or it is no member if this process stands still
     member.subscribe([topic])
     # The sensor's consumer after a kill of its triggerer: it has read the message and commits nothing.
-    message: Message = wait_until(lambda: member.poll(0.5), what="the member gets the message", deadline_s=30)
+    message: Message = wait_until(lambda: member.poll(0.5), what="the member gets the message", deadline_s=60)
     assert any_message(message) == "partition 0, offset 0"
     with pytest.raises(KafkaCommitError, match="cannot commit"):
         commit_offsets(config, topic, {0: 1})

@@ -86,7 +86,7 @@ class KafkaCluster(KafkaBroker):
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
 
         def leader() -> int | None:
-            found = admin.list_topics(topic, timeout=10).topics[topic].partitions[0].leader
+            found = admin.list_topics(topic, timeout=60).topics[topic].partitions[0].leader
             return found if found in self.nodes else None
 
         return wait_until(leader, what=f"a leader of {topic}", deadline_s=60)
@@ -108,7 +108,7 @@ class KafkaCluster(KafkaBroker):
         for pid in self._pids(number):
             os.kill(pid, signal.SIGSTOP)
             frozen = psutil.Process(pid)
-            wait_until(lambda: frozen.status() == psutil.STATUS_STOPPED, what="it stands", deadline_s=20, poll_s=0.01)  # noqa: B023  called here
+            wait_until(lambda: frozen.status() == psutil.STATUS_STOPPED, what="it stands", deadline_s=60, poll_s=0.01)  # noqa: B023  called here
 
     def thaw(self, number: int) -> None:
         """Continue a frozen node."""

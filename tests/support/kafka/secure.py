@@ -40,7 +40,7 @@ RIGHTS = {
 """The users, all with :data:`PASSWORD`, and where they may do everything, unless :data:`OPERATIONS` says less."""
 OPERATIONS = {"without-options": (AclOperation.DESCRIBE, AclOperation.READ, AclOperation.WRITE)}
 _SECURITY = "org.apache.kafka.common.security"
-_CALL_S = 20
+_CALL_S = 60
 
 
 class SecureKafka(Kafka):

@@ -16,13 +16,13 @@ def read_topic(broker: KafkaBroker, topic: str) -> dict[int, list[tuple[bytes, C
     consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": uuid.uuid4().hex})
     try:
         found: dict[int, list[tuple[bytes, ChunkMessage]]] = {}
-        for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
+        for partition in consumer.list_topics(topic, timeout=60).topics[topic].partitions:
             place = TopicPartition(topic, partition, 0)
-            _, end = consumer.get_watermark_offsets(place, timeout=10)
+            _, end = consumer.get_watermark_offsets(place, timeout=60)
             found[partition] = []
             consumer.assign([place])
             while len(found[partition]) < end:
-                record = consumer.poll(10)
+                record = consumer.poll(60)
                 assert record is not None
                 assert record.error() is None
                 key, value = record.key(), record.value()

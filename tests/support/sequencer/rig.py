@@ -101,7 +101,7 @@ class SequencerRig:
             made.result(30)
 
         def is_known() -> bool:
-            topic = admin.list_topics(name, timeout=10).topics[name]
+            topic = admin.list_topics(name, timeout=60).topics[name]
             return topic.error is None and len(topic.partitions) == partitions
 
         # The controller answers first; the brokers learn of the topic some milliseconds later.
@@ -179,7 +179,7 @@ class SequencerRig:
             process.send_signal(signal.SIGSTOP)
             frozen = psutil.Process(process.pid)
             wait_until(
-                lambda: frozen.status() == psutil.STATUS_STOPPED, what="it is suspended", deadline_s=20, poll_s=0.01
+                lambda: frozen.status() == psutil.STATUS_STOPPED, what="it is suspended", deadline_s=60, poll_s=0.01
             )
             file.execute("ROLLBACK")
 
