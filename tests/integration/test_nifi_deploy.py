@@ -67,7 +67,7 @@ def waiting_chunk(restored: NiFiServer, source: FakeChunkSource) -> Iterator[Cal
 
     try:
         restored.send(message)
-        wait_until(lambda: restored.queued_before(PUT) == 1, what="the chunk queued", deadline_s=30)
+        restored.wait_queued(PUT, 1)
         yield land
     finally:
         restored.minio.start()
@@ -169,7 +169,7 @@ def test_flow_is_updated_while_a_chunk_is_queued(
     deployment = restored.deploy(flow_file=edited(change))
 
     assert deployment.flow_changes == (f"processor {PUT!r}: Multipart Part Size",)
-    assert restored.queued_before(PUT) == 1
+    restored.wait_queued(PUT, 1)
     assert waiting_chunk() == b"id\r\n1\r\n"
 
 
@@ -183,7 +183,7 @@ def test_flow_of_another_version_is_compared_by_import(restored: NiFiServer, edi
 
     assert restored.deploy(flow_file=path).flow_changes == (f"processor {PUT!r}: Multipart Part Size",)
     assert not restored.deploy(flow_file=path).changed
-    answer = httpx.get(f"{restored.url}/nifi-api/process-groups/root/process-groups", trust_env=False)
+    answer = httpx.get(f"{restored.url}/nifi-api/process-groups/root/process-groups", timeout=60, trust_env=False)
     assert [group["component"]["name"] for group in answer.json()["processGroups"]] == ["csv-ingestion-raw-to-minio"]
 
 
@@ -198,7 +198,7 @@ def test_flow_that_would_drop_a_queued_chunk_is_refused(
     with pytest.raises(NiFiApiError, match="queue"):
         restored.deploy(flow_file=edited(cut_off))
 
-    assert restored.queued_before(PUT) == 1
+    restored.wait_queued(PUT, 1)
     restored.deploy()
     assert waiting_chunk() == b"id\r\n1\r\n"
 
@@ -209,7 +209,7 @@ def test_stopped_processors_are_started(restored: NiFiServer) -> None:
     assert group_id is not None
     client.set_running(group_id, running=False)
     wait_until(
-        lambda: all(p.state == "STOPPED" for p in client.processors(group_id)), what="all stopped", deadline_s=30
+        lambda: all(p.state == "STOPPED" for p in client.processors(group_id)), what="all stopped", deadline_s=120
     )
     assert len(restored.status().faults) == len(restored.status().processors)
 
@@ -285,7 +285,7 @@ def test_export_has_no_property_at_its_default(nifi: NiFiServer, tmp_path: Path)
 def test_flow_is_valid_and_running_after_a_restart(restored: NiFiServer, source: FakeChunkSource) -> None:
     restored.stop()
     restored.start()
-    wait_until(lambda: restored.status().faults == [], what="the flow runs", deadline_s=60, explain=restored.describe)
+    wait_until(lambda: restored.status().faults == [], what="the flow runs", deadline_s=120, explain=restored.describe)
 
     assert not restored.deploy().created
     message = source.offer(b"id\r\n1\r\n", dataset="restarted")
@@ -317,7 +317,8 @@ def test_unreachable_nifi_is_named() -> None:
 
 def test_ingest_port_is_the_parameter(nifi: NiFiServer) -> None:
     port = nifi.stack.context.settings.nifi_ingest_port
-    assert httpx.get(f"http://127.0.0.1:{port}/csv-ingest", trust_env=False).status_code in {404, 405}
+    answer = httpx.get(f"http://127.0.0.1:{port}/csv-ingest", timeout=60, trust_env=False)
+    assert answer.status_code in {404, 405}
 
 
 def test_status_command_shows_state_and_nar(nifi: NiFiServer) -> None:

@@ -58,7 +58,7 @@ def land(nifi: NiFiServer, source: FakeChunkSource, content: bytes) -> ChunkMess
     """Send a chunk through the flow."""
     message = source.offer(content, dataset="encrypted")
     nifi.send(message)
-    nifi.wait_logged("s3.encryptionStrategy=", f"chunk.upload_id={message.upload_id}", deadline_s=60)
+    nifi.wait_logged("s3.encryptionStrategy=", f"chunk.upload_id={message.upload_id}")
     return message
 
 

@@ -13,7 +13,6 @@ from contracts.names import BUCKET_RAW, BYTES_PER_MB, METADATA_SHA256, METADATA_
 from tests.support.nifi.fake_chunk_source import FakeChunkSource
 from tests.support.nifi.server import NiFiServer, flowfile_v3
 from tests.support.signatures import FAKE_SIGNATURE
-from tests.support.waiting import wait_until
 
 HEADER = b"id,text\r\n"
 
@@ -98,8 +97,7 @@ def test_repeated_message_leaves_the_same_object(nifi: NiFiServer, source: FakeC
     nifi.send(message)
     nifi.send(message)
 
-    landing = ("s3.etag=", f"chunk.upload_id={message.upload_id}")
-    wait_until(lambda: len(nifi.logged(*landing)) == 2, what="two landings", deadline_s=30)
+    assert len(nifi.wait_logged("s3.etag=", f"chunk.upload_id={message.upload_id}", count=2)) == 2
     assert nifi.wait_landed(message) == HEADER + b"1,x\r\n"
 
 
@@ -212,8 +210,8 @@ def test_invalid_body_goes_to_the_failure_path(nifi: NiFiServer, body: bytes) ->
 
     nifi.post(body)
 
-    wait_until(lambda: len(nifi.logged("failure.reason=invalid_message")) > before, what="the failure", deadline_s=20)
-    wait_until(lambda: nifi.status().queued_count == 0, what="nothing of it stays queued", deadline_s=20)
+    nifi.wait_logged("failure.reason=invalid_message", count=before + 1)
+    nifi.wait_empty()
 
 
 def test_chunks_are_queued_while_s3_is_down(nifi: NiFiServer, source: FakeChunkSource) -> None:
@@ -222,9 +220,7 @@ def test_chunks_are_queued_while_s3_is_down(nifi: NiFiServer, source: FakeChunkS
     try:
         for message in messages:
             nifi.send(message)
-        wait_until(
-            lambda: nifi.queued_before("Put the object") == len(messages), what="all chunks queued", deadline_s=30
-        )
+        nifi.wait_queued("Put the object", len(messages))
         nifi.wait_logged("ERROR", "PutS3Object", messages[0].filename)
     finally:
         nifi.minio.start()
@@ -238,7 +234,7 @@ def test_queued_chunk_survives_a_kill_of_nifi(nifi: NiFiServer, source: FakeChun
     nifi.minio.stop()
     try:
         nifi.send(message)
-        wait_until(lambda: nifi.queued_before("Put the object"), what="the chunk queued", deadline_s=30)
+        nifi.wait_queued("Put the object", 1)
         nifi.kill()
     finally:
         nifi.minio.start()
@@ -256,7 +252,7 @@ def test_wrong_credentials_are_logged_and_lose_no_chunk(nifi: NiFiServer, source
         nifi.send(message)
         nifi.wait_logged("ERROR", "PutS3Object", message.filename)
         nifi.wait_logged("SignatureDoesNotMatch")
-        assert nifi.queued_before("Put the object") == 1
+        nifi.wait_queued("Put the object", 1)
     finally:
         nifi.deploy(parameters=right)
 

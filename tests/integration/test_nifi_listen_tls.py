@@ -138,15 +138,18 @@ def test_renewed_certificate_is_used_without_a_restart(
 ) -> None:
     address = secured.component.addresses()["ingest"].removeprefix("http://").split("/")[0].split(":")
 
-    def served() -> str:
-        return ssl.get_server_certificate((address[0], int(address[1])))
+    def served() -> bytes | None:
+        try:
+            return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((address[0], int(address[1])), timeout=60))
+        except OSError:  # it does not listen while it changes its certificate
+            return None
 
     cert, key = certificates.issue("127.0.0.1", common_name="nifi-renewed")
 
     secured.deploy(parameters={**secured.parameters(), **tls_parameters(certificate=cert, key=key)})
 
     leaf = ssl.PEM_cert_to_DER_cert(cert.read_text())
-    wait_until(lambda: ssl.PEM_cert_to_DER_cert(served()) == leaf, what="the new certificate", deadline_s=30)
+    wait_until(lambda: served() == leaf, what="the new certificate", deadline_s=120)
     message = source.offer(ROWS, dataset="renewed")
     _client(secured, certificates, certificates.issue("a", common_name="airflow")).send(message.to_bytes())
     assert secured.wait_landed(message) == ROWS
@@ -166,7 +169,9 @@ def test_command_turns_tls_on_and_off(nifi: NiFiServer, certificates: Certificat
     assert f"subject matches {AIRFLOW}" in CliRunner().invoke(app, ["status", "--url", nifi.url]).output
     nifi.component.await_ingest()
     client = _client(nifi, certificates, certificates.issue("a", common_name="airflow"))
-    client.send(source.offer(ROWS, dataset="command").to_bytes())
+    message = source.offer(ROWS, dataset="command")
+    client.send(message.to_bytes())
+    assert nifi.wait_landed(message) == ROWS
 
     off = CliRunner().invoke(app, [*common, "--no-tls"])
 

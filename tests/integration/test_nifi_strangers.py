@@ -24,7 +24,6 @@ from contracts.names import (
 from tests.support.nifi.fake_chunk_source import FakeChunkSource
 from tests.support.nifi.server import NiFiServer, flowfile_v3
 from tests.support.signatures import FAKE_SIGNATURE
-from tests.support.waiting import wait_until
 
 ROWS = b"amount\r\n100\r\n"
 FORGED = b"amount\r\n999999\r\n"
@@ -76,7 +75,7 @@ def test_message_that_contradicts_the_response_writes_nothing(
     nifi.post(_forged(own, **changes))
 
     nifi.wait_failed(own, "message_mismatch")
-    wait_until(lambda: nifi.status().queued_count == 0, what="nothing of it stays queued", deadline_s=20)
+    nifi.wait_empty()
     assert _keys(nifi) == before
 
 
@@ -202,7 +201,7 @@ def test_url_of_another_chunk_is_not_fetched(nifi: NiFiServer, source: FakeChunk
     for address in addresses:
         nifi.post(_forged(own, api_endpoint=address))
     refused = ("failure.reason=invalid_message", f"chunk.upload_id={own.upload_id}")
-    wait_until(lambda: len(nifi.logged(*refused)) == len(addresses), what="all refused", deadline_s=30)
+    assert len(nifi.wait_logged(*refused, count=len(addresses))) == len(addresses)
     assert not source.hits
 
 
@@ -270,8 +269,8 @@ def test_gzip_bomb_is_refused_before_decompression(nifi: NiFiServer, source: Fak
     )
 
     assert answer.status_code == HTTPStatus.OK
-    wait_until(lambda: len(nifi.logged("failure.reason=invalid_message")) > before, what="refused", deadline_s=60)
-    wait_until(lambda: nifi.status().queued_count == 0, what="nothing of it stays queued", deadline_s=20)
+    nifi.wait_logged("failure.reason=invalid_message", count=before + 1)
+    nifi.wait_empty()
     assert not nifi.logged("OutOfMemoryError")
     honest = source.offer(ROWS, dataset="behind-the-bomb")
     nifi.send(honest)
@@ -304,5 +303,5 @@ def test_odd_body_does_not_block_the_flow(nifi: NiFiServer, body: bytes) -> None
 
     nifi.post(body)
 
-    wait_until(lambda: len(nifi.logged("failure.reason=invalid_message")) > before, what="the failure", deadline_s=20)
-    wait_until(lambda: nifi.status().queued_count == 0, what="nothing of it stays queued", deadline_s=20)
+    nifi.wait_logged("failure.reason=invalid_message", count=before + 1)
+    nifi.wait_empty()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from contracts.message import ChunkMessage
 from contracts.names import (
@@ -109,7 +111,20 @@ class FakeChunkSource:
 
 @contextmanager
 def fake_chunk_source() -> Iterator[FakeChunkSource]:
-    """Run one on a free port."""
+    """Run one on a free port.
+
+    Its connections end with it: NiFi keeps idle ones, and a later server may get the same port.
+    """
+    connections: list[socket.socket] = []
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = False
+        request_queue_size = 128
+
+        def get_request(self) -> tuple[socket.socket, Any]:
+            connection, address = super().get_request()
+            connections.append(connection)
+            return connection, address
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -135,14 +150,16 @@ def fake_chunk_source() -> Iterator[FakeChunkSource]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Handler)
     source = FakeChunkSource(base=f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, name="fake-chunk-source")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="fake-chunk-source")
     thread.start()
     try:
         yield source
     finally:
         server.shutdown()
         thread.join()
+        for connection in connections:
+            with suppress(OSError):  # it has ended before
+                connection.shutdown(socket.SHUT_RDWR)
         server.server_close()

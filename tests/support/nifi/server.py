@@ -28,6 +28,7 @@ QUICK: Mapping[str, Mapping[str, Any]] = {
     "Put the object": {"penaltyDuration": "200 ms", "maxBackoffPeriod": "500 ms"},
 }
 """The flow's own retries, in a hurry."""
+_DEADLINE_S = 120
 
 
 def flowfile_v3(content: bytes, attributes: Mapping[str, str]) -> bytes:
@@ -83,7 +84,7 @@ class NiFiServer(Service):
         """Post a message as the DAG does."""
         headers = {"Content-Type": content_type} | ({TRACEPARENT: traceparent} if traceparent else {})
         address = self.component.addresses()["ingest"]
-        with httpx.Client(verify=self._tls(), timeout=10, trust_env=False) as client:
+        with httpx.Client(verify=self._tls(), timeout=60, trust_env=False) as client:
             return client.post(address, content=body, headers=headers)
 
     def _tls(self) -> ssl.SSLContext | bool:
@@ -100,24 +101,33 @@ class NiFiServer(Service):
         assert self.post(message.to_bytes(), traceparent=traceparent).status_code == 200
 
     def logged(self, *parts: str) -> list[str]:
-        """Return the lines of the log that hold all of ``parts``."""
-        lines = self.component.app_log.read_text(errors="replace").splitlines()
-        return [line for line in lines if all(part in line for part in parts)]
+        """Return the lines of the log that hold all of ``parts``. One that is still being written is none yet."""
+        log = self.component.app_log
+        files = log.parent.glob(f"{log.stem}*{log.suffix}")  # one for each day, and of 50 MB at most
+        texts = [file.read_text(errors="replace").rpartition("\n")[0] for file in files]
+        return [line for text in texts for line in text.splitlines() if all(part in line for part in parts)]
 
-    def wait_logged(self, *parts: str, deadline_s: float = 30) -> list[str]:
-        """Wait for such a line."""
-        what = f"a log line with {' and '.join(parts)}"
-        return wait_until(lambda: self.logged(*parts), what=what, deadline_s=deadline_s, explain=self.describe)
+    def wait_logged(self, *parts: str, count: int = 1) -> list[str]:
+        """Wait until there are ``count`` such lines, or more."""
+
+        def found() -> list[str]:
+            lines = self.logged(*parts)
+            return lines if len(lines) >= count else []
+
+        what = f"{count} log lines with {' and '.join(parts)}"
+        return wait_until(found, what=what, deadline_s=_DEADLINE_S, explain=self.describe)
 
     def wait_failed(self, message: ChunkMessage, reason: str) -> str:
         """Wait until the flow has given a chunk up for ``reason`` and return what it logged."""
         return self.wait_logged(f"failure.reason={reason}", f"chunk.upload_id={message.upload_id}")[0]
 
-    def wait_landed(self, message: ChunkMessage, deadline_s: float = 60) -> bytes:
+    def wait_landed(self, message: ChunkMessage) -> bytes:
         """Wait until a chunk's object is there and return its content."""
         key = object_key(message.dataset_name, message.filename)
         s3 = self.minio.client()
-        wait_until(lambda: self.has_object(message), what=f"object {key}", deadline_s=deadline_s, explain=self.describe)
+        wait_until(
+            lambda: self.has_object(message), what=f"object {key}", deadline_s=_DEADLINE_S, explain=self.describe
+        )
         return s3.get_object(Bucket=BUCKET_RAW, Key=key)["Body"].read()
 
     def has_object(self, message: ChunkMessage) -> bool:
@@ -126,9 +136,26 @@ class NiFiServer(Service):
         found = self.minio.client().list_objects_v2(Bucket=BUCKET_RAW, Prefix=key)
         return any(entry["Key"] == key for entry in found.get("Contents", []))
 
-    def queued_before(self, processor: str) -> int:
-        """Return how many FlowFiles wait for ``processor``."""
-        return sum(queue.count for queue in self.status().queues if queue.destination == processor)
+    def wait_queued(self, processor: str, count: int) -> None:
+        """Wait until ``count`` FlowFiles wait for ``processor``.
+
+        One that returns to its queue after an attempt may count twice for a moment, or not at all.
+        """
+        wait_until(
+            lambda: sum(queue.count for queue in self.status().queues if queue.destination == processor) == count,
+            what=f"{count} FlowFiles before {processor!r}",
+            deadline_s=_DEADLINE_S,
+            explain=self.describe,
+        )
+
+    def wait_empty(self) -> None:
+        """Wait until nothing is queued."""
+        wait_until(
+            lambda: self.status().queued_count == 0,
+            what="nothing stays queued",
+            deadline_s=_DEADLINE_S,
+            explain=self.describe,
+        )
 
     def describe(self) -> str:
         """Return what one wants to know when a wait was in vain."""
