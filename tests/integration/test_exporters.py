@@ -35,6 +35,16 @@ def scrape(url: str) -> Samples:
     return parse_metrics(fetch_metrics(url))
 
 
+def scrape_when_kafka_answers(url: str) -> Samples:
+    """Return the metrics of a Kafka that has answered the exporter, which waits for 5 s only."""
+
+    def answered() -> Samples | None:
+        found = scrape(url)
+        return found if found["kafka_brokers",] else None
+
+    return wait_until(answered, what="Kafka has answered the exporter", deadline_s=120)
+
+
 def test_what_airflow_sends_gets_the_names_and_labels_that_rules_ask_for(exporters: LocalStack) -> None:
     settings = exporters.context.settings
     sent = [
@@ -49,7 +59,7 @@ def test_what_airflow_sends_gets_the_names_and_labels_that_rules_ask_for(exporte
             client.sendto(line.encode(), (settings.host, settings.statsd_port))
     url = addresses(exporters)["airflow"]
     last = ("airflow_pool_open_slots", "nifi_monitoring")
-    wait_until(lambda: last in scrape(url), what="the last line has been read", deadline_s=30)
+    wait_until(lambda: last in scrape(url), what="the last line has been read", deadline_s=120)
     found = scrape(url)
     assert found["airflow_scheduler_heartbeat_total",] == 1
     assert found["airflow_task_failures_total", "csv-chunk-ingestion", "relay"] == 1
@@ -74,9 +84,9 @@ def test_lag_and_members_of_a_group_are_those_of_kafka(kafka_broker: KafkaBroker
         KafkaCollector({"bootstrap.servers": kafka_broker.bootstrap}), address="127.0.0.1", port=0
     ) as port:
         url = f"http://127.0.0.1:{port}/metrics"
-        _, end = consumer.get_watermark_offsets(place, timeout=10)
+        _, end = consumer.get_watermark_offsets(place, timeout=60)
         consumer.commit(offsets=[TopicPartition(TOPIC, 0, end - 3)], asynchronous=False)
-        found = scrape(url)
+        found = scrape_when_kafka_answers(url)
         assert found["kafka_brokers",] == 1
         assert found["kafka_topic_partition_current_offset", "0", TOPIC] == end
         assert found["kafka_consumergroup_current_offset", group, "0", TOPIC] == end - 3
@@ -86,9 +96,9 @@ def test_lag_and_members_of_a_group_are_those_of_kafka(kafka_broker: KafkaBroker
 
         def is_member() -> bool:
             consumer.poll(0.1)
-            return scrape(url)["kafka_consumergroup_members", group] == 1
+            return scrape_when_kafka_answers(url)["kafka_consumergroup_members", group] == 1
 
-        wait_until(is_member, what="the consumer has joined its group", deadline_s=60)
+        wait_until(is_member, what="the consumer has joined its group", deadline_s=120)
     consumer.close()
 
 
@@ -98,11 +108,11 @@ def test_kafka_that_comes_back_is_seen_again(tmp_path_factory: pytest.TempPathFa
 
     with running_stack(tmp_path_factory.mktemp("restarted"), ["kafka", "monitoring"]) as stack:
         url = addresses(stack)["kafka"]
-        wait_until(lambda: brokers(url) == 1, what="the broker is seen", deadline_s=60)
+        wait_until(lambda: brokers(url) == 1, what="the broker is seen", deadline_s=120)
         stack.stop(["kafka"])
         assert brokers(url) == 0
         stack.start(["kafka"])
-        wait_until(lambda: brokers(url) == 1, what="the broker is seen again", deadline_s=60)
+        wait_until(lambda: brokers(url) == 1, what="the broker is seen again", deadline_s=120)
 
 
 def test_job_of_the_sequencer_shows_every_metric_that_is_asked_for() -> None:

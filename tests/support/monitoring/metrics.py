@@ -18,7 +18,7 @@ def read_metrics(url: str) -> Samples:
 
 def fetch_metrics(url: str) -> str:
     """Return the page at ``url``."""
-    return httpx.get(url, timeout=30, trust_env=False).raise_for_status().text
+    return httpx.get(url, timeout=120, trust_env=False).raise_for_status().text
 
 
 def parse_metrics(text: str) -> Samples:
