@@ -37,7 +37,7 @@ _NOT_SERVED = ("Could not find artifact", "was not found in", "Forbidden", "stat
 _APACHE, _STANDIN = "Apache's", "stand-in"
 _LOOKUP_EVERY_S = 24 * 3600
 _LOOKUP_TIMEOUT_S = 60
-_START_DEADLINE_S = 240
+_START_DEADLINE_S = 480
 _INGEST_DEADLINE_S = 120
 _NO_SECRET = SecretStr("changeit")
 """Password of a store that holds nothing but a certificate: Java requires one, and it is on NiFi's command line."""
