@@ -25,12 +25,15 @@ from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.tus import TUS
 from tests.support.uploader.upload_command import UploadCommand
 from tests.support.waiting import wait_until
-from uploader.disk.part_file import part_directory, part_ids
+from uploader.disk.part_file import part_ids
 
 ROWS = b"id,name\r\n" + b"".join(b'%d,"name of\r\n%d"\r\n' % (row, row) for row in range(1, 200_000))
 FIELDS = {"dataset_name": "people", "chunk_type": "rows", "chunk_size": "30000"}
 OPTIONS = ("--dataset", "people", "--chunk-type", "rows", "--chunk-size", "30000")
-BYTES_PER_S = 1_500_000
+BEGIN_BYTES = 2_000_000
+"""How much of a file passes before a command waits for its test."""
+MORE_BYTES = 700_000
+"""How much passes before each later interruption: three of them are less than the rest."""
 BREAKS = 8
 LOST = 3
 
@@ -61,9 +64,7 @@ def upload(tmp_path: Path) -> UploadCommand:
 
 @pytest.fixture
 def line(server: RunningUploader) -> Iterator[Line]:
-    """Give a line that is slow enough to be hit on."""
     with network_line("127.0.0.1", server.port) as running:
-        running.slow_down(BYTES_PER_S)
         yield running
 
 
@@ -86,12 +87,15 @@ def line_url(line: Line) -> str:
 
 
 def begin(upload: UploadCommand, server: RunningUploader, line: Line, *arguments: Path) -> subprocess.Popen[bytes]:
-    """Start the command and return it in the middle of its (first) file."""
+    """Start the command and return it in the middle of a file, where it stays until the line is mended."""
     before = {path.parent for path in server.temp_dir.glob(".resumable/*/data")}
+    line.cut_after(BEGIN_BYTES, Cut.SILENCE)
     process = upload.start(line_url(line), *arguments)
 
     def is_receiving() -> bool:
         assert process.poll() is None, process.communicate()
+        if not line.is_cut:
+            return False
         new = {path for path in server.temp_dir.glob(".resumable/*/data") if path.parent not in before}
         return any(path.stat().st_size > 1_000_000 for path in new)
 
@@ -100,12 +104,11 @@ def begin(upload: UploadCommand, server: RunningUploader, line: Line, *arguments
 
 
 def end(process: subprocess.Popen[bytes], line: Line, number: signal.Signals = signal.SIGKILL) -> tuple[bytes, bytes]:
-    """Stop the command, drop what is still on its way, and return what it printed. Then the line is fast."""
+    """Stop the command, drop what is still on its way, and return what it printed. Then the line is whole."""
     process.send_signal(number)
     printed = process.communicate()
     line.cut(Cut.RESET)
     line.mend()
-    line.slow_down(0)
     return printed
 
 
@@ -177,15 +180,14 @@ def test_command_that_is_killed_again_and_again_continues(
 ) -> None:
     before = upload_ids(server.base_url)
     process = begin(upload, server, line, file)
-    data = part_directory(server.temp_dir, saved_id(upload)) / "data"
     for _ in range(3):
         end(process, line)
         (saved,) = upload.saved()
         assert "offset" not in saved.read_text()
-        reached = data.stat().st_size
-        line.slow_down(BYTES_PER_S)
+        line.cut_after(MORE_BYTES, Cut.SILENCE)
         process = upload.start(line_url(line), file)
-        wait_until(lambda: data.stat().st_size > reached, what="more has arrived", deadline_s=60, poll_s=0.02)  # noqa: B023
+        wait_until(lambda: line.is_cut, what="more has arrived", deadline_s=60, poll_s=0.02)
+    line.mend()
     out, err = process.communicate()
     assert process.returncode == ExitCode.OK, err
     assert b"Continuing after" in err
@@ -200,7 +202,7 @@ def test_command_killed_after_the_last_byte_sends_nothing_twice(
     process = begin(upload, server, line, file)
     (saved,) = upload.saved()
     content, resumable_id = saved.read_bytes(), saved_id(upload)
-    line.slow_down(0)
+    line.mend()
     assert process.communicate()[0].decode().strip() == resumable_id
     assert upload.saved() == []
     saved.write_bytes(content)  # as a command leaves it that dies before it has read the last response
@@ -235,16 +237,13 @@ def test_uploader_that_is_killed_again_and_again_is_waited_for(
     with killed_uploader(tmp_path / "stack") as uploader:
         host, port = uploader.url.removeprefix("http://").split(":")
         with network_line(host, int(port)) as line:
-            line.slow_down(BYTES_PER_S // 3)
+            line.cut_after(MORE_BYTES, Cut.SILENCE)
             process = upload.start(line_url(line), file)
-            (data,) = wait_until(
-                lambda: list(uploader.temp_dir.glob(".resumable/*/data")), what="it is created", deadline_s=60
-            )
             for _ in range(3):
-                reached = data.stat().st_size
-                wait_until(lambda: data.stat().st_size > reached, what="more has arrived", deadline_s=60)  # noqa: B023
+                wait_until(lambda: line.is_cut, what="the uploader is receiving", deadline_s=120)
                 uploader.kill_all()
-            line.slow_down(0)
+                line.mend(cut_after=(MORE_BYTES, Cut.SILENCE))
+            line.mend()
             out, err = process.communicate()
         assert process.returncode == ExitCode.OK, err
         assert b"trying again" in err
@@ -357,13 +356,13 @@ def test_second_process_with_the_same_file_is_refused(
 ) -> None:
     process = begin(upload, server, line, file)
     process.send_signal(signal.SIGSTOP)  # or it may have sent the file before the other one has started
+    line.mend()
     try:
         code, _, err = upload.run(line_url(line), file)
     finally:
         process.send_signal(signal.SIGCONT)
     assert code == ExitCode.TEMPORARY_FAILURE, err
     assert "[upload_in_use]" in err
-    line.slow_down(0)
     assert process.communicate()[0]
     assert process.returncode == ExitCode.OK
 
@@ -376,7 +375,7 @@ def test_file_that_is_written_to_while_it_is_sent_is_given_up(
     resumable_id = saved_id(upload)
     with file.open("ab") as opened:
         opened.write(b"0,late\r\n")
-    line.slow_down(0)
+    line.mend()
     _, err = process.communicate()
     assert process.returncode == ExitCode.SOURCE_MISSING, err
     assert b"Nothing was kept" in err

@@ -81,9 +81,9 @@ class Line:
         """Let so many bytes a second go to the service on each connection; 0: as many as there are."""
         self._bytes_per_s = bytes_per_s
 
-    def mend(self) -> None:
-        """Let everything pass again, and forget a cut that was planned."""
-        self._do(self._mend_now)
+    def mend(self, *, cut_after: tuple[int, Cut] | None = None) -> None:
+        """Let everything pass again, and forget a cut that was planned; ``cut_after`` plans the next one before."""
+        self._do(lambda: self._mend_now(cut_after))
 
     def start(self) -> None:
         """Begin to take connections, in a thread."""
@@ -140,8 +140,8 @@ class Line:
             end.deliver()
         self._late = []
 
-    async def _mend_now(self) -> None:
-        was, self._cut, self._planned = self._cut, None, None
+    async def _mend_now(self, planned: tuple[int, Cut] | None) -> None:
+        was, self._cut, self._planned = self._cut, None, planned
         if was is Cut.RESET:
             await self._listen()
         for end in list(self._ends):
