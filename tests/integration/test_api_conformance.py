@@ -70,7 +70,7 @@ def _run_schemathesis(uploader: RunningUploader, caller: _Caller, directory: Pat
     environment["CSVPIPE_TEST_MAX_CHUNKS"] = str(_LIMITS["max_chunks"])
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     return subprocess.run(
-        command, cwd=directory, env=environment, capture_output=True, text=True, check=False, timeout=600
+        command, cwd=directory, env=environment, capture_output=True, text=True, check=False, timeout=850
     )
 
 
