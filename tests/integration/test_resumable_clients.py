@@ -22,6 +22,7 @@ from tests.support.uploader.tus import TUS
 
 ROWS = b"id,name\r\n" + b"".join(b'%d,"name of\r\n%d"\r\n' % (row, row) for row in range(1, 200_000))
 FIELDS = {"dataset_name": "people", "chunk_type": "rows", "chunk_size": "30000"}
+PIECE_BYTES = 500_000
 _TUS_JS = Path(__file__).parents[1] / "support" / "tus_js"
 
 
@@ -101,11 +102,11 @@ def test_tuspy_resumes_on_a_line_that_breaks(
     assert description_of(server.base_url, found.headers["CSVPipe-Upload"]) == plain
 
 
-@pytest.mark.parametrize("chunk_bytes", ["500000", "Infinity"], ids=["pieces", "one request"])
+@pytest.mark.parametrize("chunk_bytes", [str(PIECE_BYTES), "Infinity"], ids=["pieces", "one request"])
 def test_tus_js_client_resumes_on_a_line_that_breaks(
     server: RunningUploader, plain: dict[str, Any], file: Path, tus_js: Path, dice: random.Random, chunk_bytes: str
 ) -> None:
-    with breaking_proxy("127.0.0.1", server.port, breaks=12, most_bytes=len(ROWS) // 3, dice=dice) as proxy:
+    with breaking_proxy("127.0.0.1", server.port, breaks=12, most_bytes=PIECE_BYTES, dice=dice) as proxy:
         said = _send_by_tus_js(tus_js, proxy.url, file, chunk_bytes)
     assert said["failures"] >= 1
     assert description_of(server.base_url, said["uploadId"]) == plain
@@ -114,7 +115,7 @@ def test_tus_js_client_resumes_on_a_line_that_breaks(
 def test_tus_js_client_is_told_what_is_wrong(server: RunningUploader, tus_js: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.csv"
     broken.write_bytes(ROWS + b"1,2,3\r\n" + ROWS)
-    said = _send_by_tus_js(tus_js, server.base_url, broken, "500000")
+    said = _send_by_tus_js(tus_js, server.base_url, broken, str(PIECE_BYTES))
     problem = json.loads(said["body"])
     assert (said["status"], problem["code"], problem["row"]) == (400, "invalid_csv", 200_000)
 
