@@ -142,8 +142,11 @@ def test_dead_connection_does_not_lock_its_upload(workers: KilledUploader) -> No
                 "Upload-Offset: 0",
                 f"Content-Length: {len(ROWS)}",
             ]
-            dead.sendall("\r\n".join([*head, "", ""]).encode() + ROWS[:200_000])
-            offset = wait_until(lambda: _offset(workers.url, path), what="bytes have arrived", deadline_s=60)
+            dead.sendall("\r\n".join([*head, "", ""]).encode() + ROWS[: 3 * BYTES_PER_MB])
+            data = part_directory(workers.temp_dir, path.rsplit("/", 1)[1]) / "data"
+            # A look at the offset ends the open request, which may not have begun to read.
+            wait_until(lambda: data.stat().st_size > 0, what="bytes have arrived", deadline_s=60)
+            offset = _offset(workers.url, path)
             answer = tus.patch(client, path, ROWS[offset:], offset=offset)
             assert answer.status_code == 204, answer.text
             assert b" 423 " in dead.recv(100)

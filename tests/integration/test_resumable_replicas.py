@@ -10,13 +10,14 @@ import httpx
 import pytest
 
 from contracts.digests import digest_field
+from contracts.names import BYTES_PER_MB
 from tests.support.uploader import tus
 from tests.support.uploader.comparison import description_of
 from tests.support.uploader.http_uploads import assert_problem
 from tests.support.uploader.postgres import PostgresServer
 from tests.support.uploader.replicas import Replica, ReplicaSet, running_replicas
 from tests.support.waiting import wait_until
-from uploader.disk.part_file import part_ids
+from uploader.disk.part_file import part_directory, part_ids
 
 ROWS = b"id,name\r\n" + b"".join(b"%d,name of %d\r\n" % (row, row) for row in range(1, 200_000))
 CLIENTS = 8
@@ -73,7 +74,7 @@ def test_newest_request_wins_across_replicas(replicas: ReplicaSet) -> None:
     stuck, over = Event(), Event()
 
     def pieces() -> Iterator[bytes]:
-        yield ROWS[: 1024 * 1024]
+        yield ROWS[: 2 * BYTES_PER_MB]
         stuck.set()
         over.wait(60)
 
@@ -81,7 +82,10 @@ def test_newest_request_wins_across_replicas(replicas: ReplicaSet) -> None:
         path = tus.create(owner, len(ROWS))
         older = pool.submit(lambda: tus.patch(other, path, pieces(), offset=0))
         assert stuck.wait(60)
-        offset = wait_until(lambda: tus.offset_of(owner, path), what="bytes have arrived", deadline_s=60)
+        data = part_directory(here.temp_dir, path.rsplit("/", 1)[1]) / "data"
+        # A look at the offset ends the older request, which may not have begun to read.
+        wait_until(lambda: data.stat().st_size > 0, what="bytes have arrived", deadline_s=60)
+        offset = tus.offset_of(owner, path)
         answer = tus.patch(owner, path, ROWS[offset:], offset=offset)
         assert answer.status_code == 204, answer.text
         over.set()
