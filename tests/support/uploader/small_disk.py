@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.names import BYTES_PER_MB
+from tests.support.waiting import wait_until
 
 
 @contextmanager
@@ -24,8 +25,15 @@ def small_disk(path: Path, *, size_mb: int) -> Iterator[Path]:
 
 
 def remount_read_only(path: Path) -> None:
-    """Let the file system take no more writes, as the kernel does after an error (forced by a remount)."""
-    subprocess.run(["mount", "-o", "remount,ro", str(path)], check=True)
+    """Let the file system take no more writes, as the kernel does after an error (forced by a remount).
+
+    That is possible once no file is open for writing: a thread of the uploader may still be closing one.
+    """
+
+    def remount() -> bool:
+        return subprocess.run(["mount", "-o", "remount,ro", str(path)], check=False).returncode == 0
+
+    wait_until(remount, what="the file system is read-only", deadline_s=60, poll_s=0.05)
 
 
 def remount_writable(path: Path) -> None:
