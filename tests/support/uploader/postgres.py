@@ -23,6 +23,7 @@ from tests.support.waiting import wait_until
 _DEBIAN = Path("/usr/lib/postgresql")
 _NO_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 _USER = "nobody"
+_END_WITHIN_MS = 60_000
 
 
 class PostgresServer:
@@ -51,10 +52,24 @@ class PostgresServer:
             return cursor.fetchall() if cursor.description else []
 
     def drop_connections(self, database_url: str) -> None:
-        """End all sessions of a database, as a failover does."""
+        """End all sessions of a database, as a failover does, and wait until they have ended."""
         name = database_url.rpartition("/")[2]
+        end = "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity WHERE datname = %s"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+            connection.execute(end, (_END_WITHIN_MS, name))
+
+    def replace(self, database_url: str, other_url: str) -> None:
+        """Give a database the name of one that is in use; nobody can connect to that name meanwhile."""
+        name, other = (url.rpartition("/")[2] for url in (database_url, other_url))
+        for each in (name, other):  # or a session that begins between two statements keeps it from being renamed
+            self.administer("postgres", f'ALTER DATABASE "{each}" ALLOW_CONNECTIONS false')
+            self.drop_connections(self.url(each))
+        self.administer(
+            "postgres",
+            f'ALTER DATABASE "{name}" RENAME TO "away_{name}"',
+            f'ALTER DATABASE "{other}" RENAME TO "{name}"',
+            f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true',
+        )
 
     def answers(self) -> bool:
         """Return whether it takes connections; raises where it has ended."""
