@@ -23,5 +23,5 @@ def untouched(uploader: RunningUploader) -> Iterator[None]:
     """Check that the test leaves no file and no message."""
     files, messages = uploader.files(), len(uploader.publisher.messages)
     yield
-    wait_until(lambda: uploader.files() == files, what="nothing remains", deadline_s=20, poll_s=0.02)
+    wait_until(lambda: uploader.files() <= files, what="nothing remains", deadline_s=60, poll_s=0.02)
     assert len(uploader.publisher.messages) == messages
