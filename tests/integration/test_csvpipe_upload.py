@@ -99,7 +99,7 @@ def begin(upload: UploadCommand, server: RunningUploader, line: Line, *arguments
         new = {path for path in server.temp_dir.glob(".resumable/*/data") if path.parent not in before}
         return any(path.stat().st_size > 1_000_000 for path in new)
 
-    wait_until(is_receiving, what="a part of the file has arrived", deadline_s=60, poll_s=0.02)
+    wait_until(is_receiving, what="a part of the file has arrived", deadline_s=120, poll_s=0.02)
     return process
 
 
@@ -186,7 +186,7 @@ def test_command_that_is_killed_again_and_again_continues(
         assert "offset" not in saved.read_text()
         line.cut_after(MORE_BYTES, Cut.SILENCE)
         process = upload.start(line_url(line), file)
-        wait_until(lambda: line.is_cut, what="more has arrived", deadline_s=60, poll_s=0.02)
+        wait_until(lambda: line.is_cut, what="more has arrived", deadline_s=120, poll_s=0.02)
     line.mend()
     out, err = process.communicate()
     assert process.returncode == ExitCode.OK, err
