@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -61,7 +62,7 @@ def running_uploader(
     publisher: FakePublisher | None = None,
     clock: Clock = utc_now,
     intervals: Intervals = Intervals(),  # noqa: B008  frozen
-    http: str = HTTP_PROTOCOL,
+    http: str | type[asyncio.Protocol] = HTTP_PROTOCOL,
     certificates: Path | None = None,
     real_kafka: bool = False,
     **given: object,

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 
+from tests.support.uploader.patient_protocol import PatientProtocol
 from tests.support.uploader.raw_http import Connection, connected
 from tests.support.uploader.server import RunningUploader, running_uploader
 from uploader.http.http_limits import HttpLimits
+from uploader.http.tls_handshake import TlsHandshake
 from uploader.settings import Settings
 
 
@@ -50,12 +53,31 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningUploader]
 
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory, certificates: Path | None) -> Iterator[RunningUploader]:
-    """Give an uploader that waits for nothing long."""
+    """Give an uploader that waits for nothing long, except for what comes in a block of ``patience``."""
     directory = tmp_path_factory.mktemp("chunks")
-    with running_uploader(
-        directory, certificates=certificates, request_timeout_s=2, keep_alive_s=1, send_timeout_s=1
-    ) as server:
+    with (
+        long_handshakes(),
+        running_uploader(
+            directory,
+            certificates=certificates,
+            http=PatientProtocol,
+            request_timeout_s=0.5,
+            keep_alive_s=1,
+            send_timeout_s=1,
+        ) as server,
+    ):
         yield server
+
+
+@contextmanager
+def long_handshakes() -> Iterator[None]:
+    """Let the end of a TLS handshake have its usual time: it is a timer of the event loop's own."""
+
+    def handshake(*, limits: HttpLimits, **given: Any) -> TlsHandshake:
+        return TlsHandshake(limits=replace(limits, request_timeout_s=HttpLimits.request_timeout_s), **given)
+
+    with patch("uploader.http.direct_body_protocol.TlsHandshake", handshake):
+        yield
 
 
 @pytest.fixture

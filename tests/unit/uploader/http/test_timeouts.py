@@ -11,6 +11,7 @@ import pytest
 
 from contracts.names import BYTES_PER_MB
 from tests.support.uploader.http_bodies import FRAMINGS, body_of
+from tests.support.uploader.patient_protocol import patience
 from tests.support.uploader.raw_http import HEALTH, Connection, connected, upload, upload_head
 from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.waiting import wait_until
@@ -32,9 +33,10 @@ def unfinished(hasty: RunningUploader) -> Iterator[dict[str, Connection]]:
     """Give a connection for each unfinished request. They are opened together, so that they time out together."""
     with ExitStack() as stack:
         opened = {}
-        for name, part in UNFINISHED.items():
-            opened[name] = stack.enter_context(connected(hasty.port, tls=hasty.client_tls))
-            opened[name].send(part)
+        with patience(hasty):
+            for name, part in UNFINISHED.items():
+                opened[name] = stack.enter_context(connected(hasty.port, tls=hasty.client_tls))
+                opened[name].send(part)
         yield opened
 
 
@@ -43,11 +45,12 @@ def after_uploads(hasty: RunningUploader) -> Iterator[dict[tuple[bool, str], Con
     """Give a connection for each upload that has been sent, by its framing and its dataset. They are idle together."""
     with ExitStack() as stack:
         opened = {}
-        for chunked in (False, True):
-            for name, (dataset, _) in DATASETS.items():
-                connection = stack.enter_context(connected(hasty.port, tls=hasty.client_tls))
-                connection.send(upload(body_of(dataset=dataset), chunked=chunked))
-                opened[chunked, name] = connection
+        with patience(hasty):
+            for chunked in (False, True):
+                for name, (dataset, _) in DATASETS.items():
+                    connection = stack.enter_context(connected(hasty.port, tls=hasty.client_tls))
+                    connection.send(upload(body_of(dataset=dataset), chunked=chunked))
+                    opened[chunked, name] = connection
         yield opened
 
 
@@ -82,11 +85,12 @@ def test_client_that_does_not_read_its_download_is_disconnected(
 ) -> None:
     caplog.set_level("INFO", "uploader.http.direct_body_protocol")
     request = upload(body_of(b"id\n" + b"1\n" * (10 * BYTES_PER_MB)))
-    with connected(hasty.port, tls=hasty.client_tls) as sender:
-        sender.send(request)
-        upload_id = json.loads(sender.next().body)["upload_id"]
-    with connected(hasty.port, tls=hasty.client_tls) as reader:
-        reader.send(b"GET /chunks/%s/1/download HTTP/1.1\r\nHost: localhost\r\n\r\n" % upload_id.encode())
+    with ExitStack() as stack:
+        with patience(hasty):
+            sender, reader = (stack.enter_context(connected(hasty.port, tls=hasty.client_tls)) for _ in range(2))
+            sender.send(request)
+            upload_id = json.loads(sender.next().body)["upload_id"]
+            reader.send(b"GET /chunks/%s/1/download HTTP/1.1\r\nHost: localhost\r\n\r\n" % upload_id.encode())
         wait_until(
             lambda: any(hasattr(record, "send_timeout_s") for record in caplog.records),
             what="the connection is closed",
@@ -102,7 +106,6 @@ def test_trickling_upload_loses_its_slot(tmp_path: Path, certificates: Path | No
     ):
         body = body_of()
         slow.send(upload_head(body) + body[:300])
-        wait_until(lambda: server.files() != set(), what="the upload has begun", deadline_s=20, poll_s=0.01)
         slow.socket.settimeout(0.1)
         answer = None
         for byte in body[300:]:
@@ -115,5 +118,5 @@ def test_trickling_upload_loses_its_slot(tmp_path: Path, certificates: Path | No
         assert answer.problem["code"] == "upload_stalled"
         assert "MIN_UPLOAD_RATE_KB_S" in answer.problem["detail"]
         with connected(server.port, tls=server.client_tls) as honest:
-            honest.send(upload(body))
+            honest.send(upload(body_of(b"id\n1\n")))  # at once: the short window is also its own
             assert honest.next().status == 202

@@ -27,9 +27,7 @@ HOST = "127.0.0.1"
 @pytest.fixture
 def secured(tmp_path: Path) -> Iterator[RunningUploader]:
     (tmp_path / "certificates").mkdir()
-    with running_uploader(
-        tmp_path / "chunks", certificates=tmp_path / "certificates", request_timeout_s=2, max_connections=8
-    ) as server:
+    with running_uploader(tmp_path / "chunks", certificates=tmp_path / "certificates", max_connections=8) as server:
         yield server
 
 
@@ -86,7 +84,19 @@ def test_connections_before_the_handshake_are_limited_like_idle_ones(secured: Ru
         with connected(secured.port, tls=secured.client_tls) as late:
             late.send(HEALTH)
             assert late.next().status == 200
-        assert all(each.is_closed() for each in silent)
+        assert all(each.is_closed() for each in silent[: 20 + 1 - 8])
+
+
+def test_connections_before_the_handshake_time_out(tmp_path: Path) -> None:
+    (tmp_path / "certificates").mkdir()
+    with (
+        running_uploader(tmp_path / "chunks", certificates=tmp_path / "certificates", request_timeout_s=0.5) as hasty,
+        connected(hasty.port) as silent,
+        connected(hasty.port) as stalled,
+    ):
+        stalled.send(b"\x16\x03\x01")
+        assert silent.is_closed()
+        assert stalled.is_closed()
 
 
 def test_request_without_tls_is_told_to_use_https(secured: RunningUploader) -> None:
