@@ -33,6 +33,7 @@ _LEADS: dict[str, tuple[int, ...]] = {
 }
 """The bytes that begin a character of two bytes; empty if the other bytes of a character are not ASCII either."""
 MULTIBYTE_ENCODINGS = tuple(_LEADS)
+_LINE_ENDS = frozenset(b"\r\n")
 _ASCII_TRAILS = frozenset((*range(0x30, 0x3A), *range(0x40, 0x7F)))
 """GB18030 has digits as second and fourth bytes; all other ASCII below 0x40 is never part of a character."""
 
@@ -87,14 +88,9 @@ class MultibyteCheck:
 
     def feed(self, block: Block) -> int | None:
         """Return the offset of the first invalid sequence, or None; it is negative if it starts in the block before."""
-        held = len(self._decoder.getstate()[0])
-        if block.is_ascii and not held:
+        if block.is_ascii and not self._decoder.getstate()[0]:
             return None
-        try:
-            self._decoder.decode(block.data.tobytes())
-        except UnicodeDecodeError as error:
-            return error.start - held
-        return None
+        return self._decode(block.data.tobytes())
 
     def finish(self) -> int | None:
         """Return the offset, which is negative, of a character that the end of the content cuts off, or None."""
@@ -107,10 +103,9 @@ class MultibyteCheck:
         found: list[int] = []
         for begin, end in pairwise([start, *row_ends[row_ends > start].tolist(), block.size]):
             self._decoder.reset()
-            try:
-                self._decoder.decode(data[begin:end])
-            except UnicodeDecodeError as error:
-                found.append(begin + error.start)
+            at = self._decode(data[begin:end])
+            if at is not None:
+                found.append(begin + at)
         return np.array(found, dtype=np.int64)
 
     def state(self) -> EncodingState:
@@ -121,3 +116,20 @@ class MultibyteCheck:
         """Continue from ``state``."""
         self._decoder.reset()
         self._decoder.decode(bytes.fromhex(state.pending))
+
+    def _decode(self, data: bytes) -> int | None:
+        """Return the offset of the first invalid sequence; it is negative if it starts in the data before.
+
+        Some decoders wait for the rest of a character even if a line end came, which is part of none. Then the row of
+        the sequence would have ended before it is known to be invalid.
+        """
+        held = len(self._decoder.getstate()[0])
+        try:
+            self._decoder.decode(data)
+        except UnicodeDecodeError as error:
+            return error.start - held
+        pending = self._decoder.getstate()[0]
+        if _LINE_ENDS.isdisjoint(pending):
+            return None
+        self._decoder.reset()
+        return len(data) - len(pending)

@@ -6,7 +6,7 @@ import codecs
 
 import pytest
 
-from csvscan import CsvFormatError, HeaderFinder, check_encoding, split_record
+from csvscan import CsvFormatError, Dialect, FaultLog, HeaderFinder, Scanner, check_encoding, split_record
 from csvscan.bits import Block, positions
 from csvscan.encoding import encoding_check
 from csvscan.multibyte import MULTIBYTE_ENCODINGS, TrailMask, needs_trail_mask
@@ -135,6 +135,25 @@ def test_invalid_bytes_have_the_offset_that_python_reports(encoding: str, bad: b
         at = check.finish()
         found.add(places[0] if places else None if at is None else len(data) + at)
     assert found == {place}
+
+
+@pytest.mark.parametrize(("encoding", "bad"), [("gb18030", b"\xc31"), ("euc_jp", b"\x8f"), ("euc_kr", b"\xa4\xd4")])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r", b"\r\n"])
+def test_row_of_a_character_that_a_line_end_cuts_off_is_the_one_that_it_begins_in(
+    encoding: str, bad: bytes, line_end: bytes
+) -> None:
+    """Python's decoders of these wait for one or two more bytes before they say so."""
+    data = b"1,2" + line_end + b"3," + bad + line_end + b"5,6" + line_end
+    places = set()
+    for first in range(len(data) + 1):
+        for second in range(first, len(data) + 1):
+            log = FaultLog(most=9)
+            scanner = Scanner(dialect=Dialect(), expected_fields=2, encoding=encoding, faults=log)
+            for part in (data[:first], data[first:second], data[second:]):
+                scanner.feed(part)
+            scanner.finish()
+            places.add(tuple((each.row, each.byte) for each in log.first))
+    assert places == {((2, data.index(bad)),)}
 
 
 @pytest.mark.parametrize(
