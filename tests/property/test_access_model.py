@@ -22,6 +22,7 @@ from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.uploads import SettableClock
 from uploader.access.key_text import KeyText
 
+HEALTH_CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 FILE = b"id\n1\n"
 EVIDENCE = {"size_bytes": len(FILE), "sha256": hashlib.sha256(FILE).hexdigest()}
 DATASETS = ["aa", "ab", "ba", "AA", "a_b", "aXb"]
@@ -118,7 +119,7 @@ def client(uploader: RunningUploader) -> Iterator[httpx.Client]:
         yield opened
 
 
-@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=HEALTH_CHECKS)
 @given(
     keys=st.lists(keys, min_size=3, max_size=3),
     uploads=st.lists(uploads, min_size=3, max_size=3),

@@ -31,6 +31,7 @@ FOREIGN = [
     b"\xc3", b"\xc3\xa9,1\n", b"\xe2\x82", b"\xf0\x9f\x98\x80,x\n", b"\x81", b"\x81\x7c|x\n", b"\x95\x5c\x22,y\n",
     b"\0", b"\x810\x810,z\n", b"\xb0\xa1", b'"\x83\x5c"|1\n', b"\x81\x22",
 ]  # fmt: skip
+HEALTH_CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 HEADERS = st.sampled_from([b"a,b\n", b"\xef\xbb\xbfa,b\r\n", b"sep=|\na|b\n", b'"x\n",y\r', b"\n\na;b\n", b""])
 BODIES = st.one_of(
     st.lists(st.sampled_from(PIECES), max_size=25).map(b"".join),
@@ -83,7 +84,7 @@ def test_scanner_resumed_at_any_cuts_finds_the_same_ends_and_first_fault(
         assert (found.ends, found.encoding) == (unbroken.ends, unbroken.encoding)
 
 
-@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=HEALTH_CHECKS)
 @given(data=st.data(), header=HEADERS, body=BODIES, options=OPTIONS)
 def test_content_resumed_at_any_cuts_gives_the_same_rows_chunks_and_first_fault(
     data: st.DataObject, header: bytes, body: bytes, options: Options
@@ -93,7 +94,7 @@ def test_content_resumed_at_any_cuts_gives_the_same_rows_chunks_and_first_fault(
     assert scan(blocks(content, cuts), options, is_resumed=True) == scan([content], options)
 
 
-@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=HEALTH_CHECKS)
 @given(header=HEADERS, body=BODIES, options=OPTIONS)
 @example(header=b"a|b\n", body=b"\x81\x7c|x\r\n" * 5, options=(b"|", "shift_jis", Strictness.STRICT, rows_plan(2)))
 @example(header=b"a,b\n", body=b'"1""\r\n",5" pipe\r\r\n"x', options=(b",", "utf-8", Strictness.OFF, size_plan(3)))
