@@ -85,7 +85,9 @@ def stop_tree(pid: int) -> None:
 
 
 def is_waiting(process: subprocess.Popen[bytes]) -> bool:
-    return any(child.name() == "sleep" for child in psutil.Process(process.pid).children(recursive=True))
+    with suppress(psutil.NoSuchProcess):  # its children come and go
+        return any(child.name() == "sleep" for child in psutil.Process(process.pid).children(recursive=True))
+    return False
 
 
 def upload(base_url: str) -> str:

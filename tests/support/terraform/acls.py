@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own examples do so
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -18,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its own exa
 )
 
 from tests.support.terraform.plan import Statement
+from tests.support.waiting import wait_until
 
 _CALL_S = 20
 _ACLS = {
@@ -70,6 +72,19 @@ def allow_on_broker(bootstrap: str, user: str, statements: Iterable[Statement], 
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for made in admin.create_acls(acls).values():
         made.result(_CALL_S)
+    ours = AclBindingFilter(
+        ResourceType.ANY,
+        None,  # type: ignore[arg-type]  # any name
+        ResourcePatternType.ANY,
+        f"User:{user}",
+        None,  # type: ignore[arg-type]  # any host
+        AclOperation.ANY,
+        AclPermissionType.ANY,
+    )
+    # The controller has them; the broker enforces what it answers with.
+    wait_until(
+        lambda: set(acls) <= set(admin.describe_acls(ours).result(_CALL_S)), what="the broker knows", deadline_s=60
+    )
 
 
 def _acl(user: str, action: str, resource: str, cluster_arn: str) -> AclBinding:
