@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 import csvpipe.commands.doctor
+import csvpipe.doctor.checkup
 from contracts.exit_codes import ExitCode
 from contracts.kafka_security import KafkaSecuritySettings
 from csvpipe.doctor.airflow_check import DAGS
@@ -28,6 +31,7 @@ from tests.support.dags.fake_server import Answer, FakeServer
 from tests.support.s3.fake_gateway import error_answer, fake_s3_gateway
 from tests.support.uploader.access import GUARDED, create_key
 from tests.support.uploader.server import RunningUploader, running_uploader
+from tests.support.waiting import wait_until
 
 _VARIABLES = ("KAFKA_BROKER", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC", "TEMP_DIR", "AIRFLOW_CONN_AIRFLOW_API")
 Run = Callable[..., dict[str, dict[str, tuple[str, str]]]]
@@ -58,6 +62,7 @@ def diagnose(run: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: p
 @pytest.fixture
 def uploader(tmp_path: Path) -> Iterator[RunningUploader]:
     with running_uploader(tmp_path / "chunks", **GUARDED) as running:
+        wait_until(lambda: running.runtime.readiness.answer().kafka.ok, what="Kafka was checked", deadline_s=60)
         yield running
 
 
@@ -198,22 +203,35 @@ def test_connection_that_is_not_json_is_named_without_its_value(
     assert text not in found
 
 
-def test_hanging_check_ends_with_what_was_found_before() -> None:
-    released = threading.Event()
+def test_hanging_check_ends_with_what_was_found_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs, released = threading.Event(), threading.Event()
+    others: list[threading.Thread] = []
 
     def hang() -> Findings:
         yield Finding("address", Verdict.OK, "answers")
+        hangs.set()
         released.wait()
 
     def fail() -> Findings:
+        others.append(threading.current_thread())
         yield Finding("address", Verdict.OK, "answers")
         raise UnavailableError("no answer")
 
     def break_down() -> Findings:
+        others.append(threading.current_thread())
         yield Finding("address", Verdict.OK, str(1 // len("")))
 
+    def others_have_ended() -> bool:
+        return hangs.is_set() and len(others) == 2 and not any(each.is_alive() for each in others)
+
+    def monotonic() -> float:
+        """Let the time begin when only that check runs."""
+        wait_until(others_have_ended, what="one check hangs, the others have ended", deadline_s=60, poll_s=0.01)
+        return time.monotonic()
+
+    monkeypatch.setattr(csvpipe.doctor.checkup, "time", SimpleNamespace(monotonic=monotonic))
     try:
-        found = run_checks([Check("a", hang), Check("b", fail), Check("c", break_down)], timeout_s=1.0)
+        found = run_checks([Check("a", hang), Check("b", fail), Check("c", break_down)], timeout_s=0.1)
     finally:
         released.set()
     verdicts = {each.service: [finding.verdict for finding in each.findings] for each in found}

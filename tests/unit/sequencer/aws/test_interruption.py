@@ -60,6 +60,14 @@ class FakeMetadata:
         self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a request take a minute; after the usual second, this instance would have no metadata."""
+    defaults = InterruptionWatch.__init__.__kwdefaults__
+    assert defaults
+    monkeypatch.setitem(defaults, "timeout_s", 60.0)
+
+
 @pytest.fixture
 def fake_metadata() -> Iterator[FakeMetadata]:
     fake = FakeMetadata()
@@ -73,7 +81,7 @@ def fake_metadata() -> Iterator[FakeMetadata]:
 
 def test_notice_is_reported_once(fake_metadata: FakeMetadata) -> None:
     told: list[str] = []
-    with InterruptionWatch(told.append, endpoint=fake_metadata.endpoint, interval_s=0.01, timeout_s=20):
+    with InterruptionWatch(told.append, endpoint=fake_metadata.endpoint, interval_s=0.01):
         wait_until(lambda: fake_metadata.asked > 2, what="it asks", deadline_s=20)
         assert told == []
         fake_metadata.notice = NOTICE

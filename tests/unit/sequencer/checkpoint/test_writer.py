@@ -45,7 +45,7 @@ def test_enough_records_make_a_checkpoint_due(checkpoints: SqliteCheckpoints) ->
     writing.offer(replace(CHECKPOINT, last_line=10, total_sent=10))
     wait_until(lambda: saved_line(checkpoints) == 10, what="it is saved", deadline_s=20)
     wait_until(lambda: writing.saved_at > 0, what="its time is recorded", deadline_s=20)
-    writing.close(CHECKPOINT, deadline_s=5)
+    writing.close(CHECKPOINT, deadline_s=60)
 
 
 def test_time_makes_a_checkpoint_due(checkpoints: SqliteCheckpoints) -> None:
@@ -53,7 +53,7 @@ def test_time_makes_a_checkpoint_due(checkpoints: SqliteCheckpoints) -> None:
     writing.start()
     writing.offer(replace(CHECKPOINT, last_line=1, total_sent=1))
     wait_until(lambda: saved_line(checkpoints) == 1, what="it is saved", deadline_s=20)
-    writing.close(CHECKPOINT, deadline_s=5)
+    writing.close(CHECKPOINT, deadline_s=60)
 
 
 def test_slow_store_delays_nothing_and_gets_the_newest_checkpoint(checkpoints: SqliteCheckpoints) -> None:
@@ -76,7 +76,7 @@ def test_slow_store_delays_nothing_and_gets_the_newest_checkpoint(checkpoints: S
             writing.offer(replace(CHECKPOINT, last_line=line, total_sent=line))
         resume.set()
         wait_until(lambda: saved_line(checkpoints) == 999, what="the newest is saved", deadline_s=20)
-        writing.close(replace(CHECKPOINT, last_line=999), deadline_s=5)
+        writing.close(replace(CHECKPOINT, last_line=999), deadline_s=60)
     assert len(saved) < 10
 
 
@@ -94,13 +94,13 @@ def test_unavailable_store_is_retried(checkpoints: SqliteCheckpoints) -> None:
         writing.start()
         writing.offer(replace(CHECKPOINT, last_line=5, total_sent=5))
         wait_until(lambda: saved_line(checkpoints) == 5, what="it is saved in the end", deadline_s=20)
-        writing.close(CHECKPOINT, deadline_s=5)
+        writing.close(CHECKPOINT, deadline_s=60)
 
 
 def test_last_checkpoint_is_saved_at_the_end(checkpoints: SqliteCheckpoints) -> None:
     writing = writer(checkpoints)
     writing.start()
-    assert writing.close(replace(CHECKPOINT, last_line=3, status=JobStatus.DONE), deadline_s=5)
+    assert writing.close(replace(CHECKPOINT, last_line=3, status=JobStatus.DONE), deadline_s=60)
     assert checkpoints.load("job") == replace(CHECKPOINT, last_line=3, status=JobStatus.DONE)
 
 

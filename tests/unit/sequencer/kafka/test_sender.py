@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,9 +26,17 @@ def sender(*, delivery_timeout_s: float) -> Sender:
     )
 
 
-def test_as_long_as_nothing_is_acknowledged_only_a_first_window_is_queued() -> None:
+def test_as_long_as_nothing_is_acknowledged_only_a_first_window_is_queued(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time passes while the sender waits, and only then: the window has to be full before the first row is too old."""
+    now = [0.0]
+    monkeypatch.setattr("sequencer.kafka.sender.time", SimpleNamespace(monotonic=lambda: now[0], time=time.time))
     sending = sender(delivery_timeout_s=1.0)
     sent: list[int] = []
+
+    def wait(timeout_s: float) -> None:
+        now[0] += timeout_s
+
+    monkeypatch.setattr(sending.producer, "poll", wait)
 
     def send_for_ever() -> None:
         while True:

@@ -124,5 +124,5 @@ def test_stopped_uploader_releases_its_leases_immediately(tmp_path: Path) -> Non
 
     with running_uploader(temp_dir, replica_name="replica-0"):
         working = ["clean/replica-0", "reconcile/replica-0"]
-        wait_until(lambda: leases() == working, what="it works", deadline_s=10, poll_s=0.05)
+        wait_until(lambda: leases() == working, what="it works", deadline_s=60, poll_s=0.05)
     assert leases() == []

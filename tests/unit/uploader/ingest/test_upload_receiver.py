@@ -209,14 +209,14 @@ def test_long_cut_does_not_block_other_uploads(tmp_path: Path, way: str) -> None
 
         def cut(cutter: SpoolFile, options: CutOptions, *, content_sha256: str) -> CutResult:
             loop.call_soon_threadsafe(cutting.set)
-            go_on.wait(20)
+            go_on.wait(120)
             return cut_at_once(cutter, options, content_sha256=content_sha256)
 
         with patch.object(SpoolFile, "cut", cut):
             long = asyncio.create_task(receive(body_of(CUT_LATE[way]), temp_dir=tmp_path))
             await cutting.wait()
             try:
-                await asyncio.wait_for(receive(body_of([*FIELDS, ROWS]), temp_dir=tmp_path), 10)
+                await asyncio.wait_for(receive(body_of([*FIELDS, ROWS]), temp_dir=tmp_path), 60)
             finally:
                 go_on.set()
             assert (await long).content == ROWS[1]

@@ -14,9 +14,9 @@ LONG_S = 3_600.0
 
 async def steps_of(loop: PeriodicTask, done: threading.Event) -> None:
     task = asyncio.create_task(loop.run())
-    assert await asyncio.to_thread(done.wait, 10)
+    assert await asyncio.to_thread(done.wait, 60)
     loop.stop()
-    await asyncio.wait_for(task, timeout=10)
+    await asyncio.wait_for(task, timeout=60)
 
 
 def test_wake_starts_a_step_immediately() -> None:
@@ -72,16 +72,16 @@ def test_stop_waits_for_the_running_step() -> None:
 
         def step() -> bool:
             begun.set()
-            assert go_on.wait(10)
+            assert go_on.wait(60)
             ended.set()
             return True
 
         loop = PeriodicTask(name="test", step=step, pool=threads, interval_s=LONG_S, longest_s=LONG_S)
         task = asyncio.create_task(loop.run())
-        await asyncio.to_thread(begun.wait, 10)
+        await asyncio.to_thread(begun.wait, 60)
         loop.stop()
         go_on.set()
-        await asyncio.wait_for(task, timeout=10)
+        await asyncio.wait_for(task, timeout=60)
         await threads.close()
         return ended.is_set()
 

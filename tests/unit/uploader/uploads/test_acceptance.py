@@ -206,7 +206,7 @@ def test_cancelled_request_leaves_a_complete_upload(
 
     def create_slowly(*args: object, **kwargs: object) -> object:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         done.append(create(*args, **kwargs))  # type: ignore[arg-type]  # handed on as they are
         return done[0]
 
@@ -214,7 +214,7 @@ def test_cancelled_request_leaves_a_complete_upload(
 
     async def cancel_half_way() -> None:
         task = asyncio.create_task(bench.accept())
-        await asyncio.to_thread(begun.wait, 10)
+        await asyncio.to_thread(begun.wait, 60)
         for _ in range(3):  # a server that stops may insist
             task.cancel()
             await asyncio.sleep(0)

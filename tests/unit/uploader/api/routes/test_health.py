@@ -18,13 +18,13 @@ from tests.support.waiting import wait_until
 class TestHealth:
     def test_alive_and_ready(self, client: httpx.Client) -> None:
         assert client.get("/health").json() == {"status": "alive"}
-        wait_until(lambda: client.get("/ready").status_code == 200, what="ready", deadline_s=10, poll_s=0.02)
+        wait_until(lambda: client.get("/ready").status_code == 200, what="ready", deadline_s=60, poll_s=0.02)
 
     def test_unavailable_kafka_is_reported_and_its_return_publishes_waiting_chunks(
         self, client: httpx.Client, kafka: FakePublisher, clock: SettableClock
     ) -> None:
         kafka.away = True
-        wait_until(lambda: client.get("/ready").status_code == 503, what="not ready", deadline_s=10, poll_s=0.02)
+        wait_until(lambda: client.get("/ready").status_code == 503, what="not ready", deadline_s=60, poll_s=0.02)
         ready = client.get("/ready").json()
         assert ready["kafka"] == {"ok": False, "why": "the fake is away"}
         assert ready["manifest"] == ready["disk"] == {"ok": True, "why": None}
@@ -34,8 +34,8 @@ class TestHealth:
         assert (answer.status_code, answer.json()["status"]) == (202, "awaiting_kafka")
         kafka.away = False
         clock.advance(seconds=10)
-        wait_until(lambda: client.get("/ready").status_code == 200, what="ready again", deadline_s=10, poll_s=0.02)
-        wait_until(lambda: kafka.messages, what="the chunk is announced", deadline_s=10, poll_s=0.02)
+        wait_until(lambda: client.get("/ready").status_code == 200, what="ready again", deadline_s=60, poll_s=0.02)
+        wait_until(lambda: kafka.messages, what="the chunk is announced", deadline_s=60, poll_s=0.02)
 
     def test_full_disk_and_lost_database_are_reported(self, tmp_path: Path) -> None:
         temp_dir = tmp_path / "chunks"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tests.support.uploader.server import RunningUploader, running_uploader
 from tests.support.uploader.tus import ROWS, content_of
 from tests.support.waiting import wait_until
 from uploader.assembly import Intervals
-from uploader.disk.part_file import part_directory
+from uploader.disk.part_file import PartFile, part_directory
 
 
 def test_abilities_are_told_without_a_version(client: httpx.Client) -> None:
@@ -178,17 +179,20 @@ def test_space_that_others_may_still_need_is_not_promised_twice(
             tus.create(client, 300)
 
 
-def _running_with_expiry(temp_dir: Path, hours: float) -> Any:
-    return running_uploader(temp_dir, resumable_expiry_hours=hours, intervals=Intervals(clean_s=0.05))
+def _cleaning_often(temp_dir: Path) -> Any:
+    return running_uploader(temp_dir, resumable_expiry_hours=24, intervals=Intervals(clean_s=0.05))
 
 
 def test_upload_without_a_byte_for_too_long_is_gone(tmp_path: Path) -> None:
     with (
-        _running_with_expiry(tmp_path / "c", 1e-4) as running,
+        _cleaning_often(tmp_path / "c") as running,
         httpx.Client(base_url=running.base_url, trust_env=False) as client,
     ):
         path = tus.create(client, len(ROWS))
         directory = part_directory(running.temp_dir, path.rsplit("/", 1)[1])
+        part = PartFile.open(directory)
+        part.save(offset=0, scan=None, new_marks=[], touched_at=time.time() - 24 * 3600)
+        part.close()
         wait_until(lambda: not directory.exists(), what="its bytes are removed", deadline_s=20, poll_s=0.05)
         assert_problem(tus.patch(client, path, ROWS, offset=0), 410, "resumable_upload_gone")
 
@@ -214,7 +218,7 @@ def test_upload_of_a_revoked_key_frees_its_disk(tmp_path: Path) -> None:
 def test_complete_file_is_finished_without_a_request(tmp_path: Path, finish_fails: Callable[[int], None]) -> None:
     finish_fails(1)
     with (
-        _running_with_expiry(tmp_path / "c", 24) as running,
+        _cleaning_often(tmp_path / "c") as running,
         httpx.Client(base_url=running.base_url, trust_env=False) as client,
     ):
         path = tus.create(client, len(ROWS))

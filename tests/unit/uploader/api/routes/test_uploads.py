@@ -154,7 +154,7 @@ class TestAnnounceAgain:
         answer = client.post(f"/uploads/{upload_id}/announce")
         assert answer.status_code == 202
         assert answer.json()["chunk_counts"] == {"landed": 1, "stored": 2}
-        wait_until(lambda: len(kafka.messages) == 5, what="two more messages", deadline_s=10, poll_s=0.02)
+        wait_until(lambda: len(kafka.messages) == 5, what="two more messages", deadline_s=60, poll_s=0.02)
         assert kafka.announced[3:] == [(upload_id, 2), (upload_id, 3)]
 
     def test_lost_file_is_reported_and_not_announced(

@@ -22,7 +22,7 @@ def test_failure_in_chunk_1_does_not_block_the_content_hash() -> None:
         digests.begin(b"id\n")
         digests.end()
         try:
-            await asyncio.wait_for(digests.finish(), 5)
+            await asyncio.wait_for(digests.finish(), 60)
         finally:
             await digests.drop()
         return failures
