@@ -153,8 +153,9 @@ def start(hanoi: Manifests, temp_dir: Path, port: int) -> subprocess.Popen[bytes
 
 
 def answers(port: int) -> bool:
+    """Return whether a worker answers soon; without one, the supervisor's port takes connections all the same."""
     with suppress(httpx.HTTPError):
-        return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False, timeout=2).status_code == 200
     return False
 
 
