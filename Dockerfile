@@ -121,7 +121,7 @@ USER 10001:10001
 VOLUME /data
 EXPOSE 9000 9001
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=5s --retries=12 CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:9000/minio/health/ready', timeout=4)"]
+HEALTHCHECK --interval=5s --timeout=5s --retries=12 CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:9000/minio/health/cluster', timeout=4)"]
 ENTRYPOINT ["minio"]
 CMD ["server", "/data", "--console-address", ":9001"]
 

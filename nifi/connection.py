@@ -16,7 +16,7 @@ from contracts.secret_files import read_variable
 from contracts.tls_faults import TlsPeer, trusting
 from nifi.errors import NiFiApiError, NiFiUnreachableError
 
-_REQUEST_TIMEOUT_S = (5, 60)
+_REQUEST_TIMEOUT_S = (15, 60)
 _CA_SETTING = "NIFI_CA_FILE"
 
 
