@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from rich.cells import cell_len
 from rich.table import Table
@@ -33,3 +35,16 @@ def test_names_cannot_control_the_terminal(capsys: pytest.CaptureFixture[str]) -
     heading, first, second = (line.split() for line in capsys.readouterr().out.splitlines())
     assert (heading, second) == (["upload", "file"], ["2"])
     assert first == ["1", "[bold]a[/bold]\\x1b[31m\\n\\u202e.csv"]
+
+
+def test_names_fill_the_terminal_and_no_more(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    table = Table("upload", "size", box=None, pad_edge=False)
+    table.add_row("a" * 32, "2.0 MiB")
+    print_with_names(table, "file", ["n" * 200])
+    _, line = capsys.readouterr().out.splitlines()
+    assert cell_len(line) == 100
+    assert line.split()[-1].count("n") == 100 - 32 - 2 - len("2.0 MiB") - 2 - 1
