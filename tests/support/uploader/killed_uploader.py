@@ -62,12 +62,17 @@ def killed_uploader(root: Path, **environment: str) -> Iterator[KilledUploader]:
 
 
 @contextmanager
-def kills_at_random(uploader: KilledUploader, dice: random.Random, *, longest_wait_s: float) -> Iterator[None]:
-    """Kill workers at random moments, and now and then all of them, until the block ends."""
+def kills_at_random(
+    uploader: KilledUploader, dice: random.Random, *, most: int, longest_wait_s: float
+) -> Iterator[None]:
+    """Kill workers at random moments, and now and then all of them, up to ``most`` times or until the block ends.
+
+    Without an end, no worker of a busy machine might ever be done with its start.
+    """
     over = threading.Event()
 
     def kill() -> None:
-        while not over.wait(dice.uniform(0, longest_wait_s)):
+        while uploader.kills < most and not over.wait(dice.uniform(0, longest_wait_s)):
             if dice.random() < 0.1:
                 uploader.kill_all()
             else:
@@ -133,7 +138,7 @@ class ResumingClient:
                 self.breaks += 1
                 return None
 
-        return wait_until(attempt, what="the uploader answers", deadline_s=120, poll_s=0.05)
+        return wait_until(attempt, what="the uploader answers", deadline_s=600, poll_s=0.05)
 
 
 def _found(answer: httpx.Response) -> httpx.Response | None:
