@@ -23,7 +23,7 @@ from tests.support.waiting import wait_until
 ROWS = 80_000
 HELD_BYTES = 200_000
 """More than any request but one with records has."""
-SLOW_BYTES_PER_S = 3 * 1024 * 1024
+SLOW_BYTES_PER_S = 1536 * 1024
 SHORT = {"DELIVERY_TIMEOUT_S": "3", "LEASE_S": "12", "RETRIES": "5"}
 LONG_TRANSACTIONS = {"TRANSACTION_RECORDS": "20000", "CHECKPOINT_INTERVAL_S": "20"}
 """So that one is open when its requests are held back."""
