@@ -19,6 +19,7 @@ from contracts.download_address import split_signed
 from stack.errors import ProcessDiedError
 from tests.support.kafka.topics import announced_messages, announcements
 from tests.support.services import KafkaBroker
+from tests.support.uploader.announcements import assert_announced
 from tests.support.uploader.postgres import PostgresServer
 from tests.support.uploader.replicas import Replica, ReplicaSet, running_replica, running_replicas
 from tests.support.waiting import wait_until
@@ -42,10 +43,12 @@ class Site:
     def url(self) -> str:
         return self.replicas.proxy.url
 
-    def announced(self, upload_ids: set[str]) -> Counter[tuple[str, int]]:
-        """Return how often each chunk of these uploads stands in the topic."""
+    def assert_announced(self, upload_ids: set[str], *, times: int = 1) -> None:
+        """Check how often each chunk of these uploads stands in the topic."""
         found = announcements(self.broker, self.topic)
-        return Counter({chunk: times for chunk, times in found.items() if chunk[0] in upload_ids})
+        these = Counter({chunk: number for chunk, number in found.items() if chunk[0] in upload_ids})
+        log = "".join(replica.log() for replica in self.replicas.replicas)
+        assert_announced(these, upload_ids, chunks=CHUNKS, log=log, times=times)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +97,7 @@ def upload(url: str, name: str, *, key: str | None = None) -> httpx.Response:
 
 def wait_until_announced(site: Site, upload_id: str) -> None:
     """Wait for it: an uploader answers 202 also where Kafka has not acknowledged everything yet."""
-    wait_until(lambda: status(site.url, upload_id)["status"] == "announced", what="it is announced", deadline_s=60)
+    wait_until(lambda: status(site.url, upload_id)["status"] == "announced", what="it is announced", deadline_s=120)
 
 
 def upload_to_each(site: Site, names: list[str]) -> dict[str, str]:
@@ -153,7 +156,7 @@ def test_any_replica_answers_for_any_upload(site: Site) -> None:
     lists = [get(f"{each.url}/uploads").json() for each in site.replicas.replicas]
     assert lists[0] == lists[1]
     assert set(uploads) <= {each["upload_id"] for each in lists[0]["uploads"]}
-    assert site.announced(set(uploads)) == Counter({(u, c): 1 for u in uploads for c in range(1, CHUNKS + 1)})
+    site.assert_announced(set(uploads))
 
 
 def test_every_download_through_the_proxy_is_the_chunk(site: Site) -> None:
@@ -190,16 +193,16 @@ def test_either_replica_accepts_reports_and_deletions(site: Site) -> None:
     landed, deleted = upload_to_each(site, ["kept", "dropped"])
     for chunk in status(site.url, landed)["chunks"]:
         land(site.url, landed, chunk)
-    replica = site.replicas.replica_of(deleted)
-    other = site.replicas.other_than(replica)
+    storing = site.replicas.replica_of(deleted)
+    other = site.replicas.other_than(storing)
     answer = httpx.delete(f"{other.url}/uploads/{deleted}?force=true", timeout=60, trust_env=False)
     assert answer.status_code == 200, answer.text
     for replica in site.replicas.replicas:
         assert status(replica.url, landed)["status"] == "landed"
         assert status(replica.url, deleted)["status"] == "aborted"
         assert get(download_url(replica.url, deleted, 1)).status_code == 410
-    replica.make_look_old(deleted)
-    wait_until(lambda: deleted not in replica.uploads_on_disk(), what="the replica removes the files", deadline_s=180)
+    storing.make_look_old(deleted)
+    wait_until(lambda: deleted not in storing.uploads_on_disk(), what="the replica removes the files", deadline_s=180)
 
 
 def test_same_key_sent_to_both_replicas_gives_one_upload(site: Site) -> None:
@@ -211,8 +214,8 @@ def test_same_key_sent_to_both_replicas_gives_one_upload(site: Site) -> None:
     [upload_id] = {answer.json()["upload_id"] for answer in answers}
     page = get(f"{site.url}/uploads?dataset=same").json()["uploads"]
     assert [each["upload_id"] for each in page] == [upload_id]
-    wait_until(lambda: status(site.url, upload_id)["status"] == "announced", what="it is announced", deadline_s=60)
-    assert site.announced({upload_id}) == Counter({(upload_id, c): 1 for c in range(1, CHUNKS + 1)})
+    wait_until_announced(site, upload_id)
+    site.assert_announced({upload_id})
     assert_downloads_give_the_source(site.url, upload_id, "same")
     assert [each.locks() for each in site.replicas.replicas] == [[], []]
 
@@ -223,13 +226,14 @@ def test_killed_and_restarted_replica_loses_nothing(site: Site) -> None:
     of_lost = [upload_id for upload_id in uploads if site.replicas.replica_of(upload_id) is lost]
     of_survivor = [upload_id for upload_id in uploads if upload_id not in of_lost]
     before = {upload_id: status(site.url, upload_id) for upload_id in uploads}
+    url = download_url(site.url, of_lost[0], 1)
     lost.kill()
 
-    assert {upload_id: status(site.url, upload_id) for upload_id in uploads} == before
-    url = download_url(site.url, of_lost[0], 1)
+    # At once: 20 s after it has checked in last, it is known to be away.
     answer = get(url, follow=False)
     assert (answer.status_code, answer.json()["replica"]) == (307, lost.name)
-    wait_until(lambda: get(url, follow=False).status_code == 503, what="it is known to be away", deadline_s=60)
+    assert {upload_id: status(site.url, upload_id) for upload_id in uploads} == before
+    wait_until(lambda: get(url, follow=False).status_code == 503, what="it is known to be away", deadline_s=120)
     answer = get(url)
     problem = answer.json()
     assert (problem["code"], problem["replica"], answer.headers["retry-after"]) == (
@@ -242,13 +246,14 @@ def test_killed_and_restarted_replica_loses_nothing(site: Site) -> None:
         assert assert_downloads_give_the_source(site.url, upload_id, uploads[upload_id]) == {0: 2 * CHUNKS}
     meanwhile = upload(site.url, "meanwhile").json()["upload_id"]
     assert site.replicas.replica_of(meanwhile) is survivor
+    wait_until_announced(site, meanwhile)
 
     lost.start()
     uploads[meanwhile] = "meanwhile"
     assert {upload_id: status(lost.url, upload_id) for upload_id in before} == before
     for upload_id, name in uploads.items():
         assert_downloads_give_the_source(site.url, upload_id, name)
-    assert site.announced(set(uploads)) == Counter({(u, c): 1 for u in uploads for c in range(1, CHUNKS + 1)})
+    site.assert_announced(set(uploads))
 
 
 def test_requests_during_an_outage_are_completed_by_the_restarted_replica(site: Site) -> None:
@@ -266,7 +271,7 @@ def test_requests_during_an_outage_are_completed_by_the_restarted_replica(site: 
     replica.make_look_old(deleted)
     replica.start()
     wait_until(lambda: status(site.url, again)["status"] == "announced", what="it is announced again", deadline_s=180)
-    assert site.announced({again}) == Counter({(again, c): 2 for c in range(1, CHUNKS + 1)})
+    site.assert_announced({again}, times=2)
     wait_until(lambda: deleted not in replica.uploads_on_disk(), what="the files are removed", deadline_s=180)
 
 

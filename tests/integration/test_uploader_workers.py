@@ -20,6 +20,7 @@ import pytest
 from stack.local import LocalStack
 from tests.support.kafka.topics import announcements
 from tests.support.services import OPEN_ACCESS, KafkaBroker, running_stack
+from tests.support.uploader.announcements import assert_announced
 from tests.support.uploader.postgres import PostgresServer
 from tests.support.waiting import wait_until
 from uploader.disk.directories import LOCK_FILE, STAGING
@@ -58,9 +59,13 @@ class Workers:
 
     def uploads(self) -> dict[str, str]:
         """Return the status of every upload."""
-        page = self.get("/uploads?limit=200").json()
-        assert page["next_cursor"] is None
-        return {each["upload_id"]: each["status"] for each in page["uploads"]}
+        found: dict[str, str] = {}
+        query: dict[str, str] | None = {"limit": "200"}
+        while query:
+            page = httpx.get(f"{self.url}/uploads", params=query, trust_env=False).json()
+            found |= {each["upload_id"]: each["status"] for each in page["uploads"]}
+            query = {**query, "cursor": page["next_cursor"]} if page["next_cursor"] else None
+        return found
 
     def directories(self) -> set[str]:
         """Return what lies on the disk, but for the database."""
@@ -124,9 +129,8 @@ def test_every_chunk_is_announced_once(workers: Workers) -> None:
         answers = list(pool.map(lambda _: workers.upload(), range(36)))
     assert [answer.text for answer in answers if answer.status_code != 202] == []
     ids = {answer.json()["upload_id"] for answer in answers}
-    wait_until(lambda: set(workers.uploads().values()) == {"announced"}, what="all are announced", deadline_s=60)
-    expected = Counter({(upload_id, chunk_id): 1 for upload_id in ids for chunk_id in range(1, CHUNKS + 1)})
-    assert workers.messages() == expected
+    wait_until(lambda: set(workers.uploads().values()) == {"announced"}, what="all are announced", deadline_s=120)
+    assert_announced(workers.messages(), ids, chunks=CHUNKS, log=workers.log())
     assert workers.directories() == ids
 
 
@@ -137,8 +141,8 @@ def test_same_key_to_several_workers_gives_one_upload(workers: Workers) -> None:
     [upload_id] = {answer.json()["upload_id"] for answer in answers}
     assert workers.upload(key="the-key", rows=5).status_code == 409
     assert set(workers.uploads()) == workers.directories() == {upload_id}
-    wait_until(lambda: workers.uploads() == {upload_id: "announced"}, what="it is announced", deadline_s=60)
-    assert set(workers.messages().values()) == {1}
+    wait_until(lambda: workers.uploads() == {upload_id: "announced"}, what="it is announced", deadline_s=120)
+    assert_announced(workers.messages(), {upload_id}, chunks=CHUNKS, log=workers.log())
 
 
 def test_landings_reported_to_all_workers_are_all_counted(workers: Workers) -> None:
@@ -181,11 +185,11 @@ def test_kill_loses_no_accepted_upload_and_leaves_nothing_else(workers: Workers)
     workers.stack.start(["uploader"])
     found = workers.uploads()
     assert accepted <= set(found)
-    wait_until(lambda: set(workers.uploads().values()) == {"announced"}, what="all are announced", deadline_s=90)
+    wait_until(lambda: set(workers.uploads().values()) == {"announced"}, what="all are announced", deadline_s=120)
     announced = workers.messages()
     assert {(u, c) for u in found for c in range(1, CHUNKS + 1)} == set(announced)
     workers.clean_leftovers()
-    wait_until(lambda: workers.directories() == set(found), what="nothing else is left", deadline_s=90)
+    wait_until(lambda: workers.directories() == set(found), what="nothing else is left", deadline_s=120)
     for upload_id in found:
         for path in (workers.temp_dir / upload_id).iterdir():
             assert path.suffix == ".csv" or path.name == MANIFEST_FILE, f"{path} is left"
@@ -223,7 +227,7 @@ def test_kills_during_repeated_uploads_leave_no_unknown_files(workers: Workers) 
     known = {upload_id for ids in answered.values() for upload_id in ids}
     assert set(workers.uploads()) == known
     workers.clean_leftovers()
-    wait_until(lambda: workers.directories() == known, what="nothing else is left", deadline_s=90)
+    wait_until(lambda: workers.directories() == known, what="nothing else is left", deadline_s=120)
     assert not [line for line in workers.log().splitlines() if "csvpipe recover" in line or "no manifest" in line]
 
 

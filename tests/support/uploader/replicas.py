@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,9 +42,10 @@ class Replica:
         for process in self._stack.processes_of("uploader"):
             process.kill(signal.SIGKILL, family=True)
 
-    def has_logged(self, text: str) -> bool:
-        """Return whether ``text`` is in the end of its log."""
-        return any(text in process.log_tail() for process in self._stack.processes_of("uploader"))
+    def log(self) -> str:
+        """Return what it has logged, before its restarts too."""
+        [managed] = self._stack.processes_of("uploader")
+        return managed.log.read_text(encoding="utf-8")
 
     def uploads_on_disk(self) -> set[str]:
         """Return the ids of the uploads whose chunk files it holds."""
@@ -61,7 +62,8 @@ class Replica:
 
     def make_look_old(self, upload_id: str) -> None:
         """Put back the time of a directory: one without a lock may be a minute old before it is taken for left over."""
-        os.utime(self.temp_dir / upload_id, (0, 0))
+        with suppress(FileNotFoundError):  # it was removed already
+            os.utime(self.temp_dir / upload_id, (0, 0))
 
 
 @dataclass(frozen=True)
