@@ -20,6 +20,7 @@ from stack.ports import free_ports
 from tests.support.kafka.topics import read_topic
 from tests.support.services import KafkaBroker
 from tests.support.signatures import fake_sign
+from tests.support.uploader.patient_publisher import PATIENCE_S, wait_longer
 from tests.support.uploader.uploads import SettableClock, upload_records
 from tests.support.waiting import wait_until
 from uploader.domain.messages import build_message
@@ -32,6 +33,11 @@ from uploader.uploads.outbox import CLAIM_FOR, Outbox
 from uploader.uploads.reconciler import Reconciler
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_longer(monkeypatch)
 
 
 @pytest.fixture
@@ -67,15 +73,19 @@ def wait_until_held_is_at_most(fds: int, threads: int) -> None:
         fds_now, threads_now = held()
         return fds_now <= fds and threads_now <= threads
 
-    wait_until(is_given_back, what=f"{fds} sockets and {threads} threads", deadline_s=20, explain=lambda: str(held()))
+    wait_until(is_given_back, what=f"{fds} sockets and {threads} threads", deadline_s=60, explain=lambda: str(held()))
 
 
 def test_missing_topic_is_created_with_its_partitions(
     kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str
 ) -> None:
-    publisher.check(timeout_s=20)
-    publisher.check(timeout_s=20)
-    [found] = AdminClient({"bootstrap.servers": kafka_broker.bootstrap}).list_topics(topic, timeout=10).topics.values()
+    publisher.check(timeout_s=PATIENCE_S)
+    publisher.check(timeout_s=PATIENCE_S)
+    [found] = (
+        AdminClient({"bootstrap.servers": kafka_broker.bootstrap})
+        .list_topics(topic, timeout=PATIENCE_S)
+        .topics.values()
+    )
     assert sorted(found.partitions) == [0, 1, 2]
 
 
@@ -88,7 +98,7 @@ def test_concurrent_creation_of_the_topic_succeeds(kafka_broker: KafkaBroker, to
 
     def check(publisher: KafkaPublisher) -> None:
         try:
-            publisher.check(timeout_s=20)
+            publisher.check(timeout_s=PATIENCE_S)
         except PublishError as error:
             faults.append(error)
 
@@ -107,7 +117,7 @@ def test_messages_of_an_upload_are_in_order_in_one_partition(
 ) -> None:
     uploads = [messages_of(chunks=50) for _ in range(5)]
     for messages in uploads:
-        outcome = publisher.publish(messages, timeout_s=20)
+        outcome = publisher.publish(messages, timeout_s=PATIENCE_S)
         assert outcome.failure is None
         assert outcome.acknowledged == list(range(1, 51))
     partitions = read_topic(kafka_broker, topic)
@@ -125,8 +135,8 @@ def headers_in(broker: KafkaBroker, topic: str) -> list[dict[str, bytes | None]]
 
 
 def test_each_message_has_the_trace_header(kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str) -> None:
-    publisher.publish(messages_of(chunks=2), timeout_s=20, traceparent=PARENT)
-    publisher.publish(messages_of(chunks=1), timeout_s=20)
+    publisher.publish(messages_of(chunks=2), timeout_s=PATIENCE_S, traceparent=PARENT)
+    publisher.publish(messages_of(chunks=1), timeout_s=PATIENCE_S)
     found = headers_in(kafka_broker, topic)
     assert sorted(found, key=len) == [{}, {"traceparent": PARENT.encode()}, {"traceparent": PARENT.encode()}]
 
@@ -158,7 +168,7 @@ def test_oversized_message_is_refused_and_the_others_are_sent(
 ) -> None:
     first, second, third = messages_of(chunks=3)
     huge = second.model_copy(update={"headers": ["x" * 2_000_000], "header_count": 1})
-    outcome = publisher.publish([first, huge, third], timeout_s=20)
+    outcome = publisher.publish([first, huge, third], timeout_s=PATIENCE_S)
     assert outcome.failure is None
     assert outcome.acknowledged == [1, 3]
     assert list(outcome.refused) == [2]
@@ -173,7 +183,7 @@ def test_message_over_the_broker_limit_is_refused_and_the_others_are_sent(
         admin.create_topics({topic: {"num_partitions": 3, "replication_factor": 1, "configs": limit}})
     messages = messages_of(chunks=5)
     messages[2] = messages[2].model_copy(update={"headers": ["x" * 5_000], "header_count": 1})
-    outcome = publisher.publish(messages, timeout_s=20)
+    outcome = publisher.publish(messages, timeout_s=PATIENCE_S)
     assert outcome.failure is None
     assert sorted(outcome.acknowledged) == [1, 2, 4, 5]
     assert list(outcome.refused) == [3]
@@ -214,7 +224,7 @@ def test_restarted_broker_gets_the_remaining_messages(
     kafka_broker: KafkaBroker, publisher: KafkaPublisher, topic: str
 ) -> None:
     messages = messages_of(chunks=3)
-    assert publisher.publish(messages[:1], timeout_s=20).acknowledged == [1]
+    assert publisher.publish(messages[:1], timeout_s=PATIENCE_S).acknowledged == [1]
     kafka_broker.stop()
     try:
         outcome = publisher.publish(messages[1:], timeout_s=3)
@@ -226,8 +236,8 @@ def test_restarted_broker_gets_the_remaining_messages(
         kafka_broker.start()
 
     def rest() -> list[int]:
-        return publisher.publish(messages[1:], timeout_s=10).acknowledged
+        return publisher.publish(messages[1:], timeout_s=PATIENCE_S).acknowledged
 
-    assert wait_until(rest, what="the rest is acknowledged", deadline_s=60) == [2, 3]
+    assert wait_until(rest, what="the rest is acknowledged", deadline_s=120) == [2, 3]
     ids = [m.chunk_id for records in read_topic(kafka_broker, topic).values() for _, m in records]
     assert ids == [1, 2, 3], "what was given up is not sent later"

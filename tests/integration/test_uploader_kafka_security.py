@@ -18,6 +18,7 @@ from tests.support.kafka.secure import FAKE_SIGNER, LISTENERS, PASSWORD, SecureB
 from tests.support.kafka.topics import read_topic
 from tests.support.network.certificates import CertificateAuthority
 from tests.support.signatures import fake_sign
+from tests.support.uploader.patient_publisher import PATIENCE_S, wait_longer
 from tests.support.uploader.server import running_uploader
 from tests.support.uploader.uploads import SettableClock, upload_records
 from tests.support.waiting import wait_until
@@ -26,6 +27,11 @@ from uploader.errors import PublishError
 from uploader.kafka.kafka_publisher import KafkaPublisher
 from uploader.kafka.security import KafkaSecurity
 from uploader.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_longer(monkeypatch)
 
 
 @pytest.fixture
@@ -60,8 +66,8 @@ def test_messages_are_announced(
     ]
     address = secure_broker.listener(LISTENERS[way])
     with publishing(topic, address, kafka_security=way, kafka_ca_file=ca_file) as publisher:
-        publisher.check(timeout_s=30)
-        result = publisher.publish(messages, timeout_s=30)
+        publisher.check(timeout_s=PATIENCE_S)
+        result = publisher.publish(messages, timeout_s=PATIENCE_S)
     assert result.failure is None
     assert [len(found) for found in read_topic(secure_broker, topic).values()] == [3]
 
@@ -86,7 +92,7 @@ def test_fault_names_the_setting(
     address = secure_broker.bootstrap if listener == "PLAINTEXT" else secure_broker.listener(listener)
     settings = {"kafka_security": "tls", "kafka_ca_file": ca_file, **given}
     with publishing("test", address, **settings) as publisher, pytest.raises(PublishError, match=setting) as caught:
-        publisher.check(timeout_s=20)
+        publisher.check(timeout_s=30)  # with a wrong password all of it passes
     assert "wrong" not in caught.value.detail
 
 
@@ -106,7 +112,7 @@ def test_ready_tells_the_fault_and_uploads_wait(secure_broker: SecureBroker, ca_
         def why() -> str:
             return str(client.get("/ready").json()["kafka"]["why"])
 
-        wait_until(lambda: "KAFKA_PASSWORD" in why(), what="/ready names the setting", deadline_s=60)
+        wait_until(lambda: "KAFKA_PASSWORD" in why(), what="/ready names the setting", deadline_s=120)
         answer = client.post("/upload/csv", params={"dataset_name": "people"}, files={"file": b"a\n1\n"})
     assert (answer.status_code, answer.json()["status"]) == (202, "awaiting_kafka")
 
@@ -139,7 +145,7 @@ def test_dags_read_and_commit_over_tls(secure_broker: SecureBroker, ca_file: str
     message = build_message(upload, chunks[0], base_url="https://uploader:8000", published_at=clock.now, sign=fake_sign)
     address = secure_broker.listener("SCRAM")
     with publishing(topic, address, kafka_security="scram", kafka_ca_file=ca_file) as publisher:
-        assert publisher.publish([message], timeout_s=30).failure is None
+        assert publisher.publish([message], timeout_s=PATIENCE_S).failure is None
     # The broker's rule for groups: the listeners without a user may do everything, so reading is by TLS alone.
     config = dag_config(secure_broker.listener("TLS"), ca_file)
     [record] = drain(config, topic, max_messages=1, max_bytes=1)
