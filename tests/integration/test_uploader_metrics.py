@@ -42,6 +42,12 @@ class TwoWorkers:
     def scrape(self) -> Samples:
         return read_metrics(f"{self.url}/metrics")
 
+    def requests(self) -> float:
+        """Return how many uploads were requested; each is counted a moment after its response."""
+        samples = self.scrape()
+        counter = "csvpipe_http_requests_total", "POST", "/upload/csv"
+        return sum(number for labels, number in samples.items() if labels[:3] == counter)
+
     def accepted(self) -> set[float]:
         """Return what each of several scrapes says."""
         return {self.scrape()["csvpipe_uploads_total", "accepted"] for _ in range(SCRAPES)}
@@ -99,7 +105,8 @@ def test_scrape_sums_counters_over_workers_and_has_gauges_once(uploader: TwoWork
     wait_until(both_took_some, what="both workers took uploads", deadline_s=120)
     assert uploader.upload(b"id,name\n1,2,3\n") == 400
     assert uploader.accepted() == {sent}
-    wait_until(lambda: uploader.scrape()["csvpipe_chunks", "announced"] == 2 * sent, what="announced", deadline_s=60)
+    wait_until(lambda: uploader.scrape()["csvpipe_chunks", "announced"] == 2 * sent, what="announced", deadline_s=120)
+    wait_until(lambda: uploader.requests() == sent + 1, what="all requests are counted", deadline_s=60)
     found = uploader.scrape()
     assert found["csvpipe_upload_rows_total",] == 10 * sent
     assert found["csvpipe_upload_chunking_duration_seconds_count",] == sent

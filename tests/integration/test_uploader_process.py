@@ -41,8 +41,8 @@ def test_upload_before_kafka_starts_is_announced_afterwards(stack: LocalStack, c
     stack.start(["kafka"])
 
     url = f"/uploads/{response.json()['upload_id']}/status"
-    wait_until(lambda: client.get(url).json()["status"] == "announced", what="the chunk is announced", deadline_s=60)
-    wait_until(lambda: client.get("/ready").status_code == 200, what="/ready says that Kafka is there", deadline_s=60)
+    wait_until(lambda: client.get(url).json()["status"] == "announced", what="the chunk is announced", deadline_s=120)
+    wait_until(lambda: client.get("/ready").status_code == 200, what="/ready says that Kafka is there", deadline_s=120)
 
 
 def test_manifest_survives_a_restart_of_the_workers(stack: LocalStack, client: httpx.Client) -> None:

@@ -53,7 +53,7 @@ def test_workers_serve_tls_and_all_take_a_new_certificate(tmp_path: Path) -> Non
     def is_healthy() -> bool:
         try:
             return httpx.get(f"{url}/health", verify=trusted).status_code == 200
-        except httpx.ConnectError:
+        except httpx.TransportError:
             return False
 
     with serving(tmp_path, TLS_CERT_FILE=certificate, TLS_KEY_FILE=key, API_PORT=port):

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-_TIMEOUT_S = 60.0
+_TIMEOUT_S = 120.0
 
 
 class Events:

@@ -45,4 +45,4 @@ def head_of(query: str, *, content_length: int) -> bytes:
 def receiving(uploader: RunningUploader) -> None:
     """Wait until something has come in."""
     condition: Callable[[], bool] = lambda: any(".receiving/" in path for path in uploader.files())  # noqa: E731  typed
-    wait_until(condition, what="an upload comes in", deadline_s=20, poll_s=0.02)
+    wait_until(condition, what="an upload comes in", deadline_s=60, poll_s=0.02)

@@ -13,7 +13,7 @@ from typing import Any
 from tests.support.uploader.ingest import BOUNDARY
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)

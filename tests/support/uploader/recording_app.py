@@ -82,7 +82,7 @@ def serving(app: RecordingApp, *, http: str) -> Iterator[int]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
         thread.start()
         try:
-            wait_until(lambda: server.started, what="the application is served", deadline_s=30, poll_s=0.02)
+            wait_until(lambda: server.started, what="the application is served", deadline_s=120, poll_s=0.02)
             yield listener.getsockname()[1]
         finally:
             server.should_exit = True

@@ -102,7 +102,7 @@ def running_uploader(
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
         thread.start()
         try:
-            wait_until(lambda: server.started, what="the uploader serves", deadline_s=30, poll_s=0.02)
+            wait_until(lambda: server.started, what="the uploader serves", deadline_s=120, poll_s=0.02)
             yield RunningUploader(port=port, temp_dir=temp_dir, publisher=publisher, app=app, client_tls=client_tls)
         finally:
             server.should_exit = True
