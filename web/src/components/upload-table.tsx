@@ -45,7 +45,9 @@ function UploadRow({ upload }: { upload: UploadSummary }) {
           {upload.upload_id}
         </a>
       </th>
-      <td class="file-name">{upload.source_filename}</td>
+      <td class="file-name">
+        <span>{upload.source_filename}</span>
+      </td>
       <td>
         <a href={addresses.dataset(upload.dataset_name)}>{upload.dataset_name}</a>
       </td>
