@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import ssl
 import subprocess
 import sys
 from base64 import b64encode, urlsafe_b64encode
@@ -33,6 +32,7 @@ from stack.local import LocalStack
 from stack.private_file import write_private
 from stack.report import ConsoleReport
 from stack.tls import tls_context
+from tests.support.network.served_certificate import wait_until_served
 from tests.support.pipeline.pipeline import Pipeline
 from tests.support.pipeline.trickle import trickle_of_uploads
 from tests.support.s3.minio_access_keys import MinioAccessKeys
@@ -47,6 +47,8 @@ _AIRFLOW = {
     "CSV_INGESTION_LISTENER_RETRY_DELAY_S": "3",
 }
 _ENDED = {"success", "failed"}
+_AT_WORK = {"queued", "running", "restarting"}
+"""States of a task that goes on although its DAG is paused."""
 
 
 @pytest.fixture(scope="module")
@@ -80,17 +82,6 @@ def restart(pipeline: Pipeline, component: str, **settings: Any) -> None:
     changed = stack.context.settings.model_copy(update=settings)
     pipeline.stack = LocalStack(root=stack.root, dist=stack.dist, settings=changed)
     pipeline.stack.restart(component)
-
-
-def served_certificate(pipeline: Pipeline, port: int) -> bytes:
-    """Return the certificate of the server on ``port``, as DER."""
-    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((pipeline.stack.context.settings.host, port)))
-
-
-def wait_until_served(pipeline: Pipeline, port: int, certificate: Path) -> None:
-    """Wait until the server on ``port`` has the certificate in a file."""
-    wanted = ssl.PEM_cert_to_DER_cert(certificate.read_text())
-    wait_until(lambda: served_certificate(pipeline, port) == wanted, what=f"{certificate} is served", deadline_s=60)
 
 
 def write_keystore(pipeline: Pipeline, certificates: Certificates) -> None:
@@ -168,7 +159,7 @@ def test_encryption_mode_and_customer_key(pipeline: Pipeline, tmp_path: Path) ->
             pipeline.encryptions.append(Encryption.from_settings(EncryptionMode.SSE_C, customer_key=key))
             trickle.next_upload()
             pipeline.airflow.set_paused(DAG_LISTENER, paused=True)
-            pipeline.wait(partial(_nothing_on_its_way, pipeline), "nothing is on its way", 60)
+            pipeline.wait(partial(_nothing_on_its_way, pipeline), "nothing is on its way", 120)
             change_connection(pipeline, "s3_raw", extra={"encryption": "sse-c", "sse_c_key": key})
             deploy_flow(pipeline, encryption_parameters({"S3_ENCRYPTION": "sse-c", "S3_SSE_C_KEY": key}))
             pipeline.airflow.set_paused(DAG_LISTENER, paused=False)
@@ -180,7 +171,7 @@ def test_encryption_mode_and_customer_key(pipeline: Pipeline, tmp_path: Path) ->
     former = {"S3_SSE_C_OLD_KEYS": f"{second},{first}", "CLEANUP_AFTER_HOURS": "0"}
     restart(pipeline, "uploader", uploader_environment=former)
     for upload in trickle.accepted:
-        pipeline.wait(partial(_is_cleaned, pipeline, upload.upload_id), f"files of {upload.upload_id} removed", 60)
+        pipeline.wait(partial(_is_cleaned, pipeline, upload.upload_id), f"files of {upload.upload_id} removed", 120)
 
 
 def test_certificate_of_nifi(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -192,9 +183,9 @@ def test_certificate_of_nifi(pipeline: Pipeline, tmp_path: Path) -> None:
         files.certificate.unlink()
         assert context.certificates.renew() == ["nifi"]
         component.configure()
-        wait_until_served(pipeline, context.settings.nifi_port, files.certificate)
+        wait_until_served(context.settings.nifi_port, files.certificate)
         deploy_flow(pipeline, {})
-        wait_until_served(pipeline, context.settings.nifi_ingest_port, files.certificate)
+        wait_until_served(context.settings.nifi_ingest_port, files.certificate)
         trickle.land_next_upload()
     pipeline.check_nothing_left_over()
     assert pipeline.stack.process("nifi").pid == pid
@@ -215,24 +206,24 @@ def test_authority_of_nifi_and_its_clients(pipeline: Pipeline, tmp_path: Path) -
         trickle.next_upload()
         write_truststore(pipeline, old, new)
         deploy_flow(pipeline, tls_parameters(ca=both))
-        wait_until(partial(is_accepted, component, new_access), what="NiFi trusts the new authority", deadline_s=60)
+        wait_until(partial(is_accepted, component, new_access), what="NiFi trusts the new authority", deadline_s=120)
         change_connection(pipeline, "nifi_rest_api", extra={**presented, "verify": str(both)})
         trickle.land_next_upload()
 
         write_keystore(pipeline, new)
-        wait_until_served(pipeline, context.settings.nifi_port, server.certificate)
+        wait_until_served(context.settings.nifi_port, server.certificate)
         renewed = tls_parameters(certificate=server.certificate, key=server.key, ca=new.ca_file)
         deploy_flow(pipeline, renewed, access=new_access)
         write_truststore(pipeline, new)
         change_connection(pipeline, "nifi_rest_api", extra={**presented, "verify": str(new.ca_file)})
         old_access = access_with(old, ca_file=both)
-        wait_until(lambda: not is_accepted(component, old_access), what="the old authority is refused", deadline_s=60)
+        wait_until(lambda: not is_accepted(component, old_access), what="the old authority is refused", deadline_s=120)
         trickle.land_next_upload()
     assert not can_post(pipeline, old, ca_file=new.ca_file)
     assert can_post(pipeline, new, ca_file=new.ca_file)
 
     component.configure()
-    wait_until(partial(is_accepted, component, component.access()), what="NiFi has its own stores", deadline_s=60)
+    wait_until(partial(is_accepted, component, component.access()), what="NiFi has its own stores", deadline_s=120)
     deploy_flow(pipeline, {})
     change_connection(pipeline, "nifi_rest_api")
     pipeline.check_nothing_left_over()
@@ -268,7 +259,14 @@ def _active_runs(pipeline: Pipeline) -> list[dict[str, Any]]:
 
 
 def _nothing_on_its_way(pipeline: Pipeline) -> bool:
-    return not _active_runs(pipeline) and pipeline.queued_in_nifi() == 0
+    """Return whether the paused listener starts no run any more, and none goes on."""
+    runs = [run["dag_run_id"] for run in pipeline.airflow.runs(DAG_LISTENER, limit=100) if run["state"] not in _ENDED]
+    listening = [task["state"] for run in runs for task in pipeline.airflow.task_instances(DAG_LISTENER, run)]
+    return (
+        not any(state in _AT_WORK for state in listening)
+        and not _active_runs(pipeline)
+        and pipeline.queued_in_nifi() == 0
+    )
 
 
 def _is_cleaned(pipeline: Pipeline, upload_id: str) -> bool:

@@ -194,7 +194,7 @@ def _provoke_dumps(secure: Pipeline) -> None:
     ):
         secure.stack.kill(name, number)
         log = secure.stack.process(name).log
-        wait_until(partial(_contains, log, sign), what=f"dump of {name}", deadline_s=30)
+        wait_until(partial(_contains, log, sign), what=f"dump of {name}", deadline_s=90)
 
 
 def _contains(log: Path, text: str) -> bool:

@@ -35,6 +35,7 @@ from stack.kafka_users import ADMIN, client_properties, grant_rights_of
 from stack.private_file import write_private
 from stack.tls import tls_context
 from stack.uploader_keys import UploaderKeys
+from tests.support.network.served_certificate import wait_until_served
 from tests.support.pipeline.pipeline import Pipeline
 from tests.support.pipeline.trickle import trickle_of_uploads
 from tests.support.pipeline.uploader_replicas import UploaderReplicas, running_replicated_stack
@@ -44,7 +45,7 @@ from tests.support.waiting import wait_until
 DATABASE = "csvpipe_uploader"
 ROLE = "uploader_1"
 """Owns the tables, as it created them."""
-KAFKA_CALL_S = 20
+KAFKA_CALL_S = 60
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,12 @@ class Site:
             runs = self.pipeline.airflow.runs(DAG_CHUNK_INGESTION)
             return begun <= {run["dag_run_id"] for run in runs if run["state"] == "success"}
 
-        wait_until(ended, what="earlier runs have ended", deadline_s=120, explain=self.pipeline.describe)
+        self.pipeline.wait(ended, "earlier runs have ended", 180)
 
     def statuses(self, path: str, key: str) -> set[int]:
         """Return how the replicas answer a GET with a key."""
-        verify = tls_context(self.replicas.ca_file)
         headers = {"Authorization": f"Bearer {key}"}
-        found = [httpx.get(url + path, headers=headers, verify=verify, trust_env=False) for url in self.replicas.urls]
+        found = [self._get(url + path, headers) for url in self.replicas.urls]
         return {response.status_code for response in found}
 
     def addresses(self, upload_id: str) -> list[str]:
@@ -92,7 +92,7 @@ class Site:
                 _, end = consumer.get_watermark_offsets(place, timeout=20)
                 consumer.assign([place])
                 for _ in range(end):
-                    record = consumer.poll(20)
+                    record = consumer.poll(60)
                     assert record is not None
                     assert record.error() is None, record.error()
                     message = parse_message(record.value() or b"")
@@ -104,7 +104,11 @@ class Site:
 
     def download(self, address: str) -> int:
         """Fetch a signed address as NiFi does, and return the status."""
-        return httpx.get(address, verify=tls_context(self.replicas.ca_file), trust_env=False).status_code
+        return self._get(address, {}).status_code
+
+    def _get(self, address: str, headers: dict[str, str]) -> httpx.Response:
+        verify = tls_context(self.replicas.ca_file)
+        return httpx.get(address, headers=headers, verify=verify, timeout=60, trust_env=False)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +155,7 @@ def test_signing_keys_are_replaced_while_chunks_are_on_their_way(site: Site, tmp
         site.pipeline.airflow.set_paused(DAG_CHUNK_INGESTION, paused=True)
         waiting = uploads.next_upload()
         site.pipeline.wait_for(waiting.upload_id, "announced")
-        [address, _] = site.addresses(waiting.upload_id)
+        address = site.addresses(waiting.upload_id)[0]
         assert f".{key_id}." in address
         for keys in (f"{old},{new}", f"{new},{old}"):
             site.replicas.environment["DOWNLOAD_SIGNING_KEYS"] = keys
@@ -195,7 +199,11 @@ def test_role_of_the_database_is_replaced_while_uploads_land(site: Site, tmp_pat
         site.replicas.environment["DATABASE_URL"] = site.postgres.url(DATABASE, role="uploader_2")
         site.replicas.restart_one_by_one()
         sessions = "SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = current_database() AND usename ~ 'up'"
-        assert site.postgres.administer(DATABASE, sessions) == [("uploader_2",)]
+        wait_until(
+            lambda: site.postgres.administer(DATABASE, sessions) == [("uploader_2",)],
+            what="the sessions of the former role have ended",
+            deadline_s=60,
+        )
         site.postgres.administer(DATABASE, f"ALTER ROLE {ROLE} NOLOGIN PASSWORD NULL")
         uploads.next_upload()
 
@@ -216,6 +224,8 @@ def test_authority_of_the_uploader_is_replaced_while_uploads_are_accepted(site: 
         _trust_in_nifi(site, [context.certificates.ca_file, authority.ca_file])
         for source, target in zip((files.key, files.certificate), reversed(site.replicas.tls_files), strict=True):
             write_private(target, source.read_bytes())
+        for url in site.replicas.urls:
+            wait_until_served(int(url.rpartition(":")[2]), files.certificate)
         uploads.land_next_upload()
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             previous.get("/uploads")

@@ -20,7 +20,7 @@ _CHUNKS = 2
 _AT_ONCE = 1
 """Uploads that are under way before the next one begins by itself: each costs Airflow seconds of processor time."""
 _PAUSE_S = 0.5
-_CALL_DEADLINE_S = 60
+_CALL_DEADLINE_S = 120
 _LANDING_DEADLINE_S = 180
 
 
