@@ -40,8 +40,9 @@ class UploaderPage:
         self.expect_view(title)
 
     def expect_view(self, title: str) -> None:
-        """Wait for the view with this heading."""
+        """Wait for the view with this heading, and until it has taken the focus: it sets the title before."""
         expect(self.tab.get_by_role("heading", level=1, name=title)).to_be_visible()
+        self.tab.wait_for_function("() => document.title.startsWith(document.querySelector('h1')?.firstChild.data)")
 
     def show(self, view: str, text: str) -> None:
         """Go to a view as a link does, and wait until it shows ``text``."""
