@@ -8,6 +8,7 @@ import random
 import socket
 import tempfile
 import threading
+import time
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import psutil
 
 _CANDIDATES = range(15_000, 32_000)
+_POLL_S = 0.02
 _claimed: set[int] = set()
 _claiming = threading.Lock()
 
@@ -69,10 +71,31 @@ def _claims() -> int:
 
 def listener_on(port: int) -> str:
     """Return a description of the process that listens on ``port``, as far as permissions allow."""
-    for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
-            return _describe_process(connection.pid)
-    return "an unknown process"
+    pids = _listeners_on(port)
+    return _describe_process(pids[0]) if pids else "an unknown process"
+
+
+def becomes_free(port: int, *, host: str, within_s: float) -> bool:
+    """Wait for a port whose process is ending; return False as soon as a process is known that listens on it.
+
+    The kernel closes the sockets of a killed process when its last thread has ended. Before that, the process may be
+    gone from all lists already.
+    """
+    deadline = time.monotonic() + within_s
+    while not is_free(port, host=host):
+        if any(pid is not None for pid in _listeners_on(port)) or time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+def _listeners_on(port: int) -> list[int | None]:
+    """Return the pids of the processes that listen on ``port``, None for one that is ending or of another user."""
+    return [
+        connection.pid
+        for connection in psutil.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+    ]
 
 
 def _describe_process(pid: int | None) -> str:

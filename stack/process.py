@@ -15,7 +15,7 @@ import psutil
 from pydantic import BaseModel, ValidationError
 
 from stack.errors import NotReadyError, PortTakenError, ProcessDiedError
-from stack.ports import is_free, listener_on
+from stack.ports import becomes_free, listener_on
 
 _INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER")
 _FAMILY_VARIABLE = "CSVPIPE_STACK_FAMILY"
@@ -23,6 +23,7 @@ _LOG_TAIL_LINES = 40
 _POLL_S = 0.2
 _KILLED_WITHIN_S = 60.0
 """A killed process ends when the machine gets to it. Its ports and files are not free before."""
+_PORT_FREE_WITHIN_S = 10.0
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """Child processes by pid: only their parent can reap them, and another object can stop them."""
 _START_TIME_TOLERANCE_S = 2.0
@@ -105,7 +106,7 @@ class ManagedProcess:
         """
         self.stop()
         for port in spec.ports:
-            if not is_free(port, host=spec.host):
+            if not becomes_free(port, host=spec.host, within_s=_PORT_FREE_WITHIN_S):
                 raise PortTakenError(
                     f"{self.name} needs port {port}, which is used by {listener_on(port)}. "
                     "Stop that program or set another port (STACK_*_PORT)",
@@ -273,15 +274,17 @@ def _has_ended(leader: psutil.Process, timeout_s: float) -> bool:
 def _await_end(killed: Sequence[psutil.Process]) -> None:
     """Wait until killed processes have ended, whether they are reaped or not."""
     deadline = time.monotonic() + _KILLED_WITHIN_S
-    while any(_runs(process) for process in killed) and time.monotonic() < deadline:
+    while any(has_threads(process) for process in killed) and time.monotonic() < deadline:
         time.sleep(_POLL_S / 10)
 
 
-def _runs(process: psutil.Process) -> bool:
+def has_threads(process: psutil.Process) -> bool:
+    """Return whether a thread of ``process`` has not ended: it keeps its files and ports until then, reaped or not."""
     if process.pid in _children:
         _children[process.pid].poll()
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        # A zombie may be the first thread alone.
+        return process.is_running() and (process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1)
     except psutil.NoSuchProcess:
         return False
 

@@ -15,9 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stack import ports
 from stack.errors import PortTakenError, ProcessDiedError, UnknownNameError
 from stack.local import LocalStack
-from stack.process import ManagedProcess, ProcessSpec
+from stack.ports import free_ports, is_free
+from stack.process import ManagedProcess, ProcessSpec, has_threads
 from tests.support.services import KafkaBroker, MinioServer, running_stack, settings_on_free_ports
 from tests.support.waiting import wait_until
 
@@ -122,7 +124,8 @@ def test_stop_ends_orphaned_descendants(tmp_path: Path, process: ManagedProcess)
 _STARTER_KILLED_AFTER_POPEN = """
 import os, signal, subprocess, sys
 from pathlib import Path
-from stack.process import ManagedProcess, ProcessSpec
+from stack.ports import free_ports, is_free
+from stack.process import ManagedProcess, ProcessSpec, has_threads
 
 started = subprocess.Popen
 
@@ -195,3 +198,55 @@ def test_used_port_is_reported_with_its_process(tmp_path: Path, process: Managed
         port = holder.getsockname()[1]
         with pytest.raises(PortTakenError, match=rf"port {port}\b.* pid {os.getpid()} \("):
             process.start(_spec(tmp_path, "", ports=(port,)))
+
+
+LEADERLESS = """
+import ctypes, socket, sys, threading
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+threading.Thread(target=listener.accept).start()
+print("listening", flush=True)
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+@pytest.fixture
+def leaderless() -> Iterator[tuple[psutil.Process, int]]:
+    """Give a process whose first thread has ended, as those of a killed process do one by one, and its port."""
+    (port,) = free_ports(1)
+    with subprocess.Popen([sys.executable, "-c", LEADERLESS, str(port)], stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"listening\n"
+            process = psutil.Process(holder.pid)
+            wait_until(
+                lambda: process.status() == psutil.STATUS_ZOMBIE, what="its first thread has ended", deadline_s=60
+            )
+            assert holder.poll() is None
+            yield process, port
+        finally:
+            holder.kill()
+
+
+def test_process_runs_until_its_last_thread_has_ended(leaderless: tuple[psutil.Process, int]) -> None:
+    holder, port = leaderless
+    assert has_threads(holder)
+    assert not is_free(port)
+    holder.kill()
+    wait_until(lambda: not has_threads(holder), what="it has ended", deadline_s=60, poll_s=0)
+    assert is_free(port)
+
+
+def test_port_of_a_process_that_is_ending_is_waited_for(
+    tmp_path: Path, process: ManagedProcess, leaderless: tuple[psutil.Process, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder, port = leaderless
+    looks: list[bool] = []
+
+    def look(port: int, *, host: str) -> bool:
+        looks.append(is_free(port, host=host))
+        holder.kill()
+        return looks[-1]
+
+    monkeypatch.setattr(ports, "is_free", look)
+    assert process.start(_spec(tmp_path, "", ports=(port,)))
+    assert (looks[0], looks[-1]) == (False, True)
