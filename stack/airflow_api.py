@@ -110,11 +110,7 @@ class AirflowApi:
         return self._call("GET", path, accept=(200, 403, 404)).content
 
     def _call(self, method: str, path: str, *, json: object = None, accept: tuple[int, ...] = (200,)) -> httpx.Response:
-        deadline = time.monotonic() + self._retry_s
-        response = self._send_in_time(method, path, json, deadline)
-        while response.status_code >= 500 and time.monotonic() < deadline:
-            time.sleep(_PAUSE_S)
-            response = self._send_in_time(method, path, json, deadline)
+        response = self._send_patiently(method, path, json)
         if response.status_code == 401 or (response.status_code == 403 and _INVALID_TOKEN in response.text):
             self._token = None
             response = self._send(method, path, json)
@@ -122,14 +118,19 @@ class AirflowApi:
             raise AirflowApiError(f"{method} {path} returned {response.status_code}: {response.text[:500]}")
         return response
 
-    def _send_in_time(self, method: str, path: str, json: object, deadline: float) -> httpx.Response:
-        """Send a request, and send it again if it is not answered in time."""
+    def _send_patiently(self, method: str, path: str, json: object) -> httpx.Response:
+        """Send a request, and send it again while the answer is 500 or does not come in time."""
+        deadline = time.monotonic() + self._retry_s
         while True:
             try:
-                return self._send(method, path, json)
+                response = self._send(method, path, json)
             except AirflowApiError as error:
                 if not isinstance(error.__cause__, httpx.TimeoutException) or time.monotonic() >= deadline:
                     raise
+            else:
+                if response.status_code < 500 or time.monotonic() >= deadline:
+                    return response
+            time.sleep(_PAUSE_S)
 
     def _send(self, method: str, path: str, json: object) -> httpx.Response:
         try:

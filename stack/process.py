@@ -261,6 +261,7 @@ def probe(ready: Callable[[], str | None]) -> str | None:
 
 
 def _has_ended(leader: psutil.Process, timeout_s: float) -> bool:
+    """Wait until a process is gone, reaped by whoever has to; return False if it is not within ``timeout_s``."""
     try:
         if leader.pid in _children:
             _children[leader.pid].wait(timeout_s)
