@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -19,9 +18,9 @@ from nifi.definition import FLOW_FILE
 from nifi.errors import MissingParameterError
 from nifi.export import export
 from nifi.listen_tls import LISTEN_TLS, ListenTls, tls_parameters
+from tests.support.network.served_certificate import wait_until_served
 from tests.support.nifi.fake_chunk_source import FakeChunkSource
 from tests.support.nifi.server import NiFiServer
-from tests.support.waiting import wait_until
 
 ROWS = b"id\r\n1\r\n"
 AIRFLOW = r"CN=airflow,.*"
@@ -136,20 +135,11 @@ def test_repeated_deployment_keeps_tls(secured: NiFiServer, tmp_path: Path) -> N
 def test_renewed_certificate_is_used_without_a_restart(
     secured: NiFiServer, certificates: Certificates, source: FakeChunkSource
 ) -> None:
-    address = secured.component.addresses()["ingest"].removeprefix("http://").split("/")[0].split(":")
-
-    def served() -> bytes | None:
-        try:
-            return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((address[0], int(address[1])), timeout=60))
-        except OSError:  # it does not listen while it changes its certificate
-            return None
-
     cert, key = certificates.issue("127.0.0.1", common_name="nifi-renewed")
 
     secured.deploy(parameters={**secured.parameters(), **tls_parameters(certificate=cert, key=key)})
 
-    leaf = ssl.PEM_cert_to_DER_cert(cert.read_text())
-    wait_until(lambda: served() == leaf, what="the new certificate", deadline_s=120)
+    wait_until_served(secured.stack.context.settings.nifi_ingest_port, cert)
     message = source.offer(ROWS, dataset="renewed")
     _client(secured, certificates, certificates.issue("a", common_name="airflow")).send(message.to_bytes())
     assert secured.wait_landed(message) == ROWS

@@ -20,7 +20,6 @@ from aws.encryption import Encryption, EncryptionMode
 from contracts.names import DAG_CHUNK_INGESTION, DAG_LISTENER
 from nifi.client import NiFiClient
 from nifi.connection import Access
-from nifi.deploy import deploy
 from nifi.encryption import encryption_parameters
 from nifi.errors import NiFiUnreachableError
 from nifi.listen_tls import tls_parameters
@@ -33,6 +32,7 @@ from stack.private_file import write_private
 from stack.report import ConsoleReport
 from stack.tls import tls_context
 from tests.support.network.served_certificate import wait_until_served
+from tests.support.pipeline.nifi_flow import deploy_flow
 from tests.support.pipeline.pipeline import Pipeline
 from tests.support.pipeline.trickle import trickle_of_uploads
 from tests.support.s3.minio_access_keys import MinioAccessKeys
@@ -66,14 +66,6 @@ def change_connection(pipeline: Pipeline, name: str, *, extra: dict[str, str] | 
     """Change a connection in Airflow's database. Whatever is not given is as this stack sets it."""
     own = airflow_connections(pipeline.stack.context)[name]
     pipeline.airflow.set_connection(name, {**own, **fields, "extra": {**own["extra"], **(extra or {})}})
-
-
-def deploy_flow(pipeline: Pipeline, parameters: dict[str, str], *, access: Access | None = None) -> None:
-    """Do what ``csvpipe nifi deploy`` does, with ``parameters`` as the only ones that are not this stack's own."""
-    component = NiFi(pipeline.stack.context)
-    own = component.flow_parameters()
-    deploy(url=component.url, parameters={**own, **parameters}, access=access or component.access())
-    component.await_ingest()
 
 
 def restart(pipeline: Pipeline, component: str, **settings: Any) -> None:
@@ -138,7 +130,7 @@ def test_s3_access_keys(pipeline: Pipeline, tmp_path: Path) -> None:
     keys = MinioAccessKeys(pipeline.stack.context)
 
     def use(access_key: str, secret_key: str) -> None:
-        deploy_flow(pipeline, {"s3.access.key": access_key, "s3.secret.key": secret_key})
+        deploy_flow(pipeline.stack, {"s3.access.key": access_key, "s3.secret.key": secret_key})
         change_connection(pipeline, "s3_raw", login=access_key, password=secret_key)
 
     use("key-old", keys.add("key-old"))
@@ -161,13 +153,13 @@ def test_encryption_mode_and_customer_key(pipeline: Pipeline, tmp_path: Path) ->
             pipeline.airflow.set_paused(DAG_LISTENER, paused=True)
             pipeline.wait(partial(_nothing_on_its_way, pipeline), "nothing is on its way", 120)
             change_connection(pipeline, "s3_raw", extra={"encryption": "sse-c", "sse_c_key": key})
-            deploy_flow(pipeline, encryption_parameters({"S3_ENCRYPTION": "sse-c", "S3_SSE_C_KEY": key}))
+            deploy_flow(pipeline.stack, encryption_parameters({"S3_ENCRYPTION": "sse-c", "S3_SSE_C_KEY": key}))
             pipeline.airflow.set_paused(DAG_LISTENER, paused=False)
             trickle.land_next_upload()
     pipeline.check_nothing_left_over()
 
     change_connection(pipeline, "s3_raw")
-    deploy_flow(pipeline, {})  # without encryption again
+    deploy_flow(pipeline.stack, {})  # without encryption again
     former = {"S3_SSE_C_OLD_KEYS": f"{second},{first}", "CLEANUP_AFTER_HOURS": "0"}
     restart(pipeline, "uploader", uploader_environment=former)
     for upload in trickle.accepted:
@@ -184,7 +176,7 @@ def test_certificate_of_nifi(pipeline: Pipeline, tmp_path: Path) -> None:
         assert context.certificates.renew() == ["nifi"]
         component.configure()
         wait_until_served(context.settings.nifi_port, files.certificate)
-        deploy_flow(pipeline, {})
+        deploy_flow(pipeline.stack, {})
         wait_until_served(context.settings.nifi_ingest_port, files.certificate)
         trickle.land_next_upload()
     pipeline.check_nothing_left_over()
@@ -205,7 +197,7 @@ def test_authority_of_nifi_and_its_clients(pipeline: Pipeline, tmp_path: Path) -
     with trickle_of_uploads(pipeline, tmp_path, name="authority") as trickle:
         trickle.next_upload()
         write_truststore(pipeline, old, new)
-        deploy_flow(pipeline, tls_parameters(ca=both))
+        deploy_flow(pipeline.stack, tls_parameters(ca=both))
         wait_until(partial(is_accepted, component, new_access), what="NiFi trusts the new authority", deadline_s=120)
         change_connection(pipeline, "nifi_rest_api", extra={**presented, "verify": str(both)})
         trickle.land_next_upload()
@@ -213,7 +205,7 @@ def test_authority_of_nifi_and_its_clients(pipeline: Pipeline, tmp_path: Path) -
         write_keystore(pipeline, new)
         wait_until_served(context.settings.nifi_port, server.certificate)
         renewed = tls_parameters(certificate=server.certificate, key=server.key, ca=new.ca_file)
-        deploy_flow(pipeline, renewed, access=new_access)
+        deploy_flow(pipeline.stack, renewed, access=new_access)
         write_truststore(pipeline, new)
         change_connection(pipeline, "nifi_rest_api", extra={**presented, "verify": str(new.ca_file)})
         old_access = access_with(old, ca_file=both)
@@ -224,7 +216,7 @@ def test_authority_of_nifi_and_its_clients(pipeline: Pipeline, tmp_path: Path) -
 
     component.configure()
     wait_until(partial(is_accepted, component, component.access()), what="NiFi has its own stores", deadline_s=120)
-    deploy_flow(pipeline, {})
+    deploy_flow(pipeline.stack, {})
     change_connection(pipeline, "nifi_rest_api")
     pipeline.check_nothing_left_over()
 

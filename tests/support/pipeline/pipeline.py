@@ -20,16 +20,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from aws.encryption import Encryption
 from contracts.manifest import Manifest
-from contracts.names import (
-    BUCKET_RAW,
-    DAG_CHUNK_INGESTION,
-    DAG_LISTENER,
-    TOPIC_DEAD_LETTER,
-    TOPIC_INGEST,
-    manifest_key,
-)
+from contracts.names import BUCKET_RAW, DAG_CHUNK_INGESTION, DAG_LISTENER, TOPIC_DEAD_LETTER, TOPIC_INGEST, manifest_key
 from contracts.permissions import Permission
-from nifi.deploy import deploy
 from stack.airflow_api import AirflowApiError
 from stack.components.airflow import Airflow
 from stack.components.minio import Minio
@@ -42,6 +34,7 @@ from stack.s3 import s3_client
 from stack.tls import tls_context
 from tests.support.pipeline.csv_data import CsvFile
 from tests.support.pipeline.landing_check import check_landing
+from tests.support.pipeline.nifi_flow import deploy_flow
 from tests.support.uploader.live_directory import entries
 from tests.support.waiting import wait_until
 
@@ -283,18 +276,11 @@ class Pipeline:
     def nothing_stored(self) -> Iterator[None]:
         """Let NiFi reach no bucket until the block ends: chunks that are relayed wait in it."""
         [nobodys_port] = free_ports(1)
-        self._deploy_flow({"s3.endpoint": f"http://127.0.0.1:{nobodys_port}"})
+        deploy_flow(self.stack, {"s3.endpoint": f"http://127.0.0.1:{nobodys_port}"})
         try:
             yield
         finally:
-            self._deploy_flow({})
-
-    def _deploy_flow(self, parameters: dict[str, str]) -> None:
-        """Deploy the flow with ``parameters`` as the only ones that are not this stack's own."""
-        component = NiFi(self.stack.context)
-        own = component.flow_parameters()
-        deploy(url=component.url, parameters={**own, **parameters}, access=component.access())
-        component.await_ingest()
+            deploy_flow(self.stack, {})
 
     def _nifi_status(self) -> dict[str, Any]:
         address = f"{self._nifi_api}/flow/process-groups/root/status"

@@ -10,13 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from contracts.download_address import SIGNATURE_PATTERN
-from nifi.deploy import deploy
-from stack.components.nifi import NiFi
 from stack.components.uploader import Uploader
 from stack.local import LocalStack
 from stack.ports import free_ports
 from stack.process import ManagedProcess
 from tests.support.network.round_robin import RoundRobinProxy, round_robin_proxy
+from tests.support.pipeline.nifi_flow import deploy_flow
 from tests.support.services import running_stack
 
 _COUNT = 2
@@ -68,8 +67,7 @@ class UploaderReplicas:
         behind_proxy.after_start(lambda _: None)
         addresses = "|".join(re.escape(url) for url in self.urls)
         pattern = f"({addresses})/chunks/[0-9a-f]{{32}}/[0-9]+/download/{SIGNATURE_PATTERN}"
-        nifi = NiFi(context)
-        deploy(url=nifi.url, parameters={**nifi.flow_parameters(), "source.url.pattern": pattern}, access=nifi.access())
+        deploy_flow(self.stack, {"source.url.pattern": pattern})
 
     def restart_one_by_one(self) -> None:
         """Restart every replica with the current settings. The load balancer gives it nothing to do meanwhile."""

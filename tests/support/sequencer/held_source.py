@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sequencer.source.row_block_reader import BLOCK_BYTES
 from sequencer.source.s3_object import FIRST_RANGE_BYTES, RANGE_BYTES
-from tests.support.s3.fake_gateway import Answer, Asked, FakeS3Gateway, fake_s3_gateway
+from tests.support.s3.fake_gateway import Answer, Asked, fake_s3_gateway
 from tests.support.sequencer.rig import SequencerRig
 
 _KEY = "source.csv"
@@ -32,7 +32,7 @@ class HeldSource:
         self._rows = 0
         self._given_bytes = 0
         self._changed = threading.Condition()
-        self._gateway: FakeS3Gateway
+        self.objects: dict[str, bytes] = {}
 
     def write(self, rows: int, *, bad: Sequence[int] = ()) -> None:
         """Write a source (:meth:`SequencerRig.write_source`), and hold it."""
@@ -41,45 +41,42 @@ class HeldSource:
         content = Path(self._file).read_bytes()
         assert len(content) > _BEGINNING_BYTES, f"{len(content)} bytes are read at once"
         self._rows = rows
-        self._gateway.objects[_KEY] = content
+        self.objects[_KEY] = content
         self._rig.source = f"s3://b/{_KEY}"
         self._give(_BEGINNING_BYTES)
 
     def give(self, rows: int) -> None:
         """Let a job read so many rows, and those of the block and the range that they end in: up to 150,000 more."""
-        content = self._gateway.objects[_KEY]
+        content = self.objects[_KEY]
         self._give(max(_BEGINNING_BYTES, len(content) * rows // self._rows + BLOCK_BYTES))
 
     def release(self) -> None:
         """Give the rest."""
-        self._give(len(self._gateway.objects.get(_KEY, b"")))
+        self._give(len(self.objects.get(_KEY, b"")))
 
     def _give(self, upto_bytes: int) -> None:
         with self._changed:
             self._given_bytes = upto_bytes
             self._changed.notify_all()
 
-    def _hold(self, asked: Asked, answer: Answer) -> Answer:
+    def hold(self, asked: Asked, answer: Answer) -> Answer:
+        """Return an answer once it may be given."""
         with self._changed:
             self._changed.wait_for(lambda: asked.begin < self._given_bytes or not asked.content)
         return answer
-
-    @contextmanager
-    def _served(self) -> Iterator[HeldSource]:
-        with fake_s3_gateway({}, self._hold) as self._gateway:
-            self._rig.environment |= {
-                "S3_ENDPOINT": self._gateway.url,
-                "AWS_ACCESS_KEY_ID": "key",
-                "AWS_SECRET_ACCESS_KEY": "secret",
-            }
-            try:
-                yield self
-            finally:
-                self.release()
 
 
 @contextmanager
 def held_source(rig: SequencerRig) -> Iterator[HeldSource]:
     """Serve the source of a rig until the block ends, so also to ``rig.assert_proven``."""
-    with HeldSource(rig)._served() as held:
-        yield held
+    held = HeldSource(rig)
+    with fake_s3_gateway(held.objects, held.hold) as gateway:
+        rig.environment |= {
+            "S3_ENDPOINT": gateway.url,
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+        }
+        try:
+            yield held
+        finally:
+            held.release()
